@@ -1,0 +1,42 @@
+"""HumanEval: complete a Python function from its signature and docstring; hand-written tests decide.
+
+Official grader: openai/human-eval, human_eval/execution.py `unsafe_execute`, `check_correctness`.
+"""
+
+from collections.abc import Sequence
+
+from evalharness.adapters.context import TaskContext
+from evalharness.adapters.judging import verdict_of
+from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.records import Completion, Execution, Problem, Program, Verdict
+
+
+class HumanEval:
+    """Task `humaneval`."""
+
+    def __init__(self, context: TaskContext):
+        self.context, self.name = context, context.name
+
+    def problems(self) -> Sequence[Problem]:
+        """All problems, by number."""
+        return [
+            Problem(
+                task_id=record["task_id"],
+                prompt=build_prompt(self.context.recipe, {"prompt": record["prompt"], "stripped_prompt": record["prompt"].strip()}),
+                record=record,
+                reference=record["prompt"] + record["canonical_solution"],
+                entry_point=record["entry_point"],
+                stem=record["prompt"],
+            )
+            for record in self.context.records
+        ]
+
+    def program(self, problem: Problem, completion: Completion) -> Program:
+        """Solution, tests and the call of `check`, run to the end in one namespace."""
+        code = solution(problem, completion, self.context.recipe)
+        source = f"{code}\n{problem.record['test']}\ncheck({problem.entry_point})"
+        return Program(self.context.card.image, "exec", source, self.context.limits, self.context.rules)
+
+    def verdict(self, completion: Completion, execution: Execution) -> Verdict:
+        """Passed if the end was reached within the time."""
+        return verdict_of(completion, execution)

@@ -1,0 +1,65 @@
+"""MBPP: write a Python program from one sentence; its assertions decide.
+
+Official grader: none was published; that of lm-evaluation-harness (lm_eval/tasks/mbpp/utils.py, with the code_eval
+metric of huggingface/evaluate) is what published figures use.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalharness.adapters.context import TaskContext
+from evalharness.adapters.judging import verdict_of
+from evalharness.adapters.prompting import build_prompt, fill, solution
+from evalharness.records import Completion, Execution, Problem, Program, Verdict
+
+SHOTS = (2, 3, 4)
+"""Ids of the worked examples, of the `prompt` split, as in the MBPP paper (arXiv 2108.07732)."""
+
+
+class Mbpp:
+    """Task `mbpp`, in its full and its sanitized version."""
+
+    def __init__(self, context: TaskContext):
+        self.context, self.name = context, context.name
+
+    def problems(self) -> Sequence[Problem]:
+        """The problems of the split, by number."""
+        shots = self._shots()
+        return [
+            Problem(
+                task_id=str(record["task_id"]),
+                prompt=build_prompt(self.context.recipe, {**_values(record), "shots": shots}),
+                record=record,
+                reference=record["code"],
+            )
+            for record in self.context.records
+        ]
+
+    def _shots(self) -> str:
+        template = self.context.recipe.fields.get("shot")
+        if template is None:
+            return ""
+        by_id = {record["task_id"]: record for record in self.context.loaded.records}
+        return "".join(fill(template, _values(by_id[number])) for number in SHOTS)
+
+    def program(self, problem: Problem, completion: Completion) -> Program:
+        """Solution, set-up and assertions, run to the end in one namespace."""
+        record = problem.record
+        setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
+        code = solution(problem, completion, self.context.recipe)
+        source = "\n".join([code, *(line for line in setup if line), *record["test_list"]])
+        return Program(self.context.card.image, "exec", source, self.context.limits, self.context.rules)
+
+    def verdict(self, completion: Completion, execution: Execution) -> Verdict:
+        """Passed if the end was reached within the time."""
+        return verdict_of(completion, execution)
+
+
+def _values(record: Mapping[str, Any]) -> dict[str, str]:
+    """What templates may name: the sentence, the code, all assertions, and the first one."""
+    return {
+        "text": record["text"] if "text" in record else record["prompt"],
+        "code": record["code"],
+        "tests": "\n".join(record["test_list"]),
+        "first_test": record["test_list"][0],
+    }

@@ -1,0 +1,79 @@
+"""Turns a recipe's templates into a prompt, and a model's answer into a program."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from evalharness.adapters.sanitizing import sanitize
+from evalharness.cards import Recipe
+from evalharness.records import Completion, Message, Problem, Prompt
+
+FENCE = re.compile(r"```[^\n]*\n(.*?)(?:^\s*```|\Z)", re.DOTALL | re.MULTILINE)
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
+    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
+
+
+def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
+    """The recipe's prompt: fields `prompt` (completion), or `system`, `user` and `prefill` (chat), filled in."""
+    fields = {name: fill(str(text), values) for name, text in recipe.fields.items()}
+    stops = recipe.stops + extra_stops
+    if recipe.kind == "completion":
+        return Prompt(text=fields["prompt"], stops=stops)
+    system = (Message("system", fields["system"]),) if "system" in fields else ()
+    messages = (*system, Message("user", fields["user"]))
+    return Prompt(messages=messages, prefill=fields.get("prefill", ""), stops=stops)
+
+
+def solution(problem: Problem, completion: Completion, recipe: Recipe) -> str:
+    """The program text that the completion stands for, before the task adds its checks."""
+    if completion.form == "solution":
+        return completion.text
+    if completion.form == "completion":
+        return problem.stem + completion.text
+    return EXTRACTIONS[recipe.extraction](problem, completion.text)
+
+
+def _continue_stem(problem: Problem, text: str) -> str:
+    return problem.stem + text
+
+
+def _continue_prompt(problem: Problem, text: str) -> str:
+    return (problem.prompt.text or "") + text
+
+
+def _as_it_is(problem: Problem, text: str) -> str:
+    return text
+
+
+def _fenced(problem: Problem, text: str) -> str:
+    """The first fenced block that defines the entry point, else the first block, else all of the text.
+
+    What stands before the entry point in the stem (imports, helpers) goes first. A block without the entry point's
+    definition is taken to be its body, and continues the stem.
+    """
+    blocks = FENCE.findall(text) or [text]
+    if not problem.entry_point:
+        return blocks[0]
+    definition = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(problem.entry_point)}\b", re.MULTILINE)
+    code = next((block for block in blocks if definition.search(block)), None)
+    if code is None:
+        return problem.stem + blocks[0]
+    before = definition.search(problem.stem)
+    return (problem.stem[: before.start()] if before else "") + "\n" + code
+
+
+def _sanitized(problem: Problem, text: str) -> str:
+    """As evalplus/codegen.py: tabs become four spaces, and EvalPlus's sanitizer keeps what the entry point needs."""
+    return sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
+
+
+EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
+    "continue_stem": _continue_stem,
+    "continue_prompt": _continue_prompt,
+    "as_it_is": _as_it_is,
+    "fenced": _fenced,
+    "sanitized": _sanitized,
+}

@@ -1,0 +1,56 @@
+"""Sources of completions, one file per backend, found by name through entry points."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from evalharness.errors import UserError
+from evalharness.records import Backend
+from evalharness.suggest import unknown_name
+
+GROUP = "evalharness.backends"
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """What the command line says of a backend. `options` holds the backend's own `--option key=value` pairs."""
+
+    model: str | None = None
+    batch_size: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def backend_names() -> list[str]:
+    """Names of all installed backends, sorted."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
+    """The backend class of that name. Raises UserError with near matches for an unknown one."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return cast(Callable[[BackendConfig], Backend], point.load())
+    raise UserError(unknown_name("backend", name, backend_names()))
+
+
+def option_names(backend: Any) -> frozenset[str]:
+    """The `--option` keys that a backend class understands: the fields of its `Options` model, if it has one."""
+    schema: type[BaseModel] | None = getattr(backend, "Options", None)
+    return frozenset(schema.model_fields) if schema else frozenset()
+
+
+def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
+    """The options as the backend's pydantic model. Raises UserError for an unknown key or a bad value."""
+    for key in options:
+        if key not in schema.model_fields:
+            raise UserError(unknown_name(f"option of backend {backend}", key, sorted(schema.model_fields)))
+    try:
+        return schema.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"option {place}={first.get('input')!r} of backend {backend}: {first['msg']}") from None

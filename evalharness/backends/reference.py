@@ -1,0 +1,36 @@
+"""The official solutions as completions: checks the harness itself. Nothing is generated, so nothing is timed."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from evalharness.backends import BackendConfig, parse_options
+from evalharness.records import Completion, Request, Sampling
+
+
+class ReferenceBackend:
+    """Backend `reference`."""
+
+    name = "reference"
+
+    class Options(BaseModel):
+        """No options."""
+
+        model_config = ConfigDict(extra="forbid")
+
+    def __init__(self, config: BackendConfig):
+        parse_options(self.Options, self.name, config.options)
+
+    def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Every sample of a problem is its official solution."""
+        for request in requests:
+            text = request.problem.reference
+            yield Completion(*request.key, text, form="solution", characters=len(text))
+
+    def describe(self) -> Mapping[str, Any]:
+        """Says that nothing was generated."""
+        return {"generates": False}
+
+    def close(self) -> None:
+        """Nothing to free."""

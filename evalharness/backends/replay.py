@@ -1,0 +1,129 @@
+"""Completions from a samples file: `grade`, and `run --backend replay --option samples=FILE`."""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from evalharness.backends import BackendConfig, parse_options
+from evalharness.errors import UserError
+from evalharness.records import Completion, Key, Request, Sampling
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a samples file."""
+
+    line: int
+    task_id: str
+    sample_id: int
+    form: Literal["completion", "solution"]
+    text: str
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of a .jsonl or .jsonl.gz file, in its order.
+
+    A line has `task_id`, `solution` or `completion`, and may have `sample_id`; where it is missing the samples of a
+    problem are numbered in the order of the file. Raises UserError, naming the line, for anything else.
+    """
+    samples: dict[Key, Sample] = {}
+    counts: dict[str, int] = {}
+    for number, row in _rows(path):
+        sample = _sample(path, number, row, counts)
+        key = (sample.task_id, sample.sample_id)
+        if key in samples:
+            raise UserError(
+                f"{path}, line {number}: task_id {key[0]!r} with sample_id {key[1]} stands in line "
+                f"{samples[key].line} already; number the samples of a problem apart"
+            )
+        samples[key] = sample
+    if not samples:
+        raise UserError(f"{path} holds no samples; it needs one JSON object per line")
+    return list(samples.values())
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _parse(path, number, line)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"samples file {path} cannot be read: {error}") from None
+
+
+def _parse(path: Path, number: int, line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}, line {number}: not JSON ({error}); mend the line or remove it") from None
+
+
+def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample:
+    where = f"{path}, line {number}"
+    if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
+        raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
+    task_id = str(row["task_id"])
+    forms: list[Literal["solution", "completion"]] = [
+        form for form in ("solution", "completion") if isinstance(row.get(form), str)
+    ]
+    if not forms:
+        raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
+    sample_id = row.get("sample_id", counts.get(task_id, 0))
+    if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
+        raise UserError(f"{where}: sample_id {sample_id!r} is not a number from 0 on")
+    counts[task_id] = counts.get(task_id, 0) + 1
+    return Sample(number, task_id, sample_id, forms[0], row[forms[0]])
+
+
+class ReplayBackend:
+    """Backend `replay`. A request without a sample in the file is a UserError."""
+
+    name = "replay"
+
+    class Options(BaseModel):
+        """`samples`: the samples file."""
+
+        model_config = ConfigDict(extra="forbid")
+        samples: Path
+
+    def __init__(self, config: BackendConfig):
+        options = parse_options(self.Options, self.name, config.options)
+        self.path = options.samples
+        self.samples = {(sample.task_id, sample.sample_id): sample for sample in read_samples(self.path)}
+
+    def requests(self, known: Mapping[str, Any]) -> list[Key]:
+        """The keys of all samples, in the file's order. Raises UserError for a task id that is not in `known`."""
+        for sample in self.samples.values():
+            if sample.task_id not in known:
+                raise UserError(
+                    f"{self.path}, line {sample.line}: task_id {sample.task_id!r} is none of this task's "
+                    f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
+                )
+        return list(self.samples)
+
+    def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        """The samples as they stand in the file."""
+        for request in requests:
+            sample = self.samples.get(request.key)
+            if sample is None:
+                raise UserError(f"{self.path} has no sample {request.sample_id} of {request.key[0]}")
+            yield Completion(*request.key, sample.text, form=sample.form, characters=len(sample.text))
+
+    def describe(self) -> Mapping[str, Any]:
+        """The samples' content by its sha256, whatever the file is called."""
+        digest = hashlib.sha256()
+        for sample in self.samples.values():
+            digest.update(json.dumps([sample.task_id, sample.sample_id, sample.form, sample.text]).encode())
+        return {"generates": False, "samples": len(self.samples), "sha256": digest.hexdigest()}
+
+    def close(self) -> None:
+        """Nothing to free."""

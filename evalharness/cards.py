@@ -1,0 +1,241 @@
+"""Task cards: one YAML file per task family, which says everything about its tasks that is not code."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from evalharness.errors import UserError
+from evalharness.paths import bundled
+from evalharness.suggest import unknown_name
+
+EVERYTHING = "all"
+"""The group of every task."""
+
+
+def _name_each(value: Any) -> Any:
+    """Gives each entry of a mapping its own key as `name`; what is not of that form is left for pydantic to refuse."""
+    if not isinstance(value, dict):
+        return value
+    return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""In YAML one string or a list of them."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Grading(_Strict):
+    """The official grader that the verdicts must match."""
+
+    repository: str
+    commit: str
+    function: str
+    notes: str = ""
+
+
+class Recipe(_Strict):
+    """A named way to turn a problem into a prompt and a completion into a program."""
+
+    kind: Literal["completion", "chat"]
+    description: str
+    fields: Mapping[str, Any] = {}
+    """Templates, as the adapter names them."""
+    stops: tuple[str, ...] = ()
+    extraction: str
+    max_new_tokens: int = Field(gt=0)
+
+
+class Deviation(_Strict):
+    """A place where the verdicts may differ from the official grader's. No `tasks` (task ids) means any of them."""
+
+    id: str
+    what: str
+    why: str
+    tasks: tuple[str, ...] = ()
+    effect: str
+
+
+class HubSource(_Strict):
+    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`."""
+
+    repo: str
+    config: str | None = None
+    splits: Names = Field(min_length=1)
+    revision: str | None = None
+
+
+class EvalPlusSource(_Strict):
+    """The release file from which the evalplus package takes a version."""
+
+    name: Literal["HumanEvalPlus", "MbppPlus"]
+    version: str
+    variant: Literal["full", "mini", "noextreme"] = "full"
+
+
+class Version(_Strict):
+    """A version of a task's data. `fields` are those that every source carries: they make up the fingerprint."""
+
+    name: str
+    problems: int = Field(gt=0)
+    fingerprint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    file: Names = Field(min_length=1)
+    """Paths below the data folder."""
+    fields: tuple[str, ...] = Field(min_length=1)
+    hub: HubSource | None = None
+    evalplus: EvalPlusSource | None = None
+
+
+class TaskEntry(_Strict):
+    """One task of a family. `splits` are ranges of problem numbers, both ends included; `rules` override the card's."""
+
+    name: str
+    title: str
+    default_recipe: str
+    default_version: str
+    versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
+    splits: Mapping[str, tuple[int, int]] = {}
+    default_split: str | None = None
+    rules: Mapping[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        _known("default_version", self.default_version, self.versions)
+        if self.default_split is not None or self.splits:
+            _known("default_split", self.default_split, self.splits)
+        return self
+
+
+class Card(_Strict):
+    """A task family. `folder` is where its card lies; it is no part of what the card says."""
+
+    adapter: str
+    """A name in the entry-point group `evalharness.adapters`."""
+    family: str
+    description: str
+    image: str
+    """A folder of sandboxes/."""
+    licence: str
+    grading: Grading
+    recipes: Mapping[str, Recipe]
+    deviations: tuple[Deviation, ...]
+    rules: Mapping[str, Any]
+    """Settings of the adapter: limits, guard ..."""
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_name_each)] = Field(min_length=1)
+    groups: Mapping[str, tuple[str, ...]] = {}
+    folder: Path = Field(exclude=True, repr=False)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for group, members in self.groups.items():
+            for member in members:
+                _known(f"groups.{group}", member, self.tasks)
+        for name, entry in self.tasks.items():
+            if self.recipes:
+                _known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes)
+        return self
+
+
+def _known(field: str, name: str | None, names: Mapping[str, Any]) -> None:
+    if name not in names:
+        raise ValueError(f"{field} names {name!r}, which is none of {', '.join(names) or 'no entries'}")
+
+
+@cache
+def load_cards() -> tuple[Card, ...]:
+    """All cards, the bundled ones first, then those of the entry points `evalharness.cards`.
+
+    Raises ValueError, naming file and field, for a bundled card that is malformed; UserError for a plugin's.
+    """
+    cards = [_read(path) for path in sorted(bundled("tasks").glob("*.yaml"))]
+    _check_names(cards)
+    for point in entry_points(group="evalharness.cards"):
+        try:
+            cards += [_read(path) for path in sorted(_folder(point).glob("*.yaml"))]
+            _check_names(cards)
+        except Exception as error:  # a plugin may raise anything
+            line = " ".join(str(error).split())
+            raise UserError(
+                f"task cards of entry point {point.name!r} do not load: {line}; mend or remove it"
+            ) from error
+    return tuple(cards)
+
+
+def find_task(name: str) -> tuple[Card, TaskEntry]:
+    """The task and its card. Raises UserError for an unknown name."""
+    cards = load_cards()
+    for card in cards:
+        if name in card.tasks:
+            return card, card.tasks[name]
+    raise UserError(unknown_name("task", name, [task for card in cards for task in card.tasks]))
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """All groups with their tasks; `all` holds every task."""
+    cards = load_cards()
+    found: dict[str, tuple[str, ...]] = {}
+    for card in cards:
+        for group, members in card.groups.items():
+            found[group] = found.get(group, ()) + members
+    found[EVERYTHING] = tuple(task for card in cards for task in card.tasks)
+    return found
+
+
+def expand(names: str) -> list[str]:
+    """The tasks that a list such as "humaneval,evalplus" stands for, each once, in the order given.
+
+    Raises UserError for an unknown name and for an empty list.
+    """
+    by_group = groups()
+    known = (*by_group[EVERYTHING], *by_group)
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise UserError(f"no task is named; known: {', '.join(known)}")
+    for name in wanted:
+        if name not in known:
+            raise UserError(unknown_name("task", name, known))
+    return list(dict.fromkeys(task for name in wanted for task in by_group.get(name, (name,))))
+
+
+def _folder(point: EntryPoint) -> Path:
+    value: Callable[[], str | Path] | str | Path = point.load()
+    folder = Path(value() if callable(value) else value)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    return folder
+
+
+def _read(path: Path) -> Card:
+    """The card in a file. Raises ValueError that names the file and each field that is wrong."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: a card is a mapping")
+    try:
+        return Card.model_validate({**data, "folder": path.parent})
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc'])) or 'card'}: {each['msg']}" for each in error.errors())
+        raise ValueError(f"{path}: {'; '.join(wrong)}") from error
+
+
+def _check_names(cards: list[Card]) -> None:
+    tasks = [task for card in cards for task in card.tasks]
+    taken = {EVERYTHING, *(group for card in cards for group in card.groups)}
+    for name in tasks:
+        if tasks.count(name) > 1 or name in taken:
+            raise ValueError(f"the name {name!r} is used more than once among tasks and groups")
+    if any(EVERYTHING in card.groups for card in cards):
+        raise ValueError(f"the group {EVERYTHING!r} is made of every task and cannot be defined")

@@ -1,0 +1,255 @@
+"""The command line. Whatever a command does can be called from Python; here are only its words."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from evalharness import __version__
+from evalharness.errors import UserError
+
+app = typer.Typer(
+    help="Measures code models: how often they are right and how fast they are.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+sandbox_app = typer.Typer(help="The images that samples run in.", no_args_is_help=True)
+app.add_typer(sandbox_app, name="sandbox")
+
+INTERRUPTED = 130
+
+TaskOption = Annotated[str, typer.Option("--task", help="Task or group names, separated by commas.")]
+WorkersOption = Annotated[int, typer.Option(help="Samples graded at a time, each in a container of its own.")]
+DataOption = Annotated[str | None, typer.Option(help="A data folder, hub, or sample. [default: $EVALHARNESS_DATA, hub]")]
+OutOption = Annotated[Path | None, typer.Option(help="The run directory; with several tasks, its parent.")]
+KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value for the task or the backend.")]
+KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
+
+
+def default_workers() -> int:
+    """As many as there are cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@app.command()
+def run(
+    task: TaskOption,
+    backend: Annotated[str, typer.Option(help="A source of completions; see `evalharness backends`.")] = "reference",
+    model: Annotated[str | None, typer.Option(help="Model id or path, for backends that have one.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N problems.")] = None,
+    n: Annotated[int, typer.Option(help="Samples per problem.")] = 1,
+    k: KsOption = "",
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Nucleus sampling.")] = 1.0,
+    max_new_tokens: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
+    seed: Annotated[int, typer.Option(help="Decides every sampled token together with task and sample.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Prompts per forward pass, for backends that batch.")] = 1,
+    workers: WorkersOption = 0,
+    data: DataOption = None,
+    out: OutOption = None,
+    option: KeyValues = None,
+) -> None:
+    """Prompts a model, runs what it answers, and reports pass@k and speed."""
+    settings: dict[str, Any] = dict(
+        backend=backend,
+        model=model,
+        limit=limit,
+        n=n,
+        ks=parse_ks(k),
+        temperature=temperature,
+        top_p=top_p,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        batch_size=batch_size,
+        workers=workers or default_workers(),
+        data=data,
+        options=parse_key_values(option or []),
+    )
+    run_tasks(task, settings, out)
+
+
+@app.command()
+def grade(
+    task: TaskOption,
+    samples: Annotated[Path, typer.Option(help="A .jsonl or .jsonl.gz file; see the README for its lines.")],
+    k: KsOption = "",
+    workers: WorkersOption = 0,
+    data: DataOption = None,
+    out: OutOption = None,
+    option: KeyValues = None,
+) -> None:
+    """Grades samples that were made elsewhere."""
+    options = {**parse_key_values(option or []), "samples": str(samples)}
+    settings = dict(backend="replay", ks=parse_ks(k), workers=workers or default_workers(), data=data, options=options)
+    run_tasks(task, settings, out)
+
+
+def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
+    """Runs every task of `names` and prints one table. Exits 1 if the machine left samples without a verdict."""
+    from evalharness.cards import expand
+    from evalharness.progress import Shown
+    from evalharness.report.table import summary_table
+    from evalharness.run import RunConfig
+    from evalharness.run import run as run_one
+
+    progress = Shown(Console(stderr=True))
+    tasks = expand(names)
+    if settings["backend"] == "reference":
+        progress.note("backend reference: the official solutions, to check the harness itself; no model, so no speed")
+    summaries, folders = [], []
+    for name in tasks:
+        config = RunConfig(task=name, **settings)
+        folder = Path("results") / config.folder_name() if out is None else out if tasks == [names] else out / name
+        folders.append(folder)
+        try:
+            summaries.append(run_one(config, folder, progress))
+        except KeyboardInterrupt:
+            fail(f"interrupted; all finished rows are kept in {folder}, and the same command resumes", INTERRUPTED)
+    group = names if tasks != [names] and "," not in names else "these tasks"
+    print_wide(summary_table(summaries, mean=group))
+    for folder in folders:
+        print(f"written to {folder}")
+    missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
+    if missing:
+        fail(f"{missing} samples have no verdict because the infrastructure failed; the same command tries them again", 1)
+
+
+def _infrastructure(summary: dict[str, Any]) -> int:
+    return int(summary["statuses"].get("infrastructure", 0))
+
+
+def parse_key_values(pairs: list[str]) -> dict[str, str]:
+    """key=value pairs as a mapping. Raises UserError for anything else."""
+    found = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise UserError(f"--option {pair!r} is not key=value")
+        found[key.strip()] = value
+    return found
+
+
+def parse_ks(text: str) -> tuple[int, ...]:
+    """Numbers separated by commas. Raises UserError for anything else."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UserError(f"--k {text!r} is not a list of numbers such as 1,10") from None
+
+
+@app.command()
+def tasks() -> None:
+    """Lists the tasks and groups."""
+    from evalharness.cards import groups, load_cards
+
+    table = plain_table("task", "problems", "versions (first is the default)", "recipes (first is the default)", "splits")
+    for card in load_cards():
+        for entry in card.tasks.values():
+            versions = first_first(entry.versions, entry.default_version)
+            recipes = first_first(card.recipes, entry.default_recipe)
+            splits = first_first(entry.splits, entry.default_split)
+            problems = entry.versions[entry.default_version].problems
+            table.add_row(entry.name, str(problems), versions, recipes, splits)
+    for group, members in groups().items():
+        table.add_row(group, "", "group of " + ", ".join(members), "", "")
+    print_wide(table)
+
+
+def first_first(names: Any, first: str | None) -> str:
+    """The names, the default one first."""
+    return ", ".join(sorted(names, key=lambda name: name != first))
+
+
+@app.command()
+def backends() -> None:
+    """Lists the backends and their options."""
+    from evalharness.backends import backend_names, find_backend, option_names
+
+    table = plain_table("backend", "what it is", "options")
+    for name in backend_names():
+        backend = find_backend(name)
+        module = sys.modules[backend.__module__].__doc__ or ""
+        table.add_row(name, module.split("\n\n")[0].replace("\n", " "), ", ".join(sorted(option_names(backend))))
+    print_wide(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Says what is missing on this machine, and how to get it."""
+    from evalharness.doctor import findings
+
+    good = True
+    for finding in findings():
+        print(f"{'ok' if finding.good else 'MISSING' if finding.needed else 'note':<8}{finding.text}")
+        good = good and (finding.good or not finding.needed)
+    if not good:
+        raise typer.Exit(2)
+
+
+@sandbox_app.command()
+def build(names: Annotated[list[str] | None, typer.Argument(help="Image names. [default: all]")] = None) -> None:
+    """Builds the images that samples run in; an unchanged one is kept."""
+    from evalharness.sandbox import images
+    from evalharness.sandbox.engine import connect
+
+    chosen = names or images.image_names()
+    for name in chosen:
+        images.image_folder(name)
+    client = connect()
+    for name in chosen:
+        print(f"{name}: {images.build(client, name, lambda text: print(text, flush=True))}")
+
+
+@app.command()
+def version() -> None:
+    """Prints the version."""
+    print(__version__)
+
+
+def plain_table(*headings: str) -> Table:
+    """A table without a frame, whose long cells fold."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def print_wide(table: Table) -> None:
+    """Prints a table; where there is no terminal, as wide as it wants to be."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """Ends with one line on stderr."""
+    print(text, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point. Errors that are the user's to mend end in one line and exit code 2."""
+
+    def stop(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    command: Callable[..., Any] = app
+    try:
+        command(args=arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,149 @@
+"""Loads the records of a task from a folder, the hub or the bundled sample, and says whether they are official."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from evalharness.cards import Card, TaskEntry, Version
+from evalharness.datafiles import Record, read_records
+from evalharness.errors import UserError
+from evalharness.hub import evalplus_records, hub_records
+from evalharness.suggest import unknown_name
+
+Source = Path | Literal["hub", "sample"]
+
+_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "MBPP_OVERRIDE_PATH"}
+"""The evalplus package's own variables for a file to be used instead of its release."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The records of a version in the order of their ids, where they came from, and what they are."""
+
+    records: list[Record]
+    origin: str
+    fingerprint: str
+    official: bool
+    """Whether the fingerprint is the card's."""
+
+
+def resolve_source(option: str | None) -> Source:
+    """The source that `--data` names, else `$EVALHARNESS_DATA`, else the hub.
+
+    Raises UserError for a folder that does not exist.
+    """
+    name = option or os.environ.get("EVALHARNESS_DATA") or "hub"
+    if name == "hub":
+        return "hub"
+    if name == "sample":
+        return "sample"
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"data folder {folder} does not exist; name one that does, or use --data hub or sample")
+    return folder.resolve()
+
+
+def find_version(entry: TaskEntry, name: str | None) -> Version:
+    """The named version of a task's data, or the default one. Raises UserError for an unknown name."""
+    if name is not None and name not in entry.versions:
+        raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
+    return entry.versions[name or entry.default_version]
+
+
+def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source) -> Loaded:
+    """All records of a version (None: the default one), of every split.
+
+    Raises UserError where the source does not have them whole; it never tries another source.
+    """
+    chosen = find_version(entry, version)
+    records, origin = _read(card, entry, chosen, source)
+    records = sorted(records, key=lambda record: _natural(record.get("task_id")))
+    _check(records, chosen.fields, origin)
+    found = fingerprint(records, chosen.fields)
+    return Loaded(records, origin, found, official=found == chosen.fingerprint)
+
+
+def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
+    """The records of a split, by the number in their id; None is the default split, or all where a task has none.
+
+    Raises UserError for a split that the task does not have.
+    """
+    name = name or entry.default_split
+    if name is None:
+        return list(records)
+    if name not in entry.splits:
+        raise UserError(unknown_name(f"split of {entry.name}", name, list(entry.splits)))
+    first, last = entry.splits[name]
+    return [record for record in records if first <= _number(record["task_id"]) <= last]
+
+
+def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
+    """A name for the content of records: sha256 over one line of canonical JSON per record, `fields` alone."""
+    digest = hashlib.sha256()
+    for record in records:
+        kept = {field: record[field] for field in fields}
+        digest.update(json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii"))
+        digest.update(b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str]:
+    if isinstance(source, Path):
+        if not source.is_dir():
+            raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
+        return [record for name in version.file for record in read_records(source / name)], f"folder {source}"
+    if source == "sample":
+        return _sample(card, entry, version)
+    default = version.name == entry.default_version
+    return _published(entry, version, honour_override=default)
+
+
+def _sample(card: Card, entry: TaskEntry, version: Version) -> tuple[list[Record], str]:
+    if version.name != entry.default_version:
+        raise UserError(f"the sample of {entry.name} has no version {version.name!r}; leave version= out")
+    path = card.folder / "samples" / f"{entry.name}.jsonl"
+    if not path.is_file():
+        raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+    return read_records(path), "sample"
+
+
+def _published(entry: TaskEntry, version: Version, *, honour_override: bool) -> tuple[list[Record], str]:
+    if version.evalplus is not None:
+        variable = _OVERRIDES[version.evalplus.name]
+        override = os.environ.get(variable) if honour_override else None
+        if override:
+            return read_records(Path(override)), f"{variable} {override}"
+        origin = f"evalplus {version.evalplus.name} {version.evalplus.version} {version.evalplus.variant}"
+        return evalplus_records(version.evalplus), origin
+    if version.hub is not None:
+        return hub_records(version.hub), f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
+    raise UserError(f"{entry.name} version {version.name} is not on the hub; use --data DIR")
+
+
+def _check(records: Sequence[Record], fields: Sequence[str], origin: str) -> None:
+    if not records:
+        raise UserError(f"the data ({origin}) holds no records; replace it")
+    seen = set()
+    for record in records:
+        name = str(record.get("task_id"))
+        missing = [field for field in fields if field not in record]
+        if missing:
+            raise UserError(f"the data ({origin}) has a record {name} without {', '.join(missing)}; replace it")
+        if name in seen:
+            raise UserError(f"the data ({origin}) has two records {name}; replace it")
+        seen.add(name)
+
+
+def _natural(task_id: object) -> list[tuple[str, int]]:
+    """Sorts HumanEval/2 before HumanEval/10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", str(task_id))]
+
+
+def _number(task_id: object) -> int:
+    digits = re.findall(r"[0-9]+", str(task_id))
+    return int(digits[-1]) if digits else -1

@@ -1,0 +1,57 @@
+"""What this machine has and lacks, one line each."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.errors import UserError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `needed`: nothing runs without it."""
+
+    good: bool
+    text: str
+    needed: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Looks at everything that a run depends on."""
+    yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer)")
+    for package in ("torch", "transformers", "datasets", "evalplus"):
+        found = importlib.util.find_spec(package) is not None
+        yield Finding(found, f"package {package}" + ("" if found else " is not installed; run: make setup"))
+    yield from _engine()
+    yield from _data()
+
+
+def _engine() -> Iterator[Finding]:
+    from evalharness.sandbox import engine, images
+
+    try:
+        client = engine.connect()
+    except UserError as error:
+        yield Finding(False, str(error))
+        return
+    yield Finding(True, f"container engine {client.version().get('Version', '')}")
+    for name, image in images.built_images(client):
+        hint = "" if image else f" is not built; run: evalharness sandbox build {name}"
+        yield Finding(image is not None, f"sandbox image {name}{hint}")
+    yield Finding(
+        shutil.which("mmdebstrap") is not None,
+        "mmdebstrap, which makes images where no registry answers (apt-get install mmdebstrap)",
+        needed=False,
+    )
+
+
+def _data() -> Iterator[Finding]:
+    folder = os.environ.get("EVALHARNESS_DATA")
+    if folder:
+        yield Finding(Path(folder).is_dir(), f"benchmark data in EVALHARNESS_DATA={folder}")
+    else:
+        yield Finding(False, "EVALHARNESS_DATA is not set: data come from the hub, or use --data sample", needed=False)

@@ -1,0 +1,99 @@
+"""What a run says of itself: the configuration that decides its numbers, and the machine it ran on."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evalharness import __version__
+from evalharness.adapters import TaskContext
+from evalharness.records import Backend, Sampling, Sandbox
+
+PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
+
+
+def configuration(
+    context: TaskContext,
+    backend: Backend,
+    model: str | None,
+    sampling: Sampling,
+    sandbox: Sandbox,
+    samples: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that can change a number; a run is resumed only under an equal one.
+
+    `samples` says which were asked for: `n`, `limit`, or that a file names them.
+    """
+    return {
+        "task": context.describe(),
+        "backend": {"name": backend.name, "model": model, **backend.describe()},
+        "sampling": asdict(sampling),
+        "samples": dict(samples),
+        "sandbox": dict(sandbox.describe()),
+        "evalharness": __version__,
+    }
+
+
+def environment(workers: int) -> dict[str, Any]:
+    """The machine and the software around the run. May differ when a run is resumed."""
+    return {
+        "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": sys.argv,
+        "git": git_version(),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _package(name))},
+        "hardware": hardware(),
+        "workers": workers,
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory and, where torch is loaded already, accelerators."""
+    found: dict[str, Any] = {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return found
+
+
+def git_version() -> str | None:
+    """The commit of the checkout that the package runs from, with "+changes" if it was changed; None elsewhere."""
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(folder, "status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def _package(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,79 @@
+"""pass@k, the chance that one of k samples of a problem passes, with 95 % intervals."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from evalharness.records import Verdict
+
+DEFAULT_KS = (1, 5, 10, 100)
+RESAMPLES = 2000
+
+
+def pass_at_k(samples: int, passed: int, k: int) -> float:
+    """The unbiased estimate from `passed` of `samples`, 1 - C(n-c, k) / C(n, k).
+
+    Source: Codex paper (arXiv 2107.03374) section 2.1, openai/human-eval human_eval/evaluation.py.
+    Raises ValueError for fewer samples than k.
+    """
+    if samples < k:
+        raise ValueError(f"pass@{k} needs at least {k} samples, not {samples}")
+    if samples - passed < k:
+        return 1.0
+    return float(1.0 - np.prod(1.0 - k / np.arange(samples - passed + 1, samples + 1)))
+
+
+def rates(verdicts: Iterable[Verdict], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Any]:
+    """`pass@k` for each k that every problem has samples enough for, and `base_pass@k` for the plus tasks.
+
+    Each is {"value": fraction, "ci95": [low, high]}. Samples whose machinery failed are in no rate.
+    """
+    judged = [verdict for verdict in verdicts if verdict.status != "infrastructure"]
+    found = _rates("pass", [(row.task_id, row.passed) for row in judged], ks)
+    base = [(row.task_id, row.base_passed) for row in judged if row.base_passed is not None]
+    return found | (_rates("base_pass", base, ks) if base else {})
+
+
+def _rates(name: str, outcomes: list[tuple[str, bool]], ks: Sequence[int]) -> dict[str, Any]:
+    by_problem: dict[str, list[bool]] = defaultdict(list)
+    for task_id, passed in outcomes:
+        by_problem[task_id].append(passed)
+    fewest = min((len(each) for each in by_problem.values()), default=0)
+    return {
+        f"{name}@{k}": _estimate([pass_at_k(len(each), sum(each), k) for each in by_problem.values()])
+        for k in ks
+        if k <= fewest
+    }
+
+
+def _estimate(values: list[float]) -> dict[str, Any]:
+    return {"value": float(np.mean(values)), "ci95": list(interval(values))}
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval for the mean over problems of values in [0, 1].
+
+    Wilson's where every value is 0 or 1; else a percentile bootstrap over problems, so that the samples of one
+    problem are not taken for independent. Where all values are alike, a bootstrap would know no doubt: Wilson again.
+    """
+    total, mean = len(values), float(np.mean(values))
+    if all(value in (0.0, 1.0) for value in values) or len(set(values)) == 1:
+        low, high = wilson(mean * total, total)
+        return low, high
+    result = stats.bootstrap(
+        (np.asarray(values),), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def wilson(successes: float, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % score interval for a rate."""
+    z = float(stats.norm.ppf(0.975))
+    rate = successes / trials
+    scale = 1 + z**2 / trials
+    middle = (rate + z**2 / (2 * trials)) / scale
+    half = z * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)) / scale
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -1,0 +1,244 @@
+"""The words of the harness as frozen dataclasses, in the order in which a run produces them.
+
+    Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure"]
+STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
+
+Key = tuple[str, int]
+"""Names a sample: (task_id, sample_id)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a backend receives for a problem: text to continue, or chat messages.
+
+    Exactly one of `text` and `messages` is given. `prefill` opens the assistant's answer where the backend can
+    continue an answer; the completion is the text after it. The output is cut before the first of `stops`.
+    """
+
+    text: str | None = None
+    messages: tuple[Message, ...] = ()
+    prefill: str = ""
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One item of a task. `record` is the official record as the data has it; `entry_point` may be empty."""
+
+    task_id: str
+    prompt: Prompt
+    record: Mapping[str, Any]
+    reference: str
+    """The official solution, as a whole program."""
+    entry_point: str = ""
+    stem: str = ""
+    """The text that a bare completion in a samples file continues."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The j-th completion asked of a backend for a problem."""
+
+    problem: Problem
+    sample_id: int
+
+    @property
+    def key(self) -> Key:
+        return (self.problem.task_id, self.sample_id)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Decoding parameters that every generating backend understands. Temperature 0 is greedy."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 768
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a backend returned for a request. Times are in seconds; what was not measured is None, never zero.
+
+    `text` ends before the first stop sequence. `form` says what it is: a model's answer, which the task's recipe
+    turns into a program; a completion, which continues the problem's stem; or a solution, which is a whole program.
+    """
+
+    task_id: str
+    sample_id: int
+    text: str
+    form: Literal["answer", "completion", "solution"] = "answer"
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    """Tokens generated up to the first stop sequence or end token; nothing after it counts."""
+    characters: int = 0
+    started_at: float | None = None
+    """Wall-clock time (seconds since the epoch) at which the request was sent or its batch began."""
+    first_output_s: float | None = None
+    """From the start to the first piece of output, where the backend streams."""
+    total_s: float | None = None
+    """From the start to the last token; in a batch, to the step at which this row ended."""
+    batch: int | None = None
+    """How many requests shared the forward passes of this one, where the backend batches them itself."""
+    finish_reason: str = "stop"
+    """stop (a stop sequence or end token), length (the token limit), or what an endpoint says of its own."""
+    error: str = ""
+    """Why there is no completion: the backend's failure, not the model's. Empty for a real completion."""
+
+    @property
+    def key(self) -> Key:
+        return (self.task_id, self.sample_id)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program may use. `time_s` is measured as on an idle machine (see sandbox/agent/clock.py)."""
+
+    time_s: float
+    memory_mb: int = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """How the expected outputs of a program are made: a trusted program, run once in the sandbox and kept.
+
+    Compared by identity: a task makes one for a problem and hands it to all of its programs.
+    """
+
+    source: str
+    entry_point: str
+    groups: Mapping[str, bytes]
+    """Input groups by name, each a list of argument lists encoded by `sandbox.agent.codec`."""
+    output_not_none: bool = False
+    """Keep only whether each output is not None."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the sandbox runs for a sample.
+
+    `runner` names the agent's way of running it: `exec` runs `source` to its end and passes if nothing is raised;
+    `calls` loads `source`, calls its entry point on the inputs of `reference` and compares what comes back.
+    `rules` are the runner's settings (guard, stack depth, oracle ...), plain values as in the task card.
+    """
+
+    image: str
+    runner: Literal["exec", "calls"]
+    source: str
+    limits: Limits
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one part of a program, such as one group of inputs, in a process of its own."""
+
+    status: Status
+    detail: str = ""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What happened to a program: one outcome per part, by name, in the order in which they ran.
+
+    A part after a failed one is absent: it was not run. `infrastructure` says why nothing is known, if so.
+    """
+
+    parts: Mapping[str, Outcome] = field(default_factory=dict)
+    infrastructure: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of a sample; one row of `verdicts.jsonl`."""
+
+    task_id: str
+    sample_id: int
+    passed: bool
+    status: Status
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_mb: float = 0.0
+    detail: str = ""
+    base_passed: bool | None = None
+    """Plus tasks only: whether the original tests pass."""
+
+    @property
+    def key(self) -> Key:
+        return (self.task_id, self.sample_id)
+
+
+class Task(Protocol):
+    """A benchmark, or one variant of it."""
+
+    name: str
+
+    def problems(self) -> Sequence[Problem]:
+        """All problems, in the official order. Raises UserError where the data cannot be had."""
+        ...
+
+    def program(self, problem: Problem, completion: Completion) -> Program:
+        """The program that decides whether the completion solves the problem."""
+        ...
+
+    def verdict(self, completion: Completion, execution: Execution) -> Verdict:
+        """The judgement by the official grader's rules."""
+        ...
+
+
+class Backend(Protocol):
+    """A source of completions."""
+
+    name: str
+
+    def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Yields one completion per request, in any order, each as soon as it is ready.
+
+        A request that the backend's own machinery failed on, after retries, is yielded with `error` set.
+        Raises UserError where nothing can be generated at all (a model that does not load, a refused key).
+        """
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Everything about the backend that can change a number, for the manifest. Never a secret."""
+        ...
+
+    def close(self) -> None:
+        """Frees what the backend holds. Safe to call twice."""
+        ...
+
+
+class Sandbox(Protocol):
+    """The thing that runs programs no one trusts."""
+
+    def run(self, program: Program) -> Execution:
+        """Runs one program; called from many threads at once. Raises nothing for what the program does."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Engine, image ids and toolchain versions, for the manifest."""
+        ...
+
+    def close(self) -> None:
+        """Ends every container. Safe to call twice."""
+        ...

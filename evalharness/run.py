@@ -1,0 +1,194 @@
+"""The pipeline: problems, prompts, completions, programs, executions, verdicts, summary; one way, resumable."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evalharness.adapters import OPTIONS, TaskContext, open_task
+from evalharness.backends import BackendConfig, find_backend, option_names
+from evalharness.backends.replay import ReplayBackend
+from evalharness.data import resolve_source
+from evalharness.errors import UserError
+from evalharness.grading import Grader
+from evalharness.manifest import configuration, environment
+from evalharness.metrics.passk import DEFAULT_KS, rates
+from evalharness.metrics.speed import speed
+from evalharness.progress import Progress, Silent
+from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
+from evalharness.sandbox.pool import DockerSandbox
+from evalharness.store import Store
+from evalharness.suggest import unknown_name
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One task, one backend, one configuration. `options` are the `--option`s of task and backend together."""
+
+    task: str
+    backend: str
+    model: str | None = None
+    limit: int | None = None
+    n: int = 1
+    ks: tuple[int, ...] = ()
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int | None = None
+    """None: as many as the task's recipe says."""
+    seed: int = 0
+    batch_size: int = 1
+    workers: int = 2
+    data: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def folder_name(self) -> str:
+        """A name that the same configuration always gives, for a run without --out."""
+        parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
+        kept = {key: value for key, value in vars(self).items() if key not in ("workers", "options")}
+        digest = hashlib.sha256(json.dumps([kept, sorted(self.options.items())]).encode()).hexdigest()[:8]
+        return "_".join([*parts, digest])
+
+
+def run(config: RunConfig, out: Path, progress: Progress | None = None) -> dict[str, Any]:
+    """Runs, or resumes, and returns the summary that is written to `out`.
+
+    Raises UserError before any work is done where the user must change something.
+    """
+    progress = progress or Silent()
+    check_numbers(config)
+    task, context = open_task(config.task, resolve_source(config.data), task_options(config.options))
+    problems = {problem.task_id: problem for problem in list(task.problems())[: config.limit]}
+    if not problems:
+        raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
+    sampling = Sampling(
+        config.temperature, config.top_p, config.max_new_tokens or context.recipe.max_new_tokens, config.seed
+    )
+    with closing(make_backend(config)) as backend, closing(DockerSandbox(config.workers)) as sandbox:
+        sandbox.prepare([context.card.image])
+        requests = all_requests(config, backend, problems)
+        progress.note(f"{task.name}: {len(problems)} problems, {len(requests)} samples")
+        asked = {"n": config.n, "limit": config.limit} if not isinstance(backend, ReplayBackend) else {"file": True}
+        manifest = configuration(context, backend, config.model, sampling, sandbox, asked)
+        with closing(Store(out, manifest, environment(config.workers))) as store:
+            if store.resumed:
+                progress.note(f"resuming {out}: {len(store.judged)} of {len(requests)} samples are graded")
+            work(task, problems, requests, backend, sampling, sandbox, store, config.workers, progress)
+            summary = summarize(config, context, task, backend, store, len(requests))
+            store.write_summary(summary)
+    return summary
+
+
+def check_numbers(config: RunConfig) -> None:
+    """Raises UserError for numbers that make no sense together."""
+    if config.n < 1 or config.workers < 1 or config.batch_size < 1:
+        raise UserError("--n, --workers and --batch-size must be at least 1")
+    if config.limit is not None and config.limit < 1:
+        raise UserError("--limit must be at least 1")
+    if config.max_new_tokens is not None and config.max_new_tokens < 1:
+        raise UserError("--max-new-tokens must be at least 1")
+    if config.temperature < 0 or not 0 < config.top_p <= 1:
+        raise UserError("--temperature must be at least 0 and --top-p above 0 and at most 1")
+    for k in config.ks:
+        if k < 1 or (k > config.n and config.backend != "replay"):
+            raise UserError(f"pass@{k} needs --n {max(k, 1)} or more, not --n {config.n}")
+    if config.n > 1 and config.temperature == 0 and config.backend not in ("reference", "replay"):
+        raise UserError(f"--n {config.n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
+
+
+def task_options(options: Mapping[str, str]) -> dict[str, str]:
+    """The options that are the task's."""
+    return {key: value for key, value in options.items() if key in OPTIONS}
+
+
+def make_backend(config: RunConfig) -> Backend:
+    """The backend with its own options. Raises UserError for an option that neither it nor the task knows."""
+    backend = find_backend(config.backend)
+    own = {key: value for key, value in config.options.items() if key not in OPTIONS}
+    known = option_names(backend)
+    for key in own:
+        if key not in known:
+            raise UserError(unknown_name("option", key, sorted(known | set(OPTIONS))))
+    return backend(BackendConfig(config.model, config.batch_size, own))
+
+
+def all_requests(config: RunConfig, backend: Backend, problems: Mapping[str, Problem]) -> list[Request]:
+    """Every sample that the run is to have, problem by problem; a replay has those of its file."""
+    if isinstance(backend, ReplayBackend):
+        keys = backend.requests(problems)
+        fewest = min(Counter(task_id for task_id, _ in keys).values())
+        for k in config.ks:
+            if k > fewest:
+                raise UserError(f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some")
+        return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]
+    return [Request(problem, sample_id) for problem in problems.values() for sample_id in range(config.n)]
+
+
+def work(
+    task: Task,
+    problems: Mapping[str, Problem],
+    requests: Sequence[Request],
+    backend: Backend,
+    sampling: Sampling,
+    sandbox: DockerSandbox,
+    store: Store,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Generates what is missing and grades what is not graded, both at once."""
+
+    def cost(problem: Problem) -> float:
+        solution = Completion(problem.task_id, 0, problem.reference, form="solution")
+        return sandbox.expected_s(task.program(problem, solution))
+
+    def finished(verdict: Verdict) -> None:
+        store.add_verdict(verdict)
+        progress.graded(verdict)
+
+    wanted = {request.key for request in requests}
+    missing = [request for request in requests if request.key not in store.completed]
+    progress.start(len(requests), len(requests) - len(missing), len(store.judged & wanted))
+    waiting = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
+    grader = Grader(task, problems, sandbox, cost, finished, workers)
+    try:
+        for completion in waiting:
+            grader.put(completion)
+        for completion in backend.generate(missing, sampling) if missing else ():
+            if not completion.error:
+                store.add_completion(completion)
+            progress.generated(completion)
+            grader.put(completion)
+        grader.finish()
+    except BaseException:
+        grader.close()
+        sandbox.close()
+        raise
+    finally:
+        grader.join()
+        progress.stop()
+
+
+def summarize(
+    config: RunConfig, context: TaskContext, task: Task, backend: Backend, store: Store, asked: int
+) -> dict[str, Any]:
+    """The contents of summary.json."""
+    verdicts = list(store.verdicts())
+    statuses = Counter(verdict.status for verdict in verdicts)
+    return {
+        "task": task.name,
+        "backend": backend.name,
+        "model": config.model,
+        "recipe": context.recipe_name,
+        "version": context.version.name,
+        "split": context.split,
+        "official_data": context.loaded.official,
+        "problems": len({verdict.task_id for verdict in verdicts}),
+        "samples": len(verdicts),
+        "asked": asked,
+        "metrics": rates(verdicts, config.ks or DEFAULT_KS),
+        "speed": speed(store.completions()),
+        "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
+    }

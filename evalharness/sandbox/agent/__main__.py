@@ -1,0 +1,69 @@
+"""The agent: pid 1 of the container. Forks a judge for each job that arrives on stdin; ends when stdin does."""
+
+import gc
+import importlib
+import os
+import platform
+import select
+import sys
+
+import numpy
+
+from . import judge, wire
+
+FIRST_UID = 10_000
+UIDS_PER_JOB = 2
+JOBS_BEFORE_REUSE = 20_000
+
+WARM = """
+    abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum fractions
+    functools hashlib heapq io itertools json math operator os queue random re statistics string struct sys textwrap
+    threading time traceback types typing unicodedata
+""".split()
+"""Modules that programs often import; a fork has them already."""
+
+
+def main() -> None:
+    """Serves until stdin ends. A judge that dies ends the agent, for the stream may then be out of step."""
+    for name in WARM:
+        importlib.import_module(name)
+    sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(os.path.dirname(__file__))]
+    os.umask(0)
+    gc.collect()
+    gc.freeze()
+    wire.write_reply(1, {"python": platform.python_version(), "numpy": numpy.__version__})
+    job = 0
+    while True:
+        select.select([0], [], [])
+        uid = FIRST_UID + UIDS_PER_JOB * (job % JOBS_BEFORE_REUSE)
+        job += 1
+        pid = os.fork()
+        if pid == 0:
+            os._exit(serve(uid))
+        code = reap(pid)
+        if code:
+            sys.exit(0 if code == CLOSED else 70)
+
+
+CLOSED = 3
+
+
+def serve(uid: int) -> int:
+    """One job, in the judge's process. The exit code: 0 done, `CLOSED` no more jobs."""
+    try:
+        judge.run(0, 1, uid)
+    except wire.Closed:
+        return CLOSED
+    return 0
+
+
+def reap(judge_pid: int) -> int:
+    """Waits for the judge, and for whatever processes of a sample were left to pid 1. The judge's exit code."""
+    while True:
+        pid, status = os.wait()
+        if pid == judge_pid:
+            return os.waitstatus_to_exitcode(status)
+
+
+if __name__ == "__main__":
+    main()

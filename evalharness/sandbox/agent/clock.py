@@ -1,0 +1,54 @@
+"""Time as an idle machine would measure it: wall-clock time less the time spent waiting for a free core.
+
+The official graders limit wall-clock time, so their verdicts change with the load of the machine. A process that
+sleeps or hangs uses this time as fast as the wall clock; one that is runnable, but not running, uses none.
+The kernel keeps both figures per thread in /proc/PID/schedstat: nanoseconds on a core, and waiting for one.
+"""
+
+import os
+import time
+
+
+class Stopwatch:
+    """Seconds since the start, as on an idle machine, of the main thread of process `pid`.
+
+    Where the kernel keeps no schedstat the wall clock alone is used (`exact` is then False).
+    """
+
+    def __init__(self, pid: int | None = None):
+        self._fd = -1
+        try:
+            self._fd = os.open(f"/proc/{pid or 'self'}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            pass
+        self.exact = self._waited() is not None
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts again at zero."""
+        self._wall = time.monotonic()
+        self._wait = self._waited() or 0.0
+
+    def wall_s(self) -> float:
+        """Seconds by the wall clock."""
+        return time.monotonic() - self._wall
+
+    def elapsed_s(self) -> float:
+        """Seconds as on an idle machine."""
+        wall = self.wall_s()
+        waited = self._waited()
+        return wall if waited is None else max(0.0, wall - (waited - self._wait))
+
+    def close(self) -> None:
+        """Frees the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _waited(self, pread=os.pread) -> float | None:  # type: ignore[no-untyped-def]
+        if self._fd < 0:
+            return None
+        try:
+            return int(pread(self._fd, 128, 0).split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return None

@@ -1,0 +1,178 @@
+"""A strict encoding of plain values, written fast and read safely.
+
+The bytes are those of `marshal` version 2, which is written in C and is the same for equal values of equal types.
+Values of other kinds (numpy, Decimal, subclasses of the plain types ...) travel as tagged tuples; whatever has no
+plain form becomes `Opaque`. Bytes from a sample are never given to `marshal.loads`: `decode` reads a closed set of
+types and nothing else.
+"""
+
+import marshal
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+ATOMS = frozenset({int, bool, str, float, complex, bytes, type(None)})
+CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+BASES = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
+TAG = Ellipsis
+Tagged = tuple[Any, ...]
+
+
+class Opaque:
+    """A value without a plain form. Equal to nothing; iterable if its items were taken along."""
+
+    def __init__(self, name: str, items: list[Any] | None = None):
+        self.name, self.items = name, items
+
+    def __iter__(self) -> Any:
+        if self.items is None:
+            raise TypeError(f"{self.name!r} object is not iterable")
+        return iter(self.items)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value, all the way down, has exactly the plain types."""
+    level: Iterable[Any] = (value,)
+    while True:
+        kinds = set(map(type, level))
+        if kinds <= ATOMS:
+            return True
+        if not kinds <= ATOMS | CONTAINERS:
+            return False
+        nested = [item for item in level if type(item) in CONTAINERS]
+        values = [item.values() for item in nested if type(item) is dict]
+        level = list(chain(chain.from_iterable(nested), chain.from_iterable(values)))
+
+
+def encode(value: Any, items: bool = False) -> bytes:
+    """The value's bytes. With `items`, iterables of other kinds are read and their items taken along."""
+    if type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value)):
+        try:
+            return marshal.dumps(value, 2)
+        except ValueError:
+            return marshal.dumps((TAG, "opaque", type(value).__name__, None), 2)
+    try:
+        return marshal.dumps(_tagged(value, items), 2)
+    except Exception:  # the value's own code may run here, and raise what it likes
+        return marshal.dumps((TAG, "opaque", type(value).__name__, None), 2)
+
+
+def _tagged(value: Any, items: bool) -> Any:
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is dict:
+        return {_tagged(key, items): _tagged(item, items) for key, item in value.items()}
+    if kind in CONTAINERS:
+        return kind(_tagged(item, items) for item in value)
+    if kind in (Counter, OrderedDict):
+        return (TAG, kind.__name__, [(_tagged(key, items), _tagged(item, items)) for key, item in value.items()])
+    if kind in (Decimal, bytearray):
+        return (TAG, kind.__name__, str(value) if kind is Decimal else bytes(value))
+    if kind is Fraction:
+        return (TAG, "Fraction", value.numerator, value.denominator)
+    if kind is range and not items:
+        return (TAG, "range", value.start, value.stop, value.step)
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufcSU":
+        return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
+    if isinstance(value, type({}.keys()) | type({}.items())):
+        return (TAG, "keys" if isinstance(value, type({}.keys())) else "items", [_tagged(item, items) for item in value])
+    for base in BASES:
+        if isinstance(value, base):
+            plain = dict(dict.items(value)) if base is dict else base(value)
+            return (TAG, "subclass", base.__name__, kind.__name__, _tagged(plain, items))
+    return (TAG, "opaque", kind.__name__, [_tagged(item, items) for item in value] if items else None)
+
+
+def _revive(tagged: Tagged) -> Any:
+    kind, rest = tagged[1], tagged[2:]
+    if kind in ("Counter", "OrderedDict"):
+        return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
+    if kind in ("Decimal", "bytearray", "Fraction", "range"):
+        return {"Decimal": Decimal, "bytearray": bytearray, "Fraction": Fraction, "range": range}[kind](*rest)
+    if kind == "numpy":
+        array = np.frombuffer(rest[2], dtype=np.dtype(rest[0]))
+        return array[0] if rest[1] is None else array.reshape(rest[1])
+    if kind in ("keys", "items"):
+        return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
+    if kind == "subclass":
+        base = {known.__name__: known for known in BASES}[rest[0]]
+        return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
+    return Opaque(str(rest[0]), rest[1])
+
+
+class _Reader:
+    def __init__(self, data: bytes):
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        if size < 0 or self.at + size > len(self.data):
+            raise ValueError("truncated value")
+        part = self.data[self.at : self.at + size]
+        self.at += size
+        return part
+
+    def number(self, form: str = "<i") -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def value(self) -> Any:
+        code = self.take(1)
+        if code in _CONSTANTS:
+            return _CONSTANTS[code]
+        if code == b"i":
+            return self.number()
+        if code == b"g":
+            return self.number("<d")
+        if code == b"y":
+            return complex(self.number("<d"), self.number("<d"))
+        if code in b"su":
+            data = self.take(self.number())
+            return data if code == b"s" else data.decode("utf-8", "surrogatepass")
+        if code == b"l":
+            return self.long()
+        if code == b"{":
+            return dict(self.pairs())
+        if code in b"([<>":
+            items = [self.value() for _ in range(self.number())]
+            if code == b"(" and len(items) > 1 and items[0] is TAG:
+                return _revive(tuple(items))
+            return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
+        raise ValueError(f"type {code!r} is not a plain value")
+
+    def long(self) -> int:
+        count = self.number()
+        digits = struct.unpack(f"<{abs(count)}H", self.take(2 * abs(count)))
+        total = int.from_bytes(_pack_digits(digits), "little")
+        return -total if count < 0 else total
+
+    def pairs(self) -> Iterable[tuple[Any, Any]]:
+        while self.data[self.at : self.at + 1] != b"0":
+            yield self.value(), self.value()
+        self.take(1)
+
+
+def _pack_digits(digits: tuple[int, ...]) -> bytes:
+    # marshal writes 15 bits per 16-bit digit; joining them as text of bits is linear, shifting is quadratic.
+    bits = "".join(f"{digit:015b}" for digit in reversed(digits))
+    return int(bits or "0", 2).to_bytes(len(bits) // 8 + 1, "little")
+
+
+_CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
+
+
+def decode(data: bytes) -> Any:
+    """The value of bytes that came from a sample. Raises ValueError for anything that `encode` does not write."""
+    reader = _Reader(data)
+    try:
+        value = reader.value()
+    except (RecursionError, struct.error, TypeError, KeyError, IndexError, ArithmeticError, UnicodeError) as error:
+        raise ValueError(f"not a plain value: {error}") from None
+    if reader.at != len(data):
+        raise ValueError("bytes after the value")
+    return value

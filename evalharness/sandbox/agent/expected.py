@@ -1,0 +1,52 @@
+"""The expected outputs of one group of inputs, as the host keeps them: small values whole, large ones as digests."""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import codec, wire
+
+FACTS = struct.Struct("!d??")
+"""What a trusted process says of an output: CPU seconds of the call, whether it is floats, whether it holds a NaN."""
+
+
+def pack(facts: list[tuple[float, bool, bool]], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+    """The bytes that the host keeps and hands back. All lists have one item per input."""
+    return wire.dumps((facts, small, digests))
+
+
+class Expected:
+    """Expected outputs by index. `recompute(index)` gives the pieces of a large one, anew."""
+
+    def __init__(self, data: bytes, recompute: Callable[[int], list[bytes]]):
+        self.facts, self.small, self.digests = wire.loads(data)
+        self.recompute = recompute
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def times(self) -> list[float]:
+        """CPU seconds that the reference needed for each call."""
+        return [seconds for seconds, _, _ in self.facts]
+
+    def floats(self, index: int) -> bool:
+        return bool(self.facts[index][1])
+
+    def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
+        """Whether the output is surely equal: the same bytes, or digest, and no NaN, which equals nothing."""
+        if self.facts[index][2]:
+            return False
+        return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
+
+    def pieces(self, index: int) -> Iterator[bytes]:
+        """The expected output as `sample.chunks` gives it."""
+        small = self.small[index]
+        return iter(self.recompute(index) if small is None else [codec.encode(None), small])
+
+
+def value_of(header: Any, pieces: Iterator[bytes]) -> Any:
+    """The value of its header and the pieces that follow it."""
+    if header is None:
+        return codec.decode(next(pieces))
+    items = [item for piece in pieces for item in codec.decode(piece)]
+    return tuple(items) if header[0] == "tuple" else items

@@ -1,0 +1,189 @@
+"""Judges one job: forks the processes of its parts, reads what they report, and answers the host.
+
+The judge keeps the expected outputs to itself. It reads them only after the processes that run the sample have been
+forked, and stops a part at its first wrong output.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any
+
+from . import clean, codec, wire
+from .compare import SEES_INPUT, WHOLE, Comparison
+from .expected import FACTS, Expected, pack, value_of
+from .process import Part, Result
+
+COMPARE_S = 60
+REFERENCE_S = 3600.0
+SHOWN = 80
+
+
+class Wrong(Exception):
+    """An output that is not right; the text says which and why."""
+
+
+def run(stdin: int, stdout: int, uid: int) -> None:
+    """Judges the next job on `stdin`, as user `uid`. Raises wire.Closed if there is none."""
+    job = wire.read_job(stdin)
+    results: dict[str, Result] = {}
+    blobs: dict[str, bytes] = {}
+    with clean.workdir(uid) as folder:
+        parts = {
+            name: Part({**job, "inputs": inputs}, uid, folder) for name, inputs in job["inputs"].items()
+        }
+        secret = wire.read_job(stdin)
+        expected = wire.loads(secret["expected"]) if secret["expected"] else {}
+        for name, part in parts.items():
+            if any(result["status"] != "passed" for result in results.values()):
+                part.end("skipped")
+                continue
+            if job["runner"] == "exec":
+                results[name] = judge_exec(part)
+            elif job["runner"] == "reference":
+                results[name], blobs[name] = record(part)
+            else:
+                results[name] = judge_calls(part, expected[name], secret["source"], folder)
+            clean.processes(uid, {later.pid for later in parts.values() if not later.ended})
+    wire.write_reply(stdout, {"parts": results}, wire.dumps(blobs) if blobs else b"")
+
+
+def judge_exec(part: Part) -> Result:
+    """A program with its checks inside passes when it reaches its end."""
+    limit = part.part["time_s"]
+    part.go([limit], limit + 1)
+    frame = part.next()
+    return part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+
+
+def ended(part: Part, frame: tuple[bytes, bytes] | None) -> Result:
+    """Ends a part that sent, instead of an output, `frame`."""
+    if frame is None:
+        return part.end()
+    if frame[0] == b"e":
+        status, _, detail = frame[1].decode(errors="replace").partition(":")
+        if status in ("timeout", "memory", "failed", "error"):
+            return part.end(status, detail)
+    return part.end("tampered", f"sent a message of kind {frame[0]!r} where none belongs")
+
+
+def time_limits(times: list[float], rules: dict[str, Any]) -> tuple[list[float], float]:
+    """Seconds per call and for the part. Source: evalplus/eval/__init__.py `untrusted_check`."""
+    limits = [max(rules["min_time_s"], rules["time_factor"] * seconds) for seconds in times]
+    return limits, min(rules["max_time_s"], sum(limits)) + 1
+
+
+def judge_calls(part: Part, data: bytes, source: str, folder: str) -> Result:
+    """A part passes when its entry point returned what is expected on each input."""
+    rules = part.part["rules"]
+    expected = Expected(data, lambda index: recompute(part, source, index, folder))
+    limits, total_s = time_limits(expected.times(), rules)
+    part.go(limits, total_s + 1)
+    comparison = Comparison(rules["oracle"], rules["atol"])
+    for index in range(len(expected)):
+        frame = part.next()
+        if frame is None or frame[0] not in b"od":
+            return ended(part, frame)
+        try:
+            check_output(part, frame, index, expected, comparison)
+        except (Wrong, ValueError) as wrong:
+            return part.end("failed", f"input {index}: {wrong}")
+    frame = part.next()
+    return part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+
+
+def check_output(
+    part: Part, frame: tuple[bytes, bytes], index: int, expected: Expected, comparison: Comparison
+) -> None:
+    """Raises Wrong unless the output in the frame is right."""
+    kind, payload = frame
+    plain = comparison.oracle not in WHOLE
+    if plain and expected.same_bytes(index, kind, payload):
+        comparison.expect(expected.floats(index))
+        if kind == b"d":
+            part.tell(b"n")
+        return
+    if kind == b"d":
+        part.tell(b"s")
+    theirs = part.chunks() if kind == b"d" else iter([codec.encode(None), payload])
+    ours = expected.pieces(index)
+    their_header, our_header = codec.decode(next(theirs)), codec.decode(next(ours))
+    if plain and our_header and their_header == our_header and not expected.floats(index) and comparison.atol == 0:
+        for mine, yours in zip_longest(ours, theirs):
+            if mine != yours and codec.decode(mine or b"") != codec.decode(yours or b""):
+                raise Wrong("a large output differs")
+        return
+    output, value, args = value_of(their_header, theirs), value_of(our_header, ours), None
+    if comparison.oracle in SEES_INPUT:
+        output, args = output
+    for _ in theirs:
+        pass
+    with deadline(COMPARE_S):
+        try:
+            accepted = comparison.accepts(output, value, args)
+        except Wrong:
+            raise
+        except Exception as error:
+            raise Wrong(f"{shown(output)} cannot be compared with {shown(value)}: {type(error).__name__}") from None
+    if not accepted:
+        raise Wrong(f"{arguments(part, index)} gave {shown(output)}, expected {shown(value)}")
+
+
+def arguments(part: Part, index: int) -> str:
+    return "(" + ", ".join(shown(value) for value in wire.loads(part.part["inputs"])[index]) + ")"
+
+
+def shown(value: Any) -> str:
+    """A value in at most `SHOWN` characters."""
+    text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+@contextmanager
+def deadline(seconds: int) -> Iterator[None]:
+    """Ends a comparison that takes too long by raising Wrong; what a program returned decides how long it takes."""
+
+    def ring(*_: object) -> None:
+        raise Wrong("comparing the output did not end")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+
+
+def record(part: Part) -> tuple[Result, bytes]:
+    """Runs a trusted program on its inputs and packs what it returned."""
+    facts: list[tuple[float, bool, bool]] = []
+    small: list[bytes | None] = []
+    digests: list[bytes | None] = []
+    part.go([], REFERENCE_S)
+    while (frame := part.next()) and frame[0] in b"fod":
+        kind, payload = frame
+        if kind == b"f":
+            facts.append(FACTS.unpack(payload))
+            continue
+        small.append(payload if kind == b"o" else None)
+        digests.append(payload if kind == b"d" else None)
+        if kind == b"d":
+            part.tell(b"n")
+    result = part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+    return result, pack(facts, small, digests)
+
+
+def recompute(part: Part, source: str, index: int, folder: str) -> list[bytes]:
+    """The pieces of one large expected output, from the trusted program run again on that input alone."""
+    inputs = wire.dumps([wire.loads(part.part["inputs"])[index]])
+    job = {**part.part, "runner": "reference", "source": source, "inputs": inputs}
+    again = Part(job, part.uid + 1, folder)
+    again.go([], REFERENCE_S)
+    pieces: list[bytes] = []
+    while (frame := again.next()) and frame[0] in b"fod":
+        if frame[0] == b"d":
+            again.tell(b"s")
+            pieces = list(again.chunks())
+        elif frame[0] == b"o":
+            pieces = [codec.encode(None), frame[1]]
+    again.end("passed")
+    return pieces

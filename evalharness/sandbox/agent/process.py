@@ -1,0 +1,105 @@
+"""One process that runs a part of a sample's program, as the judge sees it: forked at once, set going later."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+from . import sample, wire
+from .clock import Stopwatch
+
+WALL_FACTOR, WALL_EXTRA_S = 20.0, 60.0
+"""The backstop by the wall clock, for a kernel on which the better clock stands still."""
+LARGEST_FRAME = 64 << 20
+
+Result = dict[str, Any]
+
+
+class Part:
+    """A forked process, waiting for `go`. Its frames are read with `next`; `end` must be called once."""
+
+    def __init__(self, part: dict[str, Any], uid: int, workdir: str):
+        self.part, self.uid = part, uid
+        self.killed = self.ended = False
+        out_read, out_write = os.pipe()
+        control_read, control_write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                part["limits"] = wire.read_job(control_read)
+                part["inputs"] = wire.loads(part["inputs"])
+                sample.main(part, sample.Reporter(out_write, control_read), uid, workdir)
+            finally:
+                os._exit(70)
+        os.close(out_write)
+        os.close(control_read)
+        self.out, self.control = out_read, control_write
+        self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
+        self.watch = Stopwatch(self.pid)
+        self.total_s = 0.0
+
+    def go(self, limits: list[float], total_s: float) -> None:
+        """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
+        self.total_s = total_s
+        self.watch.restart()
+        wire.write_all(self.control, wire.pack_job(limits))
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """The next frame, or None at the end of the process, which is killed when its time is over."""
+        while True:
+            try:
+                frame = self.frames.next(0.1)
+            except wire.Closed:
+                return None
+            if frame is not None:
+                return frame
+            backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
+            if self.watch.elapsed_s() > self.total_s or backstop:
+                self.kill()
+
+    def tell(self, answer: bytes) -> None:
+        """Answers the digest of a large output: `n` for next, `s` for send it."""
+        try:
+            wire.write_all(self.control, answer)
+        except BrokenPipeError:
+            pass
+
+    def chunks(self) -> Iterator[bytes]:
+        """The pieces of a large output that was asked for. Raises ValueError if they break off."""
+        while (frame := self.next()) is not None and frame[0] == b"c":
+            yield frame[1]
+        if frame is None or frame[0] != b"z":
+            raise ValueError("the output broke off")
+
+    def kill(self) -> None:
+        """Kills the process; `end` will find that its time was used up."""
+        self.killed = True
+        os.kill(self.pid, signal.SIGKILL)
+
+    def end(self, status: str = "", detail: str = "") -> Result:
+        """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
+        wall_s = self.watch.wall_s()
+        if status:
+            os.kill(self.pid, signal.SIGKILL)
+        _, code, used = os.wait4(self.pid, 0)
+        self.ended = True
+        os.close(self.out)
+        os.close(self.control)
+        self.watch.close()
+        if not status:
+            status, detail = self._reason(code)
+        return {
+            "status": status,
+            "detail": detail,
+            "cpu_s": used.ru_utime + used.ru_stime,
+            "wall_s": wall_s,
+            "peak_mb": used.ru_maxrss / 1024,
+        }
+
+    def _reason(self, code: int) -> tuple[str, str]:
+        if self.killed:
+            return "timeout", "the time for the whole program was used up"
+        if os.WIFSIGNALED(code):
+            name = signal.Signals(os.WTERMSIG(code)).name
+            return ("memory", "killed: out of memory") if name == "SIGKILL" else ("error", f"ended by {name}")
+        return "error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended"

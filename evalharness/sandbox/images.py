@@ -1,0 +1,146 @@
+"""Builds the images that samples run in, one per folder under sandboxes/, with or without a registry."""
+
+import hashlib
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+
+from evalharness.errors import UserError
+from evalharness.paths import bundled
+from evalharness.suggest import unknown_name
+
+AGENT = Path(__file__).parent / "agent"
+SUITE = "bookworm"
+LOCAL_BASE = f"evalharness/base:{SUITE}"
+"""The base made from Debian's packages where no registry answers."""
+
+Log = Callable[[str], None]
+
+
+def image_names() -> list[str]:
+    """Names of all images that there is a folder for."""
+    return sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
+
+
+def image_folder(name: str) -> Path:
+    """The folder of an image. Raises UserError for an unknown name."""
+    if name not in image_names():
+        raise UserError(unknown_name("sandbox image", name, image_names()))
+    return bundled("sandboxes") / name
+
+
+def build_context(name: str) -> dict[str, bytes]:
+    """Path inside the build context to content: the image's folder, and the agent's as `agent`."""
+    folder = image_folder(name)
+    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files |= {f"agent/{path.name}": path for path in sorted(AGENT.glob("*.py"))}
+    return {place: path.read_bytes() for place, path in files.items()}
+
+
+def image_tag(name: str) -> str:
+    """The image's tag, which names its content: an unchanged folder gives an unchanged tag."""
+    digest = hashlib.sha256()
+    for place, content in build_context(name).items():
+        digest.update(f"{place}\0{len(content)}\0".encode() + content)
+    return f"evalharness/{name}:{digest.hexdigest()[:12]}"
+
+
+def image_id(client: docker.DockerClient, name: str) -> str:
+    """The id of the built image. Raises UserError where it has not been built."""
+    try:
+        return str(client.images.get(image_tag(name)).id)
+    except ImageNotFound:
+        raise UserError(f"sandbox image {name!r} is not built; run `evalharness sandbox build {name}`") from None
+
+
+def build(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
+    """Builds the image unless it is there already, and returns its id. `base` overrides the Dockerfile's own.
+
+    Raises UserError with the end of the build's output where it fails.
+    """
+    tag = image_tag(name)
+    try:
+        return str(client.images.get(tag).id)
+    except ImageNotFound:
+        pass
+    base = base or _base(client, name, log)
+    log(f"building {tag} on {base}")
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for place, content in build_context(name).items():
+            entry = tarfile.TarInfo(place)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    context.seek(0)
+    try:
+        image, _ = client.images.build(
+            fileobj=context,
+            custom_context=True,
+            tag=tag,
+            buildargs={"BASE": base},
+            network_mode="host",
+            rm=True,
+            forcerm=True,
+            labels={"evalharness": "image"},
+        )
+    except BuildError as error:
+        lines = [str(entry.get("stream") or entry.get("error") or "").strip() for entry in error.build_log]
+        tail = " | ".join(line for line in lines if line)[-600:]
+        raise UserError(f"building sandbox image {name!r} failed: {tail}") from None
+    log(f"built {tag}")
+    return str(image.id)
+
+
+def _base(client: docker.DockerClient, name: str, log: Log) -> str:
+    dockerfile = (image_folder(name) / "Dockerfile").read_text()
+    found = re.search(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
+    if not found:
+        raise UserError(f"{image_folder(name) / 'Dockerfile'} names no base; it must have a line `ARG BASE=IMAGE`")
+    official = found.group(1)
+    for local in (official, LOCAL_BASE):
+        try:
+            client.images.get(local)
+            return local
+        except ImageNotFound:
+            pass
+    try:
+        log(f"pulling {official}")
+        client.images.pull(official)
+        return official
+    except (APIError, DockerException) as error:
+        log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
+    return debian_base(client, log)
+
+
+def debian_base(client: docker.DockerClient, log: Log) -> str:
+    """Makes a minimal Debian image with mmdebstrap, about 20 s, and returns its name."""
+    if not shutil.which("mmdebstrap"):
+        raise UserError("no image registry answers and mmdebstrap is missing; install it: apt-get install mmdebstrap")
+    command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        archive = process.stdout.read()
+        messages = process.stderr.read().decode(errors="replace")
+    if process.returncode:
+        raise UserError(f"mmdebstrap failed: {messages.strip()[-300:]}")
+    repository, _, tag = LOCAL_BASE.partition(":")
+    client.api.import_image_from_data(archive, repository=repository, tag=tag)
+    log(f"made {LOCAL_BASE} from Debian {SUITE} packages")
+    return LOCAL_BASE
+
+
+def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
+    """Every image's name with its id, or None where it is not built."""
+    for name in image_names():
+        try:
+            yield name, str(client.images.get(image_tag(name)).id)
+        except ImageNotFound:
+            yield name, None

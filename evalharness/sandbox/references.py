@@ -1,0 +1,64 @@
+"""Expected outputs, made by running the reference solution in the sandbox, once, and kept in the user's cache."""
+
+import hashlib
+import os
+import struct
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from evalharness.records import Reference
+from evalharness.sandbox.agent.wire import dumps
+
+SECONDS = struct.Struct("!d")
+
+
+def cache_folder() -> Path:
+    """$EVALHARNESS_CACHE, else evalharness/ in the user's cache folder."""
+    chosen = os.environ.get("EVALHARNESS_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evalharness"
+
+
+class ReferenceCache:
+    """One file per reference, named by all that decides its content. The bytes are the agent's and stay unread."""
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = (folder or cache_folder()) / "references"
+        self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def key(self, image_tag: str, reference: Reference) -> str:
+        """Names the reference's outputs: image, source, entry point and inputs."""
+        parts = (image_tag, reference.source, reference.entry_point, reference.output_not_none, dict(reference.groups))
+        return hashlib.sha256(dumps(parts)).hexdigest()
+
+    def seconds(self, key: str) -> float | None:
+        """CPU seconds that the reference needed, or None if its outputs are not there."""
+        try:
+            with self._file(key).open("rb") as file:
+                return float(SECONDS.unpack(file.read(SECONDS.size))[0])
+        except (OSError, struct.error):
+            return None
+
+    def get(self, key: str, make: Callable[[], tuple[float, bytes]]) -> bytes:
+        """The outputs' bytes; `make` gives CPU seconds and bytes where they are not kept yet, once at a time."""
+        with self._locks[key]:
+            try:
+                return self._file(key).read_bytes()[SECONDS.size :]
+            except OSError:
+                seconds, data = make()
+                self._write(key, SECONDS.pack(seconds) + data)
+                return data
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.bin"
+
+    def _write(self, key: str, data: bytes) -> None:
+        file = self._file(key)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
+            temporary.write(data)
+        Path(temporary.name).replace(file)

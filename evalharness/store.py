@@ -1,0 +1,181 @@
+"""The run directory: manifest.json, completions.jsonl and verdicts.jsonl, which only grow, and summary.json.
+
+A row is written before the next stage sees it, so a run that is killed at any moment goes on where it stopped.
+"""
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from evalharness.errors import UserError
+from evalharness.records import Completion, Key, Verdict
+
+SYNC_S = 1.0
+"""Rows reach the disk at least this often; a crash of the machine itself may lose what is younger."""
+
+Row = TypeVar("Row", Completion, Verdict)
+
+
+class Store:
+    """One run directory, held by this process alone. Rows may be added from any thread."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], environment: Mapping[str, Any]):
+        """Opens or creates the directory.
+
+        Raises UserError where another process holds it, or where it belongs to a run with another configuration.
+        """
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = (folder / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror}; choose another folder with --out") from None
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock_file.close()
+            raise UserError(f"another evalharness process is working in {folder}; wait, or use another --out") from None
+        self._lock = threading.Lock()
+        self._files: dict[str, IO[bytes]] = {}
+        try:
+            self.resumed = self._agree(config, environment)
+            self._clean()
+            self.completed = {row.key for row in self.completions()}
+            self.judged = {row.key for row in self.verdicts()}
+        except BaseException:
+            self.close()
+            raise
+
+    def _agree(self, config: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
+        path = self.folder / "manifest.json"
+        wanted = json.loads(json.dumps(config))
+        if not path.exists():
+            if (self.folder / "completions.jsonl").exists():
+                raise UserError(f"{self.folder} holds completions, but no manifest.json; use another --out")
+            write_json(path, {"config": wanted, "environment": environment})
+            return False
+        try:
+            found = json.loads(path.read_text())["config"]
+        except (ValueError, KeyError, OSError):
+            raise UserError(f"{path} cannot be read; use another --out") from None
+        different = next(differences(found, wanted), None)
+        if different:
+            place, old, new = different
+            raise UserError(
+                f"{self.folder} holds a run with another configuration: {place} was {old}, now {new}; "
+                "use another --out, or the old settings"
+            )
+        return True
+
+    def _clean(self) -> None:
+        """Cuts off a torn last line, and takes out verdicts that only tell of a failed machine, to try them again."""
+        for name in ("completions.jsonl", "verdicts.jsonl"):
+            path = self.folder / name
+            if path.exists():
+                data = path.read_bytes()
+                if not data.endswith(b"\n") and data:
+                    with path.open("r+b") as file:
+                        file.truncate(data.rfind(b"\n") + 1)
+        kept = [row for row in self.verdicts() if row.status != "infrastructure"]
+        if len(kept) != sum(1 for _ in self.verdicts()):
+            temporary = self.folder / "verdicts.jsonl.new"
+            temporary.write_bytes(b"".join(_line(row) for row in kept))
+            temporary.replace(self.folder / "verdicts.jsonl")
+
+    def completions(self) -> Iterator[Completion]:
+        """The completions written so far, in the order of writing."""
+        return self._rows("completions.jsonl", Completion)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdicts written so far, in the order of writing."""
+        return self._rows("verdicts.jsonl", Verdict)
+
+    def _rows(self, name: str, kind: type[Row]) -> Iterator[Row]:
+        path = self.folder / name
+        known = {field.name for field in fields(kind)}
+        if path.exists():
+            with path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    try:
+                        row = json.loads(line)
+                        yield kind(**{key: value for key, value in row.items() if key in known})
+                    except (ValueError, TypeError, AttributeError):
+                        raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
+
+    def add_completion(self, completion: Completion) -> None:
+        """Writes a completion, once."""
+        if self._is_new(completion.key, self.completed):
+            self._append("completions.jsonl", completion)
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Writes a verdict, once."""
+        if self._is_new(verdict.key, self.judged):
+            self._append("verdicts.jsonl", verdict)
+
+    def _is_new(self, key: Key, keys: set[Key]) -> bool:
+        with self._lock:
+            new = key not in keys
+            keys.add(key)
+            return new
+
+    def _append(self, name: str, row: Completion | Verdict) -> None:
+        line = _line(row)
+        with self._lock:
+            file = self._files.get(name)
+            if file is None:
+                file = self._files[name] = (self.folder / name).open("ab", buffering=0)
+                self._synced_at = time.monotonic()
+            file.write(line)
+            if time.monotonic() - self._synced_at > SYNC_S:
+                self._sync()
+
+    def _sync(self) -> None:
+        for file in self._files.values():
+            os.fsync(file.fileno())
+        self._synced_at = time.monotonic()
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Writes summary.json."""
+        write_json(self.folder / "summary.json", summary)
+
+    def close(self) -> None:
+        """Brings everything to the disk and lets the directory go. Safe to call twice."""
+        with self._lock:
+            self._sync()
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
+            self._lock_file.close()
+
+
+def _line(row: Completion | Verdict) -> bytes:
+    """A row as one line of JSON, without what is not known."""
+    kept = {key: value for key, value in asdict(row).items() if value is not None}
+    return json.dumps(kept, ensure_ascii=True).encode() + b"\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes the whole file or nothing of it."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(json.dumps(value, indent=2, default=str) + "\n")
+    temporary.replace(path)
+
+
+def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
+    """Where two plain values differ: the place, and both values in short."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
+    elif old != new:
+        yield place, _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

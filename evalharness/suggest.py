@@ -1,0 +1,11 @@
+"""One wording for every name that does not exist."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+def unknown_name(kind: str, name: str, known: Sequence[str]) -> str:
+    """One line for an unknown name: the near matches if there are any, else all known names."""
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    return f"unknown {kind} {name!r}; {hint}"

@@ -1,0 +1,118 @@
+"""The bundled sample problems agree with themselves: references, tests, inputs, contracts and docstrings."""
+
+import copy
+import doctest
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
+NAMES = ["humaneval", "humaneval-plus", "mbpp", "mbpp-plus"]
+Row = dict[str, Any]
+
+
+def read(name: str) -> list[Row]:
+    lines = (SAMPLES / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    assert lines.pop() == ""
+    assert not [line for line in lines if line != line.strip()]
+    return [json.loads(line) for line in lines]
+
+
+def names(rows: list[Row]) -> list[str]:
+    return [str(row["task_id"]) for row in rows]
+
+
+HUMANEVAL, HUMANEVAL_PLUS, MBPP, MBPP_PLUS = (read(name) for name in NAMES)
+PLUS = HUMANEVAL_PLUS + MBPP_PLUS
+
+
+def run(*parts: str) -> dict[str, Any]:
+    space: dict[str, Any] = {"__name__": "sample"}
+    for part in parts:
+        exec(part, space)
+    return space
+
+
+def reference(row: Row) -> Callable[..., Any]:
+    function: Callable[..., Any] = run(row["prompt"] + row["canonical_solution"])[row["entry_point"]]
+    return function
+
+
+def recorder(function: Callable[..., Any], calls: list[list[Any]]) -> Callable[..., Any]:
+    def record(*args: Any) -> Any:
+        calls.append(copy.deepcopy(list(args)))
+        return function(*args)
+
+    return record
+
+
+@pytest.mark.parametrize("row", HUMANEVAL, ids=names(HUMANEVAL))
+def test_humaneval_reference_passes(row: Row) -> None:
+    space = run(row["prompt"] + row["canonical_solution"], row["test"])
+    space["check"](space[row["entry_point"]])
+    assert row["test"].count("    assert ") >= 5
+
+
+@pytest.mark.parametrize("row", HUMANEVAL, ids=names(HUMANEVAL))
+def test_humaneval_examples(row: Row) -> None:
+    space = run(row["prompt"] + row["canonical_solution"])
+    text = space[row["entry_point"]].__doc__
+    test = doctest.DocTestParser().get_doctest(text, space, row["task_id"], None, None)
+    result = doctest.DocTestRunner(verbose=False).run(test)
+    assert result.attempted >= 2
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("row", MBPP, ids=names(MBPP))
+def test_mbpp_reference_passes(row: Row) -> None:
+    assert len(row["test_list"]) == 3
+    run(row["code"], row["test_setup_code"], *row["test_list"], *row["challenge_test_list"])
+
+
+@pytest.mark.parametrize("row", PLUS, ids=lambda row: str(row["entry_point"]))
+def test_inputs_satisfy_the_contract(row: Row) -> None:
+    function = reference(row)
+    parameters = ", ".join(inspect.signature(function).parameters)
+    imports = "\n".join(line for line in row["prompt"].splitlines() if line.startswith(("import ", "from ")))
+    contract = run(f"{imports}\ndef contract({parameters}):{row['contract']}")["contract"]
+    for args in row["base_input"] + row["plus_input"]:
+        before = copy.deepcopy(args)
+        contract(*args)
+        function(*args)
+        assert args == before
+    assert len(row["plus_input"]) >= (15 if "test" in row else 12)
+
+
+@pytest.mark.parametrize("row", PLUS, ids=lambda row: str(row["entry_point"]))
+def test_base_inputs_are_the_calls_of_the_test(row: Row) -> None:
+    calls: list[list[Any]] = []
+    candidate = recorder(reference(row), calls)
+    if "test" in row:
+        run(row["test"])["check"](candidate)
+    else:
+        exec(row["assertion"], {row["entry_point"]: candidate})
+    assert calls == row["base_input"]
+
+
+def test_plus_problems_are_the_base_problems() -> None:
+    assert [{key: row[key] for key in HUMANEVAL[0]} for row in HUMANEVAL_PLUS] == HUMANEVAL
+    of = {f"Sample/{row['task_id']}": row for row in MBPP}
+    for row in MBPP_PLUS:
+        base = of[row["task_id"]]
+        assert row["prompt"] == f'"""\n{base["text"]}\n{base["test_list"][0]}\n"""\n'
+        assert row["canonical_solution"] == f"\n{base['code']}\n"
+        assert row["assertion"] == "\n".join(base["test_list"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_problem_has_a_wrong_sample(name: str) -> None:
+    wrong = read(f"wrong/{name}")
+    assert {row["task_id"] for row in wrong} == {row["task_id"] for row in read(name)}
+    assert len({(row["task_id"], row["sample_id"]) for row in wrong}) == len(wrong)
+    assert all(("solution" in row) != ("completion" in row) for row in wrong)
+    assert {row["expect"] for row in wrong} == {"failed", "error", "timeout"}
+    assert all(isinstance(row.get("base_passed"), bool) == name.endswith("-plus") for row in wrong)

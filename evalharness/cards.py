@@ -95,6 +95,8 @@ class Version(_Strict):
     fields: tuple[str, ...] = Field(min_length=1)
     hub: HubSource | None = None
     evalplus: EvalPlusSource | None = None
+    rules: Mapping[str, Any] = {}
+    """What the grader of this version's time did otherwise; over the task's and the card's rules."""
 
 
 class TaskEntry(_Strict):

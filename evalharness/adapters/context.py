@@ -37,8 +37,8 @@ class TaskContext:
 
     @property
     def rules(self) -> dict[str, Any]:
-        """The card's rules with the task's own over them."""
-        return {**self.card.rules, **self.entry.rules}
+        """The card's rules, with the task's and the version's over them."""
+        return {**self.card.rules, **self.entry.rules, **self.version.rules}
 
     @property
     def limits(self) -> Limits:

@@ -25,7 +25,7 @@ class EvalPlus:
         self._oracles = {
             entry_point: oracle for oracle, names in context.rules["oracles"].items() for entry_point in names
         }
-        keep = ("guard", "stack_depth", "min_time_s", "time_factor", "max_time_s")
+        keep = ("edition", "guard", "stack_depth", "min_time_s", "time_factor", "max_time_s")
         self._rules = {name: context.rules[name] for name in keep}
 
     def problems(self) -> Sequence[Problem]:

@@ -66,14 +66,19 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
 class Container:
     """A running container. It ends by itself when this process does, for then its stdin closes."""
 
-    def __init__(self, client: docker.DockerClient, image: str, memory_mb: int, cpus: float):
+    def __init__(self, client: docker.DockerClient, image: str, memory_mb: int, cpus: float, hash_seed: int):
         self.client, self.image, self.jobs = client, image, 0
         self._stderr = b""
         self._pending = bytearray()
         try:
             host = client.api.create_host_config(**hardening(memory_mb, cpus))
             created = client.api.create_container(
-                image, stdin_open=True, host_config=host, labels=LABELS, network_disabled=True
+                image,
+                stdin_open=True,
+                host_config=host,
+                labels=LABELS,
+                network_disabled=True,
+                environment={"PYTHONHASHSEED": str(hash_seed)},
             )
             self.id = str(created["Id"])
             attached = client.api.attach_socket(

@@ -19,6 +19,12 @@ JOBS_PER_CONTAINER = 1000
 WAIT_S = 7200.0
 """How long a silent container is believed in. The judge inside has its own, far shorter, limits."""
 NOTHING = dumps([])
+SAMPLE_SEED, REFERENCE_SEED = 0, 1
+"""PYTHONHASHSEED. Fixed, so that verdicts repeat; apart, as the official expected outputs come from another process
+than the sample's: an output whose order is that of a set of strings is not taken for right by luck."""
+
+Kind = tuple[str, int]
+"""What a container is for: image name and hash seed."""
 
 
 class DockerSandbox:
@@ -29,7 +35,7 @@ class DockerSandbox:
         self.memory_mb, self.cpus = memory_mb, cpus
         self.references = ReferenceCache()
         self._slots = threading.Semaphore(workers)
-        self._idle: dict[str, list[Container]] = {}
+        self._idle: dict[Kind, list[Container]] = {}
         self._all: set[Container] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -42,9 +48,9 @@ class DockerSandbox:
         for name in names:
             image = images.image_id(self.client, name)
             self._tags[name] = images.image_tag(name)
-            container = self._borrow(name)
+            container = self._borrow((name, SAMPLE_SEED))
             self._versions[name] = {"image": self._tags[name], "id": image, **container.hello}
-            self._give_back(name, container)
+            self._give_back((name, SAMPLE_SEED), container)
 
     def describe(self) -> Mapping[str, Any]:
         """The engine's version, limits, and each prepared image with its id and toolchain versions."""
@@ -67,7 +73,7 @@ class DockerSandbox:
         """Runs the program, elsewhere again where the machine fails; after that the execution says why it failed."""
         try:
             secret = self._secret(program)
-            reply, _ = self._ask(program.image, sample_job(program), secret)
+            reply, _ = self._ask((program.image, SAMPLE_SEED), sample_job(program), secret)
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
         return Execution(parts={name: Outcome(**part) for name, part in reply["parts"].items()})
@@ -81,7 +87,8 @@ class DockerSandbox:
         return {"expected": data, "source": reference.source}
 
     def _make(self, image: str, reference: Reference) -> tuple[float, bytes]:
-        reply, data = self._ask(image, reference_job(reference, self.memory_mb), {"expected": b"", "source": ""})
+        job = reference_job(reference, self.memory_mb)
+        reply, data = self._ask((image, REFERENCE_SEED), job, {"expected": b"", "source": ""})
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
@@ -91,14 +98,14 @@ class DockerSandbox:
 
     def _key(self, program: Program, reference: Reference) -> str:
         if reference not in self._keys:
-            self._keys[reference] = self.references.key(self._tags[program.image], reference)
+            self._keys[reference] = self.references.key(f"{self._tags[program.image]} {REFERENCE_SEED}", reference)
         return self._keys[reference]
 
-    def _ask(self, image: str, job: dict[str, Any], secret: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, kind: Kind, job: dict[str, Any], secret: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         messages = pack_job(job) + pack_job(secret)
         with self._slots:
             for attempt in range(TRIES):
-                container = self._borrow(image)
+                container = self._borrow(kind)
                 try:
                     answer = container.request(messages, WAIT_S)
                 except InfrastructureError:
@@ -106,28 +113,28 @@ class DockerSandbox:
                     if attempt == TRIES - 1:
                         raise
                 else:
-                    self._give_back(image, container)
+                    self._give_back(kind, container)
                     return answer
         raise AssertionError("unreachable")
 
-    def _borrow(self, name: str) -> Container:
+    def _borrow(self, kind: Kind) -> Container:
         with self._lock:
-            idle = self._idle.setdefault(name, [])
+            idle = self._idle.setdefault(kind, [])
             if idle:
                 return idle.pop()
             if self._closed:
                 raise InfrastructureError("the sandbox is closed")
-        container = Container(self.client, self._tags[name], self.memory_mb, self.cpus)
+        container = Container(self.client, self._tags[kind[0]], self.memory_mb, self.cpus, kind[1])
         with self._lock:
             self._all.add(container)
         return container
 
-    def _give_back(self, name: str, container: Container) -> None:
+    def _give_back(self, kind: Kind, container: Container) -> None:
         if container.jobs >= JOBS_PER_CONTAINER:
             self._discard(container)
             return
         with self._lock:
-            self._idle.setdefault(name, []).append(container)
+            self._idle.setdefault(kind, []).append(container)
 
     def _discard(self, container: Container) -> None:
         with self._lock:

@@ -30,9 +30,9 @@ class ReferenceCache:
         self.folder = (folder or cache_folder()) / "references"
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def key(self, image_tag: str, reference: Reference) -> str:
-        """Names the reference's outputs: image, source, entry point and inputs."""
-        parts = (image_tag, reference.source, reference.entry_point, reference.output_not_none, dict(reference.groups))
+    def key(self, interpreter: str, reference: Reference) -> str:
+        """Names the reference's outputs by all that decides them: interpreter, source, entry point and inputs."""
+        parts = (interpreter, reference.source, reference.entry_point, reference.output_not_none, dict(reference.groups))
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def seconds(self, key: str) -> float | None:

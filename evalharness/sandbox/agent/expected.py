@@ -6,11 +6,12 @@ from typing import Any
 
 from . import codec, wire
 
-FACTS = struct.Struct("!d??")
-"""What a trusted process says of an output: CPU seconds of the call, whether it is floats, whether it holds a NaN."""
+Facts = tuple[float, bool, bool, bool]
+FACTS = struct.Struct("!d???")
+"""What a trusted process says of an output: CPU seconds of the call; whether it is floats, is empty, holds a NaN."""
 
 
-def pack(facts: list[tuple[float, bool, bool]], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
     """The bytes that the host keeps and hands back. All lists have one item per input."""
     return wire.dumps((facts, small, digests))
 
@@ -27,14 +28,15 @@ class Expected:
 
     def times(self) -> list[float]:
         """CPU seconds that the reference needed for each call."""
-        return [seconds for seconds, _, _ in self.facts]
+        return [facts[0] for facts in self.facts]
 
-    def floats(self, index: int) -> bool:
-        return bool(self.facts[index][1])
+    def kind(self, index: int) -> tuple[bool, bool]:
+        """Whether the output is floats, and whether it is an empty list or tuple."""
+        return self.facts[index][1], self.facts[index][2]
 
     def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
         """Whether the output is surely equal: the same bytes, or digest, and no NaN, which equals nothing."""
-        if self.facts[index][2]:
+        if self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 

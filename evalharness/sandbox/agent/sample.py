@@ -21,7 +21,7 @@ from typing import Any
 
 from . import codec, guard, wire
 from .clock import Stopwatch
-from .compare import SEES_INPUT, WHOLE, is_floats
+from .compare import SEES_INPUT, WHOLE, is_empty, is_floats
 from .expected import FACTS
 
 LARGE = 64 << 10
@@ -200,7 +200,7 @@ def record_outputs(part: dict[str, Any], reporter: Reporter) -> None:
         if part["output_not_none"]:
             output = output is not None
         has_nan = any(NAN.search(chunk) for chunk in chunks(output))
-        reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), has_nan))
+        reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), is_empty(output), has_nan))
         reporter.output(output, items=False, whole=False)
 
 

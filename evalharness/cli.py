@@ -27,7 +27,9 @@ INTERRUPTED = 130
 
 TaskOption = Annotated[str, typer.Option("--task", help="Task or group names, separated by commas.")]
 WorkersOption = Annotated[int, typer.Option(help="Samples graded at a time, each in a container of its own.")]
-DataOption = Annotated[str | None, typer.Option(help="A data folder, hub, or sample. [default: $EVALHARNESS_DATA, hub]")]
+DataOption = Annotated[
+    str | None, typer.Option(help="A data folder, hub, or sample. [default: $EVALHARNESS_DATA, hub]")
+]
 OutOption = Annotated[Path | None, typer.Option(help="The run directory; with several tasks, its parent.")]
 KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value for the task or the backend.")]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
@@ -59,21 +61,21 @@ def run(
     option: KeyValues = None,
 ) -> None:
     """Prompts a model, runs what it answers, and reports pass@k and speed."""
-    settings: dict[str, Any] = dict(
-        backend=backend,
-        model=model,
-        limit=limit,
-        n=n,
-        ks=parse_ks(k),
-        temperature=temperature,
-        top_p=top_p,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        batch_size=batch_size,
-        workers=workers or default_workers(),
-        data=data,
-        options=parse_key_values(option or []),
-    )
+    settings: dict[str, Any] = {
+        "backend": backend,
+        "model": model,
+        "limit": limit,
+        "n": n,
+        "ks": parse_ks(k),
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+        "batch_size": batch_size,
+        "workers": workers or default_workers(),
+        "data": data,
+        "options": parse_key_values(option or []),
+    }
     run_tasks(task, settings, out)
 
 
@@ -89,7 +91,13 @@ def grade(
 ) -> None:
     """Grades samples that were made elsewhere."""
     options = {**parse_key_values(option or []), "samples": str(samples)}
-    settings = dict(backend="replay", ks=parse_ks(k), workers=workers or default_workers(), data=data, options=options)
+    settings = {
+        "backend": "replay",
+        "ks": parse_ks(k),
+        "workers": workers or default_workers(),
+        "data": data,
+        "options": options,
+    }
     run_tasks(task, settings, out)
 
 
@@ -98,29 +106,34 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     from evalharness.cards import expand
     from evalharness.progress import Shown
     from evalharness.report.table import summary_table
-    from evalharness.run import RunConfig
-    from evalharness.run import run as run_one
+    from evalharness.run import RunConfig, run_all
 
-    progress = Shown(Console(stderr=True))
+    progress = Shown(Console(stderr=True, soft_wrap=True))
     tasks = expand(names)
+    configs = [RunConfig(task=name, **settings) for name in tasks]
+    folders = [folder_of(config, out, alone=tasks == [names]) for config in configs]
     if settings["backend"] == "reference":
         progress.note("backend reference: the official solutions, to check the harness itself; no model, so no speed")
-    summaries, folders = [], []
-    for name in tasks:
-        config = RunConfig(task=name, **settings)
-        folder = Path("results") / config.folder_name() if out is None else out if tasks == [names] else out / name
-        folders.append(folder)
-        try:
-            summaries.append(run_one(config, folder, progress))
-        except KeyboardInterrupt:
-            fail(f"interrupted; all finished rows are kept in {folder}, and the same command resumes", INTERRUPTED)
+    try:
+        summaries = run_all(list(zip(configs, folders, strict=True)), progress)
+    except KeyboardInterrupt:
+        fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
     group = names if tasks != [names] and "," not in names else "these tasks"
     print_wide(summary_table(summaries, mean=group))
     for folder in folders:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
-        fail(f"{missing} samples have no verdict because the infrastructure failed; the same command tries them again", 1)
+        fail(
+            f"{missing} samples have no verdict because the infrastructure failed; the same command tries them again", 1
+        )
+
+
+def folder_of(config: Any, out: Path | None, alone: bool) -> Path:
+    """The run directory: `out` itself for one task, else a folder in it; without `out`, one named by all settings."""
+    if out is None:
+        return Path("results") / str(config.folder_name())
+    return out if alone else out / config.task
 
 
 def _infrastructure(summary: dict[str, Any]) -> int:
@@ -151,7 +164,9 @@ def tasks() -> None:
     """Lists the tasks and groups."""
     from evalharness.cards import groups, load_cards
 
-    table = plain_table("task", "problems", "versions (first is the default)", "recipes (first is the default)", "splits")
+    table = plain_table(
+        "task", "problems", "versions (first is the default)", "recipes (first is the default)", "splits"
+    )
     for card in load_cards():
         for entry in card.tasks.values():
             versions = first_first(entry.versions, entry.default_version)

@@ -35,12 +35,12 @@ def configuration(
         "backend": {"name": backend.name, "model": model, **backend.describe()},
         "sampling": asdict(sampling),
         "samples": dict(samples),
-        "sandbox": dict(sandbox.describe()),
+        "sandbox": {key: value for key, value in sandbox.describe().items() if key != "engine"},
         "evalharness": __version__,
     }
 
 
-def environment(workers: int) -> dict[str, Any]:
+def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
     """The machine and the software around the run. May differ when a run is resumed."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -49,6 +49,7 @@ def environment(workers: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _package(name))},
         "hardware": hardware(),
+        "engine": sandbox.describe().get("engine"),
         "workers": workers,
     }
 

@@ -1,6 +1,6 @@
 """The words of the harness as frozen dataclasses, in the order in which a run produces them.
 
-    Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
+Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -53,32 +53,65 @@ class RunConfig:
         return "_".join([*parts, digest])
 
 
-def run(config: RunConfig, out: Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Runs, or resumes, and returns the summary that is written to `out`.
+Summary = dict[str, Any]
+
+
+def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
+    """Runs, or resumes, one task and returns the summary that is written to `out`. See `run_all`."""
+    return run_all([(config, out)], progress or Silent())[0]
+
+
+def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[Summary]:
+    """Runs several tasks with one backend, each into its own directory; they differ in nothing but the task.
 
     Raises UserError before any work is done where the user must change something.
     """
-    progress = progress or Silent()
+    shared = jobs[0][0]
+    opened = [prepare(config) for config, _ in jobs]
+    images = sorted({context.card.image for _, context, _ in opened})
+    with closing(DockerSandbox(shared.workers)) as sandbox, closing(make_backend(shared)) as backend:
+        sandbox.prepare(images)
+        wanted = [all_requests(config, backend, opened[at][2]) for at, (config, _) in enumerate(jobs)]
+        return [
+            run_one(config, out, *opened[at], wanted[at], backend, sandbox, progress)
+            for at, (config, out) in enumerate(jobs)
+        ]
+
+
+def prepare(config: RunConfig) -> tuple[Task, TaskContext, dict[str, Problem]]:
+    """Checks the configuration and reads the task's data. Raises UserError where either will not do."""
     check_numbers(config)
     task, context = open_task(config.task, resolve_source(config.data), task_options(config.options))
     problems = {problem.task_id: problem for problem in list(task.problems())[: config.limit]}
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
+    return task, context, problems
+
+
+def run_one(
+    config: RunConfig,
+    out: Path,
+    task: Task,
+    context: TaskContext,
+    problems: Mapping[str, Problem],
+    requests: Sequence[Request],
+    backend: Backend,
+    sandbox: DockerSandbox,
+    progress: Progress,
+) -> Summary:
+    """Runs, or resumes, one prepared task."""
     sampling = Sampling(
         config.temperature, config.top_p, config.max_new_tokens or context.recipe.max_new_tokens, config.seed
     )
-    with closing(make_backend(config)) as backend, closing(DockerSandbox(config.workers)) as sandbox:
-        sandbox.prepare([context.card.image])
-        requests = all_requests(config, backend, problems)
-        progress.note(f"{task.name}: {len(problems)} problems, {len(requests)} samples")
-        asked = {"n": config.n, "limit": config.limit} if not isinstance(backend, ReplayBackend) else {"file": True}
-        manifest = configuration(context, backend, config.model, sampling, sandbox, asked)
-        with closing(Store(out, manifest, environment(config.workers))) as store:
-            if store.resumed:
-                progress.note(f"resuming {out}: {len(store.judged)} of {len(requests)} samples are graded")
-            work(task, problems, requests, backend, sampling, sandbox, store, config.workers, progress)
-            summary = summarize(config, context, task, backend, store, len(requests))
-            store.write_summary(summary)
+    progress.note(f"{task.name}: {len(problems)} problems, {len(requests)} samples, into {out}")
+    samples = {"file": True} if isinstance(backend, ReplayBackend) else {"n": config.n, "limit": config.limit}
+    wanted = configuration(context, backend, config.model, sampling, sandbox, samples)
+    with closing(Store(out, wanted, environment(config.workers, sandbox))) as store:
+        if store.resumed:
+            progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
+        work(task, problems, requests, backend, sampling, sandbox, store, config.workers, progress)
+        summary = summarize(config, context, task, backend, store, len(requests))
+        store.write_summary(summary)
     return summary
 
 
@@ -173,7 +206,7 @@ def work(
 
 def summarize(
     config: RunConfig, context: TaskContext, task: Task, backend: Backend, store: Store, asked: int
-) -> dict[str, Any]:
+) -> Summary:
     """The contents of summary.json."""
     verdicts = list(store.verdicts())
     statuses = Counter(verdict.status for verdict in verdicts)

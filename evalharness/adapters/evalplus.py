@@ -55,7 +55,7 @@ class EvalPlus:
         )
 
     def _oracle(self, problem: Problem) -> str:
-        return self._oracles.get(problem.entry_point, "")
+        return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference(self, problem: Problem) -> Reference:
         if problem.task_id not in self._references:

@@ -22,7 +22,9 @@ class HumanEval:
         return [
             Problem(
                 task_id=record["task_id"],
-                prompt=build_prompt(self.context.recipe, {"prompt": record["prompt"], "stripped_prompt": record["prompt"].strip()}),
+                prompt=build_prompt(
+                    self.context.recipe, {"prompt": record["prompt"], "stripped_prompt": record["prompt"].strip()}
+                ),
                 record=record,
                 reference=record["prompt"] + record["canonical_solution"],
                 entry_point=record["entry_point"],

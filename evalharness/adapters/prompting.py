@@ -54,7 +54,7 @@ def _fenced(problem: Problem, text: str) -> str:
     What stands before the entry point in the stem (imports, helpers) goes first. A block without the entry point's
     definition is taken to be its body, and continues the stem.
     """
-    blocks = FENCE.findall(text) or [text]
+    blocks: list[str] = FENCE.findall(text) or [text]
     if not problem.entry_point:
         return blocks[0]
     definition = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(problem.entry_point)}\b", re.MULTILINE)

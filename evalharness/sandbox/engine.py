@@ -39,7 +39,9 @@ def connect() -> docker.DockerClient:
 
 def _short(error: Exception) -> str:
     text = str(error).replace("\n", " ")
-    return "permission denied" if "Permission denied" in text else "not running" if "No such file" in text else text[-80:]
+    return (
+        "permission denied" if "Permission denied" in text else "not running" if "No such file" in text else text[-80:]
+    )
 
 
 def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
@@ -81,9 +83,7 @@ class Container:
                 environment={"PYTHONHASHSEED": str(hash_seed)},
             )
             self.id = str(created["Id"])
-            attached = client.api.attach_socket(
-                self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-            )
+            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             self._socket: socket.socket = getattr(attached, "_sock", attached)
             self._attached = attached
             client.api.start(self.id)

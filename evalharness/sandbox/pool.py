@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import docker
-
 from evalharness.errors import InfrastructureError
 from evalharness.records import Execution, Outcome, Program, Reference
 from evalharness.sandbox import images
@@ -30,8 +28,8 @@ Kind = tuple[str, int]
 class DockerSandbox:
     """Runs programs in containers. `run` may be called from `workers` threads at once, and waits beyond that."""
 
-    def __init__(self, workers: int, memory_mb: int = 4096, cpus: float = 1.0, client: docker.DockerClient | None = None):
-        self.client = client or connect()
+    def __init__(self, workers: int, memory_mb: int = 4096, cpus: float = 1.0):
+        self.client = connect()
         self.memory_mb, self.cpus = memory_mb, cpus
         self.references = ReferenceCache()
         self._slots = threading.Semaphore(workers)
@@ -113,7 +111,10 @@ class DockerSandbox:
                     if attempt == TRIES - 1:
                         raise
                 else:
-                    self._give_back(kind, container)
+                    if answer[0]["clean"]:
+                        self._give_back(kind, container)
+                    else:
+                        self._discard(container)
                     return answer
         raise AssertionError("unreachable")
 

@@ -32,7 +32,13 @@ class ReferenceCache:
 
     def key(self, interpreter: str, reference: Reference) -> str:
         """Names the reference's outputs by all that decides them: interpreter, source, entry point and inputs."""
-        parts = (interpreter, reference.source, reference.entry_point, reference.output_not_none, dict(reference.groups))
+        parts = (
+            interpreter,
+            reference.source,
+            reference.entry_point,
+            reference.output_not_none,
+            dict(reference.groups),
+        )
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def seconds(self, key: str) -> float | None:

@@ -10,16 +10,18 @@ import sys
 import numpy
 
 from . import judge, wire
+from .clock import Stopwatch
 
 FIRST_UID = 10_000
 UIDS_PER_JOB = 2
 JOBS_BEFORE_REUSE = 20_000
 
-WARM = """
-    abc array ast base64 bisect calendar cmath collections contextlib copy dataclasses datetime decimal enum fractions
-    functools hashlib heapq io itertools json math operator os queue random re statistics string struct sys textwrap
-    threading time traceback types typing unicodedata
-""".split()
+WARM = (
+    *("abc", "array", "ast", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
+    *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "io", "itertools"),
+    *("json", "math", "operator", "os", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap"),
+    *("threading", "time", "traceback", "types", "typing", "unicodedata"),
+)
 """Modules that programs often import; a fork has them already."""
 
 
@@ -31,7 +33,8 @@ def main() -> None:
     os.umask(0)
     gc.collect()
     gc.freeze()
-    wire.write_reply(1, {"python": platform.python_version(), "numpy": numpy.__version__})
+    clock = "idle time" if Stopwatch().exact else "wall time"
+    wire.write_reply(1, {"python": platform.python_version(), "numpy": numpy.__version__, "clock": clock})
     job = 0
     while True:
         select.select([0], [], [])

@@ -5,36 +5,46 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
+ATTEMPTS = 500
 
 
-@contextlib.contextmanager
-def workdir(uid: int) -> Iterator[str]:
-    """An empty folder that the user of the job may write in, removed afterwards."""
+def make_workdir(uid: int) -> str:
+    """An empty folder that the user may write in."""
     folder = f"/tmp/{uid}"
     os.mkdir(folder)
     os.chmod(folder, 0o777)
-    yield folder
-    if any(os.listdir(place) != ([str(uid)] if place == "/tmp" else []) for place in WRITABLE) or os.listdir(folder):
-        as_user(uid, remove_files)
-    os.rmdir(folder)
+    return folder
 
 
-def processes(uid: int, keep: set[int]) -> None:
-    """Ends every process of this user that is still there. Does nothing, quickly, if there is none but `keep`."""
+def end_processes(uid: int, keep: set[int]) -> bool:
+    """Ends every process of this user. Quick if none is there but `keep`; False if some cannot be ended."""
     keep = {1, os.getpid()} | keep
-    for _ in range(500):
+    for _ in range(ATTEMPTS):
         if all(int(name) in keep for name in os.listdir("/proc") if name.isdigit()):
-            return
+            return True
         as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
         time.sleep(0.002)
-    raise RuntimeError("a process of the sample could not be ended")
+    return False
 
 
-def as_user(uid: int, action: object) -> None:
+def remove_files(uid: int, folder: str) -> bool:
+    """Removes the folder and all else that this user wrote. False if something is left."""
+    if os.listdir(folder) or not _is_clean(os.path.basename(folder)):
+        as_user(uid, _remove_own_files)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+    return _is_clean()
+
+
+def _is_clean(*expected: str) -> bool:
+    return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
+
+
+def as_user(uid: int, action: Callable[[], None]) -> None:
     """Calls the action in a process of that user, so that it can touch what is the user's and nothing else."""
     pid = os.fork()
     if pid == 0:
@@ -42,13 +52,12 @@ def as_user(uid: int, action: object) -> None:
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-            action()  # type: ignore[operator]
+            action()
         os._exit(0)
     os.waitpid(pid, 0)
 
 
-def remove_files() -> None:
-    """Removes all files of this user from where it could have written."""
+def _remove_own_files() -> None:
     for place in WRITABLE:
         for entry in os.scandir(place):
             if entry.is_dir(follow_symlinks=False):
@@ -60,6 +69,7 @@ def remove_files() -> None:
 
 
 def _open_up(folder: str) -> None:
+    """Makes every folder below one that can be emptied."""
     for path, folders, _ in os.walk(folder):
         for name in folders:
             with contextlib.suppress(OSError):

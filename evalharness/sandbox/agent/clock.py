@@ -5,6 +5,7 @@ sleeps or hangs uses this time as fast as the wall clock; one that is runnable, 
 The kernel keeps both figures per thread in /proc/PID/schedstat: nanoseconds on a core, and waiting for one.
 """
 
+import contextlib
 import os
 import time
 
@@ -17,10 +18,8 @@ class Stopwatch:
 
     def __init__(self, pid: int | None = None):
         self._fd = -1
-        try:
+        with contextlib.suppress(OSError):
             self._fd = os.open(f"/proc/{pid or 'self'}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            pass
         self.exact = self._waited() is not None
         self.restart()
 
@@ -45,10 +44,10 @@ class Stopwatch:
             os.close(self._fd)
             self._fd = -1
 
-    def _waited(self, pread=os.pread) -> float | None:  # type: ignore[no-untyped-def]
+    def _waited(self) -> float | None:
         if self._fd < 0:
             return None
         try:
-            return int(pread(self._fd, 128, 0).split()[1]) / 1e9
+            return int(os.pread(self._fd, 128, 0).split()[1]) / 1e9
         except (OSError, IndexError, ValueError):
             return None

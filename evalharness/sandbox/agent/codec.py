@@ -19,7 +19,8 @@ import numpy as np
 
 ATOMS = frozenset({int, bool, str, float, complex, bytes, type(None)})
 CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
-BASES = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
+BASES: tuple[Any, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
+VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items"}
 TAG = Ellipsis
 Tagged = tuple[Any, ...]
 
@@ -81,8 +82,8 @@ def _tagged(value: Any, items: bool) -> Any:
         return (TAG, "range", value.start, value.stop, value.step)
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufcSU":
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
-    if isinstance(value, type({}.keys()) | type({}.items())):
-        return (TAG, "keys" if isinstance(value, type({}.keys())) else "items", [_tagged(item, items) for item in value])
+    if kind in VIEWS:
+        return (TAG, VIEWS[kind], [_tagged(item, items) for item in value])
     for base in BASES:
         if isinstance(value, base):
             plain = dict(dict.items(value)) if base is dict else base(value)

@@ -73,7 +73,8 @@ class Comparison:
 
 def polynomial(coefficients: Any, x: Any) -> float:
     """The polynomial with these coefficients, constant first, at x. HumanEval/32."""
-    return sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
+    total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
+    return total
 
 
 def pyramid_surface(base: float, height: float) -> int:

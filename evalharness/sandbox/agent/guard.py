@@ -14,10 +14,11 @@ import shutil
 import subprocess
 import sys
 
-OS_NAMES = """
-    kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate replace unlink
-    fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir
-""".split()
+OS_NAMES = (
+    *("kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty", "killpg"),
+    *("rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown", "chroot"),
+    *("lchflags", "lchmod", "lchown", "getcwd", "chdir"),
+)
 MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
@@ -30,7 +31,7 @@ class WriteOnly(io.StringIO):
     def readline(self, *_: object) -> str:  # type: ignore[override]
         raise OSError
 
-    def readlines(self, *_: object) -> list[str]:
+    def readlines(self, *_: object) -> list[str]:  # type: ignore[override]
         raise OSError
 
     def readable(self) -> bool:

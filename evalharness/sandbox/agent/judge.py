@@ -27,26 +27,31 @@ class Wrong(Exception):
 def run(stdin: int, stdout: int, uid: int) -> None:
     """Judges the next job on `stdin`, as user `uid`. Raises wire.Closed if there is none."""
     job = wire.read_job(stdin)
+    folder = clean.make_workdir(uid)
+    parts = {name: Part({**job, "inputs": inputs}, uid, folder) for name, inputs in job["inputs"].items()}
+    secret = wire.read_job(stdin)
+    expected = wire.loads(secret["expected"]) if secret["expected"] else {}
     results: dict[str, Result] = {}
     blobs: dict[str, bytes] = {}
-    with clean.workdir(uid) as folder:
-        parts = {
-            name: Part({**job, "inputs": inputs}, uid, folder) for name, inputs in job["inputs"].items()
-        }
-        secret = wire.read_job(stdin)
-        expected = wire.loads(secret["expected"]) if secret["expected"] else {}
-        for name, part in parts.items():
-            if any(result["status"] != "passed" for result in results.values()):
-                part.end("skipped")
-                continue
+    clean_again = True
+    for name, part in parts.items():
+        if any(result["status"] != "passed" for result in results.values()):
+            part.end("skipped")
+            continue
+        try:
             if job["runner"] == "exec":
                 results[name] = judge_exec(part)
             elif job["runner"] == "reference":
                 results[name], blobs[name] = record(part)
             else:
                 results[name] = judge_calls(part, expected[name], secret["source"], folder)
-            clean.processes(uid, {later.pid for later in parts.values() if not later.ended})
-    wire.write_reply(stdout, {"parts": results}, wire.dumps(blobs) if blobs else b"")
+        except ValueError as error:
+            results[name] = part.end("tampered", f"sent what no part sends: {error}")
+        waiting = {later.pid for later in parts.values() if not later.ended}
+        clean_again = clean.end_processes(uid, waiting) and clean_again
+    clean_again = clean.remove_files(uid, folder) and clean_again
+    reply = {"parts": results, "clean": clean_again}
+    wire.write_reply(stdout, reply, wire.dumps(blobs) if blobs else b"")
 
 
 def judge_exec(part: Part) -> Result:

@@ -1,5 +1,6 @@
 """One process that runs a part of a sample's program, as the judge sees it: forked at once, set going later."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -59,10 +60,8 @@ class Part:
 
     def tell(self, answer: bytes) -> None:
         """Answers the digest of a large output: `n` for next, `s` for send it."""
-        try:
+        with contextlib.suppress(BrokenPipeError):
             wire.write_all(self.control, answer)
-        except BrokenPipeError:
-            pass
 
     def chunks(self) -> Iterator[bytes]:
         """The pieces of a large output that was asked for. Raises ValueError if they break off."""

@@ -1,0 +1,39 @@
+# make demo and make test need nothing done before; on Debian, as root, they install the container engine as well.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := evalharness benchmarks tests
+
+.PHONY: demo test test-all check setup engine images bench clean
+
+demo: setup images
+	scripts/demo.sh $(BIN)/evalharness
+
+test: setup images
+	$(BIN)/pytest -m "not slow"
+
+test-all: setup images
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml scripts/setup.sh
+	scripts/setup.sh $(VENV)
+	@touch $@
+
+engine:
+	scripts/engine.sh
+
+images: setup engine
+	$(BIN)/evalharness sandbox build
+
+bench: setup images
+	$(BIN)/python benchmarks/grading_speed.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

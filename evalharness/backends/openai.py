@@ -74,12 +74,17 @@ class OpenAIBackend:
 
     def _query(self, request: Request, sampling: Sampling) -> Query:
         prompt, options = request.problem.prompt, self._options
+        if prompt.prefill and not options.prefill:
+            raise UserError(
+                "the recipe opens the answer, and most endpoints refuse that; use another, such as --option "
+                "recipe=chat, or --option prefill=true where the endpoint continues an assistant's turn"
+            )
         chat = options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
         stops = tuple(dict.fromkeys(filter(None, prompt.stops)))
         sent = stops[: options.max_stops]
         fields = {
             "model": self._model,
-            **(_as_chat(prompt, options.prefill) if chat else _as_text(prompt, options.prefill)),
+            **(_as_chat(prompt) if chat else _as_text(prompt)),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             options.max_tokens_field: sampling.max_new_tokens,
@@ -133,18 +138,18 @@ def endpoint_seed(seed: int, request: Request) -> int:
     return int.from_bytes(hashlib.sha256(words).digest()[:4], "big") & 0x7FFFFFFF
 
 
-def _as_chat(prompt: Prompt, prefill: bool) -> dict[str, Any]:
+def _as_chat(prompt: Prompt) -> dict[str, Any]:
     turns = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
     if prompt.text is not None:
         turns = [{"role": "user", "content": prompt.text}]
-    if prefill and prompt.prefill:
+    if prompt.prefill:
         turns.append({"role": "assistant", "content": prompt.prefill})
     return {"messages": turns}
 
 
-def _as_text(prompt: Prompt, prefill: bool) -> dict[str, Any]:
+def _as_text(prompt: Prompt) -> dict[str, Any]:
     if prompt.text is None:
         raise UserError(
             "the prompts are chat messages, which --option api=completions cannot send; use api=chat or auto"
         )
-    return {"prompt": prompt.text + (prompt.prefill if prefill else "")}
+    return {"prompt": prompt.text + prompt.prefill}

@@ -43,6 +43,7 @@ class Client:
         self._address = address
         self._options = options
         self._reached = False
+        self._answered = False
 
     def connect(self) -> httpx.AsyncClient:
         """Connections for the use of one event loop. Raises UserError where the environment's settings forbid it."""
@@ -67,7 +68,9 @@ class Client:
         attempt = 0
         while True:
             try:
-                return await self._attempt(http, query)
+                answer = await self._attempt(http, query)
+                self._answered = True
+                return answer
             except AttemptError as error:
                 broken = error
             # Outside the handler, so that what is raised does not carry the request, and with it the key, along.
@@ -161,6 +164,8 @@ class Client:
             raise UserError(f"HTTP 404 from {where}: {said}; correct --model, or --option base_url or api")
         if quota:
             raise UserError(f"{where} says that the quota is used up ({said}); raise it, or set {name} to another key")
+        if self._answered:  # others were taken: it is this prompt, too long perhaps, and not the settings
+            raise InfrastructureError(f"{where} rejects this request (HTTP {code}: {said})")
         raise UserError(
             f"{where} rejects the request (HTTP {code}: {said}); change --model, the sampling or an --option"
         )

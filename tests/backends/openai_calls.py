@@ -1,5 +1,6 @@
 """How the tests of the openai backend build one and ask it."""
 
+from dataclasses import replace
 from typing import Any
 
 from openai_server import Endpoint
@@ -10,7 +11,8 @@ from evalharness.records import Completion, Message, Problem, Prompt, Request, S
 
 KEY = "sk-0123456789-abcdef"
 TEXT = Prompt(text="def f():")
-CHAT = Prompt(messages=(Message("system", "Write code."), Message("user", "f?")), prefill="```python\n")
+CHAT = Prompt(messages=(Message("system", "Write code."), Message("user", "f?")))
+OPENED = replace(CHAT, prefill="```python\n")
 
 
 def backend(endpoint: Endpoint | None = None, **options: Any) -> OpenAIBackend:

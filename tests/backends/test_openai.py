@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from openai_calls import CHAT, KEY, TEXT, backend, complete, request, samples
+from openai_calls import CHAT, KEY, OPENED, TEXT, backend, complete, request, samples
 from openai_server import Endpoint, Reply, events, say, send, serving
 
 from evalharness.backends import BackendConfig, option_names
@@ -76,11 +76,12 @@ def test_chat_body(endpoint: Endpoint) -> None:
     assert endpoint.paths == ["/v1/chat/completions"]
 
 
-def test_prefill_is_sent_only_on_demand(endpoint: Endpoint) -> None:
-    complete(endpoint, CHAT)
-    complete(endpoint, CHAT, prefill="true")
-    assert endpoint.bodies[0]["messages"][-1]["role"] == "user"
-    assert endpoint.bodies[1]["messages"][-1] == {"role": "assistant", "content": "```python\n"}
+def test_prefill_is_sent_on_demand_and_else_refused(endpoint: Endpoint) -> None:
+    with pytest.raises(UserError, match="prefill=true"):
+        complete(endpoint, OPENED)
+    assert not endpoint.bodies
+    complete(endpoint, OPENED, prefill="true")
+    assert endpoint.bodies[0]["messages"][-1] == {"role": "assistant", "content": "```python\n"}
 
 
 def test_text_as_chat_and_the_reverse(endpoint: Endpoint) -> None:

@@ -222,3 +222,10 @@ def test_a_key_given_as_the_name_of_a_variable_is_not_repeated(monkeypatch: pyte
     with pytest.raises(UserError, match="MY_KEY") as caught:
         backend(api_key_env="MY_KEY")
     assert "a\nb" not in str(caught.value)
+
+
+def test_a_request_refused_after_others_were_answered_is_its_own_failure(endpoint: Endpoint) -> None:
+    endpoint.play(say("fine"), refuse(400, "maximum context length is 8 tokens"))
+    first, second = backend(endpoint, concurrency=1).generate(samples(2), Sampling())
+    assert first.text == "fine"
+    assert "maximum context length" in second.error

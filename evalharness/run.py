@@ -210,6 +210,7 @@ def summarize(
     """The contents of summary.json."""
     verdicts = list(store.verdicts())
     statuses = Counter(verdict.status for verdict in verdicts)
+    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
         "task": task.name,
         "backend": backend.name,
@@ -224,4 +225,5 @@ def summarize(
         "metrics": rates(verdicts, config.ks or DEFAULT_KS),
         "speed": speed(store.completions()),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
+        **({"infrastructure": failures[0]} if failures else {}),
     }

@@ -45,14 +45,23 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class _Row:
-    """A request with its prompt's token ids, or why it cannot be generated."""
+    """A request with its prompt's token ids and the number of tokens it may get, or why nothing can be generated."""
 
     request: Request
     ids: list[int] = field(default_factory=list)
+    limit: int = 0
     error: str = ""
 
-    def failed(self, error: str) -> Completion:
-        return Completion(*self.request.key, text="", prompt_tokens=len(self.ids), error=error)
+    def nothing(self, error: str) -> Completion:
+        """An empty answer: the model's failure to take the prompt or, with `error`, the machine's to run it."""
+        return Completion(
+            *self.request.key,
+            text="",
+            prompt_tokens=len(self.ids),
+            output_tokens=None if error else 0,
+            finish_reason="error" if error else "length",
+            error=error,
+        )
 
 
 class TransformersBackend:
@@ -76,8 +85,9 @@ class TransformersBackend:
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time, pulling one batch of requests at a time.
 
-        A prompt that leaves no room for `max_new_tokens`, or a single row that does not fit the device's memory,
-        is yielded with `error`. Raises UserError for a model that does not load and a chat prompt it cannot take.
+        A prompt that leaves room for fewer than `max_new_tokens` gets as many as fit, and one that leaves none an
+        empty answer: the model's own limit, so its failure. A single row that does not fit the device's memory is
+        yielded with `error`. Raises UserError for a model that does not load and a chat prompt it cannot take.
         """
         lm = self._load()
         waiting = iter(requests)
@@ -106,9 +116,9 @@ class TransformersBackend:
 
     def _chunk(self, lm: CausalLM, rows: list[_Row], sampling: Sampling) -> Iterator[Completion]:
         """The completions of encoded rows in order: those that can be generated share one batch where it fits."""
-        batched = self._batches(lm, [row for row in rows if not row.error], sampling)
+        batched = self._batches(lm, [row for row in rows if row.limit], sampling)
         for row in rows:
-            yield row.failed(row.error) if row.error else next(batched)
+            yield next(batched) if row.limit else row.nothing(row.error)
 
     def _batches(self, lm: CausalLM, rows: list[_Row], sampling: Sampling) -> Iterator[Completion]:
         """One completion per row, in order. Smaller batches from the first that runs out of memory on."""
@@ -124,7 +134,7 @@ class TransformersBackend:
                 # Outside the handler, where the exception's frames no longer hold the tensors.
                 _free()
                 if len(part) == 1:
-                    done = [part[0].failed(f"out of device memory with one row: {reason}")]
+                    done = [part[0].nothing(f"out of device memory with one row: {reason}")]
                 else:
                     self._rows = len(part) // 2
                     warnings.warn(f"batch of {len(part)} does not fit; going on with {self._rows}", stacklevel=2)
@@ -133,16 +143,14 @@ class TransformersBackend:
 
 
 def _encode(lm: CausalLM, request: Request, sampling: Sampling) -> _Row:
-    """The request as a row, with `error` set where the model cannot take its prompt."""
+    """The request as a row, with as many new tokens as fit behind its prompt."""
     from evalharness.backends import causal_lm
 
     ids = causal_lm.encode(lm, request.problem.prompt)
     if not ids:
-        return _Row(request, ids, "the prompt has no tokens")
-    if lm.positions is not None and len(ids) + sampling.max_new_tokens > lm.positions:
-        wanted = f"{len(ids)} prompt tokens and {sampling.max_new_tokens} new ones"
-        return _Row(request, ids, f"prompt too long: {wanted} exceed the model's {lm.positions} positions")
-    return _Row(request, ids)
+        return _Row(request, ids, error="the prompt has no tokens")
+    room = sampling.max_new_tokens if lm.positions is None else lm.positions - len(ids)
+    return _Row(request, ids, limit=max(0, min(sampling.max_new_tokens, room)))
 
 
 def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Completion]:
@@ -153,15 +161,14 @@ def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Compl
     from evalharness.backends.drawing import SeededDraw, sample_seed
     from evalharness.backends.stopping import BatchWatch, RowWatch
 
-    limit = sampling.max_new_tokens
-    watches = [RowWatch(lm.decoder, lm.ends, row.request.problem.prompt.stops, limit) for row in rows]
+    watches = [RowWatch(lm.decoder, lm.ends, row.request.problem.prompt.stops, row.limit) for row in rows]
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
         processors.append(SeededDraw(seeds, sampling.temperature, sampling.top_p))
     config = GenerationConfig(
-        max_new_tokens=limit, do_sample=False, num_beams=1, use_cache=True, pad_token_id=lm.pad,
-        eos_token_id=sorted(lm.ends) or None,
+        max_new_tokens=max(row.limit for row in rows), do_sample=False, num_beams=1, use_cache=True,
+        pad_token_id=lm.pad, eos_token_id=sorted(lm.ends) or None,
     )  # fmt: skip
     started_at, start = time.time(), time.perf_counter()
     watch = BatchWatch(watches, start)

@@ -76,10 +76,18 @@ def test_too_long_prompt_fails_alone(model: Path) -> None:
     first, long, empty, last = backend(model, 4).generate(asked, GREEDY)
     assert (first.text, last.text) == (REST, SNOW_REST)
     assert long.key == ("long", 0)
-    assert "prompt too long" in long.error
-    assert str(POSITIONS) in long.error
+    assert (long.text, long.output_tokens, long.finish_reason, long.error) == ("", 0, "length", "")
     assert empty.error == "the prompt has no tokens"
     assert first.batch == 2
+
+
+def test_a_prompt_with_little_room_gets_the_tokens_that_fit(model: Path) -> None:
+    """Neither the row itself nor its neighbour, which may go on, is given up."""
+    tight, first = backend(model, 2).generate([request("x" * (POSITIONS - 3)), request(HEAD)], GREEDY)
+    assert tight.output_tokens is not None
+    assert tight.prompt_tokens is not None
+    assert tight.output_tokens <= POSITIONS - tight.prompt_tokens <= 3
+    assert (tight.error, first.text) == ("", REST)
 
 
 def test_out_of_memory_halves_the_batch(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

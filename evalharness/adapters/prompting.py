@@ -70,10 +70,16 @@ def _sanitized(problem: Problem, text: str) -> str:
     return sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
 
 
+def _sanitized_answer(problem: Problem, text: str) -> str:
+    """As `_sanitized`, for the answer alone and with its tabs, as models behind an API are treated there."""
+    return sanitize(text, problem.entry_point)
+
+
 EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "continue_stem": _continue_stem,
     "continue_prompt": _continue_prompt,
     "as_it_is": _as_it_is,
     "fenced": _fenced,
     "sanitized": _sanitized,
+    "sanitized_answer": _sanitized_answer,
 }

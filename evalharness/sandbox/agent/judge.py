@@ -18,6 +18,8 @@ from .process import Part, Result
 COMPARE_S = 60
 REFERENCE_S = 3600.0
 SHOWN = 80
+FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
+"""What reading raises where the frames are not those of `sample`."""
 
 
 class Wrong(Exception):
@@ -45,8 +47,8 @@ def run(stdin: int, stdout: int, uid: int) -> None:
                 results[name], blobs[name] = record(part)
             else:
                 results[name] = judge_calls(part, expected[name], secret["source"], folder)
-        except ValueError as error:
-            results[name] = part.end("tampered", f"sent what no part sends: {error}")
+        except FORGED as error:
+            results[name] = part.end("tampered", f"sent what no part sends: {type(error).__name__} {error}")
         waiting = {later.pid for later in parts.values() if not later.ended}
         clean_again = clean.end_processes(uid, waiting) and clean_again
     clean_again = clean.remove_files(uid, folder) and clean_again
@@ -141,7 +143,10 @@ def arguments(part: Part, index: int) -> str:
 
 def shown(value: Any) -> str:
     """A value in at most `SHOWN` characters."""
-    text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
+    try:
+        text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
+    except (ValueError, RecursionError):  # an int of thousands of digits, a deep nest
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
@@ -154,8 +159,10 @@ def deadline(seconds: int) -> Iterator[None]:
 
     signal.signal(signal.SIGALRM, ring)
     signal.alarm(seconds)
-    yield
-    signal.alarm(0)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def record(part: Part) -> tuple[Result, bytes]:

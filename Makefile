@@ -33,7 +33,7 @@ images: setup engine
 	$(BIN)/evalharness sandbox build
 
 bench: setup images
-	$(BIN)/pip install -q -e ".[bench]"
+	$(BIN)/pip install -qq -e ".[bench]"
 	$(BIN)/python benchmarks/grading_speed.py
 
 clean:

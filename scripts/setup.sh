@@ -22,11 +22,11 @@ has_torch() { "$venv/bin/python" -c 'import torch' 2>/dev/null; }
 cpu_torch=torch==2.13.0+cpu
 if ! has_torch && [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
     echo "setup: no CUDA here, installing a CPU build of torch"
-    "$venv/bin/pip" install -q "$cpu_torch" 2>/dev/null || {
-        "$venv/bin/pip" install -q uv
-        "$venv/bin/uv" pip install -q --python "$venv/bin/python" --torch-backend=cpu torch
+    "$venv/bin/pip" install -qq "$cpu_torch" 2>/dev/null || {
+        "$venv/bin/pip" install -qq uv
+        "$venv/bin/uv" pip install -qq --python "$venv/bin/python" --torch-backend=cpu torch
     }
     has_torch || { echo "error: no CPU build of torch could be installed; install one and run again" >&2; exit 2; }
 fi
 echo "setup: installing evalharness"
-"$venv/bin/pip" install -q -e '.[dev]'
+"$venv/bin/pip" install -qq -e '.[dev]'

@@ -1,0 +1,60 @@
+"""Every verdict on real samples equals the official one, or its problem stands in the task card's ledger."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalharness.cards import find_task
+from evalharness.run import RunConfig, run
+
+pytestmark = [pytest.mark.docker, pytest.mark.data]
+WORKERS = 2
+
+
+def verdicts(folder: Path) -> dict[str, dict[str, Any]]:
+    return {row["task_id"]: row for row in map(json.loads, (folder / "verdicts.jsonl").read_text().splitlines())}
+
+
+@pytest.mark.parametrize(
+    ("task", "version", "name"),
+    [
+        ("humaneval-plus", "v0.1.9", "humaneval-plus.v0.1.9.jsonl.gz"),
+        pytest.param("mbpp-plus", "v0.1.0", "mbpp-plus.v0.1.0.jsonl.gz", marks=pytest.mark.slow),
+    ],
+)
+def test_samples_of_a_model(task: str, version: str, name: str, datasets_dir: Path, tmp_path: Path) -> None:
+    file = datasets_dir.parent / "parity" / "qwen2.5-coder-1.5b-base" / name
+    if not file.exists():
+        pytest.skip(f"no official verdicts at {file}")
+    options = {"version": version, "samples": str(file)}
+    run(RunConfig(task, "replay", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
+    ours = verdicts(tmp_path)
+    card, _ = find_task(task)
+    ledger = {task_id for deviation in card.deviations for task_id in deviation.tasks}
+    different = []
+    with gzip.open(file, "rt") as lines:
+        for row in map(json.loads, lines):
+            mine, official = ours[row["task_id"]], row["official"]
+            if (mine["passed"], mine["base_passed"]) != (official["passed"], official["base"]):
+                different.append(row["task_id"])
+    assert set(different) <= ledger
+    assert len(different) <= 2
+
+
+@pytest.mark.parametrize(
+    ("task", "split", "problems"),
+    [
+        ("humaneval", None, 164),
+        ("mbpp", "all", 974),
+        ("humaneval-plus", None, 164),
+        pytest.param("mbpp-plus", None, 378, marks=pytest.mark.slow),
+    ],
+)
+def test_reference_solutions(task: str, split: str | None, problems: int, datasets_dir: Path, tmp_path: Path) -> None:
+    options = {"split": split} if split else {}
+    summary = run(RunConfig(task, "reference", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
+    assert summary["official_data"]
+    assert summary["statuses"] == {"passed": problems}

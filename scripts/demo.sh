@@ -4,6 +4,5 @@ set -euo pipefail
 evalharness=$1
 data=()
 [ -n "${EVALHARNESS_DATA:-}" ] || data=(--data sample)
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
-"$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out "$out"
+rm -rf results/demo
+"$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out results/demo

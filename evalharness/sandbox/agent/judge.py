@@ -61,7 +61,7 @@ def judge_exec(part: Part) -> Result:
     limit = part.part["time_s"]
     part.go([limit], limit + 1)
     frame = part.next()
-    return part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+    return part.end("passed") if part.reached_end(frame) else ended(part, frame)
 
 
 def ended(part: Part, frame: tuple[bytes, bytes] | None) -> Result:
@@ -97,7 +97,7 @@ def judge_calls(part: Part, data: bytes, source: str, folder: str) -> Result:
         except (Wrong, ValueError) as wrong:
             return part.end("failed", f"input {index}: {wrong}")
     frame = part.next()
-    return part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+    return part.end("passed") if part.reached_end(frame) else ended(part, frame)
 
 
 def check_output(
@@ -180,7 +180,7 @@ def record(part: Part) -> tuple[Result, bytes]:
         digests.append(payload if kind == b"d" else None)
         if kind == b"d":
             part.tell(b"n")
-    result = part.end("passed") if frame and frame[0] == b"p" else ended(part, frame)
+    result = part.end("passed") if part.reached_end(frame) else ended(part, frame)
     return result, pack(facts, small, digests)
 
 

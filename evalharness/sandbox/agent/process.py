@@ -27,9 +27,9 @@ class Part:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                part["limits"] = wire.read_job(control_read)
+                part["limits"], token = wire.read_job(control_read)
                 part["inputs"] = wire.loads(part["inputs"])
-                sample.main(part, sample.Reporter(out_write, control_read), uid, workdir)
+                sample.main(part, sample.Reporter(out_write, control_read, token), uid, workdir)
             finally:
                 os._exit(70)
         os.close(out_write)
@@ -37,13 +37,14 @@ class Part:
         self.out, self.control = out_read, control_write
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
-        self.total_s = 0.0
+        self.total_s, self.token = 0.0, b""
 
     def go(self, limits: list[float], total_s: float) -> None:
         """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
         self.total_s = total_s
+        self.token = os.urandom(16)
         self.watch.restart()
-        wire.write_all(self.control, wire.pack_job(limits))
+        wire.write_all(self.control, wire.pack_job((limits, self.token)))
 
     def next(self) -> tuple[bytes, bytes] | None:
         """The next frame, or None at the end of the process, which is killed when its time is over."""
@@ -57,6 +58,10 @@ class Part:
             backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
             if self.watch.elapsed_s() > self.total_s or backstop:
                 self.kill()
+
+    def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
+        """Whether the frame says that the end was reached, with the token that the process was given."""
+        return frame == (b"p", self.token)
 
     def tell(self, answer: bytes) -> None:
         """Answers the digest of a large output: `n` for next, `s` for send it."""
@@ -86,7 +91,7 @@ class Part:
         os.close(self.control)
         self.watch.close()
         if not status:
-            status, detail = self._reason(code)
+            status, detail = self._reason(code, used.ru_maxrss >> 10)
         return {
             "status": status,
             "detail": detail,
@@ -95,10 +100,12 @@ class Part:
             "peak_mb": used.ru_maxrss / 1024,
         }
 
-    def _reason(self, code: int) -> tuple[str, str]:
+    def _reason(self, code: int, peak_mb: int) -> tuple[str, str]:
         if self.killed:
             return "timeout", "the time for the whole program was used up"
         if os.WIFSIGNALED(code):
             name = signal.Signals(os.WTERMSIG(code)).name
-            return ("memory", "killed: out of memory") if name == "SIGKILL" else ("error", f"ended by {name}")
+            if name == "SIGKILL" and peak_mb > self.part["memory_mb"] / 2:
+                return "memory", "killed: out of memory"
+            return "error", f"ended by {name} before its checks ended"
         return "error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended"

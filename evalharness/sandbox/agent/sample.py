@@ -2,7 +2,7 @@
 
 Frames to the judge: `o` an output, encoded; `d` the digest of a large output, answered by `n` (next) or `s` (send:
 chunk frames `c`, then `z`); `f` facts of a trusted program's output; `e` what was raised; `p` the end was
-reached. A process that ends without `e` or `p` did not finish its part.
+reached, with the token that the judge gave. A process that ends without `e` or `p` did not finish its part.
 """
 
 import gc
@@ -42,8 +42,8 @@ class TimeLimit(Exception):
 class Reporter:
     """Writes frames, several small ones at a time."""
 
-    def __init__(self, out_fd: int, control_fd: int):
-        self.out_fd, self.control_fd = out_fd, control_fd
+    def __init__(self, out_fd: int, control_fd: int, token: bytes):
+        self.out_fd, self.control_fd, self.token = out_fd, control_fd, token
         self.pending = bytearray()
         self.flushed_at = time.monotonic()
         self._write, self._read, self._now = os.write, os.read, time.monotonic
@@ -217,7 +217,7 @@ def main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str) -> No
         guard.swallow_io()
     try:
         run_part(part, reporter, Alarm(watch))
-        reporter.frame(b"p", b"")
+        reporter.frame(b"p", reporter.token)
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
         reporter.frame(b"e", describe(error))

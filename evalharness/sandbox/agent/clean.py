@@ -26,9 +26,14 @@ def end_processes(uid: int, keep: set[int]) -> bool:
     for _ in range(ATTEMPTS):
         if all(int(name) in keep for name in os.listdir("/proc") if name.isdigit()):
             return True
-        as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
+        kill_all(uid)
         time.sleep(0.002)
     return False
+
+
+def kill_all(uid: int) -> None:
+    """Kills every process of this user, at one stroke."""
+    as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
 def remove_files(uid: int, folder: str) -> bool:

@@ -6,10 +6,13 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-from . import sample, wire
-from .clock import Stopwatch
+from . import clean, sample, wire
+from .clock import Stopwatch, cpu_seconds
 
-WALL_FACTOR, WALL_EXTRA_S = 20.0, 60.0
+CPU_FACTOR = 3.0
+"""How much processor time all processes of a part may use together, in terms of the part's time: a crowd of busy
+processes waits for cores most of the time, so that the clock of each stands nearly still."""
+WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
 """The backstop by the wall clock, for a kernel on which the better clock stands still."""
 LARGEST_FRAME = 64 << 20
 
@@ -21,7 +24,7 @@ class Part:
 
     def __init__(self, part: dict[str, Any], uid: int, workdir: str):
         self.part, self.uid = part, uid
-        self.killed = self.ended = False
+        self.timed_out = self.ended = False
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
         self.pid = os.fork()
@@ -47,7 +50,7 @@ class Part:
         wire.write_all(self.control, wire.pack_job((limits, self.token)))
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """The next frame, or None at the end of the process, which is killed when its time is over."""
+        """The next frame, or None at the end of the process or of its time; then all of its user's are killed."""
         while True:
             try:
                 frame = self.frames.next(0.1)
@@ -55,9 +58,12 @@ class Part:
                 return None
             if frame is not None:
                 return frame
+            crowded = cpu_seconds() > CPU_FACTOR * self.total_s
             backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
-            if self.watch.elapsed_s() > self.total_s or backstop:
-                self.kill()
+            if self.watch.elapsed_s() > self.total_s or crowded or backstop:
+                self.timed_out = True
+                clean.kill_all(self.uid)
+                return None
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
         """Whether the frame says that the end was reached, with the token that the process was given."""
@@ -74,11 +80,6 @@ class Part:
             yield frame[1]
         if frame is None or frame[0] != b"z":
             raise ValueError("the output broke off")
-
-    def kill(self) -> None:
-        """Kills the process; `end` will find that its time was used up."""
-        self.killed = True
-        os.kill(self.pid, signal.SIGKILL)
 
     def end(self, status: str = "", detail: str = "") -> Result:
         """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
@@ -101,7 +102,7 @@ class Part:
         }
 
     def _reason(self, code: int, peak_mb: int) -> tuple[str, str]:
-        if self.killed:
+        if self.timed_out:
             return "timeout", "the time for the whole program was used up"
         if os.WIFSIGNALED(code):
             name = signal.Signals(os.WTERMSIG(code)).name

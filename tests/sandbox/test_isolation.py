@@ -1,0 +1,98 @@
+"""What a program tries against the sandbox, and that the next one is none the worse for it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from evalharness.records import Limits, Outcome, Program
+from evalharness.sandbox.pool import DockerSandbox
+
+pytestmark = pytest.mark.docker
+
+REFUSED = """
+try:
+    {0}
+except OSError:
+    pass
+else:
+    raise SystemError
+"""
+FRESH = """
+import posix
+assert len(posix.listdir('/tmp')) == 1 and posix.listdir('/dev/shm') == []
+assert len([name for name in posix.listdir('/proc') if name.isdigit()]) == 3  # agent, judge, this
+"""
+HARMLESS = {
+    "no network": "import socket\n" + REFUSED.format("socket.create_connection(('1.1.1.1', 53), 1)"),
+    "no loopback": "import socket\n" + REFUSED.format("socket.create_connection(('127.0.0.1', 22), 1)"),
+    "read-only root": REFUSED.format("open('/opt/x', 'w')"),
+    "agent's environment": REFUSED.format("open('/proc/1/environ', 'rb').read(1)"),
+    "agent's memory": REFUSED.format("open('/proc/1/mem', 'rb').read(1)"),
+    "agent's channel": REFUSED.format("open('/proc/1/fd/1', 'wb').write(b'x')"),
+    "own user": "import posix\nassert posix.getuid() >= 10000\n" + REFUSED.format("posix.setuid(0)"),
+    "no core dumps": "assert 'Max core file size        0 ' in open('/proc/self/limits').read()",
+    "kill all": "import posix\nposix.kill(-1, 9)",
+    "daemon": "import posix, time\nif posix.fork() == 0:\n    posix.setsid()\n    time.sleep(1000)",
+    "files": "import posix\nposix.mkdir('/tmp/a', 0o700)\nopen('/tmp/a/b', 'w').close()\nposix.mkdir('/tmp/a/c')\n"
+    "posix.chmod('/tmp/a/c', 0)\nposix.symlink('/etc', '/tmp/link')\nopen('/dev/shm/d', 'w').close()",
+}
+CAUGHT = {
+    "forged end": ("import posix\nfor fd in range(3, 300):\n    try: posix.write(fd, b'p' + bytes(4))\n"
+                   "    except OSError: pass", "tampered"),
+    "forged length": ("import posix\nfor fd in range(3, 300):\n    try: posix.write(fd, b'o' + b'\\xff' * 4)\n"
+                      "    except OSError: pass", "tampered"),
+    "closed channel": ("import posix\nposix.closerange(3, 300)", "error"),
+    "memory": ("x = bytearray(5 << 30)", "memory"),
+    "full disk": ("with open('/tmp/a', 'wb') as f:\n    while True: f.write(bytes(1 << 20))", "error"),
+    "killed itself": ("import posix\nposix.kill(posix.getpid(), 9)", "error"),
+    "fork bomb": ("import posix\ntry:\n    while True: posix.fork()\nexcept OSError:\n    while True: pass", "timeout"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[DockerSandbox]:
+    with closing(DockerSandbox(1)) as opened:
+        opened.prepare(["python"])
+        yield opened
+
+
+def execute(source: str, sandbox: DockerSandbox) -> Outcome:
+    rules = {"guard": "human-eval", "stack_depth": 14}
+    return sandbox.run(Program("python", "exec", source, Limits(1.0), rules)).parts["checks"]
+
+
+def assert_fresh(sandbox: DockerSandbox) -> None:
+    found = execute(FRESH, sandbox)
+    assert found.status == "passed", found
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless(name: str, sandbox: DockerSandbox) -> None:
+    found = execute(HARMLESS[name], sandbox)
+    assert found.status == "passed", found
+    assert_fresh(sandbox)
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_caught(name: str, sandbox: DockerSandbox) -> None:
+    source, status = CAUGHT[name]
+    assert execute(source, sandbox).status == status
+    assert_fresh(sandbox)
+
+
+def test_a_killed_container_costs_no_verdict(sandbox: DockerSandbox) -> None:
+    """Killed from outside in the middle of a job, which then is done elsewhere."""
+    import threading
+
+    found: list[Outcome] = []
+    slow = "import time\ntime.sleep(0.8)"
+    thread = threading.Thread(target=lambda: found.append(execute(slow, sandbox)))
+    before = set(sandbox._all)
+    thread.start()
+    thread.join(0.3)
+    for container in before:
+        sandbox.client.api.kill(container.id)
+    thread.join()
+    assert found[0].status == "passed"
+    assert not before & sandbox._all

@@ -15,12 +15,11 @@ from evalharness.errors import UserError
 
 app = typer.Typer(
     help="Measures code models: how often they are right and how fast they are.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-sandbox_app = typer.Typer(help="The images that samples run in.", no_args_is_help=True)
+sandbox_app = typer.Typer(help="The images that samples run in.")
 app.add_typer(sandbox_app, name="sandbox")
 
 INTERRUPTED = 130
@@ -112,8 +111,6 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     tasks = expand(names)
     configs = [RunConfig(task=name, **settings) for name in tasks]
     folders = [folder_of(config, out, alone=tasks == [names]) for config in configs]
-    if settings["backend"] == "reference":
-        progress.note("backend reference: the official solutions, to check the harness itself; no model, so no speed")
     try:
         summaries = run_all(list(zip(configs, folders, strict=True)), progress)
     except KeyboardInterrupt:
@@ -250,6 +247,10 @@ def fail(text: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""What typer raises for words that it does not understand, under the name that every version of it has."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The entry point. Errors that are the user's to mend end in one line and exit code 2."""
 
@@ -259,10 +260,19 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, stop)
     command: Callable[..., Any] = app
     try:
-        command(args=arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        code = command(args=arguments, prog_name="evalharness", standalone_mode=False)
+    except USAGE_ERROR as error:
+        print(f"error: {one_line(error.format_message()).rstrip('.')}; see --help", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except UserError as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks."""
+    return " ".join(text.split())

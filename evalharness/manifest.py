@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
     """The machine and the software around the run. May differ when a run is resumed."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": sys.argv,
+        "command": [without_secrets(word) for word in sys.argv],
         "git": git_version(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _package(name))},
@@ -52,6 +53,13 @@ def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
         "engine": sandbox.describe().get("engine"),
         "workers": workers,
     }
+
+
+def without_secrets(word: str) -> str:
+    """A word of the command line without the login and the query of an address in it."""
+    if "://" not in word:
+        return word
+    return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
 
 
 def hardware() -> dict[str, Any]:

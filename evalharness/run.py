@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from evalharness.metrics.speed import speed
 from evalharness.progress import Progress, Silent
 from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
 from evalharness.sandbox.pool import DockerSandbox
-from evalharness.store import Store
+from evalharness.store import Store, is_same_run
 from evalharness.suggest import unknown_name
 
 
@@ -67,51 +67,72 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
-    opened = [prepare(config) for config, _ in jobs]
-    images = sorted({context.card.image for _, context, _ in opened})
-    with closing(DockerSandbox(shared.workers)) as sandbox, closing(make_backend(shared)) as backend:
-        sandbox.prepare(images)
-        wanted = [all_requests(config, backend, opened[at][2]) for at, (config, _) in enumerate(jobs)]
+    prepared = [prepare(config) for config, _ in jobs]
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(closing(DockerSandbox(shared.workers)))
+        backend = stack.enter_context(closing(make_backend(shared)))
+        sandbox.prepare(sorted({one.context.card.image for one in prepared}))
+        requests = [all_requests(one, backend) for one in prepared]
+        manifests = [manifest(one, backend, sandbox) for one in prepared]
+        for (_, out), wanted in zip(jobs, manifests, strict=True):
+            is_same_run(out, wanted)
+        around = environment(shared.workers, sandbox)
+        stores = [
+            stack.enter_context(closing(Store(out, wanted, around)))
+            for (_, out), wanted in zip(jobs, manifests, strict=True)
+        ]
+        if shared.backend == "reference":
+            progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
         return [
-            run_one(config, out, *opened[at], wanted[at], backend, sandbox, progress)
-            for at, (config, out) in enumerate(jobs)
+            run_one(one, asked, backend, sandbox, store, progress)
+            for one, asked, store in zip(prepared, requests, stores, strict=True)
         ]
 
 
-def prepare(config: RunConfig) -> tuple[Task, TaskContext, dict[str, Problem]]:
+@dataclass(frozen=True)
+class Prepared:
+    """A task that can be run: its data are read and its settings checked."""
+
+    config: RunConfig
+    task: Task
+    context: TaskContext
+    problems: Mapping[str, Problem]
+    sampling: Sampling
+
+
+def prepare(config: RunConfig) -> Prepared:
     """Checks the configuration and reads the task's data. Raises UserError where either will not do."""
     check_numbers(config)
     task, context = open_task(config.task, resolve_source(config.data), task_options(config.options))
     problems = {problem.task_id: problem for problem in list(task.problems())[: config.limit]}
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
-    return task, context, problems
+    tokens = config.max_new_tokens or context.recipe.max_new_tokens
+    sampling = Sampling(config.temperature, config.top_p, tokens, config.seed)
+    return Prepared(config, task, context, problems, sampling)
+
+
+def manifest(one: Prepared, backend: Backend, sandbox: DockerSandbox) -> Summary:
+    """The configuration that the run directory is to be of."""
+    asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.config.n, "limit": one.config.limit}
+    return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
 
 
 def run_one(
-    config: RunConfig,
-    out: Path,
-    task: Task,
-    context: TaskContext,
-    problems: Mapping[str, Problem],
+    one: Prepared,
     requests: Sequence[Request],
     backend: Backend,
     sandbox: DockerSandbox,
+    store: Store,
     progress: Progress,
 ) -> Summary:
     """Runs, or resumes, one prepared task."""
-    sampling = Sampling(
-        config.temperature, config.top_p, config.max_new_tokens or context.recipe.max_new_tokens, config.seed
-    )
-    progress.note(f"{task.name}: {len(problems)} problems, {len(requests)} samples, into {out}")
-    samples = {"file": True} if isinstance(backend, ReplayBackend) else {"n": config.n, "limit": config.limit}
-    wanted = configuration(context, backend, config.model, sampling, sandbox, samples)
-    with closing(Store(out, wanted, environment(config.workers, sandbox))) as store:
-        if store.resumed:
-            progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
-        work(task, problems, requests, backend, sampling, sandbox, store, config.workers, progress)
-        summary = summarize(config, context, task, backend, store, len(requests))
-        store.write_summary(summary)
+    progress.note(f"{one.task.name}: {len(one.problems)} problems, {len(requests)} samples, into {store.folder}")
+    if store.resumed:
+        progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
+    work(one, requests, backend, sandbox, store, progress)
+    summary = summarize(one, backend, store, len(requests))
+    store.write_summary(summary)
     return summary
 
 
@@ -126,8 +147,10 @@ def check_numbers(config: RunConfig) -> None:
     if config.temperature < 0 or not 0 < config.top_p <= 1:
         raise UserError("--temperature must be at least 0 and --top-p above 0 and at most 1")
     for k in config.ks:
-        if k < 1 or (k > config.n and config.backend != "replay"):
-            raise UserError(f"pass@{k} needs --n {max(k, 1)} or more, not --n {config.n}")
+        if k < 1:
+            raise UserError(f"--k {k} makes no sense; every k must be at least 1")
+        if k > config.n and config.backend != "replay":
+            raise UserError(f"pass@{k} needs --n {k} or more, not --n {config.n}")
     if config.n > 1 and config.temperature == 0 and config.backend not in ("reference", "replay"):
         raise UserError(f"--n {config.n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
 
@@ -148,8 +171,9 @@ def make_backend(config: RunConfig) -> Backend:
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 
-def all_requests(config: RunConfig, backend: Backend, problems: Mapping[str, Problem]) -> list[Request]:
+def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     """Every sample that the run is to have, problem by problem; a replay has those of its file."""
+    config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
         fewest = min(Counter(task_id for task_id, _ in keys).values())
@@ -161,17 +185,15 @@ def all_requests(config: RunConfig, backend: Backend, problems: Mapping[str, Pro
 
 
 def work(
-    task: Task,
-    problems: Mapping[str, Problem],
+    one: Prepared,
     requests: Sequence[Request],
     backend: Backend,
-    sampling: Sampling,
     sandbox: DockerSandbox,
     store: Store,
-    workers: int,
     progress: Progress,
 ) -> None:
     """Generates what is missing and grades what is not graded, both at once."""
+    task = one.task
 
     def cost(problem: Problem) -> float:
         solution = Completion(problem.task_id, 0, problem.reference, form="solution")
@@ -185,11 +207,11 @@ def work(
     missing = [request for request in requests if request.key not in store.completed]
     progress.start(len(requests), len(requests) - len(missing), len(store.judged & wanted))
     waiting = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
-    grader = Grader(task, problems, sandbox, cost, finished, workers)
+    grader = Grader(task, one.problems, sandbox, cost, finished, one.config.workers)
     try:
         for completion in waiting:
             grader.put(completion)
-        for completion in backend.generate(missing, sampling) if missing else ():
+        for completion in backend.generate(missing, one.sampling) if missing else ():
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -204,15 +226,14 @@ def work(
         progress.stop()
 
 
-def summarize(
-    config: RunConfig, context: TaskContext, task: Task, backend: Backend, store: Store, asked: int
-) -> Summary:
+def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
+    config, context = one.config, one.context
     verdicts = list(store.verdicts())
     statuses = Counter(verdict.status for verdict in verdicts)
     failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
-        "task": task.name,
+        "task": one.task.name,
         "backend": backend.name,
         "model": config.model,
         "recipe": context.recipe_name,

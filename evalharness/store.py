@@ -44,34 +44,15 @@ class Store:
         self._lock = threading.Lock()
         self._files: dict[str, IO[bytes]] = {}
         try:
-            self.resumed = self._agree(config, environment)
+            self.resumed = is_same_run(folder, config)
+            if not self.resumed:
+                write_json(folder / "manifest.json", {"config": config, "environment": environment})
             self._clean()
             self.completed = {row.key for row in self.completions()}
             self.judged = {row.key for row in self.verdicts()}
         except BaseException:
             self.close()
             raise
-
-    def _agree(self, config: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
-        path = self.folder / "manifest.json"
-        wanted = json.loads(json.dumps(config))
-        if not path.exists():
-            if (self.folder / "completions.jsonl").exists():
-                raise UserError(f"{self.folder} holds completions, but no manifest.json; use another --out")
-            write_json(path, {"config": wanted, "environment": environment})
-            return False
-        try:
-            found = json.loads(path.read_text())["config"]
-        except (ValueError, KeyError, OSError):
-            raise UserError(f"{path} cannot be read; use another --out") from None
-        different = next(differences(found, wanted), None)
-        if different:
-            place, old, new = different
-            raise UserError(
-                f"{self.folder} holds a run with another configuration: {place} was {old}, now {new}; "
-                "use another --out, or the old settings"
-            )
-        return True
 
     def _clean(self) -> None:
         """Cuts off a torn last line, and takes out verdicts that only tell of a failed machine, to try them again."""
@@ -131,9 +112,22 @@ class Store:
             if file is None:
                 file = self._files[name] = (self.folder / name).open("ab", buffering=0)
                 self._synced_at = time.monotonic()
-            file.write(line)
+            self._write(file, line)
             if time.monotonic() - self._synced_at > SYNC_S:
                 self._sync()
+
+    def _write(self, file: IO[bytes], line: bytes) -> None:
+        """Writes the whole line or nothing. Raises UserError where the disk does not take it."""
+        size = os.fstat(file.fileno()).st_size
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            file.truncate(size)
+            raise UserError(
+                f"cannot write to {file.name}: {error.strerror}; make room, and the same command goes on"
+            ) from None
 
     def _sync(self) -> None:
         for file in self._files.values():
@@ -152,6 +146,30 @@ class Store:
                 file.close()
             self._files.clear()
             self._lock_file.close()
+
+
+def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the directory holds a run with this configuration; False if it holds none.
+
+    Raises UserError if it holds another, naming the first difference.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        if (folder / "completions.jsonl").exists():
+            raise UserError(f"{folder} holds completions, but no manifest.json; use another --out")
+        return False
+    try:
+        found = json.loads(path.read_text())["config"]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise UserError(f"{path} cannot be read; use another --out") from None
+    different = next(differences(found, json.loads(json.dumps(config))), None)
+    if different:
+        place, old, new = different
+        raise UserError(
+            f"{folder} holds a run with another configuration: {place} was {old}, now {new}; "
+            "use another --out, or the old settings"
+        )
+    return True
 
 
 def _line(row: Completion | Verdict) -> bytes:

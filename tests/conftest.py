@@ -1,9 +1,15 @@
 """Fixtures that several test files use."""
 
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +20,55 @@ def datasets_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the real benchmark data are not here; set EVALHARNESS_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A container engine with the images built, and expected outputs kept for the session; skipped without one."""
+    from evalharness.errors import UserError
+    from evalharness.sandbox import images
+    from evalharness.sandbox.engine import connect
+
+    try:
+        client = connect()
+    except UserError as error:
+        pytest.skip(str(error))
+    for name in images.image_names():
+        images.build(client, name, print)
+    client.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVALHARNESS_CACHE", str(tmp_path_factory.mktemp("references")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Runs the installed `evalharness` command with these arguments, in a process of its own."""
+    program = Path(sys.executable).with_name("evalharness")
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        words = [str(program), *map(str, arguments)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=600)
+
+    return run
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """The same within this process, which saves the time of a start."""
+    from evalharness.cli import main
+
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        words = [str(argument) for argument in arguments]
+        capsys.readouterr()
+        try:
+            main(words)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)

@@ -1,13 +1,14 @@
 """Turns a recipe's templates into a prompt, and a model's answer into a program."""
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 
 from evalharness.adapters.sanitizing import sanitize
 from evalharness.cards import Recipe
 from evalharness.records import Completion, Message, Problem, Prompt
 
-FENCE = re.compile(r"```[^\n]*\n(.*?)(?:^\s*```|\Z)", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -62,7 +63,7 @@ def _fenced(problem: Problem, text: str) -> str:
     if code is None:
         return problem.stem + blocks[0]
     before = definition.search(problem.stem)
-    return (problem.stem[: before.start()] if before else "") + "\n" + code
+    return (problem.stem[: before.start()] if before else "") + "\n" + textwrap.dedent(code)
 
 
 def _sanitized(problem: Problem, text: str) -> str:

@@ -6,7 +6,9 @@ line however it goes on, and only runs that end before that line need be tried.
 """
 
 import ast
+import io
 import re
+import tokenize
 import types
 import warnings
 from functools import cache
@@ -71,6 +73,22 @@ def _shortest_alike(lines: list[str], filled: list[int], start: int, end: int) -
     return first
 
 
+def _first_open_bracket(source: str) -> int | None:
+    """The line of the outermost bracket that is open at the end, or None if that cannot be told."""
+    opened: list[int] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.OP and token.string in "([{":
+                opened.append(token.start[0])
+            elif token.type == tokenize.OP and token.string in ")]}":
+                opened.pop()
+    except tokenize.TokenError:
+        return opened[0] if opened else None
+    except (SyntaxError, IndexError):
+        pass
+    return None
+
+
 def _line_of_error(source: str) -> int | None:
     """The line, from 1, before which a shorter source has to end to parse; None if this one parses."""
     try:
@@ -78,7 +96,9 @@ def _line_of_error(source: str) -> int | None:
             warnings.simplefilter("ignore")
             ast.parse(source)
     except SyntaxError as error:
-        return max(error.lineno or 1, error.end_lineno or 1)
+        line = max(error.lineno or 1, error.end_lineno or 1)
+        # The innermost open bracket is named; no source that holds the outermost one can parse either.
+        return min(line, _first_open_bracket(source) or line) if "was never closed" in str(error.msg) else line
     except (MemoryError, RecursionError, ValueError):
         # Nested too deeply, or a character that no source may have: says nothing about shorter runs.
         return source.count("\n") + 2

@@ -56,6 +56,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, _parse(path, number, line)
+    except FileNotFoundError:
+        raise UserError(f"samples file {path} does not exist; name one that does") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"samples file {path} cannot be read: {error}") from None
 
@@ -93,10 +95,12 @@ class ReplayBackend:
         """`samples`: the samples file."""
 
         model_config = ConfigDict(extra="forbid")
-        samples: Path
+        samples: Path | None = None
 
     def __init__(self, config: BackendConfig):
         options = parse_options(self.Options, self.name, config.options)
+        if options.samples is None:
+            raise UserError("backend replay needs --option samples=FILE, a .jsonl or .jsonl.gz file")
         self.path = options.samples
         self.samples = {(sample.task_id, sample.sample_id): sample for sample in read_samples(self.path)}
 

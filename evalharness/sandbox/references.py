@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from evalharness.errors import UserError
 from evalharness.records import Reference
 from evalharness.sandbox.agent.wire import dumps
 
@@ -64,7 +65,13 @@ class ReferenceCache:
 
     def _write(self, key: str, data: bytes) -> None:
         file = self._file(key)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
-            temporary.write(data)
-        Path(temporary.name).replace(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
+                temporary.write(data)
+            Path(temporary.name).replace(file)
+        except OSError as error:
+            raise UserError(
+                f"cannot keep expected outputs in {self.folder}: {error.strerror}; set EVALHARNESS_CACHE to a folder "
+                "that can be written"
+            ) from None

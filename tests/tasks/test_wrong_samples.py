@@ -23,7 +23,9 @@ def test_references_pass(task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_wrong_samples_fail(task: str, tmp_path: Path) -> None:
     file = bundled("tasks") / "samples" / "wrong" / f"{task}.jsonl"
-    planted = {(str(row["task_id"]), row["sample_id"]): row for row in map(json.loads, file.read_text().split("\n")[:-1])}
+    planted = {
+        (str(row["task_id"]), row["sample_id"]): row for row in map(json.loads, file.read_text().split("\n")[:-1])
+    }
     options = {"samples": str(file)} | ({"split": "all"} if task == "mbpp" else {})
     run(RunConfig(task, "replay", data="sample", options=options), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "verdicts.jsonl").read_text().splitlines()]

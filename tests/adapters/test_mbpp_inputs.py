@@ -1,0 +1,72 @@
+"""MBPP+ inputs get the types back that JSON took, exactly as the evalplus package gives them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evalplus.data.mbpp import mbpp_deserialize_inputs
+
+from evalharness.adapters.mbpp_inputs import EACH, EVERY, restore_inputs
+from evalharness.cards import find_task
+from evalharness.data import load_records
+
+NUMBERS = sorted({number for table in (EVERY, EACH) for numbers in table.values() for number in numbers})
+
+LISTS = [[[[1, 2], [3]]], [[[], ["a", [1]]]]]
+PLANTED: dict[int, list[list[Any]]] = {
+    106: [[[1], [2, 3]], [[[1]], []]],
+    750: [[[1], [2, 3]]],
+    115: [[[[1, 2], [], {}, "a"]], [[]]],
+    124: [["1.5", "2+3j"], [0, 1]],
+    252: [["1j"], [3], ["(1+2j)"]],
+    307: [[[1, [2]], 0, [3]]],
+    722: [[{"a": [1, 2], "b": []}, 1, [2]]],
+    278: [[[1, [2, [3]], "a"]], [[[1], []]]],
+    580: [[[1, [2, [3, [4]]], "a"]], [[]]],
+    615: [[[[1, 2], [3]]]],
+    791: [[[1, [2]]]],
+    **{number: [[[1, [2]], [3, "x"]], [[], [[4]]]] for number in (250, 405, 446, 617, 720, 763, 808)},
+    **{number: [[[[1, 2], []], [3]], [[], "a"]] for number in (75, 413, 444, 753)},
+}
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal, with equal types all the way down."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict):
+        return same(list(left.items()), list(right.items()))
+    if isinstance(left, float | complex) and left != left:
+        return bool(right != right)
+    return bool(left == right)
+
+
+def agree(task_id: str, inputs: list[Any]) -> None:
+    """Requires our argument lists to be the package's; that it makes tuples of some lists of arguments is no matter."""
+    ours = restore_inputs(task_id, json.loads(json.dumps(inputs)))
+    official = [list(args) for args in mbpp_deserialize_inputs(task_id, json.loads(json.dumps(inputs)))]
+    assert same([list(args) for args in ours], official), (task_id, ours, official)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_planted(number: int) -> None:
+    agree(f"Mbpp/{number}", PLANTED.get(number, LISTS))
+
+
+def test_other_problems_stay_as_they_are() -> None:
+    for number in range(1, 1000):
+        if number not in NUMBERS:
+            agree(f"Mbpp/{number}", LISTS)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("version", ["v0.2.0", "v0.1.0"])
+def test_all_real_inputs(version: str, datasets_dir: Path) -> None:
+    records = load_records(*find_task("mbpp-plus"), version, datasets_dir).records
+    assert len(records) == (378 if version == "v0.2.0" else 399)
+    for record in records:
+        for field in ("base_input", "plus_input"):
+            agree(record["task_id"], record[field])

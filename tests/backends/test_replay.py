@@ -1,0 +1,101 @@
+"""Samples files: what they may hold, and which completion each request gets."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalharness.backends import BackendConfig
+from evalharness.backends.replay import ReplayBackend, Sample, read_samples
+from evalharness.errors import UserError
+from evalharness.records import Completion, Problem, Prompt, Request, Sampling
+
+
+def written(path: Path, *rows: Any) -> Path:
+    text = "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def backend(path: Path) -> ReplayBackend:
+    return ReplayBackend(BackendConfig(options={"samples": str(path)}))
+
+
+def generated(path: Path, *keys: tuple[str, int]) -> list[Completion]:
+    requests = [Request(Problem(task_id, Prompt(text=""), {}, ""), sample_id) for task_id, sample_id in keys]
+    return list(backend(path).generate(requests, Sampling()))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.txt"])
+def test_both_forms_and_numbers_in_the_order_of_the_file(name: str, tmp_path: Path) -> None:
+    path = written(
+        tmp_path / name,
+        {"task_id": "a", "solution": "s", "official": {"passed": True}},
+        "",
+        {"task_id": 7, "completion": "ü"},
+        {"task_id": "a", "solution": "t", "completion": "not this"},
+        {"task_id": "b", "sample_id": 5, "completion": ""},
+    )
+    assert read_samples(path) == [
+        Sample(1, "a", 0, "solution", "s"),
+        Sample(3, "7", 0, "completion", "ü"),
+        Sample(4, "a", 1, "solution", "t"),
+        Sample(5, "b", 5, "completion", ""),
+    ]
+
+
+def test_a_request_gets_its_sample_untimed(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s"}, {"task_id": "b", "completion": "cc"})
+    assert generated(path, ("b", 0), ("a", 0)) == [
+        Completion("b", 0, "cc", form="completion", characters=2),
+        Completion("a", 0, "s", form="solution", characters=1),
+    ]
+    with pytest.raises(UserError, match=r"a\.jsonl has no sample 1 of a"):
+        generated(path, ("a", 1))
+
+
+def test_all_keys_of_the_file_are_asked_for_and_known(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
+    assert backend(path).requests({"a": 1, "b": 1, "c": 1}) == [("b", 0), ("a", 0)]
+    with pytest.raises(UserError, match=r"line 2: task_id 'a' is none of this task's \(b, c, \.\.\.\); check --task"):
+        backend(path).requests({"b": 1, "c": 1})
+
+
+def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
+    row = {"task_id": "a", "solution": "s"}
+    first = backend(written(tmp_path / "a.jsonl", row)).describe()
+    assert first["samples"] == 1
+    assert backend(written(tmp_path / "b.jsonl.gz", {**row, "sample_id": 0, "note": 1})).describe() == first
+    for other in ({**row, "solution": "t"}, {**row, "sample_id": 1}, {"task_id": "a", "completion": "s"}):
+        assert backend(written(tmp_path / "c.jsonl", other)).describe() != first
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "holds no samples"),
+        (["", "{"], "line 2: not JSON"),
+        (["[]"], "line 1: no task_id"),
+        ([{"task_id": None, "solution": ""}], "line 1: no task_id"),
+        ([{"task_id": "a"}], "line 1: neither solution nor completion"),
+        ([{"task_id": "a", "solution": None}], "line 1: neither solution nor completion"),
+        ([{"task_id": "a", "solution": "", "sample_id": True}], "line 1: sample_id True is not a number from 0 on"),
+        ([{"task_id": "a", "solution": "", "sample_id": 1.5}], r"line 1: sample_id 1\.5 is not a number"),
+        ([{"task_id": "a", "solution": ""}, {"task_id": "a", "sample_id": 0, "solution": ""}], "line 2: .* in line 1"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(rows: list[Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"a\.jsonl.*{said}") as caught:
+        backend(written(tmp_path / "a.jsonl", *rows))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_line_number_stands_for_one_line_alone(tmp_path: Path) -> None:
+    """What the JSON reader says of lines is of the line that it was given."""
+    with pytest.raises(UserError) as caught:
+        read_samples(written(tmp_path / "a.jsonl", {"task_id": "a", "solution": ""}, "", "", "", '{"task_id":'))
+    assert "line 5: not JSON" in str(caught.value)
+    assert "line 1" not in str(caught.value)
+    assert "line 2" not in str(caught.value)

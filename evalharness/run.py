@@ -128,6 +128,9 @@ def run_one(
 ) -> Summary:
     """Runs, or resumes, one prepared task."""
     progress.note(f"{one.task.name}: {len(one.problems)} problems, {len(requests)} samples, into {store.folder}")
+    covered = len({request.problem.task_id for request in requests})
+    if covered < len(one.problems):
+        progress.note(f"only {covered} of {len(one.problems)} problems have samples; rates are over those alone")
     if store.resumed:
         progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
     work(one, requests, backend, sandbox, store, progress)
@@ -241,6 +244,7 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "split": context.split,
         "official_data": context.loaded.official,
         "problems": len({verdict.task_id for verdict in verdicts}),
+        "problems_of_task": len(one.problems),
         "samples": len(verdicts),
         "asked": asked,
         "metrics": rates(verdicts, config.ks or DEFAULT_KS),

@@ -55,7 +55,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
         with opened(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield number, _parse(path, number, line)
+                    yield number, _parse(path, number, line.strip())
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; name one that does") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -66,7 +66,8 @@ def _parse(path: Path, number: int, line: bytes) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}, line {number}: not JSON ({error}); mend the line or remove it") from None
+        what = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UserError(f"{path}, line {number}: not JSON ({what}); mend the line or remove it") from None
 
 
 def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample:

@@ -31,7 +31,8 @@ def rates(verdicts: Iterable[Verdict], ks: Sequence[int] = DEFAULT_KS) -> dict[s
 
     Each is {"value": fraction, "ci95": [low, high]}. Samples whose machinery failed are in no rate.
     """
-    judged = [verdict for verdict in verdicts if verdict.status != "infrastructure"]
+    # In a fixed order, which the bootstrap's draws depend on; that of the rows is the order of finishing.
+    judged = sorted((row for row in verdicts if row.status != "infrastructure"), key=lambda row: row.key)
     found = _rates("pass", [(row.task_id, row.passed) for row in judged], ks)
     base = [(row.task_id, row.base_passed) for row in judged if row.base_passed is not None]
     return found | (_rates("base_pass", base, ks) if base else {})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 ABSENT = "-"
@@ -11,37 +12,40 @@ ABSENT = "-"
 def summary_table(summaries: Sequence[Mapping[str, Any]], mean: str | None = None) -> Table:
     """One row per run, and with `mean` a row of that name with the mean of each rate over the runs.
 
-    Columns that no run has a figure for are left out, but tokens/s, which is said to be absent.
+    The column latency is left out where no run was timed; tokens/s is then said to be absent.
     """
     rate_names = list(dict.fromkeys(name for summary in summaries for name in summary["metrics"]))
-    timings = [name for name in ("latency_s", "first_output_s") if any(name in each["speed"] for each in summaries)]
-    headings = {"latency_s": "latency", "first_output_s": "first output"}
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("task", "backend"):
-        table.add_column(name, overflow="fold")
-    for name in ("samples", *rate_names, "tokens/s", *(headings[name] for name in timings)):
+    timed = any("latency_s" in summary["speed"] for summary in summaries)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
+    for name, least in (("task", 21), ("backend", 9), ("samples", 9)):
+        table.add_column(name, overflow="fold", min_width=least)
+    for name in (*rate_names, "tokens/s", *(["latency"] if timed else [])):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("statuses", no_wrap=True)
     for summary in summaries:
-        table.add_row(*_row(summary, rate_names, timings))
+        table.add_row(*_row(summary, rate_names, timed), end_section=len(summaries) > 1)
     if mean and len(summaries) > 1:
-        cells = [_mean(summaries, name) for name in rate_names]
-        table.add_section()
-        table.add_row(f"mean of {mean}", "", "", *cells)
+        table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
     return table
 
 
-def _row(summary: Mapping[str, Any], rate_names: Sequence[str], timings: Sequence[str]) -> list[str]:
+def _row(summary: Mapping[str, Any], rate_names: Sequence[str], timed: bool) -> list[str]:
     speed = summary["speed"]
     return [
         f"{summary['task']}\n{conditions(summary)}",
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        f"{summary['samples']}\n{summary['problems']} problems",
+        "\n".join([_size(summary), *(f"{count} {status}" for status, count in summary["statuses"].items())]),
         *(_rate(summary["metrics"].get(name)) for name in rate_names),
         _number(speed.get("output_tokens_per_s")),
-        *(_percentiles(speed.get(name)) for name in timings),
-        "\n".join(f"{count} {status}" for status, count in summary["statuses"].items()),
+        *([_latency(speed)] if timed else []),
     ]
+
+
+def _size(summary: Mapping[str, Any]) -> str:
+    """Samples, and problems where they are not as many, or not all that the run could have had."""
+    problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
+    if problems < total:
+        return f"{summary['samples']}\n{problems} of {total} problems"
+    return str(summary["samples"]) + (f"\n{problems} problems" if problems != summary["samples"] else "")
 
 
 def conditions(summary: Mapping[str, Any]) -> str:
@@ -68,5 +72,9 @@ def _number(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.1f}"
 
 
-def _percentiles(found: Mapping[str, float] | None) -> str:
-    return "\n".join(f"{rank} {seconds:.2f} s" for rank, seconds in found.items()) if found else ABSENT
+def _latency(speed: Mapping[str, Any]) -> str:
+    """Percentiles of the whole request, and the median time to the first output where it was measured."""
+    lines = [f"{rank} {seconds:.2f} s" for rank, seconds in speed.get("latency_s", {}).items()]
+    if "first_output_s" in speed:
+        lines.append(f"first {speed['first_output_s']['p50']:.2f} s")
+    return "\n".join(lines) or ABSENT

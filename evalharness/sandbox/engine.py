@@ -5,10 +5,11 @@ import json
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from evalharness.errors import InfrastructureError, UserError
@@ -20,7 +21,7 @@ MEMORY_FOR_AGENT_MB = 1024
 """Above the sample's own limit: the judge, files in memory, and what the kernel counts beside."""
 FILES_MB = 256
 PIDS = 256
-LABELS = {"evalharness": "sandbox"}
+LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
 def connect() -> docker.DockerClient:
@@ -65,6 +66,17 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
     }
 
 
+def remove_orphans(client: docker.DockerClient) -> None:
+    """Removes containers whose harness was killed before it had started them; started ones end by themselves."""
+    with contextlib.suppress(DockerException, RequestException):
+        for container in client.containers.list(
+            all=True, filters={"label": f"{LABEL}=sandbox", "status": "created"}, ignore_removed=True
+        ):
+            host, _, pid = container.labels.get(OWNER, "").partition(" ")
+            if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+                container.remove(force=True)
+
+
 class Container:
     """A running container. It ends by itself when this process does, for then its stdin closes."""
 
@@ -78,7 +90,7 @@ class Container:
                 image,
                 stdin_open=True,
                 host_config=host,
-                labels=LABELS,
+                labels={LABEL: "sandbox", OWNER: f"{socket.gethostname()} {os.getpid()}"},
                 network_disabled=True,
                 environment={"PYTHONHASHSEED": str(hash_seed)},
             )
@@ -140,8 +152,9 @@ class Container:
         """Ends the container, whatever runs in it. Safe to call twice."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(DockerException, RequestException):
+            self.client.api.remove_container(self.id, force=True)
+        # Last, for another thread may be about to read from it, and must not find another connection's descriptor.
         with contextlib.suppress(OSError):
             self._attached.close()
             self._socket.close()
-        with contextlib.suppress(NotFound, APIError, DockerException, RequestException):
-            self.client.api.remove_container(self.id, force=True)

@@ -9,7 +9,7 @@ from evalharness.errors import InfrastructureError
 from evalharness.records import Execution, Outcome, Program, Reference
 from evalharness.sandbox import images
 from evalharness.sandbox.agent.wire import dumps, pack_job
-from evalharness.sandbox.engine import Container, connect
+from evalharness.sandbox.engine import Container, connect, remove_orphans
 from evalharness.sandbox.references import ReferenceCache
 
 TRIES = 3
@@ -43,6 +43,7 @@ class DockerSandbox:
 
     def prepare(self, names: list[str]) -> None:
         """Checks that the images are built and starts one container of each. Raises UserError otherwise."""
+        remove_orphans(self.client)
         for name in names:
             image = images.image_id(self.client, name)
             self._tags[name] = images.image_tag(name)

@@ -67,9 +67,9 @@ class ReferenceCache:
         file = self._file(key)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
-                temporary.write(data)
-            Path(temporary.name).replace(file)
+            with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+                (Path(folder) / file.name).write_bytes(data)
+                (Path(folder) / file.name).replace(file)
         except OSError as error:
             raise UserError(
                 f"cannot keep expected outputs in {self.folder}: {error.strerror}; set EVALHARNESS_CACHE to a folder "

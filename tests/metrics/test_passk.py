@@ -1,0 +1,111 @@
+"""pass@k against exact counting, the official estimator and scipy; and which samples a rate is made of."""
+
+import random
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import pytest
+from evalplus.eval import estimate_pass_at_k
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from evalharness.metrics.passk import interval, pass_at_k, rates, wilson
+from evalharness.records import Status, Verdict
+
+
+@given(st.integers(1, 200), st.data())
+def test_the_chance_that_one_of_k_passes(samples: int, data: st.DataObject) -> None:
+    passed = data.draw(st.integers(0, samples))
+    k = data.draw(st.integers(1, samples))
+    exact = 1 - Fraction(comb(samples - passed, k), comb(samples, k))
+    assert pass_at_k(samples, passed, k) == pytest.approx(float(exact), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30)), min_size=1, max_size=10), st.integers(1, 30))
+def test_the_official_estimator(counts: list[tuple[int, int]], k: int) -> None:
+    counts = [(samples, min(samples, passed)) for samples, passed in counts if samples >= k]
+    ours = [pass_at_k(samples, passed, k) for samples, passed in counts]
+    official = estimate_pass_at_k([samples for samples, _ in counts], [passed for _, passed in counts], k)
+    assert np.allclose(ours, official, rtol=0, atol=1e-12)
+
+
+def test_fewer_samples_than_k() -> None:
+    with pytest.raises(ValueError, match="pass@10 needs at least 10 samples, not 9"):
+        pass_at_k(9, 9, 10)
+
+
+@given(st.integers(1, 2000), st.data())
+def test_wilson(trials: int, data: st.DataObject) -> None:
+    successes = data.draw(st.integers(0, trials))
+    expected = binomtest(successes, trials).proportion_ci(method="wilson")
+    assert wilson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def verdicts(outcomes: dict[str, list[bool | None]], base: bool = False) -> list[Verdict]:
+    """One verdict per outcome; None is a sample that the machine failed on."""
+    statuses: dict[bool | None, Status] = {True: "passed", False: "failed", None: "infrastructure"}
+    return [
+        Verdict(
+            task_id, number, bool(passed), statuses[passed], base_passed=True if base and passed is not None else None
+        )
+        for task_id, row in outcomes.items()
+        for number, passed in enumerate(row)
+    ]
+
+
+def test_one_sample_per_problem_has_wilsons_interval() -> None:
+    found = rates(verdicts({str(number): [number < 3] for number in range(10)}))
+    assert set(found) == {"pass@1"}
+    assert found["pass@1"]["value"] == pytest.approx(0.3)
+    assert found["pass@1"]["ci95"] == pytest.approx(wilson(3, 10))
+
+
+def test_what_the_machine_failed_on_is_in_no_rate() -> None:
+    found = rates(verdicts({"a": [True], "b": [False], "c": [None], "d": [None, True]}))
+    assert found["pass@1"]["value"] == pytest.approx(2 / 3)
+    assert rates(verdicts({"a": [None]})) == {}
+    assert rates([]) == {}
+
+
+def test_a_k_is_left_out_where_a_problem_has_fewer_samples() -> None:
+    rows: dict[str, list[bool | None]] = {"a": [True] * 5, "b": [False] * 5}
+    assert set(rates(verdicts(rows))) == {"pass@1", "pass@5"}
+    rows["b"][2] = None
+    assert set(rates(verdicts(rows))) == {"pass@1"}
+    assert set(rates(verdicts(rows), (1, 2, 4, 5))) == {"pass@1", "pass@2", "pass@4"}
+
+
+def test_problems_count_alike_however_many_samples_they_have() -> None:
+    found = rates(verdicts({"a": [*[True] * 9, False], "b": [False]}))
+    assert found["pass@1"]["value"] == pytest.approx(0.45)
+
+
+def test_the_base_of_plus_tasks_has_rates_of_its_own() -> None:
+    found = rates(verdicts({"a": [True, False], "b": [False, None]}, base=True))
+    assert set(found) == {"pass@1", "base_pass@1"}
+    assert found["pass@1"]["value"] == pytest.approx(0.25)
+    assert found["base_pass@1"]["value"] == 1.0
+
+
+def test_values_between_have_a_bootstrap_interval_over_problems() -> None:
+    values = [0.2, 0.4, 0.9, 1.0, 0.0, 0.5, 0.5, 0.7] * 5
+    low, high = interval(values)
+    half = 1.96 * float(np.std(values)) / len(values) ** 0.5
+    assert (low, high) == pytest.approx((np.mean(values) - half, np.mean(values) + half), abs=0.02)
+    assert interval(values) == (low, high)
+
+
+def test_values_all_alike_are_not_taken_for_certain() -> None:
+    low, high = interval([0.5] * 10)
+    assert low < 0.3 < 0.7 < high
+
+
+def test_rates_do_not_depend_on_the_order_of_the_rows() -> None:
+    """Rows are written as they are judged, which is never twice in the same order."""
+    draw = random.Random(0)
+    rows = verdicts({str(number): [draw.random() < 0.4 for _ in range(4)] for number in range(30)})
+    found = rates(rows)
+    draw.shuffle(rows)
+    assert rates(rows) == found

@@ -125,7 +125,7 @@ def test_a_model_of_transformers(
     backend = manifest(tmp_path / "run")["config"]["backend"]
     assert (backend["model"], backend["dtype"], backend["batch_size"]) == (str(model), "float32", 2)
     assert manifest(tmp_path / "run")["config"]["sampling"]["max_new_tokens"] == 8
-    assert "statuses" in done.stdout
+    assert "samples" in done.stdout
     done = cli(*run, "--batch-size", 3)
     assert done.returncode == 2
     assert "batch_size was 2, now 3" in done.stderr

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.docker
 
 RUN = [sys.executable, "-c", "from evalharness.cli import main; main()", "run", "--task", "mbpp", "--data", "sample"]
-SAMPLES = 30
+SAMPLES = 150
 
 
 def command(out: Path, *more: str) -> list[str]:
@@ -41,14 +41,14 @@ def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
     while True:
         process = subprocess.Popen(command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            process.communicate(timeout=draw.uniform(0.5, 1.6) if kills < 6 else 120)
+            process.communicate(timeout=draw.uniform(1.2, 2.4) if kills < 4 else 120)
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
     assert process.returncode == 0
-    assert kills >= 3
+    assert kills >= 2
     assert judged(tmp_path / "run") == judged(undisturbed)
     keys = [(row["task_id"], row["sample_id"]) for row in rows(tmp_path / "run", "completions")]
     assert len(keys) == len(set(keys)) == len(judged(undisturbed))

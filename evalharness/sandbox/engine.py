@@ -63,6 +63,8 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
         "log_config": {"type": "none", "config": {}},
         "auto_remove": True,
         "ipc_mode": "private",
+        # No shared memory, semaphores or message queues by which one sample could leave word for the next.
+        "sysctls": {"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"},
     }
 
 

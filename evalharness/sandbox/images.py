@@ -90,9 +90,11 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
             forcerm=True,
             labels={"evalharness": "image"},
         )
+    except APIError as error:
+        raise UserError(f"building sandbox image {name!r} failed: {str(error)[-600:]}") from None
     except BuildError as error:
         lines = [str(entry.get("stream") or entry.get("error") or "").strip() for entry in error.build_log]
-        tail = " | ".join(line for line in lines if line)[-600:]
+        tail = " | ".join(" ".join(line.split()) for line in lines if line)[-600:]
         raise UserError(f"building sandbox image {name!r} failed: {tail}") from None
     log(f"built {tag}")
     return str(image.id)

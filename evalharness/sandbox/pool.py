@@ -128,7 +128,12 @@ class DockerSandbox:
                 raise InfrastructureError("the sandbox is closed")
         container = Container(self.client, self._tags[kind[0]], self.memory_mb, self.cpus, kind[1])
         with self._lock:
-            self._all.add(container)
+            closed = self._closed
+            if not closed:
+                self._all.add(container)
+        if closed:
+            container.close()
+            raise InfrastructureError("the sandbox is closed")
         return container
 
     def _give_back(self, kind: Kind, container: Container) -> None:

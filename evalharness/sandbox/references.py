@@ -13,7 +13,8 @@ from evalharness.errors import UserError
 from evalharness.records import Reference
 from evalharness.sandbox.agent.wire import dumps
 
-SECONDS = struct.Struct("!d")
+HEAD = struct.Struct("!d16s")
+"""CPU seconds of the reference, and a digest of the bytes that follow."""
 
 
 def cache_folder() -> Path:
@@ -46,19 +47,27 @@ class ReferenceCache:
         """CPU seconds that the reference needed, or None if its outputs are not there."""
         try:
             with self._file(key).open("rb") as file:
-                return float(SECONDS.unpack(file.read(SECONDS.size))[0])
+                return float(HEAD.unpack(file.read(HEAD.size))[0])
         except (OSError, struct.error):
             return None
 
     def get(self, key: str, make: Callable[[], tuple[float, bytes]]) -> bytes:
         """The outputs' bytes; `make` gives CPU seconds and bytes where they are not kept yet, once at a time."""
         with self._locks[key]:
-            try:
-                return self._file(key).read_bytes()[SECONDS.size :]
-            except OSError:
+            data = self._read(key)
+            if data is None:
                 seconds, data = make()
-                self._write(key, SECONDS.pack(seconds) + data)
-                return data
+                self._write(key, HEAD.pack(seconds, _digest(data)) + data)
+            return data
+
+    def _read(self, key: str) -> bytes | None:
+        """The outputs' bytes, or None where there is no file, or a damaged one."""
+        try:
+            content = self._file(key).read_bytes()
+            data = content[HEAD.size :]
+            return data if HEAD.unpack(content[: HEAD.size])[1] == _digest(data) else None
+        except (OSError, struct.error):
+            return None
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.bin"
@@ -75,3 +84,7 @@ class ReferenceCache:
                 f"cannot keep expected outputs in {self.folder}: {error.strerror}; set EVALHARNESS_CACHE to a folder "
                 "that can be written"
             ) from None
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

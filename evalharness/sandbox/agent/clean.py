@@ -38,11 +38,16 @@ def kill_all(uid: int) -> None:
 
 def remove_files(uid: int, folder: str) -> bool:
     """Removes the folder and all else that this user wrote. False if something is left."""
-    if os.listdir(folder) or not _is_clean(os.path.basename(folder)):
-        as_user(uid, _remove_own_files)
+    empty(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
     return _is_clean()
+
+
+def empty(uid: int, folder: str) -> None:
+    """Removes all that this user wrote; the folder itself stays."""
+    if os.listdir(folder) or not _is_clean(os.path.basename(folder)):
+        as_user(uid, _remove_own_files)
 
 
 def _is_clean(*expected: str) -> bool:

@@ -7,6 +7,7 @@ types and nothing else.
 """
 
 import marshal
+import re
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
@@ -21,6 +22,18 @@ ATOMS = frozenset({int, bool, str, float, complex, bytes, type(None)})
 CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 BASES: tuple[Any, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
 VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items"}
+NAN = re.compile(rb"\x00{6}\xf8[\x7f\xff]")
+"""A NaN as arithmetic makes it, which equals nothing, not even itself."""
+PARTS: dict[str, tuple[Any, tuple[type, ...]]] = {
+    "Decimal": (Decimal, (str,)),
+    "bytearray": (bytearray, (bytes,)),
+    "Fraction": (Fraction, (int, int)),
+    "range": (range, (int, int, int)),
+}
+"""How a tagged value is made, and of parts of which types."""
+DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
+DEEPEST = 1000
+"""Levels of nesting; a value that holds itself has no end of them."""
 TAG = Ellipsis
 Tagged = tuple[Any, ...]
 
@@ -40,7 +53,7 @@ class Opaque:
 def is_plain(value: Any) -> bool:
     """Whether the value, all the way down, has exactly the plain types."""
     level: Iterable[Any] = (value,)
-    while True:
+    for _ in range(DEEPEST):
         kinds = set(map(type, level))
         if kinds <= ATOMS:
             return True
@@ -49,19 +62,23 @@ def is_plain(value: Any) -> bool:
         nested = [item for item in level if type(item) in CONTAINERS]
         values = [item.values() for item in nested if type(item) is dict]
         level = list(chain(chain.from_iterable(nested), chain.from_iterable(values)))
+    return False
 
 
 def encode(value: Any, items: bool = False) -> bytes:
     """The value's bytes. With `items`, iterables of other kinds are read and their items taken along."""
-    if type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value)):
-        try:
-            return marshal.dumps(value, 2)
-        except ValueError:
-            return marshal.dumps((TAG, "opaque", type(value).__name__, None), 2)
     try:
-        return marshal.dumps(_tagged(value, items), 2)
-    except Exception:  # the value's own code may run here, and raise what it likes
-        return marshal.dumps((TAG, "opaque", type(value).__name__, None), 2)
+        plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
+        return marshal.dumps(value if plain else _tagged(value, items), 2)
+    except Exception:  # the value's own code may run here, and raise what it likes; or it is nested too deeply
+        return marshal.dumps((TAG, "opaque", _name_of(value), None), 2)
+
+
+def _name_of(value: Any) -> str:
+    try:
+        return str(type(value).__name__)
+    except Exception:
+        return "object"
 
 
 def _tagged(value: Any, items: bool) -> Any:
@@ -80,7 +97,8 @@ def _tagged(value: Any, items: bool) -> Any:
         return (TAG, "Fraction", value.numerator, value.denominator)
     if kind is range and not items:
         return (TAG, "range", value.start, value.stop, value.step)
-    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufcSU":
+    text = "SU" if isinstance(value, np.ndarray) else ""  # a single text of numpy's is a str or bytes as well
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
     if kind in VIEWS:
         return (TAG, VIEWS[kind], [_tagged(item, items) for item in value])
@@ -95,9 +113,12 @@ def _revive(tagged: Tagged) -> Any:
     kind, rest = tagged[1], tagged[2:]
     if kind in ("Counter", "OrderedDict"):
         return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
-    if kind in ("Decimal", "bytearray", "Fraction", "range"):
-        return {"Decimal": Decimal, "bytearray": bytearray, "Fraction": Fraction, "range": range}[kind](*rest)
-    if kind == "numpy":
+    if kind in PARTS:
+        make, types = PARTS[kind]
+        if tuple(map(type, rest)) != types:
+            raise ValueError(f"{kind} of other parts")
+        return make(*rest)
+    if kind == "numpy" and DTYPE.fullmatch(rest[0]):
         array = np.frombuffer(rest[2], dtype=np.dtype(rest[0]))
         return array[0] if rest[1] is None else array.reshape(rest[1])
     if kind in ("keys", "items"):
@@ -105,7 +126,9 @@ def _revive(tagged: Tagged) -> Any:
     if kind == "subclass":
         base = {known.__name__: known for known in BASES}[rest[0]]
         return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
-    return Opaque(str(rest[0]), rest[1])
+    if kind == "opaque":
+        return Opaque(str(rest[0]), rest[1])
+    raise ValueError(f"kind {kind!r} is unknown")
 
 
 class _Reader:
@@ -172,7 +195,7 @@ def decode(data: bytes) -> Any:
     reader = _Reader(data)
     try:
         value = reader.value()
-    except (RecursionError, struct.error, TypeError, KeyError, IndexError, ArithmeticError, UnicodeError) as error:
+    except Exception as error:  # of the many kinds that malformed bytes can lead to
         raise ValueError(f"not a plain value: {error}") from None
     if reader.at != len(data):
         raise ValueError("bytes after the value")

@@ -8,7 +8,8 @@ from . import codec, wire
 
 Facts = tuple[float, bool, bool, bool]
 FACTS = struct.Struct("!d???")
-"""What a trusted process says of an output: CPU seconds of the call; whether it is floats, is empty, holds a NaN."""
+"""What a trusted process says of an output: CPU seconds of the call; whether it is floats; whether it is empty; whether
+equal bytes mean an equal value, which they do for plain values without a NaN."""
 
 
 def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
@@ -35,8 +36,8 @@ class Expected:
         return self.facts[index][1], self.facts[index][2]
 
     def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
-        """Whether the output is surely equal: the same bytes, or digest, and no NaN, which equals nothing."""
-        if self.facts[index][3]:
+        """Whether the output is surely equal: the same bytes, or digest, of a value that they decide about."""
+        if not self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 

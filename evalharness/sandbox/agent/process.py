@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ CPU_FACTOR = 3.0
 processes waits for cores most of the time, so that the clock of each stands nearly still."""
 WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
 """The backstop by the wall clock, for a kernel on which the better clock stands still."""
-LARGEST_FRAME = 64 << 20
+TICK_S = 0.1
+"""How often the time of a part is looked at, whether it sends messages or not."""
+LARGEST_FRAME = 256 << 20
 
 Result = dict[str, Any]
 
@@ -40,7 +43,7 @@ class Part:
         self.out, self.control = out_read, control_write
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
-        self.total_s, self.token = 0.0, b""
+        self.total_s, self.token, self.next_look = 0.0, b"", 0.0
 
     def go(self, limits: list[float], total_s: float) -> None:
         """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
@@ -53,17 +56,22 @@ class Part:
         """The next frame, or None at the end of the process or of its time; then all of its user's are killed."""
         while True:
             try:
-                frame = self.frames.next(0.1)
+                frame = self.frames.next(TICK_S)
             except wire.Closed:
                 return None
-            if frame is not None:
-                return frame
+            if time.monotonic() < self.next_look:
+                if frame is not None:
+                    return frame
+                continue
+            self.next_look = time.monotonic() + TICK_S
             crowded = cpu_seconds() > CPU_FACTOR * self.total_s
             backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
             if self.watch.elapsed_s() > self.total_s or crowded or backstop:
                 self.timed_out = True
                 clean.kill_all(self.uid)
                 return None
+            if frame is not None:
+                return frame
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
         """Whether the frame says that the end was reached, with the token that the process was given."""

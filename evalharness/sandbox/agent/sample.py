@@ -8,7 +8,6 @@ reached, with the token that the judge gave. A process that ends without `e` or 
 import gc
 import hashlib
 import os
-import re
 import resource
 import signal
 import struct
@@ -31,8 +30,9 @@ CHUNK = 4096
 FLUSH = 32 << 10
 PROCESSES = 128
 """Processes and threads of one sample; the container allows more, so that the judge can always fork."""
-NAN = re.compile(rb"\x00{6}\xf8[\x7f\xff]")
-"""A NaN as arithmetic makes it."""
+
+
+OUT_OF_MEMORY = wire.FRAME.pack(b"e", 18) + b"memory:MemoryError"
 
 
 class TimeLimit(Exception):
@@ -60,6 +60,12 @@ class Reporter:
             view = view[self._write(self.out_fd, view) :]
         self.pending.clear()
         self.flushed_at = self._now()
+
+    def out_of_memory(self) -> None:
+        """Says so without asking for any more memory."""
+        for ready in (self.pending, OUT_OF_MEMORY):
+            self._write(self.out_fd, ready)
+        self.pending.clear()
 
     def output(self, value: Any, items: bool, whole: bool) -> None:
         """An output: whole if it is small or has to be, else its digest, and then its chunks if they are wanted."""
@@ -200,8 +206,8 @@ def record_outputs(part: dict[str, Any], reporter: Reporter) -> None:
         seconds = time.process_time() - started
         if part["output_not_none"]:
             output = output is not None
-        has_nan = any(NAN.search(chunk) for chunk in chunks(output))
-        reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), is_empty(output), has_nan))
+        exact = codec.is_plain(output) and not any(codec.NAN.search(chunk) for chunk in chunks(output))
+        reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), is_empty(output), exact))
         reporter.output(output, items=False, whole=False)
 
 
@@ -219,6 +225,9 @@ def main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str) -> No
     try:
         run_part(part, reporter, Alarm(watch))
         reporter.frame(b"p", reporter.token)
+    except MemoryError:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        reporter.out_of_memory()
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
         reporter.frame(b"e", describe(error))

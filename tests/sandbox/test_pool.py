@@ -1,0 +1,204 @@
+"""A sandbox gives every job its verdict, whatever happens to its containers, and leaves none of them behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import docker
+import pytest
+from conftest import MakeSandbox
+from programs import calls_program, exec_program, only, run
+
+from evalharness.errors import UserError
+from evalharness.records import Execution
+from evalharness.sandbox import engine, images, pool
+from evalharness.sandbox.pool import DockerSandbox
+
+pytestmark = pytest.mark.docker
+
+SLOW = "import time\ntime.sleep(0.6)\n"
+KILL_JUDGE = """
+import os
+for name in os.listdir('/proc'):
+    if name.isdigit() and open(f'/proc/{name}/stat').read().rpartition(')')[2].split()[1] == '1':
+        os.kill(int(name), 9)
+"""
+HOLDER = """
+import sys, threading, time
+sys.path.insert(0, {0!r})
+from programs import exec_program
+from evalharness.sandbox.pool import DockerSandbox
+sandbox = DockerSandbox(2)
+sandbox.prepare(["python"])
+threading.Thread(target=sandbox.run, args=[exec_program("import time\\ntime.sleep(1)")]).start()
+time.sleep(0.3)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def containers_of(client: docker.DockerClient, pid: int) -> set[str]:
+    """Ids of the containers of a process on this machine, running or not."""
+    labels = [f"{engine.LABEL}=sandbox", f"{engine.OWNER}={socket.gethostname()} {pid}"]
+    return {each["Id"] for each in client.api.containers(all=True, filters={"label": labels})}
+
+
+@pytest.fixture
+def ours(client: docker.DockerClient) -> Callable[[], set[str]]:
+    """Ids of the containers that were made in this test."""
+    before = containers_of(client, os.getpid())
+    return lambda: containers_of(client, os.getpid()) - before
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
+    """Whether the condition comes true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def during(sandbox: DockerSandbox, source: str, action: Callable[[str], object]) -> Execution:
+    """What comes of a program if this is done to its container in the middle of it."""
+    (container,) = sandbox._all
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(sandbox.run, exec_program(source))
+        time.sleep(0.3)
+        action(container.id)
+        return future.result(20)
+
+
+@pytest.mark.parametrize(("check", "status"), [("assert True", "passed"), ("assert False", "failed")])
+def test_a_killed_container_costs_no_verdict(
+    check: str, status: str, make_sandbox: MakeSandbox, ours: Callable[[], set[str]], client: docker.DockerClient
+) -> None:
+    sandbox = make_sandbox()
+    before = ours()
+    assert only(during(sandbox, SLOW + check, client.api.kill)).status == status
+    assert eventually(lambda: not ours() & before)
+    assert len(ours()) == 1
+
+
+def test_a_killed_judge_costs_no_verdict(make_sandbox: MakeSandbox, client: docker.DockerClient) -> None:
+    def kill_judge(container: str) -> None:
+        client.api.exec_start(client.api.exec_create(container, ["python3", "-c", KILL_JUDGE])["Id"])
+
+    sandbox = make_sandbox()
+    execution = during(sandbox, SLOW + "assert False", kill_judge)
+    assert only(execution).status == "failed"
+
+
+def test_a_container_killed_between_jobs_costs_no_verdict(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox()
+    (container,) = sandbox._all
+    sandbox.client.api.kill(container.id)
+    assert run(sandbox, "assert False").status == "failed"
+
+
+def test_a_job_that_no_container_survives_is_no_verdict(make_sandbox: MakeSandbox) -> None:
+    sandbox, done = make_sandbox(), threading.Event()
+
+    def kill_all() -> None:
+        while not done.wait(0.02):
+            for container in set(sandbox._all):
+                with contextlib.suppress(docker.errors.APIError):
+                    sandbox.client.api.kill(container.id)
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    execution = sandbox.run(exec_program(SLOW))
+    done.set()
+    killer.join()
+    assert not execution.parts
+    assert "container" in execution.infrastructure
+    assert run(sandbox, "assert True").status == "passed"
+
+
+def test_containers_are_replaced_after_many_jobs(make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = make_sandbox()
+    monkeypatch.setattr(pool, "JOBS_PER_CONTAINER", 2)
+    used = []
+    for _ in range(5):
+        used += [container.id for container in sandbox._all]
+        assert run(sandbox, "assert True").status == "passed"
+    assert len(set(used)) == 2
+    assert len(sandbox._all) <= 1
+
+
+def test_no_more_at_a_time_than_workers(sandbox: DockerSandbox) -> None:
+    begun = time.monotonic()
+    with ThreadPoolExecutor(6) as threads:
+        executions = [*threads.map(sandbox.run, [exec_program("import time\ntime.sleep(0.2)")] * 6)]
+    assert [only(execution).status for execution in executions] == ["passed"] * 6
+    assert time.monotonic() - begun > 0.6
+    assert len([container for container in sandbox._all if container.jobs]) <= 4  # two for each hash seed
+
+
+def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
+    sandbox = DockerSandbox(2)
+    sandbox.prepare(["python"])
+    assert only(sandbox.run(calls_program("def f(x): return x", "def f(x): return x + 0"))).status == "passed"
+    assert len(ours()) >= 1
+    sandbox.close()
+    sandbox.close()
+    assert not ours()
+    assert sandbox.run(exec_program("assert True")).infrastructure == "the sandbox is closed"
+
+
+def test_close_in_the_middle_of_a_job_leaves_nothing(ours: Callable[[], set[str]], make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox()
+    execution = during(sandbox, "import time\ntime.sleep(60)", lambda _: sandbox.close())
+    assert execution.infrastructure
+    assert not ours()
+
+
+def test_close_while_a_container_starts_leaves_nothing(ours: Callable[[], set[str]], make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox()
+    before = ours()
+    program = calls_program("def f(x): return x", f"def f(x): return x  # {uuid.uuid4()}")
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(sandbox.run, program)  # starts a container for the reference
+        assert eventually(lambda: bool(ours() - before))
+        sandbox.close()
+        assert future.result(20).infrastructure == "the sandbox is closed"
+    assert eventually(lambda: not ours(), 2)
+
+
+def test_a_killed_process_leaves_no_container(client: docker.DockerClient) -> None:
+    """Neither an idle one nor one in the middle of a job."""
+    script = HOLDER.format(str(Path(__file__).parent))
+    holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"ready\n"
+    assert containers_of(client, holder.pid)
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert eventually(lambda: not containers_of(client, holder.pid))
+
+
+def test_describe_names_all_that_can_change_a_verdict(sandbox: DockerSandbox, client: docker.DockerClient) -> None:
+    described = sandbox.describe()
+    image = described["images"]["python"]
+    assert image["id"] == images.image_id(client, "python")
+    assert image["python"].startswith("3.")
+    assert {"numpy", "clock"} <= image.keys()
+    assert described["engine"].startswith("docker ")
+    assert (described["memory_mb"], described["cpus"]) == (4096, 1.0)
+
+
+def test_preparing_an_unknown_image_is_the_users_to_mend(client: docker.DockerClient) -> None:
+    sandbox = DockerSandbox(1)
+    with pytest.raises(UserError, match=r"'pyton'.*python"):
+        sandbox.prepare(["pyton"])
+    sandbox.close()

@@ -286,13 +286,12 @@ def test_hangs_up_only_for_stops_that_were_not_sent(endpoint: Endpoint, sent: in
     got = complete(endpoint, Prompt(text="", stops=STOPS), max_stops=sent)
     took_s = time.perf_counter() - begin
     assert (got.text, got.finish_reason, got.output_tokens) == ("  return 1", "stop", None)
-    assert got.total_s is not None
     if early:
         assert took_s < 2
         assert endpoint.dropped.wait(2)
     else:
         assert not endpoint.dropped.is_set()
-        assert got.total_s <= took_s - 0.3
+        assert (got.total_s or took_s) <= took_s - 0.3
 
 
 def test_a_tokenizer_counts_what_was_kept(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

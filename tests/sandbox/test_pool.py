@@ -79,13 +79,12 @@ def during(sandbox: DockerSandbox, source: str, action: Callable[[str], object])
         return future.result(20)
 
 
-@pytest.mark.parametrize(("check", "status"), [("assert True", "passed"), ("assert False", "failed")])
 def test_a_killed_container_costs_no_verdict(
-    check: str, status: str, make_sandbox: MakeSandbox, ours: Callable[[], set[str]], client: docker.DockerClient
+    make_sandbox: MakeSandbox, ours: Callable[[], set[str]], client: docker.DockerClient
 ) -> None:
     sandbox = make_sandbox()
     before = ours()
-    assert only(during(sandbox, SLOW + check, client.api.kill)).status == status
+    assert only(during(sandbox, SLOW + "assert False", client.api.kill)).status == "failed"
     assert eventually(lambda: not ours() & before)
     assert len(ours()) == 1
 

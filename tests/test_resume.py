@@ -29,6 +29,11 @@ def judged(out: Path) -> list[tuple[str, int, bool, str]]:
     return sorted((row["task_id"], row["sample_id"], row["passed"], row["status"]) for row in rows(out))
 
 
+def heed_interrupts() -> None:
+    """A shell without a terminal starts what runs in the background with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
@@ -56,7 +61,13 @@ def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_by_a_person_or_a_cluster(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(tmp_path / "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
     verdicts = tmp_path / "run" / "verdicts.jsonl"
     while process.poll() is None and not (verdicts.exists() and verdicts.stat().st_size > 2000):
         pass

@@ -31,6 +31,7 @@ PARTS: dict[str, tuple[Any, tuple[type, ...]]] = {
     "range": (range, (int, int, int)),
 }
 """How a tagged value is made, and of parts of which types."""
+LONGEST_RANGE = 1 << 20
 DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
 DEEPEST = 1000
 """Levels of nesting; a value that holds itself has no end of them."""
@@ -117,7 +118,10 @@ def _revive(tagged: Tagged) -> Any:
         make, types = PARTS[kind]
         if tuple(map(type, rest)) != types:
             raise ValueError(f"{kind} of other parts")
-        return make(*rest)
+        made = make(*rest)
+        if kind == "range" and len(made) > LONGEST_RANGE:
+            raise ValueError("a range too long to be gone through")
+        return made
     if kind == "numpy" and DTYPE.fullmatch(rest[0]):
         array = np.frombuffer(rest[2], dtype=np.dtype(rest[0]))
         return array[0] if rest[1] is None else array.reshape(rest[1])
@@ -125,6 +129,8 @@ def _revive(tagged: Tagged) -> Any:
         return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
     if kind == "subclass":
         base = {known.__name__: known for known in BASES}[rest[0]]
+        if type(rest[2]) is not base:
+            raise ValueError(f"{rest[1]} of another base")
         return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
     if kind == "opaque":
         return Opaque(str(rest[0]), rest[1])

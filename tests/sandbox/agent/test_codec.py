@@ -81,6 +81,7 @@ def within(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @steady
 @given(plain_values)
 def test_plain_values_arrive_as_they_were(value: Any) -> None:

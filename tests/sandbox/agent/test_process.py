@@ -74,6 +74,7 @@ def test_forged_messages_do_not_pass_checks(name: str, sandbox: DockerSandbox) -
     assert outcome.status in ("failed", "error", "tampered"), outcome
 
 
+@pytest.mark.slow  # the judge and a program that floods it share a core
 @pytest.mark.parametrize("name", ENDLESS)
 def test_forged_messages_do_not_keep_the_judge(name: str, run_within: RunWithin) -> None:
     program = calls_program(f"{SEND}{ENDLESS[name]}\ndef f(x): return 0", REFERENCE, oracle="as_sets", max_time_s=0.2)

@@ -24,7 +24,7 @@ def datasets_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A container engine with the images built, and expected outputs kept for the session; without one the test fails."""
+    """A container engine with the images built, and outputs kept for the session; without one the test fails."""
     from evalharness.sandbox import images
     from evalharness.sandbox.engine import connect
 

@@ -26,7 +26,8 @@ from pathlib import Path
 from evalharness.adapters import open_task
 from evalharness.data import resolve_source
 from evalharness.records import Completion, Problem
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
 
 WORKERS = 2
 EVALPLUS = {"humaneval-plus": "humaneval", "mbpp-plus": "mbpp"}
@@ -104,7 +105,7 @@ def warm_seconds(task: str, runs: int) -> float:
         return adapter.verdict(completion, sandbox.run(adapter.program(problem, completion))).passed
 
     seconds = []
-    with closing(DockerSandbox(WORKERS)) as sandbox, ThreadPoolExecutor(WORKERS) as threads:
+    with closing(ContainerPool(DockerEngine(), WORKERS)) as sandbox, ThreadPoolExecutor(WORKERS) as threads:
         sandbox.prepare([context.card.image])
         for _ in range(runs + 1):
             started = time.perf_counter()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__
+from evalharness import __version__, sandbox_cli
 from evalharness.errors import UserError
 
 app = typer.Typer(
@@ -19,8 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-sandbox_app = typer.Typer(help="The images that samples run in.")
-app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(sandbox_cli.app, name="sandbox")
 
 INTERRUPTED = 130
 
@@ -30,7 +29,8 @@ DataOption = Annotated[
     str | None, typer.Option(help="A data folder, hub, or sample. [default: $EVALHARNESS_DATA, hub]")
 ]
 OutOption = Annotated[Path | None, typer.Option(help="The run directory; with several tasks, its parent.")]
-KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value for the task or the backend.")]
+KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value for task, backend or sandbox.")]
+SandboxOption = Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap where no engine is allowed.")]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
 
@@ -56,6 +56,7 @@ def run(
     batch_size: Annotated[int, typer.Option(help="Prompts per forward pass, for backends that batch.")] = 1,
     workers: WorkersOption = 0,
     data: DataOption = None,
+    sandbox: SandboxOption = "docker",
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -73,6 +74,7 @@ def run(
         "batch_size": batch_size,
         "workers": workers or default_workers(),
         "data": data,
+        "sandbox": sandbox,
         "options": parse_key_values(option or []),
     }
     run_tasks(task, settings, out)
@@ -85,6 +87,7 @@ def grade(
     k: KsOption = "",
     workers: WorkersOption = 0,
     data: DataOption = None,
+    sandbox: SandboxOption = "docker",
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -95,6 +98,7 @@ def grade(
         "ks": parse_ks(k),
         "workers": workers or default_workers(),
         "data": data,
+        "sandbox": sandbox,
         "options": options,
     }
     run_tasks(task, settings, out)
@@ -203,20 +207,6 @@ def doctor() -> None:
         good = good and (finding.good or not finding.needed)
     if not good:
         raise typer.Exit(2)
-
-
-@sandbox_app.command()
-def build(names: Annotated[list[str] | None, typer.Argument(help="Image names. [default: all]")] = None) -> None:
-    """Builds the images that samples run in; an unchanged one is kept."""
-    from evalharness.sandbox import images
-    from evalharness.sandbox.engine import connect
-
-    chosen = names or images.image_names()
-    for name in chosen:
-        images.image_folder(name)
-    client = connect()
-    for name in chosen:
-        print(f"{name}: {images.build(client, name, lambda text: print(text, flush=True))}")
 
 
 @app.command()

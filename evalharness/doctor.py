@@ -31,17 +31,17 @@ def findings() -> Iterator[Finding]:
 
 
 def _engine() -> Iterator[Finding]:
-    from evalharness.sandbox import engine, images
+    from evalharness.sandbox import docker_engine, images
 
     try:
-        client = engine.connect()
+        client = docker_engine.connect()
     except UserError as error:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"container engine {client.version().get('Version', '')}")
     for name, image in images.built_images(client):
         hint = "" if image else f" is not built; run: evalharness sandbox build {name}"
-        yield Finding(image is not None, f"sandbox image {name}{hint}")
+        yield Finding(image is not None, f"sandbox image {name}{hint}", needed=False)
     yield Finding(
         shutil.which("mmdebstrap") is not None,
         "mmdebstrap, which makes images where no registry answers (apt-get install mmdebstrap)",

@@ -16,6 +16,8 @@ from evalharness import __version__
 from evalharness.adapters import TaskContext
 from evalharness.records import Backend, Sampling, Sandbox
 
+AROUND = ("engine", "runtime", "allowed_to_lack")
+"""What the sandbox says of itself that changes no verdict; a run may be resumed with another."""
 PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 
 
@@ -36,7 +38,7 @@ def configuration(
         "backend": {"name": backend.name, "model": model, **backend.describe()},
         "sampling": asdict(sampling),
         "samples": dict(samples),
-        "sandbox": {key: value for key, value in sandbox.describe().items() if key != "engine"},
+        "sandbox": {key: value for key, value in sandbox.describe().items() if key not in AROUND},
         "evalharness": __version__,
     }
 
@@ -50,7 +52,7 @@ def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _package(name))},
         "hardware": hardware(),
-        "engine": sandbox.describe().get("engine"),
+        "sandbox": {key: value for key, value in sandbox.describe().items() if key in AROUND},
         "workers": workers,
     }
 

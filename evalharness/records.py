@@ -130,20 +130,32 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """Text that follows a program's source, on a new line, and decides whether it is right."""
+
+    text: str
+    trusted: str = ""
+    """Python only: what `text` needs but `entry_point`, for running it where the sample cannot reach it."""
+    entry_point: str = ""
+
+
+@dataclass(frozen=True)
 class Program:
     """What the sandbox runs for a sample.
 
-    `runner` names the agent's way of running it: `exec` runs `source` to its end and passes if nothing is raised;
-    `calls` loads `source`, calls its entry point on the inputs of `reference` and compares what comes back.
+    `runner` names the agent's way of running it: `exec` runs source and checks to their end in one Python namespace
+    and passes if nothing is raised; `calls` loads `source`, calls its entry point on the inputs of `reference` and
+    compares what comes back; `command` runs source and checks by the commands of the image's language.
     `rules` are the runner's settings (guard, stack depth, oracle ...), plain values as in the task card.
     """
 
     image: str
-    runner: Literal["exec", "calls"]
+    runner: Literal["exec", "calls", "command"]
     source: str
     limits: Limits
     rules: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,8 @@ class Outcome:
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: float = 0.0
+    waited_s: float = 0.0
+    """Seconds that its threads spent waiting for a free core."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +180,8 @@ class Execution:
 
     parts: Mapping[str, Outcome] = field(default_factory=dict)
     infrastructure: str = ""
+    borderline: str = ""
+    """Why another run might have ended otherwise; empty for all but a few."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +196,8 @@ class Verdict:
     wall_s: float = 0.0
     peak_mb: float = 0.0
     detail: str = ""
+    borderline: str | None = None
+    """Why grading it again might give another verdict; absent for all but a few."""
     base_passed: bool | None = None
     """Plus tasks only: whether the original tests pass."""
 

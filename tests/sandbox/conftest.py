@@ -9,12 +9,12 @@ import pytest
 from official_evalplus import Official
 
 from evalharness.records import Execution, Program
-from evalharness.sandbox.engine import connect
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.docker_engine import DockerEngine, connect
+from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.references import cache_folder
 
 IMAGE = "python"
-MakeSandbox = Callable[[], DockerSandbox]
+MakeSandbox = Callable[[], ContainerPool]
 RunWithin = Callable[[Program, float], Execution]
 
 
@@ -33,9 +33,9 @@ def cache(engine: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sandbox(engine: None) -> Iterator[DockerSandbox]:
+def sandbox(engine: None) -> Iterator[ContainerPool]:
     """Two workers. Whatever a program does to it, the next one must find it in order."""
-    sandbox = DockerSandbox(workers=2)
+    sandbox = ContainerPool(DockerEngine(), workers=2)
     sandbox.prepare([IMAGE])
     yield sandbox
     sandbox.close()
@@ -44,10 +44,10 @@ def sandbox(engine: None) -> Iterator[DockerSandbox]:
 @pytest.fixture
 def make_sandbox(engine: None) -> Iterator[MakeSandbox]:
     """Makes sandboxes of one worker for tests that count on a fresh one, end it, or might hang it."""
-    made: list[DockerSandbox] = []
+    made: list[ContainerPool] = []
 
-    def make() -> DockerSandbox:
-        made.append(DockerSandbox(workers=1, memory_mb=1024))
+    def make() -> ContainerPool:
+        made.append(ContainerPool(DockerEngine(), workers=1, memory_mb=1024))
         made[-1].prepare([IMAGE])
         return made[-1]
 

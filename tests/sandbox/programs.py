@@ -6,7 +6,7 @@ from typing import Any
 from evalharness.cards import find_task
 from evalharness.records import Execution, Limits, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 EVALPLUS, MBPP_PLUS = find_task("mbpp-plus")
 HUMANEVAL = find_task("humaneval")[0]
@@ -64,6 +64,6 @@ def only(execution: Execution) -> Outcome:
     return outcome
 
 
-def run(sandbox: DockerSandbox, source: str, time_s: float = 3.0, **options: Any) -> Outcome:
+def run(sandbox: ContainerPool, source: str, time_s: float = 3.0, **options: Any) -> Outcome:
     """The outcome of a program with its checks inside."""
     return only(sandbox.run(exec_program(source, time_s, **options)))

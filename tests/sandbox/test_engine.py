@@ -8,8 +8,8 @@ from programs import calls_program, only, run
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox import engine, images
-from evalharness.sandbox.engine import Container, connect
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.docker_engine import Container, connect
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -78,12 +78,12 @@ SECRET = "import hashlib\ndef f(x): return 'expected-' + hashlib.sha256(b'%d' % 
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_confinement(name: str, sandbox: DockerSandbox) -> None:
+def test_confinement(name: str, sandbox: ContainerPool) -> None:
     outcome = run(sandbox, PROBES[name])
     assert outcome.status == "passed", outcome
 
 
-def test_expected_outputs_are_not_in_the_memory_of_the_program(sandbox: DockerSandbox) -> None:
+def test_expected_outputs_are_not_in_the_memory_of_the_program(sandbox: ContainerPool) -> None:
     inputs = [(number,) for number in range(50)]
     assert only(sandbox.run(calls_program(SECRET, SECRET, inputs))).status == "passed"
     outcome = only(sandbox.run(calls_program(SEARCH, SECRET, inputs)))
@@ -92,7 +92,7 @@ def test_expected_outputs_are_not_in_the_memory_of_the_program(sandbox: DockerSa
     assert int(searched[1]) > 5
 
 
-def test_a_fork_bomb_hurts_nobody(sandbox: DockerSandbox) -> None:
+def test_a_fork_bomb_hurts_nobody(sandbox: ContainerPool) -> None:
     bomb = "import posix, time\nwhile True:\n    try: posix.fork()\n    except OSError: time.sleep(0.01)"
     assert run(sandbox, bomb, time_s=0.3).status == "timeout"
     assert run(sandbox, "assert True").status == "passed"

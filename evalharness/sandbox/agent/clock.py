@@ -6,6 +6,7 @@ The kernel keeps both figures per thread in /proc/PID/schedstat: nanoseconds on 
 """
 
 import contextlib
+import glob
 import os
 import time
 
@@ -19,6 +20,16 @@ def cpu_seconds() -> float:
                 # After the name, which ends at the last bracket: utime, stime, cutime and cstime are fields 12 to 15.
                 ticks += sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def waited_seconds() -> float:
+    """Time that all threads of the container that live, but agent and judge, spent waiting for a free core."""
+    nanoseconds = 0
+    for path in glob.iglob("/proc/[0-9]*/task/*/schedstat"):
+        if int(path.split("/")[2]) not in (1, os.getpid()):
+            with contextlib.suppress(OSError, ValueError, IndexError), open(path, "rb") as file:
+                nanoseconds += int(file.read().split()[1])
+    return nanoseconds / 1e9
 
 
 class Stopwatch:

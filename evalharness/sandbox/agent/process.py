@@ -4,11 +4,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import clean, sample, wire
-from .clock import Stopwatch, cpu_seconds
+from . import clean, clock, sample, wire
+from .clock import Stopwatch
 
 CPU_FACTOR = 3.0
 """How much processor time all processes of a part may use together, in terms of the part's time: a crowd of busy
@@ -19,23 +19,33 @@ TICK_S = 0.1
 """How often the time of a part is looked at, whether it sends messages or not."""
 LARGEST_FRAME = 256 << 20
 
+FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
+"""What reading raises where the frames are not those of `sample`."""
+
 Result = dict[str, Any]
+
+
+Main = Callable[[dict[str, Any], sample.Reporter, int, str, tuple[int, ...]], None]
+"""The whole life of the process: what to run, where to report, as which user, in which folder, with which pipes."""
 
 
 class Part:
     """A forked process, waiting for `go`. Its frames are read with `next`; `end` must be called once."""
 
-    def __init__(self, part: dict[str, Any], uid: int, workdir: str):
+    def __init__(
+        self, part: dict[str, Any], uid: int, workdir: str, links: tuple[int, ...] = (), main: Main = sample.main
+    ):
         self.part, self.uid = part, uid
         self.timed_out = self.ended = False
+        self.waited_s = 0.0
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                part["limits"], token = wire.read_job(control_read)
+                part["limits"] = wire.read_job(control_read)
                 part["inputs"] = wire.loads(part["inputs"])
-                sample.main(part, sample.Reporter(out_write, control_read, token), uid, workdir)
+                main(part, sample.Reporter(out_write, control_read), uid, workdir, links)
             finally:
                 os._exit(70)
         os.close(out_write)
@@ -43,14 +53,13 @@ class Part:
         self.out, self.control = out_read, control_write
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
-        self.total_s, self.token, self.next_look = 0.0, b"", 0.0
+        self.total_s, self.next_look = 0.0, 0.0
 
     def go(self, limits: list[float], total_s: float) -> None:
         """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
         self.total_s = total_s
-        self.token = os.urandom(16)
         self.watch.restart()
-        wire.write_all(self.control, wire.pack_job((limits, self.token)))
+        wire.write_all(self.control, wire.pack_job(limits))
 
     def next(self) -> tuple[bytes, bytes] | None:
         """The next frame, or None at the end of the process or of its time; then all of its user's are killed."""
@@ -64,18 +73,23 @@ class Part:
                     return frame
                 continue
             self.next_look = time.monotonic() + TICK_S
-            crowded = cpu_seconds() > CPU_FACTOR * self.total_s
+            crowded = clock.cpu_seconds() > CPU_FACTOR * self.total_s
             backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
             if self.watch.elapsed_s() > self.total_s or crowded or backstop:
                 self.timed_out = True
+                self.waited_s = clock.waited_seconds()
                 clean.kill_all(self.uid)
                 return None
             if frame is not None:
                 return frame
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Whether the frame says that the end was reached, with the token that the process was given."""
-        return frame == (b"p", self.token)
+        """Whether the end was reached: the process says so, is given a secret only then, and knows it."""
+        if frame != (b"q", b""):
+            return False
+        token = os.urandom(16)
+        self.tell(token)
+        return self.next() == (b"p", token)
 
     def tell(self, answer: bytes) -> None:
         """Answers the digest of a large output: `n` for next, `s` for send it."""
@@ -91,7 +105,7 @@ class Part:
 
     def end(self, status: str = "", detail: str = "") -> Result:
         """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
-        wall_s = self.watch.wall_s()
+        wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
         if status:
             os.kill(self.pid, signal.SIGKILL)
         _, code, used = os.wait4(self.pid, 0)
@@ -107,6 +121,7 @@ class Part:
             "cpu_s": used.ru_utime + used.ru_stime,
             "wall_s": wall_s,
             "peak_mb": used.ru_maxrss / 1024,
+            "waited_s": self.waited_s or waited_s,
         }
 
     def _reason(self, code: int, peak_mb: int) -> tuple[str, str]:
@@ -117,4 +132,17 @@ class Part:
             if name == "SIGKILL" and peak_mb > self.part["memory_mb"] / 2:
                 return "memory", "killed: out of memory"
             return "error", f"ended by {name} before its checks ended"
+        if os.WEXITSTATUS(code) == 0:
+            return "tampered", "left with success before its checks ended"
         return "error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended"
+
+
+def ended(part: Part, frame: tuple[bytes, bytes] | None) -> Result:
+    """Ends a part that sent, instead of an output, `frame`."""
+    if frame is None:
+        return part.end()
+    if frame[0] == b"e":
+        status, _, detail = frame[1].decode(errors="replace").partition(":")
+        if status in ("timeout", "memory", "failed", "error", "tampered"):
+            return part.end(status, detail)
+    return part.end("tampered", f"sent a message of kind {frame[0]!r} where none belongs")

@@ -1,19 +1,18 @@
 """The process that runs one part of a sample's program, as a user of its own, and tells the judge what happened.
 
 Frames to the judge: `o` an output, encoded; `d` the digest of a large output, answered by `n` (next) or `s` (send:
-chunk frames `c`, then `z`); `f` facts of a trusted program's output; `e` what was raised; `p` the end was
-reached, with the token that the judge gave. A process that ends without `e` or `p` did not finish its part.
+chunk frames `c`, then `z`); `f` facts of a trusted program's output; `e` what was raised; `q` the end was reached,
+answered by a secret, which `p` sends back. A process that ends without `e` or `p` did not finish its part.
 """
 
 import gc
 import hashlib
 import os
-import resource
 import signal
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from types import FrameType
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 from . import codec, guard, wire
 from .clock import Stopwatch
 from .compare import SEES_INPUT, WHOLE, is_empty, is_floats
+from .confine import confine
 from .expected import FACTS
 
 LARGE = 64 << 10
@@ -28,9 +28,6 @@ LARGE = 64 << 10
 CHUNK = 4096
 """Elements of a long list or tuple that are encoded at a time."""
 FLUSH = 32 << 10
-PROCESSES = 128
-"""Processes and threads of one sample; the container allows more, so that the judge can always fork."""
-
 
 OUT_OF_MEMORY = wire.FRAME.pack(b"e", 18) + b"memory:MemoryError"
 
@@ -42,8 +39,8 @@ class TimeLimit(Exception):
 class Reporter:
     """Writes frames, several small ones at a time."""
 
-    def __init__(self, out_fd: int, control_fd: int, token: bytes):
-        self.out_fd, self.control_fd, self.token = out_fd, control_fd, token
+    def __init__(self, out_fd: int, control_fd: int):
+        self.out_fd, self.control_fd = out_fd, control_fd
         self.pending = bytearray()
         self.flushed_at = time.monotonic()
         self._write, self._read, self._now = os.write, os.read, time.monotonic
@@ -60,6 +57,12 @@ class Reporter:
             view = view[self._write(self.out_fd, view) :]
         self.pending.clear()
         self.flushed_at = self._now()
+
+    def end(self) -> None:
+        """Says that the end was reached, and proves it with the secret that is given only now."""
+        self.frame(b"q", b"")
+        self.flush()
+        self.frame(b"p", self._read(self.control_fd, 16))
 
     def out_of_memory(self) -> None:
         """Says so without asking for any more memory."""
@@ -96,30 +99,6 @@ def chunks(value: Any) -> Iterator[bytes]:
     else:
         yield codec.encode(None)
         yield codec.encode(value)
-
-
-def confine(uid: int, workdir: str, memory_mb: int, stack: bool, keep: tuple[int, ...]) -> None:
-    """Gives up root, every other descriptor and the right to more memory. Never returns to what it was."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    kept = sorted((0, 1, 2, *keep))
-    for low, high in zip(kept, [*kept[1:], 4096], strict=True):
-        os.closerange(low + 1, high)
-    os.setsid()
-    size = memory_mb << 20
-    for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA, *((resource.RLIMIT_STACK,) if stack else ())):
-        resource.setrlimit(limit, (size, size))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
-    with open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
-    os.nice(10)  # so that the judge gets its turn, whatever crowd of processes this one makes
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
-    os.umask(0o022)
-    os.chdir(workdir)
 
 
 class Alarm:
@@ -211,20 +190,25 @@ def record_outputs(part: dict[str, Any], reporter: Reporter) -> None:
         reporter.output(output, items=False, whole=False)
 
 
-def main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str) -> None:
+Run = Callable[[dict[str, Any], Reporter, Alarm], None]
+
+
+def main(
+    part: dict[str, Any], reporter: Reporter, uid: int, workdir: str, links: tuple[int, ...] = (), run: Run = run_part
+) -> None:
     """The whole life of the process. Never returns."""
     leave = os._exit
     watch = Stopwatch()
-    keep = (reporter.out_fd, reporter.control_fd, watch._fd)
+    keep = (reporter.out_fd, reporter.control_fd, watch._fd, *links)
     stack = part["rules"].get("guard") == "evalplus"
     confine(uid, workdir, part["memory_mb"], stack, tuple(fd for fd in keep if fd >= 0))
     gc.enable()
-    if part["runner"] != "reference":
+    if part["rules"].get("guard"):
         guard.apply(part["rules"]["guard"])
         guard.swallow_io()
     try:
-        run_part(part, reporter, Alarm(watch))
-        reporter.frame(b"p", reporter.token)
+        run(part, reporter, Alarm(watch))
+        reporter.end()
     except MemoryError:
         signal.setitimer(signal.ITIMER_REAL, 0)
         reporter.out_of_memory()
@@ -236,7 +220,9 @@ def main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str) -> No
 
 
 def describe(error: BaseException) -> bytes:
-    """The exception's kind and text: `timeout`, `memory`, `failed` (an assertion) or `error`, a colon, the text."""
+    """Status (`timeout`, `memory`, `failed` for an assertion, `tampered`, `error`), a colon, and the text."""
+    if isinstance(error, SystemExit) and not error.code:
+        return b"tampered:left with success before its checks ended"
     kinds = ((TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
     status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
     try:

@@ -4,7 +4,7 @@ import pytest
 from conftest import MakeSandbox
 from programs import run
 
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -48,7 +48,7 @@ LEFT = {
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_nothing_is_left(name: str, sandbox: DockerSandbox) -> None:
+def test_nothing_is_left(name: str, sandbox: ContainerPool) -> None:
     assert run(sandbox, LEFT[name], time_s=0.5).status in ("passed", "timeout", "error")
     for _ in range(2):
         outcome = run(sandbox, NOBODY_ELSE)

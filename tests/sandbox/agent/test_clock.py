@@ -11,7 +11,7 @@ import pytest
 from programs import exec_program, only
 
 from evalharness.sandbox.agent.clock import Stopwatch
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 PACED = """
 import time
@@ -69,7 +69,7 @@ def test_without_schedstat_the_wall_clock_decides() -> None:
 
 
 @pytest.mark.docker
-def test_a_busy_machine_does_not_make_a_program_too_slow(sandbox: DockerSandbox, busy_cores: None) -> None:
+def test_a_busy_machine_does_not_make_a_program_too_slow(sandbox: ContainerPool, busy_cores: None) -> None:
     """A program that needs 60 % of its time on an idle machine passes, five times out of five."""
     program = exec_program(PACED.format(0.3), time_s=0.5)
     with ThreadPoolExecutor(2) as threads:
@@ -78,14 +78,14 @@ def test_a_busy_machine_does_not_make_a_program_too_slow(sandbox: DockerSandbox,
 
 
 @pytest.mark.docker
-def test_a_busy_machine_does_not_make_a_program_faster(sandbox: DockerSandbox, busy_cores: None) -> None:
+def test_a_busy_machine_does_not_make_a_program_faster(sandbox: ContainerPool, busy_cores: None) -> None:
     outcome = only(sandbox.run(exec_program("while True: pass", time_s=0.3)))
     assert outcome.status == "timeout"
     assert outcome.cpu_s == pytest.approx(0.3, abs=0.15)
 
 
 @pytest.mark.docker
-def test_a_busy_thread_does_not_stop_the_clock(sandbox: DockerSandbox) -> None:
+def test_a_busy_thread_does_not_stop_the_clock(sandbox: ContainerPool) -> None:
     """The main thread waits for the other, which counts, for it does not wait for a core."""
     body = "import threading\ndef work():\n    while True: pass\nthread = threading.Thread(target=work)\n"
     outcome = only(sandbox.run(exec_program(body + "thread.start()\nthread.join()", time_s=0.3)))

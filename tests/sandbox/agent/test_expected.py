@@ -3,7 +3,7 @@
 import pytest
 from programs import calls_program, only
 
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -40,13 +40,13 @@ OUTPUTS = [
 
 
 @pytest.mark.parametrize(("output", "expected", "status"), OUTPUTS)
-def test_large_outputs(output: str, expected: str, status: str, sandbox: DockerSandbox) -> None:
+def test_large_outputs(output: str, expected: str, status: str, sandbox: ContainerPool) -> None:
     program, reference = f"def f(x): return {output}", f"def f(x): return {expected}"
     outcome = only(sandbox.run(calls_program(program, reference)))
     assert outcome.status == status, outcome
 
 
-def test_a_large_output_among_small_ones(sandbox: DockerSandbox) -> None:
+def test_a_large_output_among_small_ones(sandbox: ContainerPool) -> None:
     reference = "def f(x): return list(range(x))"
     inputs = [(5,), (10**5,), (3,), (10**4,)]
     assert only(sandbox.run(calls_program(reference, reference, inputs))).status == "passed"
@@ -54,7 +54,7 @@ def test_a_large_output_among_small_ones(sandbox: DockerSandbox) -> None:
     assert only(sandbox.run(wrong)).detail.startswith("input 3: ")
 
 
-def test_a_large_float_makes_later_outputs_tolerant(sandbox: DockerSandbox) -> None:
+def test_a_large_float_makes_later_outputs_tolerant(sandbox: ContainerPool) -> None:
     """Whether it was equal by its digest or had to be compared."""
     reference = "def f(x): return [[0.5] * 10**4, 10**9][x]"
     for first in ("0.5", "0.5 + 1e-9"):
@@ -62,7 +62,7 @@ def test_a_large_float_makes_later_outputs_tolerant(sandbox: DockerSandbox) -> N
         assert only(sandbox.run(calls_program(program, reference, [(0,), (1,)]))).status == "passed"
 
 
-def test_a_huge_output_is_no_tampering(sandbox: DockerSandbox) -> None:
+def test_a_huge_output_is_no_tampering(sandbox: ContainerPool) -> None:
     """The rule that compares as sets needs the output itself, and so a message longer than any other."""
     job = calls_program("def Diff(x): return 'y' * (70 << 20)", "def Diff(x): return ['x']", entry_point="Diff")
     assert only(sandbox.run(job)).status in ("failed", "error", "memory")

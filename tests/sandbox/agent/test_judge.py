@@ -7,10 +7,10 @@ from official_evalplus import Official
 from programs import calls_program, only
 
 from evalharness.sandbox.agent.judge import shown, time_limits
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 
-def judged(case: Case, sandbox: DockerSandbox, edition: str) -> bool:
+def judged(case: Case, sandbox: ContainerPool, edition: str) -> bool:
     """Whether the case passes in the sandbox. What is wrong must be called that, and nothing worse."""
     program, reference = case.program(case.output), case.program(case.expected)
     job = calls_program(program, reference, case.inputs, case.entry_point, case.atol, edition)
@@ -29,24 +29,24 @@ def test_the_official_grader_gives_the_verdict_of_the_table(case: Case, official
 
 @pytest.mark.docker
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_verdict_by_the_rules_of_today(case: Case, sandbox: DockerSandbox) -> None:
+def test_verdict_by_the_rules_of_today(case: Case, sandbox: ContainerPool) -> None:
     assert judged(case, sandbox, "0.3") == case.passes
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("case", EARLY_CASES, ids=lambda case: case.name)
-def test_verdict_by_the_rules_of_release_0_2_1(case: Case, sandbox: DockerSandbox) -> None:
+def test_verdict_by_the_rules_of_release_0_2_1(case: Case, sandbox: ContainerPool) -> None:
     assert judged(case, sandbox, "0.2") == case.passes
 
 
 @pytest.mark.docker
-def test_a_wrong_output_is_told_with_its_input(sandbox: DockerSandbox) -> None:
+def test_a_wrong_output_is_told_with_its_input(sandbox: ContainerPool) -> None:
     outcome = only(sandbox.run(calls_program("def f(x, y): return x", "def f(x, y): return y", [(1, 1), (2, 3)])))
     assert (outcome.status, outcome.detail) == ("failed", "input 1: (2, 3) gave 2, expected 3")
 
 
 @pytest.mark.docker
-def test_a_part_after_a_failed_one_is_not_run(sandbox: DockerSandbox) -> None:
+def test_a_part_after_a_failed_one_is_not_run(sandbox: ContainerPool) -> None:
     groups = {"base": [(1,)], "plus": [(2,)]}
     program, reference = "def f(x): return 1", "def f(x): return x"
     assert [*sandbox.run(calls_program(program, reference, groups)).parts] == ["base", "plus"]
@@ -72,13 +72,13 @@ def test_a_part_after_a_failed_one_is_not_run(sandbox: DockerSandbox) -> None:
         ("f = lambda x: 0\nif __name__ == '__main__':\n    f = None", "passed"),
     ],
 )
-def test_how_a_call_ends(program: str, status: str, sandbox: DockerSandbox) -> None:
+def test_how_a_call_ends(program: str, status: str, sandbox: ContainerPool) -> None:
     assert only(sandbox.run(calls_program(program, "def f(x): return 0"))).status == status
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("body", ["while True: pass", "import time\n    time.sleep(100)"])
-def test_each_call_has_a_limit(body: str, sandbox: DockerSandbox) -> None:
+def test_each_call_has_a_limit(body: str, sandbox: ContainerPool) -> None:
     program = f"def f(x):\n  if x == 2:\n    {body}\n  return x"
     job = calls_program(program, "def f(x): return x", [(1,), (2,)], min_time_s=0.3)
     outcome = only(sandbox.run(job))
@@ -87,7 +87,7 @@ def test_each_call_has_a_limit(body: str, sandbox: DockerSandbox) -> None:
 
 
 @pytest.mark.docker
-def test_parts_do_not_see_each_others_files(sandbox: DockerSandbox) -> None:
+def test_parts_do_not_see_each_others_files(sandbox: ContainerPool) -> None:
     """Each has an empty folder of its own, as the official grader gives one to each."""
     program = "import os\nos.mkdir('results')\ndef f(x): return x"
     execution = sandbox.run(calls_program(program, "def f(x): return x", {"base": [(1,)], "plus": [(2,)]}))
@@ -95,7 +95,7 @@ def test_parts_do_not_see_each_others_files(sandbox: DockerSandbox) -> None:
 
 
 @pytest.mark.docker
-def test_what_a_call_does_to_its_inputs_stays_in_its_part(sandbox: DockerSandbox) -> None:
+def test_what_a_call_does_to_its_inputs_stays_in_its_part(sandbox: ContainerPool) -> None:
     program = "seen = []\ndef f(x):\n    seen.append(x.pop())\n    return len(seen)"
     reference = "def f(x): return x.pop()"
     execution = sandbox.run(calls_program(program, reference, {"base": [([1],), ([2],)], "plus": [([1],)]}))

@@ -4,7 +4,7 @@ import pytest
 from conftest import RunWithin
 from programs import calls_program, exec_program, only, run
 
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -62,14 +62,14 @@ ENDLESS = {
 
 @pytest.mark.parametrize("oracle", ["", "as_sets", "padded_digits"])
 @pytest.mark.parametrize("name", FORGED)
-def test_forged_messages_fail(name: str, oracle: str, sandbox: DockerSandbox) -> None:
+def test_forged_messages_fail(name: str, oracle: str, sandbox: ContainerPool) -> None:
     program = f"{SEND}{FORGED[name]}\ndef f(x): return [x, 0, 0]"
     outcome = only(sandbox.run(calls_program(program, REFERENCE, oracle=oracle)))
     assert outcome.status in ("failed", "error", "tampered"), outcome
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_forged_messages_do_not_pass_checks(name: str, sandbox: DockerSandbox) -> None:
+def test_forged_messages_do_not_pass_checks(name: str, sandbox: ContainerPool) -> None:
     outcome = run(sandbox, f"{SEND}{FORGED[name]}\nassert 0")
     assert outcome.status in ("failed", "error", "tampered"), outcome
 
@@ -96,7 +96,7 @@ def test_forged_messages_do_not_keep_the_judge(name: str, run_within: RunWithin)
         "return float('nan')",
     ],
 )
-def test_strange_but_honest_outputs_are_wrong_and_nothing_worse(body: str, oracle: str, sandbox: DockerSandbox) -> None:
+def test_strange_but_honest_outputs_are_wrong_and_nothing_worse(body: str, oracle: str, sandbox: ContainerPool) -> None:
     program = calls_program(f"def f(x):\n  {body}", REFERENCE, oracle=oracle, max_time_s=0.2)
     outcome = only(sandbox.run(program))
     assert outcome.status == "failed", outcome

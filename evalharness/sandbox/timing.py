@@ -1,0 +1,39 @@
+"""Which verdicts hang on how fast the machine was."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from evalharness.records import Execution, Outcome, Program
+from evalharness.sandbox.languages import languages
+
+WAITED = 0.05
+"""A program that waited for a core for less than this share of its time was not disturbed by others."""
+NEAR = 0.8
+"""A program that needed more than this share of its limit might not keep it on another day."""
+
+
+def timed_out_for_want_of_a_core(execution: Execution) -> bool:
+    """Whether a part timed out while cores were scarce, so that it should be run again alone.
+
+    Time limits leave waiting for a core out, but a busy machine also slows what runs, and a program that waits for
+    its own threads waits for theirs.
+    """
+    return any(part.status == "timeout" and part.waited_s > WAITED * part.wall_s for part in execution.parts.values())
+
+
+def near_limit(program: Program, execution: Execution) -> Execution:
+    """The execution, flagged where a part passed with little time to spare."""
+    for name, part, limit in _limited(program, execution):
+        used = max(part.wall_s - part.waited_s, part.cpu_s)
+        if part.status == "passed" and used > NEAR * limit:
+            return replace(execution, borderline=f"{name} needed {used:.1f} of {limit:g} s")
+    return execution
+
+
+def _limited(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
+    if program.runner == "exec":
+        yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
+    elif program.runner == "command":
+        for step in languages()[program.image].steps:
+            if step.name in execution.parts:
+                yield step.name, execution.parts[step.name], step.time_s

@@ -1,0 +1,106 @@
+"""The `evalharness sandbox` commands."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="The containers that samples run in.", no_args_is_help=True)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Image names. [default: Python and the six of `multipl-e`]")]
+All = Annotated[bool, typer.Option("--all", help="Every image that there is a folder for.")]
+EngineOption = Annotated[str, typer.Option("--sandbox", help="docker or bubblewrap.")]
+Options = Annotated[list[str] | None, typer.Option("--option", help="runtime=, memory_gb=, allow= (key=value)")]
+
+
+def say(text: str) -> None:
+    """A line for the person who waits."""
+    print(text, flush=True)
+
+
+@app.command()
+def build(names: Names = None, everything: All = False, sandbox: EngineOption = "docker") -> None:
+    """Builds images; what is unchanged is kept."""
+    from evalharness.errors import UserError
+    from evalharness.sandbox import images
+    from evalharness.sandbox.opening import find_engine
+
+    chosen = choose(names, everything)
+    engine = find_engine(sandbox)(log=say)
+    failed = []
+    for name in chosen:
+        try:
+            say(f"{name}: {engine.prepare(name)['id']}")
+        except UserError as error:
+            if not everything:
+                raise
+            say(f"{name}: {error}")
+            failed.append(name)
+    if any(not images.needs_registry(name) for name in failed):
+        raise typer.Exit(2)
+
+
+def choose(names: list[str] | None, everything: bool) -> list[str]:
+    """The images that are meant. Raises UserError for an unknown one."""
+    from evalharness.sandbox import images
+
+    chosen = images.image_names() if everything else names or list(images.DEFAULT)
+    for name in chosen:
+        images.image_folder(name)
+    return chosen
+
+
+@app.command()
+def check(
+    names: Names = None, everything: All = False, sandbox: EngineOption = "docker", option: Options = None
+) -> None:
+    """Tries the engine and prints what it guarantees here, line by line; exits 1 if anything does not hold."""
+    from evalharness.cli import parse_key_values
+    from evalharness.sandbox import conformance, images
+    from evalharness.sandbox.guarantees import GUARANTEES
+    from evalharness.sandbox.languages import languages
+    from evalharness.sandbox.opening import open_sandbox
+
+    chosen = [name for name in choose(names, everything) if name in languages()]
+    options = {**parse_key_values(option or []), "allow": ",".join(GUARANTEES)}
+    pool = open_sandbox(sandbox, 1, options, say)
+    good, said = True, Console(soft_wrap=True, highlight=False)
+
+    def show(finding: conformance.Finding) -> None:
+        nonlocal good
+        good = good and finding.good
+        mark = "[green]yes[/]" if finding.good else "[red]NO [/]"
+        said.print(f"{mark}  {finding.text}", end="")
+        said.print(f"\n     {finding.reason}" if finding.reason else "", markup=False)
+
+    try:
+        pool.prepare(["python"])
+        said.print(f"{pool.describe()['engine']}")
+        for finding in conformance.check_guarantees(pool.engine, "python"):
+            show(finding)
+        for finding in conformance.check_trials(pool, "python"):
+            show(finding)
+        for name in chosen:
+            if everything and images.needs_registry(name) and not images.is_built(name):
+                said.print(f"-    {languages()[name].language}: its image needs a registry, and is not built")
+            else:
+                show(conformance.check_language(pool, name))
+    finally:
+        pool.close()
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def clean(
+    built: Annotated[bool, typer.Option("--images", help="Remove images of earlier versions, too.")] = False,
+) -> None:
+    """Removes containers and control groups that killed harnesses left behind."""
+    from evalharness.sandbox import bubblewrap, cgroups, images
+    from evalharness.sandbox.docker_engine import connect, remove_orphans
+
+    client: Any = connect()
+    say(f"{remove_orphans(client)} containers removed")
+    say(f"{cgroups.remove_left(bubblewrap.living())} control groups removed")
+    if built:
+        say(f"{images.remove_old(client)} images of earlier versions removed")

@@ -18,6 +18,7 @@ from evalharness.sandbox.container import Container, last_words
 from evalharness.sandbox.docker_engine import FILES_MB, MEMORY_FOR_AGENT_MB, PIDS
 
 CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")
+AGENT_PLACE = "/opt/evalharness/agent"
 NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -76,6 +77,7 @@ def confinement(folder: Path, environment: dict[str, str]) -> list[str]:
     for capability in CAPABILITIES:
         words += ["--cap-add", capability]
     words += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", "--clearenv"]
+    words += ["--ro-bind", str(images.AGENT), AGENT_PLACE]
     for place in ("/tmp", "/dev/shm"):
         words += ["--perms", "1777", "--size", str(FILES_MB << 20), "--tmpfs", place]
     words += ["--remount-ro", "/dev"]

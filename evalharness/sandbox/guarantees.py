@@ -10,6 +10,7 @@ GUARANTEES = {
     "user-separation": "every sample runs as a user of its own",
     "few-capabilities": "root in the container has no rights but to change to a sample's user and to end it",
     "no-new-privileges": "setuid programs give no rights",
+    "system-call-filter": "no new namespaces, mounts, tracing, keyrings or shared memory for samples",
     "memory-limit": "memory is limited by a control group",
     "process-limit": "the number of processes is limited by a control group",
     "file-limit": "files live in memory-backed folders of limited size",

@@ -44,18 +44,29 @@ def image_folder(name: str) -> Path:
 
 def build_context(name: str) -> dict[str, bytes]:
     """Path inside the build context to content: the image's folder, and the agent's as `agent`."""
+    return _folder_files(name) | {f"agent/{path.name}": path.read_bytes() for path in sorted(AGENT.glob("*.py"))}
+
+
+def _folder_files(name: str) -> dict[str, bytes]:
     folder = image_folder(name)
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    files |= {f"agent/{path.name}": path for path in sorted(AGENT.glob("*.py"))}
-    return {place: path.read_bytes() for place, path in files.items()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def image_tag(name: str) -> str:
     """The image's tag, which names its content: an unchanged folder gives an unchanged tag."""
+    return f"evalharness/{name}:{_digest(build_context(name))}"
+
+
+def folder_tag(name: str) -> str:
+    """The same of the image's folder alone, without the agent."""
+    return f"{name}-{_digest(_folder_files(name))}"
+
+
+def _digest(files: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for place, content in build_context(name).items():
+    for place, content in files.items():
         digest.update(f"{place}\0{len(content)}\0".encode() + content)
-    return f"evalharness/{name}:{digest.hexdigest()[:12]}"
+    return digest.hexdigest()[:12]
 
 
 def image_id(client: docker.DockerClient, name: str) -> str:

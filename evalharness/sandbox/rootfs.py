@@ -1,6 +1,7 @@
 """Root file systems of images as plain folders, for machines where no container engine is allowed.
 
-They are exported where there is an engine, and may be copied elsewhere: a folder for each image, named by its tag.
+They are exported where there is an engine, and may be copied elsewhere: a folder for each image. The agent in them is
+not used; that of this package takes its place.
 """
 
 import json
@@ -24,7 +25,7 @@ def folder_of(image: str) -> Path:
     """Where the image's root file system belongs: `$EVALHARNESS_ROOTFS`, else in the cache."""
     place = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(place) if place else cache_folder() / "rootfs"
-    return parent / images.image_tag(image).replace("/", "_").replace(":", "_")
+    return parent / images.folder_tag(image)
 
 
 def settings_of(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import os
 import resource
 
+from . import syscalls
+
 PROCESSES = 128
 """Processes and threads of one sample; the container allows more, so that the judge can always fork."""
 NICE = 10
@@ -38,3 +40,4 @@ def confine(uid: int, workdir: str, memory_mb: int | None, stack: bool, keep: tu
     os.setresuid(uid, uid, uid)
     os.umask(0o022)
     os.chdir(workdir)
+    syscalls.refuse()

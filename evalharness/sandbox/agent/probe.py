@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 
+from . import syscalls
 from .clock import Stopwatch
 
 ALLOWED_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7
@@ -22,8 +23,9 @@ def guarantees() -> dict[str, bool]:
         "read-only-root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
         "own-processes": os.getpid() == 1,
         "user-separation": _can_change_user(),
-        "few-capabilities": int(status.get("CapBnd", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
+        "few-capabilities": int(status.get("CapPrm", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
         "no-new-privileges": status.get("NoNewPrivs") == "1",
+        "system-call-filter": syscalls.can_refuse(),
         "memory-limit": _limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
         "process-limit": _limit("pids/pids.max", "pids.max") < UNLIMITED,
         "file-limit": _is_small("/tmp") and _is_small("/dev/shm"),

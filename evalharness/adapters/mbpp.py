@@ -48,7 +48,8 @@ class Mbpp:
         record = problem.record
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         code = solution(problem, completion, self.context.recipe)
-        checks = Checks("\n".join([*(line for line in setup if line), *record["test_list"]]), entry_point=_tested(record))
+        tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
+        checks = Checks(tests, entry_point=_tested(record))
         return Program(self.context.card.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

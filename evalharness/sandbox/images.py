@@ -58,8 +58,9 @@ def image_tag(name: str) -> str:
 
 
 def folder_tag(name: str) -> str:
-    """The same of the image's folder alone, without the agent."""
-    return f"{name}-{_digest(_folder_files(name))}"
+    """The same of what is installed in the image alone: without the agent, and what is told of the language."""
+    files = _folder_files(name)
+    return f"{name}-{_digest({place: content for place, content in files.items() if not place.endswith('.yaml')})}"
 
 
 def _digest(files: dict[str, bytes]) -> str:

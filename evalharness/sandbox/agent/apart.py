@@ -128,7 +128,10 @@ class Link:
 
 
 class Remote:
-    """Something of the sample's that has no plain form. It can be called, read, written and iterated; equal to itself alone."""
+    """Something of the sample's that has no plain form: it can be called, read, written and iterated.
+
+    It equals itself alone.
+    """
 
     _link: Link
     _handle: int

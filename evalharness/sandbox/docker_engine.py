@@ -69,9 +69,9 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
     }
 
 
-def owner() -> str:
-    """This process, as the label of its containers names it."""
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+def owner(pid: int) -> str:
+    """A process of this machine, as the label of its containers names it."""
+    return f"{socket.gethostname()} {pid} {_started(pid)}"
 
 
 def _started(pid: int) -> str:
@@ -139,7 +139,7 @@ class DockerChannel:
             tag,
             stdin_open=True,
             host_config=client.api.create_host_config(**settings),
-            labels={LABEL: "sandbox", OWNER: owner()},
+            labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
             network_disabled=True,
             environment={"PYTHONHASHSEED": str(hash_seed)},
         )

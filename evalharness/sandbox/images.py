@@ -91,18 +91,21 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
     base = base or _base(client, name, log)
     started = time.monotonic()
     log(f"building {tag} on {base}")
-    for event in client.api.build(
-        fileobj=_packed(build_context(name)),
-        custom_context=True,
-        tag=tag,
-        buildargs={"BASE": base},
-        network_mode="host",
-        rm=True,
-        forcerm=True,
-        labels={LABEL: "image"},
-        decode=True,
-    ):
-        _follow(name, event, log)
+    try:
+        for event in client.api.build(
+            fileobj=_packed(build_context(name)),
+            custom_context=True,
+            tag=tag,
+            buildargs={"BASE": base},
+            network_mode="host",
+            rm=True,
+            forcerm=True,
+            labels={LABEL: "image"},
+            decode=True,
+        ):
+            _follow(name, event, log)
+    except APIError as error:
+        raise UserError(f"building sandbox image {name!r} failed: {str(error)[-600:]}") from None
     image = client.images.get(tag)
     log(f"built {tag}: {image.attrs['Size'] / 1e6:.0f} MB in {time.monotonic() - started:.0f} s")
     return str(image.id)

@@ -93,7 +93,7 @@ def test_a_killed_container_costs_no_verdict(sandbox: ContainerPool) -> None:
     thread.start()
     thread.join(0.3)
     for container in before:
-        sandbox.client.api.kill(container.id)
+        sandbox.engine.client.api.kill(container.id)
     thread.join()
     assert found[0].status == "passed"
     assert not before & sandbox._all

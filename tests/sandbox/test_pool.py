@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -48,17 +47,17 @@ time.sleep(60)
 """
 
 
-def containers_of(client: docker.DockerClient, pid: int) -> set[str]:
+def containers_of(client: docker.DockerClient, owner: str) -> set[str]:
     """Ids of the containers of a process on this machine, running or not."""
-    labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER}={socket.gethostname()} {pid}"]
+    labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER}={owner}"]
     return {each["Id"] for each in client.api.containers(all=True, filters={"label": labels})}
 
 
 @pytest.fixture
 def ours(client: docker.DockerClient) -> Callable[[], set[str]]:
     """Ids of the containers that were made in this test."""
-    before = containers_of(client, os.getpid())
-    return lambda: containers_of(client, os.getpid()) - before
+    before = containers_of(client, docker_engine.owner(os.getpid()))
+    return lambda: containers_of(client, docker_engine.owner(os.getpid())) - before
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
@@ -103,7 +102,7 @@ def test_a_killed_judge_costs_no_verdict(make_sandbox: MakeSandbox, client: dock
 def test_a_container_killed_between_jobs_costs_no_verdict(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
     (container,) = sandbox._all
-    sandbox.client.api.kill(container.id)
+    sandbox.engine.client.api.kill(container.id)
     assert run(sandbox, "assert False").status == "failed"
 
 
@@ -114,7 +113,7 @@ def test_a_job_that_no_container_survives_is_no_verdict(make_sandbox: MakeSandbo
         while not done.wait(0.02):
             for container in set(sandbox._all):
                 with contextlib.suppress(docker.errors.APIError):
-                    sandbox.client.api.kill(container.id)
+                    sandbox.engine.client.api.kill(container.id)
 
     killer = threading.Thread(target=kill_all)
     killer.start()
@@ -182,10 +181,11 @@ def test_a_killed_process_leaves_no_container(client: docker.DockerClient) -> No
     holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"ready\n"
-    assert containers_of(client, holder.pid)
+    label = docker_engine.owner(holder.pid)
+    assert containers_of(client, label)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    assert eventually(lambda: not containers_of(client, holder.pid))
+    assert eventually(lambda: not containers_of(client, label))
 
 
 def test_describe_names_all_that_can_change_a_verdict(sandbox: ContainerPool, client: docker.DockerClient) -> None:

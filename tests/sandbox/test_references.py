@@ -31,7 +31,7 @@ def state(folder: Path) -> dict[Path, int]:
 
 def references_run(sandbox: ContainerPool) -> int:
     """How often a reference solution was run."""
-    return sum(container.jobs for container in sandbox._idle.get(("python", REFERENCE_SEED), []))
+    return sum(container.jobs for kind, container in sandbox._idle if kind == ("python", REFERENCE_SEED))
 
 
 @pytest.mark.docker
@@ -74,7 +74,7 @@ def test_a_lost_or_broken_file_is_made_again(make_sandbox: MakeSandbox, cache: P
         ("def f(x): raise ValueError('no answer')", "error on its base inputs: ValueError: no answer"),
         ("def f(x): assert x == 1", "failed on its base inputs: AssertionError"),
         ("def g(x): pass", "error on its base inputs: KeyError: 'f'"),
-        ("import os\nos._exit(0)", "error on its base inputs: exited with code 0"),
+        ("import os\nos._exit(0)", "tampered on its base inputs: left with success"),
         ("def f(x): return bytearray(5 << 30)", "memory on its base inputs: MemoryError"),
     ],
 )

@@ -15,10 +15,10 @@ PROGRAMS = {
     "syntax error": ("def f(:\n    pass", "error"),
     "NUL in the source": ("x = 1\0", "error"),
     "lone surrogate in the source": ("x = '\udc80'", "error"),
-    "leaves with 0": ("import sys\nsys.exit(0)", "error"),
-    "raises SystemExit": ("raise SystemExit", "error"),
+    "leaves with 0": ("import sys\nsys.exit(0)", "tampered"),
+    "raises SystemExit": ("raise SystemExit", "tampered"),
     "calls exit, which is gone": ("exit()", "error"),
-    "leaves at once": ("import os\nos._exit(0)", "error"),
+    "leaves at once": ("import os\nos._exit(0)", "tampered"),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", "error"),
     "is not the main program": (
         "if __name__ == '__main__':\n    raise ValueError\nassert __name__ == 'builtins'",

@@ -6,7 +6,7 @@ from evalplus_early_cases import EARLY_CASES
 from official_evalplus import Official
 from programs import calls_program, only
 
-from evalharness.sandbox.agent.judge import shown, time_limits
+from evalharness.sandbox.agent.calls import shown, time_limits
 from evalharness.sandbox.pool import ContainerPool
 
 
@@ -62,8 +62,8 @@ def test_a_part_after_a_failed_one_is_not_run(sandbox: ContainerPool) -> None:
         ("f = 3", "error"),
         ("def f(): return 0", "error"),
         ("def f(x): raise ValueError", "error"),
-        ("def f(x): raise SystemExit(0)", "error"),
-        ("import os\ndef f(x): os._exit(0)", "error"),
+        ("def f(x): raise SystemExit(0)", "tampered"),
+        ("import os\ndef f(x): os._exit(0)", "tampered"),
         ("def f(x): assert not x", "failed"),
         ("def f(x): return bytearray(5 << 30)", "memory"),
         ("def f(x): open('a', 'w')", "error"),  # EvalPlus takes `open` away as well

@@ -2,13 +2,13 @@
 
 import re
 
-import docker
 import pytest
 from programs import calls_program, only, run
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.sandbox import engine, images
-from evalharness.sandbox.docker_engine import Container, connect
+from evalharness.sandbox import images
+from evalharness.sandbox.agent.wire import HEADER
+from evalharness.sandbox.docker_engine import DockerEngine, connect
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -99,15 +99,16 @@ def test_a_fork_bomb_hurts_nobody(sandbox: ContainerPool) -> None:
     assert run(sandbox, "assert False").status == "failed"
 
 
-def test_a_container_that_does_not_start_says_why(client: docker.DockerClient) -> None:
+def test_a_container_that_does_not_start_says_why(engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "image_tag", lambda name: f"evalharness/{name}:here")
     with pytest.raises(InfrastructureError, match=r"did not start.*evalharness/nothing"):
-        Container(client, "evalharness/nothing:here", 64, 1.0, 0)
+        DockerEngine().start("nothing", 64, 1.0, 0)
 
 
-def test_a_container_that_ended_gives_its_last_words(client: docker.DockerClient) -> None:
-    container = Container(client, images.image_tag("python"), 256, 1.0, 0)
+def test_a_container_that_ended_gives_its_last_words(engine: None) -> None:
+    container = DockerEngine().start("python", 256, 1.0, 0)
     with pytest.raises(InfrastructureError, match="container ended; its last words: "):
-        container.request(engine.HEADER.pack(3, 0) + b"???", 10)
+        container.request(HEADER.pack(3, 0) + b"???", 10)
     container.close()
     container.close()
 

@@ -48,16 +48,23 @@ def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
     or, without one, if they call it.
     """
     try:
-        tree, checks = ast.parse(source), ast.parse(tests)
+        tree, used = ast.parse(source), _used(tests, entry_point)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
+    bound = set(_bound_globally(tree))
+    return bool(bound & (used | BUILTINS)) or _is_powerful(tree)
+
+
+@functools.lru_cache(4096)
+def _used(tests: str, entry_point: str) -> frozenset[str]:
+    """Names that the checks define or use, but those that are the sample's to define."""
+    checks = ast.parse(tests)
     used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if not entry_point:
         calls = (node.func for node in ast.walk(checks) if isinstance(node, ast.Call))
         used -= {function.id for function in calls if isinstance(function, ast.Name)}
-    bound = set(_bound_globally(tree))
-    return bool(bound & (used | BUILTINS)) or _is_powerful(tree)
+    return frozenset(used)
 
 
 def _bound_globally(tree: ast.Module) -> Iterator[str]:

@@ -33,12 +33,12 @@ while _time.process_time() < _end: pass
 """
 ASLEEP = "\nimport time as _time\n_time.sleep({0})\n"
 KINDS = {
-    "right": (880, ""),
+    "right": (878, ""),
     "wrong": (70, "\n_real, {name} = {name}, lambda *args: None\n"),
     "slow, busy": (20, BUSY.format(1.2)),
     "slow, asleep": (20, ASLEEP.format(2.0)),
-    "hangs, busy": (5, BUSY.format(1000)),
-    "hangs, asleep": (5, ASLEEP.format(1000)),
+    "hangs, busy": (6, "\ndef {name}(*args):\n    while True: pass\n"),
+    "hangs, asleep": (6, "\nimport time as _time\ndef {name}(*args): _time.sleep(1000)\n"),
 }
 """How many of 1,000, and what follows the reference solution."""
 Verdicts = dict[tuple[str, int], tuple[bool, str]]
@@ -100,7 +100,8 @@ def main() -> None:
         folder = Path(name)
         files = {task: write_samples(task, folder, chosen.samples // len(TASKS)) for task in TASKS}
         for number in range(chosen.gradings):
-            loaded, started, verdicts = number % 2 == 1, time.monotonic(), {}
+            loaded, started = number % 2 == 1, time.monotonic()
+            verdicts: Verdicts = {}
             with load(LOAD if loaded else 0):
                 for task, file in files.items():
                     verdicts |= grade(task, file, folder)

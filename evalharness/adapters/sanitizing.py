@@ -5,7 +5,6 @@ the same run. It rests on how Python parses: from left to right, so that a run t
 line however it goes on, and only runs that end before that line need be tried.
 """
 
-import ast
 import io
 import re
 import tokenize
@@ -13,6 +12,8 @@ import types
 import warnings
 from functools import cache
 from typing import Any
+
+from evalharness.parsing import parse
 
 ANSI = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")
 
@@ -94,7 +95,7 @@ def _line_of_error(source: str) -> int | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(source)
+            parse(source)
     except SyntaxError as error:
         line = max(error.lineno or 1, error.end_lineno or 1)
         # The innermost open bracket is named; no source that holds the outermost one can parse either.

@@ -26,6 +26,7 @@ LOCAL_BASE = f"evalharness/base:{SUITE}"
 DEFAULT = ("python", "cpp", "java", "js", "php", "sh", "ts")
 """What `evalharness sandbox build` builds: Python, and the six languages of the Mercury paper's MultiPL-E."""
 LABEL = "evalharness"
+OWN_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 Log = Callable[[str], None]
 
@@ -96,7 +97,7 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
             fileobj=_packed(build_context(name)),
             custom_context=True,
             tag=tag,
-            buildargs={"BASE": base},
+            buildargs={"BASE": base, **_certificates(name)},
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -129,6 +130,14 @@ def _follow(name: str, event: dict[str, Any], log: Log) -> None:
     said = str(event.get("stream", "")).strip()
     if said.startswith("Step "):
         log(f"  {said[:100]}")
+
+
+def _certificates(name: str) -> dict[str, str]:
+    """For an image that asks for them: the certificates that this machine trusts besides Debian's, for pip and npm."""
+    if "ARG CA_CERTIFICATES" not in (image_folder(name) / "Dockerfile").read_text():
+        return {}
+    own = sorted(OWN_CERTIFICATES.glob("*.crt"))
+    return {"CA_CERTIFICATES": "\n".join(path.read_text() for path in own)}
 
 
 def needs_registry(name: str) -> bool:

@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.records import Program, Reference
+from evalharness.records import Checks, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 from evalharness.sandbox.canaries import canaries, with_token
 from evalharness.sandbox.languages import Language, command_rules, languages
@@ -21,12 +21,25 @@ def sample_job(program: Program) -> dict[str, Any]:
     reference = program.reference
     return {
         "runner": program.runner,
-        "source": whole_source(program),
+        "source": program.source,
         "entry_point": reference.entry_point if reference else "",
         "inputs": dict(reference.groups) if reference else {"checks": NOTHING},
         "rules": dict(program.rules),
-        "apart": _apart(program) if program.runner == "exec" else None,
+        "apart": program.runner == "exec" and _has_to_be_checked_apart(program),
         **limits,
+    }
+
+
+def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
+    """What the agent may read only after it has forked the processes that must not know it."""
+    checks, reference = program.checks or Checks(""), program.reference
+    return {
+        "expected": expected,
+        "source": reference.source if reference else "",
+        "whole": whole_source(program),
+        "checks": checks.text,
+        "trusted": checks.trusted,
+        "entry_point": checks.entry_point,
     }
 
 
@@ -35,17 +48,9 @@ def whole_source(program: Program) -> str:
     return f"{program.source}\n{program.checks.text}" if program.checks else program.source
 
 
-def _apart(program: Program) -> dict[str, Any] | None:
-    """What it takes to run the checks where the sample cannot reach them; None where it need not be done."""
+def _has_to_be_checked_apart(program: Program) -> bool:
     checks = program.checks
-    if checks is None or not is_suspicious(program.source, checks.text, checks.entry_point):
-        return None
-    return {
-        "source": program.source,
-        "tests": checks.text,
-        "trusted": checks.trusted,
-        "entry_point": checks.entry_point,
-    }
+    return checks is not None and is_suspicious(program.source, checks.text, checks.entry_point)
 
 
 def _command(program: Program) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from evalharness.records import Execution, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import pack_job
 from evalharness.sandbox.container import Container, Engine
 from evalharness.sandbox.guarantees import missing_guarantees
-from evalharness.sandbox.jobs import reference_job, sample_job
+from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.timing import near_limit, timed_out_for_want_of_a_core
 from evalharness.sandbox.turns import Turns
@@ -119,21 +119,19 @@ class ContainerPool:
         return Execution(again.parts, borderline=changed or near_limit(program, again).borderline)
 
     def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
-        secret = self._secret(program)
+        secret = secret_of(program, self._expected(program))
         reply, _ = self._ask((program.image, SAMPLE_SEED), job, secret)
         return Execution(parts={name: Outcome(**part) for name, part in reply["parts"].items()})
 
-    def _secret(self, program: Program) -> dict[str, Any]:
+    def _expected(self, program: Program) -> bytes:
         reference = program.reference
         if reference is None:
-            return {"expected": b"", "source": ""}
-        key = self._key(program, reference)
-        data = self.references.get(key, lambda: self._make(program.image, reference))
-        return {"expected": data, "source": reference.source}
+            return b""
+        return self.references.get(self._key(program, reference), lambda: self._make(program.image, reference))
 
     def _make(self, image: str, reference: Reference) -> tuple[float, bytes]:
         job = reference_job(reference, self.memory_mb)
-        reply, data = self._ask((image, REFERENCE_SEED), job, {"expected": b"", "source": ""})
+        reply, data = self._ask((image, REFERENCE_SEED), job, {"expected": b""})
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(

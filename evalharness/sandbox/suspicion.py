@@ -1,64 +1,104 @@
 """Whether a Python program could have touched the checks that run in its own process.
 
-What is not known to be harmless is suspicious: then a sample that passed is checked once more, apart from its checks.
+A list of what is harmless, not of what is dangerous: a program is plain if it is made of plain functions over plain
+values and of the library functions below, and nothing else. Whatever is not plain is suspicious, and a suspicious
+sample is also checked apart from its checks, which costs some milliseconds.
 """
 
 import ast
 import builtins
 import functools
-import importlib
+import math
+import re
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
-from types import ModuleType
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
-HARMLESS_MODULES = frozenset(
-    (
-        *("__future__", "abc", "array", "bisect", "calendar", "cmath", "collections", "collections.abc", "copy"),
-        *("datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "math", "numbers"),
-        *("random", "re", "statistics", "string", "textwrap", "time", "typing", "unicodedata"),
-    )
+from evalharness.parsing import parse
+
+MODULES = """
+bisect: bisect bisect_left bisect_right insort insort_left insort_right
+collections: Counter OrderedDict defaultdict deque
+copy: copy deepcopy
+datetime: date datetime timedelta
+decimal: Decimal ROUND_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP
+fractions: Fraction
+functools: cache cmp_to_key lru_cache partial reduce
+hashlib: md5 sha1 sha256 sha512
+heapq: heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest
+itertools: accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse
+itertools: from_iterable groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest
+random: choice choices randint random randrange sample seed shuffle uniform
+re: DOTALL I IGNORECASE M MULTILINE S VERBOSE X compile escape findall finditer fullmatch match search split sub
+statistics: mean median mode pstdev pvariance stdev variance
+string: ascii_letters ascii_lowercase ascii_uppercase digits hexdigits punctuation whitespace
+sys: maxsize
+typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
+typing: Tuple Union
+"""
+"""What a plain program may use of which module; and all of `math`."""
+BUILTINS = """
+abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
+hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
+tuple zip
+"""
+"""And of the builtins, beside the exceptions."""
+VALUES = (
+    *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
+    *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
 )
-"""A program that imports these alone, and reads none of the modules behind them, reaches nothing but its own values."""
-HARMLESS_OF_SYS = frozenset(("maxsize", "setrecursionlimit", "float_info"))
-POWERFUL = frozenset(
-    (
-        *("eval", "exec", "compile", "open", "globals", "locals", "vars", "getattr", "setattr", "delattr"),
-        *("breakpoint", "exit", "quit", "BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"),
-        *("Formatter", "get_type_hints", "attrgetter", "methodcaller"),
-        *("f_back", "f_globals", "f_locals", "f_builtins", "gi_frame", "cr_frame", "ag_frame", "tb_frame", "modules"),
-    )
+
+
+def _functions() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {"math": frozenset(name for name in dir(math) if not name.startswith("_"))}
+    for line in MODULES.strip().splitlines():
+        module, _, names = line.partition(":")
+        found[module] = found.get(module, frozenset()) | frozenset(names.split())
+    return found
+
+
+FUNCTIONS = _functions()
+PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
+}
+ATTRIBUTES = (
+    frozenset(name for kind in VALUES for name in dir(kind) if not name.startswith("_"))
+    | {"hexdigest", "digest"}
+    | frozenset().union(*FUNCTIONS.values())
 )
-"""Names, of variables or attributes, with which a program reaches beyond its own values."""
-BUILTINS = frozenset(dir(builtins))
-
-
-@functools.cache
-def hidden_modules() -> frozenset[str]:
-    """Names under which harmless modules hold others, as `random` holds `os`."""
-    found: set[str] = set()
-    for name in HARMLESS_MODULES:
-        module = importlib.import_module(name)
-        found.update(key for key, value in vars(module).items() if isinstance(value, ModuleType))
-    return frozenset(found) - {"abc"}
+SYNTAX = (
+    *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
+    *(ast.Raise, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Nonlocal, ast.Expr, ast.Pass, ast.Break),
+    *(ast.Continue, ast.Delete, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.List),
+    *(ast.Tuple, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Yield, ast.YieldFrom, ast.Compare),
+    *(ast.Call, ast.FormattedValue, ast.JoinedStr, ast.Constant, ast.Attribute, ast.Subscript, ast.Starred, ast.Name),
+    *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
+    *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
+)
+"""Classes, `global`, `with`, `match`, assignment expressions and coroutines are not among it."""
 
 
 def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
-    """True unless the program is plain: no way to its checks, its process, or a comparison of its own making.
+    """True unless the program is plain, so that it cannot reach its checks.
 
     `tests` is the text of the checks. A name that they use is the sample's to define only if it is `entry_point`,
     or, without one, if they call it.
     """
     try:
-        tree, used = ast.parse(source), _used(tests, entry_point)
+        tree, used = parse(source), _used(tests, entry_point)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
-    bound = set(_bound_globally(tree))
-    return bool(bound & (used | BUILTINS)) or _is_powerful(tree)
+    return bool(set(_bound_globally(tree)) & (used | set(dir(builtins)))) or not _is_plain(tree)
 
 
 @functools.lru_cache(4096)
 def _used(tests: str, entry_point: str) -> frozenset[str]:
     """Names that the checks define or use, but those that are the sample's to define."""
-    checks = ast.parse(tests)
+    checks = parse(tests)
     used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if not entry_point:
@@ -68,59 +108,55 @@ def _used(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def _bound_globally(tree: ast.Module) -> Iterator[str]:
-    """Names that the program binds in its global scope."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            yield from node.names
+    """Names that a program without `global` and assignment expressions binds in its global scope."""
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(node, ast.FunctionDef):
             yield node.name
             continue
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield node.id
-        if isinstance(node, ast.alias):
-            yield node.asname or node.name
-        if not isinstance(node, ast.Lambda):
+        yield from _bound_by(node)
+        if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             pending.extend(ast.iter_child_nodes(node))
 
 
-def _is_powerful(tree: ast.Module) -> bool:
-    """Whether any part of the program reaches beyond its own values."""
-    plain_uses: set[int] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Name(id="sys") as name, attr=attribute) if attribute in HARMLESS_OF_SYS:
-                plain_uses.add(id(name))
-            case ast.Call(func=ast.Name(id="type") as name, args=[_], keywords=[]):
-                plain_uses.add(id(name))
-    return any(_reaches_out(node) for node in ast.walk(tree) if id(node) not in plain_uses)
+def _bound_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, ast.alias):
+        yield node.asname or node.name
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.FunctionDef):
+        yield node.name
 
 
-def _reaches_out(node: ast.AST) -> bool:
+def _is_plain(tree: ast.Module) -> bool:
+    known = PLAIN_BUILTINS | {name for node in ast.walk(tree) for name in _bound_by(node)}
+    compared = {
+        id(operand.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        for operand in (node.left, *node.comparators)
+        if isinstance(operand, ast.Call) and len(operand.args) == 1
+    }
+    return all(_is_plain_node(node, known, id(node) in compared) for node in ast.walk(tree))
+
+
+def _is_plain_node(node: ast.AST, known: frozenset[str] | set[str], compared: bool) -> bool:
+    """`compared` is a function whose result is compared at once: there, `type` does no harm."""
+    if not isinstance(node, SYNTAX) or any(name.startswith("__") for name in _bound_by(node)):
+        return False
     match node:
-        case ast.Import(names=names):
-            return any(
-                alias.name not in HARMLESS_MODULES and (alias.name != "sys" or bool(alias.asname)) for alias in names
-            )
-        case ast.ImportFrom(module=module, names=names):
-            return module not in HARMLESS_MODULES or any(_is_odd_attribute(alias.name) for alias in names)
         case ast.Name(id=name):
-            return name in POWERFUL or name in ("sys", "type") or name.startswith("__")
-        case ast.Attribute(value=value, attr=attribute, ctx=context):
-            own = isinstance(value, ast.Name) and value.id == "self"
-            if own:
-                return attribute.startswith("__")
-            return not isinstance(context, ast.Load) or _is_odd_attribute(attribute)
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            return name.startswith("__") and name != "__init__"
-        case ast.ClassDef(keywords=keywords, bases=bases):
-            return bool(keywords) or any(not isinstance(base, ast.Name) for base in bases)
-        case ast.Constant(value=str(text)):
-            return "__" in text
-    return False
-
-
-def _is_odd_attribute(name: str) -> bool:
-    return name.startswith("_") or name in POWERFUL or name in hidden_modules()
+            return name in known or (name == "type" and compared)
+        case ast.Attribute(attr=attribute, ctx=context):
+            return isinstance(context, ast.Load) and attribute in ATTRIBUTES
+        case ast.Import(names=names):
+            return all(alias.name in FUNCTIONS for alias in names)
+        case ast.ImportFrom(module=module, names=names):
+            allowed = FUNCTIONS.get(module or "", frozenset())
+            return all(alias.name in allowed or (module, alias.name) == ("math", "*") for alias in names)
+    return True

@@ -30,7 +30,10 @@ def main() -> None:
     for name in WARM:
         importlib.import_module(name)
     runners = load_judges()
-    sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(os.path.dirname(__file__))]
+    # Neither this package nor the working directory, in which samples write: nothing of theirs is ever imported here.
+    own = os.path.dirname(os.path.dirname(__file__))
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", own)]
+    os.chdir("/")
     os.umask(0)
     gc.collect()
     gc.freeze()

@@ -3,7 +3,7 @@
 What a sample does to assertions, comparisons, builtins, frames or its own process has no effect there: the checks see
 plain values alone, decoded by `codec`. Frames from the sample: `v` a value; `r` the handle of something that has no
 plain form (a function, an object); `m` the name of a module; `-` no such name; `x` what was raised; and after a call,
-`a` the arguments as they are then.
+`a` the arguments as they are then. `h` comes before a list, dict or set that an object holds, and is its handle.
 """
 
 import builtins
@@ -25,11 +25,15 @@ PLAIN = (*codec.BASES, *codec.VIEWS, type(None), bytearray, range, Decimal, Frac
 LARGEST = 64 << 20
 WAIT_S = 3600.0
 HANDLE = struct.Struct("!I")
-REMOTE = "\0remote"
-
-
-class Unable(Exception):
-    """The checks hand over something that cannot travel, such as a function; they cannot be run apart."""
+REMOTE, BUILTIN = "\0remote", "\0builtin"
+MUTATORS: dict[type, tuple[str, ...]] = {
+    list: (
+        *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
+        *("__setitem__", "__delitem__", "__iadd__"),
+    ),
+    dict: ("update", "pop", "popitem", "setdefault", "clear", "__setitem__", "__delitem__"),
+    set: ("add", "discard", "remove", "update", "pop", "clear"),
+}
 
 
 def serve(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
@@ -55,7 +59,12 @@ def _answer(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
                 return _frame(b"-", b"")
             return _value(scope[name], objects)
         if action == "attribute":
-            return _value(getattr(objects[handle], name), objects)
+            found = getattr(objects[handle], name)
+            objects.append(found)
+            own = _frame(b"h", HANDLE.pack(len(objects) - 1)) if type(found) in MUTATORS else b""
+            return own + _value(found, objects)
+        if action == "method":
+            return _value(getattr(objects[handle], name)(*args), objects)
         if action == "set":
             setattr(objects[handle], name, args[0])
             return _value(None, objects)
@@ -70,9 +79,21 @@ def _value(value: Any, objects: list[Any]) -> bytes:
     if isinstance(value, ModuleType):
         return _frame(b"m", value.__name__.encode())
     if isinstance(value, PLAIN):
-        return _frame(b"v", codec.encode(value))
+        return _frame(b"v", codec.encode(value if codec.is_plain(value) else _handles(value, objects)))
     objects.append(value)
     return _frame(b"r", HANDLE.pack(len(objects) - 1))
+
+
+def _handles(value: Any, objects: list[Any]) -> Any:
+    """The value with handles in place of the objects in it that have no plain form."""
+    if type(value) in (list, tuple):
+        return type(value)(_handles(item, objects) for item in value)
+    if type(value) is dict:
+        return {key: _handles(item, objects) for key, item in value.items()}
+    if isinstance(value, PLAIN):
+        return value
+    objects.append(value)
+    return (REMOTE, len(objects) - 1)
 
 
 def _frame(kind: bytes, payload: bytes) -> bytes:
@@ -82,6 +103,8 @@ def _frame(kind: bytes, payload: bytes) -> bytes:
 def _incoming(value: Any, objects: list[Any]) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE:
         return objects[value[1]]
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN:
+        return getattr(builtins, value[1])
     if type(value) in (list, tuple):
         return type(value)(_incoming(item, objects) for item in value)
     if type(value) is dict:
@@ -99,9 +122,11 @@ class Link:
         """What the sample answers. Raises what it raised, KeyError for a name that it lacks."""
         request = codec.encode((action, handle, name, _outgoing(list(args)), _outgoing(kwargs or {})))
         if isinstance(codec.decode(request), codec.Opaque):
-            raise Unable("the checks hand over what cannot travel")
+            raise TypeError("the checks hand over what cannot travel")
         wire.write_all(self.outbox, wire.pack_job(request))
         kind, payload = self._next()
+        if kind == b"h":
+            return _mirror(self, HANDLE.unpack(payload)[0], self._revive(*self._next()))
         if kind == b"-":
             raise KeyError(name)
         if kind == b"x":
@@ -118,13 +143,37 @@ class Link:
 
     def _revive(self, kind: bytes, payload: bytes) -> Any:
         if kind == b"v":
-            return codec.decode(payload)
+            return self._remotes(codec.decode(payload))
         if kind == b"r":
             return Remote(self, HANDLE.unpack(payload)[0])
         name = payload.decode()
-        if kind == b"m" and name.partition(".")[0] in sys.stdlib_module_names | {"numpy"}:
+        if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
             return importlib.import_module(name)
         raise ValueError("an answer that no sample gives")
+
+    def _remotes(self, value: Any) -> Any:
+        if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
+            return Remote(self, value[1])
+        if type(value) in (list, tuple):
+            return type(value)(self._remotes(item) for item in value)
+        if type(value) is dict:
+            return {key: self._remotes(item) for key, item in value.items()}
+        return value
+
+
+def _mirror(link: Link, handle: int, value: Any) -> Any:
+    """A list, dict or set that an object of the sample's holds: what the checks do to it is done there as well."""
+    base = type(value)
+
+    def both(name: str) -> Any:
+        def change(self: Any, *args: Any) -> Any:
+            link.ask("method", handle, name, args)
+            return getattr(base, name)(self, *args)
+
+        return change
+
+    mirror: Any = type(base.__name__, (base,), {name: both(name) for name in MUTATORS[base]})
+    return mirror(value)
 
 
 class Remote:
@@ -157,12 +206,17 @@ class Remote:
 def _outgoing(value: Any) -> Any:
     if isinstance(value, Remote):
         return (REMOTE, value._handle)
+    base: Any = type(value).__base__
+    if base in MUTATORS:
+        value = base(value)
     if type(value) in (list, tuple):
         return type(value)(_outgoing(item) for item in value)
     if type(value) is dict:
         return {key: _outgoing(item) for key, item in value.items()}
+    if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
+        return (BUILTIN, value.__name__)
     if not isinstance(value, PLAIN):
-        raise Unable(f"the checks hand over a {type(value).__name__}")
+        raise TypeError(f"the checks hand over a {type(value).__name__}, which cannot travel")
     return value
 
 
@@ -207,7 +261,7 @@ def check(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
     alarm.start(part["limits"][0])
     exec(part["trusted"], names)
     names.pop(part["entry_point"], None)
-    exec(part["tests"], names)
+    exec(part["checks"], names)
     alarm.stop()
 
 

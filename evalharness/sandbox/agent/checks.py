@@ -1,7 +1,9 @@
 """Judges a program with its checks inside: it passes when it reaches its end.
 
-The sample shares a process with its checks there, as the official graders want it. Where its text could have touched
-them, and it passed, the checks are run once more `apart` from it.
+The sample shares a process with its checks there, as the official graders want it. Where it is not plain that its text
+could not have touched them, the checks are run `apart` from it as well, and must pass there, too. That comes first:
+the process that runs the sample apart is forked before the judge has read the checks, and nothing of them can be left
+for it to find.
 """
 
 import os
@@ -12,14 +14,17 @@ from . import apart, clean
 from .process import FORGED, Part, Result, ended
 from .wire import dumps
 
-APART_FACTOR, APART_EXTRA_S = 10.0, 10.0
-"""More time for the checks apart, where every call is a message; speed has been judged by then."""
+APART_FACTOR, APART_EXTRA_S = 3.0, 5.0
+"""More time for the checks apart, where every call is a message; speed is judged in the other run."""
 
 
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """The result of the part `checks`; the bytes are empty."""
-    part = Part({**job, "inputs": dumps([])}, uid, folder)
-    secret()
+    job["inputs"] = dumps([])
+    pair = Pair(job, uid, folder) if job["apart"] else None
+    kept = secret()
+    wrong_apart = pair.fails(kept, uid, folder) if pair else ""
+    part = Part({**job, "source": kept["whole"]}, uid, folder)
     limit = job["time_s"]
     try:
         part.go([limit], limit + 1)
@@ -27,29 +32,34 @@ def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str)
         result = part.end("passed") if part.reached_end(frame) else ended(part, frame)
     except FORGED as error:
         result = part.end("tampered", f"sent what no part sends: {type(error).__name__} {error}")
-    if result["status"] == "passed" and job["apart"]:
-        clean.between(uid, folder, set())
-        why = fails_apart(job, uid, folder)
-        if why:
-            result |= {"status": "tampered", "detail": f"passes only where it can touch its checks: {why}"}
+    if result["status"] == "passed" and wrong_apart:
+        result |= {"status": "tampered", "detail": f"passes only where it can touch its checks: {wrong_apart}"}
     return {"checks": result}, b""
 
 
-def fails_apart(job: dict[str, Any], uid: int, folder: str) -> str:
-    """Why the checks fail when they run in another process than the sample; empty if they pass, or cannot run so."""
-    to_sample, to_checks = os.pipe(), os.pipe()
-    links = ((to_sample[0], to_checks[1]), (to_checks[0], to_sample[1]))
-    common = {**job, "inputs": dumps([])}
-    sample = Part({**common, **job["apart"], "links": links[0]}, uid, folder, links[0], apart.sample_main)
-    checks = Part({**common, **job["apart"], "links": links[1]}, uid + 1, folder, links[1], apart.checks_main)
-    for fd in (*to_sample, *to_checks):
-        os.close(fd)
-    limit = APART_FACTOR * job["time_s"] + APART_EXTRA_S
-    sample.go([], limit)
-    checks.go([limit], limit + 1)
-    frame = checks.next()
-    result = checks.end("passed") if checks.reached_end(frame) else ended(checks, frame)
-    sample.end("passed")
-    if result["status"] == "passed" or result["detail"].startswith(apart.Unable.__name__):
-        return ""
-    return f"{result['status']} {result['detail']}"
+class Pair:
+    """The sample in one process, its checks in another, and pipes between them. The first is forked at once."""
+
+    def __init__(self, job: dict[str, Any], uid: int, folder: str):
+        self.job = job
+        self.to_sample, self.to_checks = os.pipe(), os.pipe()
+        links = (self.to_sample[0], self.to_checks[1])
+        self.sample = Part({**job, "links": links}, uid, folder, links, apart.sample_main)
+
+    def fails(self, kept: dict[str, Any], uid: int, folder: str) -> str:
+        """Why the checks fail when they run in another process than the sample; empty if they pass."""
+        links = (self.to_checks[0], self.to_sample[1])
+        checks = Part({**self.job, **kept, "links": links}, uid + 1, folder, links, apart.checks_main)
+        for fd in (*self.to_sample, *self.to_checks):
+            os.close(fd)
+        limit = APART_FACTOR * self.job["time_s"] + APART_EXTRA_S
+        self.sample.go([], limit)
+        checks.go([limit], limit + 1)
+        frame = checks.next()
+        result = checks.end("passed") if checks.reached_end(frame) else ended(checks, frame)
+        self.sample.end("passed")
+        clean.end_processes(uid + 1, set())
+        left = not clean.between(uid, folder, set())
+        if result["status"] == "passed":
+            return "it leaves processes or files that cannot be removed" if left else ""
+        return f"{result['status']} {result['detail']}"

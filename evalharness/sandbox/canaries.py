@@ -7,7 +7,7 @@ original by reading its own source, unless it knows the right answers.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from evalharness.sandbox.languages import Tests
 
@@ -33,6 +33,23 @@ def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
         yield with_token(tests[:start] + other + tests[end:], form, token)
 
 
+CHANGES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (r"(?i)\btrue\b|#t\b", lambda found: _like(found[0], "false")),
+    (r"(?i)\bfalse\b|#f\b", lambda found: _like(found[0], "true")),
+    (r"(?<![\w.])\d+(?![\w.])", lambda found: str(int(found[0]) + 1)),
+    (r"[\"']", lambda found: found[0] + "x"),
+    (r"\d+", lambda found: str(int(found[0]) + 1)),
+)
+"""How a value that all tests of a problem share is made another of the same type."""
+
+
+def _like(old: str, new: str) -> str:
+    """A truth value as the language writes it."""
+    if old.startswith("#"):
+        return f"#{new[0]}"
+    return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
+
+
 def _insert(tests: str, form: Tests, statement: str) -> str:
     places = [match.end() for match in re.finditer(form.end_after or form.line, tests)]
     if not places:
@@ -45,6 +62,10 @@ def _other(value: str, values: list[str]) -> str | None:
     for other in values:
         if _normal(other) != _normal(value):
             return other
+    for pattern, change in CHANGES:
+        changed = re.sub(pattern, change, value, count=1)
+        if changed != value:
+            return changed
     return None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from attack import Attack, calls_program, load, python_program
-from conftest import Target
+from target import Target
 
 pytestmark = pytest.mark.docker
 

@@ -2,17 +2,19 @@
 
 import gc
 import importlib
+import itertools
 import os
 import platform
+import random
 import select
 import sys
+from collections.abc import Iterator
 
 from . import judge, probe, wire
 from .clock import Stopwatch
 
-FIRST_UID = 10_000
+FIRST_UID = 100_000
 UIDS_PER_JOB = 2
-JOBS_BEFORE_REUSE = 20_000
 
 VERSIONS = "/opt/evalharness/versions"
 
@@ -39,17 +41,26 @@ def main() -> None:
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
     wire.write_reply(1, {"versions": versions(), "clock": clock, "runners": runners, "guarantees": probe.guarantees()})
-    job = 0
+    users = user_ids()
     while True:
         select.select([0], [], [])
-        uid = FIRST_UID + UIDS_PER_JOB * (job % JOBS_BEFORE_REUSE)
-        job += 1
+        uid = next(users)
         pid = os.fork()
         if pid == 0:
             os._exit(serve(uid))
         code = reap(pid)
         if code:
             sys.exit(0 if code == CLOSED else 70)
+
+
+def user_ids() -> Iterator[int]:
+    """The first user of each job, from a random one on: the kernel counts a user's processes in all containers."""
+    with open("/proc/self/uid_map") as file:
+        mapped = sum(int(line.split()[2]) for line in file)
+    first = FIRST_UID if mapped > 2 * FIRST_UID else mapped // 4
+    jobs = (min(mapped, 1 << 31) - first) // UIDS_PER_JOB
+    start = random.SystemRandom().randrange(jobs)
+    return (first + UIDS_PER_JOB * (number % jobs) for number in itertools.count(start))
 
 
 def load_judges() -> list[str]:

@@ -9,6 +9,7 @@ plain form (a function, an object); `m` the name of a module; `-` no such name; 
 import builtins
 import functools
 import importlib
+import inspect
 import struct
 import sys
 from decimal import Decimal
@@ -213,8 +214,9 @@ def _outgoing(value: Any) -> Any:
         return type(value)(_outgoing(item) for item in value)
     if type(value) is dict:
         return {key: _outgoing(item) for key, item in value.items()}
-    if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
-        return (BUILTIN, value.__name__)
+    name = getattr(value, "__name__", "")
+    if inspect.isclass(value) and getattr(builtins, name, None) is value:
+        return (BUILTIN, name)
     if not isinstance(value, PLAIN):
         raise TypeError(f"the checks hand over a {type(value).__name__}, which cannot travel")
     return value

@@ -24,6 +24,10 @@ class Wrong(Exception):
     """An output that is not right; the text says which and why."""
 
 
+class Changed(Exception):
+    """An output that is right for what the program made of its arguments, not for what it was given."""
+
+
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """Results by part, and for a trusted program the bytes of what it returned. A part after a failed one is absent."""
     parts = {name: Part({**job, "inputs": inputs}, uid, folder) for name, inputs in job["inputs"].items()}
@@ -65,6 +69,8 @@ def judge_calls(part: Part, data: bytes, source: str, folder: str) -> Result:
             return ended(part, frame)
         try:
             check_output(part, frame, index, expected, comparison)
+        except Changed as cheat:
+            return part.end("tampered", f"input {index}: {cheat}")
         except (Wrong, ValueError) as wrong:
             return part.end("failed", f"input {index}: {wrong}")
     frame = part.next()
@@ -103,7 +109,11 @@ def check_output(
     with deadline(COMPARE_S):
         try:
             accepted = comparison.accepts(output, value, args)
-        except Wrong:
+            if accepted and args is not None:
+                given = wire.loads(part.part["inputs"])[index]
+                if not comparison.accepts(output, value, given):
+                    raise Changed("right only for arguments that it has changed")
+        except (Wrong, Changed):
             raise
         except Exception as error:
             raise Wrong(f"{shown(output)} cannot be compared with {shown(value)}: {type(error).__name__}") from None

@@ -1,8 +1,8 @@
 """Leaves nothing of a job behind: no process, no file."""
 
 import contextlib
+import itertools
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +10,8 @@ from collections.abc import Callable
 WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 ATTEMPTS = 500
+NOBODY = 65533
+MOVED = ".evalharness-moved-"
 
 
 def make_workdir(uid: int) -> str:
@@ -76,8 +78,8 @@ def as_user(uid: int, action: Callable[[], None]) -> None:
     if pid == 0:
         with contextlib.suppress(BaseException):
             os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
+            os.setresgid(NOBODY, uid, NOBODY)
+            os.setresuid(NOBODY, uid, NOBODY)  # with the rights of that user, and out of reach of its signals
             action()
         os._exit(0)
     os.waitpid(pid, 0)
@@ -86,17 +88,38 @@ def as_user(uid: int, action: Callable[[], None]) -> None:
 def _remove_own_files() -> None:
     for place in WRITABLE:
         for entry in os.scandir(place):
+            if not entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+                continue
+            _flatten(entry.path)
+            with contextlib.suppress(OSError):
+                os.rmdir(entry.path)
+
+
+def _flatten(top: str) -> None:
+    """Empties a folder. What is in its folders is moved up first, so that none is too deep and no path too long."""
+    number = itertools.count()
+    pending = True
+    while pending:
+        pending = False
+        with contextlib.suppress(OSError):
+            os.chmod(top, 0o700)
+        for entry in list(os.scandir(top)):
             if entry.is_dir(follow_symlinks=False):
-                _open_up(entry.path)
-                shutil.rmtree(entry.path, ignore_errors=True)
+                pending = _empty_into(entry.path, top, number) or pending
             else:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def _open_up(folder: str) -> None:
-    """Makes every folder below one that can be emptied."""
-    for path, folders, _ in os.walk(folder):
-        for name in folders:
-            with contextlib.suppress(OSError):
-                os.chmod(os.path.join(path, name), 0o700)
+def _empty_into(folder: str, top: str, number: "itertools.count[int]") -> bool:
+    """Moves what is in the folder to `top` and removes it. Whether anything was moved."""
+    moved = False
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+        for entry in list(os.scandir(folder)):
+            os.rename(entry.path, os.path.join(top, f"{MOVED}{next(number)}"))
+            moved = True
+        os.rmdir(folder)
+    return moved

@@ -6,6 +6,7 @@ false, each; a program that passes with one of them has tampered with its checks
 """
 
 import os
+import random
 import select
 import signal
 import time
@@ -29,15 +30,24 @@ Result = dict[str, Any]
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """Results by step; a step after a failed one is absent. The bytes are empty."""
     secret()
-    results = run_steps(job, job["text"], uid, folder)
-    last = list(results.values())[-1]
-    if last["status"] == "passed":
-        for text in job["canaries"]:
-            clean.between(uid, folder, set())
-            again = run_steps(job, text, uid, folder)
-            if all(result["status"] == "passed" for result in again.values()):
-                last |= {"status": "tampered", "detail": "passes though one of its checks is false"}
-                break
+    texts = [job["text"], *job["canaries"]]
+    random.SystemRandom().shuffle(texts)  # so that no program can tell by when it runs which of them it is
+    results: dict[str, Result] = {}
+    wrong = ""
+    for text in texts:
+        found = run_steps(job, text, uid, folder)
+        passed = all(result["status"] == "passed" for result in found.values())
+        left = not clean.between(uid, folder, set())
+        if text == job["text"]:
+            results = found
+            if not passed:
+                return results, b""
+        elif passed:
+            wrong = "passes though one of its checks is false"
+        if left and job["canaries"]:
+            wrong = "leaves processes or files that cannot be removed"
+    if wrong:
+        list(results.values())[-1].update(status="tampered", detail=wrong)
     return results, b""
 
 
@@ -79,7 +89,8 @@ def judge_output(job: dict[str, Any], output: bytes, errors: bytes, final: bool)
 
 def shown(data: bytes) -> str:
     """The end of a message, in one line."""
-    return " ".join(data.decode(errors="replace").split())[-SHOWN:]
+    text = "".join(each if each.isprintable() else " " for each in data.decode(errors="replace"))
+    return " ".join(text.split())[-SHOWN:]
 
 
 class Stream:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,11 @@ CPU_FACTOR = 3.0
 processes waits for cores most of the time, so that the clock of each stands nearly still."""
 WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
 """The backstop by the wall clock, for a kernel on which the better clock stands still."""
+FAREWELL_S = 1.0
+"""How long a process may live on after it has closed its channel."""
 TICK_S = 0.1
 """How often the time of a part is looked at, whether it sends messages or not."""
+SHOWN = 300
 LARGEST_FRAME = 256 << 20
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
@@ -106,7 +110,7 @@ class Part:
     def end(self, status: str = "", detail: str = "") -> Result:
         """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
         wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
-        if status:
+        if status or not self._ends_by_itself():
             os.kill(self.pid, signal.SIGKILL)
         _, code, used = os.wait4(self.pid, 0)
         self.ended = True
@@ -123,6 +127,14 @@ class Part:
             "peak_mb": used.ru_maxrss / 1024,
             "waited_s": self.waited_s or waited_s,
         }
+
+    def _ends_by_itself(self) -> bool:
+        """Whether the process, which has closed its channel, is gone, or will be at once."""
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            return bool(select.select([descriptor], [], [], FAREWELL_S)[0])
+        finally:
+            os.close(descriptor)
 
     def _reason(self, code: int, peak_mb: int) -> tuple[str, str]:
         if self.timed_out:
@@ -142,7 +154,12 @@ def ended(part: Part, frame: tuple[bytes, bytes] | None) -> Result:
     if frame is None:
         return part.end()
     if frame[0] == b"e":
-        status, _, detail = frame[1].decode(errors="replace").partition(":")
+        status, _, detail = told(frame[1]).partition(":")
         if status in ("timeout", "memory", "failed", "error", "tampered"):
             return part.end(status, detail)
     return part.end("tampered", f"sent a message of kind {frame[0]!r} where none belongs")
+
+
+def told(text: bytes) -> str:
+    """What a process says of itself, without anything that a terminal would obey, and not too much of it."""
+    return "".join(each if each.isprintable() else " " for each in text[:SHOWN].decode(errors="replace"))

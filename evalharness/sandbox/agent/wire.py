@@ -12,6 +12,9 @@ from typing import Any
 
 HEADER = struct.Struct("!II")
 FRAME = struct.Struct("!cI")
+LARGE_KINDS = (b"o", b"c", b"v", b"a")
+"""Frames that carry values; all others are short."""
+LARGEST_TEXT = 4096
 
 
 class Closed(Exception):
@@ -93,7 +96,7 @@ class FrameReader:
         if len(self.buffer) < start:
             return None
         kind, size = FRAME.unpack_from(self.buffer, self.position)
-        if size > self.largest:
+        if size > (self.largest if kind in LARGE_KINDS else LARGEST_TEXT):
             raise ValueError(f"a frame of {size} bytes")
         if len(self.buffer) < start + size:
             return None

@@ -9,7 +9,6 @@ import io
 import re
 import tokenize
 import types
-import warnings
 from functools import cache
 from typing import Any
 
@@ -93,9 +92,7 @@ def _first_open_bracket(source: str) -> int | None:
 def _line_of_error(source: str) -> int | None:
     """The line, from 1, before which a shorter source has to end to parse; None if this one parses."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parse(source)
+        parse(source)
     except SyntaxError as error:
         line = max(error.lineno or 1, error.end_lineno or 1)
         # The innermost open bracket is named; no source that holds the outermost one can parse either.

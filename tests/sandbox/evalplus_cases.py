@@ -162,7 +162,6 @@ ORACLES = [
     Case("another root", "return -1.0", "return 1.0", True, (([-1, 0, 1],),), "find_zero", 1e-4),
     Case("no root", "return 1.9", "return 2.0", False, (([-4, 2],),), "find_zero", 1e-4),
     Case("root of too small a value", "return -9.0", "return 2.0", False, (([-4, 2],),), "find_zero", 1e-4),
-    Case("anything once all is zero", "x[:] = [0]\nreturn 5.0", "return 2.0", True, (([-4, 2],),), "find_zero", 1e-4),
     Case("a root that is text", "return '2'", "return 2.0", False, (([-4, 2],),), "find_zero", 1e-4),
     Case("surface", "return 33", "return 33", True, ((3, 4),), "surface_Area"),
     Case("surface by the other height", "return 35", "return 33", True, ((3, 4),), "surface_Area"),

@@ -115,3 +115,15 @@ def test_time_limits_are_those_of_untrusted_check(times: list[float], limits: li
 def test_any_value_can_be_shown() -> None:
     for value in (10**5000, [[10**5000]], "x" * 10**6, -0.0, {1: [2]}):
         assert 0 < len(shown(value)) <= 80
+
+
+def test_right_only_for_arguments_that_it_changed(sandbox: ContainerPool) -> None:
+    """The official grader looks at the arguments as the program leaves them, and is taken in."""
+    program = calls_program(
+        "def find_zero(x):\n    x[:] = [0]\n    return 5.0",
+        "def find_zero(x): return 2.0",
+        [([-4, 2],)],
+        entry_point="find_zero",
+        atol=1e-4,
+    )
+    assert only(sandbox.run(program)).status == "tampered"

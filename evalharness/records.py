@@ -145,12 +145,13 @@ class Program:
 
     `runner` names the agent's way of running it: `exec` runs source and checks to their end in one Python namespace
     and passes if nothing is raised; `calls` loads `source`, calls its entry point on the inputs of `reference` and
-    compares what comes back; `command` runs source and checks by the commands of the image's language.
+    compares what comes back; `unittest` runs the class TestCases of the checks; `command` runs source and checks by
+    the commands of the image's language.
     `rules` are the runner's settings (guard, stack depth, oracle ...), plain values as in the task card.
     """
 
     image: str
-    runner: Literal["exec", "calls", "command"]
+    runner: Literal["exec", "calls", "unittest", "command"]
     source: str
     limits: Limits
     rules: Mapping[str, Any] = field(default_factory=dict)

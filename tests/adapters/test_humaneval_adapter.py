@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
+from evalharness.sandbox.jobs import whole_source
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
@@ -29,7 +30,7 @@ def opened_with(opened: Open, recipe: str) -> tuple[Task, Problem]:
 def source(opened: Open, recipe: str, text: str, form: str = "answer") -> str:
     task, problem = opened_with(opened, recipe)
     completion = Completion("HumanEval/0", 0, text, form=form)  # type: ignore[arg-type]
-    return task.program(problem, completion).source
+    return whole_source(task.program(problem, completion))
 
 
 def test_completion(opened: Open) -> None:

@@ -10,6 +10,7 @@ import pytest
 from evalharness.adapters import open_task
 from evalharness.records import Completion, Problem, Prompt, Task
 from evalharness.run import RunConfig, run
+from evalharness.sandbox.jobs import whole_source
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
@@ -85,14 +86,14 @@ def test_program(recipe: str, text: str, form: str, start: str, opened: Open) ->
     task, problem = problem_of(opened, recipe=recipe)
     completion = Completion("11", 0, text, form=form)  # type: ignore[arg-type]
     program = task.program(problem, completion)
-    assert program.source == start + TESTS
+    assert whole_source(program) == start + TESTS
     assert (program.runner, program.limits.time_s) == ("exec", 3.0)
 
 
 def test_set_up_code_stands_before_the_assertions(opened: Open) -> None:
     task, problem = problem_of(opened, 12)
     program = task.program(problem, Completion("12", 0, "def f(r): return r", form="solution"))
-    assert program.source == "def f(r): return r\nroot = 1\nassert f(root)\nassert 1\nassert 2"
+    assert whole_source(program) == "def f(r): return r\nroot = 1\nassert f(root)\nassert 1\nassert 2"
 
 
 def test_the_sanitized_version_names_its_fields_otherwise(opened: Open) -> None:
@@ -112,7 +113,7 @@ def test_the_sanitized_version_names_its_fields_otherwise(opened: Open) -> None:
         problems["11"].prompt.text
     )
     program = task.program(problems["11"], Completion("11", 0, "def f(): return math.pi", form="solution"))
-    assert program.source == "def f(): return math.pi\nimport math\nassert f() == math.pi"
+    assert whole_source(program) == "def f(): return math.pi\nimport math\nassert f() == math.pi"
 
 
 @pytest.mark.data

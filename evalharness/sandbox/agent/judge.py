@@ -5,7 +5,7 @@ from typing import Any
 
 from . import clean, wire
 
-JUDGES = {"exec": "checks", "calls": "calls", "reference": "calls", "command": "commands"}
+JUDGES = {"exec": "checks", "calls": "calls", "reference": "calls", "unittest": "suites", "command": "commands"}
 """The module that judges each kind of job."""
 
 

@@ -10,6 +10,7 @@ import builtins
 import functools
 import math
 import re
+import string
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -69,7 +70,7 @@ ATTRIBUTES = (
     frozenset(name for kind in VALUES for name in dir(kind) if not name.startswith("_"))
     | {"hexdigest", "digest"}
     | frozenset().union(*FUNCTIONS.values())
-)
+) - {"format", "format_map"}
 SYNTAX = (
     *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
     *(ast.Raise, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Nonlocal, ast.Expr, ast.Pass, ast.Break),
@@ -92,7 +93,9 @@ def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
         tree, used = parse(source), _used(tests, entry_point)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
-    return bool(set(_bound_globally(tree)) & (used | set(dir(builtins)))) or not _is_plain(tree)
+    everywhere = {name for node in ast.walk(tree) for name in _bound_by(node)}
+    stands_in = set(_bound_globally(tree)) & (used | set(dir(builtins)))
+    return bool(stands_in) or not _is_plain(tree, everywhere)
 
 
 @functools.lru_cache(4096)
@@ -133,25 +136,42 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
 
 
-def _is_plain(tree: ast.Module) -> bool:
-    known = PLAIN_BUILTINS | {name for node in ast.walk(tree) for name in _bound_by(node)}
-    compared = {
-        id(operand.func)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare)
-        for operand in (node.left, *node.comparators)
-        if isinstance(operand, ast.Call) and len(operand.args) == 1
-    }
-    return all(_is_plain_node(node, known, id(node) in compared) for node in ast.walk(tree))
+def _is_plain(tree: ast.Module, bound: set[str]) -> bool:
+    if bound & (set(dir(builtins)) - PLAIN_BUILTINS):
+        return False  # a name that is bound in one scope is a builtin in another
+    known = PLAIN_BUILTINS | bound
+    harmless = {id(node) for statement in ast.walk(tree) for node in _harmless_where_it_is(statement)}
+    return all(id(node) in harmless or _is_plain_node(node, known) for node in ast.walk(tree))
 
 
-def _is_plain_node(node: ast.AST, known: frozenset[str] | set[str], compared: bool) -> bool:
-    """`compared` is a function whose result is compared at once: there, `type` does no harm."""
+def _harmless_where_it_is(node: ast.AST) -> Iterator[ast.AST]:
+    """Functions that do harm elsewhere: `type` of what is compared at once, and `format` of a text that is at hand."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            for operand in (left, *others):
+                match operand:
+                    case ast.Call(func=ast.Name(id="type") as function, args=[_], keywords=[]):
+                        yield function
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format") as function):
+            if _has_plain_fields(text):
+                yield function
+
+
+def _has_plain_fields(text: str) -> bool:
+    """Whether a format reads no attributes and no items of what it is given."""
+    try:
+        fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
+    except ValueError:
+        return False
+    return all("." not in name and "[" not in name and "{" not in spec for name, spec in fields)
+
+
+def _is_plain_node(node: ast.AST, known: frozenset[str] | set[str]) -> bool:
     if not isinstance(node, SYNTAX) or any(name.startswith("__") for name in _bound_by(node)):
         return False
     match node:
         case ast.Name(id=name):
-            return name in known or (name == "type" and compared)
+            return name in known
         case ast.Attribute(attr=attribute, ctx=context):
             return isinstance(context, ast.Load) and attribute in ATTRIBUTES
         case ast.Import(names=names):

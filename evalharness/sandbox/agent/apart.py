@@ -254,6 +254,8 @@ class Names(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if hasattr(builtins, name) and name != self.entry_point:
             raise KeyError(name)
+        if name in sys.stdlib_module_names and name != self.entry_point:
+            return importlib.import_module(name)
         return self.link.ask("name", name=name)
 
 

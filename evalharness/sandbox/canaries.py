@@ -2,14 +2,19 @@
 
 `with_token` puts a statement after the last test that prints a secret. `canaries` makes, for each test, the same
 program with that test made false: a program that passes one of them does not pass by solving the problem.
-The exchanged value comes from another test of the same problem, so that a program cannot tell a canary from the
-original by reading its own source, unless it knows the right answers.
+The false value is of the same kind and, where that can be, unlike any other in the problem, so that a program cannot
+tell a canary from the original by reading its own source, unless it knows the right answers.
 """
 
+import random
 import re
 from collections.abc import Callable, Iterator
 
 from evalharness.sandbox.languages import Tests
+
+DRAW = random.SystemRandom()
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+TRIES = 20
 
 
 def with_token(tests: str, form: Tests, token: str) -> str:
@@ -24,30 +29,13 @@ def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
     """The tests, one made false at a time, each with the statement that prints the token."""
     matches = list(re.finditer(form.line, tests))
     values = [match["expected"] for match in matches]
-    for match, value in zip(matches, values, strict=True):
-        other = _other(value, values)
+    for match in matches:
+        other = _other(match["expected"], values)
         if other is None:
             yield _insert(with_token(tests, form, token), form, form.fails)
-            return
-        start, end = match.span("expected")
-        yield with_token(tests[:start] + other + tests[end:], form, token)
-
-
-CHANGES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
-    (r"(?i)\btrue\b|#t\b", lambda found: _like(found[0], "false")),
-    (r"(?i)\bfalse\b|#f\b", lambda found: _like(found[0], "true")),
-    (r"(?<![\w.])\d+(?![\w.])", lambda found: str(int(found[0]) + 1)),
-    (r"[\"']", lambda found: found[0] + "x"),
-    (r"\d+", lambda found: str(int(found[0]) + 1)),
-)
-"""How a value that all tests of a problem share is made another of the same type."""
-
-
-def _like(old: str, new: str) -> str:
-    """A truth value as the language writes it."""
-    if old.startswith("#"):
-        return f"#{new[0]}"
-    return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
+        else:
+            start, end = match.span("expected")
+            yield with_token(tests[:start] + other + tests[end:], form, token)
 
 
 def _insert(tests: str, form: Tests, statement: str) -> str:
@@ -58,20 +46,44 @@ def _insert(tests: str, form: Tests, statement: str) -> str:
 
 
 def _other(value: str, values: list[str]) -> str | None:
-    """Another value of the same problem that is not equal, or None. Numbers count as equal by their value."""
-    for other in values:
-        if _normal(other) != _normal(value):
-            return other
+    """A value of the same type that no language takes for equal; None if none can be made."""
+    known = {_normal(each) for each in values}
     for pattern, change in CHANGES:
-        changed = re.sub(pattern, change, value, count=1)
-        if changed != value:
-            return changed
-    return None
+        places = list(re.finditer(pattern, value))
+        for _ in range(TRIES if places else 0):
+            found = DRAW.choice(places)
+            changed = value[: found.start()] + change(found) + value[found.end() :]
+            if pattern is TRUTH or _normal(changed) not in known:
+                return changed
+    return next((other for other in values if _normal(other) != _normal(value)), None)
 
 
-def _normal(value: str) -> str | float:
-    bare = value.strip().strip("()")
-    try:
-        return float(bare)
-    except ValueError:
-        return "".join(bare.split())
+def _other_truth(found: re.Match[str]) -> str:
+    """The other truth value, as the language writes it."""
+    old = found[0]
+    new = "false" if old.lower() in ("true", "#t") else "true"
+    if old.startswith("#"):
+        return f"#{new[0]}"
+    return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
+
+
+def _other_letter(found: re.Match[str]) -> str:
+    return DRAW.choice(LETTERS.replace(found[0].lower(), ""))
+
+
+TRUTH = r"(?i)(?<!\w)(?:true|false)(?!\w)|#[tf](?!\w)"
+NUMBER = r"(?<![\w.])\d{1,15}(?!\w*\()"
+LETTER_OF_A_TEXT = r"(?<=[\"'])[a-zA-Z](?=[a-zA-Z ]*[\"'])"
+CHANGES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
+    (TRUTH, _other_truth),
+    (NUMBER, lambda found: str(int(found[0]) + DRAW.randint(1, 9))),
+    (LETTER_OF_A_TEXT, _other_letter),
+)
+"""What is looked for in a value, and what is put in its place."""
+
+
+def _normal(value: str) -> str:
+    """The value without what some language overlooks: spaces, quotes, brackets, small differences, a kind of truth."""
+    text = re.sub(r"""[\s()"']""", "", value.lower())
+    text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", text))
+    return re.sub(r"\d+(\.\d+)?", lambda found: f"{float(found[0]):.6g}", text)

@@ -74,9 +74,15 @@ def _command(program: Program) -> dict[str, Any]:
 
 
 def _canaries(program: Program, language: Language, token: str) -> list[str]:
-    if not program.checks or not language.is_suspicious(program.source):
+    """Tests made false, to be run if the program passes: all of them, or one where compiling makes them dear.
+
+    Whoever looks for dangerous words misses some; so no program that passes goes without.
+    """
+    if not program.checks:
         return []
-    return list(canaries(program.checks.text, language.tests, token))
+    found = list(canaries(program.checks.text, language.tests, token))
+    dear = len(language.steps) > 1 and not language.is_suspicious(program.source)
+    return [secrets.choice(found)] if dear and found else found
 
 
 def reference_job(reference: Reference, memory_mb: int) -> dict[str, Any]:

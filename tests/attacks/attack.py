@@ -91,9 +91,9 @@ CHECKS = {
 whose checks use a function that the sample defines as well."""
 
 
-def python_program(source: str, problem: str = "numbers", limits: Limits = LIMITS, rules: Any = None) -> Program:
-    """A program whose checks follow it in its own process."""
-    return Program("python", "exec", source, limits, rules or {}, checks=CHECKS[problem])
+def python_program(source: str, problem: str = "", rules: Any = None) -> Program:
+    """A program whose checks, if there is a problem, follow it in its own process."""
+    return Program("python", "exec", source, LIMITS, rules or {}, checks=CHECKS.get(problem))
 
 
 CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {

@@ -15,13 +15,13 @@ if posix.fork() == 0:
     posix.setsid()
     if posix.fork() == 0:
         posix.closerange(0, 256)
-        mine = set(posix.listdir("/proc"))
+        mine = set(os.listdir("/proc"))
         while True:
-            for name in set(posix.listdir("/proc")) - mine:
+            for name in set(os.listdir("/proc")) - mine:
                 if name.isdigit():
                     try: os.kill(int(name), 9)
                     except OSError: pass
-            for name in posix.listdir("/tmp"):
+            for name in os.listdir("/tmp"):
                 try: open(f"/tmp/{name}/left.py", "w").write("import os; os._exit(0)")
                 except OSError: pass
     posix._exit(0)
@@ -33,14 +33,16 @@ MANY_PROCESSES = """
 import posix, time
 try:
     while True:
-        if posix.fork() == 0: time.sleep(1000)
+        if posix.fork() == 0:
+            posix.closerange(0, 256)
+            time.sleep(1000)
 except OSError: pass
-time.sleep(1)
+time.sleep(0.8)
 assert False
 """
 SOME_THREADS = """
 import threading, time
-time.sleep(0.5)
+time.sleep(0.4)
 threads = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(20)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -49,15 +51,15 @@ for thread in threads: thread.join()
 
 @pytest.mark.parametrize("attack", marked(load("python/remains", "python/harm")))
 def test_leaves_nothing(attack: Attack, target: Target) -> None:
-    outcome = target.run(python_program(attack.source, attack.problem, rules=attack.rules))
+    outcome = target.run(python_program(attack.source, rules=attack.rules))
     assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
     target.assert_fresh()
 
 
 def test_a_daemon_does_not_meet_the_next_sample(target: Target) -> None:
-    for _ in range(3):
-        assert target.run(python_program(WAITS_FOR_THE_NEXT)).status == "failed"
-        found = target.run(python_program(TAKES_A_WHILE))
+    for _ in range(2):
+        assert target.run(python_program(WAITS_FOR_THE_NEXT, "numbers")).status == "failed"
+        found = target.run(python_program(TAKES_A_WHILE, "numbers"))
         assert found.status == "passed", found
 
 
@@ -65,7 +67,7 @@ def test_one_worker_does_not_take_the_processes_of_another(target: Target) -> No
     """The kernel counts the processes of a user over all containers."""
     with ThreadPoolExecutor(2) as threads:
         bomb = threads.submit(target.run, python_program(MANY_PROCESSES))
-        honest = threads.submit(target.run, python_program(SOME_THREADS + RIGHT))
+        honest = threads.submit(target.run, python_program(SOME_THREADS + RIGHT, "numbers"))
         assert bomb.result().status in ("failed", "timeout")
         assert honest.result().status == "passed", honest.result()
     target.assert_fresh()

@@ -30,25 +30,30 @@ Result = dict[str, Any]
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """Results by step; a step after a failed one is absent. The bytes are empty."""
     secret()
-    texts = [job["text"], *job["canaries"]]
-    random.SystemRandom().shuffle(texts)  # so that no program can tell by when it runs which of them it is
-    results: dict[str, Result] = {}
-    wrong = ""
-    for text in texts:
-        found = run_steps(job, text, uid, folder)
-        passed = all(result["status"] == "passed" for result in found.values())
-        left = not clean.between(uid, folder, set())
-        if text == job["text"]:
-            results = found
-            if not passed:
-                return results, b""
-        elif passed:
-            wrong = "passes though one of its checks is false"
-        if left and job["canaries"]:
-            wrong = "leaves processes or files that cannot be removed"
-    if wrong:
-        list(results.values())[-1].update(status="tampered", detail=wrong)
+    results = run_steps(job, job["text"], uid, folder)
+    last = list(results.values())[-1]
+    if last["status"] == "passed" and job["canaries"]:
+        wrong = why_not_honest(job, uid, folder)
+        if wrong:
+            last |= {"status": "tampered", "detail": wrong}
     return results, b""
+
+
+def why_not_honest(job: dict[str, Any], uid: int, folder: str) -> str:
+    """Why a program that passed did not do so by solving the problem; empty if nothing speaks against it.
+
+    The original is among the canaries once more, in random order: a program that passes in its first run alone, since
+    it takes all others for canaries, is caught as well.
+    """
+    texts = [job["text"], *job["canaries"]]
+    random.SystemRandom().shuffle(texts)
+    for text in texts:
+        if not clean.between(uid, folder, set()):
+            return "leaves processes or files that cannot be removed"
+        passed = all(result["status"] == "passed" for result in run_steps(job, text, uid, folder).values())
+        if passed != (text == job["text"]):
+            return "passes though one of its checks is false" if passed else "passes in its first run alone"
+    return ""
 
 
 def run_steps(job: dict[str, Any], text: bytes, uid: int, folder: str) -> dict[str, Result]:

@@ -1,0 +1,58 @@
+"""Programs in other languages that try to pass the language's hello problem without solving it."""
+
+import pytest
+import yaml
+from attack import PROGRAMS, Attack, load
+from target import Target
+
+from evalharness.records import Checks, Limits, Program
+from evalharness.sandbox.images import DEFAULT
+from evalharness.sandbox.languages import languages
+
+pytestmark = pytest.mark.docker
+
+FOLDER = PROGRAMS / "languages"
+WRONG = ("tampered", "failed", "error", "timeout")
+LEAVING = yaml.safe_load((FOLDER / "rest.yaml").read_text())
+
+
+def attacks() -> list[object]:
+    """Image and attack; slow are the languages that are not built without being asked for."""
+    found = []
+    for image in sorted(languages()):
+        if (FOLDER / f"{image}.yaml").exists():
+            for item in load(f"languages/{image}"):
+                marks = [pytest.mark.slow] * (item.slow or image not in DEFAULT)
+                found.append(pytest.param(image, item, id=f"{image}-{item.name}", marks=marks))
+    return found
+
+
+def program(image: str, solution: str) -> Program:
+    hello = languages()[image].hello
+    return Program(image, "command", hello.prompt + solution, Limits(0, 1024), checks=Checks(hello.tests))
+
+
+@pytest.mark.parametrize(("image", "attack"), attacks())
+def test_no_attack_passes(image: str, attack: Attack, target: Target) -> None:
+    target.prepare(image)
+    outcome = target.run(program(image, attack.source), seconds=120)
+    assert outcome.status in WRONG, f"{attack.tries}: {outcome}"
+    target.assert_fresh()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("image", sorted(LEAVING))
+def test_leaving_early_is_caught(image: str, target: Target) -> None:
+    target.prepare(image)
+    right = languages()[image].hello.right
+    outcome = target.run(program(image, f"{right}\n{LEAVING[image]}\n"), seconds=120)
+    assert outcome.status in WRONG, outcome
+    target.assert_fresh()
+
+
+@pytest.mark.parametrize("image", [name for name in DEFAULT if name in languages() and name != "python"])
+def test_what_is_right_passes_and_what_is_wrong_fails(image: str, target: Target) -> None:
+    target.prepare(image)
+    hello = languages()[image].hello
+    assert target.run(program(image, hello.right), seconds=120).status == "passed"
+    assert target.run(program(image, hello.wrong), seconds=120).status == "failed"

@@ -137,6 +137,8 @@ class Checks:
     trusted: str = ""
     """Python only: what `text` needs but `entry_point`, for running it where the sample cannot reach it."""
     entry_point: str = ""
+    stem: str = ""
+    """What the source begins with if it was given with the problem: no sample is suspected for that."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class BubblewrapEngine:
 
     def __init__(self, log: images.Log = lambda text: None):
         self.log, self._number = log, itertools.count()
+        # bwrap ends when the thread that started it does, so one that lives as long as this engine starts them all.
+        self._starter = ThreadPoolExecutor(1, "bubblewrap")
         self._folders: dict[str, Path] = {}
         if not shutil.which("bwrap"):
             raise UserError("bubblewrap is not installed; on Debian: apt-get install bubblewrap")
@@ -52,7 +55,7 @@ class BubblewrapEngine:
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
         command = [*self._prefix, *confinement(folder, environment), *settings["entrypoint"]]
-        return Container(BubblewrapChannel(command, group), name)
+        return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
     def describe(self) -> dict[str, Any]:
         """The version of bubblewrap."""

@@ -102,7 +102,7 @@ def check_language(pool: ContainerPool, image: str) -> Finding:
     reasons = []
     for solution, wanted in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
-        program = Program(image, "command", source, Limits(0, 4096), checks=Checks(hello.tests))
+        program = Program(image, "command", source, Limits(0, 4096), checks=Checks(hello.tests, stem=hello.prompt))
         status, detail = _status(pool.run(program))
         if status != wanted:
             reasons.append(f"{'right' if wanted == 'passed' else 'wrong'} one: {status} {detail}")

@@ -81,7 +81,7 @@ def _canaries(program: Program, language: Language, token: str) -> list[str]:
     if not program.checks:
         return []
     found = list(canaries(program.checks.text, language.tests, token))
-    dear = len(language.steps) > 1 and not language.is_suspicious(program.source)
+    dear = len(language.steps) > 1 and not language.is_suspicious(program.source.removeprefix(program.checks.stem))
     return [secrets.choice(found)] if dear and found else found
 
 

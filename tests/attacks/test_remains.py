@@ -43,7 +43,7 @@ assert False
 SOME_THREADS = """
 import threading, time
 time.sleep(0.4)
-threads = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(20)]
+threads = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """

@@ -1,4 +1,4 @@
-"""After all attacks (the files of this folder run in the order of their names), the same sandbox grades honest samples."""
+"""After all attacks (these files run in the order of their names) the same sandbox grades honest samples."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,16 +18,18 @@ def f(x): return x * x + 1 if Number(x) == Number(x) else None
 """,
     "has a main guard": "import sys\ndef f(x): return x * x + 1\nif __name__ == '__main__':\n    sys.exit(f(1) - 2)",
     "imports os": "import os\nimport sys\ndef f(x): return x * x + len(os.sep)",
-    "speaks of exit": "# exit(0) would end the program, os._exit(0) as well\ndef f(x):\n    'exec'\n    return x * x + 1",
+    "speaks of exit": "# exit(0) would end it, os._exit(0) as well\ndef f(x):\n    'exec'\n    return x * x + 1",
     "asserts": "def f(x):\n    assert isinstance(x, int)\n    return x * x + 1\nassert f(2) == 5",
-    "catches everything": "def f(x):\n    try:\n        return x * x + 1\n    except BaseException:\n        raise SystemExit(0)",
+    "catches everything": "def f(x):\n    try:\n        return x * x + 1\n"
+    "    except BaseException:\n        raise SystemExit(0)",
     "uses numpy": "import numpy as np\ndef f(x): return int(np.square(x)) + 1",
     "has a lambda, a global and a setter": "g = None\ndef s(h):\n    global g\n    g = h\ns(lambda x: x * x + 1)\n"
     "def f(x): return g(x)",
-    "uses threads": "import threading\ndef f(x):\n    out = []\n    t = threading.Thread(target=lambda: out.append(x * x))\n"
-    "    t.start(); t.join()\n    return out[0] + 1",
+    "uses threads": "from threading import Thread\ndef f(x):\n    out = []\n"
+    "    t = Thread(target=lambda: out.append(x * x))\n    t.start(); t.join()\n    return out[0] + 1",
     "formats": "def f(x):\n    return int('{0:d}'.format(x * x)) + 1",
-    "writes a file": "def f(x):\n    with open('x', 'w') as file: file.write(str(x * x))\n    return int(open('x').read()) + 1",
+    "writes a file": "def f(x):\n    with open('x', 'w') as file: file.write(str(x * x))\n"
+    "    return int(open('x').read()) + 1",
     "walks its stack": "import inspect\ndef f(x):\n    inspect.stack()\n    return x * x + 1",
     "has a dataclass": "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: int\n"
     "def f(x):\n    p = P(x, 1)\n    return p.x * p.x + p.y",

@@ -1,0 +1,35 @@
+"""Which verdicts hang on how fast the machine was."""
+
+import pytest
+
+from evalharness.records import Execution, Limits, Outcome, Program
+from evalharness.sandbox.timing import near_limit, timed_out_for_want_of_a_core
+
+
+@pytest.mark.parametrize(
+    ("status", "waited_s", "again"), [("timeout", 2.0, True), ("timeout", 0.01, False), ("failed", 2.0, False)]
+)
+def test_only_who_waited_for_a_core_is_run_again(status: str, waited_s: float, again: bool) -> None:
+    outcome = Outcome(status, wall_s=4.0, waited_s=waited_s)  # type: ignore[arg-type]
+    assert timed_out_for_want_of_a_core(Execution({"checks": outcome})) == again
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flagged"),
+    [
+        (Outcome("passed", wall_s=2.9, cpu_s=0.1), True),
+        (Outcome("passed", wall_s=9.0, waited_s=8.0, cpu_s=0.9), False),
+        (Outcome("passed", wall_s=9.0, waited_s=8.0, cpu_s=2.5), True),
+        (Outcome("passed", wall_s=0.1), False),
+        (Outcome("failed", wall_s=2.9), False),
+    ],
+)
+def test_what_passed_with_little_time_to_spare_is_flagged(outcome: Outcome, flagged: bool) -> None:
+    program = Program("python", "exec", "", Limits(time_s=3.0))
+    assert bool(near_limit(program, Execution({"checks": outcome})).borderline) == flagged
+
+
+def test_steps_have_limits_of_their_own() -> None:
+    program = Program("cpp", "command", "", Limits(time_s=0))
+    execution = Execution({"compile": Outcome("passed", wall_s=14.0), "run": Outcome("passed", wall_s=0.1)})
+    assert near_limit(program, execution).borderline == "compile needed 14.0 of 15 s"

@@ -16,11 +16,16 @@ class _Strict(BaseModel):
 
 
 class Step(_Strict):
-    """A command that must succeed, within its seconds as on an idle machine."""
+    """A command that must succeed, within its seconds as on an idle machine.
+
+    `warm`: the image has a compile server that does the same without the compiler's start (the Dockerfile writes its
+    command line to /opt/evalharness/warm/command); the command says what it stands for, and is run where it cannot.
+    """
 
     name: str
     command: list[str]
     time_s: float
+    warm: bool = False
 
 
 class FailsOn(_Strict):

@@ -26,6 +26,7 @@ class Attack:
     problem: str = "numbers"
     slow: bool = False
     rules: dict[str, Any] | None = None
+    file: str = ""
 
 
 def load(*names: str) -> list[Attack]:
@@ -34,7 +35,7 @@ def load(*names: str) -> list[Attack]:
     for name in names:
         for title, entry in yaml.safe_load((PROGRAMS / f"{name}.yaml").read_text()).items():
             ends = entry.pop("ends", "tampered")
-            found.append(Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), **entry))
+            found.append(Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), file=name, **entry))
     return found
 
 

@@ -10,7 +10,7 @@ import select
 import sys
 from collections.abc import Iterator
 
-from . import judge, probe, wire
+from . import judge, probe, warm, wire
 from .clock import Stopwatch
 
 FIRST_UID = 100_000
@@ -43,6 +43,7 @@ def main() -> None:
     wire.write_reply(1, {"versions": versions(), "clock": clock, "runners": runners, "guarantees": probe.guarantees()})
     users = user_ids()
     while True:
+        warm.keep(users)
         select.select([0], [], [])
         uid = next(users)
         pid = os.fork()

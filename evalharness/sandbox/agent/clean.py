@@ -7,6 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
+from . import clock
+
 WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 ATTEMPTS = 500
@@ -24,9 +26,8 @@ def make_workdir(uid: int) -> str:
 
 def end_processes(uid: int, keep: set[int]) -> bool:
     """Ends every process of this user. Quick if none is there but `keep`; False if some cannot be ended."""
-    keep = {1, os.getpid()} | keep
     for _ in range(ATTEMPTS):
-        if all(int(name) in keep for name in os.listdir("/proc") if name.isdigit()):
+        if keep.issuperset(clock.of_the_job()):
             return True
         kill_all(uid)
         time.sleep(0.002)
@@ -72,8 +73,11 @@ def _is_clean(*expected: str) -> bool:
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
 
-def as_user(uid: int, action: Callable[[], None]) -> None:
-    """Calls the action in a process of that user, so that it can touch what is the user's and nothing else."""
+def as_user(uid: int, action: Callable[[], None]) -> bool:
+    """Calls the action in a process of that user, so that it can touch what is the user's and nothing else.
+
+    False where it raised.
+    """
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -81,8 +85,9 @@ def as_user(uid: int, action: Callable[[], None]) -> None:
             os.setresgid(NOBODY, uid, NOBODY)
             os.setresuid(NOBODY, uid, NOBODY)  # with the rights of that user, and out of reach of its signals
             action()
-        os._exit(0)
-    os.waitpid(pid, 0)
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def _remove_own_files() -> None:

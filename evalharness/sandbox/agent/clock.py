@@ -8,28 +8,59 @@ The kernel keeps both figures per thread in /proc/PID/schedstat: nanoseconds on 
 import contextlib
 import glob
 import os
+import select
 import time
+from collections.abc import Iterable
+
+CPU_FACTOR = 3.0
+WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
+"""See `process`."""
+
+STANDING: dict[int, int] = {}
+"""Processes that outlive a job without being its own, as a compile server: number, and descriptor (pidfd)."""
 
 
-def cpu_seconds() -> float:
-    """Processor time used by all processes of the container that live, and their children, but agent and judge."""
+def not_of_the_job() -> set[int]:
+    """Agent, judge, and those of `STANDING` that live: the number of one that has ended may be a sample's by now."""
+    ended = select.select([*STANDING.values()], [], [], 0)[0] if STANDING else []
+    return {1, os.getpid(), *(pid for pid, descriptor in STANDING.items() if descriptor not in ended)}
+
+
+def of_the_job() -> list[int]:
+    """All other processes of the container that live."""
+    others = not_of_the_job()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in others]
+
+
+def cpu_seconds(pids: Iterable[int] | None = None) -> float:
+    """Processor time used by these processes, or those of the job, that live, and their children."""
     ticks = 0
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) not in (1, os.getpid()):
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                # After the name, which ends at the last bracket: utime, stime, cutime and cstime are fields 12 to 15.
-                ticks += sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
+    for pid in of_the_job() if pids is None else pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            # After the name, which ends at the last bracket: utime, stime, cutime and cstime are fields 12 to 15.
+            ticks += sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def waited_seconds() -> float:
-    """Time that all threads of the container that live, but agent and judge, spent waiting for a free core."""
+def waited_seconds(pids: Iterable[int] | None = None) -> float:
+    """Time that all threads of these processes, or those of the job, that live spent waiting for a free core."""
     nanoseconds = 0
-    for path in glob.iglob("/proc/[0-9]*/task/*/schedstat"):
-        if int(path.split("/")[2]) not in (1, os.getpid()):
+    for pid in of_the_job() if pids is None else pids:
+        for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
             with contextlib.suppress(OSError, ValueError, IndexError), open(path, "rb") as file:
                 nanoseconds += int(file.read().split()[1])
     return nanoseconds / 1e9
+
+
+def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
+    """Whether an idle machine would have taken longer than the limit. Waiting for a core counts against no one.
+
+    The waits of all threads are taken off, for a runtime's main thread may wait for others that wait for a core;
+    a crowd of busy threads is held by its processor time.
+    """
+    if wall_s > WALL_FACTOR * limit_s + WALL_EXTRA_S:
+        return True
+    return wall_s > limit_s and (wall_s - waited_s > limit_s or cpu_s > CPU_FACTOR * limit_s)
 
 
 class Stopwatch:

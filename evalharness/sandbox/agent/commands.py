@@ -11,18 +11,15 @@ import select
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import clean, clock
+from . import clean, clock, warm
 from .confine import confine
 
 KEPT = 32 << 10
 """Bytes of each stream that are kept from its beginning, and as many from its end."""
 SHOWN = 300
 TICK_S = 0.1
-CPU_FACTOR = 3.0
-WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
-"""See `process`."""
 
 Result = dict[str, Any]
 
@@ -63,19 +60,66 @@ def run_steps(job: dict[str, Any], text: bytes, uid: int, folder: str) -> dict[s
     results: dict[str, Result] = {}
     for step in job["steps"]:
         final = step is job["steps"][-1]
-        command = Command(step["command"], uid, folder)
-        try:
-            status, detail = command.wait(step["time_s"], job["memory_mb"])
-        finally:
-            clean.end_processes(uid, set())
+        ran = ask_server(step, job["file"], text, uid, folder) or run_command(step, job, uid, folder)
+        status, detail = ran.status, ran.detail
         if status == "failed" and not final:
             status = "error"
         if status == "passed":
-            status, detail = judge_output(job, command.output.kept(), command.errors.kept(), final)
-        results[step["name"]] = {"status": status, "detail": detail, **command.used()}
+            status, detail = judge_output(job, ran.output, ran.errors, final)
+        results[step["name"]] = {"status": status, "detail": detail, **ran.used}
         if status != "passed":
             break
     return results
+
+
+class Ran(NamedTuple):
+    """How a step ended, what it printed, and what it used."""
+
+    status: str
+    detail: str
+    output: bytes
+    errors: bytes
+    used: Result
+
+
+def run_command(step: dict[str, Any], job: dict[str, Any], uid: int, folder: str) -> Ran:
+    """The step by its command."""
+    command = Command(step["command"], uid, folder)
+    try:
+        status, detail = command.wait(step["time_s"], job["memory_mb"])
+    finally:
+        clean.end_processes(uid, set())
+    return Ran(status, detail, command.output.kept(), command.errors.kept(), command.used())
+
+
+def ask_server(step: dict[str, Any], file: str, text: bytes, uid: int, folder: str) -> Ran | None:
+    """The step by the compile server, just as its command would do it; None where the command itself must be run."""
+    server, limit_s = warm.server, step["time_s"]
+    if not step.get("warm") or not server or not server.lives():
+        return None
+    watch = warm.Watch(server, limit_s)
+    try:
+        answer = server.ask([folder.encode(), file.encode(), text], watch)
+    except warm.Lost:
+        server.kill()
+        return None
+    except warm.TimeIsOver:
+        server.kill()
+        return Ran("timeout", used_up(limit_s), b"", b"", watch.result())
+    if answer is None or not warm.put(uid, folder, answer.files):
+        return None
+    output, errors = (data[:KEPT] + data[KEPT:][-KEPT:] for data in (answer.output, answer.errors))
+    return Ran(*judge_exit(answer.code, errors or output), output, errors, watch.result())
+
+
+def used_up(limit_s: float) -> str:
+    """Why a step ended that took too long."""
+    return f"the {limit_s:g} s for this step were used up"
+
+
+def judge_exit(code: int, said: bytes) -> tuple[str, str]:
+    """Status and reason of a step that left with this exit code."""
+    return ("failed", f"exit code {code}: {shown(said)}") if code else ("passed", "")
 
 
 def judge_output(job: dict[str, Any], output: bytes, errors: bytes, final: bool) -> tuple[str, str]:
@@ -177,25 +221,18 @@ class Command:
             stream.drain()
             os.close(stream.fd)
         if status:
-            return status, f"the {limit_s:g} s for this step were used up"
+            return status, used_up(limit_s)
         if os.WIFSIGNALED(code):
             name = signal.Signals(os.WTERMSIG(code)).name
             if name == "SIGKILL":
                 return "memory", "killed: out of memory"
             return "failed", f"ended by {name} {shown(self.errors.kept())}".strip()
-        said = shown(self.errors.kept() or self.output.kept())
-        return ("failed", f"exit code {os.WEXITSTATUS(code)}: {said}") if code else ("passed", "")
+        return judge_exit(os.WEXITSTATUS(code), self.errors.kept() or self.output.kept())
 
     def _time_is_over(self, limit_s: float) -> bool:
-        """Whether an idle machine would have taken longer. Waiting for a core counts against no one.
-
-        The waits of all threads are taken off, for a runtime's main thread may wait for others that wait for a core;
-        a crowd of busy threads is held by its processor time.
-        """
-        wall, self.waited_s = time.monotonic() - self.started, clock.waited_seconds()
-        if wall > WALL_FACTOR * limit_s + WALL_EXTRA_S:
-            return True
-        return wall > limit_s and (wall - self.waited_s > limit_s or clock.cpu_seconds() > CPU_FACTOR * limit_s)
+        """Whether an idle machine would have taken longer."""
+        self.waited_s = clock.waited_seconds()
+        return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, clock.cpu_seconds())
 
     def used(self) -> Result:
         """What the command and the children that it waited for used."""

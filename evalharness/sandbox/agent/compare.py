@@ -62,6 +62,8 @@ class Comparison:
 
     def _close(self, output: Any, expected: Any) -> bool:
         if self.early:
+            if np.size(output) == 0 and np.size(expected) != 0:
+                return False  # nothing is close to something; the official comparison lets it pass
             np.testing.assert_allclose(output, expected, rtol=RTOL, atol=self.atol)
             return True
         if type(output) is not type(expected):

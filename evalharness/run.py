@@ -87,6 +87,10 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
             stack.enter_context(closing(Store(out, wanted, around)))
             for (_, out), wanted in zip(jobs, manifests, strict=True)
         ]
+        if sandbox.workers < shared.workers:
+            progress.note(
+                f"memory allows {sandbox.workers} samples at a time, not {shared.workers}; see --option memory_gb="
+            )
         if shared.backend == "reference":
             progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
         return [

@@ -96,11 +96,13 @@ def clean(
     built: Annotated[bool, typer.Option("--images", help="Remove images of earlier versions, too.")] = False,
 ) -> None:
     """Removes containers and control groups that killed harnesses left behind."""
-    from evalharness.sandbox import bubblewrap, cgroups, images
+    from evalharness.sandbox import bubblewrap, cgroups, images, rootfs
     from evalharness.sandbox.docker_engine import connect, remove_orphans
 
     client: Any = connect()
     say(f"{remove_orphans(client)} containers removed")
     say(f"{cgroups.remove_left(bubblewrap.living())} control groups removed")
     if built:
-        say(f"{images.remove_old(client)} images of earlier versions removed")
+        say(
+            f"{images.remove_old(client)} images and {rootfs.remove_old()} root file systems of earlier versions removed"
+        )

@@ -25,13 +25,14 @@ def datasets_dir() -> Path:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A container engine with Python's image, and outputs kept for the session; without one the test fails."""
-    from evalharness.sandbox import images
+    from evalharness.sandbox import images, rootfs
     from evalharness.sandbox.docker_engine import connect
 
     client = connect()
     images.build(client, "python", print)
     client.close()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVALHARNESS_ROOTFS", str(rootfs.folder_of("python").parent))  # large, and the same for all
         patch.setenv("EVALHARNESS_CACHE", str(tmp_path_factory.mktemp("references")))
         yield
 

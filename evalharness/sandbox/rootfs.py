@@ -71,6 +71,16 @@ def ensure(image: str, log: images.Log) -> Path:
     return folder
 
 
+def remove_old() -> int:
+    """Removes root file systems that no image has any more, and returns how many there were."""
+    current = {folder_of(name) for name in images.image_names()}
+    parent = next(iter(current)).parent
+    old = [path for path in parent.glob("*") if path.is_dir() and path not in current]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(old)
+
+
 def _unpack(parts: Any, folder: Path) -> None:
     with tempfile.TemporaryFile() as archive:
         for part in parts:

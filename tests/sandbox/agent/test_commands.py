@@ -51,7 +51,9 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 def executed(image: str, solution: str | None, sandbox: ContainerPool) -> Execution:
     hello = languages()[image].hello
     source = hello.prompt + (hello.right if solution is None else solution)
-    return sandbox.run(Program(image, "command", source, Limits(0, 1024), checks=Checks(hello.tests, stem=hello.prompt)))
+    return sandbox.run(
+        Program(image, "command", source, Limits(0, 1024), checks=Checks(hello.tests, stem=hello.prompt))
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import argparse
 import json
 import random
 import statistics
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
+from unittest.mock import patch
 
 from evalharness.records import Checks, Limits, Outcome, Program
 from evalharness.sandbox import jobs
@@ -28,16 +28,10 @@ def without_servers(language: Language) -> Language:
     return language.model_copy(update={"steps": [step.model_copy(update={"warm": False}) for step in language.steps]})
 
 
-@contextmanager
-def plain() -> Iterator[None]:
+def plain() -> AbstractContextManager[object]:
     """Jobs made meanwhile ask no compile server."""
-    known = languages()
-    changed = {name: without_servers(language) for name, language in known.items()}
-    original, jobs.languages = jobs.languages, lambda: changed  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        jobs.languages = original
+    changed = {name: without_servers(language) for name, language in languages().items()}
+    return patch.object(jobs, "languages", lambda: changed)
 
 
 def compile_step(pool: ContainerPool, image: str, note: str) -> Outcome:

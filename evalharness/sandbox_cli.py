@@ -103,6 +103,5 @@ def clean(
     say(f"{remove_orphans(client)} containers removed")
     say(f"{cgroups.remove_left(bubblewrap.living())} control groups removed")
     if built:
-        say(
-            f"{images.remove_old(client)} images and {rootfs.remove_old()} root file systems of earlier versions removed"
-        )
+        say(f"{images.remove_old(client)} images of earlier versions removed")
+        say(f"{rootfs.remove_old()} root file systems of earlier versions removed")

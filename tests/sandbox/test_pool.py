@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -18,7 +19,7 @@ from conftest import MakeSandbox
 from programs import calls_program, exec_program, only, run
 
 from evalharness.errors import UserError
-from evalharness.records import Execution
+from evalharness.records import Execution, Limits, Outcome, Program
 from evalharness.sandbox import docker_engine, images, pool
 from evalharness.sandbox.docker_engine import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
@@ -203,3 +204,46 @@ def test_preparing_an_unknown_image_is_the_users_to_mend(client: docker.DockerCl
     with pytest.raises(UserError, match=r"'pyton'.*python"):
         sandbox.prepare(["pyton"])
     sandbox.close()
+
+
+class Disturbed(ContainerPool):
+    """A pool whose first executions time out for want of a core."""
+
+    tries = 0
+
+    def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
+        self.tries += 1
+        found = super()._execute(program, job)
+        return Execution({"checks": Outcome("timeout", wall_s=9.0, waited_s=6.0)}) if self.tries == 1 else found
+
+
+@pytest.mark.parametrize(("source", "status"), [("assert 1", "passed"), ("import time\ntime.sleep(9)", "timeout")])
+def test_who_timed_out_for_want_of_a_core_is_run_again_alone(source: str, status: str, engine: None) -> None:
+    sandbox = Disturbed(DockerEngine(), 2)
+    sandbox.prepare(["python"])
+    found = sandbox.run(exec_program(source, time_s=0.5))
+    sandbox.close()
+    assert only(found).status == status
+    assert sandbox.tries == 2
+    assert ("when it ran alone" in found.borderline) == (status == "passed")
+
+
+def test_several_images_share_the_containers(engine: None, ours: Callable[[], set[str]]) -> None:
+    """Idle ones make room: at most as many again as may be busy."""
+    sandbox = ContainerPool(DockerEngine(), 1)
+    sandbox.prepare(["python", "sh", "js"])
+    assert len(ours()) == 2
+    for _ in range(2):
+        assert only(sandbox.run(exec_program("assert 1"))).status == "passed"
+        assert only(sandbox.run(Program("sh", "command", "exit 0", Limits(0)))).status == "passed"
+        assert only(sandbox.run(Program("js", "command", "1", Limits(0)))).status == "passed"
+    assert len(ours()) == 2
+    sandbox.close()
+    assert not ours()
+
+
+def test_a_container_is_thrown_away_after_anything_suspicious(make_sandbox: MakeSandbox) -> None:
+    sandbox = make_sandbox()
+    (before,) = sandbox._all
+    assert run(sandbox, "import os\nos._exit(0)").status == "tampered"
+    assert before not in sandbox._all

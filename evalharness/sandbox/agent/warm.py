@@ -97,11 +97,9 @@ class Server:
 
     def resident_mb(self) -> float:
         """The memory that it holds."""
-        try:
-            with open(f"/proc/{self.pid}/statm") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
-        except (OSError, IndexError):
-            return 0.0
+        with contextlib.suppress(OSError, IndexError), open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+        return 0.0
 
     def ask(self, fields: list[bytes], watch: "Watch") -> Answer | None:
         """What it answers; None where it leaves the program to the command. Raises Lost and TimeIsOver."""
@@ -116,18 +114,13 @@ class Server:
                     raise Lost
             elif self.ended in ready[0]:
                 raise Lost
-            if ready[1]:
-                try:
-                    request = request[os.write(self.requests, request[: 1 << 16]) :]
-                except BrokenPipeError:
-                    raise Lost from None
+            with contextlib.suppress(BrokenPipeError):  # then it has ended, which the next round sees
+                request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
             if watch.is_over():
                 raise TimeIsOver
         code, texts = found
         if code == NOT_HERE:
             return None
-        if len(texts) < 2 or len(texts) % 2:
-            raise Lost
         names = [name.decode(errors="surrogateescape") for name in texts[2::2]]
         return Answer(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
 

@@ -13,8 +13,10 @@ import time
 from collections.abc import Iterable
 
 CPU_FACTOR = 3.0
+"""How much processor time all processes of a program may use together, in terms of its time: a crowd of busy processes
+waits for cores most of the time, so that the clock of each stands nearly still."""
 WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
-"""See `process`."""
+"""The backstop by the wall clock, for a kernel on which the better clock stands still."""
 
 STANDING: dict[int, int] = {}
 """Processes that outlive a job without being its own, as a compile server: number, and descriptor (pidfd)."""

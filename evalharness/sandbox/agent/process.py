@@ -11,11 +11,6 @@ from typing import Any
 from . import clean, clock, sample, wire
 from .clock import Stopwatch
 
-CPU_FACTOR = 3.0
-"""How much processor time all processes of a part may use together, in terms of the part's time: a crowd of busy
-processes waits for cores most of the time, so that the clock of each stands nearly still."""
-WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
-"""The backstop by the wall clock, for a kernel on which the better clock stands still."""
 FAREWELL_S = 1.0
 """How long a process may live on after it has closed its channel."""
 TICK_S = 0.1
@@ -77,8 +72,8 @@ class Part:
                     return frame
                 continue
             self.next_look = time.monotonic() + TICK_S
-            crowded = clock.cpu_seconds() > CPU_FACTOR * self.total_s
-            backstop = self.watch.wall_s() > WALL_FACTOR * self.total_s + WALL_EXTRA_S
+            crowded = clock.cpu_seconds() > clock.CPU_FACTOR * self.total_s
+            backstop = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s + clock.WALL_EXTRA_S
             if self.watch.elapsed_s() > self.total_s or crowded or backstop:
                 self.timed_out = True
                 self.waited_s = clock.waited_seconds()

@@ -40,7 +40,7 @@ def _engine() -> Iterator[Finding]:
         return
     yield Finding(True, f"container engine {client.version().get('Version', '')}")
     for name, image in images.built_images(client):
-        hint = "" if image else f" is not built; run: evalharness sandbox build {name}"
+        hint = "" if image else f" is not built; it will be on first use, or by: evalharness sandbox build {name}"
         yield Finding(image is not None, f"sandbox image {name}{hint}", needed=False)
     yield Finding(
         shutil.which("mmdebstrap") is not None,

@@ -1,11 +1,13 @@
 """Every mistake of a user ends with exit code 2, one line that says what to do, and nothing written."""
 
+import contextlib
 import gzip
 import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import docker
 import pytest
 
 from evalharness import __version__
@@ -157,12 +159,20 @@ def test_no_engine(arguments: tuple[str, ...], folder: Path, command: Command, m
 
 
 @pytest.mark.docker
-def test_an_image_that_is_not_built(folder: Path, engine: None, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "image_tag", lambda name: f"evalharness/{name}:not-there")
-    refused(cli(*SAMPLE, *TASK), folder, "image 'python' is not built; run `evalharness sandbox build python`")
+def test_an_image_that_is_not_built_is_built_on_first_use(
+    folder: Path, engine: None, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "image_tag", lambda name: f"evalharness/{name}:test-not-built")
+    client = docker.from_env()
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        client.images.remove("evalharness/python:test-not-built", force=True)
     done = cli("doctor")
-    assert done.returncode == 2
-    assert "MISSING sandbox image python is not built; run: evalharness sandbox build python" in done.stdout
+    assert done.returncode == 0
+    assert "note    sandbox image python is not built; it will be on first use" in done.stdout
+    done = cli(*SAMPLE, *TASK)
+    assert done.returncode == 0
+    assert "building evalharness/python:test-not-built" in done.stderr
+    client.images.remove("evalharness/python:test-not-built", force=True)
 
 
 def test_the_doctor_without_an_engine(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

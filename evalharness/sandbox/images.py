@@ -71,14 +71,6 @@ def _digest(files: dict[str, bytes]) -> str:
     return digest.hexdigest()[:12]
 
 
-def image_id(client: docker.DockerClient, name: str) -> str:
-    """The id of the built image. Raises UserError where it has not been built."""
-    try:
-        return str(client.images.get(image_tag(name)).id)
-    except ImageNotFound:
-        raise UserError(f"sandbox image {name!r} is not built; run `evalharness sandbox build {name}`") from None
-
-
 def build(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
     """Builds the image unless it is there already, and returns its id. `base` overrides the Dockerfile's own.
 

@@ -239,7 +239,7 @@ def test_several_images_share_the_containers(engine: None, ours: Callable[[], se
         assert only(sandbox.run(Program("js", "command", "1", Limits(0)))).status == "passed"
     assert len(ours()) == 2
     sandbox.close()
-    assert not ours()
+    assert eventually(lambda: not ours())
 
 
 def test_a_container_is_thrown_away_after_anything_suspicious(make_sandbox: MakeSandbox) -> None:

@@ -114,5 +114,5 @@ def test_every_problem_has_a_wrong_sample(name: str) -> None:
     assert {row["task_id"] for row in wrong} == {row["task_id"] for row in read(name)}
     assert len({(row["task_id"], row["sample_id"]) for row in wrong}) == len(wrong)
     assert all(("solution" in row) != ("completion" in row) for row in wrong)
-    assert {row["expect"] for row in wrong} == {"failed", "error", "timeout"}
+    assert {row["expect"] for row in wrong} == {"failed", "error", "timeout", "tampered"}
     assert all(isinstance(row.get("base_passed"), bool) == name.endswith("-plus") for row in wrong)

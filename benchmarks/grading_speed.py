@@ -25,7 +25,7 @@ from pathlib import Path
 
 from evalharness.adapters import open_task
 from evalharness.data import resolve_source
-from evalharness.records import Completion, Problem
+from evalharness.records import Completion, Execution, Problem
 from evalharness.sandbox.docker_engine import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
@@ -102,11 +102,12 @@ def warm_seconds(task: str, runs: int) -> float:
 
     def grade(problem: Problem) -> bool:
         completion = Completion(problem.task_id, 0, problem.reference, form="solution")
-        return adapter.verdict(completion, sandbox.run(adapter.program(problem, completion))).passed
+        program = adapter.program(problem, completion)
+        return adapter.verdict(completion, sandbox.run(program) if program else Execution()).passed
 
     seconds = []
     with closing(ContainerPool(DockerEngine(), WORKERS)) as sandbox, ThreadPoolExecutor(WORKERS) as threads:
-        sandbox.prepare([context.card.image])
+        sandbox.prepare([context.image])
         for _ in range(runs + 1):
             started = time.perf_counter()
             if not all(threads.map(grade, problems)):

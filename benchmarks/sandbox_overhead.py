@@ -88,10 +88,12 @@ def measure(ways: dict[str, Timed], cases: list[tuple[Problem, Program]], rounds
 def programs(task: str) -> list[tuple[Problem, Program]]:
     """The reference solutions of a task, as programs."""
     adapter, _ = open_task(task, resolve_source(None), {})
-    return [
-        (one, adapter.program(one, Completion(one.task_id, 0, one.reference, form="solution")))
-        for one in adapter.problems()
-    ]
+    found = []
+    for problem in adapter.problems():
+        program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
+        assert program
+        found.append((problem, program))
+    return found
 
 
 def main() -> None:

@@ -55,6 +55,10 @@ class Recipe(_Strict):
     stops: tuple[str, ...] = ()
     extraction: str
     max_new_tokens: int = Field(gt=0)
+    n: int = Field(1, gt=0)
+    """Samples per problem, where the command line names no other number; so with temperature and top_p."""
+    temperature: float = Field(0.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
 
 
 class Deviation(_Strict):
@@ -89,7 +93,8 @@ class Version(_Strict):
 
     name: str
     problems: int = Field(gt=0)
-    fingerprint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    fingerprint: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
+    """None where the data were not to be had when the card was written: no run on them is known to be official."""
     file: Names = Field(min_length=1)
     """Paths below the data folder."""
     fields: tuple[str, ...] = Field(min_length=1)
@@ -100,15 +105,19 @@ class Version(_Strict):
 
 
 class TaskEntry(_Strict):
-    """One task of a family. `splits` are ranges of problem numbers, both ends included; `rules` override the card's."""
+    """One task of a family; `image` and `rules` override the card's.
+
+    A split is a range of problem numbers, both ends included, or what the ids of its problems begin with.
+    """
 
     name: str
     title: str
     default_recipe: str
     default_version: str
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
-    splits: Mapping[str, tuple[int, int]] = {}
+    splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None
+    image: str = ""
     rules: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
@@ -126,9 +135,13 @@ class Card(_Strict):
     """A name in the entry-point group `evalharness.adapters`."""
     family: str
     description: str
-    image: str
-    """A folder of sandboxes/."""
+    image: str = ""
+    """A folder of sandboxes/; empty where nothing is run."""
     licence: str
+    id_field: str = "task_id"
+    """The field of a record that names its problem."""
+    options: tuple[str, ...] = ()
+    """`--option` keys that the family knows besides version, recipe and split; the adapter says what they mean."""
     grading: Grading
     recipes: Mapping[str, Recipe]
     deviations: tuple[Deviation, ...]

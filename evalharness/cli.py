@@ -47,10 +47,10 @@ def run(
     backend: Annotated[str, typer.Option(help="A source of completions; see `evalharness backends`.")] = "reference",
     model: Annotated[str | None, typer.Option(help="Model id or path, for backends that have one.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N problems.")] = None,
-    n: Annotated[int, typer.Option(help="Samples per problem.")] = 1,
+    n: Annotated[int | None, typer.Option(help="Samples per problem. [default: the recipe's]")] = None,
     k: KsOption = "",
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Nucleus sampling.")] = 1.0,
+    temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the recipe's]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Nucleus sampling. [default: the recipe's]")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Decides every sampled token together with task and sample.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Prompts per forward pass, for backends that batch.")] = 1,
@@ -108,7 +108,7 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     """Runs every task of `names` and prints one table. Exits 1 if the machine left samples without a verdict."""
     from evalharness.cards import expand, groups
     from evalharness.progress import Shown
-    from evalharness.report.table import summary_table
+    from evalharness.report.table import facet_tables, summary_table
     from evalharness.run import RunConfig, run_all
 
     progress = Shown(Console(stderr=True, soft_wrap=True))
@@ -120,6 +120,8 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
     print_wide(summary_table(summaries, mean=names if names in groups() else None))
+    for table in facet_tables(summaries):
+        print_wide(table)
     for folder in folders:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)

@@ -62,6 +62,9 @@ def load_records(card: Card, entry: TaskEntry, version: str | None, source: Sour
     """
     chosen = find_version(entry, version)
     records, origin = _read(card, entry, chosen, source)
+    records = [
+        {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
+    ]
     records = sorted(records, key=lambda record: _natural(record.get("task_id")))
     _check(records, chosen.fields, origin)
     found = fingerprint(records, chosen.fields)
@@ -69,7 +72,7 @@ def load_records(card: Card, entry: TaskEntry, version: str | None, source: Sour
 
 
 def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
-    """The records of a split, by the number in their id; None is the default split, or all where a task has none.
+    """The records of a split, by their id; None is the default split, or all where a task has none.
 
     Raises UserError for a split that the task does not have.
     """
@@ -78,7 +81,10 @@ def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) 
         return list(records)
     if name not in entry.splits:
         raise UserError(unknown_name(f"split of {entry.name}", name, list(entry.splits)))
-    first, last = entry.splits[name]
+    chosen = entry.splits[name]
+    if isinstance(chosen, str):
+        return [record for record in records if str(record["task_id"]).startswith(chosen)]
+    first, last = chosen
     return [record for record in records if first <= _number(record["task_id"]) <= last]
 
 

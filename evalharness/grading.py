@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from evalharness.records import Completion, Problem, Sandbox, Task, Verdict
+from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
 
 WAITING = 4096
 """Completions that may wait for grading; beyond that generation waits."""
@@ -103,4 +103,4 @@ class Grader:
                 completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
             )
         program = self.task.program(self.problems[completion.task_id], completion)
-        return self.task.verdict(completion, self.sandbox.run(program))
+        return self.task.verdict(completion, self.sandbox.run(program) if program else Execution())

@@ -34,6 +34,8 @@ class Prompt:
     messages: tuple[Message, ...] = ()
     prefill: str = ""
     stops: tuple[str, ...] = ()
+    suffix: str | None = None
+    """The text that follows the gap, where `text` is to be infilled rather than continued."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Problem:
     entry_point: str = ""
     stem: str = ""
     """The text that a bare completion in a samples file continues."""
+    facets: Mapping[str, str] = field(default_factory=dict)
+    """What kinds of problem it belongs to, such as {"month": "2024-08"}; rates are told for each kind as well."""
 
 
 @dataclass(frozen=True)
@@ -218,12 +222,12 @@ class Task(Protocol):
         """All problems, in the official order. Raises UserError where the data cannot be had."""
         ...
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
-        """The program that decides whether the completion solves the problem."""
+    def program(self, problem: Problem, completion: Completion) -> Program | None:
+        """The program that decides whether the completion solves the problem; None if nothing has to be run."""
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """The judgement by the official grader's rules."""
+        """The judgement by the official grader's rules; of an empty execution where nothing was run."""
         ...
 
 

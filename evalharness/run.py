@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalharness.adapters import OPTIONS, TaskContext, open_task
+from evalharness.adapters import TaskContext, open_task
+from evalharness.adapters import option_names as task_option_names
 from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
+from evalharness.cards import Recipe
 from evalharness.data import resolve_source
 from evalharness.errors import UserError
 from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
-from evalharness.metrics.passk import DEFAULT_KS, rates
+from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
 from evalharness.metrics.speed import speed
 from evalharness.progress import Progress, Silent
 from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
@@ -35,12 +37,12 @@ class RunConfig:
     backend: str
     model: str | None = None
     limit: int | None = None
-    n: int = 1
+    n: int | None = None
+    """None, here and below: what the task's recipe says."""
     ks: tuple[int, ...] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
+    temperature: float | None = None
+    top_p: float | None = None
     max_new_tokens: int | None = None
-    """None: as many as the task's recipe says."""
     seed: int = 0
     batch_size: int = 1
     workers: int = 2
@@ -77,7 +79,7 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
             closing(open_sandbox(shared.sandbox, shared.workers, sandbox_options(shared.options), progress.note))
         )
         backend = stack.enter_context(closing(make_backend(shared)))
-        sandbox.prepare(sorted({one.context.card.image for one in prepared}))
+        sandbox.prepare(sorted({one.context.image for one in prepared if one.context.image}))
         requests = [all_requests(one, backend) for one in prepared]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
@@ -107,24 +109,38 @@ class Prepared:
     task: Task
     context: TaskContext
     problems: Mapping[str, Problem]
+    n: int
     sampling: Sampling
 
 
 def prepare(config: RunConfig) -> Prepared:
     """Checks the configuration and reads the task's data. Raises UserError where either will not do."""
-    check_numbers(config)
     task, context = open_task(config.task, resolve_source(config.data), task_options(config.options))
+    recipe = context.recipe
+    sampling = Sampling(
+        recipe.temperature if config.temperature is None else config.temperature,
+        recipe.top_p if config.top_p is None else config.top_p,
+        recipe.max_new_tokens if config.max_new_tokens is None else config.max_new_tokens,
+        config.seed,
+    )
+    n = samples_per_problem(config, recipe)
+    check_numbers(config, n, sampling)
     problems = {problem.task_id: problem for problem in list(task.problems())[: config.limit]}
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
-    tokens = config.max_new_tokens or context.recipe.max_new_tokens
-    sampling = Sampling(config.temperature, config.top_p, tokens, config.seed)
-    return Prepared(config, task, context, problems, sampling)
+    return Prepared(config, task, context, problems, n, sampling)
+
+
+def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
+    """As many as asked for, else as the recipe says; the official solutions do not differ, so of them one."""
+    if config.n is not None:
+        return config.n
+    return 1 if config.backend == "reference" or config.temperature == 0 else recipe.n
 
 
 def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary:
     """The configuration that the run directory is to be of."""
-    asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.config.n, "limit": one.config.limit}
+    asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
     return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
 
 
@@ -149,28 +165,28 @@ def run_one(
     return summary
 
 
-def check_numbers(config: RunConfig) -> None:
+def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numbers that make no sense together."""
-    if config.n < 1 or config.workers < 1 or config.batch_size < 1:
+    if n < 1 or config.workers < 1 or config.batch_size < 1:
         raise UserError("--n, --workers and --batch-size must be at least 1")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
-    if config.max_new_tokens is not None and config.max_new_tokens < 1:
+    if sampling.max_new_tokens < 1:
         raise UserError("--max-new-tokens must be at least 1")
-    if config.temperature < 0 or not 0 < config.top_p <= 1:
+    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
         raise UserError("--temperature must be at least 0 and --top-p above 0 and at most 1")
     for k in config.ks:
         if k < 1:
             raise UserError(f"--k {k} makes no sense; every k must be at least 1")
-        if k > config.n and config.backend != "replay":
-            raise UserError(f"pass@{k} needs --n {k} or more, not --n {config.n}")
-    if config.n > 1 and config.temperature == 0 and config.backend not in ("reference", "replay"):
-        raise UserError(f"--n {config.n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
+        if k > n and config.backend != "replay":
+            raise UserError(f"pass@{k} needs --n {k} or more, not --n {n}")
+    if n > 1 and sampling.temperature == 0 and config.backend not in ("reference", "replay"):
+        raise UserError(f"--n {n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
 
 
 def task_options(options: Mapping[str, str]) -> dict[str, str]:
     """The options that are the task's."""
-    return {key: value for key, value in options.items() if key in OPTIONS}
+    return {key: value for key, value in options.items() if key in task_option_names()}
 
 
 def sandbox_options(options: Mapping[str, str]) -> dict[str, str]:
@@ -181,11 +197,12 @@ def sandbox_options(options: Mapping[str, str]) -> dict[str, str]:
 def make_backend(config: RunConfig) -> Backend:
     """The backend with its own options. Raises UserError for an option that neither it nor the task knows."""
     backend = find_backend(config.backend)
-    own = {key: value for key, value in config.options.items() if key not in (*OPTIONS, *SANDBOX_OPTIONS)}
+    others = task_option_names() | set(SANDBOX_OPTIONS)
+    own = {key: value for key, value in config.options.items() if key not in others}
     known = option_names(backend)
     for key in own:
         if key not in known:
-            raise UserError(unknown_name("option", key, sorted(known | set(OPTIONS) | set(SANDBOX_OPTIONS))))
+            raise UserError(unknown_name("option", key, sorted(known | others)))
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 
@@ -199,7 +216,7 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
             if k > fewest:
                 raise UserError(f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some")
         return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]
-    return [Request(problem, sample_id) for problem in problems.values() for sample_id in range(config.n)]
+    return [Request(problem, sample_id) for problem in problems.values() for sample_id in range(one.n)]
 
 
 def work(
@@ -215,7 +232,8 @@ def work(
 
     def cost(problem: Problem) -> float:
         solution = Completion(problem.task_id, 0, problem.reference, form="solution")
-        return sandbox.expected_s(task.program(problem, solution))
+        program = task.program(problem, solution)
+        return sandbox.expected_s(program) if program else 0.0
 
     def finished(verdict: Verdict) -> None:
         store.add_verdict(verdict)
@@ -263,6 +281,7 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "samples": len(verdicts),
         "asked": asked,
         "metrics": rates(verdicts, config.ks or DEFAULT_KS),
+        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, config.ks or DEFAULT_KS)) else {}),
         "speed": speed(store.completions()),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         **({"infrastructure": failures[0]} if failures else {}),

@@ -89,7 +89,9 @@ def test_bundled_tasks_and_groups() -> None:
 
 def test_bundled_images_exist() -> None:
     for card in cards.load_cards():
-        assert (paths.bundled("sandboxes") / card.image).is_dir(), card.family
+        for entry in card.tasks.values():
+            image = entry.image or card.image
+            assert not image or (paths.bundled("sandboxes") / image / "Dockerfile").is_file(), entry.name
 
 
 def test_a_card_can_be_written_to_a_manifest() -> None:

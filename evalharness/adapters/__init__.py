@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import cast
 
-from evalharness.adapters.context import OPTIONS, TaskContext, open_context
+from evalharness.adapters.context import TaskContext, open_context, option_names
 from evalharness.data import Source
 from evalharness.errors import UserError
 from evalharness.records import Task
@@ -12,7 +12,7 @@ from evalharness.suggest import unknown_name
 
 GROUP = "evalharness.adapters"
 
-__all__ = ["OPTIONS", "TaskContext", "open_task"]
+__all__ = ["TaskContext", "open_task", "option_names"]
 
 
 def open_task(name: str, source: Source, options: Mapping[str, str]) -> tuple[Task, TaskContext]:

@@ -1,10 +1,10 @@
 """What an adapter knows of the task it stands for: its card, its data, and the choices made on the command line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from evalharness.cards import Card, Recipe, TaskEntry, Version, find_task
+from evalharness.cards import Card, Recipe, TaskEntry, Version, find_task, load_cards
 from evalharness.data import Loaded, Source, find_version, load_records, select_split
 from evalharness.datafiles import Record
 from evalharness.errors import UserError
@@ -12,7 +12,12 @@ from evalharness.records import Limits
 from evalharness.suggest import unknown_name
 
 OPTIONS = ("version", "recipe", "split")
-"""The `--option` keys that belong to the task."""
+"""The `--option` keys that every task knows."""
+
+
+def option_names() -> frozenset[str]:
+    """The `--option` keys that belong to some task."""
+    return frozenset(OPTIONS).union(*(card.options for card in load_cards()))
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,13 @@ class TaskContext:
     records: tuple[Record, ...]
     """The records of the split, in the order of their ids."""
     sample: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What was said of the card's own options."""
+
+    @property
+    def image(self) -> str:
+        """The sandbox image that its programs run in; empty if none are run."""
+        return self.entry.image or self.card.image
 
     @property
     def name(self) -> str:
@@ -60,7 +72,8 @@ class TaskContext:
             },
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
             "rules": self.rules,
-            "image": self.card.image,
+            "image": self.image,
+            "options": dict(self.options),
             "grading": self.card.grading.model_dump(mode="json"),
             "deviations": [deviation.id for deviation in self.card.deviations],
         }
@@ -70,8 +83,8 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     """Reads the task's data and checks the options. Raises UserError for what does not exist."""
     card, entry = find_task(name)
     for key in options:
-        if key not in OPTIONS:
-            raise UserError(unknown_name(f"option of task {name}", key, OPTIONS))
+        if key not in (*OPTIONS, *card.options):
+            raise UserError(unknown_name(f"option of task {name}", key, [*OPTIONS, *card.options]))
     recipe = options.get("recipe", entry.default_recipe)
     if recipe not in card.recipes:
         raise UserError(unknown_name(f"recipe of {name}", recipe, list(card.recipes)))
@@ -88,4 +101,5 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
         loaded=loaded,
         records=tuple(select_split(entry, loaded.records, split)),
         sample=source == "sample",
+        options={key: value for key, value in options.items() if key in card.options},
     )

@@ -46,7 +46,7 @@ class EvalPlus:
     def program(self, problem: Problem, completion: Completion) -> Program:
         """The solution, called on the base and the plus inputs in a process each."""
         return Program(
-            image=self.context.card.image,
+            image=self.context.image,
             runner="calls",
             source=solution(problem, completion, self.context.recipe),
             limits=self.context.limits,

@@ -38,7 +38,7 @@ class HumanEval:
         code = solution(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference, entry_point=problem.entry_point)
-        return Program(self.context.card.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
+        return Program(self.context.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""

@@ -50,7 +50,7 @@ class Mbpp:
         code = solution(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
         checks = Checks(tests, entry_point=_tested(record))
-        return Program(self.context.card.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
+        return Program(self.context.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""

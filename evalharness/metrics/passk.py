@@ -1,13 +1,13 @@
 """pass@k, the chance that one of k samples of a problem passes, with 95 % intervals."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from evalharness.records import Verdict
+from evalharness.records import Problem, Verdict
 
 DEFAULT_KS = (1, 5, 10, 100)
 RESAMPLES = 2000
@@ -36,6 +36,23 @@ def rates(verdicts: Iterable[Verdict], ks: Sequence[int] = DEFAULT_KS) -> dict[s
     found = _rates("pass", [(row.task_id, row.passed) for row in judged], ks)
     base = [(row.task_id, row.base_passed) for row in judged if row.base_passed is not None]
     return found | (_rates("base_pass", base, ks) if base else {})
+
+
+def rates_by_facet(
+    verdicts: Sequence[Verdict], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
+) -> dict[str, dict[str, Any]]:
+    """The same for each kind of problem: facet -> kind -> {"problems": how many, "metrics": as `rates`}."""
+    kinds: dict[str, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
+    for row in verdicts:
+        for facet, kind in problems[row.task_id].facets.items():
+            kinds[facet][kind].append(row)
+    return {
+        facet: {
+            kind: {"problems": len({row.task_id for row in rows}), "metrics": rates(rows, ks)}
+            for kind, rows in sorted(by_kind.items())
+        }
+        for facet, by_kind in kinds.items()
+    }
 
 
 def _rates(name: str, outcomes: list[tuple[str, bool]], ks: Sequence[int]) -> dict[str, Any]:

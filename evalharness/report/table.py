@@ -1,6 +1,6 @@
 """The table at the end of a run, from summaries. Two lines a row, so that it fits a terminal of 100 columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -26,6 +26,20 @@ def summary_table(summaries: Sequence[Mapping[str, Any]], mean: str | None = Non
     if mean and len(summaries) > 1:
         table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
     return table
+
+
+def facet_tables(summaries: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """A table for each facet of each run whose problems have some, such as pass@1 by month."""
+    for summary in summaries:
+        for facet, kinds in summary.get("facets", {}).items():
+            rate_names = list(dict.fromkeys(name for kind in kinds.values() for name in kind["metrics"]))
+            table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, title=f"{summary['task']} by {facet}")
+            for name in (facet, "problems", *rate_names):
+                table.add_column(name, justify="left" if name == facet else "right", no_wrap=True, min_width=9)
+            for name, kind in kinds.items():
+                rates = (_rate(kind["metrics"].get(rate)).replace("\n", " ") for rate in rate_names)
+                table.add_row(name, str(kind["problems"]), *rates)
+            yield table
 
 
 def _row(summary: Mapping[str, Any], rate_names: Sequence[str], timed: bool) -> list[str]:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from evalharness.metrics.passk import interval, pass_at_k, rates, wilson
-from evalharness.records import Status, Verdict
+from evalharness.metrics.passk import interval, pass_at_k, rates, rates_by_facet, wilson
+from evalharness.records import Problem, Prompt, Status, Verdict
 
 
 @given(st.integers(1, 200), st.data())
@@ -109,3 +109,13 @@ def test_rates_do_not_depend_on_the_order_of_the_rows() -> None:
     found = rates(rows)
     draw.shuffle(rows)
     assert rates(rows) == found
+
+
+def test_rates_of_each_kind_of_problem() -> None:
+    months = {"a": {"month": "2024-08"}, "b": {"month": "2024-08"}, "c": {"month": "2024-09"}, "d": {}}
+    problems = {name: Problem(name, Prompt(), {}, "", facets=facets) for name, facets in months.items()}
+    rows = [Verdict(name, 0, name != "b", "failed" if name == "b" else "passed") for name in months]
+    found = rates_by_facet(rows, problems)["month"]
+    assert {kind: each["problems"] for kind, each in found.items()} == {"2024-08": 2, "2024-09": 1}
+    assert [each["metrics"]["pass@1"]["value"] for each in found.values()] == [0.5, 1.0]
+    assert found["2024-08"]["metrics"] == rates(rows[:2])

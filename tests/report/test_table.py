@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from evalharness.report.table import summary_table
+from evalharness.report.table import facet_tables, summary_table
 
 
 def rate(value: float) -> dict[str, Any]:
@@ -108,3 +108,17 @@ def test_it_fits_a_terminal_of_100_columns(tasks: int) -> None:
     ):
         assert text.count(word) == tasks
     assert text.count("[40.0, 60.0]") == 2 * tasks
+
+
+def test_a_table_for_each_facet() -> None:
+    kinds = {
+        "2024-08": {"problems": 3, "metrics": {"pass@1": rate(0.5)}},
+        "2024-09": {"problems": 1, "metrics": {"pass@1": rate(0.25)}},
+    }
+    [table] = facet_tables([summary(), summary(task="livecodebench", facets={"month": kinds})])
+    text = io.StringIO()
+    Console(file=text, width=100).print(table)
+    lines = [line.split() for line in text.getvalue().splitlines()]
+    assert ["livecodebench", "by", "month"] in lines
+    assert ["2024-08", "3", "50.0%", "[40.0,", "60.0]"] in lines
+    assert ["2024-09", "1", "25.0%", "[15.0,", "35.0]"] in lines

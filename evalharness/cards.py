@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from evalharness.errors import UserError
 from evalharness.paths import bundled
+from evalharness.records import Middle
 from evalharness.suggest import unknown_name
 
 EVERYTHING = "all"
@@ -48,17 +49,25 @@ class Grading(_Strict):
 class Recipe(_Strict):
     """A named way to turn a problem into a prompt and a completion into a program."""
 
-    kind: Literal["completion", "chat"]
+    kind: Literal["completion", "chat", "infill"]
     description: str
     fields: Mapping[str, Any] = {}
     """Templates, as the adapter names them."""
     stops: tuple[str, ...] = ()
+    middle: Middle | None = None
+    """infill only: how the length of the middle comes about."""
     extraction: str
     max_new_tokens: int = Field(gt=0)
     n: int = Field(1, gt=0)
     """Samples per problem, where the command line names no other number; so with temperature and top_p."""
     temperature: float = Field(0.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _middle_is_said(self) -> Self:
+        if (self.kind == "infill") != (self.middle is not None):
+            raise ValueError("a recipe of kind infill, and no other, says what its middle is")
+        return self
 
 
 class Deviation(_Strict):
@@ -72,10 +81,14 @@ class Deviation(_Strict):
 
 
 class HubSource(_Strict):
-    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`."""
+    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`.
+
+    `folder` is the part of the repository to look in, where its configurations are folders and have no other name.
+    """
 
     repo: str
     config: str | None = None
+    folder: str | None = None
     splits: Names = Field(min_length=1)
     revision: str | None = None
 
@@ -107,13 +120,17 @@ class Version(_Strict):
 class TaskEntry(_Strict):
     """One task of a family; `image` and `rules` override the card's.
 
-    A split is a range of problem numbers, both ends included, or what the ids of its problems begin with.
+    `where` picks its records from data that hold several tasks': those whose fields have these values. `recipes`
+    are those of the card that make sense for it; empty stands for all. A split is a range of problem numbers, both
+    ends included, or what the ids of its problems begin with.
     """
 
     name: str
     title: str
     default_recipe: str
     default_version: str
+    recipes: tuple[str, ...] = ()
+    where: Mapping[str, str] = {}
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
     splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None
@@ -157,9 +174,15 @@ class Card(_Strict):
             for member in members:
                 _known(f"groups.{group}", member, self.tasks)
         for name, entry in self.tasks.items():
+            for recipe in entry.recipes:
+                _known(f"tasks.{name}.recipes", recipe, self.recipes)
             if self.recipes:
-                _known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes)
+                _known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes_of(entry))
         return self
+
+    def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
+        """The recipes that a task of the family may be run with."""
+        return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
 
 
 def _known(field: str, name: str | None, names: Mapping[str, Any]) -> None:

@@ -171,7 +171,7 @@ def tasks() -> None:
     for card in load_cards():
         for entry in card.tasks.values():
             versions = first_first(entry.versions, entry.default_version)
-            recipes = first_first(card.recipes, entry.default_recipe)
+            recipes = first_first(card.recipes_of(entry), entry.default_recipe)
             splits = first_first(entry.splits, entry.default_split)
             problems = entry.versions[entry.default_version].problems
             table.add_row(entry.name, str(problems), versions, recipes, splits)

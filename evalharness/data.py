@@ -63,7 +63,9 @@ def load_records(card: Card, entry: TaskEntry, version: str | None, source: Sour
     chosen = find_version(entry, version)
     records, origin = _read(card, entry, chosen, source)
     records = [
-        {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
+        {"task_id": record[card.id_field], **record} if card.id_field in record else record
+        for record in records
+        if all(record.get(field) == value for field, value in entry.where.items())
     ]
     records = sorted(records, key=lambda record: _natural(record.get("task_id")))
     _check(records, chosen.fields, origin)

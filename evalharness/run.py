@@ -21,7 +21,7 @@ from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
 from evalharness.metrics.speed import speed
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, Prompt, Request, Sampling, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sandbox.opening import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
@@ -79,6 +79,8 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
             closing(open_sandbox(shared.sandbox, shared.workers, sandbox_options(shared.options), progress.note))
         )
         backend = stack.enter_context(closing(make_backend(shared)))
+        for one in prepared:
+            check_prompt(backend, next(iter(one.problems.values())).prompt)
         sandbox.prepare(sorted({one.context.image for one in prepared if one.context.image}))
         requests = [all_requests(one, backend) for one in prepared]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
@@ -206,6 +208,17 @@ def make_backend(config: RunConfig) -> Backend:
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 
+def check_prompt(backend: Backend, prompt: Prompt) -> None:
+    """Raises UserError where the backend cannot take prompts such as this one, of which a task has one kind."""
+    if isinstance(backend, Choosy):
+        backend.accept(prompt)
+    elif prompt.suffix is not None:
+        raise UserError(
+            f"backend {backend.name} cannot infill; use another, or a recipe that continues text, such as "
+            "--option recipe=suffix-first"
+        )
+
+
 def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     """Every sample that the run is to have, problem by problem; a replay has those of its file."""
     config, problems = one.config, one.problems
@@ -262,6 +275,13 @@ def work(
         progress.stop()
 
 
+def middle_policy(one: Prepared, backend: Backend) -> dict[str, str]:
+    """How the length of an infilled middle came about; of samples made elsewhere only what was said of them."""
+    middle = one.context.recipe.middle
+    known = not isinstance(backend, ReplayBackend) or "recipe" in one.config.options
+    return {"middle": middle if known else "unknown"} if middle else {}
+
+
 def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
     config, context = one.config, one.context
@@ -273,6 +293,7 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "backend": backend.name,
         "model": config.model,
         "recipe": context.recipe_name,
+        **middle_policy(one, backend),
         "version": context.version.name,
         "split": context.split,
         "official_data": context.loaded.official,

@@ -85,9 +85,9 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     for key in options:
         if key not in (*OPTIONS, *card.options):
             raise UserError(unknown_name(f"option of task {name}", key, [*OPTIONS, *card.options]))
-    recipe = options.get("recipe", entry.default_recipe)
-    if recipe not in card.recipes:
-        raise UserError(unknown_name(f"recipe of {name}", recipe, list(card.recipes)))
+    recipe, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
+    if recipe not in recipes:
+        raise UserError(unknown_name(f"recipe of {name}", recipe, list(recipes)))
     version = find_version(entry, options.get("version"))
     loaded = load_records(card, entry, options.get("version"), source)
     split = options.get("split", entry.default_split)
@@ -96,7 +96,7 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
         entry=entry,
         version=version,
         recipe_name=recipe,
-        recipe=card.recipes[recipe],
+        recipe=recipes[recipe],
         split=split,
         loaded=loaded,
         records=tuple(select_split(entry, loaded.records, split)),

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
-from evalharness.records import Completion, Request, Sampling
+from evalharness.records import Completion, Prompt, Request, Sampling
 
 
 class ReferenceBackend:
@@ -27,6 +27,9 @@ class ReferenceBackend:
         for request in requests:
             text = request.problem.reference
             yield Completion(*request.key, text, form="solution", characters=len(text))
+
+    def accept(self, prompt: Prompt) -> None:
+        """Takes any: no model is asked."""
 
     def describe(self) -> Mapping[str, Any]:
         """Says that nothing was generated."""

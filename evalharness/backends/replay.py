@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
-from evalharness.records import Completion, Key, Request, Sampling
+from evalharness.records import Completion, Key, Prompt, Request, Sampling
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,9 @@ class ReplayBackend:
             if sample is None:
                 raise UserError(f"{self.path} has no sample {request.sample_id} of {request.key[0]}")
             yield Completion(*request.key, sample.text, form=sample.form, characters=len(sample.text))
+
+    def accept(self, prompt: Prompt) -> None:
+        """Takes any: no model is asked."""
 
     def describe(self) -> Mapping[str, Any]:
         """The samples' content by its sha256, whatever the file is called."""

@@ -63,8 +63,13 @@ def _size(summary: Mapping[str, Any]) -> str:
 
 
 def conditions(summary: Mapping[str, Any]) -> str:
-    """What keeps a row from being compared with another: version, recipe, split, and data that are not the official."""
-    parts = [summary["version"], summary["recipe"], *([f"split {summary['split']}"] if summary["split"] else [])]
+    """What keeps a row from being compared with another: version, recipe, split, and data that are not the official.
+
+    Of an infilled middle also how its length came about.
+    """
+    parts = [summary["version"], summary["recipe"]]
+    parts += [f"middle {summary['middle']}"] if "middle" in summary else []
+    parts += [f"split {summary['split']}"] if summary["split"] else []
     if not summary["official_data"] and not summary["task"].endswith("-sample"):
         parts.append("OTHER DATA")
     return ", ".join(parts)

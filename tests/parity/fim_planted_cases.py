@@ -43,8 +43,16 @@ QUICK: dict[str, tuple[str, str, bool]] = {
     "several lines": ("line", "    numbers = list(range(n))\n    for number in numbers:\n", True),
     "returns before the suffix": ("line", f"{RIGHT}{LOOP}", True),
     "returns, and the suffix does not fit": ("line", RIGHT, False),
-    "another function takes the suffix": ("line", f"    pass\ndef total(n):\n{RIGHT}def other(n, found=0):\n{LOOP}", True),
-    "a wrong function takes the suffix": ("line", f"    pass\ndef total(n):\n    return 1\ndef other(n):\n{LOOP}", False),
+    "another function takes the suffix": (
+        "line",
+        f"    pass\ndef total(n):\n{RIGHT}def other(n, found=0):\n{LOOP}",
+        True,
+    ),
+    "a wrong function takes the suffix": (
+        "line",
+        f"    pass\ndef total(n):\n    return 1\ndef other(n):\n{LOOP}",
+        False,
+    ),
     "suffix as comment": ("line", f"{RIGHT.rstrip()}  #", True),
     "suffix in a text": ("line", f'{RIGHT}    """', False),
     "suffix repeated": ("line", f"{LOOP}        found += number\n    return found\n", False),
@@ -78,7 +86,10 @@ QUICK: dict[str, tuple[str, str, bool]] = {
     "own check": ("line", f"    pass\ndef check(f): pass\ndef total(n):\n    found = 1\n{LOOP}", False),
     "calls itself without end": ("line", f"    total(n)\n{LOOP}", False),
     "calls itself to an end": ("line", f"    if n > 0:\n        return n - 1 + total(n - 1)\n{LOOP}", True),
-    **{f"deep {depth}": ("line", f"{DOWN.format(depth)}{LOOP}", passed) for depth, passed in ((900, True), (1100, False))},
+    **{
+        f"deep {depth}": ("line", f"{DOWN.format(depth)}{LOOP}", passed)
+        for depth, passed in ((900, True), (1100, False))
+    },
     "span right": ("span", "nd //", True),
     "span empty": ("span", "", False),
     "span with blank": ("span", " nd //", False),
@@ -95,9 +106,10 @@ QUICK: dict[str, tuple[str, str, bool]] = {
     "last open bracket": ("last", "    return (found // 2", False),
 }
 """Name -> problem, completion, whether it passes."""
+SWALLOWED = "    while True:\n        try:\n            while True: pass\n        except: pass\n"
 SLOW: dict[str, tuple[str, str, bool]] = {
     "hangs": ("line", f"    while True: pass\n{LOOP}", False),
     "sleeps": ("line", f"    import time\n    time.sleep(20)\n{LOOP}", False),
     "sleeps a while": ("line", f"    import time\n    time.sleep(0.5)\n{LOOP}", True),
-    "swallows everything": ("line", f"    while True:\n        try:\n            while True: pass\n        except: pass\n{LOOP}", False),
-}  # fmt: skip
+    "swallows everything": ("line", f"{SWALLOWED}{LOOP}", False),
+}

@@ -60,7 +60,8 @@ def test_the_official_grader_still_says_so(tmp_path: Path) -> None:
     assert OFF in text, COMMIT
     (tmp_path / "official.py").write_text(text.replace(OFF, ON))
     spec = importlib.util.spec_from_file_location("official", tmp_path / "official.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     official = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(official)
     cases = {**QUICK, **SLOW}

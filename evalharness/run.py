@@ -75,13 +75,15 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
     shared = jobs[0][0]
     prepared = [prepare(config) for config, _ in jobs]
     with ExitStack() as stack:
+        images = sorted({one.context.image for one in prepared if one.context.image})
+        settings = sandbox_options(shared.options)
         sandbox = stack.enter_context(
-            closing(open_sandbox(shared.sandbox, shared.workers, sandbox_options(shared.options), progress.note))
+            closing(open_sandbox(shared.sandbox, shared.workers, settings, progress.note, needed=bool(images)))
         )
         backend = stack.enter_context(closing(make_backend(shared)))
         for one in prepared:
             check_prompt(backend, next(iter(one.problems.values())).prompt)
-        sandbox.prepare(sorted({one.context.image for one in prepared if one.context.image}))
+        sandbox.prepare(images)
         requests = [all_requests(one, backend) for one in prepared]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):

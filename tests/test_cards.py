@@ -111,6 +111,15 @@ def test_expand_keeps_order_and_drops_duplicates(names: str, tasks: list[str]) -
     assert cards.expand(names) == tasks
 
 
+def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
+    card, entry = cards.find_task("fim-multi-line")
+    assert "first-line" in card.recipes
+    assert "first-line" not in card.recipes_of(entry)
+    assert "first-line" in card.recipes_of(cards.find_task("fim-single-line")[1])
+    card, entry = cards.find_task("humaneval")
+    assert card.recipes_of(entry) == card.recipes
+
+
 def test_unknown_names_get_near_matches() -> None:
     with pytest.raises(UserError, match="unknown task 'humanevl'; did you mean humaneval"):
         cards.find_task("humanevl")
@@ -135,6 +144,10 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
         ("licens", "MIT", "licens: Extra inputs are not permitted"),
         ("recipes.plain.kind", "essay", "recipes.plain.kind: "),
         ("recipes.plain.max_new_tokens", 0, "recipes.plain.max_new_tokens: "),
+        ("recipes.plain.kind", "infill", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "free", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "long", "recipes.plain.middle: "),
+        ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes names 'chatty'"),
         ("tasks.adding.versions.v1.problems", None, "tasks.adding.versions.v1.problems: Field required"),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version names 'v2'"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalharness.adapters.infilling import CUTS, middle_of
+from evalharness.adapters.gaps import CUTS, middle_of
 from evalharness.cards import Recipe, load_cards
 from evalharness.records import Completion, Problem, Prompt
 

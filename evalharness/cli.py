@@ -116,13 +116,14 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     configs = [RunConfig(task=name, **settings) for name in tasks]
     folders = [folder_of(config, out, alone=tasks == [names]) for config in configs]
     try:
-        summaries = run_all(list(zip(configs, folders, strict=True)), progress)
+        done = run_all(list(zip(configs, folders, strict=True)), progress)
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
+    summaries = list(done.values())
     print_wide(summary_table(summaries, mean=names if names in groups() else None))
     for table in facet_tables(summaries):
         print_wide(table)
-    for folder in folders:
+    for folder in done:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
@@ -173,7 +174,7 @@ def tasks() -> None:
             versions = first_first(entry.versions, entry.default_version)
             recipes = first_first(card.recipes, entry.default_recipe)
             splits = first_first(entry.splits, entry.default_split)
-            problems = entry.versions[entry.default_version].problems
+            problems = entry.versions[entry.default_version].of(entry.values, entry.default_split).problems
             table.add_row(entry.name, str(problems), versions, recipes, splits)
     for group, members in groups().items():
         table.add_row(group, "", "group of " + ", ".join(members), "", "")

@@ -5,17 +5,10 @@ import textwrap
 from collections.abc import Callable, Mapping
 
 from evalharness.adapters.sanitizing import sanitize
-from evalharness.cards import Recipe
+from evalharness.cards import Recipe, fill
 from evalharness.records import Completion, Message, Problem, Prompt
 
 FENCE = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-PLACE = re.compile(r"\{(\w+)\}")
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
-    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
-
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
     """The recipe's prompt: fields `prompt` (completion), or `system`, `user` and `prefill` (chat), filled in."""

@@ -55,9 +55,7 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -
     return entry.versions[name or entry.default_version].of(entry.values, split or entry.default_split)
 
 
-def load_records(
-    card: Card, entry: TaskEntry, version: str | None, source: Source, split: str | None = None
-) -> Loaded:
+def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source, split: str | None = None) -> Loaded:
     """All records of a version (None: the default one): of every split, unless each lies in a file of its own.
 
     Raises UserError where the source does not have them whole; it never tries another source.

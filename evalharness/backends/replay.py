@@ -15,7 +15,6 @@ from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Request, Sampling
 
-
 Form = Literal["program", "solution", "completion"]
 FORMS: tuple[Form, ...] = ("program", "solution", "completion")
 """What a line may give; of several the first that its problem accepts counts."""
@@ -112,7 +111,7 @@ class ReplayBackend:
         self.samples = {(sample.task_id, sample.sample_id): sample for sample in read_samples(self.path)}
 
     def requests(self, known: Mapping[str, Problem]) -> list[Key]:
-        """The keys of all samples, in the file's order. Raises UserError for one that is not for a problem of `known`."""
+        """The keys of all samples, in the file's order. Raises UserError for one that no problem of `known` accepts."""
         for sample in self.samples.values():
             if sample.task_id not in known:
                 raise UserError(
@@ -120,7 +119,9 @@ class ReplayBackend:
                     f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
                 )
             if sample.form(known[sample.task_id]) is None:
-                raise UserError(f"{self.path}, line {sample.line}: this task wants a solution or completion, not a program")
+                raise UserError(
+                    f"{self.path}, line {sample.line}: this task wants a solution or completion, not a program"
+                )
         return list(self.samples)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:

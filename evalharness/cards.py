@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalharness.errors import UserError
 from evalharness.paths import bundled
@@ -90,7 +90,7 @@ class EvalPlusSource(_Strict):
 
 
 Size = Annotated[int, Field(gt=0)]
-Fingerprint = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Version(_Strict):
@@ -99,7 +99,7 @@ class Version(_Strict):
     name: str
     problems: Size | Mapping[str, Size]
     """Here and below: one, or one for each split where the splits lie in files of their own."""
-    fingerprint: Fingerprint | Mapping[str, Fingerprint] | None = None
+    fingerprint: str | Mapping[str, str] | None = None
     """None where the data were not to be had when the card was written: no run on them is known to be official."""
     file: Names = Field(min_length=1)
     """Paths below the data folder. Here and in the hub's config, `{split}` and the task's values are filled in."""
@@ -108,6 +108,14 @@ class Version(_Strict):
     evalplus: EvalPlusSource | None = None
     rules: Mapping[str, Any] = {}
     """What the grader of this version's time did otherwise; over the task's and the card's rules."""
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_one(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            if each is not None and not FINGERPRINT.fullmatch(each):
+                raise ValueError(f"{each!r} is not sha256: and 64 hexadecimal digits")
+        return value
 
     @property
     def by_split(self) -> bool:

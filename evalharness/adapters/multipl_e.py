@@ -56,9 +56,8 @@ class MultiPlE:
         prompt, tests = problem.record["prompt"], problem.record["tests"]
         if completion.form == "program":
             source, tests = _split(problem, completion.text)
-            headers = HEADERS.match(source)
-            start = headers.end() if headers and not source.startswith(prompt) else 0
-            stem = source[:start] + prompt if source.startswith(prompt, start) else ""
+            start = source.find(prompt)
+            stem = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
         else:
             source, stem = solution(problem, completion, self.context.recipe), prompt
         checks = Checks(tests, stem=stem)

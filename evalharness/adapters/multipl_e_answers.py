@@ -16,6 +16,15 @@ SHELL = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?:^|(?<=\s))#[^\n]*|[{}]", re
 CLASS = re.compile(r"^[ \t]*(?:(?:public|static|final|internal)\s+)*(?:class|object)\s+\w+[^{;]*\{", re.MULTILINE)
 
 
+CALLED = re.compile(
+    r"""candidate\s*(?::?=|<-)\s*(?:\\&|method\(:)?(?!\W)(\w+) | \(\s*candidate\s(\S+?)\)\)
+    | \bcheck\((?!candidate\b)(\w+)\)
+    | [aA]ssert\((?!candidate\b)(\w+)\( | \breturn\s(\w+)\(\.\.\.\$args | ^\s+(\w+)\s"\$@" | do:\s(\w+)\(""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""How tests name the function, in one language or another."""
+
+
 @dataclass(frozen=True)
 class Form:
     """How programs of a language are put together. Patterns name lines of an answer."""
@@ -44,7 +53,7 @@ FORMS: Mapping[str, Form] = {
     "sh": Form(r"(?:function\s+)?{name}\s*(?:\(\s*\))?\s*\{", True, dropped=r"#!.*"),
     "swift": Form(r"(?:public\s+)?func\s+{name}\b", True, imports=r"import .*"),
     "java": Form(
-        r"(?:(?:public|private|static|final)\s+)*[\w<>\[\], .?]+\s+{name}\s*\(",
+        r"(?:(?:public|private|static|final)\s+)*(?!return\b)[\w<>\[\](), .?]+\s+{name}\s*\(",
         True,
         True,
         imports=r"import .*;",
@@ -52,7 +61,7 @@ FORMS: Mapping[str, Form] = {
         main=r"public\s+static\s+void\s+main\s*\(",
     ),
     "cs": Form(
-        r"(?:(?:public|private|static|internal)\s+)*[\w<>\[\], .?]+\s+{name}\s*\(",
+        r"(?:(?:public|private|static|internal)\s+)*(?!return\b)[\w<>\[\](), .?]+\s+{name}\s*\(",
         True,
         True,
         imports=r"using [\w.]+;",
@@ -71,7 +80,7 @@ FORMS: Mapping[str, Form] = {
     "py": Form(r"(?:async\s+)?def\s+{name}\b"),
     "r": Form(r"{name}\s*(?:<-|=)\s*function\b"),
     "jl": Form(r"(?:function\s+{name}\b|{name}\s*\()"),
-    "d": Form(r"[\w\[\]!().]+(?:\s+[\w\[\]!().]+)*\s+{name}\s*\(", imports=r"import .*;", main=r"void\s+main\s*\("),
+    "d": Form(r"[\w\[\]!(),.]+(?:\s+[\w\[\]!(),.]+)*\s+{name}\s*\(", imports=r"import .*;", main=r"void\s+main\s*\("),
     "rkt": Form(r"\(define\s+\(?{name}\b", dropped=r"#lang .*"),
     "hs": Form(r"{name}\s*::", imports=r"import .*", dropped=r"module .*"),
     "ml": Form(r"let\s+(?:rec\s+)?{name}\b"),
@@ -88,7 +97,7 @@ def fenced_function(problem: Problem, text: str) -> str:
     """
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
-    form, name = FORMS[language], function_name(str(record["name"]), str(record["prompt"]))
+    form, name = FORMS[language], function_name(str(record["tests"]), str(record["prompt"]))
     definition = re.compile(rf"^[ \t]*{form.definition.replace('{name}', re.escape(name))}", re.MULTILINE)
     blocks: list[str] = FENCE.findall(text) or [text]
     code = next((block for block in blocks if definition.search(block)), None)
@@ -109,11 +118,13 @@ def fenced_function(problem: Problem, text: str) -> str:
     return _with_imports(head, imports, language) + code
 
 
-def function_name(problem: str, prompt: str) -> str:
-    """The name of the function as the prompt writes it, for a problem such as HumanEval_0_has_close_elements."""
-    wanted = re.sub(r"^[A-Za-z]+_\d+_", "", problem).replace("_", "").lower()
-    found = [word for word in re.findall(r"\w+", prompt) if word.replace("_", "").lower() == wanted]
-    return found[-1] if found else wanted
+def function_name(tests: str, prompt: str) -> str:
+    """The function that the tests call, or, where they leave that to the prompt, that it calls for them.
+
+    The problem's name does not say: HumanEval_23_strlen is about string_length in C++.
+    """
+    found = CALLED.search(tests) or CALLED.search(prompt)
+    return next(filter(None, found.groups())) if found else ""
 
 
 def _head(prompt: str, name: str, definition: re.Pattern[str]) -> str:

@@ -4,14 +4,18 @@ import copy
 import doctest
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evalharness.sandbox.languages import languages
+
 SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
 NAMES = ["humaneval", "humaneval-plus", "mbpp", "mbpp-plus"]
+MULTIPL_E = [f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts")]
 Row = dict[str, Any]
 
 
@@ -106,6 +110,20 @@ def test_plus_problems_are_the_base_problems() -> None:
         assert row["prompt"] == f'"""\n{base["text"]}\n{base["test_list"][0]}\n"""\n'
         assert row["canonical_solution"] == f"\n{base['code']}\n"
         assert row["assertion"] == "\n".join(base["test_list"])
+
+
+@pytest.mark.parametrize("name", MULTIPL_E)
+def test_multipl_e_problems_are_of_its_form(name: str) -> None:
+    rows, wrong = read(name), read(f"wrong/{name}")
+    language = languages()[name.removeprefix("multipl-e-")]
+    assert len(rows) >= 6
+    for row in rows:
+        assert row["language"] == language.code
+        assert len(re.findall(language.tests.line, row["tests"])) >= 5
+        assert all(stop not in row["canonical_solution"] for stop in row["stop_tokens"])
+    assert {row["task_id"] for row in wrong} == {row["name"] for row in rows}
+    assert {row["expect"] for row in wrong} >= {"failed", "timeout", "tampered"}
+    assert ("error" in {row["expect"] for row in wrong}) == (len(language.steps) > 1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,9 +2,9 @@
 
 usage: python benchmarks/parity_time.py FOLDER [--only TEXT] [--workers N]
 
-FOLDER holds files such as shared/parity/qwen2.5-coder-1.5b-base/multipl-e-cpp.2023-06.jsonl.gz: the task's name, and the
-data's version where it is not the default one. Each line has `official`, which is compared with the verdict here. Prints
-one line per file and one per family; the last line is one JSON document. Images are built before, and not timed.
+FOLDER holds files such as multipl-e-cpp.2023-06.jsonl.gz: the task's name, and the data's version where it is not the
+default one. Each line has `official`, which is compared with the verdict here. Prints one line per file and one per
+family; the last line is one JSON document. Images are built before, and not timed.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """MultiPL-E's rules, language by language (evaluation/src/eval_*.py): which exit codes and outputs pass and which fail.
 
-Each case is a right or wrong body of the language's hello problem with something planted in it; expected is the official
-verdict.
+Each case is a right or wrong body of the language's hello problem with something planted in it; what is expected is the
+official verdict.
 """
 
 from collections.abc import Iterator

@@ -117,6 +117,9 @@ class Version(_Strict):
                 raise ValueError(f"{each!r} is not sha256: and 64 hexadecimal digits")
         return value
 
+    split: str = Field("", exclude=True, repr=False)
+    """The split that this is a version of, where each lies in a file of its own; see `of`."""
+
     @property
     def by_split(self) -> bool:
         """Whether each split lies in a file of its own."""
@@ -128,7 +131,10 @@ class Version(_Strict):
         hub = self.hub and self.hub.model_copy(update={"config": fill(self.hub.config or "", places) or None})
         found = {"problems": self.problems, "fingerprint": self.fingerprint}
         found = {name: each[split or ""] if isinstance(each, Mapping) else each for name, each in found.items()}
-        return self.model_copy(update={"file": tuple(fill(name, places) for name in self.file), "hub": hub, **found})
+        files = tuple(fill(name, places) for name in self.file)
+        return self.model_copy(
+            update={"file": files, "hub": hub, "split": (split or "") if self.by_split else "", **found}
+        )
 
 
 class TaskEntry(_Strict):

@@ -104,11 +104,25 @@ def _read(
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
-        return [record for name in version.file for record in read_records(source / name)], f"folder {source}"
+        return [
+            record for path in files_of(entry, version, source) for record in read_records(path)
+        ], f"folder {source}"
     if source == "sample":
         return _sample(card, entry, version, split)
     default = version.name == entry.default_version
     return _published(entry, version, honour_override=default)
+
+
+def files_of(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
+    """The files of a version in a data folder: the official ones, else what `evalharness data pull` put there."""
+    official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
+    return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
+
+
+def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
+    """Where `evalharness data pull` puts a version."""
+    parts = [entry.name, version.name, *([version.split] if version.split else [])]
+    return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"
 
 
 def _sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> tuple[list[Record], str]:

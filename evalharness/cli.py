@@ -121,7 +121,7 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
     summaries = list(done.values())
-    print_wide(summary_table(summaries, mean=names if names in groups() else None))
+    print_wide(summary_table(summaries, mean=names if names in groups() and len(done) == len(tasks) else None))
     for table in facet_tables(summaries):
         print_wide(table)
     for folder in done:

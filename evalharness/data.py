@@ -11,7 +11,7 @@ from typing import Literal
 
 from evalharness.cards import Card, TaskEntry, Version
 from evalharness.datafiles import Record, read_records
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.hub import evalplus_records, hub_records
 from evalharness.suggest import unknown_name
 
@@ -132,7 +132,7 @@ def _sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -
         raise UserError(f"the sample of {entry.name} has no split {split!r}; leave split= out")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+        raise NoSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
     return read_records(path), "sample"
 
 

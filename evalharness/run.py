@@ -16,7 +16,7 @@ from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
@@ -72,11 +72,12 @@ def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summa
 def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     """Runs several tasks with one backend, each into its own directory; they differ in nothing but the task.
 
-    The summaries by directory, in order; tasks without official solutions are left out where those are asked for.
+    The summaries by directory, in order. Of several tasks, those without official solutions or without a bundled sample
+    are left out where that is asked for.
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
-    prepared = [prepare(config) for config, _ in jobs]
+    jobs, prepared = prepare_all(jobs, progress)
     if shared.backend == "reference":
         jobs, prepared = with_references(jobs, prepared, progress)
     with ExitStack() as stack:
@@ -134,6 +135,27 @@ def prepare(config: RunConfig) -> Prepared:
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
     return Prepared(config, task, context, problems, n, sampling)
+
+
+def prepare_all(jobs: Sequence[Job], progress: Progress) -> tuple[list[Job], list[Prepared]]:
+    """The tasks prepared. Of several, those without a bundled sample are left out and named where samples are asked for.
+
+    Raises UserError where one of them, or all, will not do.
+    """
+    kept, prepared, lacking = [], [], []
+    for job in jobs:
+        try:
+            prepared.append(prepare(job[0]))
+            kept.append(job)
+        except NoSample:
+            if len(jobs) == 1:
+                raise
+            lacking.append(job[0].task)
+    if not kept:
+        raise NoSample(f"there is no sample of {', '.join(lacking)}; use --data DIR or --data hub")
+    if lacking:
+        progress.note(f"left out, since there is no sample of them: {', '.join(lacking)}")
+    return kept, prepared
 
 
 def with_references(

@@ -139,6 +139,17 @@ def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, t
     assert not (tmp_path / "none").exists()
 
 
+def test_tasks_without_a_sample_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
+    done = cli("run", "--task", "multipl-e-rs,humaneval", "--limit", 1, "--data", "sample", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "left out, since there is no sample of them: multipl-e-rs" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
+    for names in ("multipl-e-rs", "multipl-e-rs,multipl-e-go"):
+        done = cli("run", "--task", names, "--data", "sample", "--out", tmp_path / "none")
+        assert done.returncode == 2
+        assert "there is no sample of multipl-e-rs" in done.stderr
+
+
 def test_a_program_without_its_tests_is_refused_before_any_work(tmp_path: Path, cli: Command) -> None:
     file = tmp_path / "samples.jsonl"
     file.write_text(json.dumps({"task_id": "HumanEval_1_digit_product", "program": "console.log(1)"}) + "\n")

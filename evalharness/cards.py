@@ -1,5 +1,6 @@
 """Task cards: one YAML file per task family, which says everything about its tasks that is not code."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalharness.errors import UserError
 from evalharness.paths import bundled
@@ -101,24 +102,56 @@ class EvalPlusSource(_Strict):
     variant: Literal["full", "mini", "noextreme"] = "full"
 
 
+Size = Annotated[int, Field(gt=0)]
+FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+
+
 class Version(_Strict):
     """A version of a task's data. `fields` are those that every source carries: they make up the fingerprint."""
 
     name: str
-    problems: int = Field(gt=0)
-    fingerprint: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
+    problems: Size | Mapping[str, Size]
+    """Here and below: one, or one for each split where the splits lie in files of their own."""
+    fingerprint: str | Mapping[str, str] | None = None
     """None where the data were not to be had when the card was written: no run on them is known to be official."""
     file: Names = Field(min_length=1)
-    """Paths below the data folder."""
+    """Paths below the data folder. Here and in the hub's config, `{split}` and the task's values are filled in."""
     fields: tuple[str, ...] = Field(min_length=1)
     hub: HubSource | None = None
     evalplus: EvalPlusSource | None = None
     rules: Mapping[str, Any] = {}
     """What the grader of this version's time did otherwise; over the task's and the card's rules."""
 
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_one(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            if each is not None and not FINGERPRINT.fullmatch(each):
+                raise ValueError(f"{each!r} is not sha256: and 64 hexadecimal digits")
+        return value
+
+    split: str = Field("", exclude=True, repr=False)
+    """The split that this is a version of, where each lies in a file of its own; see `of`."""
+
+    @property
+    def by_split(self) -> bool:
+        """Whether each split lies in a file of its own."""
+        return not isinstance(self.problems, int)
+
+    def of(self, values: Mapping[str, str], split: str | None) -> "Version":
+        """The version of one split: its files, number of problems and fingerprint."""
+        places = {**values, "split": split or ""}
+        hub = self.hub and self.hub.model_copy(update={"config": fill(self.hub.config or "", places) or None})
+        found = {"problems": self.problems, "fingerprint": self.fingerprint}
+        found = {name: each[split or ""] if isinstance(each, Mapping) else each for name, each in found.items()}
+        files = tuple(fill(name, places) for name in self.file)
+        return self.model_copy(
+            update={"file": files, "hub": hub, "split": (split or "") if self.by_split else "", **found}
+        )
+
 
 class TaskEntry(_Strict):
-    """One task of a family; `image` and `rules` override the card's.
+    """One task of a family; `image` and `rules` override the card's. `values` may be named in templates as `{name}`.
 
     `where` picks its records from data that hold several tasks': those whose fields have these values. `recipes`
     are those of the card that make sense for it; empty stands for all. A split is a range of problem numbers, both
@@ -136,12 +169,17 @@ class TaskEntry(_Strict):
     default_split: str | None = None
     image: str = ""
     rules: Mapping[str, Any] = {}
+    values: Mapping[str, str] = {}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         _known("default_version", self.default_version, self.versions)
         if self.default_split is not None or self.splits:
             _known("default_split", self.default_split, self.splits)
+        for version in self.versions.values():
+            for each in (version.problems, version.fingerprint):
+                if isinstance(each, Mapping) and set(each) != set(self.splits):
+                    raise ValueError(f"version {version.name} must say it for each of {', '.join(self.splits)}")
         return self
 
 
@@ -166,6 +204,8 @@ class Card(_Strict):
     """Settings of the adapter: limits, guard ..."""
     tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_name_each)] = Field(min_length=1)
     groups: Mapping[str, tuple[str, ...]] = {}
+    shared: Any = Field(None, exclude=True, repr=False)
+    """What several entries of the file refer to by YAML anchors."""
     folder: Path = Field(exclude=True, repr=False)
 
     @model_validator(mode="after")
@@ -183,6 +223,14 @@ class Card(_Strict):
     def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
         """The recipes that a task of the family may be run with."""
         return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
+
+
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
+    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def _known(field: str, name: str | None, names: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from evalharness.cards import Card, TaskEntry, Version
 from evalharness.datafiles import Record, read_records
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.hub import evalplus_records, hub_records
 from evalharness.suggest import unknown_name
 
@@ -48,20 +48,20 @@ def resolve_source(option: str | None) -> Source:
     return folder.resolve()
 
 
-def find_version(entry: TaskEntry, name: str | None) -> Version:
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> Version:
     """The named version of a task's data, or the default one. Raises UserError for an unknown name."""
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    return entry.versions[name or entry.default_version]
+    return entry.versions[name or entry.default_version].of(entry.values, split or entry.default_split)
 
 
-def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source) -> Loaded:
-    """All records of a version (None: the default one), of every split.
+def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source, split: str | None = None) -> Loaded:
+    """All records of a version (None: the default one): of every split, unless each lies in a file of its own.
 
     Raises UserError where the source does not have them whole; it never tries another source.
     """
-    chosen = find_version(entry, version)
-    records, origin = _read(card, entry, chosen, source)
+    chosen = find_version(entry, version, split)
+    records, origin = _read(card, entry, chosen, source, split)
     records = [
         {"task_id": record[card.id_field], **record} if card.id_field in record else record
         for record in records
@@ -100,7 +100,9 @@ def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str]:
+def _read(
+    card: Card, entry: TaskEntry, version: Version, source: Source, split: str | None
+) -> tuple[list[Record], str]:
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
@@ -108,7 +110,7 @@ def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tup
             record for path in files_of(entry, version, source) for record in read_records(path)
         ], f"folder {source}"
     if source == "sample":
-        return _sample(card, entry, version)
+        return _sample(card, entry, version, split)
     default = version.name == entry.default_version
     return _published(entry, version, honour_override=default)
 
@@ -121,15 +123,18 @@ def files_of(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
 
 def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
     """Where `evalharness data pull` puts a version."""
-    return folder / "pulled" / f"{entry.name}.{version.name}.jsonl.gz"
+    parts = [entry.name, version.name, *([version.split] if version.split else [])]
+    return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"
 
 
-def _sample(card: Card, entry: TaskEntry, version: Version) -> tuple[list[Record], str]:
+def _sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> tuple[list[Record], str]:
     if version.name != entry.default_version:
         raise UserError(f"the sample of {entry.name} has no version {version.name!r}; leave version= out")
+    if entry.versions[version.name].by_split and split not in (None, entry.default_split):
+        raise UserError(f"the sample of {entry.name} has no split {split!r}; leave split= out")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+        raise NoSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
     return read_records(path), "sample"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from evalharness.cards import TaskEntry, groups, load_cards
-from evalharness.data import Source, files_of, resolve_source
+from evalharness.data import Source, files_of, find_version, resolve_source
 from evalharness.errors import UserError
 
 Row = tuple[str, ...]
@@ -19,7 +19,7 @@ def task_rows() -> Iterator[Row]:
             image = entry.image or card.image
             yield (
                 entry.name,
-                str(entry.versions[entry.default_version].problems),
+                str(find_version(entry, None).problems),
                 first_first(entry.versions, entry.default_version),
                 first_first(card.recipes_of(entry), entry.default_recipe),
                 first_first(entry.splits, entry.default_split),
@@ -32,7 +32,7 @@ def task_rows() -> Iterator[Row]:
 
 def data_state(entry: TaskEntry, source: Source) -> str:
     """Where the data are that a run without further options would take: here, on the hub, or missing."""
-    version = entry.versions[entry.default_version]
+    version = find_version(entry, None)
     if isinstance(source, Path) and all(path.exists() for path in files_of(entry, version, source)):
         return "here"
     published = version.hub is not None or version.evalplus is not None

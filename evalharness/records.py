@@ -68,8 +68,8 @@ class Problem:
     task_id: str
     prompt: Prompt
     record: Mapping[str, Any]
-    reference: str
-    """The official solution, as a whole program."""
+    reference: str | None
+    """The official solution, as a whole program; None where none was published."""
     entry_point: str = ""
     stem: str = ""
     """The text that a bare completion in a samples file continues."""
@@ -77,6 +77,8 @@ class Problem:
     """The text that follows a completion in the program, where there is a gap to infill."""
     facets: Mapping[str, str] = field(default_factory=dict)
     """What kinds of problem it belongs to, such as {"month": "2024-08"}; rates are told for each kind as well."""
+    accepts_programs: bool = False
+    """Whether a samples file may give the whole text that is run, tests included, as `program`."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,14 @@ class Completion:
     """What a backend returned for a request. Times are in seconds; what was not measured is None, never zero.
 
     `text` ends before the first stop sequence. `form` says what it is: a model's answer, which the task's recipe
-    turns into a program; a completion, which continues the problem's stem; or a solution, which is a whole program.
+    turns into a program; a completion, which continues the problem's stem; a solution, which is a whole program; or a
+    program that has its tests in it, where the problem accepts that.
     """
 
     task_id: str
     sample_id: int
     text: str
-    form: Literal["answer", "completion", "solution"] = "answer"
+    form: Literal["answer", "completion", "solution", "program"] = "answer"
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     """Tokens generated up to the first stop sequence or end token; nothing after it counts."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
@@ -60,20 +61,25 @@ class RunConfig:
 
 
 Summary = dict[str, Any]
+Job = tuple[RunConfig, Path]
 
 
 def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
     """Runs, or resumes, one task and returns the summary that is written to `out`. See `run_all`."""
-    return run_all([(config, out)], progress or Silent())[0]
+    return run_all([(config, out)], progress or Silent())[out]
 
 
-def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[Summary]:
+def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     """Runs several tasks with one backend, each into its own directory; they differ in nothing but the task.
 
+    The summaries by directory, in order. Of several tasks, those without official solutions or without a bundled sample
+    are left out where that is asked for.
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
-    prepared = [prepare(config) for config, _ in jobs]
+    jobs, prepared = prepare_all(jobs, progress)
+    if shared.backend == "reference":
+        jobs, prepared = with_references(jobs, prepared, progress)
     with ExitStack() as stack:
         images = sorted({one.context.image for one in prepared if one.context.image})
         settings = sandbox_options(shared.options)
@@ -99,10 +105,10 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
             )
         if shared.backend == "reference":
             progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
-        return [
-            run_one(one, asked, backend, sandbox, store, progress)
+        return {
+            store.folder: run_one(one, asked, backend, sandbox, store, progress)
             for one, asked, store in zip(prepared, requests, stores, strict=True)
-        ]
+        }
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,40 @@ def prepare(config: RunConfig) -> Prepared:
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
     return Prepared(config, task, context, problems, n, sampling)
+
+
+def prepare_all(jobs: Sequence[Job], progress: Progress) -> tuple[list[Job], list[Prepared]]:
+    """The tasks prepared. Of several, those without a bundled sample are left out and named where samples are asked for.
+
+    Raises UserError where one of them, or all, will not do.
+    """
+    kept, prepared, lacking = [], [], []
+    for job in jobs:
+        try:
+            prepared.append(prepare(job[0]))
+            kept.append(job)
+        except NoSample:
+            if len(jobs) == 1:
+                raise
+            lacking.append(job[0].task)
+    if not kept:
+        raise NoSample(f"there is no sample of {', '.join(lacking)}; use --data DIR or --data hub")
+    if lacking:
+        progress.note(f"left out, since there is no sample of them: {', '.join(lacking)}")
+    return kept, prepared
+
+
+def with_references(
+    jobs: Sequence[Job], prepared: Sequence[Prepared], progress: Progress
+) -> tuple[list[Job], list[Prepared]]:
+    """The tasks that have official solutions; says which have none. Raises UserError if all are such."""
+    has = [all(problem.reference is not None for problem in one.problems.values()) for one in prepared]
+    lacking = ", ".join(one.task.name for one, kept in zip(prepared, has, strict=True) if not kept)
+    if not any(has):
+        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another backend")
+    if lacking:
+        progress.note(f"left out, since no official solutions were published: {lacking}")
+    return list(compress(jobs, has)), list(compress(prepared, has))
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
@@ -226,6 +266,11 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
+        for sample in backend.samples.values():
+            if (
+                sample.form(problems[sample.task_id]) == "program"
+            ):  # refused before any work where its tests are not in it
+                one.task.program(problems[sample.task_id], backend.completion(sample, problems[sample.task_id]))
         fewest = min(Counter(task_id for task_id, _ in keys).values())
         for k in config.ks:
             if k > fewest:
@@ -246,6 +291,8 @@ def work(
     task = one.task
 
     def cost(problem: Problem) -> float:
+        if problem.reference is None:
+            return 0.0
         solution = Completion(problem.task_id, 0, problem.reference, form="solution")
         program = task.program(problem, solution)
         return sandbox.expected_s(program) if program else 0.0

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evalharness import cards, paths
+from evalharness.data import find_version
 from evalharness.errors import UserError
 
 MINIMAL: dict[str, Any] = {
@@ -85,6 +86,24 @@ def test_bundled_tasks_and_groups() -> None:
     assert (card.adapter, card.image, entry.name) == ("mbpp", "python", "mbpp")
     assert entry.splits[entry.default_split or ""] == (11, 510)
     assert entry.versions["full"].name == "full"
+
+
+def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], None]) -> None:
+    card = changed("tasks.adding.values", {"lang": "x"})
+    task = card["tasks"]["adding"]
+    task |= {"splits": {"a": "", "b": ""}, "default_split": "a"}
+    task["versions"]["v1"] |= {"file": "{lang}-{split}.jsonl", "problems": {"a": 1, "b": 2}}
+    task["versions"]["v1"]["fingerprint"] = {"a": f"sha256:{'1' * 64}", "b": f"sha256:{'2' * 64}"}
+    plugin(card)
+    _, entry = cards.find_task("adding")
+    one = find_version(entry, None, "b")
+    assert (one.file, one.problems, one.fingerprint) == (("x-b.jsonl",), 2, f"sha256:{'2' * 64}")
+    assert find_version(entry, None).problems == 1
+    task["versions"]["v1"]["problems"] = {"a": 1}
+    plugin(card)
+    cards.load_cards.cache_clear()
+    with pytest.raises(UserError, match="version v1 must say it for each of a, b"):
+        cards.load_cards()
 
 
 def test_bundled_images_exist() -> None:

@@ -58,10 +58,12 @@ def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
-                loaded = data.load_records(card, entry, name, datasets_dir)
-                assert len(loaded.records) == version.problems, (entry.name, name)
-                assert loaded.official, (entry.name, name, loaded.fingerprint)
-                assert loaded.origin == f"folder {datasets_dir}"
+                for split in entry.splits if version.by_split else [None]:
+                    loaded = data.load_records(card, entry, name, datasets_dir, split)
+                    assert len(loaded.records) == data.find_version(entry, name, split).problems, (entry.name, name)
+                    assert loaded.official, (entry.name, name, split, loaded.fingerprint)
+                    assert loaded.origin == f"folder {datasets_dir}"
+                    assert not version.by_split or data.select_split(entry, loaded.records, split) == loaded.records
 
 
 @pytest.mark.data

@@ -9,6 +9,7 @@ from evalharness.data import Loaded, Source, find_version, load_records, select_
 from evalharness.datafiles import Record
 from evalharness.errors import UserError
 from evalharness.records import Limits
+from evalharness.sandbox.languages import command_rules, languages
 from evalharness.suggest import unknown_name
 
 OPTIONS = ("version", "recipe", "split")
@@ -73,6 +74,7 @@ class TaskContext:
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
             "rules": self.rules,
             "image": self.image,
+            **({"commands": command_rules(languages()[self.image])} if self.rules.get("runner") == "command" else {}),
             "options": dict(self.options),
             "grading": self.card.grading.model_dump(mode="json"),
             "deviations": [deviation.id for deviation in self.card.deviations],
@@ -88,9 +90,11 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     recipe, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe not in recipes:
         raise UserError(unknown_name(f"recipe of {name}", recipe, list(recipes)))
-    version = find_version(entry, options.get("version"))
-    loaded = load_records(card, entry, options.get("version"), source)
     split = options.get("split", entry.default_split)
+    if split is not None and split not in entry.splits:
+        raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
+    version = find_version(entry, options.get("version"), split)
+    loaded = load_records(card, entry, options.get("version"), source, split)
     return TaskContext(
         card=card,
         entry=entry,

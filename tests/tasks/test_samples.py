@@ -4,16 +4,20 @@ import copy
 import doctest
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from evalharness.sandbox.languages import languages
+
 SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
 NAMES = ["humaneval", "humaneval-plus", "mbpp", "mbpp-plus"]
 FIM = ["fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light"]
 SANTACODER = ["santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java"]
+MULTIPL_E = [f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts")]
 Row = dict[str, Any]
 
 
@@ -137,6 +141,20 @@ def test_one_line_is_missing_of_each_santacoder_sample(language: str) -> None:
         assert "\n" not in row["canonical_solution"]
         if language == "py":
             run(row["prompt"] + row["canonical_solution"] + "\n" + row["suffix"], row["tests"])
+
+
+@pytest.mark.parametrize("name", MULTIPL_E)
+def test_multipl_e_problems_are_of_its_form(name: str) -> None:
+    rows, wrong = read(name), read(f"wrong/{name}")
+    language = languages()[name.removeprefix("multipl-e-")]
+    assert len(rows) >= 6
+    for row in rows:
+        assert row["language"] == language.code
+        assert len(re.findall(language.tests.line, row["tests"])) >= 5
+        assert all(stop not in row["canonical_solution"] for stop in row["stop_tokens"])
+    assert {row["task_id"] for row in wrong} == {row["name"] for row in rows}
+    assert {row["expect"] for row in wrong} >= {"failed", "timeout", "tampered"}
+    assert ("error" in {row["expect"] for row in wrong}) == (len(language.steps) > 1)
 
 
 @pytest.mark.parametrize("name", [*NAMES, *FIM, *SANTACODER])

@@ -142,7 +142,7 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def prepare_all(jobs: Sequence[Job], progress: Progress) -> tuple[list[Job], list[Prepared]]:
-    """The tasks prepared. Of several, those without a bundled sample are left out and named where samples are asked for.
+    """The tasks prepared. Where samples of several are asked for, those without a bundled one are left out and named.
 
     Raises UserError where one of them, or all, will not do.
     """

@@ -19,6 +19,8 @@ def sample_job(program: Program) -> dict[str, Any]:
     limits = {"time_s": program.limits.time_s, "memory_mb": program.limits.memory_mb}
     if program.runner == "command":
         return {"runner": "command", **_command(program), **limits}
+    if program.runner == "cases":
+        return {"runner": "cases", **_answering(program), **limits}
     reference = program.reference
     return {
         "runner": program.runner,
@@ -33,6 +35,8 @@ def sample_job(program: Program) -> dict[str, Any]:
 
 def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
     """What the agent may read only after it has forked the processes that must not know it."""
+    if program.cases:
+        return {"public": program.cases.public, "private": program.cases.private}
     checks, reference = program.checks or Checks(""), program.reference
     return {
         "expected": expected,
@@ -48,6 +52,15 @@ def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
 def whole_source(program: Program) -> str:
     """The program with its checks, if it has any."""
     return f"{program.source}\n{program.checks.text}" if program.checks else program.source
+
+
+def _answering(program: Program) -> dict[str, Any]:
+    return {
+        "source": program.source,
+        "function": program.cases.function if program.cases else "",
+        "case_s": program.limits.time_s,
+        "rules": dict(program.rules),
+    }
 
 
 def _has_to_be_checked_apart(program: Program) -> bool:

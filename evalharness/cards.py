@@ -72,12 +72,19 @@ class Deviation(_Strict):
 
 
 class HubSource(_Strict):
-    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`."""
+    """Where the hub keeps a version, at a pinned `revision`: the rows of `splits`, or `files`, one after the other."""
 
     repo: str
     config: str | None = None
-    splits: Names = Field(min_length=1)
+    splits: Names = ()
+    files: Names = ()
     revision: str | None = None
+
+    @model_validator(mode="after")
+    def _names_one_kind(self) -> Self:
+        if bool(self.splits) == bool(self.files):
+            raise ValueError("a hub source names either splits or files")
+        return self
 
 
 class EvalPlusSource(_Strict):
@@ -95,36 +102,57 @@ class Version(_Strict):
     problems: int = Field(gt=0)
     fingerprint: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
     """None where the data were not to be had when the card was written: no run on them is known to be official."""
+    note: str = ""
+    """What results on this version must not be seen without."""
     file: Names = Field(min_length=1)
     """Paths below the data folder."""
+    sha256: tuple[str, ...] = ()
+    """Of each file; where they are given, they decide whether data are official, and releases can be told apart."""
     fields: tuple[str, ...] = Field(min_length=1)
     hub: HubSource | None = None
     evalplus: EvalPlusSource | None = None
     rules: Mapping[str, Any] = {}
     """What the grader of this version's time did otherwise; over the task's and the card's rules."""
 
+    @model_validator(mode="after")
+    def _names_each_file(self) -> Self:
+        if self.sha256 and len(self.sha256) != len(self.file):
+            raise ValueError(f"sha256 names {len(self.sha256)} files, not {len(self.file)}")
+        if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
+            raise ValueError(f"hub.files names {len(self.hub.files)} files, not {len(self.file)}")
+        return self
+
 
 class TaskEntry(_Strict):
     """One task of a family; `image` and `rules` override the card's.
 
-    A split is a range of problem numbers, both ends included, or what the ids of its problems begin with.
+    A split is a range of problem numbers, both ends included, or what the ids of its problems begin with. A release
+    is a range of files, from 1, both ends included, of the versions that have several.
     """
 
     name: str
     title: str
     default_recipe: str
     default_version: str
+    default_folder_version: str | None = None
+    """Where the data come from a folder, if that is another version."""
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
     splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None
+    releases: Mapping[str, tuple[int, int]] = {}
+    default_release: str | None = None
     image: str = ""
     rules: Mapping[str, Any] = {}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         _known("default_version", self.default_version, self.versions)
+        if self.default_folder_version is not None:
+            _known("default_folder_version", self.default_folder_version, self.versions)
         if self.default_split is not None or self.splits:
             _known("default_split", self.default_split, self.splits)
+        if self.default_release is not None or self.releases:
+            _known("default_release", self.default_release, self.releases)
         return self
 
 
@@ -140,6 +168,8 @@ class Card(_Strict):
     licence: str
     id_field: str = "task_id"
     """The field of a record that names its problem."""
+    date_field: str | None = None
+    """The field with a problem's date (ISO 8601), where options start= and end= choose problems by it."""
     options: tuple[str, ...] = ()
     """`--option` keys that the family knows besides version, recipe and split; the adapter says what they mean."""
     grading: Grading

@@ -12,7 +12,7 @@ from typing import Literal
 from evalharness.cards import Card, TaskEntry, Version
 from evalharness.datafiles import Record, read_records
 from evalharness.errors import UserError
-from evalharness.hub import evalplus_records, hub_records
+from evalharness.hub import evalplus_records, hub_files, hub_records
 from evalharness.suggest import unknown_name
 
 Source = Path | Literal["hub", "sample"]
@@ -29,7 +29,7 @@ class Loaded:
     origin: str
     fingerprint: str
     official: bool
-    """Whether the fingerprint is the card's."""
+    """Whether they are what the card names: by the fingerprint, or by the sha256 of the files."""
 
 
 def resolve_source(option: str | None) -> Source:
@@ -48,27 +48,38 @@ def resolve_source(option: str | None) -> Source:
     return folder.resolve()
 
 
-def find_version(entry: TaskEntry, name: str | None) -> Version:
-    """The named version of a task's data, or the default one. Raises UserError for an unknown name."""
+def find_version(entry: TaskEntry, name: str | None, source: Source = "hub") -> Version:
+    """The named version of a task's data, or the source's default one. Raises UserError for an unknown name."""
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    return entry.versions[name or entry.default_version]
+    default = entry.default_folder_version if isinstance(source, Path) else None
+    return entry.versions[name or default or entry.default_version]
 
 
-def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source) -> Loaded:
-    """All records of a version (None: the default one), of every split.
+def load_records(
+    card: Card, entry: TaskEntry, version: str | None, source: Source, release: tuple[int, int] | None = None
+) -> Loaded:
+    """All records of a version (None: the default one), of every split; of a release only the files that it names.
 
     Raises UserError where the source does not have them whole; it never tries another source.
     """
-    chosen = find_version(entry, version)
-    records, origin = _read(card, entry, chosen, source)
+    chosen = find_version(entry, version, source)
+    if release is not None:
+        chosen = _files_of(chosen, slice(release[0] - 1, release[1]))
+    records, origin, digests = _read(card, entry, chosen, source)
     records = [
         {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
     ]
     records = sorted(records, key=lambda record: _natural(record.get("task_id")))
     _check(records, chosen.fields, origin)
     found = fingerprint(records, chosen.fields)
-    return Loaded(records, origin, found, official=found == chosen.fingerprint)
+    official = digests == chosen.sha256 if chosen.sha256 else found == chosen.fingerprint
+    return Loaded(records, origin, found, official)
+
+
+def _files_of(version: Version, which: slice) -> Version:
+    hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[which]})
+    return version.model_copy(update={"file": version.file[which], "sha256": version.sha256[which], "hub": hub})
 
 
 def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
@@ -98,24 +109,57 @@ def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str]:
+def _read(
+    card: Card, entry: TaskEntry, version: Version, source: Source
+) -> tuple[list[Record], str, tuple[str, ...]]:
+    """The records, where they came from, and the sha256 of each file where the card has any to compare."""
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
-        return [record for name in version.file for record in read_records(source / name)], f"folder {source}"
+        paths = [source / name for name in version.file]
+        _check_present(entry, paths, source)
+        return _from_files(paths), f"folder {source}", _digests(paths, version)
     if source == "sample":
-        return _sample(card, entry, version)
-    default = version.name == entry.default_version
-    return _published(entry, version, honour_override=default)
+        return _sample(card, entry, version), "sample", ()
+    if version.hub is not None and version.hub.files:
+        paths = hub_files(version.hub)
+        return _from_files(paths), f"hub {version.hub.repo}@{version.hub.revision or 'main'}", _digests(paths, version)
+    records, origin = _published(entry, version, honour_override=version.name == entry.default_version)
+    return records, origin, ()
 
 
-def _sample(card: Card, entry: TaskEntry, version: Version) -> tuple[list[Record], str]:
+def _from_files(paths: Sequence[Path]) -> list[Record]:
+    return [record for path in paths for record in read_records(path)]
+
+
+def _check_present(entry: TaskEntry, paths: Sequence[Path], folder: Path) -> None:
+    """Raises UserError where a file is missing, which says the versions that are there, if there are any."""
+    there = [other.name for other in entry.versions.values() if all((folder / name).exists() for name in other.file)]
+    for path in paths:
+        if there and not path.exists():
+            raise UserError(
+                f"data file {path} is missing; {folder} has version {', '.join(there)} of {entry.name}: name one with "
+                "--option version=, or another source with --data"
+            )
+
+
+def _digests(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
+    if not version.sha256:
+        return ()
+    found = []
+    for path in paths:
+        with path.open("rb") as file:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return tuple(found)
+
+
+def _sample(card: Card, entry: TaskEntry, version: Version) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(f"the sample of {entry.name} has no version {version.name!r}; leave version= out")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
         raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
-    return read_records(path), "sample"
+    return read_records(path)
 
 
 def _published(entry: TaskEntry, version: Version, *, honour_override: bool) -> tuple[list[Record], str]:

@@ -109,9 +109,7 @@ def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(
-    card: Card, entry: TaskEntry, version: Version, source: Source
-) -> tuple[list[Record], str, tuple[str, ...]]:
+def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str, tuple[str, ...]]:
     """The records, where they came from, and the sha256 of each file where the card has any to compare."""
     if isinstance(source, Path):
         if not source.is_dir():

@@ -35,7 +35,9 @@ class Window:
         if self.start is None and self.end is None:
             return list(records)
         if not all(field in record for record in records):
-            raise UserError(f"the records of {whose} have no {field}; leave start= and end= out, or use another version")
+            raise UserError(
+                f"the records of {whose} have no {field}; leave start= and end= out, or use another version"
+            )
         chosen = [record for record in records if self._holds(record[field], whose)]
         if not chosen:
             raise UserError(f"no problem of {whose} lies in the window; change start= or end=")

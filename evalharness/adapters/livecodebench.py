@@ -72,7 +72,9 @@ def function_of(record: Mapping[str, Any]) -> str:
         try:
             return str(json.loads(record["metadata"]).get("func_name") or "")
         except (ValueError, AttributeError):
-            raise UserError(f"the metadata of problem {record['task_id']} are no JSON object; replace the data") from None
+            raise UserError(
+                f"the metadata of problem {record['task_id']} are no JSON object; replace the data"
+            ) from None
     if not record["starter_code"]:
         return ""
     methods: list[str] = METHOD.findall(record["starter_code"])

@@ -9,7 +9,7 @@ import ast
 import io
 import os
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import FrameType, ModuleType
 from typing import Any
 from unittest.mock import mock_open, patch
@@ -150,7 +150,7 @@ def answer_cases(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None
     while (given := wire.read_job(reporter.control_fd)) is not None:
         answer = _called(method, given, alarm, limit_s) if function else _printed(method, given, alarm, limit_s)
         if len(answer) > LARGEST_ANSWER:
-            raise AssertionError(f"an answer of {len(answer) >> 20} MiB")
+            raise AssertionError(f"answered {len(answer) >> 20} MiB")
         reporter.frame(b"o", answer)
         reporter.flush()
 
@@ -192,10 +192,8 @@ def _run(method: Any, text: str) -> None:
         stack.enter_context(patch("sys.stdin.readline", lambda *_: next(lines)))
         stack.enter_context(patch("sys.stdin", Input(text)))
         stack.enter_context(patch("builtins.open", mock_open(read_data=text)))
-        try:
+        with suppress(SystemExit):
             method()
-        except SystemExit:
-            pass
 
 
 def main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str, links: tuple[int, ...]) -> None:

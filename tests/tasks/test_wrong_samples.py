@@ -9,14 +9,14 @@ from evalharness.paths import bundled
 from evalharness.run import RunConfig, run
 
 pytestmark = pytest.mark.docker
-TASKS = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus")
+TASKS = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "livecodebench")
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_references_pass(task: str, tmp_path: Path) -> None:
     summary = run(RunConfig(task, "reference", data="sample"), tmp_path)
     assert summary["task"] == f"{task}-sample"
-    assert summary["problems"] >= 12
+    assert summary["problems"] >= 7
     assert summary["statuses"] == {"passed": summary["problems"]}
 
 

@@ -9,11 +9,12 @@ import json
 import os
 import platform
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from evalharness.cards import find_task
 
 HERE = Path(__file__).parent
 TIME_S = 6
@@ -27,17 +28,19 @@ def programs() -> dict[str, dict[str, Any]]:
 def results(checkout: Path, planted: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
     """The official result of each: per case true, or a code below zero; the list ends with the first that is wrong."""
     sys.path.insert(0, str(checkout))
-    from lcb_runner.evaluation.compute_code_generation_metrics import evaluate_generations_by_problem
+    from lcb_runner.evaluation.compute_code_generation_metrics import evaluate_generations
 
-    def result(program: dict[str, Any]) -> list[Any]:
+    samples = []
+    for program in planted.values():
         inputs, outputs = zip(*program["cases"], strict=True)
         tests = {"inputs": inputs, "outputs": outputs, "fn_name": program.get("function")}
-        sample = {"input_output": json.dumps(tests)}
-        found, _ = evaluate_generations_by_problem(([program["source"]], sample, False, TIME_S))
-        return [bool(each) if each in (True, False) else int(each) for each in found[0]]
-
-    with ThreadPoolExecutor(2) as threads:
-        return dict(zip(planted, threads.map(result, planted.values()), strict=True))
+        samples.append({"input_output": json.dumps(tests)})
+    sources = [[program["source"]] for program in planted.values()]
+    found, _ = evaluate_generations(samples, sources, num_process_evaluate=2, timeout=TIME_S)
+    return {
+        name: [bool(each) if each in (True, False) else int(each) for each in found[index][0]]
+        for index, name in enumerate(planted)
+    }
 
 
 def main() -> None:
@@ -48,8 +51,9 @@ def main() -> None:
         os.dup2(nowhere, fd)
     found = {"python": platform.python_version(), "results": results(checkout, programs())}
     with contextlib.closing(os.fdopen(out, "w")) as file:
+        commit = find_task("livecodebench")[0].grading.commit
         lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(codes)}" for name, codes in found["results"].items())
-        file.write(f'{{"python": "{found["python"]}", "results": {{\n{lines}\n}}}}\n')
+        file.write(f'{{"commit": "{commit}", "python": "{found["python"]}", "results": {{\n{lines}\n}}}}\n')
     os._exit(0)
 
 

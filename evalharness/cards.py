@@ -135,7 +135,7 @@ class TaskEntry(_Strict):
     default_recipe: str
     default_version: str
     default_folder_version: str | None = None
-    """Where the data come from a folder, if that is another version."""
+    """Of a data folder that holds nothing of the default version."""
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
     splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None

@@ -52,8 +52,14 @@ def find_version(entry: TaskEntry, name: str | None, source: Source = "hub") -> 
     """The named version of a task's data, or the source's default one. Raises UserError for an unknown name."""
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    default = entry.default_folder_version if isinstance(source, Path) else None
-    return entry.versions[name or default or entry.default_version]
+    return entry.versions[name or _default_version(entry, source)]
+
+
+def _default_version(entry: TaskEntry, source: Source) -> str:
+    official = entry.versions[entry.default_version]
+    if entry.default_folder_version is None or not isinstance(source, Path):
+        return official.name
+    return official.name if any((source / name).exists() for name in official.file) else entry.default_folder_version
 
 
 def load_records(
@@ -65,7 +71,7 @@ def load_records(
     """
     chosen = find_version(entry, version, source)
     if release is not None:
-        chosen = _files_of(chosen, slice(release[0] - 1, release[1]))
+        chosen = _narrowed(chosen, slice(release[0] - 1, release[1]))
     records, origin, digests = _read(card, entry, chosen, source)
     records = [
         {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
@@ -77,7 +83,7 @@ def load_records(
     return Loaded(records, origin, found, official)
 
 
-def _files_of(version: Version, which: slice) -> Version:
+def _narrowed(version: Version, which: slice) -> Version:
     hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[which]})
     return version.model_copy(update={"file": version.file[which], "sha256": version.sha256[which], "hub": hub})
 
@@ -114,7 +120,7 @@ def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tup
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
-        paths = [source / name for name in version.file]
+        paths = files_of(entry, version, source)
         _check_present(entry, paths, source)
         return _from_files(paths), f"folder {source}", _digests(paths, version)
     if source == "sample":
@@ -126,13 +132,27 @@ def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tup
     return records, origin, ()
 
 
+def files_of(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
+    """The files of a version in a data folder: the official ones, else what `evalharness data pull` put there."""
+    if version.hub is not None and version.hub.files:  # which are pulled as they are
+        return [folder / name for name in version.file]
+    official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
+    return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
+
+
+def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
+    """Where `evalharness data pull` puts a version."""
+    return folder / "pulled" / f"{entry.name}.{version.name}.jsonl.gz"
+
+
 def _from_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
 def _check_present(entry: TaskEntry, paths: Sequence[Path], folder: Path) -> None:
     """Raises UserError where a file is missing, which says the versions that are there, if there are any."""
-    there = [other.name for other in entry.versions.values() if all((folder / name).exists() for name in other.file)]
+    files = {other.name: files_of(entry, other, folder) for other in entry.versions.values()}
+    there = [name for name, each in files.items() if all(path.exists() for path in each)]
     for path in paths:
         if there and not path.exists():
             raise UserError(

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent != Path(__file__).parent or not isinstance(item, pytest.Function):
             continue
-        params = item.callspec.params
+        params = item.callspec.params if hasattr(item, "callspec") else {}
         attack = params.get("attack")
         if params.get("target") == SECOND_ENGINE and attack and attack.file.startswith(SAME_BY_ANY_ENGINE):
             item.add_marker(pytest.mark.slow)

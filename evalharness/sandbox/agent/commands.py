@@ -30,24 +30,38 @@ def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str)
     results = run_steps(job, job["text"], uid, folder)
     last = list(results.values())[-1]
     if last["status"] == "passed" and job["canaries"]:
-        wrong = why_not_honest(job, uid, folder)
+        try:
+            wrong = why_not_honest(job, uid, folder)
+        except OutOfTime as again:
+            return again.results, b""
         if wrong:
             last |= {"status": "tampered", "detail": wrong}
     return results, b""
+
+
+class OutOfTime(Exception):
+    """A program that passed was out of time when it was run once more; that speaks of the machine, not of cheating."""
+
+    def __init__(self, results: dict[str, Result]):
+        super().__init__()
+        self.results = results
 
 
 def why_not_honest(job: dict[str, Any], uid: int, folder: str) -> str:
     """Why a program that passed did not do so by solving the problem; empty if nothing speaks against it.
 
     The original is among the canaries once more, in random order: a program that passes in its first run alone, since
-    it takes all others for canaries, is caught as well.
+    it takes all others for canaries, is caught as well. Raises OutOfTime if it is out of time then.
     """
     texts = [job["text"], *job["canaries"]]
     random.SystemRandom().shuffle(texts)
     for text in texts:
         if not clean.between(uid, folder, set()):
             return "leaves processes or files that cannot be removed"
-        passed = all(result["status"] == "passed" for result in run_steps(job, text, uid, folder).values())
+        results = run_steps(job, text, uid, folder)
+        passed = all(result["status"] == "passed" for result in results.values())
+        if text == job["text"] and any(result["status"] == "timeout" for result in results.values()):
+            raise OutOfTime(results)
         if passed != (text == job["text"]):
             return "passes though one of its checks is false" if passed else "passes in its first run alone"
     return ""
@@ -192,6 +206,7 @@ class Command:
         os.close(out_write)
         os.close(err_write)
         self.output, self.errors = Stream(out_read), Stream(err_read)
+        self.waits = clock.Waits()
         self.waited_s = self.wall_s = 0.0
         self.usage: Any = None
 
@@ -231,7 +246,7 @@ class Command:
 
     def _time_is_over(self, limit_s: float) -> bool:
         """Whether an idle machine would have taken longer."""
-        self.waited_s = clock.waited_seconds()
+        self.waited_s = self.waits.look()
         return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, clock.cpu_seconds())
 
     def used(self) -> Result:

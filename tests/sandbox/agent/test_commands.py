@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from evalharness.records import Checks, Execution, Limits, Program
+from evalharness.sandbox.agent import commands
 from evalharness.sandbox.docker_engine import DockerEngine
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import ContainerPool
@@ -81,3 +82,20 @@ def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
     assert 0.05 < found.cpu_s < 30
     assert 0.05 < found.wall_s < 60
     assert 10 < found.peak_mb < 2000
+
+
+@pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])
+def test_out_of_time_when_run_once_more_is_no_cheating(
+    again: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine was busier the second time; a program that fails then does not always solve the problem."""
+    runs = iter(["passed", again])
+
+    def run_steps(job: dict[str, object], text: bytes, uid: int, folder: str) -> dict[str, commands.Result]:
+        return {"run": {"status": next(runs) if text == b"right" else "failed", "detail": ""}}
+
+    monkeypatch.setattr(commands, "run_steps", run_steps)
+    monkeypatch.setattr(commands.clean, "between", lambda *_: True)
+    job = {"text": b"right", "canaries": [b"made false"]}
+    results, _ = commands.judge(job, lambda: None, 0, "")
+    assert results["run"]["status"] == status

@@ -82,7 +82,7 @@ class Deviation(_Strict):
 
 
 class HubSource(_Strict):
-    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`.
+    """Where the hub keeps a version, at a pinned `revision`: the rows of `splits`, or `files`, one after the other.
 
     `folder` is the part of the repository to look in, where its configurations are folders and have no other name.
     """
@@ -90,8 +90,15 @@ class HubSource(_Strict):
     repo: str
     config: str | None = None
     folder: str | None = None
-    splits: Names = Field(min_length=1)
+    splits: Names = ()
+    files: Names = ()
     revision: str | None = None
+
+    @model_validator(mode="after")
+    def _names_one_kind(self) -> Self:
+        if bool(self.splits) == bool(self.files):
+            raise ValueError("a hub source names either splits or files")
+        return self
 
 
 class EvalPlusSource(_Strict):
@@ -114,13 +121,25 @@ class Version(_Strict):
     """Here and below: one, or one for each split where the splits lie in files of their own."""
     fingerprint: str | Mapping[str, str] | None = None
     """None where the data were not to be had when the card was written: no run on them is known to be official."""
+    note: str = ""
+    """What results on this version must not be seen without."""
     file: Names = Field(min_length=1)
     """Paths below the data folder. Here and in the hub's config, `{split}` and the task's values are filled in."""
+    sha256: tuple[str, ...] = ()
+    """Of each file; where they are given, they decide whether data are official, and releases can be told apart."""
     fields: tuple[str, ...] = Field(min_length=1)
     hub: HubSource | None = None
     evalplus: EvalPlusSource | None = None
     rules: Mapping[str, Any] = {}
     """What the grader of this version's time did otherwise; over the task's and the card's rules."""
+
+    @model_validator(mode="after")
+    def _names_each_file(self) -> Self:
+        if self.sha256 and len(self.sha256) != len(self.file):
+            raise ValueError(f"sha256 names {len(self.sha256)} files, not {len(self.file)}")
+        if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
+            raise ValueError(f"hub.files names {len(self.hub.files)} files, not {len(self.file)}")
+        return self
 
     @field_validator("fingerprint")
     @classmethod
@@ -155,7 +174,8 @@ class TaskEntry(_Strict):
 
     `where` picks its records from data that hold several tasks': those whose fields have these values. `recipes`
     are those of the card that make sense for it; empty stands for all. A split is a range of problem numbers, both
-    ends included, or what the ids of its problems begin with.
+    ends included, or what the ids of its problems begin with. A release is a range of files, from 1, both ends
+    included, of the versions that have several.
     """
 
     name: str
@@ -164,9 +184,13 @@ class TaskEntry(_Strict):
     default_version: str
     recipes: tuple[str, ...] = ()
     where: Mapping[str, str] = {}
+    default_folder_version: str | None = None
+    """Of a data folder that holds nothing of the default version."""
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
     splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None
+    releases: Mapping[str, tuple[int, int]] = {}
+    default_release: str | None = None
     image: str = ""
     rules: Mapping[str, Any] = {}
     values: Mapping[str, str] = {}
@@ -174,12 +198,16 @@ class TaskEntry(_Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         _known("default_version", self.default_version, self.versions)
+        if self.default_folder_version is not None:
+            _known("default_folder_version", self.default_folder_version, self.versions)
         if self.default_split is not None or self.splits:
             _known("default_split", self.default_split, self.splits)
         for version in self.versions.values():
             for each in (version.problems, version.fingerprint):
                 if isinstance(each, Mapping) and set(each) != set(self.splits):
                     raise ValueError(f"version {version.name} must say it for each of {', '.join(self.splits)}")
+        if self.default_release is not None or self.releases:
+            _known("default_release", self.default_release, self.releases)
         return self
 
 
@@ -195,6 +223,8 @@ class Card(_Strict):
     licence: str
     id_field: str = "task_id"
     """The field of a record that names its problem."""
+    date_field: str | None = None
+    """The field with a problem's date (ISO 8601), where options start= and end= choose problems by it."""
     options: tuple[str, ...] = ()
     """`--option` keys that the family knows besides version, recipe and split; the adapter says what they mean."""
     grading: Grading

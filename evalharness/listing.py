@@ -32,7 +32,7 @@ def task_rows() -> Iterator[Row]:
 
 def data_state(entry: TaskEntry, source: Source) -> str:
     """Where the data are that a run without further options would take: here, on the hub, or missing."""
-    version = find_version(entry, None)
+    version = find_version(entry, None, None, source)
     if isinstance(source, Path) and all(path.exists() for path in files_of(entry, version, source)):
         return "here"
     published = version.hub is not None or version.evalplus is not None

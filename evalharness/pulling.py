@@ -4,13 +4,15 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.cards import Card, TaskEntry, Version, find_task
+from evalharness.cards import Card, HubSource, TaskEntry, Version, find_task
 from evalharness.data import Loaded, Source, find_version, load_records, pulled_path
 from evalharness.errors import UserError
+from evalharness.hub import hub_files
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,15 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
     for task in tasks:
         card, entry = find_task(task)
         for name, version in entry.versions.items():
-            if every_version or name == entry.default_version:
+            published = version.hub is not None or version.evalplus is not None
+            if name == entry.default_version or (every_version and published):
                 for split in entry.splits if version.by_split else [None]:
                     yield _pull(card, entry, find_version(entry, name, split), folder)
 
 
 def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulled:
+    if version.hub is not None and version.hub.files:
+        return _pull_files(card, entry, version, version.hub, folder)
     path = pulled_path(entry, version, folder)
     try:
         source: Source = folder if path.exists() else "hub"
@@ -54,6 +59,35 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
     if not path.exists():
         _write(path, loaded)
     return Pulled(entry.name, version.name, len(loaded.records), path)
+
+
+def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> Pulled:
+    """The same for a version that is published as the files that a data folder has."""
+    paths = [folder / name for name in version.file]
+    try:
+        if not all(path.exists() for path in paths):
+            for source, path in zip(hub_files(hub), paths, strict=True):
+                _copy(source, path)
+        loaded = load_records(card, entry, version.name, folder)
+        if version.sha256 and not loaded.official:
+            raise UserError(f"{paths[0].parent} does not hold the data that the card names; remove it")
+    except UserError as error:
+        return Pulled(entry.name, version.name, error=str(error))
+    return Pulled(entry.name, version.name, len(loaded.records), paths[0].parent)
+
+
+def _copy(source: Path, path: Path) -> None:
+    """The whole file or none."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, part)
+        part.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --dir") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _write(path: Path, loaded: Loaded) -> None:

@@ -174,23 +174,34 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Cases:
+    """Test cases in the fields of LiveCodeBench's records, as the data have them: they are read in the sandbox."""
+
+    public: str
+    private: str = ""
+    function: str = ""
+    """What is called on the arguments that a case gives; where it is empty, a program reads and prints text."""
+
+
+@dataclass(frozen=True)
 class Program:
     """What the sandbox runs for a sample.
 
     `runner` names the agent's way of running it: `exec` runs source and checks to their end in one Python namespace
     and passes if nothing is raised; `calls` loads `source`, calls its entry point on the inputs of `reference` and
-    compares what comes back; `unittest` runs the class TestCases of the checks; `command` runs source and checks by
-    the commands of the image's language.
+    compares what comes back; `cases` has `source` answer test cases one by one; `unittest` runs the class TestCases of
+    the checks; `command` runs source and checks by the commands of the image's language.
     `rules` are the runner's settings (guard, stack depth, oracle ...), plain values as in the task card.
     """
 
     image: str
-    runner: Literal["exec", "calls", "unittest", "command"]
+    runner: Literal["exec", "calls", "cases", "unittest", "command"]
     source: str
     limits: Limits
     rules: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
     checks: Checks | None = None
+    cases: Cases | None = None
 
 
 @dataclass(frozen=True)

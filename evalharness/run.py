@@ -345,6 +345,8 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         **middle_policy(one, backend),
         "version": context.version.name,
         "split": context.split,
+        "options": dict(context.options),
+        "note": "" if context.sample else context.version.note,
         "official_data": context.loaded.official,
         "problems": len({verdict.task_id for verdict in verdicts}),
         "problems_of_task": len(one.problems),

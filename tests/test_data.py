@@ -59,8 +59,12 @@ def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
                 for split in entry.splits if version.by_split else [None]:
+                    chosen = data.find_version(entry, name, split)
+                    if not all((datasets_dir / file).exists() for file in chosen.file):
+                        assert version.hub  # the folder need not have what the hub has
+                        continue
                     loaded = data.load_records(card, entry, name, datasets_dir, split)
-                    assert len(loaded.records) == data.find_version(entry, name, split).problems, (entry.name, name)
+                    assert len(loaded.records) == chosen.problems, (entry.name, name)
                     assert loaded.official, (entry.name, name, split, loaded.fingerprint)
                     assert loaded.origin == f"folder {datasets_dir}"
                     assert not version.by_split or data.select_split(entry, loaded.records, split) == loaded.records
@@ -193,7 +197,7 @@ def test_a_sample_has_the_default_version_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus", *cards.expand("fim,santacoder-fim")]
+    "name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "livecodebench", *cards.expand("fim,santacoder-fim")]
 )
 def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)

@@ -121,6 +121,26 @@ def test_data_that_were_loaded_before_need_no_hub(loaded_once: tuple[Path, str, 
     assert load(home, *((*each, "hub") for each in VERSIONS), HF_ENDPOINT=url) == before
 
 
+def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -> None:
+    hub_source = cards.find_task("livecodebench")[1].versions["lite"].hub
+    assert hub_source is not None
+    fields = cards.find_task("livecodebench")[1].versions["lite"].fields
+    rows = [{name: f"{name} {number}" for name in fields} for number in range(6)]
+    files = {name: f"{json.dumps(row)}\n".encode() for name, row in zip(hub_source.files, rows, strict=True)}
+    files |= {"README.md": b"", "code_generation_lite.py": b"raise SystemExit('a script was run')"}
+    with FakeHub({hub_source.repo: (hub_source.revision or "", files)}) as hub:
+        (loaded,) = load(tmp_path, ("livecodebench", "lite", "hub"), HF_ENDPOINT=hub.url)
+        assert not any("code_generation_lite.py" in asked for asked in hub.asked)
+    assert [row["question_id"] for row in loaded["records"]] == [row["question_id"] for row in rows]
+    assert loaded["origin"] == f"hub {hub_source.repo}@{hub_source.revision}"
+    assert not loaded["official"]
+    again, missing = load(
+        tmp_path, ("livecodebench", "lite", "hub"), ("livecodebench", "full", "hub"), HF_ENDPOINT=dead_url()
+    )
+    assert again == loaded
+    assert "the hub does not give livecodebench/code_generation (ConnectError" in missing["error"]
+
+
 @pytest.mark.data
 def test_official_data_are_official_from_the_hub_too(tmp_path: Path, datasets_dir: Path) -> None:
     humaneval = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz")

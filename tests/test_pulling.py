@@ -89,3 +89,29 @@ def test_official_files_go_before_pulled_ones(tmp_path: Path) -> None:
     assert len(data.load_records(card, entry, None, tmp_path).records) == 2
     official.with_suffix(".jsonl.gz").unlink()
     assert len(data.load_records(card, entry, None, tmp_path).records) == 1
+
+
+def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
+    """Of a version without checksums on the card: others are refused as above."""
+    card, entry = cards.find_task("livecodebench")
+    version = entry.versions["full"]
+    assert version.hub is not None
+    line = json.dumps(dict.fromkeys(version.fields, "x")).encode() + b"\n"
+    with FakeHub({version.hub.repo: ("0" * 40, {"README.md": b"", "test.jsonl": line})}) as hub:
+        done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
+    folder = tmp_path / "data"
+    assert "livecodebench full: 1 problems in data/livecodebench/code_generation" in done.stdout
+    assert "livecodebench lite: not to be had: the hub does not give livecodebench/code_generation_lite" in done.stdout
+    assert "public" not in done.stdout  # which is nowhere to be pulled from
+    assert (folder / version.file[0]).read_bytes() == line
+    assert len(data.load_records(card, entry, "full", folder).records) == 1
+
+
+def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
+    _, entry = cards.find_task("livecodebench")
+    assert data.find_version(entry, None, tmp_path).name == "public"
+    assert data.find_version(entry, None, "hub").name == "lite"
+    path = tmp_path / entry.versions["lite"].file[3]
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    assert data.find_version(entry, None, tmp_path).name == "lite"

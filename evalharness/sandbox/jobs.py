@@ -20,6 +20,8 @@ def sample_job(program: Program) -> dict[str, Any]:
     limits = {"time_s": program.limits.time_s, "memory_mb": program.limits.memory_mb}
     if program.runner == "command":
         return {"runner": "command", **_command(program), **limits}
+    if program.runner == "cases":
+        return {"runner": "cases", **_answering(program), **limits}
     reference = program.reference
     return {
         "runner": program.runner,
@@ -34,6 +36,8 @@ def sample_job(program: Program) -> dict[str, Any]:
 
 def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
     """What the agent may read only after it has forked the processes that must not know it."""
+    if program.cases:
+        return {"public": program.cases.public, "private": program.cases.private}
     checks, reference = program.checks or Checks(""), program.reference
     return {
         "expected": expected,
@@ -57,6 +61,15 @@ def source_alone(program: Program) -> str:
         return program.source
     blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
     return f"{program.source}\n{blank}"
+
+
+def _answering(program: Program) -> dict[str, Any]:
+    return {
+        "source": program.source,
+        "function": program.cases.function if program.cases else "",
+        "case_s": program.limits.time_s,
+        "rules": dict(program.rules),
+    }
 
 
 def _has_to_be_checked_apart(program: Program) -> bool:

@@ -1,13 +1,14 @@
 """Python programs that try to pass without solving the problem: none may."""
 
 import pytest
-from attack import Attack, calls_program, load, marked, python_program
+from attack import Attack, calls_program, cases_program, load, marked, python_program
 from target import Target
 
 pytestmark = pytest.mark.docker
 
 IN_PROCESS = load("python/leaving", "python/equality", "python/patching", "python/reaching", "python/forging")
 CALLED = load("python/calls")
+ANSWERING = load("python/cases")
 
 
 @pytest.mark.parametrize("attack", marked(IN_PROCESS))
@@ -22,3 +23,21 @@ def test_outputs_compared_by_the_judge(attack: Attack, target: Target) -> None:
     outcome = target.run(calls_program(attack.source, attack.problem))
     assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
     target.assert_fresh()
+
+
+@pytest.mark.parametrize("attack", marked(ANSWERING))
+def test_answers_to_test_cases(attack: Attack, target: Target) -> None:
+    outcome = target.run(cases_program(attack.source, attack.problem))
+    assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
+    target.assert_fresh()
+
+
+@pytest.mark.parametrize("problem", ["numbers", "called", "long"])
+def test_an_honest_answer_passes(problem: str, target: Target) -> None:
+    honest = {
+        "numbers": "print(int(input()) * 2)",
+        "called": "class Solution:\n    def f(self, n): return n * 2",
+        "long": "print(len(input()))",
+    }
+    outcome = target.run(cases_program(honest[problem], problem))
+    assert outcome.status == "passed", outcome

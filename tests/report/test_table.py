@@ -127,3 +127,8 @@ def test_a_table_for_each_facet() -> None:
     assert ["livecodebench", "by", "month"] in lines
     assert ["2024-08", "3", "50.0%", "[40.0,", "60.0]"] in lines
     assert ["2024-09", "1", "25.0%", "[15.0,", "35.0]"] in lines
+
+
+def test_options_and_what_has_to_be_known_of_a_version_stand_beside_the_task() -> None:
+    text = shown(summary(options={"release": "v5", "start": "2024-08-01"}, note="PUBLIC TESTS ONLY"), width=160)
+    assert "release v5, start 2024-08-01, PUBLIC TESTS ONLY" in " ".join(text.split())

@@ -203,8 +203,10 @@ def main(
     stack = part["rules"].get("guard") == "evalplus"
     confine(uid, workdir, part["memory_mb"], stack, tuple(fd for fd in keep if fd >= 0))
     gc.enable()
-    if part["rules"].get("guard"):
-        guard.apply(part["rules"]["guard"])
+    taken = part["rules"].get("guard")
+    if taken:
+        guard.apply(taken)
+    if taken in guard.SWALLOWING:
         guard.swallow_io()
     try:
         run(part, reporter, Alarm(watch))

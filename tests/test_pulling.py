@@ -20,7 +20,8 @@ TASK = cards.find_task("humaneval")
 
 def pull(home: Path, url: str, *words: object) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own, for the hub's library reads its settings at import."""
-    environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(home / "hf")}
+    kept = {name: value for name, value in os.environ.items() if name != "EVALHARNESS_DATA"}
+    environment = {**kept, "HF_ENDPOINT": url, "HF_HOME": str(home / "hf")}
     command = [sys.executable, "-c", MAIN, "data", "pull", *map(str, words)]
     return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=120)
 
@@ -109,9 +110,9 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
 
 def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
     _, entry = cards.find_task("livecodebench")
-    assert data.find_version(entry, None, tmp_path).name == "public"
+    assert data.find_version(entry, None, source=tmp_path).name == "public"
     assert data.find_version(entry, None, "hub").name == "lite"
     path = tmp_path / entry.versions["lite"].file[3]
     path.parent.mkdir(parents=True)
     path.write_text("")
-    assert data.find_version(entry, None, tmp_path).name == "lite"
+    assert data.find_version(entry, None, source=tmp_path).name == "lite"

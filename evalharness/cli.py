@@ -117,13 +117,14 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     configs = [RunConfig(task=name, **settings) for name in tasks]
     folders = [folder_of(config, out, alone=tasks == [names]) for config in configs]
     try:
-        summaries = run_all(list(zip(configs, folders, strict=True)), progress)
+        done = run_all(list(zip(configs, folders, strict=True)), progress)
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
-    print_wide(summary_table(summaries, mean=names if names in groups() else None))
+    summaries = list(done.values())
+    print_wide(summary_table(summaries, mean=names if names in groups() and len(done) == len(tasks) else None))
     for table in facet_tables(summaries):
         print_wide(table)
-    for folder in folders:
+    for folder in done:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:

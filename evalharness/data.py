@@ -11,7 +11,7 @@ from typing import Literal
 
 from evalharness.cards import Card, TaskEntry, Version
 from evalharness.datafiles import Record, read_records
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.hub import evalplus_records, hub_files, hub_records
 from evalharness.suggest import unknown_name
 
@@ -48,11 +48,11 @@ def resolve_source(option: str | None) -> Source:
     return folder.resolve()
 
 
-def find_version(entry: TaskEntry, name: str | None, source: Source = "hub") -> Version:
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None, source: Source = "hub") -> Version:
     """The named version of a task's data, or the source's default one. Raises UserError for an unknown name."""
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    return entry.versions[name or _default_version(entry, source)]
+    return entry.versions[name or _default_version(entry, source)].of(entry.values, split or entry.default_split)
 
 
 def _default_version(entry: TaskEntry, source: Source) -> str:
@@ -63,18 +63,27 @@ def _default_version(entry: TaskEntry, source: Source) -> str:
 
 
 def load_records(
-    card: Card, entry: TaskEntry, version: str | None, source: Source, release: tuple[int, int] | None = None
+    card: Card,
+    entry: TaskEntry,
+    version: str | None,
+    source: Source,
+    split: str | None = None,
+    release: tuple[int, int] | None = None,
 ) -> Loaded:
-    """All records of a version (None: the default one), of every split; of a release only the files that it names.
+    """All records of a version (None: the default one): of every split, unless each lies in a file of its own.
+
+    Of a release only the files that it names.
 
     Raises UserError where the source does not have them whole; it never tries another source.
     """
-    chosen = find_version(entry, version, source)
+    chosen = find_version(entry, version, split, source)
     if release is not None:
         chosen = _narrowed(chosen, slice(release[0] - 1, release[1]))
-    records, origin, digests = _read(card, entry, chosen, source)
+    records, origin, digests = _read(card, entry, chosen, source, split)
     records = [
-        {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
+        {"task_id": record[card.id_field], **record} if card.id_field in record else record
+        for record in records
+        if all(record.get(field) == value for field, value in entry.where.items())
     ]
     records = sorted(records, key=lambda record: _natural(record.get("task_id")))
     _check(records, chosen.fields, origin)
@@ -115,16 +124,18 @@ def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str, tuple[str, ...]]:
+def _read(
+    card: Card, entry: TaskEntry, version: Version, source: Source, split: str | None
+) -> tuple[list[Record], str, tuple[str, ...]]:
     """The records, where they came from, and the sha256 of each file where the card has any to compare."""
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
         paths = files_of(entry, version, source)
-        _check_present(entry, paths, source)
+        _check_present(entry, version, paths, source)
         return _from_files(paths), f"folder {source}", _digests(paths, version)
     if source == "sample":
-        return _sample(card, entry, version), "sample", ()
+        return _sample(card, entry, version, split), "sample", ()
     if version.hub is not None and version.hub.files:
         paths = hub_files(version.hub)
         return _from_files(paths), f"hub {version.hub.repo}@{version.hub.revision or 'main'}", _digests(paths, version)
@@ -142,16 +153,18 @@ def files_of(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
 
 def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
     """Where `evalharness data pull` puts a version."""
-    return folder / "pulled" / f"{entry.name}.{version.name}.jsonl.gz"
+    parts = [entry.name, version.name, *([version.split] if version.split else [])]
+    return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"
 
 
 def _from_files(paths: Sequence[Path]) -> list[Record]:
     return [record for path in paths for record in read_records(path)]
 
 
-def _check_present(entry: TaskEntry, paths: Sequence[Path], folder: Path) -> None:
+def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
     """Raises UserError where a file is missing, which says the versions that are there, if there are any."""
-    files = {other.name: files_of(entry, other, folder) for other in entry.versions.values()}
+    others = [find_version(entry, name, version.split or None) for name in entry.versions]
+    files = {other.name: files_of(entry, other, folder) for other in others}
     there = [name for name, each in files.items() if all(path.exists() for path in each)]
     for path in paths:
         if there and not path.exists():
@@ -171,12 +184,14 @@ def _digests(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _sample(card: Card, entry: TaskEntry, version: Version) -> list[Record]:
+def _sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(f"the sample of {entry.name} has no version {version.name!r}; leave version= out")
+    if entry.versions[version.name].by_split and split not in (None, entry.default_split):
+        raise UserError(f"the sample of {entry.name} has no split {split!r}; leave split= out")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+        raise NoSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
     return read_records(path)
 
 

@@ -35,7 +35,11 @@ def hub_records(source: HubSource) -> list[Record]:
 
     with _asking(source) as silent:
         rows = datasets.load_dataset(
-            source.repo, source.config, split="+".join(source.splits), revision=source.revision
+            source.repo,
+            source.config,
+            data_dir=source.folder,
+            split="+".join(source.splits),
+            revision=source.revision,
         )
         _check_kept(rows, source.revision if silent else None)
         return [dict(row) for row in rows.to_list()]

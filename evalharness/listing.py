@@ -19,9 +19,9 @@ def task_rows() -> Iterator[Row]:
             image = entry.image or card.image
             yield (
                 entry.name,
-                str(entry.versions[entry.default_version].problems),
+                str(find_version(entry, None).problems),
                 first_first(entry.versions, entry.default_version),
-                first_first(card.recipes, entry.default_recipe),
+                first_first(card.recipes_of(entry), entry.default_recipe),
                 first_first(entry.splits, entry.default_split),
                 data_state(entry, source),
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
@@ -32,7 +32,7 @@ def task_rows() -> Iterator[Row]:
 
 def data_state(entry: TaskEntry, source: Source) -> str:
     """Where the data are that a run without further options would take: here, on the hub, or missing."""
-    version = find_version(entry, None, source)
+    version = find_version(entry, None, None, source)
     if isinstance(source, Path) and all(path.exists() for path in files_of(entry, version, source)):
         return "here"
     published = version.hub is not None or version.evalplus is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.cards import Card, HubSource, TaskEntry, Version, find_task
-from evalharness.data import Loaded, load_records, pulled_path
+from evalharness.data import Loaded, Source, find_version, load_records, pulled_path
 from evalharness.errors import UserError
 from evalharness.hub import hub_files
 
@@ -32,12 +32,13 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
     What cannot be had, or is not what the task's card says by its fingerprint, is told and left out; what is there
     already is kept. Raises UserError for an unknown task and a folder that cannot be written.
     """
-    for name in tasks:
-        card, entry = find_task(name)
-        for version in entry.versions.values():
+    for task in tasks:
+        card, entry = find_task(task)
+        for name, version in entry.versions.items():
             published = version.hub is not None or version.evalplus is not None
-            if version.name == entry.default_version or (every_version and published):
-                yield _pull(card, entry, version, folder)
+            if name == entry.default_version or (every_version and published):
+                for split in entry.splits if version.by_split else [None]:
+                    yield _pull(card, entry, find_version(entry, name, split), folder)
 
 
 def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulled:
@@ -45,7 +46,8 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
         return _pull_files(card, entry, version, version.hub, folder)
     path = pulled_path(entry, version, folder)
     try:
-        loaded = load_records(card, entry, version.name, folder if path.exists() else "hub")
+        source: Source = folder if path.exists() else "hub"
+        loaded = load_records(card, entry, version.name, source, version.split or None)
         if version.fingerprint and not loaded.official:
             raise UserError(
                 f"{path} holds other data; remove it"

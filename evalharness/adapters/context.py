@@ -9,6 +9,7 @@ from evalharness.data import Loaded, Source, find_version, load_records, select_
 from evalharness.datafiles import Record
 from evalharness.errors import UserError
 from evalharness.records import Limits
+from evalharness.sandbox.languages import command_rules, languages
 from evalharness.suggest import unknown_name
 from evalharness.windows import Window
 
@@ -82,6 +83,7 @@ class TaskContext:
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
             "rules": self.rules,
             "image": self.image,
+            **({"commands": command_rules(languages()[self.image])} if self.rules.get("runner") == "command" else {}),
             "options": dict(self.options),
             "grading": self.card.grading.model_dump(mode="json"),
             "deviations": [deviation.id for deviation in self.card.deviations],
@@ -95,14 +97,16 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     for key in options:
         if key not in known:
             raise UserError(unknown_name(f"option of task {name}", key, list(known)))
-    recipe = options.get("recipe", entry.default_recipe)
-    if recipe not in card.recipes:
-        raise UserError(unknown_name(f"recipe of {name}", recipe, list(card.recipes)))
-    version = find_version(entry, options.get("version"), source)
+    recipe, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
+    if recipe not in recipes:
+        raise UserError(unknown_name(f"recipe of {name}", recipe, list(recipes)))
+    split = options.get("split", entry.default_split)
+    if split is not None and split not in entry.splits:
+        raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
+    version = find_version(entry, options.get("version"), split, source)
     window = Window.of(options.get("start"), options.get("end"))
     release = release_of(entry, version, source, options.get("release"))
-    loaded = load_records(card, entry, version.name, source, entry.releases[release] if release else None)
-    split = options.get("split", entry.default_split)
+    loaded = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
     records = select_split(entry, loaded.records, split)
     if card.date_field:
         records = window.choose(records, card.date_field, f"version {version.name} of {name}")
@@ -112,7 +116,7 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
         entry=entry,
         version=version,
         recipe_name=recipe,
-        recipe=card.recipes[recipe],
+        recipe=recipes[recipe],
         split=split,
         loaded=loaded,
         records=tuple(records),

@@ -11,7 +11,8 @@ from typing import Any
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.judging import verdict_of
-from evalharness.adapters.prompting import build_prompt, fill, solution
+from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.cards import fill
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Execution, Problem, Program, Prompt, Verdict
 
@@ -32,7 +33,7 @@ class LiveCodeBench:
                 task_id=record["task_id"],
                 prompt=self._prompt(record),
                 record=record,
-                reference=record.get("reference_solution", ""),
+                reference=record.get("reference_solution"),
                 entry_point=function_of(record),
                 facets=facets_of(record),
             )

@@ -4,17 +4,12 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 
+from evalharness.adapters.multipl_e_answers import fenced_function
 from evalharness.adapters.sanitizing import sanitize
-from evalharness.cards import Recipe
+from evalharness.cards import Recipe, fill
 from evalharness.records import Completion, Message, Problem, Prompt
 
 FENCE = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-PLACE = re.compile(r"\{(\w+)\}")
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
-    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
@@ -96,6 +91,7 @@ EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "as_it_is": _as_it_is,
     "stripped": _stripped,
     "fenced": _fenced,
+    "fenced_function": fenced_function,
     "last_fences": _last_fences,
     "sanitized": _sanitized,
     "sanitized_answer": _sanitized_answer,

@@ -1,5 +1,6 @@
 """What the agent is sent for a program, without anything that the sample must not see."""
 
+import itertools
 import secrets
 from typing import Any
 
@@ -24,7 +25,7 @@ def sample_job(program: Program) -> dict[str, Any]:
     reference = program.reference
     return {
         "runner": program.runner,
-        "source": program.source,
+        "source": source_alone(program),
         "entry_point": reference.entry_point if reference else "",
         "inputs": dict(reference.groups) if reference else {"checks": NOTHING},
         "rules": dict(program.rules),
@@ -54,6 +55,14 @@ def whole_source(program: Program) -> str:
     return f"{program.source}\n{program.checks.text}" if program.checks else program.source
 
 
+def source_alone(program: Program) -> str:
+    """The source without its checks, but with the blank lines that open them: a backslash may end it before those."""
+    if program.runner != "exec" or program.checks is None:
+        return program.source
+    blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
+    return f"{program.source}\n{blank}"
+
+
 def _answering(program: Program) -> dict[str, Any]:
     return {
         "source": program.source,
@@ -65,7 +74,7 @@ def _answering(program: Program) -> dict[str, Any]:
 
 def _has_to_be_checked_apart(program: Program) -> bool:
     checks = program.checks
-    return checks is not None and is_suspicious(program.source, checks.text, checks.entry_point)
+    return checks is not None and is_suspicious(source_alone(program), checks.text, checks.entry_point)
 
 
 def _suite_canary(program: Program) -> str:

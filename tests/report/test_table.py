@@ -55,6 +55,11 @@ def test_split_and_other_data_are_said() -> None:
     assert "OTHER DATA" not in sample
 
 
+def test_how_the_length_of_a_middle_came_about_is_said() -> None:
+    assert "v1.0, plain, middle oracle" in shown(summary(recipe="plain", middle="oracle"), width=140)
+    assert "middle" not in shown(summary(), width=140)
+
+
 def cells(text: str, heading: str) -> list[str]:
     """What stands below a heading, line by line."""
     lines = text.splitlines()

@@ -7,6 +7,7 @@ false, each; a program that passes with one of them has tampered with its checks
 
 import os
 import random
+import re
 import select
 import signal
 import time
@@ -74,7 +75,8 @@ def run_steps(job: dict[str, Any], text: bytes, uid: int, folder: str) -> dict[s
     results: dict[str, Result] = {}
     for step in job["steps"]:
         final = step is job["steps"][-1]
-        ran = ask_server(step, job["file"], text, uid, folder) or run_command(step, job, uid, folder)
+        ran = ask_server(step, job["file"], text, uid, folder) or take_shortcut(step, job, text, uid, folder)
+        ran = ran or run_command(step, job, uid, folder)
         status, detail = ran.status, ran.detail
         if status == "failed" and not final:
             status = "error"
@@ -104,6 +106,15 @@ def run_command(step: dict[str, Any], job: dict[str, Any], uid: int, folder: str
     finally:
         clean.end_processes(uid, set())
     return Ran(status, detail, command.output.kept(), command.errors.kept(), command.used())
+
+
+def take_shortcut(step: dict[str, Any], job: dict[str, Any], text: bytes, uid: int, folder: str) -> Ran | None:
+    """The step by its faster command; None where there is none for this program, or it does not succeed."""
+    shortcut = step.get("shortcut")
+    if not shortcut or not re.match(shortcut["begins"].encode(), text):
+        return None
+    ran = run_command({**step, "command": shortcut["command"]}, job, uid, folder)
+    return ran if ran.status == "passed" else None
 
 
 def ask_server(step: dict[str, Any], file: str, text: bytes, uid: int, folder: str) -> Ran | None:

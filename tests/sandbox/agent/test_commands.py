@@ -1,5 +1,6 @@
 """Programs of other languages: how they end, and that leaving with success is no success."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -99,3 +100,21 @@ def test_out_of_time_when_run_once_more_is_no_cheating(
     job = {"text": b"right", "canaries": [b"made false"]}
     results, _ = commands.judge(job, lambda: None, 0, "")
     assert results["run"]["status"] == status
+
+
+def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox: ContainerPool) -> None:
+    (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
+    assert compiling.shortcut is not None
+    text = hello.prompt + hello.right
+    assert re.match(compiling.shortcut.begins, text)
+    assert re.match(compiling.shortcut.begins, f"#include<stdlib.h>\n#include <vector>\n\n{text}")
+    for other in ("#define x\n", "long f();\n", "#include<assert.h>\n//", "#include\t<a>\n"):
+        assert not re.match(compiling.shortcut.begins, f"{other}{text}")
+    assert not re.match(compiling.shortcut.begins, "#include<assert.h>\n#include<vector>\nlong f() {}")
+    quick = executed("cpp", None, sandbox).parts["compile"]
+    slow = sandbox.run(Program("cpp", "command", f"//\n{text}", Limits(0, 1024), checks=Checks(hello.tests)))
+    assert slow.parts["run"].status == "passed"
+    assert quick.cpu_s < 0.7 * slow.parts["compile"].cpu_s
+    wrong = executed("cpp", "    return nothing;\n", sandbox).parts["compile"]
+    assert wrong.status == "error"
+    assert "nothing" in wrong.detail

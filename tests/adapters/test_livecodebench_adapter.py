@@ -137,7 +137,7 @@ def test_a_bare_record_names_its_method_by_the_starter_code(opened: Open) -> Non
     task, problem = opened_bare(opened, bare)
     assert problem.entry_point == "double"
     assert problem.facets == {"difficulty": "easy"}
-    assert problem.reference == ""
+    assert problem.reference is None
     program = task.program(problem, Completion("p_2", 0, "x", form="solution"))
     assert program is not None
     assert program.cases == Cases(CASES, "", "double")

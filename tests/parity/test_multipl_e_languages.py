@@ -24,7 +24,7 @@ SOLUTIONS = {
     "js": ("  return {};\n}", "string.length", "4 * a", "7"),
     "lua": ("    return {}\nend", "#string", "4 * a", "7"),
     "ml": (" {}", "String.length string", "4 * a", "7"),
-    "php": ("    return {};\n}", "mb_strlen($string)", "4 * $a", "7"),
+    "php": ("    return {};\n}", "", "4 * $a", "7"),
     "pl": ("    return {};\n}", "length($string)", "4 * $a", "7"),
     "py": ("    return {}", "len(string)", "4 * a", "7"),
     "r": ("\n    return({})\n}", "nchar(string)", "4 * a", "7"),
@@ -34,6 +34,10 @@ SOLUTIONS = {
     "scala": ("        {}", "string.length.toLong", "4 * a", "7"),
     "sh": ("    echo {}", '"${#1}"', "$(( 4 * $1 ))", "7"),
     "ts": ("  return {};\n}", "string.length", "4 * a", "7"),
+}
+IMPOSSIBLE = {
+    ("elixir", "mbpp"): "the tests of these problems call a function that does not exist",
+    ("php", "humaneval"): "PHP has a strlen of its own, and no program may declare another",
 }
 PROBLEMS = {"humaneval": "HumanEval_23_strlen", "mbpp": "mbpp_17_square_perimeter"}
 
@@ -48,8 +52,8 @@ def test_every_language_is_here() -> None:
 def test_right_passes_and_wrong_fails(language: str, split: str, datasets_dir: Path, tmp_path: Path) -> None:
     frame, strlen, perimeter, wrong = SOLUTIONS[language]
     right = perimeter if split == "mbpp" else strlen
-    if not right:
-        pytest.skip("the tests of these problems call a function that does not exist")
+    if (language, split) in IMPOSSIBLE:
+        pytest.skip(IMPOSSIBLE[language, split])
     _, entry = find_task(f"multipl-e-{language}")
     file = tmp_path / "samples.jsonl"
     given = [{"task_id": PROBLEMS[split], "completion": frame.replace("{}", each)} for each in (right, wrong)]

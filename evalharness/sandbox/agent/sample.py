@@ -105,7 +105,7 @@ class Alarm:
     """A limit on the time of a stretch of code, in seconds as on an idle machine."""
 
     def __init__(self, watch: Stopwatch):
-        self.watch = watch
+        self.watch, self.rang = watch, False
         self._set, self._real = signal.setitimer, signal.ITIMER_REAL
 
     def start(self, seconds: float) -> None:
@@ -122,6 +122,7 @@ class Alarm:
         if left > 0.001:
             self._set(self._real, left)
         else:
+            self.rang = True
             raise TimeLimit
 
 
@@ -201,7 +202,8 @@ def main(
     watch = Stopwatch()
     keep = (reporter.out_fd, reporter.control_fd, watch._fd, *links)
     stack = part["rules"].get("guard") == "evalplus"
-    confine(uid, workdir, part["memory_mb"], stack, tuple(fd for fd in keep if fd >= 0))
+    address_mb = part["rules"].get("address_space_mb", part["memory_mb"])
+    confine(uid, workdir, address_mb, stack, tuple(fd for fd in keep if fd >= 0))
     gc.enable()
     if part["rules"].get("guard"):
         guard.apply(part["rules"]["guard"])

@@ -5,6 +5,8 @@ tampered is run with `canary` tests, too, each of whose assertions must fail; wh
 Source of the rules: bigcode-project/bigcodebench, bigcodebench/eval/__init__.py `unsafe_execute`.
 """
 
+import builtins
+import os
 import random
 import sys
 import unittest
@@ -14,7 +16,7 @@ from typing import Any
 
 from . import clean, sample
 from .process import FORGED, Part, Result, ended
-from .sample import Alarm, Reporter
+from .sample import Alarm, Reporter, TimeLimit, level_stack
 from .wire import dumps
 
 MODULE = "__test__"
@@ -54,14 +56,18 @@ def run_suite(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
 
     Raises if any fails; with canary tests, unless the sample is caught.
     """
+    level_stack(part["rules"])
     module = ModuleType(MODULE)
-    sys.modules[MODULE] = module
+    vars(module).update(__builtins__=builtins, __file__=f"{MODULE}.py", sys=sys, os=os, environ=os.environ)
     exec(compile(part["source"], f"{MODULE}.py", "exec", dont_inherit=True), vars(module))
+    sys.modules[MODULE] = module
     suite = unittest.TestLoader().loadTestsFromTestCase(module.TestCases)
     result = unittest.TestResult()
     alarm.start(part["limits"][0])
     suite.run(result)
     alarm.stop()
+    if alarm.rang:
+        raise TimeLimit
     if part["canary"]:
         if module._caught():
             return

@@ -36,6 +36,10 @@ class TimeLimit(Exception):
     """The time limit of a call. An Exception, as in the official graders: a program may swallow it."""
 
 
+class Tampered(Exception):
+    """The sample has changed what decides about it."""
+
+
 class Reporter:
     """Writes frames, several small ones at a time."""
 
@@ -225,7 +229,7 @@ def describe(error: BaseException) -> bytes:
     """Status (`timeout`, `memory`, `failed` for an assertion, `tampered`, `error`), a colon, and the text."""
     if isinstance(error, SystemExit) and not error.code:
         return b"tampered:left with success before its checks ended"
-    kinds = ((TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
+    kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
     status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
     try:
         text = str(error)[:300]

@@ -58,6 +58,8 @@ def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
+                if version.fingerprint is None:
+                    continue
                 loaded = data.load_records(card, entry, name, datasets_dir)
                 assert len(loaded.records) == version.problems, (entry.name, name)
                 assert loaded.official, (entry.name, name, loaded.fingerprint)
@@ -178,7 +180,7 @@ def test_a_sample_has_the_default_version_only() -> None:
         data.load_records(*cards.find_task("mbpp"), "sanitized", "sample")
 
 
-@pytest.mark.parametrize("name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus"])
+@pytest.mark.parametrize("name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "bigcodebench"])
 def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)
     loaded = data.load_records(card, entry, None, "sample")

@@ -53,8 +53,8 @@ def must_fail(attempt):
 
 
 def caught():
-    tests = {name for name in dir(TestCases) if name.startswith("test")}
-    run = {name for name in tests if not getattr(getattr(TestCases, name), "__unittest_skip__", False)}
+    tests = {name: getattr(TestCases, name) for name in dir(TestCases) if name.startswith("test")}
+    run = {name for name, test in tests.items() if callable(test) and not getattr(test, "__unittest_skip__", False)}
     return bool(survived) or bool(run - entered)
 """
 """What the turned tests use; `caught` is asked when they have run. The names are made unlike any other."""
@@ -151,10 +151,14 @@ class _Turned(ast.NodeTransformer):
         match call:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)) if name in OPPOSITES:
                 call.func.attr = OPPOSITES[name]  # type: ignore[attr-defined]
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[_, _, *_]) if (
-                name in EQUALITIES or OF_LIBRARIES.fullmatch(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name), args=[_, _, *_]) if (
+                name in EQUALITIES
             ):
                 call.args[1] = self._other()
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[_, _, *_]) if OF_LIBRARIES.fullmatch(
+                name
+            ):
+                call.args[1] = _expression(f"[[[[{ast.unparse(self._other())}]]]]")  # of a shape that nothing has
             case ast.Call(func=ast.Attribute(attr=name)) if name in OF_MOCKS:
                 call.args.append(self._other())
             case _:

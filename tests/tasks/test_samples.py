@@ -1,9 +1,11 @@
 """The bundled sample problems agree with themselves: references, tests, inputs, contracts and docstrings."""
 
+import ast
 import copy
 import doctest
 import inspect
 import json
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ def names(rows: list[Row]) -> list[str]:
 
 
 HUMANEVAL, HUMANEVAL_PLUS, MBPP, MBPP_PLUS = (read(name) for name in NAMES)
+BIGCODEBENCH = read("bigcodebench")
 PLUS = HUMANEVAL_PLUS + MBPP_PLUS
 
 
@@ -108,11 +111,41 @@ def test_plus_problems_are_the_base_problems() -> None:
         assert row["assertion"] == "\n".join(base["test_list"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+def bigcodebench_module(row: Row, body: str) -> dict[str, Any]:
+    return run(row["complete_prompt"] + "\n" + body)
+
+
+@pytest.mark.parametrize("row", BIGCODEBENCH, ids=names(BIGCODEBENCH))
+def test_bigcodebench_prompts_agree(row: Row) -> None:
+    space = bigcodebench_module(row, row["canonical_solution"])
+    calibrated = run(f"{row['code_prompt']}\n    pass\n")
+    assert inspect.signature(calibrated["task_func"]) == inspect.signature(space["task_func"])
+    assert row["instruct_prompt"].endswith(f"starting with:\n```\n{row['code_prompt']}```")
+    assert {name.split(".")[0] for name in json.loads(row["doc_struct"])["reqs"]} == set(ast.literal_eval(row["libs"]))
+    test = doctest.DocTestParser().get_doctest(space["task_func"].__doc__, space, row["task_id"], None, None)
+    result = doctest.DocTestRunner(verbose=False).run(test)
+    assert test.examples
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("row", BIGCODEBENCH, ids=names(BIGCODEBENCH))
+def test_bigcodebench_tests_notice_an_empty_function(row: Row) -> None:
+    space = bigcodebench_module(row, "    pass\n")
+    exec(row["test"], space)
+    suite = unittest.TestLoader().loadTestsFromTestCase(space["TestCases"])
+    result = unittest.TestResult()
+    suite.run(result)
+    assert suite.countTestCases() >= 3
+    assert result.failures or result.errors
+
+
+@pytest.mark.parametrize("name", [*NAMES, "bigcodebench"])
 def test_every_problem_has_a_wrong_sample(name: str) -> None:
     wrong = read(f"wrong/{name}")
     assert {row["task_id"] for row in wrong} == {row["task_id"] for row in read(name)}
     assert len({(row["task_id"], row["sample_id"]) for row in wrong}) == len(wrong)
     assert all(("solution" in row) != ("completion" in row) for row in wrong)
-    assert {row["expect"] for row in wrong} == {"failed", "error", "timeout", "tampered"}
+    # A sample that never ends would take BigCodeBench's limit of four minutes.
+    endless = {"timeout"} if name != "bigcodebench" else set()
+    assert {row["expect"] for row in wrong} == {"failed", "error", "tampered"} | endless
     assert all(isinstance(row.get("base_passed"), bool) == name.endswith("-plus") for row in wrong)

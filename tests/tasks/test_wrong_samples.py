@@ -9,7 +9,7 @@ from evalharness.paths import bundled
 from evalharness.run import RunConfig, run
 
 pytestmark = pytest.mark.docker
-TASKS = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus")
+TASKS = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "bigcodebench")
 
 
 @pytest.mark.parametrize("task", TASKS)

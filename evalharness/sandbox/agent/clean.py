@@ -65,6 +65,11 @@ def _has_shared_memory() -> bool:
 
 def empty(uid: int, folder: str) -> None:
     """Removes all that this user wrote; the folder itself stays."""
+    for entry in os.scandir(
+        folder
+    ):  # at once, for the folder is root's, and a process as the user is not to be had free
+        with contextlib.suppress(OSError):
+            (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
     if os.listdir(folder) or not is_clean(os.path.basename(folder)):
         as_user(uid, _remove_own_files)
 

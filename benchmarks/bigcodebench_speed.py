@@ -56,7 +56,7 @@ def chosen(every: int) -> tuple[Task, list[Problem]]:
 
 def program_of(task: Task, problem: Problem) -> Program:
     """The reference solution with its tests."""
-    program = task.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
+    program = task.program(problem, Completion(problem.task_id, 0, problem.reference or "", form="solution"))
     assert program
     return program
 

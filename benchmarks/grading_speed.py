@@ -101,7 +101,7 @@ def warm_seconds(task: str, runs: int) -> float:
     problems = list(adapter.problems())
 
     def grade(problem: Problem) -> bool:
-        completion = Completion(problem.task_id, 0, problem.reference, form="solution")
+        completion = Completion(problem.task_id, 0, problem.reference or "", form="solution")
         program = adapter.program(problem, completion)
         return adapter.verdict(completion, sandbox.run(program) if program else Execution()).passed
 

@@ -90,7 +90,7 @@ def programs(task: str) -> list[tuple[Problem, Program]]:
     adapter, _ = open_task(task, resolve_source(None), {})
     found = []
     for problem in adapter.problems():
-        program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
+        program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference or "", form="solution"))
         assert program
         found.append((problem, program))
     return found

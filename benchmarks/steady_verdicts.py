@@ -54,7 +54,7 @@ def write_samples(task: str, folder: Path, number: int) -> Path:
     with path.open("w") as file:
         for index, kind in enumerate(kinds):
             problem = problems[index % len(problems)]
-            text = problem.reference + KINDS[kind][1].replace("{name}", problem.entry_point)
+            text = (problem.reference or "") + KINDS[kind][1].replace("{name}", problem.entry_point)
             row = {"task_id": problem.task_id, "sample_id": index // len(problems), "solution": text}
             file.write(json.dumps(row) + "\n")
     return path

@@ -1,5 +1,6 @@
 """Task cards: one YAML file per task family, which says everything about its tasks that is not code."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalharness.errors import UserError
 from evalharness.paths import bundled
+from evalharness.records import Middle
 from evalharness.suggest import unknown_name
 
 EVERYTHING = "all"
@@ -48,17 +50,25 @@ class Grading(_Strict):
 class Recipe(_Strict):
     """A named way to turn a problem into a prompt and a completion into a program."""
 
-    kind: Literal["completion", "chat"]
+    kind: Literal["completion", "chat", "infill"]
     description: str
     fields: Mapping[str, Any] = {}
     """Templates, as the adapter names them."""
     stops: tuple[str, ...] = ()
+    middle: Middle | None = None
+    """infill only: how the length of the middle comes about."""
     extraction: str
     max_new_tokens: int = Field(gt=0)
     n: int = Field(1, gt=0)
     """Samples per problem, where the command line names no other number; so with temperature and top_p."""
     temperature: float = Field(0.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _middle_is_said(self) -> Self:
+        if (self.kind == "infill") != (self.middle is not None):
+            raise ValueError("a recipe of kind infill, and no other, says what its middle is")
+        return self
 
 
 class Deviation(_Strict):
@@ -72,12 +82,23 @@ class Deviation(_Strict):
 
 
 class HubSource(_Strict):
-    """Where the hub keeps a version: the rows of `splits`, one after the other, at a pinned `revision`."""
+    """Where the hub keeps a version, at a pinned `revision`: the rows of `splits`, or `files`, one after the other.
+
+    `folder` is the part of the repository to look in, where its configurations are folders and have no other name.
+    """
 
     repo: str
     config: str | None = None
-    splits: Names = Field(min_length=1)
+    folder: str | None = None
+    splits: Names = ()
+    files: Names = ()
     revision: str | None = None
+
+    @model_validator(mode="after")
+    def _names_one_kind(self) -> Self:
+        if bool(self.splits) == bool(self.files):
+            raise ValueError("a hub source names either splits or files")
+        return self
 
 
 class EvalPlusSource(_Strict):
@@ -88,43 +109,105 @@ class EvalPlusSource(_Strict):
     variant: Literal["full", "mini", "noextreme"] = "full"
 
 
+Size = Annotated[int, Field(gt=0)]
+FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+
+
 class Version(_Strict):
     """A version of a task's data. `fields` are those that every source carries: they make up the fingerprint."""
 
     name: str
-    problems: int = Field(gt=0)
-    fingerprint: str | None = Field(None, pattern=r"^sha256:[0-9a-f]{64}$")
+    problems: Size | Mapping[str, Size]
+    """Here and below: one, or one for each split where the splits lie in files of their own."""
+    fingerprint: str | Mapping[str, str] | None = None
     """None where the data were not to be had when the card was written: no run on them is known to be official."""
+    note: str = ""
+    """What results on this version must not be seen without."""
     file: Names = Field(min_length=1)
-    """Paths below the data folder."""
+    """Paths below the data folder. Here and in the hub's config, `{split}` and the task's values are filled in."""
+    sha256: tuple[str, ...] = ()
+    """Of each file; where they are given, they decide whether data are official, and releases can be told apart."""
     fields: tuple[str, ...] = Field(min_length=1)
     hub: HubSource | None = None
     evalplus: EvalPlusSource | None = None
     rules: Mapping[str, Any] = {}
     """What the grader of this version's time did otherwise; over the task's and the card's rules."""
 
+    @model_validator(mode="after")
+    def _names_each_file(self) -> Self:
+        if self.sha256 and len(self.sha256) != len(self.file):
+            raise ValueError(f"sha256 names {len(self.sha256)} files, not {len(self.file)}")
+        if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
+            raise ValueError(f"hub.files names {len(self.hub.files)} files, not {len(self.file)}")
+        return self
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_one(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+        for each in value.values() if isinstance(value, Mapping) else (value,):
+            if each is not None and not FINGERPRINT.fullmatch(each):
+                raise ValueError(f"{each!r} is not sha256: and 64 hexadecimal digits")
+        return value
+
+    split: str = Field("", exclude=True, repr=False)
+    """The split that this is a version of, where each lies in a file of its own; see `of`."""
+
+    @property
+    def by_split(self) -> bool:
+        """Whether each split lies in a file of its own."""
+        return not isinstance(self.problems, int)
+
+    def of(self, values: Mapping[str, str], split: str | None) -> "Version":
+        """The version of one split: its files, number of problems and fingerprint."""
+        places = {**values, "split": split or ""}
+        hub = self.hub and self.hub.model_copy(update={"config": fill(self.hub.config or "", places) or None})
+        found = {"problems": self.problems, "fingerprint": self.fingerprint}
+        found = {name: each[split or ""] if isinstance(each, Mapping) else each for name, each in found.items()}
+        files = tuple(fill(name, places) for name in self.file)
+        return self.model_copy(
+            update={"file": files, "hub": hub, "split": (split or "") if self.by_split else "", **found}
+        )
+
 
 class TaskEntry(_Strict):
-    """One task of a family; `image` and `rules` override the card's.
+    """One task of a family; `image` and `rules` override the card's. `values` may be named in templates as `{name}`.
 
-    A split is a range of problem numbers, both ends included, or what the ids of its problems begin with.
+    `where` picks its records from data that hold several tasks': those whose fields have these values. `recipes`
+    are those of the card that make sense for it; empty stands for all. A split is a range of problem numbers, both
+    ends included, or what the ids of its problems begin with. A release is a range of files, from 1, both ends
+    included, of the versions that have several.
     """
 
     name: str
     title: str
     default_recipe: str
     default_version: str
+    recipes: tuple[str, ...] = ()
+    where: Mapping[str, str] = {}
+    default_folder_version: str | None = None
+    """Of a data folder that holds nothing of the default version."""
     versions: Annotated[Mapping[str, Version], BeforeValidator(_name_each)]
     splits: Mapping[str, tuple[int, int] | str] = {}
     default_split: str | None = None
+    releases: Mapping[str, tuple[int, int]] = {}
+    default_release: str | None = None
     image: str = ""
     rules: Mapping[str, Any] = {}
+    values: Mapping[str, str] = {}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         _known("default_version", self.default_version, self.versions)
+        if self.default_folder_version is not None:
+            _known("default_folder_version", self.default_folder_version, self.versions)
         if self.default_split is not None or self.splits:
             _known("default_split", self.default_split, self.splits)
+        for version in self.versions.values():
+            for each in (version.problems, version.fingerprint):
+                if isinstance(each, Mapping) and set(each) != set(self.splits):
+                    raise ValueError(f"version {version.name} must say it for each of {', '.join(self.splits)}")
+        if self.default_release is not None or self.releases:
+            _known("default_release", self.default_release, self.releases)
         return self
 
 
@@ -142,6 +225,8 @@ class Card(_Strict):
     licence: str
     id_field: str = "task_id"
     """The field of a record that names its problem."""
+    date_field: str | None = None
+    """The field with a problem's date (ISO 8601), where options start= and end= choose problems by it."""
     options: tuple[str, ...] = ()
     """`--option` keys that the family knows besides version, recipe and split; the adapter says what they mean."""
     grading: Grading
@@ -151,6 +236,8 @@ class Card(_Strict):
     """Settings of the adapter: limits, guard ..."""
     tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_name_each)] = Field(min_length=1)
     groups: Mapping[str, tuple[str, ...]] = {}
+    shared: Any = Field(None, exclude=True, repr=False)
+    """What several entries of the file refer to by YAML anchors."""
     folder: Path = Field(exclude=True, repr=False)
 
     @model_validator(mode="after")
@@ -159,9 +246,23 @@ class Card(_Strict):
             for member in members:
                 _known(f"groups.{group}", member, self.tasks)
         for name, entry in self.tasks.items():
+            for recipe in entry.recipes:
+                _known(f"tasks.{name}.recipes", recipe, self.recipes)
             if self.recipes:
-                _known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes)
+                _known(f"tasks.{name}.default_recipe", entry.default_recipe, self.recipes_of(entry))
         return self
+
+    def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
+        """The recipes that a task of the family may be run with."""
+        return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
+
+
+PLACE = re.compile(r"\{(\w+)\}")
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
+    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def _known(field: str, name: str | None, names: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, sandbox_cli
+from evalharness import __version__, data_cli, sandbox_cli
 from evalharness.errors import UserError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sandbox_cli.app, name="sandbox")
+app.add_typer(data_cli.app, name="data")
 
 INTERRUPTED = 130
 
@@ -116,13 +117,14 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
     configs = [RunConfig(task=name, **settings) for name in tasks]
     folders = [folder_of(config, out, alone=tasks == [names]) for config in configs]
     try:
-        summaries = run_all(list(zip(configs, folders, strict=True)), progress)
+        done = run_all(list(zip(configs, folders, strict=True)), progress)
     except KeyboardInterrupt:
         fail("interrupted; all finished rows are kept, and the same command resumes", INTERRUPTED)
-    print_wide(summary_table(summaries, mean=names if names in groups() else None))
+    summaries = list(done.values())
+    print_wide(summary_table(summaries, mean=names if names in groups() and len(done) == len(tasks) else None))
     for table in facet_tables(summaries):
         print_wide(table)
-    for folder in folders:
+    for folder in done:
         print(f"written to {folder}")
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
@@ -162,27 +164,14 @@ def parse_ks(text: str) -> tuple[int, ...]:
 
 @app.command()
 def tasks() -> None:
-    """Lists the tasks and groups."""
-    from evalharness.cards import groups, load_cards
+    """Lists the tasks and groups, and what of them is at hand: data and sandbox images."""
+    from evalharness.listing import TASK_HEADINGS, task_rows
 
-    table = plain_table(
-        "task", "problems", "versions (first is the default)", "recipes (first is the default)", "splits"
-    )
-    for card in load_cards():
-        for entry in card.tasks.values():
-            versions = first_first(entry.versions, entry.default_version)
-            recipes = first_first(card.recipes, entry.default_recipe)
-            splits = first_first(entry.splits, entry.default_split)
-            problems = entry.versions[entry.default_version].problems
-            table.add_row(entry.name, str(problems), versions, recipes, splits)
-    for group, members in groups().items():
-        table.add_row(group, "", "group of " + ", ".join(members), "", "")
+    table = plain_table(*TASK_HEADINGS)
+    for row in task_rows():
+        table.add_row(*row)
     print_wide(table)
-
-
-def first_first(names: Any, first: str | None) -> str:
-    """The names, the default one first."""
-    return ", ".join(sorted(names, key=lambda name: name != first))
+    print("Of several versions, recipes or splits the first is the default.")
 
 
 @app.command()

@@ -11,8 +11,8 @@ from typing import Literal
 
 from evalharness.cards import Card, TaskEntry, Version
 from evalharness.datafiles import Record, read_records
-from evalharness.errors import UserError
-from evalharness.hub import evalplus_records, hub_records
+from evalharness.errors import NoSample, UserError
+from evalharness.hub import evalplus_records, hub_files, hub_records
 from evalharness.suggest import unknown_name
 
 Source = Path | Literal["hub", "sample"]
@@ -29,7 +29,7 @@ class Loaded:
     origin: str
     fingerprint: str
     official: bool
-    """Whether the fingerprint is the card's."""
+    """Whether they are what the card names: by the fingerprint, or by the sha256 of the files."""
 
 
 def resolve_source(option: str | None) -> Source:
@@ -48,27 +48,53 @@ def resolve_source(option: str | None) -> Source:
     return folder.resolve()
 
 
-def find_version(entry: TaskEntry, name: str | None) -> Version:
-    """The named version of a task's data, or the default one. Raises UserError for an unknown name."""
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None, source: Source = "hub") -> Version:
+    """The named version of a task's data, or the source's default one. Raises UserError for an unknown name."""
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    return entry.versions[name or entry.default_version]
+    return entry.versions[name or _default_version(entry, source)].of(entry.values, split or entry.default_split)
 
 
-def load_records(card: Card, entry: TaskEntry, version: str | None, source: Source) -> Loaded:
-    """All records of a version (None: the default one), of every split.
+def _default_version(entry: TaskEntry, source: Source) -> str:
+    official = entry.versions[entry.default_version]
+    if entry.default_folder_version is None or not isinstance(source, Path):
+        return official.name
+    return official.name if any((source / name).exists() for name in official.file) else entry.default_folder_version
+
+
+def load_records(
+    card: Card,
+    entry: TaskEntry,
+    version: str | None,
+    source: Source,
+    split: str | None = None,
+    release: tuple[int, int] | None = None,
+) -> Loaded:
+    """All records of a version (None: the default one): of every split, unless each lies in a file of its own.
+
+    Of a release only the files that it names.
 
     Raises UserError where the source does not have them whole; it never tries another source.
     """
-    chosen = find_version(entry, version)
-    records, origin = _read(card, entry, chosen, source)
+    chosen = find_version(entry, version, split, source)
+    if release is not None:
+        chosen = _narrowed(chosen, slice(release[0] - 1, release[1]))
+    records, origin, digests = _read(card, entry, chosen, source, split)
     records = [
-        {"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records
+        {"task_id": record[card.id_field], **record} if card.id_field in record else record
+        for record in records
+        if all(record.get(field) == value for field, value in entry.where.items())
     ]
     records = sorted(records, key=lambda record: _natural(record.get("task_id")))
     _check(records, chosen.fields, origin)
     found = fingerprint(records, chosen.fields)
-    return Loaded(records, origin, found, official=found == chosen.fingerprint)
+    official = digests == chosen.sha256 if chosen.sha256 else found == chosen.fingerprint
+    return Loaded(records, origin, found, official)
+
+
+def _narrowed(version: Version, which: slice) -> Version:
+    hub = version.hub and version.hub.model_copy(update={"files": version.hub.files[which]})
+    return version.model_copy(update={"file": version.file[which], "sha256": version.sha256[which], "hub": hub})
 
 
 def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
@@ -98,24 +124,75 @@ def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _read(card: Card, entry: TaskEntry, version: Version, source: Source) -> tuple[list[Record], str]:
+def _read(
+    card: Card, entry: TaskEntry, version: Version, source: Source, split: str | None
+) -> tuple[list[Record], str, tuple[str, ...]]:
+    """The records, where they came from, and the sha256 of each file where the card has any to compare."""
     if isinstance(source, Path):
         if not source.is_dir():
             raise UserError(f"data folder {source} does not exist; name one that does, or use --data hub or sample")
-        return [record for name in version.file for record in read_records(source / name)], f"folder {source}"
+        paths = files_of(entry, version, source)
+        _check_present(entry, version, paths, source)
+        return _from_files(paths), f"folder {source}", _digests(paths, version)
     if source == "sample":
-        return _sample(card, entry, version)
-    default = version.name == entry.default_version
-    return _published(entry, version, honour_override=default)
+        return _sample(card, entry, version, split), "sample", ()
+    if version.hub is not None and version.hub.files:
+        paths = hub_files(version.hub)
+        return _from_files(paths), f"hub {version.hub.repo}@{version.hub.revision or 'main'}", _digests(paths, version)
+    records, origin = _published(entry, version, honour_override=version.name == entry.default_version)
+    return records, origin, ()
 
 
-def _sample(card: Card, entry: TaskEntry, version: Version) -> tuple[list[Record], str]:
+def files_of(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
+    """The files of a version in a data folder: the official ones, else what `evalharness data pull` put there."""
+    if version.hub is not None and version.hub.files:  # which are pulled as they are
+        return [folder / name for name in version.file]
+    official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
+    return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
+
+
+def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
+    """Where `evalharness data pull` puts a version."""
+    parts = [entry.name, version.name, *([version.split] if version.split else [])]
+    return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"
+
+
+def _from_files(paths: Sequence[Path]) -> list[Record]:
+    return [record for path in paths for record in read_records(path)]
+
+
+def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
+    """Raises UserError where a file is missing, which says the versions that are there, if there are any."""
+    others = [find_version(entry, name, version.split or None) for name in entry.versions]
+    files = {other.name: files_of(entry, other, folder) for other in others}
+    there = [name for name, each in files.items() if all(path.exists() for path in each)]
+    for path in paths:
+        if there and not path.exists():
+            raise UserError(
+                f"data file {path} is missing; {folder} has version {', '.join(there)} of {entry.name}: name one with "
+                "--option version=, or another source with --data"
+            )
+
+
+def _digests(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
+    if not version.sha256:
+        return ()
+    found = []
+    for path in paths:
+        with path.open("rb") as file:
+            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return tuple(found)
+
+
+def _sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> list[Record]:
     if version.name != entry.default_version:
         raise UserError(f"the sample of {entry.name} has no version {version.name!r}; leave version= out")
+    if entry.versions[version.name].by_split and split not in (None, entry.default_split):
+        raise UserError(f"the sample of {entry.name} has no split {split!r}; leave split= out")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise UserError(f"there is no sample of {entry.name}; use --data DIR or --data hub")
-    return read_records(path), "sample"
+        raise NoSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+    return read_records(path)
 
 
 def _published(entry: TaskEntry, version: Version, *, honour_override: bool) -> tuple[list[Record], str]:

@@ -11,3 +11,7 @@ class UserError(Exception):
 
 class InfrastructureError(Exception):
     """The harness or its machine failed on one piece of work, which may be tried again elsewhere."""
+
+
+class NoSample(UserError):
+    """A task that has no bundled sample problems was asked for by them."""

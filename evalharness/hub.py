@@ -33,15 +33,44 @@ def hub_records(source: HubSource) -> list[Record]:
         raise UserError(f"the folder {source.repo} hides the hub's data set of that name; run from another folder")
     import datasets
 
+    with _asking(source) as silent:
+        rows = datasets.load_dataset(
+            source.repo,
+            source.config,
+            data_dir=source.folder,
+            split="+".join(source.splits),
+            revision=source.revision,
+        )
+        _check_kept(rows, source.revision if silent else None)
+        return [dict(row) for row in rows.to_list()]
+
+
+def hub_files(source: HubSource) -> list[Path]:
+    """The source's files, where the library keeps them. Raises UserError as `hub_records` does.
+
+    For data sets that come with a script to load them, which is not run.
+    """
+    from huggingface_hub import hf_hub_download
+
+    with _asking(source) as silent:
+        return [
+            Path(
+                hf_hub_download(
+                    source.repo, name, repo_type="dataset", revision=source.revision, local_files_only=bool(silent)
+                )
+            )
+            for name in source.files
+        ]
+
+
+@contextlib.contextmanager
+def _asking(source: HubSource) -> Iterator[str]:
+    """Gives why the hub does not answer, if so: then the libraries look in their caches alone."""
     silent = _silence(source)
     try:
         with _quiet(), _offline() if silent else contextlib.nullcontext():
-            rows = datasets.load_dataset(
-                source.repo, source.config, split="+".join(source.splits), revision=source.revision
-            )
-            _check_kept(rows, source.revision if silent else None)
-            return [dict(row) for row in rows.to_list()]
-    except Exception as error:  # the library's errors have no common class
+            yield silent
+    except Exception as error:  # the libraries' errors have no common class
         reason = silent or _one_line(error)
         raise UserError(
             f"the hub does not give {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, "

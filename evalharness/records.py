@@ -3,15 +3,23 @@
 Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure"]
 STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
 
 Key = tuple[str, int]
 """Names a sample: (task_id, sample_id)."""
+
+Middle = Literal["free", "oracle", "canvas", "search"]
+"""How the length of an infilled middle comes about, which decides the score of a model that fills a canvas.
+
+free: the model writes from left to right until it ends. oracle: as many tokens as the reference has, which gives a
+part of the answer away. canvas: always `max_new_tokens`, cut at the first end token. search: the model looks for the
+length itself, up to `max_new_tokens`.
+"""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,19 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Oracle:
+    """The length of a reference's middle. The text is there to be counted, and for nothing else."""
+
+    _text: str = field(repr=False)
+
+    def length(self, count: Callable[[str], int]) -> int:
+        """What `count`, such as the number of a tokenizer's tokens, says of the text."""
+        return count(self._text)
+
+
+@dataclass(frozen=True)
 class Prompt:
-    """What a backend receives for a problem: text to continue, or chat messages.
+    """What a backend receives for a problem: text to continue, chat messages, or a gap to infill.
 
     Exactly one of `text` and `messages` is given. `prefill` opens the assistant's answer where the backend can
     continue an answer; the completion is the text after it. The output is cut before the first of `stops`.
@@ -36,6 +55,10 @@ class Prompt:
     stops: tuple[str, ...] = ()
     suffix: str | None = None
     """The text that follows the gap, where `text` is to be infilled rather than continued."""
+    middle: Middle = "free"
+    """How long the text in the gap is to be."""
+    oracle: Oracle | None = None
+    """Given with the policy `oracle` alone."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +68,17 @@ class Problem:
     task_id: str
     prompt: Prompt
     record: Mapping[str, Any]
-    reference: str
-    """The official solution, as a whole program."""
+    reference: str | None
+    """The official solution, as a whole program; None where none was published."""
     entry_point: str = ""
     stem: str = ""
     """The text that a bare completion in a samples file continues."""
+    tail: str = ""
+    """The text that follows a completion in the program, where there is a gap to infill."""
     facets: Mapping[str, str] = field(default_factory=dict)
     """What kinds of problem it belongs to, such as {"month": "2024-08"}; rates are told for each kind as well."""
+    accepts_programs: bool = False
+    """Whether a samples file may give the whole text that is run, tests included, as `program`."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +108,14 @@ class Completion:
     """What a backend returned for a request. Times are in seconds; what was not measured is None, never zero.
 
     `text` ends before the first stop sequence. `form` says what it is: a model's answer, which the task's recipe
-    turns into a program; a completion, which continues the problem's stem; or a solution, which is a whole program.
+    turns into a program; a completion, which continues the problem's stem; a solution, which is a whole program; or a
+    program that has its tests in it, where the problem accepts that.
     """
 
     task_id: str
     sample_id: int
     text: str
-    form: Literal["answer", "completion", "solution"] = "answer"
+    form: Literal["answer", "completion", "solution", "program"] = "answer"
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     """Tokens generated up to the first stop sequence or end token; nothing after it counts."""
@@ -146,23 +174,34 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Cases:
+    """Test cases in the fields of LiveCodeBench's records, as the data have them: they are read in the sandbox."""
+
+    public: str
+    private: str = ""
+    function: str = ""
+    """What is called on the arguments that a case gives; where it is empty, a program reads and prints text."""
+
+
+@dataclass(frozen=True)
 class Program:
     """What the sandbox runs for a sample.
 
     `runner` names the agent's way of running it: `exec` runs source and checks to their end in one Python namespace
     and passes if nothing is raised; `calls` loads `source`, calls its entry point on the inputs of `reference` and
-    compares what comes back; `unittest` runs the class TestCases of the checks; `command` runs source and checks by
-    the commands of the image's language.
+    compares what comes back; `cases` has `source` answer test cases one by one; `unittest` runs the class TestCases of
+    the checks; `command` runs source and checks by the commands of the image's language.
     `rules` are the runner's settings (guard, stack depth, oracle ...), plain values as in the task card.
     """
 
     image: str
-    runner: Literal["exec", "calls", "unittest", "command"]
+    runner: Literal["exec", "calls", "cases", "unittest", "command"]
     source: str
     limits: Limits
     rules: Mapping[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
     checks: Checks | None = None
+    cases: Cases | None = None
 
 
 @dataclass(frozen=True)
@@ -250,6 +289,15 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Frees what the backend holds. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A backend that says beforehand which prompts it can take. One that says nothing takes all but gaps."""
+
+    def accept(self, prompt: Prompt) -> None:
+        """Raises UserError for a prompt of a kind that it cannot take. Called once a task, before any work."""
         ...
 
 

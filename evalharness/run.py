@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
-from evalharness.errors import UserError
+from evalharness.errors import NoSample, UserError
 from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
 from evalharness.metrics.speed import speed
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Completion, Problem, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, Prompt, Request, Sampling, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sandbox.opening import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
@@ -60,26 +61,35 @@ class RunConfig:
 
 
 Summary = dict[str, Any]
+Job = tuple[RunConfig, Path]
 
 
 def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
     """Runs, or resumes, one task and returns the summary that is written to `out`. See `run_all`."""
-    return run_all([(config, out)], progress or Silent())[0]
+    return run_all([(config, out)], progress or Silent())[out]
 
 
-def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[Summary]:
+def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     """Runs several tasks with one backend, each into its own directory; they differ in nothing but the task.
 
+    The summaries by directory, in order. Of several tasks, those without official solutions or without a bundled sample
+    are left out where that is asked for.
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
-    prepared = [prepare(config) for config, _ in jobs]
+    jobs, prepared = prepare_all(jobs, progress)
+    if shared.backend == "reference":
+        jobs, prepared = with_references(jobs, prepared, progress)
     with ExitStack() as stack:
+        images = sorted({one.context.image for one in prepared if one.context.image})
+        settings = sandbox_options(shared.options)
         sandbox = stack.enter_context(
-            closing(open_sandbox(shared.sandbox, shared.workers, sandbox_options(shared.options), progress.note))
+            closing(open_sandbox(shared.sandbox, shared.workers, settings, progress.note, needed=bool(images)))
         )
         backend = stack.enter_context(closing(make_backend(shared)))
-        sandbox.prepare(sorted({one.context.image for one in prepared if one.context.image}))
+        for one in prepared:
+            check_prompt(backend, next(iter(one.problems.values())).prompt)
+        sandbox.prepare(images)
         requests = [all_requests(one, backend) for one in prepared]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
@@ -95,10 +105,10 @@ def run_all(jobs: Sequence[tuple[RunConfig, Path]], progress: Progress) -> list[
             )
         if shared.backend == "reference":
             progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
-        return [
-            run_one(one, asked, backend, sandbox, store, progress)
+        return {
+            store.folder: run_one(one, asked, backend, sandbox, store, progress)
             for one, asked, store in zip(prepared, requests, stores, strict=True)
-        ]
+        }
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,40 @@ def prepare(config: RunConfig) -> Prepared:
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
     return Prepared(config, task, context, problems, n, sampling)
+
+
+def prepare_all(jobs: Sequence[Job], progress: Progress) -> tuple[list[Job], list[Prepared]]:
+    """The tasks prepared. Where samples of several are asked for, those without a bundled one are left out and named.
+
+    Raises UserError where one of them, or all, will not do.
+    """
+    kept, prepared, lacking = [], [], []
+    for job in jobs:
+        try:
+            prepared.append(prepare(job[0]))
+            kept.append(job)
+        except NoSample:
+            if len(jobs) == 1:
+                raise
+            lacking.append(job[0].task)
+    if not kept:
+        raise NoSample(f"there is no sample of {', '.join(lacking)}; use --data DIR or --data hub")
+    if lacking:
+        progress.note(f"left out, since there is no sample of them: {', '.join(lacking)}")
+    return kept, prepared
+
+
+def with_references(
+    jobs: Sequence[Job], prepared: Sequence[Prepared], progress: Progress
+) -> tuple[list[Job], list[Prepared]]:
+    """The tasks that have official solutions; says which have none. Raises UserError if all are such."""
+    has = [all(problem.reference is not None for problem in one.problems.values()) for one in prepared]
+    lacking = ", ".join(one.task.name for one, kept in zip(prepared, has, strict=True) if not kept)
+    if not any(has):
+        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another backend")
+    if lacking:
+        progress.note(f"left out, since no official solutions were published: {lacking}")
+    return list(compress(jobs, has)), list(compress(prepared, has))
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
@@ -206,11 +250,27 @@ def make_backend(config: RunConfig) -> Backend:
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 
+def check_prompt(backend: Backend, prompt: Prompt) -> None:
+    """Raises UserError where the backend cannot take prompts such as this one, of which a task has one kind."""
+    if isinstance(backend, Choosy):
+        backend.accept(prompt)
+    elif prompt.suffix is not None:
+        raise UserError(
+            f"backend {backend.name} cannot infill; use another, or a recipe that continues text, such as "
+            "--option recipe=suffix-first"
+        )
+
+
 def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     """Every sample that the run is to have, problem by problem; a replay has those of its file."""
     config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
+        for sample in backend.samples.values():
+            if (
+                sample.form(problems[sample.task_id]) == "program"
+            ):  # refused before any work where its tests are not in it
+                one.task.program(problems[sample.task_id], backend.completion(sample, problems[sample.task_id]))
         fewest = min(Counter(task_id for task_id, _ in keys).values())
         for k in config.ks:
             if k > fewest:
@@ -231,6 +291,8 @@ def work(
     task = one.task
 
     def cost(problem: Problem) -> float:
+        if problem.reference is None:
+            return 0.0
         solution = Completion(problem.task_id, 0, problem.reference, form="solution")
         program = task.program(problem, solution)
         return sandbox.expected_s(program) if program else 0.0
@@ -262,6 +324,13 @@ def work(
         progress.stop()
 
 
+def middle_policy(one: Prepared, backend: Backend) -> dict[str, str]:
+    """How the length of an infilled middle came about; of samples made elsewhere only what was said of them."""
+    middle = one.context.recipe.middle
+    known = not isinstance(backend, ReplayBackend) or "recipe" in one.config.options
+    return {"middle": middle if known else "unknown"} if middle else {}
+
+
 def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
     config, context = one.config, one.context
@@ -273,8 +342,11 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "backend": backend.name,
         "model": config.model,
         "recipe": context.recipe_name,
+        **middle_policy(one, backend),
         "version": context.version.name,
         "split": context.split,
+        "options": dict(context.options),
+        "note": "" if context.sample else context.version.note,
         "official_data": context.loaded.official,
         "problems": len({verdict.task_id for verdict in verdicts}),
         "problems_of_task": len(one.problems),

@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+CONVERTED = "refs/convert/parquet"
+"""The branch to which the hub converts data."""
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
@@ -89,6 +92,7 @@ class FakeHub:
         """Status, headers and body for a request."""
         if path in self.plain:
             return 200, {}, self.plain[path]
+        path = path.replace(CONVERTED, "main")
         for repo, (commit, files) in self.repos.items():
             if path.startswith(f"/datasets/{repo}/resolve/"):
                 return _resolve(path.removeprefix(f"/datasets/{repo}/resolve/"), commit, files)
@@ -133,7 +137,7 @@ def _oid(content: bytes) -> str:
 
 
 def _all_entries(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    folders = sorted({name.rpartition("/")[0] for name in files} - {""})
+    folders = sorted({str(folder) for name in files for folder in PurePosixPath(name).parents} - {"."})
     entries = [{"type": "directory", "path": folder, "oid": _oid(folder.encode()), "size": 0} for folder in folders]
     return entries + [
         {"type": "file", "path": name, "oid": _oid(content), "size": len(content)} for name, content in files.items()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evalharness import cards, paths
+from evalharness.data import find_version
 from evalharness.errors import UserError
 
 MINIMAL: dict[str, Any] = {
@@ -87,6 +88,24 @@ def test_bundled_tasks_and_groups() -> None:
     assert entry.versions["full"].name == "full"
 
 
+def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], None]) -> None:
+    card = changed("tasks.adding.values", {"lang": "x"})
+    task = card["tasks"]["adding"]
+    task |= {"splits": {"a": "", "b": ""}, "default_split": "a"}
+    task["versions"]["v1"] |= {"file": "{lang}-{split}.jsonl", "problems": {"a": 1, "b": 2}}
+    task["versions"]["v1"]["fingerprint"] = {"a": f"sha256:{'1' * 64}", "b": f"sha256:{'2' * 64}"}
+    plugin(card)
+    _, entry = cards.find_task("adding")
+    one = find_version(entry, None, "b")
+    assert (one.file, one.problems, one.fingerprint) == (("x-b.jsonl",), 2, f"sha256:{'2' * 64}")
+    assert find_version(entry, None).problems == 1
+    task["versions"]["v1"]["problems"] = {"a": 1}
+    plugin(card)
+    cards.load_cards.cache_clear()
+    with pytest.raises(UserError, match="version v1 must say it for each of a, b"):
+        cards.load_cards()
+
+
 def test_bundled_images_exist() -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
@@ -109,6 +128,15 @@ def test_a_card_can_be_written_to_a_manifest() -> None:
 )
 def test_expand_keeps_order_and_drops_duplicates(names: str, tasks: list[str]) -> None:
     assert cards.expand(names) == tasks
+
+
+def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
+    card, entry = cards.find_task("fim-multi-line")
+    assert "first-line" in card.recipes
+    assert "first-line" not in card.recipes_of(entry)
+    assert "first-line" in card.recipes_of(cards.find_task("fim-single-line")[1])
+    card, entry = cards.find_task("humaneval")
+    assert card.recipes_of(entry) == card.recipes
 
 
 def test_unknown_names_get_near_matches() -> None:
@@ -135,6 +163,10 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
         ("licens", "MIT", "licens: Extra inputs are not permitted"),
         ("recipes.plain.kind", "essay", "recipes.plain.kind: "),
         ("recipes.plain.max_new_tokens", 0, "recipes.plain.max_new_tokens: "),
+        ("recipes.plain.kind", "infill", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "free", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "long", "recipes.plain.middle: "),
+        ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes names 'chatty'"),
         ("tasks.adding.versions.v1.problems", None, "tasks.adding.versions.v1.problems: Field required"),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version names 'v2'"),

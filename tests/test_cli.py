@@ -233,7 +233,7 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
     tasks = cli("tasks")
     assert tasks.returncode == 0
     assert all(name in tasks.stdout for name in groups())
-    assert all(word in tasks.stdout for word in ("164", "google-3shot", "v0.1.9", "test"))
+    assert all(word in tasks.stdout for word in ("164", "google-3shot", "v0.1.9", "test", "on the hub", "python: "))
     backends = cli("backends")
     assert backends.returncode == 0
     assert all(word in backends.stdout for word in ("reference", "replay", "openai", "base_url", "samples", "dtype"))
@@ -243,13 +243,14 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        ((), ["run", "grade", "tasks", "backends", "doctor", "sandbox", "version"]),
+        ((), ["run", "grade", "tasks", "backends", "doctor", "sandbox", "data", "version"]),
         (("run",), ["--task", "--backend", "--model", "--limit", "--n", "--k", "--temperature", "--top-p", "--seed"]),
         (("run",), ["--max-new-tokens", "--batch-size", "--workers", "--data", "--out", "--option"]),
         (("grade",), ["--task", "--samples", "--k", "--workers", "--data", "--out", "--option"]),
         (("sandbox",), ["build"]),
         (("sandbox", "build"), ["Image names"]),
         (("tasks",), ["Lists the tasks"]),
+        (("data", "pull"), ["--dir", "--all-versions", "Task or group names"]),
         (("doctor",), ["missing on this machine"]),
     ],
 )

@@ -58,12 +58,16 @@ def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
-                if version.fingerprint is None:
-                    continue
-                loaded = data.load_records(card, entry, name, datasets_dir)
-                assert len(loaded.records) == version.problems, (entry.name, name)
-                assert loaded.official, (entry.name, name, loaded.fingerprint)
-                assert loaded.origin == f"folder {datasets_dir}"
+                for split in entry.splits if version.by_split else [None]:
+                    chosen = data.find_version(entry, name, split)
+                    if not all((datasets_dir / file).exists() for file in chosen.file):
+                        assert version.hub  # the folder need not have what the hub has
+                        continue
+                    loaded = data.load_records(card, entry, name, datasets_dir, split)
+                    assert len(loaded.records) == chosen.problems, (entry.name, name)
+                    assert loaded.official, (entry.name, name, split, loaded.fingerprint)
+                    assert loaded.origin == f"folder {datasets_dir}"
+                    assert not version.by_split or data.select_split(entry, loaded.records, split) == loaded.records
 
 
 @pytest.mark.data
@@ -165,6 +169,18 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, said
     one_line(caught)
 
 
+def test_a_task_picks_its_records_from_data_of_several(tmp_path: Path) -> None:
+    card, entry = cards.find_task("santacoder-fim-js")
+    fields = dict.fromkeys(entry.versions["v1.0"].fields, "x")
+    rows = [{**fields, "name": str(number), "language": ["py", "js"][number % 2]} for number in range(4)]
+    write(tmp_path / entry.versions["v1.0"].file[0], rows)
+    loaded = data.load_records(card, entry, None, tmp_path)
+    assert [record["task_id"] for record in loaded.records] == ["1", "3"]
+    write(tmp_path / entry.versions["v1.0"].file[0], rows[::2])
+    with pytest.raises(UserError, match="holds no records"):
+        data.load_records(card, entry, None, tmp_path)
+
+
 def test_samples_lie_beside_the_card_and_are_never_official(tmp_path: Path) -> None:
     card, entry = cards.find_task("humaneval")
     card = card.model_copy(update={"folder": tmp_path})
@@ -180,7 +196,18 @@ def test_a_sample_has_the_default_version_only() -> None:
         data.load_records(*cards.find_task("mbpp"), "sanitized", "sample")
 
 
-@pytest.mark.parametrize("name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "bigcodebench"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "humaneval",
+        "mbpp",
+        "humaneval-plus",
+        "mbpp-plus",
+        "livecodebench",
+        "bigcodebench",
+        *cards.expand("fim,santacoder-fim"),
+    ],
+)
 def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)
     loaded = data.load_records(card, entry, None, "sample")

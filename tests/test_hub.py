@@ -121,6 +121,26 @@ def test_data_that_were_loaded_before_need_no_hub(loaded_once: tuple[Path, str, 
     assert load(home, *((*each, "hub") for each in VERSIONS), HF_ENDPOINT=url) == before
 
 
+def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -> None:
+    hub_source = cards.find_task("livecodebench")[1].versions["lite"].hub
+    assert hub_source is not None
+    fields = cards.find_task("livecodebench")[1].versions["lite"].fields
+    rows = [{name: f"{name} {number}" for name in fields} for number in range(6)]
+    files = {name: f"{json.dumps(row)}\n".encode() for name, row in zip(hub_source.files, rows, strict=True)}
+    files |= {"README.md": b"", "code_generation_lite.py": b"raise SystemExit('a script was run')"}
+    with FakeHub({hub_source.repo: (hub_source.revision or "", files)}) as hub:
+        (loaded,) = load(tmp_path, ("livecodebench", "lite", "hub"), HF_ENDPOINT=hub.url)
+        assert not any("code_generation_lite.py" in asked for asked in hub.asked)
+    assert [row["question_id"] for row in loaded["records"]] == [row["question_id"] for row in rows]
+    assert loaded["origin"] == f"hub {hub_source.repo}@{hub_source.revision}"
+    assert not loaded["official"]
+    again, missing = load(
+        tmp_path, ("livecodebench", "lite", "hub"), ("livecodebench", "full", "hub"), HF_ENDPOINT=dead_url()
+    )
+    assert again == loaded
+    assert "the hub does not give livecodebench/code_generation (ConnectError" in missing["error"]
+
+
 @pytest.mark.data
 def test_official_data_are_official_from_the_hub_too(tmp_path: Path, datasets_dir: Path) -> None:
     humaneval = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz")
@@ -131,6 +151,52 @@ def test_official_data_are_official_from_the_hub_too(tmp_path: Path, datasets_di
         loaded = load(tmp_path, *wanted, HF_ENDPOINT=hub.url)
     assert [each["official"] for each in loaded] == [True, True, True]
     assert [each["records"] for each in loaded] == [humaneval, full, sanitized]
+
+
+INFILLING = [
+    {
+        "task_id": f"SingleLineInfilling/HumanEval/{number}/L0",
+        "entry_point": "f",
+        "prompt": "def f(x):\n",
+        "suffix": "    return y\n",
+        "canonical_solution": "    y = x\n",
+        "test": "def check(f):\n    assert f('é') == 'é'\n",
+    }
+    for number in range(3)
+]
+SANTACODER = [
+    {
+        "name": f"{number}-L1",
+        "language": language,
+        "prompt": "f(x)\n",
+        "suffix": "\n",
+        "canonical_solution": "y",
+        "tests": "f(1)",
+    }
+    for number in (10, 2)
+    for language in ("py", "js")
+]
+
+
+def test_a_configuration_may_be_a_folder_and_a_task_part_of_the_rows(tmp_path: Path) -> None:
+    """As on the branch to which the hub converts data of scripts: no description, and a folder for each part."""
+    other = [{**row, "task_id": f"Other/{number}"} for number, row in enumerate(INFILLING)]
+    files = {
+        "HumanEval-SingleLineInfilling/test/0000.parquet": parquet(INFILLING),
+        "HumanEval-MultiLineInfilling/test/0000.parquet": parquet(other),
+    }
+    santacoder = cards.find_task("santacoder-fim-js")[1].versions["v1.0"].hub
+    assert santacoder is not None
+    repos = {
+        "loubnabnl/humaneval_infilling": ("1" * 40, files),
+        santacoder.repo: (santacoder.revision, {"data/train-00000-of-00001.parquet": parquet(SANTACODER)}),
+    }
+    with FakeHub(repos) as hub:
+        wanted = (("fim-single-line", None, "hub"), ("santacoder-fim-js", None, "hub"))
+        infilling, javascript = load(tmp_path, *wanted, HF_ENDPOINT=hub.url)
+    assert infilling["records"] == INFILLING
+    assert [row["task_id"] for row in javascript["records"]] == ["2-L1", "10-L1"]
+    assert {row["language"] for row in javascript["records"]} == {"js"}
 
 
 def test_a_kept_copy_of_another_revision_will_not_do(loaded_once: tuple[Path, str, list[dict[str, Any]]]) -> None:

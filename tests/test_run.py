@@ -1,5 +1,6 @@
 """The pipeline on the bundled sample, as a user has it: tasks, groups, run again, refused, stopped at any moment."""
 
+import gzip
 import json
 import random
 import shutil
@@ -116,6 +117,47 @@ def test_with_several_tasks_a_refused_one_stops_all_before_any_work(
     assert done.returncode == 2
     assert "sampling.seed" in done.stderr
     assert not (tmp_path / "humaneval").exists()
+
+
+def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
+    data = tmp_path / "data"
+    problem = {"name": "HumanEval_1_f", "language": "js", "prompt": "", "tests": "", "stop_tokens": []}
+    sample = Path(__file__).parents[1] / "tasks/samples/humaneval.jsonl"
+    files = {"multipl_e/2024-04/humaneval-js-reworded.jsonl": json.dumps(problem).encode() + b"\n"}
+    files["humaneval/HumanEval.jsonl.gz"] = gzip.compress(sample.read_bytes())
+    for name, content in files.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(content)
+    done = cli("run", "--task", "multipl-e-js,humaneval", "--limit", 2, "--data", data, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "left out, since no official solutions were published: multipl-e-js" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
+    assert done.stdout.count("written to") == 1
+    done = cli("run", "--task", "multipl-e-js", "--data", data, "--out", tmp_path / "none")
+    assert done.returncode == 2
+    assert "no official solutions were published for multipl-e-js; use --data sample, or another" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_tasks_without_a_sample_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
+    done = cli("run", "--task", "multipl-e-rs,humaneval", "--limit", 1, "--data", "sample", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "left out, since there is no sample of them: multipl-e-rs" in done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
+    for names in ("multipl-e-rs", "multipl-e-rs,multipl-e-go"):
+        done = cli("run", "--task", names, "--data", "sample", "--out", tmp_path / "none")
+        assert done.returncode == 2
+        assert "there is no sample of multipl-e-rs" in done.stderr
+
+
+def test_a_program_without_its_tests_is_refused_before_any_work(tmp_path: Path, cli: Command) -> None:
+    file = tmp_path / "samples.jsonl"
+    file.write_text(json.dumps({"task_id": "HumanEval_1_digit_product", "program": "console.log(1)"}) + "\n")
+    out = tmp_path / "out"
+    done = cli("grade", "--task", "multipl-e-js", "--samples", file, "--data", "sample", "--out", out)
+    assert done.returncode == 2
+    assert "HumanEval_1_digit_product does not end with this problem's tests" in done.stderr
+    assert not out.exists()
 
 
 def test_limit_and_n_give_pass_at_k(engine: None, tmp_path: Path, cli: Command) -> None:

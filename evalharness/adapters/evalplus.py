@@ -61,7 +61,7 @@ class EvalPlus:
         if problem.task_id not in self._references:
             record = problem.record
             self._references[problem.task_id] = Reference(
-                source=problem.reference,
+                source=problem.reference or "",
                 entry_point=problem.entry_point,
                 groups={"base": self._inputs(record, "base_input"), "plus": self._inputs(record, "plus_input")},
                 output_not_none=self._oracle(problem) == "not_none",

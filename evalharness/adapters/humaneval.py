@@ -37,7 +37,7 @@ class HumanEval:
         """Solution, tests and the call of `check`, run to the end in one namespace."""
         code = solution(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
-        checks = Checks(tests, trusted=problem.reference, entry_point=problem.entry_point)
+        checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         return Program(self.context.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

@@ -10,7 +10,8 @@ from typing import Any
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.judging import verdict_of
-from evalharness.adapters.prompting import build_prompt, fill, solution
+from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.cards import fill
 from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 SHOTS = (2, 3, 4)

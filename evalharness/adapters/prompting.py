@@ -4,17 +4,12 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 
+from evalharness.adapters.multipl_e_answers import fenced_function
 from evalharness.adapters.sanitizing import sanitize, sanitize_for_bigcodebench
-from evalharness.cards import Recipe
+from evalharness.cards import Recipe, fill
 from evalharness.records import Completion, Message, Problem, Prompt
 
 FENCE = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-PLACE = re.compile(r"\{(\w+)\}")
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with each `{name}` that has a value replaced by it; all other braces stay as they are."""
-    return PLACE.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
@@ -66,6 +61,20 @@ def _fenced(problem: Problem, text: str) -> str:
     return (problem.stem[: before.start()] if before else "") + "\n" + textwrap.dedent(code)
 
 
+def _stripped(problem: Problem, text: str) -> str:
+    return text.strip()
+
+
+def _last_fences(problem: Problem, text: str) -> str:
+    """What lies between the last two lines with a fence; nothing where there are fewer.
+
+    Source: LiveCodeBench/LiveCodeBench, lcb_runner/utils/extraction_utils.py `extract_code`.
+    """
+    lines = text.split("\n")
+    fences = [number for number, line in enumerate(lines) if "```" in line]
+    return "\n".join(lines[fences[-2] + 1 : fences[-1]]) if len(fences) > 1 else ""
+
+
 def _sanitized(problem: Problem, text: str) -> str:
     """As evalplus/codegen.py: tabs become four spaces, and EvalPlus's sanitizer keeps what the entry point needs."""
     return sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
@@ -91,7 +100,10 @@ EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "continue_stem": _continue_stem,
     "continue_prompt": _continue_prompt,
     "as_it_is": _as_it_is,
+    "stripped": _stripped,
     "fenced": _fenced,
+    "fenced_function": fenced_function,
+    "last_fences": _last_fences,
     "sanitized": _sanitized,
     "sanitized_answer": _sanitized_answer,
     "bigcodebench": _bigcodebench,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 
+from evalharness.backends.infilling import Infilling, find_infilling
 from evalharness.backends.stopping import Decoder
 from evalharness.errors import UserError
 from evalharness.records import Prompt
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CausalLM:
-    """A loaded model. `ends` are its end tokens, `pad` fills short rows, `positions` is the longest sequence."""
+    """A loaded model. `ends` are its end tokens, `pad` fills short rows, `positions` is the longest sequence.
+
+    `infilling` is None where its tokenizer has no sentinel tokens for that.
+    """
 
     model: Any
     tokenizer: Any
@@ -30,24 +35,28 @@ class CausalLM:
     ends: frozenset[int]
     pad: int
     positions: int | None
+    infilling: Infilling | None
 
 
-def load(name: str, options: Options, rows: int) -> CausalLM:
+def load_tokenizer(name: str, options: Options) -> Any:
+    """The tokenizer of that folder or hub id. Raises UserError where it or a file it needs cannot be had."""
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    with _loading(name):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(_place(name), **_shared(options))
+    if options.chat_template is not None:
+        tokenizer.chat_template = _read(options.chat_template)
+    return tokenizer
+
+
+def load(name: str, tokenizer: Any, options: Options, rows: int) -> CausalLM:
     """Loads the model of that folder or hub id, to generate `rows` rows at a time.
 
     Raises UserError where it or a file it needs cannot be had.
     """
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     device = pick_device(options.device)
-    try:
-        tokenizer, model = _from_pretrained(_place(name), device, options)
-    except UserError:
-        raise
-    except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
-        raise UserError(f"model {name!r} cannot be loaded: {one_line(error)}; {_advice(error)}") from error
-    if options.chat_template is not None:
-        tokenizer.chat_template = _read(options.chat_template)
+    with _loading(name):
+        model = _from_pretrained(_place(name), device, options)
     ends = end_tokens(model, tokenizer)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(ends)) if i is not None), 0)
     # What a checkpoint recommends (penalties, temperatures, ...) must not reach the decoding of a run.
@@ -56,24 +65,38 @@ def load(name: str, options: Options, rows: int) -> CausalLM:
         model.forward = torch.compile(model.forward, dynamic=True)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     _warm_up(model, torch.full((rows, 8), pad, device=device))
-    return CausalLM(model, tokenizer, Decoder(tokenizer), device, ends, pad, positions)
+    infilling = find_infilling(tokenizer, options.fim)
+    return CausalLM(model, tokenizer, Decoder(tokenizer), device, ends, pad, positions, infilling)
 
 
-def _from_pretrained(place: str, device: torch.device, options: Options) -> tuple[Any, Any]:
-    """Tokenizer and model, the model on its device and in evaluation mode."""
-    shared = {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(place, **shared)
+@contextlib.contextmanager
+def _loading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
+        raise UserError(f"model {name!r} cannot be loaded: {one_line(error)}; {_advice(error)}") from error
+
+
+def _shared(options: Options) -> dict[str, Any]:
+    """What tokenizer and model are loaded with."""
+    return {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
+
+
+def _from_pretrained(place: str, device: torch.device, options: Options) -> Any:
+    """The model, on its device and in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
     extra: dict[str, Any] = {dtype_key: pick_dtype(options.dtype, device)}
     if options.attn is not None:
         extra["attn_implementation"] = options.attn
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        place, output_loading_info=True, **extra, **shared
+        place, output_loading_info=True, **extra, **_shared(options)
     )
     if report["missing_keys"]:
         first = sorted(report["missing_keys"])[0]
         raise UserError(f"model {place!r} has no weights for {first}; give a complete checkpoint of a causal LM")
-    return tokenizer, model.to(device).eval()
+    return model.to(device).eval()
 
 
 def _warm_up(model: Any, ids: torch.Tensor) -> None:
@@ -115,7 +138,13 @@ def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
-    """Token ids of the prompt. Raises UserError for a chat prompt that the chat template does not take."""
+    """Token ids of the prompt. Raises UserError for a chat prompt that the chat template does not take.
+
+    A gap needs a model with `infilling`.
+    """
+    if prompt.suffix is not None:
+        assert lm.infilling is not None
+        return lm.infilling.encode(prompt.text or "", prompt.suffix)
     if not prompt.messages:
         return list(lm.tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
     if lm.tokenizer.chat_template is None:
@@ -150,6 +179,7 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(lm.device) if cuda else lm.device.type,
         "attention": getattr(lm.model.config, "_attn_implementation", None),
         "end_tokens": sorted(lm.ends),
+        "infilling": lm.infilling.describe() if lm.infilling else None,
         "chat_template_sha256": _sha256(str(lm.tokenizer.chat_template).encode()),
         "torch": torch.__version__,
         "transformers": transformers.__version__,

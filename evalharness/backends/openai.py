@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from evalharness.backends import BackendConfig, parse_options
+from evalharness.backends.infilling import find_format, require_free_middle
 from evalharness.backends.openai_client import Client, Query
 from evalharness.backends.openai_loop import LoopThread, as_finished
 from evalharness.backends.openai_options import OpenAIOptions, check_extra, find_address
@@ -42,6 +43,17 @@ class OpenAIBackend:
         self._address = find_address(self._options)
         self._client = Client(self._address, self._options)
         self._tokenizer: Any = None
+
+    def accept(self, prompt: Prompt) -> None:
+        """Raises UserError for a gap that a chat API is to fill, or whose length the recipe fixes or searches."""
+        if prompt.suffix is None:
+            return
+        require_free_middle(self.name, prompt)
+        if self._options.api == "chat":
+            raise UserError(
+                "a chat API cannot infill; leave --option api=chat out, and add fim= with the model's family where the "
+                "endpoint's completions API has no field suffix"
+            )
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions as they finish; pulls a request only when fewer than `concurrency` are on their way.
@@ -79,12 +91,13 @@ class OpenAIBackend:
                 "the recipe opens the answer, and most endpoints refuse that; use another, such as --option "
                 "recipe=chat, or --option prefill=true where the endpoint continues an assistant's turn"
             )
+        gap = prompt.suffix is not None
         chat = options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
-        stops = tuple(dict.fromkeys(filter(None, prompt.stops)))
+        stops = tuple(dict.fromkeys(filter(None, (*prompt.stops, *self._ends(prompt)))))
         sent = stops[: options.max_stops]
         fields = {
             "model": self._model,
-            **(_as_chat(prompt) if chat else _as_text(prompt)),
+            **(_as_chat(prompt) if chat else _as_gap(prompt, options.fim) if gap else _as_text(prompt)),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             options.max_tokens_field: sampling.max_new_tokens,
@@ -97,6 +110,12 @@ class OpenAIBackend:
         body = json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
         url = self._address.route("/chat/completions" if chat else "/completions")
         return Query(url, body, stops, options.stream, early=len(sent) < len(stops))
+
+    def _ends(self, prompt: Prompt) -> tuple[str, ...]:
+        """What ends a middle where the endpoint is not told that it infills."""
+        if prompt.suffix is None or self._options.fim == "suffix":
+            return ()
+        return find_format(self._options.fim).ends
 
     def _completion(self, request: Request, result: Answer | InfrastructureError) -> Completion:
         task_id, sample_id = request.key
@@ -145,6 +164,13 @@ def _as_chat(prompt: Prompt) -> dict[str, Any]:
     if prompt.prefill:
         turns.append({"role": "assistant", "content": prompt.prefill})
     return {"messages": turns}
+
+
+def _as_gap(prompt: Prompt, fim: str) -> dict[str, Any]:
+    prefix, suffix = prompt.text or "", prompt.suffix or ""
+    if fim == "suffix":
+        return {"prompt": prefix, "suffix": suffix}
+    return {"prompt": find_format(fim).text(prefix, suffix)}
 
 
 def _as_text(prompt: Prompt) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, Json
 
+from evalharness.backends.infilling import NAMES
 from evalharness.errors import UserError
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -18,6 +19,7 @@ _OWN = {
     **dict.fromkeys(("model",), "--model"),
     **dict.fromkeys(("messages", "prompt", "n"), "the run's own flags"),
     **dict.fromkeys(("max_tokens", "max_completion_tokens"), "--max-new-tokens"),
+    "suffix": "--option fim",
     "stream": "--option stream",
     "stop": "--option max_stops",
 }
@@ -32,7 +34,9 @@ class OpenAIOptions(BaseModel):
     base_url: str | None = Field(None, repr=False)
     """By default $OPENAI_BASE_URL, else OpenAI's own."""
     api: Literal["auto", "chat", "completions"] = "auto"
-    """auto: chat for a prompt of messages, completions for one of text. chat sends a text as one user message."""
+    """auto: chat for a prompt of messages, else completions. chat sends a text as one user message."""
+    fim: Literal["suffix", *NAMES] = "suffix"  # type: ignore[valid-type]
+    """How to ask for what is in a gap: by the field `suffix`, or by a family's sentinel tokens in the prompt's text."""
     concurrency: int = Field(8, ge=1)
     """Requests at once."""
     timeout_s: float = Field(600.0, gt=0, allow_inf_nan=False)

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
-from evalharness.records import Completion, Request, Sampling
+from evalharness.errors import UserError
+from evalharness.records import Completion, Prompt, Request, Sampling
 
 
 class ReferenceBackend:
@@ -23,10 +24,15 @@ class ReferenceBackend:
         parse_options(self.Options, self.name, config.options)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Every sample of a problem is its official solution."""
+        """Every sample of a problem is its official solution. Raises UserError for a problem that has none."""
         for request in requests:
             text = request.problem.reference
+            if text is None:
+                raise UserError(f"there is no official solution of {request.problem.task_id}; use another backend")
             yield Completion(*request.key, text, form="solution", characters=len(text))
+
+    def accept(self, prompt: Prompt) -> None:
+        """Takes any: no model is asked."""
 
     def describe(self) -> Mapping[str, Any]:
         """Says that nothing was generated."""

@@ -13,7 +13,11 @@ from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
-from evalharness.records import Completion, Key, Request, Sampling
+from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
+
+Form = Literal["program", "solution", "completion"]
+FORMS: tuple[Form, ...] = ("program", "solution", "completion")
+"""What a line may give; of several the first that its problem accepts counts."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,17 @@ class Sample:
     line: int
     task_id: str
     sample_id: int
-    form: Literal["completion", "solution"]
-    text: str
+    texts: Mapping[Form, str]
+
+    def form(self, problem: Problem) -> Form | None:
+        """Which of its texts counts; None if it has but a program, where the problem accepts none."""
+        return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
 
 def read_samples(path: Path) -> list[Sample]:
     """The samples of a .jsonl or .jsonl.gz file, in its order.
 
-    A line has `task_id`, `solution` or `completion`, and may have `sample_id`; where it is missing the samples of a
+    A line has `task_id`, one or more of `FORMS`, and may have `sample_id`; where it is missing the samples of a
     problem are numbered in the order of the file. Raises UserError, naming the line, for anything else.
     """
     samples: dict[Key, Sample] = {}
@@ -75,16 +82,14 @@ def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
     task_id = str(row["task_id"])
-    forms: list[Literal["solution", "completion"]] = [
-        form for form in ("solution", "completion") if isinstance(row.get(form), str)
-    ]
-    if not forms:
+    texts: dict[Form, str] = {form: row[form] for form in FORMS if isinstance(row.get(form), str)}
+    if not texts:
         raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
     sample_id = row.get("sample_id", counts.get(task_id, 0))
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
         raise UserError(f"{where}: sample_id {sample_id!r} is not a number from 0 on")
     counts[task_id] = counts.get(task_id, 0) + 1
-    return Sample(number, task_id, sample_id, forms[0], row[forms[0]])
+    return Sample(number, task_id, sample_id, texts)
 
 
 class ReplayBackend:
@@ -105,13 +110,17 @@ class ReplayBackend:
         self.path = options.samples
         self.samples = {(sample.task_id, sample.sample_id): sample for sample in read_samples(self.path)}
 
-    def requests(self, known: Mapping[str, Any]) -> list[Key]:
-        """The keys of all samples, in the file's order. Raises UserError for a task id that is not in `known`."""
+    def requests(self, known: Mapping[str, Problem]) -> list[Key]:
+        """The keys of all samples, in the file's order. Raises UserError for one that no problem of `known` accepts."""
         for sample in self.samples.values():
             if sample.task_id not in known:
                 raise UserError(
                     f"{self.path}, line {sample.line}: task_id {sample.task_id!r} is none of this task's "
                     f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
+                )
+            if sample.form(known[sample.task_id]) is None:
+                raise UserError(
+                    f"{self.path}, line {sample.line}: this task wants a solution or completion, not a program"
                 )
         return list(self.samples)
 
@@ -121,13 +130,22 @@ class ReplayBackend:
             sample = self.samples.get(request.key)
             if sample is None:
                 raise UserError(f"{self.path} has no sample {request.sample_id} of {request.key[0]}")
-            yield Completion(*request.key, sample.text, form=sample.form, characters=len(sample.text))
+            yield self.completion(sample, request.problem)
+
+    def completion(self, sample: Sample, problem: Problem) -> Completion:
+        """The sample as a completion of its problem."""
+        form = sample.form(problem) or "solution"
+        text = sample.texts[form]
+        return Completion(problem.task_id, sample.sample_id, text, form=form, characters=len(text))
+
+    def accept(self, prompt: Prompt) -> None:
+        """Takes any: no model is asked."""
 
     def describe(self) -> Mapping[str, Any]:
         """The samples' content by its sha256, whatever the file is called."""
         digest = hashlib.sha256()
         for sample in self.samples.values():
-            digest.update(json.dumps([sample.task_id, sample.sample_id, sample.form, sample.text]).encode())
+            digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
         return {"generates": False, "samples": len(self.samples), "sha256": digest.hexdigest()}
 
     def close(self) -> None:

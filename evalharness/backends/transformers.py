@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalharness.backends import BackendConfig, parse_options
+from evalharness.backends.infilling import NAMES, find_infilling, require_free_middle
 from evalharness.errors import UserError
-from evalharness.records import Completion, Request, Sampling
+from evalharness.records import Completion, Prompt, Request, Sampling
 
 if TYPE_CHECKING:
     from evalharness.backends.causal_lm import CausalLM
@@ -38,6 +39,8 @@ class Options(BaseModel):
     """Attention implementation, as transformers names it: eager, sdpa, flash_attention_2, ..."""
     chat_template: str | None = None
     """Path of a Jinja file that replaces the tokenizer's chat template."""
+    fim: Literal["auto", *NAMES] = "auto"  # type: ignore[valid-type]
+    """How to ask for what is in a gap; auto: by the sentinel tokens in the tokenizer's vocabulary."""
     trust_remote_code: bool = False
     compile: bool = False
     """Compile the forward pass. Shapes first met during a run are compiled on that run's time."""
@@ -81,6 +84,21 @@ class TransformersBackend:
         self._asked = config.batch_size
         self._rows = config.batch_size
         self._loaded: CausalLM | None = None
+        self._tokenizer: Any = None
+
+    def accept(self, prompt: Prompt) -> None:
+        """Takes any text, and a gap where the tokenizer has sentinel tokens for it; loads no more than that.
+
+        Raises UserError for a gap that it cannot take. What a chat template takes is seen when it is used.
+        """
+        if prompt.suffix is None:
+            return
+        require_free_middle(self.name, prompt)
+        if find_infilling(self._load_tokenizer(), self._options.fim) is None:
+            raise UserError(
+                f"the tokenizer of model {self._model} has no sentinel tokens for infilling that are known "
+                f"({', '.join(NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
+            )
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time, pulling one batch of requests at a time.
@@ -111,8 +129,15 @@ class TransformersBackend:
         from evalharness.backends import causal_lm
 
         if self._loaded is None:
-            self._loaded = causal_lm.load(self._model, self._options, self._rows)
+            self._loaded = causal_lm.load(self._model, self._load_tokenizer(), self._options, self._rows)
         return self._loaded
+
+    def _load_tokenizer(self) -> Any:
+        from evalharness.backends import causal_lm
+
+        if self._tokenizer is None:
+            self._tokenizer = causal_lm.load_tokenizer(self._model, self._options)
+        return self._tokenizer
 
     def _chunk(self, lm: CausalLM, rows: list[_Row], sampling: Sampling) -> Iterator[Completion]:
         """The completions of encoded rows in order: those that can be generated share one batch where it fits."""
@@ -161,7 +186,7 @@ def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Compl
     from evalharness.backends.drawing import SeededDraw, sample_seed
     from evalharness.backends.stopping import BatchWatch, RowWatch
 
-    watches = [RowWatch(lm.decoder, lm.ends, row.request.problem.prompt.stops, row.limit) for row in rows]
+    watches = [RowWatch(lm.decoder, *_ends(lm, row.request.problem.prompt), row.limit) for row in rows]
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
@@ -180,6 +205,13 @@ def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Compl
         logits_processor=processors, stopping_criteria=StoppingCriteriaList([watch]),
     )  # fmt: skip
     return [_completion(row, end, started_at, len(rows)) for row, end in zip(rows, watch.results(), strict=True)]
+
+
+def _ends(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
+    """The tokens that end the answer, and the texts before which it is cut."""
+    if prompt.suffix is None or lm.infilling is None:
+        return lm.ends, prompt.stops
+    return lm.ends | lm.infilling.ends, prompt.stops + lm.infilling.stops
 
 
 def _completion(row: _Row, end: Ended, started_at: float, batch: int) -> Completion:

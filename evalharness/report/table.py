@@ -63,8 +63,16 @@ def _size(summary: Mapping[str, Any]) -> str:
 
 
 def conditions(summary: Mapping[str, Any]) -> str:
-    """What keeps a row from being compared with another: version, recipe, split, and data that are not the official."""
-    parts = [summary["version"], summary["recipe"], *([f"split {summary['split']}"] if summary["split"] else [])]
+    """What keeps a row from being compared with another.
+
+    Version, recipe, split and the task's own options such as a window of time; of an infilled middle also how its
+    length came about; what has to be known of the version, and data that are not the official.
+    """
+    parts = [summary["version"], summary["recipe"]]
+    parts += [f"middle {summary['middle']}"] if "middle" in summary else []
+    parts += [f"split {summary['split']}"] if summary["split"] else []
+    parts += [f"{name} {value}" for name, value in summary.get("options", {}).items()]
+    parts += [summary["note"]] if summary.get("note") else []
     if not summary["official_data"] and not summary["task"].endswith("-sample"):
         parts.append("OTHER DATA")
     return ", ".join(parts)

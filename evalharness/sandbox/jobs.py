@@ -1,5 +1,6 @@
 """What the agent is sent for a program, without anything that the sample must not see."""
 
+import itertools
 import secrets
 from typing import Any
 
@@ -19,10 +20,12 @@ def sample_job(program: Program) -> dict[str, Any]:
     limits = {"time_s": program.limits.time_s, "memory_mb": program.limits.memory_mb}
     if program.runner == "command":
         return {"runner": "command", **_command(program), **limits}
+    if program.runner == "cases":
+        return {"runner": "cases", **_answering(program), **limits}
     reference = program.reference
     return {
         "runner": program.runner,
-        "source": program.source,
+        "source": source_alone(program),
         "entry_point": reference.entry_point if reference else "",
         "inputs": dict(reference.groups) if reference else {"checks": NOTHING},
         "rules": dict(program.rules),
@@ -33,6 +36,8 @@ def sample_job(program: Program) -> dict[str, Any]:
 
 def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
     """What the agent may read only after it has forked the processes that must not know it."""
+    if program.cases:
+        return {"public": program.cases.public, "private": program.cases.private}
     checks, reference = program.checks or Checks(""), program.reference
     return {
         "expected": expected,
@@ -53,9 +58,26 @@ def whole_source(program: Program) -> str:
     return f"{program.source}\n{with_own_builtins(program.source, text) if program.runner == 'unittest' else text}"
 
 
+def source_alone(program: Program) -> str:
+    """The source without its checks, but with the blank lines that open them: a backslash may end it before those."""
+    if program.runner != "exec" or program.checks is None:
+        return program.source
+    blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
+    return f"{program.source}\n{blank}"
+
+
+def _answering(program: Program) -> dict[str, Any]:
+    return {
+        "source": program.source,
+        "function": program.cases.function if program.cases else "",
+        "case_s": program.limits.time_s,
+        "rules": dict(program.rules),
+    }
+
+
 def _has_to_be_checked_apart(program: Program) -> bool:
     checks = program.checks
-    return checks is not None and is_suspicious(program.source, checks.text, checks.entry_point)
+    return checks is not None and is_suspicious(source_alone(program), checks.text, checks.entry_point)
 
 
 def _suite_canaries(program: Program) -> list[tuple[str, str]]:

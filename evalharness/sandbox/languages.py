@@ -15,17 +15,26 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Shortcut(_Strict):
+    """A command that does what a step's does, only faster, for programs that begin as `begins` (a pattern) says."""
+
+    begins: str
+    command: list[str]
+
+
 class Step(_Strict):
     """A command that must succeed, within its seconds as on an idle machine.
 
     `warm`: the image has a compile server that does the same without the compiler's start (the Dockerfile writes its
     command line to /opt/evalharness/warm/command); the command says what it stands for, and is run where it cannot.
+    So it is with `shortcut`: where that does not succeed, the command itself is run and decides.
     """
 
     name: str
     command: list[str]
     time_s: float
     warm: bool = False
+    shortcut: Shortcut | None = None
 
 
 class FailsOn(_Strict):

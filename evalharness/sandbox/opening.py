@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from evalharness.errors import UserError
+from evalharness.errors import InfrastructureError, UserError
+from evalharness.sandbox.container import Container
 from evalharness.sandbox.guarantees import GUARANTEES
 from evalharness.sandbox.images import Log
 from evalharness.sandbox.pool import ContainerPool
@@ -28,8 +29,30 @@ def find_engine(name: str) -> Any:
     raise UserError(unknown_name("sandbox", name, sandbox_names()))
 
 
-def open_sandbox(name: str, workers: int, options: Mapping[str, str], log: Log) -> ContainerPool:
+class NoEngine:
+    """Stands where nothing is run, so that none has to be there."""
+
+    name = "none"
+
+    def prepare(self, image: str) -> dict[str, str]:
+        """Refuses: it has no images."""
+        raise InfrastructureError(f"no engine was opened for image {image}")
+
+    def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
+        """Refuses: it starts nothing."""
+        raise InfrastructureError(f"no engine was opened for image {image}")
+
+    def describe(self) -> dict[str, Any]:
+        """Says that there is none."""
+        return {"engine": self.name, "runtime": self.name}
+
+
+def open_sandbox(
+    name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
+) -> ContainerPool:
     """A pool of containers by the engine of that name. `log` takes what building an image has to say.
+
+    Where none is `needed`, as the tasks run nothing, the settings are checked all the same, but no engine is asked for.
 
     Options: `runtime` (docker: another runtime, such as runsc), `memory_gb` (for all containers together), `allow`
     (guarantees that may lack, with commas). Raises UserError for values that will not do.
@@ -46,4 +69,5 @@ def open_sandbox(name: str, workers: int, options: Mapping[str, str], log: Log) 
     for guarantee in allow:
         if guarantee not in GUARANTEES:
             raise UserError(unknown_name("guarantee", guarantee, list(GUARANTEES)))
-    return ContainerPool(engine(log=log, **settings), workers, budget_mb=budget, allow=allow)
+    opened = engine(log=log, **settings) if needed else NoEngine()
+    return ContainerPool(opened, workers, budget_mb=budget, allow=allow)

@@ -13,7 +13,7 @@ from evalharness.sandbox.container import Container, Engine
 from evalharness.sandbox.guarantees import missing_guarantees
 from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
 from evalharness.sandbox.references import ReferenceCache
-from evalharness.sandbox.timing import near_limit, timed_out_for_want_of_a_core
+from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
 from evalharness.sandbox.turns import Turns
 
 TRIES = 3
@@ -108,7 +108,7 @@ class ContainerPool:
             job = sample_job(program)
             with self._turns.shared():
                 execution = self._execute(program, job)
-            if not timed_out_for_want_of_a_core(execution):
+            if not may_owe_its_timeout_to_others(execution):
                 return near_limit(program, execution)
             with self._turns.alone():
                 again = self._execute(program, job)

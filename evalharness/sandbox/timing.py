@@ -7,18 +7,23 @@ from evalharness.records import Execution, Outcome, Program
 from evalharness.sandbox.languages import languages
 
 WAITED = 0.05
-"""A program that waited for a core for less than this share of its time was not disturbed by others."""
+"""A program that waited for a core for less than this share of its time was not disturbed by others, ..."""
+WORKED = 0.9
+"""... if it was on a core for more than this share: else it waited for something, and who knows for what."""
 NEAR = 0.8
 """A program that needed more than this share of its limit might not keep it on another day."""
 
 
-def timed_out_for_want_of_a_core(execution: Execution) -> bool:
-    """Whether a part timed out while cores were scarce, so that it should be run again alone.
+def may_owe_its_timeout_to_others(execution: Execution) -> bool:
+    """Whether a part timed out that did not plainly use up its time by itself, so that it has to be run again alone.
 
-    Time limits leave waiting for a core out, but a busy machine also slows what runs, and a program that waits for
-    its own threads waits for theirs.
+    Time limits leave waiting for a core out, but a busy machine also slows what runs, a disk that others use is
+    waited for, and a program that waits for its own processes waits for theirs.
     """
-    return any(part.status == "timeout" and part.waited_s > WAITED * part.wall_s for part in execution.parts.values())
+    return any(
+        part.status == "timeout" and (part.waited_s > WAITED * part.wall_s or part.cpu_s < WORKED * part.wall_s)
+        for part in execution.parts.values()
+    )
 
 
 def near_limit(program: Program, execution: Execution) -> Execution:

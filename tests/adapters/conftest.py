@@ -10,6 +10,7 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.cards import find_task
+from evalharness.data import find_version
 from evalharness.records import Problem, Task
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
@@ -21,7 +22,7 @@ def opened(tmp_path: Path) -> Open:
 
     def open_it(name: str, records: Sequence[dict[str, Any]], **options: str) -> tuple[Task, dict[str, Problem]]:
         _, entry = find_task(name)
-        version = entry.versions[options.get("version", entry.default_version)]
+        version = find_version(entry, options.get("version"), options.get("split"))
         path = tmp_path / version.file[0]
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = "".join(f"{json.dumps(record)}\n" for record in records).encode()

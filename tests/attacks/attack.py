@@ -1,5 +1,6 @@
 """Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evalharness.records import Checks, Execution, Limits, Outcome, Program, Reference
+from evalharness.records import Cases, Checks, Execution, Limits, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -155,6 +156,21 @@ def calls_program(source: str, problem: str = "numbers") -> Program:
     """A program whose outputs are compared in the judge."""
     rules = {**CALL_RULES, **CALLS[problem][3]}
     return Program("python", "calls", source, Limits(62.0, 1024), rules, reference=REFERENCES[problem])
+
+
+CASES = {
+    "numbers": Cases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]'),
+    "called": Cases('[{"input": "1", "output": "2"}, {"input": "3321", "output": "6642"}]', function="f"),
+    "short": Cases('[{"input": "1", "output": "2"}]'),
+    "long": Cases(json.dumps([{"input": "x" * size, "output": str(size)} for size in (1_000_000, 2_000_000)])),
+}
+"""Twice a number, by a program and by a function; the length of a text."""
+
+
+def cases_program(source: str, problem: str = "numbers") -> Program:
+    """A program that answers test cases, judged in the judge."""
+    rules = {"guard": "livecodebench", "stack_depth": 13}
+    return Program("python", "cases", source, LIMITS, rules, cases=CASES[problem])
 
 
 def last(execution: Execution) -> Outcome:

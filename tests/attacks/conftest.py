@@ -7,7 +7,10 @@ import pytest
 from target import ENGINES, Target
 
 SECOND_ENGINE = ENGINES[1]
-SAME_BY_ANY_ENGINE = ("python/leaving", "python/equality", "python/patching", "python/suites", "languages/")
+SAME_BY_ANY_ENGINE = (
+    *("python/leaving", "python/equality", "python/patching", "python/cases", "python/suites"),
+    "languages/",
+)
 """Attacks on what the agent does: with the second engine they are left to the full run of the tests."""
 
 
@@ -25,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent != Path(__file__).parent or not isinstance(item, pytest.Function):
             continue
-        params = item.callspec.params
+        params = item.callspec.params if hasattr(item, "callspec") else {}
         attack = params.get("attack")
         if params.get("target") == SECOND_ENGINE and attack and attack.file.startswith(SAME_BY_ANY_ENGINE):
             item.add_marker(pytest.mark.slow)

@@ -1,7 +1,7 @@
 """Python programs that try to pass without solving the problem: none may."""
 
 import pytest
-from attack import Attack, calls_program, load, marked, python_program, suite_program
+from attack import Attack, calls_program, cases_program, load, marked, python_program, suite_program
 from target import Target
 
 pytestmark = pytest.mark.docker
@@ -9,6 +9,7 @@ pytestmark = pytest.mark.docker
 IN_PROCESS = load("python/leaving", "python/equality", "python/patching", "python/reaching", "python/forging")
 CALLED = load("python/calls")
 TESTED = load("python/suites")
+ANSWERING = load("python/cases")
 
 
 @pytest.mark.parametrize("attack", marked(IN_PROCESS))
@@ -30,3 +31,21 @@ def test_tests_of_a_class(attack: Attack, target: Target) -> None:
     outcome = target.run(suite_program(attack.source, attack.problem))
     assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
     target.assert_fresh()
+
+
+@pytest.mark.parametrize("attack", marked(ANSWERING))
+def test_answers_to_test_cases(attack: Attack, target: Target) -> None:
+    outcome = target.run(cases_program(attack.source, attack.problem))
+    assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
+    target.assert_fresh()
+
+
+@pytest.mark.parametrize("problem", ["numbers", "called", "long"])
+def test_an_honest_answer_passes(problem: str, target: Target) -> None:
+    honest = {
+        "numbers": "print(int(input()) * 2)",
+        "called": "class Solution:\n    def f(self, n): return n * 2",
+        "long": "print(len(input()))",
+    }
+    outcome = target.run(cases_program(honest[problem], problem))
+    assert outcome.status == "passed", outcome

@@ -6,6 +6,7 @@ from attack import PROGRAMS, Attack, load
 from target import Target
 
 from evalharness.records import Checks, Limits, Program
+from evalharness.sandbox import images
 from evalharness.sandbox.images import DEFAULT
 from evalharness.sandbox.languages import languages
 
@@ -40,12 +41,17 @@ def test_no_attack_passes(image: str, attack: Attack, target: Target) -> None:
     target.assert_fresh()
 
 
+def test_every_language_has_an_attack() -> None:
+    attacked = {*LEAVING, *(path.stem for path in FOLDER.glob("*.yaml"))}
+    assert {image for image in languages() if not images.needs_registry(image)} <= attacked
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("image", sorted(LEAVING))
 def test_leaving_early_is_caught(image: str, target: Target) -> None:
     target.prepare(image)
-    right = languages()[image].hello.right
-    outcome = target.run(program(image, f"{right}\n{LEAVING[image]}\n"), seconds=120)
+    text = LEAVING[image].replace("{right}", languages()[image].hello.right)
+    outcome = target.run(program(image, f"{text}\n"), seconds=120)
     assert outcome.status in WRONG, outcome
     target.assert_fresh()
 

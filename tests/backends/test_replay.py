@@ -23,6 +23,10 @@ def backend(path: Path) -> ReplayBackend:
     return ReplayBackend(BackendConfig(options={"samples": str(path)}))
 
 
+def named(task_id: str) -> Problem:
+    return Problem(task_id, Prompt(text=""), {}, "")
+
+
 def generated(path: Path, *keys: tuple[str, int]) -> list[Completion]:
     requests = [Request(Problem(task_id, Prompt(text=""), {}, ""), sample_id) for task_id, sample_id in keys]
     return list(backend(path).generate(requests, Sampling()))
@@ -35,14 +39,14 @@ def test_both_forms_and_numbers_in_the_order_of_the_file(name: str, tmp_path: Pa
         {"task_id": "a", "solution": "s", "official": {"passed": True}},
         "",
         {"task_id": 7, "completion": "ü"},
-        {"task_id": "a", "solution": "t", "completion": "not this"},
+        {"task_id": "a", "solution": "t", "completion": "not this", "program": 3},
         {"task_id": "b", "sample_id": 5, "completion": ""},
     )
     assert read_samples(path) == [
-        Sample(1, "a", 0, "solution", "s"),
-        Sample(3, "7", 0, "completion", "ü"),
-        Sample(4, "a", 1, "solution", "t"),
-        Sample(5, "b", 5, "completion", ""),
+        Sample(1, "a", 0, {"solution": "s"}),
+        Sample(3, "7", 0, {"completion": "ü"}),
+        Sample(4, "a", 1, {"solution": "t", "completion": "not this"}),
+        Sample(5, "b", 5, {"completion": ""}),
     ]
 
 
@@ -56,11 +60,26 @@ def test_a_request_gets_its_sample_untimed(tmp_path: Path) -> None:
         generated(path, ("a", 1))
 
 
+def test_a_whole_program_counts_only_where_the_problem_accepts_one(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", {"task_id": "a", "completion": "c", "solution": "s", "program": "p"})
+    for accepts, form in ((True, "program"), (False, "solution")):
+        problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=accepts)
+        (completion,) = backend(path).generate([Request(problem, 0)], Sampling())
+        assert (completion.form, completion.text) == (form, form[0])
+
+
+def test_a_program_alone_is_refused_where_the_problem_accepts_none(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
+    with pytest.raises(UserError, match="line 1: this task wants a solution or completion, not a program"):
+        backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
+    assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
+
+
 def test_all_keys_of_the_file_are_asked_for_and_known(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
-    assert backend(path).requests({"a": 1, "b": 1, "c": 1}) == [("b", 0), ("a", 0)]
+    assert backend(path).requests({name: named(name) for name in "abc"}) == [("b", 0), ("a", 0)]
     with pytest.raises(UserError, match=r"line 2: task_id 'a' is none of this task's \(b, c, \.\.\.\); check --task"):
-        backend(path).requests({"b": 1, "c": 1})
+        backend(path).requests({name: named(name) for name in "bc"})
 
 
 def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:

@@ -66,8 +66,12 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def build_model(folder: Path, *, chat: bool = False, steps: int = 150) -> Path:
+def build_model(
+    folder: Path, *, chat: bool = False, steps: int = 150, added: Sequence[str] = (), more: Sequence[str] = ()
+) -> Path:
     """Writes a tokenizer and a model to `folder`, and returns it; the model continues each of DOCUMENTS exactly.
+
+    `added` are further tokens of the tokenizer's, none of them special, and `more` further documents.
 
     Its generation config recommends what would change every output if it were obeyed.
     """
@@ -77,6 +81,7 @@ def build_model(folder: Path, *, chat: bool = False, steps: int = 150) -> Path:
     tokenizer = build_tokenizer()
     if chat:
         tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.add_tokens(list(added))
     end = tokenizer.convert_tokens_to_ids(END)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
@@ -84,7 +89,7 @@ def build_model(folder: Path, *, chat: bool = False, steps: int = 150) -> Path:
         tie_word_embeddings=True,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
-    _learn(model, [tokenizer(text)["input_ids"] for text in DOCUMENTS], steps)
+    _learn(model, [tokenizer(text)["input_ids"] for text in (*DOCUMENTS, *more)], steps)
     model.generation_config = GenerationConfig(
         do_sample=True, temperature=5.0, repetition_penalty=50.0, max_length=3, eos_token_id=[end]
     )

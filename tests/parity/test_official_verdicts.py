@@ -51,6 +51,13 @@ def test_samples_of_a_model(task: str, version: str, name: str, datasets_dir: Pa
         ("mbpp", "all", 974),
         ("humaneval-plus", None, 164),
         pytest.param("mbpp-plus", None, 378, marks=pytest.mark.slow),
+        ("fim-random-span-light", None, 164),
+        pytest.param("fim-single-line", None, 1033, marks=pytest.mark.slow),
+        pytest.param("fim-multi-line", None, 5815, marks=pytest.mark.slow),
+        pytest.param("fim-random-span", None, 1640, marks=pytest.mark.slow),
+        ("santacoder-fim-py", None, 1043),
+        ("santacoder-fim-js", None, 1969),
+        ("santacoder-fim-java", None, 1780),
     ],
 )
 def test_reference_solutions(task: str, split: str | None, problems: int, datasets_dir: Path, tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def test_split_and_other_data_are_said() -> None:
     assert "OTHER DATA" not in sample
 
 
+def test_how_the_length_of_a_middle_came_about_is_said() -> None:
+    assert "v1.0, plain, middle oracle" in shown(summary(recipe="plain", middle="oracle"), width=140)
+    assert "middle" not in shown(summary(), width=140)
+
+
 def cells(text: str, heading: str) -> list[str]:
     """What stands below a heading, line by line."""
     lines = text.splitlines()
@@ -122,3 +127,8 @@ def test_a_table_for_each_facet() -> None:
     assert ["livecodebench", "by", "month"] in lines
     assert ["2024-08", "3", "50.0%", "[40.0,", "60.0]"] in lines
     assert ["2024-09", "1", "25.0%", "[15.0,", "35.0]"] in lines
+
+
+def test_options_and_what_has_to_be_known_of_a_version_stand_beside_the_task() -> None:
+    text = shown(summary(options={"release": "v5", "start": "2024-08-01"}, note="PUBLIC TESTS ONLY"), width=160)
+    assert "release v5, start 2024-08-01, PUBLIC TESTS ONLY" in " ".join(text.split())

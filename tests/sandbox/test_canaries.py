@@ -52,7 +52,10 @@ def test_every_problem_of_multipl_e_has_tests_that_are_found(name: str, datasets
         rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
         for row in rows:
             assert re.search(form.line, row["tests"]), (path.name, row["name"])
-            assert next(canaries(row["tests"], form, "SECRET")) != with_token(row["tests"], form, "SECRET")
+            whole, made = with_token(row["tests"], form, "SECRET"), list(canaries(row["tests"], form, "SECRET"))
+            assert len(made) == len(re.findall(form.line, row["tests"])), (path.name, row["name"])
+            assert whole not in made
+            assert all("SECRET" in text for text in made)
 
 
 @given(st.lists(st.integers(-99, 10**9).map(str) | st.booleans().map(str) | st.text("abc").map(repr), min_size=1))

@@ -3,15 +3,23 @@
 import pytest
 
 from evalharness.records import Execution, Limits, Outcome, Program
-from evalharness.sandbox.timing import near_limit, timed_out_for_want_of_a_core
+from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
 
 
 @pytest.mark.parametrize(
-    ("status", "waited_s", "again"), [("timeout", 2.0, True), ("timeout", 0.01, False), ("failed", 2.0, False)]
+    ("status", "waited_s", "cpu_s", "again"),
+    [
+        ("timeout", 2.0, 2.0, True),
+        ("timeout", 0.01, 3.9, False),
+        ("timeout", 0.01, 1.0, True),
+        ("failed", 2.0, 1.0, False),
+    ],
 )
-def test_only_who_waited_for_a_core_is_run_again(status: str, waited_s: float, again: bool) -> None:
-    outcome = Outcome(status, wall_s=4.0, waited_s=waited_s)  # type: ignore[arg-type]
-    assert timed_out_for_want_of_a_core(Execution({"checks": outcome})) == again
+def test_who_did_not_use_up_its_time_by_itself_is_run_again(
+    status: str, waited_s: float, cpu_s: float, again: bool
+) -> None:
+    outcome = Outcome(status, wall_s=4.0, waited_s=waited_s, cpu_s=cpu_s)  # type: ignore[arg-type]
+    assert may_owe_its_timeout_to_others(Execution({"checks": outcome})) == again
 
 
 @pytest.mark.parametrize(

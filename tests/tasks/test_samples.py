@@ -5,6 +5,7 @@ import copy
 import doctest
 import inspect
 import json
+import re
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,13 @@ from typing import Any
 
 import pytest
 
+from evalharness.sandbox.languages import languages
+
 SAMPLES = Path(__file__).parents[2] / "tasks" / "samples"
 NAMES = ["humaneval", "humaneval-plus", "mbpp", "mbpp-plus"]
+FIM = ["fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light"]
+SANTACODER = ["santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java"]
+MULTIPL_E = [f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts")]
 Row = dict[str, Any]
 
 
@@ -139,13 +145,57 @@ def test_bigcodebench_tests_notice_an_empty_function(row: Row) -> None:
     assert result.failures or result.errors
 
 
-@pytest.mark.parametrize("name", [*NAMES, "bigcodebench"])
+@pytest.mark.parametrize("name", FIM)
+def test_gaps_are_in_the_functions_of_the_humaneval_sample(name: str) -> None:
+    of = {row["entry_point"]: row for row in HUMANEVAL}
+    rows = read(name)
+    assert len({row["entry_point"] for row in rows}) == len(rows) >= 6
+    for row in rows:
+        base = of[row["entry_point"]]
+        assert row["prompt"] + row["canonical_solution"] + row["suffix"] == base["prompt"] + base["canonical_solution"]
+        assert row["prompt"].startswith(base["prompt"])
+        assert row["test"] == base["test"]
+        breaks = row["canonical_solution"].count("\n")
+        assert {"fim-single-line": breaks == 1, "fim-multi-line": breaks > 1}.get(name, True)
+    if name.startswith("fim-random-span"):
+        assert any(not row["canonical_solution"].endswith("\n") for row in rows)
+
+
+@pytest.mark.parametrize("language", ["py", "js", "java"])
+def test_one_line_is_missing_of_each_santacoder_sample(language: str) -> None:
+    rows = read(f"santacoder-fim-{language}")
+    assert len({row["name"] for row in rows}) == len(rows) >= 6
+    for row in rows:
+        assert row["language"] == language
+        assert row["prompt"].endswith("\n")
+        assert row["canonical_solution"].strip()
+        assert "\n" not in row["canonical_solution"]
+        if language == "py":
+            run(row["prompt"] + row["canonical_solution"] + "\n" + row["suffix"], row["tests"])
+
+
+@pytest.mark.parametrize("name", MULTIPL_E)
+def test_multipl_e_problems_are_of_its_form(name: str) -> None:
+    rows, wrong = read(name), read(f"wrong/{name}")
+    language = languages()[name.removeprefix("multipl-e-")]
+    assert len(rows) >= 6
+    for row in rows:
+        assert row["language"] == language.code
+        assert len(re.findall(language.tests.line, row["tests"])) >= 5
+        assert all(stop not in row["canonical_solution"] for stop in row["stop_tokens"])
+    assert {row["task_id"] for row in wrong} == {row["name"] for row in rows}
+    assert {row["expect"] for row in wrong} >= {"failed", "timeout", "tampered"}
+    assert ("error" in {row["expect"] for row in wrong}) == (len(language.steps) > 1)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *FIM, *SANTACODER, "bigcodebench"])
 def test_every_problem_has_a_wrong_sample(name: str) -> None:
     wrong = read(f"wrong/{name}")
-    assert {row["task_id"] for row in wrong} == {row["task_id"] for row in read(name)}
+    ids = "name" if name in SANTACODER else "task_id"
+    assert {row["task_id"] for row in wrong} == {row[ids] for row in read(name)}
     assert len({(row["task_id"], row["sample_id"]) for row in wrong}) == len(wrong)
     assert all(("solution" in row) != ("completion" in row) for row in wrong)
+    kinds = {"failed"} if name in SANTACODER else {"failed", "error", "timeout", "tampered"}
     # A sample that never ends would take BigCodeBench's limit of four minutes.
-    endless = {"timeout"} if name != "bigcodebench" else set()
-    assert {row["expect"] for row in wrong} == {"failed", "error", "tampered"} | endless
+    assert {row["expect"] for row in wrong} == kinds - ({"timeout"} if name == "bigcodebench" else set())
     assert all(isinstance(row.get("base_passed"), bool) == name.endswith("-plus") for row in wrong)

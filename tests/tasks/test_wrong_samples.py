@@ -9,18 +9,22 @@ from evalharness.paths import bundled
 from evalharness.run import RunConfig, run
 
 pytestmark = pytest.mark.docker
-TASKS = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "bigcodebench")
+FIM = ("fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light")
+SANTACODER = ("santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java")
+PYTHON = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus")
+MULTIPL_E = tuple(f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts"))
+TASKS = (*PYTHON, *FIM, *SANTACODER, *MULTIPL_E, "livecodebench", "bigcodebench")
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_references_pass(task: str, tmp_path: Path) -> None:
     summary = run(RunConfig(task, "reference", data="sample"), tmp_path)
     assert summary["task"] == f"{task}-sample"
-    assert summary["problems"] >= 12
+    assert summary["problems"] >= (12 if task in PYTHON else 6)
     assert summary["statuses"] == {"passed": summary["problems"]}
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*PYTHON, *(pytest.param(task, marks=pytest.mark.slow) for task in MULTIPL_E)])
 def test_wrong_samples_fail(task: str, tmp_path: Path) -> None:
     file = bundled("tasks") / "samples" / "wrong" / f"{task}.jsonl"
     planted = {

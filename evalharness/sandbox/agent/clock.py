@@ -46,12 +46,37 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
 
 def waited_seconds(pids: Iterable[int] | None = None) -> float:
     """Time that all threads of these processes, or those of the job, that live spent waiting for a free core."""
-    nanoseconds = 0
-    for pid in of_the_job() if pids is None else pids:
+    return sum(_waits(of_the_job() if pids is None else pids).values()) / 1e9
+
+
+def _waits(pids: Iterable[int]) -> dict[str, int]:
+    """Nanoseconds that each thread of these processes has waited for a free core."""
+    found = {}
+    for pid in pids:
         for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
             with contextlib.suppress(OSError, ValueError, IndexError), open(path, "rb") as file:
-                nanoseconds += int(file.read().split()[1])
-    return nanoseconds / 1e9
+                found[path] = int(file.read().split()[1])
+    return found
+
+
+class Waits:
+    """Time that all threads of a job have spent waiting for a free core, up to when each was last seen.
+
+    A command has others do its work, one after the other, as a compiler does; the kernel keeps no such figure of
+    those that have ended.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._before = 0
+
+    def look(self) -> float:
+        """Seconds up to now. What starts and ends between two looks is missed."""
+        for path, waited in _waits(of_the_job()).items():
+            last = self._last.get(path, 0)
+            self._before += last if waited < last else 0  # its number was given to another thread
+            self._last[path] = waited
+        return (self._before + sum(self._last.values())) / 1e9
 
 
 def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:

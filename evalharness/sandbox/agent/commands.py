@@ -7,6 +7,7 @@ false, each; a program that passes with one of them has tampered with its checks
 
 import os
 import random
+import re
 import select
 import signal
 import time
@@ -30,24 +31,38 @@ def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str)
     results = run_steps(job, job["text"], uid, folder)
     last = list(results.values())[-1]
     if last["status"] == "passed" and job["canaries"]:
-        wrong = why_not_honest(job, uid, folder)
+        try:
+            wrong = why_not_honest(job, uid, folder)
+        except OutOfTime as again:
+            return again.results, b""
         if wrong:
             last |= {"status": "tampered", "detail": wrong}
     return results, b""
+
+
+class OutOfTime(Exception):
+    """A program that passed was out of time when it was run once more; that speaks of the machine, not of cheating."""
+
+    def __init__(self, results: dict[str, Result]):
+        super().__init__()
+        self.results = results
 
 
 def why_not_honest(job: dict[str, Any], uid: int, folder: str) -> str:
     """Why a program that passed did not do so by solving the problem; empty if nothing speaks against it.
 
     The original is among the canaries once more, in random order: a program that passes in its first run alone, since
-    it takes all others for canaries, is caught as well.
+    it takes all others for canaries, is caught as well. Raises OutOfTime if it is out of time then.
     """
     texts = [job["text"], *job["canaries"]]
     random.SystemRandom().shuffle(texts)
     for text in texts:
         if not clean.between(uid, folder, set()):
             return "leaves processes or files that cannot be removed"
-        passed = all(result["status"] == "passed" for result in run_steps(job, text, uid, folder).values())
+        results = run_steps(job, text, uid, folder)
+        passed = all(result["status"] == "passed" for result in results.values())
+        if text == job["text"] and any(result["status"] == "timeout" for result in results.values()):
+            raise OutOfTime(results)
         if passed != (text == job["text"]):
             return "passes though one of its checks is false" if passed else "passes in its first run alone"
     return ""
@@ -60,7 +75,8 @@ def run_steps(job: dict[str, Any], text: bytes, uid: int, folder: str) -> dict[s
     results: dict[str, Result] = {}
     for step in job["steps"]:
         final = step is job["steps"][-1]
-        ran = ask_server(step, job["file"], text, uid, folder) or run_command(step, job, uid, folder)
+        ran = ask_server(step, job["file"], text, uid, folder) or take_shortcut(step, job, text, uid, folder)
+        ran = ran or run_command(step, job, uid, folder)
         status, detail = ran.status, ran.detail
         if status == "failed" and not final:
             status = "error"
@@ -90,6 +106,15 @@ def run_command(step: dict[str, Any], job: dict[str, Any], uid: int, folder: str
     finally:
         clean.end_processes(uid, set())
     return Ran(status, detail, command.output.kept(), command.errors.kept(), command.used())
+
+
+def take_shortcut(step: dict[str, Any], job: dict[str, Any], text: bytes, uid: int, folder: str) -> Ran | None:
+    """The step by its faster command; None where there is none for this program, or it does not succeed."""
+    shortcut = step.get("shortcut")
+    if not shortcut or not re.match(shortcut["begins"].encode(), text):
+        return None
+    ran = run_command({**step, "command": shortcut["command"]}, job, uid, folder)
+    return ran if ran.status == "passed" else None
 
 
 def ask_server(step: dict[str, Any], file: str, text: bytes, uid: int, folder: str) -> Ran | None:
@@ -192,6 +217,7 @@ class Command:
         os.close(out_write)
         os.close(err_write)
         self.output, self.errors = Stream(out_read), Stream(err_read)
+        self.waits = clock.Waits()
         self.waited_s = self.wall_s = 0.0
         self.usage: Any = None
 
@@ -231,7 +257,7 @@ class Command:
 
     def _time_is_over(self, limit_s: float) -> bool:
         """Whether an idle machine would have taken longer."""
-        self.waited_s = clock.waited_seconds()
+        self.waited_s = self.waits.look()
         return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, clock.cpu_seconds())
 
     def used(self) -> Result:

@@ -3,7 +3,8 @@
 Not protection: a program that calls `os.getcwd()` fails under the official graders, so it must fail here. What
 protects the machine is the container and the user that the process runs as.
 Sources: openai/human-eval human_eval/execution.py `reliability_guard`, `swallow_io`; evalplus/evalplus
-evalplus/eval/utils.py, which also takes `open` away.
+evalplus/eval/utils.py, which also takes `open` away; LiveCodeBench/LiveCodeBench lcb_runner/evaluation/testing_util.py
+`reliability_guard`, which leaves `exit`.
 """
 
 import builtins
@@ -21,6 +22,14 @@ OS_NAMES = (
     *("rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown", "chroot"),
     *("lchflags", "lchmod", "lchown", "getcwd", "chdir"),
 )
+BUILTINS = {
+    "human-eval": ("exit", "quit", "help"),
+    "evalplus": ("exit", "quit", "help", "open"),
+    "livecodebench": ("quit", "help"),
+}
+"""By guard."""
+SWALLOWING = ("human-eval", "evalplus")
+"""The guards under which nothing is read or printed."""
 MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
@@ -46,10 +55,10 @@ def swallow_io() -> None:
 
 
 def apply(name: str) -> None:
-    """Applies the guard of that name to this process: `human-eval`, `evalplus` or `bigcodebench`."""
+    """Applies the guard of that name, one of `BUILTINS` or `bigcodebench`, to this process."""
     if name == "bigcodebench":
         return intercept.apply()
-    if name not in ("human-eval", "evalplus"):
+    if name not in BUILTINS:
         raise ValueError(f"unknown guard {name!r}")
     faulthandler.disable()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -58,7 +67,7 @@ def apply(name: str) -> None:
     for module, attributes in ((shutil, ("rmtree", "move", "chown")), (subprocess, ("Popen",))):
         for attribute in attributes:
             setattr(module, attribute, None)
-    for attribute in ("exit", "quit", "help", *(("open",) if name == "evalplus" else ())):
+    for attribute in BUILTINS[name]:
         setattr(builtins, attribute, None)
     for missing in MODULES:
         sys.modules[missing] = None  # type: ignore[assignment]

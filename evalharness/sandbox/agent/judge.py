@@ -5,7 +5,14 @@ from typing import Any
 
 from . import clean, wire
 
-JUDGES = {"exec": "checks", "calls": "calls", "reference": "calls", "unittest": "suites", "command": "commands"}
+JUDGES = {
+    "exec": "checks",
+    "calls": "calls",
+    "reference": "calls",
+    "cases": "cases",
+    "unittest": "suites",
+    "command": "commands",
+}
 """The module that judges each kind of job."""
 
 

@@ -16,6 +16,7 @@ FAREWELL_S = 1.0
 TICK_S = 0.1
 """How often the time of a part is looked at, whether it sends messages or not."""
 SHOWN = 300
+AT_ONCE = 64 << 10
 LARGEST_FRAME = 256 << 20
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
@@ -59,6 +60,7 @@ class Part:
         self.total_s = total_s
         self.watch.restart()
         wire.write_all(self.control, wire.pack_job(limits))
+        os.set_blocking(self.control, False)
 
     def next(self) -> tuple[bytes, bytes] | None:
         """The next frame, or None at the end of the process or of its time; then all of its user's are killed."""
@@ -67,20 +69,31 @@ class Part:
                 frame = self.frames.next(TICK_S)
             except wire.Closed:
                 return None
-            if time.monotonic() < self.next_look:
-                if frame is not None:
-                    return frame
-                continue
-            self.next_look = time.monotonic() + TICK_S
-            crowded = clock.cpu_seconds() > clock.CPU_FACTOR * self.total_s
-            backstop = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s + clock.WALL_EXTRA_S
-            if self.watch.elapsed_s() > self.total_s or crowded or backstop:
-                self.timed_out = True
-                self.waited_s = clock.waited_seconds()
-                clean.kill_all(self.uid)
+            if self._time_is_over():
                 return None
             if frame is not None:
                 return frame
+
+    def tell(self, message: bytes) -> None:
+        """Sends a message, of any length, to a process that may not be reading, or may have ended; `next` says so."""
+        view = memoryview(message)
+        with contextlib.suppress(BrokenPipeError):
+            while view and not self._time_is_over():
+                if select.select([], [self.control], [], TICK_S)[1]:
+                    view = view[os.write(self.control, view[:AT_ONCE]) :]
+
+    def _time_is_over(self) -> bool:
+        """Looks, once a tick, whether the time of the part is used up; if so, all of its user's are killed."""
+        if self.timed_out or time.monotonic() < self.next_look:
+            return self.timed_out
+        self.next_look = time.monotonic() + TICK_S
+        crowded = clock.cpu_seconds() > clock.CPU_FACTOR * self.total_s
+        backstop = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s + clock.WALL_EXTRA_S
+        if self.watch.elapsed_s() > self.total_s or crowded or backstop:
+            self.timed_out = True
+            self.waited_s = clock.waited_seconds()
+            clean.kill_all(self.uid)
+        return self.timed_out
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
         """Whether the end was reached: the process says so, is given a secret only then, and knows it."""
@@ -89,11 +102,6 @@ class Part:
         token = os.urandom(16)
         self.tell(token)
         return self.next() == (b"p", token)
-
-    def tell(self, answer: bytes) -> None:
-        """Answers the digest of a large output: `n` for next, `s` for send it."""
-        with contextlib.suppress(BrokenPipeError):
-            wire.write_all(self.control, answer)
 
     def chunks(self) -> Iterator[bytes]:
         """The pieces of a large output that was asked for. Raises ValueError if they break off."""

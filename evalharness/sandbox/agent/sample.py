@@ -209,8 +209,10 @@ def main(
     address_mb = part["rules"].get("address_space_mb", part["memory_mb"])
     confine(uid, workdir, address_mb, stack, tuple(fd for fd in keep if fd >= 0))
     gc.enable()
-    if part["rules"].get("guard"):
-        guard.apply(part["rules"]["guard"])
+    taken = part["rules"].get("guard")
+    if taken:
+        guard.apply(taken)
+    if taken in guard.SWALLOWING:
         guard.swallow_io()
     try:
         run(part, reporter, Alarm(watch))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from programs import exec_program, only
 
+from evalharness.sandbox.agent import clock
 from evalharness.sandbox.agent.clock import Stopwatch
 from evalharness.sandbox.pool import ContainerPool
 
@@ -91,3 +92,19 @@ def test_a_busy_thread_does_not_stop_the_clock(sandbox: ContainerPool) -> None:
     outcome = only(sandbox.run(exec_program(body + "thread.start()\nthread.join()", time_s=0.3)))
     assert outcome.status == "timeout"
     assert outcome.wall_s < 3
+
+
+def test_waits_of_those_that_have_ended_are_kept(busy_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a compiler's passes, which run one after the other."""
+    waits, before = clock.Waits(), 0.0
+    for _ in range(3):
+        child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        monkeypatch.setattr(clock, "of_the_job", lambda child=child: [child.pid])
+        time.sleep(0.4)
+        now = waits.look()
+        child.kill()
+        child.wait()
+        assert waits.look() == now
+        assert now > before
+        before = now
+    assert before > 0.3

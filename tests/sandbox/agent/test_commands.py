@@ -1,11 +1,13 @@
 """Programs of other languages: how they end, and that leaving with success is no success."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
 from evalharness.records import Checks, Execution, Limits, Program
+from evalharness.sandbox.agent import commands
 from evalharness.sandbox.docker_engine import DockerEngine
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import ContainerPool
@@ -81,3 +83,38 @@ def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
     assert 0.05 < found.cpu_s < 30
     assert 0.05 < found.wall_s < 60
     assert 10 < found.peak_mb < 2000
+
+
+@pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])
+def test_out_of_time_when_run_once_more_is_no_cheating(
+    again: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine was busier the second time; a program that fails then does not always solve the problem."""
+    runs = iter(["passed", again])
+
+    def run_steps(job: dict[str, object], text: bytes, uid: int, folder: str) -> dict[str, commands.Result]:
+        return {"run": {"status": next(runs) if text == b"right" else "failed", "detail": ""}}
+
+    monkeypatch.setattr(commands, "run_steps", run_steps)
+    monkeypatch.setattr(commands.clean, "between", lambda *_: True)
+    job = {"text": b"right", "canaries": [b"made false"]}
+    results, _ = commands.judge(job, lambda: None, 0, "")
+    assert results["run"]["status"] == status
+
+
+def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox: ContainerPool) -> None:
+    (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
+    assert compiling.shortcut is not None
+    text = hello.prompt + hello.right
+    assert re.match(compiling.shortcut.begins, text)
+    assert re.match(compiling.shortcut.begins, f"#include<stdlib.h>\n#include <vector>\n\n{text}")
+    for other in ("#define x\n", "long f();\n", "#include<assert.h>\n//", "#include\t<a>\n"):
+        assert not re.match(compiling.shortcut.begins, f"{other}{text}")
+    assert not re.match(compiling.shortcut.begins, "#include<assert.h>\n#include<vector>\nlong f() {}")
+    quick = executed("cpp", None, sandbox).parts["compile"]
+    slow = sandbox.run(Program("cpp", "command", f"//\n{text}", Limits(0, 1024), checks=Checks(hello.tests)))
+    assert slow.parts["run"].status == "passed"
+    assert quick.cpu_s < 0.7 * slow.parts["compile"].cpu_s
+    wrong = executed("cpp", "    return nothing;\n", sandbox).parts["compile"]
+    assert wrong.status == "error"
+    assert "nothing" in wrong.detail

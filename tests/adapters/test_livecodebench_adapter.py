@@ -1,0 +1,229 @@
+"""LiveCodeBench: prompts and extraction as the official runner has them, releases, windows, and what is run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalharness.adapters import open_task
+from evalharness.errors import UserError
+from evalharness.records import Cases, Completion, Execution, Limits, Message, Outcome, Problem, Task
+
+Open = Callable[..., tuple[Task, dict[str, Problem]]]
+
+STARTER = "class Solution:\n    def double(self, n: int) -> int:\n        "
+CASES = json.dumps([{"input": "1", "output": "2", "testtype": "functional"}])
+
+
+def record(number: int, starter: str = "", metadata: str = "{}", date: str = "2024-08-03T00:00:00") -> dict[str, Any]:
+    return {
+        "question_title": f"Problem {number}",
+        "question_content": f"Question {{question}} {number}?",
+        "platform": "leetcode" if starter else "atcoder",
+        "question_id": f"p_{number}",
+        "contest_id": "c",
+        "contest_date": date,
+        "starter_code": starter,
+        "difficulty": "easy",
+        "public_test_cases": CASES,
+        "private_test_cases": "[]",
+        "metadata": metadata,
+    }
+
+
+PRINTS = record(1)
+CALLED = record(2, STARTER, '{"func_name": "double"}', "2024-09-07T00:00:00")
+
+
+def opened_one(opened: Open, row: dict[str, Any], **options: str) -> tuple[Task, Problem]:
+    task, problems = opened("livecodebench", [row], **{"version": "three", **options})
+    return task, problems[row["question_id"]]
+
+
+def source(opened: Open, text: str, form: str = "answer", **options: str) -> str:
+    task, problem = opened_one(opened, PRINTS, **options)
+    program = task.program(problem, Completion("p_1", 0, text, form=form))  # type: ignore[arg-type]
+    assert program is not None
+    return program.source
+
+
+def test_chat(opened: Open) -> None:
+    """lcb_runner/prompts/code_generation.py `get_generic_question_template_answer`."""
+    _, problem = opened_one(opened, PRINTS)
+    system, user = problem.prompt.messages
+    assert system.role == "system"
+    assert system.content.startswith("You are an expert Python programmer. You will be given a question")
+    assert user.content.startswith("### Question:\nQuestion {question} 1?\n\n### Format: Read the inputs from stdin")
+    assert user.content.endswith(
+        "writes output to STDOUT.\n```python\n# YOUR CODE HERE\n```\n\n"
+        "### Answer: (use the provided format with backticks)\n\n"
+    )
+    assert problem.prompt.stops == ("###",)
+
+
+def test_chat_with_starter_code(opened: Open) -> None:
+    _, problem = opened_one(opened, CALLED)
+    content = problem.prompt.messages[1].content
+    assert f"enclose your code within delimiters.\n```python\n{STARTER}\n```\n\n### Answer" in content
+    assert "stdin" not in content
+
+
+def test_chat_in_one_turn(opened: Open) -> None:
+    _, two = opened_one(opened, PRINTS)
+    _, one = opened_one(opened, PRINTS, recipe="chat-one-turn")
+    joined = "\n\n".join(message.content for message in two.prompt.messages)
+    assert one.prompt.messages == (Message("user", joined),)
+
+
+def test_base_has_an_example_of_its_kind(opened: Open) -> None:
+    _, prints = opened_one(opened, PRINTS, recipe="base")
+    _, called = opened_one(opened, CALLED, recipe="base")
+    for problem, end in (
+        (prints, "main()\n\n\n### Question\nQuestion {question} 1?\n\n### Answer\n\n"),
+        (called, f"### Question\nQuestion {{question}} 2?\n\n### Starter Code\n{STARTER}\n\n### Answer\n\n"),
+    ):
+        text = problem.prompt.text or ""
+        assert text.startswith("### Question\nYou ")
+        assert text.endswith(end)
+        assert text.count("### Answer\n\n") == 2
+
+
+def test_models_with_their_template_in_the_text(opened: Open) -> None:
+    for recipe, end in (("deepseek-r1", "<\uff5cAssistant\uff5c>"), ("qwen", "<|im_end|>\n<|im_start|>assistant\n")):
+        _, problem = opened_one(opened, PRINTS, recipe=recipe)
+        assert (problem.prompt.text or "").endswith(f"```python\n# YOUR CODE HERE\n```\n\n{end}")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```python\nx = 1\n```", "x = 1"),
+        ("First:\n```\nx = 0\n```\nbetter:\n```python\nx = 1\n\n```\nDone.", "x = 1\n"),
+        ("```python\nx = 1\n```\nSee ```this```.", "See"),
+        ("```python\nx = 1", ""),
+        ("x = 1", ""),
+        ("", ""),
+        ("  ```py\nx = 1\n  ```  ", "x = 1"),
+    ],
+)
+def test_what_lies_between_the_last_two_fences_is_taken(text: str, code: str, opened: Open) -> None:
+    expected = "" if code == "See" else code
+    assert source(opened, text) == expected
+
+
+def test_the_answer_of_a_base_model_is_stripped(opened: Open) -> None:
+    assert source(opened, "\n\nprint(1)\n\n", recipe="base") == "print(1)"
+
+
+def test_samples_of_a_file_are_taken_as_they_are(opened: Open) -> None:
+    assert source(opened, "```\nx\n```", form="solution") == "```\nx\n```"
+
+
+def test_what_is_run(opened: Open) -> None:
+    for row, function in ((PRINTS, ""), (CALLED, "double")):
+        task, problem = opened_one(opened, row)
+        program = task.program(problem, Completion(problem.task_id, 0, "x", form="solution"))
+        assert program is not None
+        assert (program.runner, program.image, program.limits) == ("cases", "python", Limits(6.0, 4096))
+        assert program.cases == Cases(CASES, "[]", function)
+
+
+def test_a_bare_record_names_its_method_by_the_starter_code(opened: Open) -> None:
+    kept = ("question_id", "question_title", "question_content", "difficulty", "starter_code", "public_test_cases")
+    bare = {name: CALLED[name] for name in kept}
+    starter = "class Solution:\n    def f(self): ...\n    def g(self): ..."
+    task, problem = opened_bare(opened, bare)
+    assert problem.entry_point == "double"
+    assert problem.facets == {"difficulty": "easy"}
+    assert problem.reference == ""
+    program = task.program(problem, Completion("p_2", 0, "x", form="solution"))
+    assert program is not None
+    assert program.cases == Cases(CASES, "", "double")
+    with pytest.raises(UserError, match="p_2 has no metadata, and 2 methods"):
+        opened_bare(opened, {**bare, "starter_code": starter})
+
+
+def opened_bare(opened: Open, row: dict[str, Any]) -> tuple[Task, Problem]:
+    task, problems = opened("livecodebench", [row], version="public", release="release_v1")
+    return task, problems["p_2"]
+
+
+def test_facets(opened: Open) -> None:
+    _, problem = opened_one(opened, PRINTS)
+    assert problem.facets == {"month": "2024-08", "difficulty": "easy", "platform": "atcoder"}
+
+
+def test_a_window(opened: Open) -> None:
+    _, problems = opened("livecodebench", [PRINTS, CALLED], version="three", start="2024-09-01")
+    assert list(problems) == ["p_2"]
+
+
+def release_folder(folder: Path) -> Path:
+    (folder / "livecodebench/public_only").mkdir(parents=True)
+    kept = ("question_id", "question_title", "question_content", "difficulty", "starter_code", "public_test_cases")
+    for number in range(1, 7):
+        row = {name: record(number)[name] for name in kept}
+        name = f"refined_test{'' if number == 1 else number}.jsonl"
+        (folder / "livecodebench/public_only" / name).write_text(json.dumps(row) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("release", "numbers"),
+    [
+        (None, "123456"),
+        ("release_latest", "123456"),
+        ("release_v1", "1"),
+        ("release_v4", "1234"),
+        ("v5", "5"),
+        ("v4_v6", "456"),
+        ("v1_v2", "12"),
+    ],
+)
+def test_releases_are_those_files(release: str | None, numbers: str, tmp_path: Path) -> None:
+    """README.md of LiveCodeBench, and the data set's own script."""
+    options = {"release": release} if release else {}
+    task, context = open_task("livecodebench", release_folder(tmp_path), options)
+    assert [problem.task_id for problem in task.problems()] == [f"p_{number}" for number in numbers]
+    described = context.describe()
+    assert described["version"] == "public"  # what a folder is taken to have
+    assert described["options"] == {"release": release or "release_v6"}
+    assert described["problems"] == len(numbers)
+    assert not described["data"]["official"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"release": "v7"}, "unknown release of livecodebench 'v7'; "),
+        ({"release": "v6_v4"}, "unknown release of livecodebench 'v6_v4'"),
+        ({"release": "v1", "version": "three"}, "version three of livecodebench has no releases"),
+        ({"start": "2024-08"}, "--option start=2024-08 is not a date"),
+        ({"end": "2024-08-01"}, "the records of version public of livecodebench have no contest_date"),
+        ({"version": "lite"}, "has version public of livecodebench: name one with --option version="),
+        ({"begin": "2024-08-01"}, "unknown option of task livecodebench 'begin'"),
+    ],
+)
+def test_options_that_will_not_do(options: dict[str, str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        open_task("livecodebench", release_folder(tmp_path), options)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_sample_has_windows_but_no_releases() -> None:
+    task, context = open_task("livecodebench", "sample", {"start": "2024-03-01", "end": "2024-07-14"})
+    assert [problem.task_id for problem in task.problems()] == ["sample_2", "sample_3", "sample_4"]
+    assert context.describe()["options"] == {"start": "2024-03-01", "end": "2024-07-14"}
+    with pytest.raises(UserError, match="the sample of livecodebench has no releases"):
+        open_task("livecodebench", "sample", {"release": "v1"})
+
+
+def test_verdict(opened: Open) -> None:
+    task, _ = opened_one(opened, PRINTS)
+    completion = Completion("p_1", 0, "")
+    assert task.verdict(completion, Execution({"cases": Outcome("passed")})).passed
+    broken = task.verdict(completion, Execution({"cases": Outcome("infrastructure", "the tests cannot be read")}))
+    assert (broken.passed, broken.status) == (False, "infrastructure")

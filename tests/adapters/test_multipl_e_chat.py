@@ -1,0 +1,43 @@
+"""Chat answers of MultiPL-E, as models write them, pass in the real sandbox if the function in them is right."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from evalharness.adapters import open_task
+from evalharness.records import Completion
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
+
+pytestmark = pytest.mark.docker
+
+MAIN = {
+    "cpp": "}\n\nint main() {\n    std::cout << 1;\n    return 0;\n}\n",
+    "java": '    }\n\n    public static void main(String[] args) {\n        System.out.println("{}");\n    }\n}\n',
+    "js": 'console.log("done");\n',
+    "php": "?>\n",
+    "sh": "}\n\necho done\n",
+    "ts": "console.log(1);\n",
+}
+"""What closes the function, and what a model likes to write after it."""
+
+
+@pytest.fixture(scope="module")
+def sandbox(engine: None) -> Iterator[ContainerPool]:
+    with closing(ContainerPool(DockerEngine(), 2)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("language", MAIN)
+def test_a_whole_program_in_a_fence(language: str, sandbox: ContainerPool) -> None:
+    task, _ = open_task(f"multipl-e-{language}", "sample", {"recipe": "chat"})
+    sandbox.prepare([language])
+    for problem in task.problems()[3:5]:
+        code = f"{problem.reference}\n{MAIN[language]}"
+        for text, passes in ((code, True), (code.replace("return", "return 7 +").replace('echo "$', "echo 7"), False)):
+            answer = f"Here is the function.\n\n```{language}\n{text}```\n\nIt does what you asked for."
+            program = task.program(problem, Completion(problem.task_id, 0, answer))
+            assert program is not None
+            verdict = task.verdict(Completion(problem.task_id, 0, answer), sandbox.run(program))
+            assert verdict.passed == passes, (problem.task_id, verdict)

@@ -1,0 +1,95 @@
+"""SantaCoder-FIM: one data file for three languages, and a line that must come back word for word."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evalharness.records import Completion, Execution, Problem, Prompt, Task
+
+Open = Callable[..., tuple[Task, dict[str, Problem]]]
+
+RECORD: dict[str, Any] = {
+    "name": "a.json-L1",
+    "language": "js",
+    "prompt": "function f(x){\n",
+    "canonical_solution": "  x += 1;",
+    "suffix": "  return x;\n}\n",
+    "tests": "test();",
+}
+RECORDS = [
+    RECORD,
+    {**RECORD, "name": "b.json-L2"},
+    {**RECORD, "language": "py"},
+    {**RECORD, "language": "java", "canonical_solution": "x++;"},
+]
+
+
+def passes(opened: Open, text: str, form: str = "answer", recipe: str = "plain") -> bool:
+    task, problems = opened("santacoder-fim-js", RECORDS, recipe=recipe)
+    completion = Completion("a.json-L1", 0, text, form=form)  # type: ignore[arg-type]
+    assert task.program(problems["a.json-L1"], completion) is None
+    verdict = task.verdict(completion, Execution())
+    assert verdict.status == ("passed" if verdict.passed else "failed")
+    assert bool(verdict.detail) is not verdict.passed
+    assert "x += 1" not in verdict.detail
+    return verdict.passed
+
+
+def test_each_task_has_the_records_of_its_language(opened: Open) -> None:
+    for language, ids in (("js", ["a.json-L1", "b.json-L2"]), ("py", ["a.json-L1"]), ("java", ["a.json-L1"])):
+        _, problems = opened(f"santacoder-fim-{language}", RECORDS)
+        assert list(problems) == ids
+
+
+def test_prompt_and_stops_are_those_of_the_official_task(opened: Open) -> None:
+    """bigcode_eval/tasks/santacoder_fim.py; the sentinels are the backend's to set."""
+    _, problems = opened("santacoder-fim-js", RECORDS)
+    stops = ("<|endoftext|>", "<|filename|>", "<file_sep>")
+    assert problems["a.json-L1"].prompt == Prompt(RECORD["prompt"], stops=stops, suffix=RECORD["suffix"])
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("  x += 1;", True),
+        ("x += 1;", True),
+        ("\n\t x += 1; \n\n", True),
+        ("  x  += 1;", False),
+        ("  x += 1", False),
+        ("  x += 1;\n  return x;", False),
+        ("  X += 1;", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["answer", "completion"])
+def test_equal_but_for_blanks_at_either_end(text: str, passed: bool, form: str, opened: Open) -> None:
+    assert passes(opened, text, form) is passed
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("  x += 1;\n  return x;", True),
+        ("\n  x += 1;\n", True),
+        (" \n  x += 1;\n", True),
+        ("\n\n  x += 1;\n", False),
+        ("  x\n += 1;", False),
+    ],
+)
+def test_first_line(text: str, passed: bool, opened: Open) -> None:
+    """As the harness of Qwen2.5-Coder cuts it; what a samples file gives as completion is not cut."""
+    assert passes(opened, text, recipe="first-line") is passed
+    assert not passes(opened, "  x += 1;\n  return x;", "completion", "first-line")
+
+
+def test_of_a_whole_program_the_middle_counts(opened: Open) -> None:
+    prompt, suffix = RECORD["prompt"], RECORD["suffix"]
+    _, problems = opened("santacoder-fim-js", RECORDS)
+    assert problems["a.json-L1"].reference == f"{prompt}  x += 1;{suffix}"
+    assert passes(opened, f"{prompt}  x += 1;{suffix}", "solution")
+    assert passes(opened, f"{prompt}  x += 1;\n{suffix}", "solution")
+    assert not passes(opened, f"{prompt}  x += 2;{suffix}", "solution")
+    assert not passes(opened, f"  x += 1;{suffix}", "solution")
+    assert not passes(opened, prompt + suffix, "solution")
+    assert not passes(opened, prompt[:-1], "solution")

@@ -220,6 +220,8 @@ class Card(_Strict):
     description: str
     image: str = ""
     """A folder of sandboxes/; empty where nothing is run."""
+    sample_image: str = ""
+    """The same for the bundled sample, where a smaller one will do."""
     licence: str
     id_field: str = "task_id"
     """The field of a record that names its problem."""

@@ -197,7 +197,16 @@ def test_a_sample_has_the_default_version_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["humaneval", "mbpp", "humaneval-plus", "mbpp-plus", "livecodebench", *cards.expand("fim,santacoder-fim")]
+    "name",
+    [
+        "humaneval",
+        "mbpp",
+        "humaneval-plus",
+        "mbpp-plus",
+        "livecodebench",
+        "bigcodebench",
+        *cards.expand("fim,santacoder-fim"),
+    ],
 )
 def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)

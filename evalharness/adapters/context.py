@@ -50,6 +50,8 @@ class TaskContext:
     @property
     def image(self) -> str:
         """The sandbox image that its programs run in; empty if none are run."""
+        if self.sample and self.card.sample_image:
+            return self.card.sample_image
         return self.entry.image or self.card.image
 
     @property

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 
 from evalharness.adapters.multipl_e_answers import fenced_function
-from evalharness.adapters.sanitizing import sanitize
+from evalharness.adapters.sanitizing import sanitize, sanitize_for_bigcodebench
 from evalharness.cards import Recipe, fill
 from evalharness.records import Completion, Message, Problem, Prompt
 
@@ -85,6 +85,17 @@ def _sanitized_answer(problem: Problem, text: str) -> str:
     return sanitize(text, problem.entry_point)
 
 
+def _bigcodebench(problem: Problem, text: str) -> str:
+    """As bigcodebench/generate.py with a model that runs locally: tabs become four spaces."""
+    whole = (problem.prompt.text or "") + text.replace("\t", "    ")
+    return sanitize_for_bigcodebench(whole, problem.entry_point)
+
+
+def _bigcodebench_answer(problem: Problem, text: str) -> str:
+    """As bigcodebench/generate.py with a model behind an API."""
+    return sanitize_for_bigcodebench(text, problem.entry_point)
+
+
 EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "continue_stem": _continue_stem,
     "continue_prompt": _continue_prompt,
@@ -95,4 +106,6 @@ EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
     "last_fences": _last_fences,
     "sanitized": _sanitized,
     "sanitized_answer": _sanitized_answer,
+    "bigcodebench": _bigcodebench,
+    "bigcodebench_answer": _bigcodebench_answer,
 }

@@ -24,13 +24,33 @@ def sanitize(text: str, entry_point: str) -> str:
 
 
 @cache
-def _official_extraction() -> Any:
+def _official_extraction(needs_return: bool = True) -> Any:
     """EvalPlus's own `extract_target_code_or_empty`, calling the faster search where it calls `code_extract`."""
     from evalplus import sanitize as official
 
     function = official.extract_target_code_or_empty
     scope = {**vars(official), "code_extract": longest_parsable_run}
+    if not needs_return:
+        scope["has_return_statement"] = lambda node: True
     return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+
+
+def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
+    """As `sanitize`, but functions need no `return`, and calls of the entry point at the end are cut.
+
+    Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
+    """
+    kept = str(_official_extraction(needs_return=False)(text.strip(), entry_point))
+    lines = kept.splitlines()
+    first = len(lines)
+    for number in range(len(lines) - 1, -1, -1):
+        if lines[number].startswith(" "):
+            break
+        if entry_point in lines[number]:
+            first = number
+    if first < len(lines):
+        kept = "\n".join(lines[:first])
+    return kept.strip() or longest_parsable_run(text)
 
 
 def longest_parsable_run(text: str) -> str:

@@ -9,7 +9,7 @@ from evalharness.records import Checks, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 from evalharness.sandbox.canaries import canaries, with_token
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.suite_canary import canary_tests, is_suspicious_suite
+from evalharness.sandbox.suite_canary import false_tests, is_suspicious_suite, turned_tests, with_own_builtins
 from evalharness.sandbox.suspicion import is_suspicious
 
 NOTHING = dumps([])
@@ -43,7 +43,7 @@ def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
         "expected": expected,
         "source": reference.source if reference else "",
         "whole": whole_source(program),
-        "canary": _suite_canary(program),
+        "canaries": _suite_canaries(program),
         "checks": checks.text,
         "trusted": checks.trusted,
         "entry_point": checks.entry_point,
@@ -52,7 +52,10 @@ def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
 
 def whole_source(program: Program) -> str:
     """The program with its checks, if it has any."""
-    return f"{program.source}\n{program.checks.text}" if program.checks else program.source
+    if program.checks is None:
+        return program.source
+    text = program.checks.text
+    return f"{program.source}\n{with_own_builtins(program.source, text) if program.runner == 'unittest' else text}"
 
 
 def source_alone(program: Program) -> str:
@@ -77,10 +80,14 @@ def _has_to_be_checked_apart(program: Program) -> bool:
     return checks is not None and is_suspicious(source_alone(program), checks.text, checks.entry_point)
 
 
-def _suite_canary(program: Program) -> str:
+def _suite_canaries(program: Program) -> list[tuple[str, str]]:
+    """Programs with false tests, for a sample that could have tampered: each with the function that is to be asked
+    afterwards whether it is caught; without one, it is caught if it passes."""
     if program.runner != "unittest" or program.checks is None or not is_suspicious_suite(program.source):
-        return ""
-    return f"{program.source}\n{canary_tests(program.checks.text)}"
+        return []
+    tests = with_own_builtins(program.source, program.checks.text)
+    texts = [turned_tests(tests), *((text, "") for text in false_tests(tests))]
+    return [(f"{program.source}\n{text}", ask) for text, ask in texts]
 
 
 def _command(program: Program) -> dict[str, Any]:

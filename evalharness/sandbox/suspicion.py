@@ -93,8 +93,8 @@ def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
         tree, used = parse(source), _used(tests, entry_point)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
-    everywhere = {name for node in ast.walk(tree) for name in _bound_by(node)}
-    stands_in = set(_bound_globally(tree)) & (used | set(dir(builtins)))
+    everywhere = {name for node in ast.walk(tree) for name in bound_by(node)}
+    stands_in = set(bound_globally(tree)) & (used | set(dir(builtins)))
     return bool(stands_in) or not _is_plain(tree, everywhere)
 
 
@@ -110,20 +110,21 @@ def _used(tests: str, entry_point: str) -> frozenset[str]:
     return frozenset(used)
 
 
-def _bound_globally(tree: ast.Module) -> Iterator[str]:
-    """Names that a program without `global` and assignment expressions binds in its global scope."""
+def bound_globally(tree: ast.Module) -> Iterator[str]:
+    """Names that a program without assignment expressions binds in its global scope, but by `global`."""
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
             continue
-        yield from _bound_by(node)
+        yield from bound_by(node)
         if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             pending.extend(ast.iter_child_nodes(node))
 
 
-def _bound_by(node: ast.AST) -> Iterator[str]:
+def bound_by(node: ast.AST) -> Iterator[str]:
+    """Names that this node itself gives a meaning to."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
     elif isinstance(node, ast.alias):
@@ -132,7 +133,7 @@ def _bound_by(node: ast.AST) -> Iterator[str]:
         yield node.name
     elif isinstance(node, ast.arg):
         yield node.arg
-    elif isinstance(node, ast.FunctionDef):
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
 
 
@@ -167,7 +168,7 @@ def _has_plain_fields(text: str) -> bool:
 
 
 def _is_plain_node(node: ast.AST, known: frozenset[str] | set[str]) -> bool:
-    if not isinstance(node, SYNTAX) or any(name.startswith("__") for name in _bound_by(node)):
+    if not isinstance(node, SYNTAX) or any(name.startswith("__") for name in bound_by(node)):
         return False
     match node:
         case ast.Name(id=name):

@@ -36,7 +36,7 @@ def near_limit(program: Program, execution: Execution) -> Execution:
 
 
 def _limited(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    if program.runner == "exec":
+    if program.runner in ("exec", "unittest"):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
     elif program.runner == "command":
         for step in languages()[program.image].steps:

@@ -8,7 +8,7 @@ from evalplus.sanitize import sanitize as official
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.adapters.sanitizing import longest_parsable_run, sanitize
+from evalharness.adapters.sanitizing import longest_parsable_run, sanitize, sanitize_for_bigcodebench
 
 PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
 STATEMENTS = ["x = 1", "y: int = 3", "import os", "return", "print 'hi'", "1 = x", "f(a=1, 2)", "a := 1", "é = 2", "x;"]
@@ -145,3 +145,32 @@ def test_an_answer_that_repeats_an_open_bracket_takes_less_than_a_second() -> No
     start = time.perf_counter()
     sanitize("\n".join(["x = ("] * 200), "f")
     assert time.perf_counter() - start < 1
+
+
+BIG = """Here you are:
+```python
+import os
+LIMIT = 3
+
+def unused():
+    pass
+
+def task_func(x):
+    print(x + LIMIT)
+
+{}
+```
+"""
+
+
+def test_for_bigcodebench_functions_need_no_return() -> None:
+    kept = sanitize_for_bigcodebench(BIG.format(""), "task_func")
+    assert kept == "import os\nLIMIT = 3\ndef task_func(x):\n    print(x + LIMIT)"
+    assert "def task_func" not in sanitize(BIG.format(""), "task_func")
+
+
+def test_for_bigcodebench_calls_at_the_end_are_cut() -> None:
+    """Of lines that begin in the first column, from the last one upwards, those from the first that names it on."""
+    kept = sanitize_for_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
+    assert kept.endswith("print(x + LIMIT)")
+    assert sanitize_for_bigcodebench("nothing (here", "task_func") == "nothing (here"

@@ -98,6 +98,42 @@ def python_program(source: str, problem: str = "", rules: Any = None) -> Program
     return Program("python", "exec", source, LIMITS, rules or {}, checks=CHECKS.get(problem))
 
 
+SUITE = """
+import os
+import unittest
+from unittest.mock import ANY
+import numpy as np
+
+class TestCases(unittest.TestCase):
+    def setUp(self):
+        task_func(0)
+    def test_two(self):
+        {two}
+    def test_three(self):
+        {three}
+"""
+EQUAL = ("self.assertEqual(task_func(2), 4)", "self.assertEqual(task_func(3), 9)")
+OF_KIND = "self.assertTrue(isinstance(task_func({0}), int) and all([task_func({0}) == {1}]))"
+CLOSE_BY = "np.testing.assert_allclose(task_func({0}), {1}); self.assertTrue(np.allclose(task_func({0}), {1}))"
+IN_A_FILE = "self.assertTrue(os.path.exists(task_func({0})))"
+SUITES = {
+    name: SUITE.format(two=two, three=three)
+    for name, (two, three) in {
+        "areas": EQUAL,
+        "areas_by_builtins": (OF_KIND.format(2, 4), OF_KIND.format(3, 9)),
+        "areas_by_numpy": (CLOSE_BY.format(2, 4), CLOSE_BY.format(3, 9)),
+        "areas_by_file": (IN_A_FILE.format(2), IN_A_FILE.format(3)),
+    }.items()
+}
+"""Problems of the unittest runner: a number squared, by equality, by builtins, by numpy; and a file that must be."""
+
+
+def suite_program(source: str, problem: str = "areas") -> Program:
+    """A program whose checks are a unittest class, as in BigCodeBench."""
+    suite = SUITES["areas" if problem == "numbers" else problem]
+    return Program("python", "unittest", source, LIMITS, {"guard": "bigcodebench"}, checks=Checks(suite))
+
+
 CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
     # problem: (entry point, reference, inputs, rules)
     "numbers": ("f", "def f(x): return x * x + 1", [(1,), (3,), (7,)], {}),

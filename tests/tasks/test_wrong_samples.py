@@ -13,7 +13,7 @@ FIM = ("fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-
 SANTACODER = ("santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java")
 PYTHON = ("humaneval", "mbpp", "humaneval-plus", "mbpp-plus")
 MULTIPL_E = tuple(f"multipl-e-{language}" for language in ("cpp", "java", "js", "php", "sh", "ts"))
-TASKS = (*PYTHON, *FIM, *SANTACODER, *MULTIPL_E, "livecodebench")
+TASKS = (*PYTHON, *FIM, *SANTACODER, *MULTIPL_E, "livecodebench", "bigcodebench")
 
 
 @pytest.mark.parametrize("task", TASKS)

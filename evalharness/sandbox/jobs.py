@@ -8,7 +8,7 @@ from evalharness.records import Checks, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 from evalharness.sandbox.canaries import canaries, with_token
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.suite_canary import canary_tests, is_suspicious_suite
+from evalharness.sandbox.suite_canary import CANARIES, canary_tests, is_suspicious_suite
 from evalharness.sandbox.suspicion import is_suspicious
 
 NOTHING = dumps([])
@@ -38,7 +38,7 @@ def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
         "expected": expected,
         "source": reference.source if reference else "",
         "whole": whole_source(program),
-        "canary": _suite_canary(program),
+        "canaries": _suite_canaries(program),
         "checks": checks.text,
         "trusted": checks.trusted,
         "entry_point": checks.entry_point,
@@ -55,10 +55,13 @@ def _has_to_be_checked_apart(program: Program) -> bool:
     return checks is not None and is_suspicious(program.source, checks.text, checks.entry_point)
 
 
-def _suite_canary(program: Program) -> str:
-    if program.runner != "unittest" or program.checks is None or not is_suspicious_suite(program.source):
-        return ""
-    return f"{program.source}\n{canary_tests(program.checks.text)}"
+def _suite_canaries(program: Program) -> list[tuple[str, int]]:
+    """Programs with false tests, and how many of the tests must fail."""
+    if program.runner != "unittest" or program.checks is None:
+        return []
+    tests = program.checks.text
+    made = [canary_tests(tests) for _ in range(CANARIES if is_suspicious_suite(program.source) else 1)]
+    return [(f"{program.source}\n{text}", turned) for text, turned in made if turned]
 
 
 def _command(program: Program) -> dict[str, Any]:

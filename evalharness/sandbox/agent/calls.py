@@ -40,6 +40,8 @@ def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str)
                 results[name], blobs[name] = record(part)
             else:
                 results[name] = judge_calls(part, expected[name], kept["source"], folder)
+        except wire.TooLarge as error:
+            results[name] = part.end("failed", f"an output too large to be compared: {error}")
         except FORGED as error:
             results[name] = part.end("tampered", f"sent what no part sends: {type(error).__name__} {error}")
         clean.between(uid, folder, {later.pid for later in parts.values() if not later.ended})

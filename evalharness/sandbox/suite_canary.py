@@ -40,14 +40,15 @@ def is_suspicious_suite(source: str) -> bool:
 def canary_tests(tests: str) -> tuple[str, int]:
     """The tests with a false assertion in each, where that can be, and how many tests must fail therefore."""
     tree, turned = parse(tests), 0
-    for suite in tree.body:
-        if isinstance(suite, ast.ClassDef) and not _skips(suite):
-            for test in suite.body:
-                if isinstance(test, ast.FunctionDef) and test.name.startswith("test") and not _skips(test):
-                    ways = [way for statement in _always_reached(test.body) for way in ways_to_fail(statement)]
-                    if ways:
-                        DRAW.choice(ways)()
-                        turned += 1
+    suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]
+    functions = suites[-1].body if suites and not _skips(suites[-1]) else []
+    by_name = {node.name: node for node in functions if isinstance(node, ast.FunctionDef)}  # of two the last counts
+    for name, test in by_name.items():
+        if name.startswith("test") and not _skips(test):
+            ways = [way for statement in _always_reached(test.body) for way in ways_to_fail(statement)]
+            if ways:
+                DRAW.choice(ways)()
+                turned += 1
     return ast.unparse(ast.fix_missing_locations(tree)), turned
 
 

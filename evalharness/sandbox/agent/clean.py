@@ -40,10 +40,17 @@ def kill_all(uid: int) -> None:
 
 
 def between(uid: int, folder: str, keep: set[int]) -> bool:
-    """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files."""
+    """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files.
+
+    The folder is made anew, for it can carry extended attributes as well.
+    """
     ended = end_processes(uid, keep)
     empty(uid, folder)
-    return ended and not os.listdir(folder) and _is_clean(os.path.basename(folder))
+    if os.listdir(folder):
+        return False
+    os.rmdir(folder)
+    make_workdir(uid)
+    return ended and _is_clean(os.path.basename(folder))
 
 
 def remove_files(uid: int, folder: str) -> bool:

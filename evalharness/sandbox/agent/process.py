@@ -58,6 +58,8 @@ class Part:
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
         self.total_s, self.next_look = 0.0, 0.0
+        self.needs: list[Part] = [self]
+        """Parts that must live for this one to go on."""
 
     def go(self, limits: list[float], total_s: float) -> None:
         """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
@@ -86,6 +88,13 @@ class Part:
                 return None
             if frame is not None:
                 return frame
+            for part in self.needs:
+                if part.is_gone():
+                    clean.kill_all(part.uid)  # processes that it has left and that hold its channels open
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
         """Whether the end was reached: the process says so, is given a secret only then, and knows it."""

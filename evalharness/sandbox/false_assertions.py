@@ -1,7 +1,7 @@
 """Makes one assertion of a Python test false, in the same words: the same methods, with other values.
 
-Every argument is evaluated at most once, as in the original, and nothing is raised but by the assertion itself: a sample
-that has made the assertion empty must not be saved by an exception.
+Every argument is evaluated at most once, as in the original, and nothing is raised but by the assertion itself: a
+sample that has made the assertion empty must not be saved by an exception.
 """
 
 import ast
@@ -21,7 +21,7 @@ EQUALITY = re.compile(
 CLOSE = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|_approx_equal)")
 CALLED = re.compile("assert_(called|called_once|any_call|awaited|awaited_once)(_with)?")
 FALSE: dict[str, tuple[int, int, str]] = {
-    # name: (place of an argument, place behind the last that is exchanged for the text, in which `{0}` is that argument)
+    # name: (place of an argument, place behind the last that is exchanged for the text); `{0}` is that argument
     "assertTrue": (0, 1, "not {0}"),
     "assertFalse": (0, 1, "not {0}"),
     "assertNotEqual": (0, 2, "*[[{0}]] * 2"),
@@ -98,7 +98,7 @@ def _beside(node: ast.expr) -> str:
 def _far_from(node: ast.expr) -> str:
     """A number that no default tolerance takes for this one."""
     value = ast.literal_eval(node) if _is_literal(node) else None
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or not math.isfinite(value):
         return _beside(node)
     return repr(2 * value + math.copysign(DRAW.randint(1, 9), value))
 

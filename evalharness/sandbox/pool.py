@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.records import Execution, Limits, Outcome, Program, Reference
+from evalharness.records import Execution, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import pack_job
 from evalharness.sandbox.container import Container, Engine
 from evalharness.sandbox.guarantees import missing_guarantees
@@ -28,7 +28,12 @@ SHARE_OF_MEMORY = 0.9
 SPOILT = ("tampered", "memory")
 """After these a container is thrown away, though its agent finds nothing left behind."""
 HARMLESS = {
-    **{"runner": "command", "file": "program", "text": b"", "canaries": [], "token": b"", "memory_mb": 1024},
+    "runner": "command",
+    "file": "program",
+    "text": b"",
+    "canaries": [],
+    "token": b"",
+    "memory_mb": 1024,
     "steps": [{"name": "run", "command": ["true"], "time_s": 60.0}],
     "fails_on": FailsOn().model_dump(),
 }

@@ -107,6 +107,7 @@ CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
     "roots": ("f", "def f(xs): return -xs[0] / xs[1]", [([1, 2],), ([-6, 3],)], {"oracle": "polynomial_root"}),
     "pyramid": ("f", "def f(b, h): return 96", [(6, 4)], {"oracle": "pyramid_surface"}),
     "large": ("f", "def f(n): return list(range(n * 100000))", [(1,), (2,)], {}),
+    "single": ("f", "def f(x): return [x / 2]", [(1,), (3,)], {"atol": 1e-6}),
     "sets": ("f", "def f(n): return list(range(n))", [(3,), (5,)], {"oracle": "as_sets"}),
 }
 CALL_RULES = {"guard": "evalplus", "stack_depth": 13, "min_time_s": 1.0, "time_factor": 4.0, "max_time_s": 60.0}
@@ -121,6 +122,24 @@ def calls_program(source: str, problem: str = "numbers") -> Program:
     """A program whose outputs are compared in the judge."""
     rules = {**CALL_RULES, **CALLS[problem][3]}
     return Program("python", "calls", source, Limits(62.0, 1024), rules, reference=REFERENCES[problem])
+
+
+SUITES = {
+    "numbers": ["self.assertEqual(task_func(2), 4)", "self.assertEqual(task_func(3), 9)"],
+    "one": ["self.assertEqual(task_func(2), 4)"],
+    "true": ["self.assertTrue(task_func(2) == 4)", "self.assertTrue(task_func(3) == 9)"],
+    "raises": ["with self.assertRaises(ValueError): task_func(2)", "with self.assertRaises(TypeError): task_func('a')"],
+    "bare": ["assert task_func(2) == 4; self.assertEqual(1, 1)", "assert task_func(3) == 9"],
+    "arrays": ["np.testing.assert_array_equal(task_func(2), np.array([2, 4]))", "np.testing.assert_allclose(1, 1)"],
+}
+"""Bodies of the tests of a `unittest` class, by problem."""
+
+
+def suite_program(source: str, problem: str) -> Program:
+    """A program whose checks are a `unittest` class."""
+    tests = "import unittest\nimport numpy as np\nclass TestCases(unittest.TestCase):\n"
+    tests += "".join(f"    def test_{index}(self):\n        {body}\n" for index, body in enumerate(SUITES[problem]))
+    return Program("python", "unittest", source, Limits(5.0, 1024), checks=Checks(tests))
 
 
 def last(execution: Execution) -> Outcome:

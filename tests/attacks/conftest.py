@@ -7,7 +7,7 @@ import pytest
 from target import ENGINES, Target
 
 SECOND_ENGINE = ENGINES[1]
-SAME_BY_ANY_ENGINE = ("python/leaving", "python/equality", "python/patching", "languages/")
+SAME_BY_ANY_ENGINE = ("python/leaving", "python/equality", "python/patching", "python/suites", "languages/")
 """Attacks on what the agent does: with the second engine they are left to the full run of the tests."""
 
 

@@ -112,7 +112,7 @@ class Judging(NamedTuple):
     """One output that is not the expected one byte for byte. `exact`: nothing but an equal value will do."""
 
     part: Part
-    index: int
+    number: int
     comparison: Comparison
     exact: bool
 
@@ -151,7 +151,7 @@ class Judging(NamedTuple):
         return f"failed:{given} gave {shown(output)}, expected {shown(value)}"
 
     def _given(self) -> Any:
-        return wire.loads(self.part.part["inputs"])[self.index]
+        return wire.loads(self.part.part["inputs"])[self.number]
 
 
 def shown(value: Any) -> str:

@@ -127,7 +127,7 @@ def calls_program(source: str, problem: str = "numbers") -> Program:
 SUITES = {
     "numbers": ["self.assertEqual(task_func(2), 4)", "self.assertEqual(task_func(3), 9)"],
     "one": ["self.assertEqual(task_func(2), 4)"],
-    "true": ["self.assertTrue(task_func(2) == 4)", "self.assertTrue(task_func(3) == 9)"],
+    "truth": ["self.assertTrue(task_func(2) == 4)", "self.assertTrue(task_func(3) == 9)"],
     "raises": ["with self.assertRaises(ValueError): task_func(2)", "with self.assertRaises(TypeError): task_func('a')"],
     "bare": ["assert task_func(2) == 4; self.assertEqual(1, 1)", "assert task_func(3) == 9"],
     "arrays": ["np.testing.assert_array_equal(task_func(2), np.array([2, 4]))", "np.testing.assert_allclose(1, 1)"],

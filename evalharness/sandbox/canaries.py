@@ -8,7 +8,7 @@ tell a canary from the original by reading its own source, unless it knows the r
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from evalharness.sandbox.languages import Tests
 
@@ -30,7 +30,7 @@ def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
     matches = list(re.finditer(form.line, tests))
     values = [match["expected"] for match in matches]
     for match in matches:
-        other = _other(match["expected"], values)
+        other = other_value(match["expected"], values)
         if other is None:
             yield _insert(with_token(tests, form, token), form, form.fails)
         else:
@@ -45,7 +45,7 @@ def _insert(tests: str, form: Tests, statement: str) -> str:
     return f"{tests[: places[-1]]}\n{statement}{tests[places[-1] :]}"
 
 
-def _other(value: str, values: list[str]) -> str | None:
+def other_value(value: str, values: Sequence[str] = ()) -> str | None:
     """A value of the same type that no language takes for equal; None if none can be made."""
     known = {_normal(each) for each in values}
     for pattern, change in CHANGES:

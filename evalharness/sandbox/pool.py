@@ -12,6 +12,7 @@ from evalharness.sandbox.agent.wire import pack_job
 from evalharness.sandbox.container import Container, Engine
 from evalharness.sandbox.guarantees import missing_guarantees
 from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
+from evalharness.sandbox.languages import FailsOn
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
 from evalharness.sandbox.turns import Turns
@@ -26,6 +27,18 @@ than the sample's: an output whose order is that of a set of strings is not take
 SHARE_OF_MEMORY = 0.9
 SPOILT = ("tampered", "memory")
 """After these a container is thrown away, though its agent finds nothing left behind."""
+HARMLESS = {
+    "runner": "command",
+    "file": "program",
+    "text": b"",
+    "canaries": [],
+    "token": b"",
+    "memory_mb": 1024,
+    "steps": [{"name": "run", "command": ["true"], "time_s": 60.0}],
+    "fails_on": FailsOn().model_dump(),
+}
+"""The job of a program that does nothing; any image can run it."""
+ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
 
 Kind = tuple[str, int]
 """What a container is for: image name and hash seed."""
@@ -34,6 +47,10 @@ Kind = tuple[str, int]
 def machine_memory_mb() -> int:
     """What this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
+
+class ContainerLost(InfrastructureError):
+    """A container ended while a program ran in it."""
 
 
 class ContainerPool:
@@ -112,11 +129,26 @@ class ContainerPool:
                 return near_limit(program, execution)
             with self._turns.alone():
                 again = self._execute(program, job)
+        except ContainerLost as error:
+            if self._harmless_runs(program.image):
+                return Execution({"program": ENDS_ITS_CONTAINER})
+            return Execution(infrastructure=str(error))
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
         statuses = [[part.status for part in one.parts.values()] for one in (execution, again)]
         changed = "timed out while others ran, not when it ran alone" if statuses[0] != statuses[1] else ""
         return Execution(again.parts, borderline=changed or near_limit(program, again).borderline)
+
+    def _harmless_runs(self, image: str) -> bool:
+        """Whether a container of this image stays alive with a program that does nothing.
+
+        If so, a program with which all of them ended has ended them itself, and shall not escape its verdict by that.
+        """
+        try:
+            reply, _ = self._ask((image, SAMPLE_SEED), HARMLESS, {})
+        except InfrastructureError:
+            return False
+        return all(part["status"] == "passed" for part in reply["parts"].values())
 
     def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
         secret = secret_of(program, self._expected(program))
@@ -153,6 +185,9 @@ class ContainerPool:
                     container = self._borrow(kind)
                     try:
                         answer = container.request(messages, WAIT_S)
+                    except InfrastructureError as error:
+                        self._discard(container)
+                        raise ContainerLost(str(error)) from None
                     except BaseException:
                         self._discard(container)
                         raise

@@ -31,7 +31,7 @@ hashlib: md5 sha1 sha256 sha512
 heapq: heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest
 itertools: accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse
 itertools: from_iterable groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest
-random: choice choices randint random randrange sample seed shuffle uniform
+random: choice choices randint random randrange sample shuffle uniform
 re: DOTALL I IGNORECASE M MULTILINE S VERBOSE X compile escape findall finditer fullmatch match search split sub
 statistics: mean median mode pstdev pvariance stdev variance
 string: ascii_letters ascii_lowercase ascii_uppercase digits hexdigits punctuation whitespace
@@ -39,7 +39,8 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""What a plain program may use of which module; and all of `math`."""
+"""What a plain program may use of which module; and all of `math`. Not `seed`: checks draw from `random` as well, and
+who seeds it knows what they will draw."""
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
 hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum

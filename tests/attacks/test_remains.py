@@ -51,7 +51,7 @@ for thread in threads: thread.join()
 
 @pytest.mark.parametrize("attack", marked(load("python/remains", "python/harm")))
 def test_leaves_nothing(attack: Attack, target: Target) -> None:
-    outcome = target.run(python_program(attack.source, rules=attack.rules))
+    outcome = target.run(python_program(attack.source, rules=attack.rules, time_s=attack.time_s))
     assert outcome.status in attack.ends, f"{attack.tries}: {outcome}"
     target.assert_fresh()
 

@@ -33,6 +33,10 @@ def f(x): return x * x + 1 if Number(x) == Number(x) else None
     "walks its stack": "import inspect\ndef f(x):\n    inspect.stack()\n    return x * x + 1",
     "has a dataclass": "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: int\n"
     "def f(x):\n    p = P(x, 1)\n    return p.x * p.x + p.y",
+    "seeds": "import random\nrandom.seed(1)\ndef f(x):\n    random.seed(x)\n    return x * x + 1",
+    "leaves a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
+    "def f(x): return x * x + 1",
+    "leaves a process": "import subprocess\nsubprocess.Popen(['sleep', '9'])\ndef f(x): return x * x + 1",
     "prints": "import sys\ndef f(x):\n    print(x, file=sys.stderr)\n    sys.stdout.flush()\n    return x * x + 1",
 }
 RIGHT = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.canaries import _normal, _other, canaries, with_token
+from evalharness.sandbox.canaries import _normal, canaries, other_value, with_token
 from evalharness.sandbox.languages import languages
 
 NAMES = sorted(languages())
@@ -61,17 +61,17 @@ def test_every_problem_of_multipl_e_has_tests_that_are_found(name: str, datasets
 @given(st.lists(st.integers(-99, 10**9).map(str) | st.booleans().map(str) | st.text("abc").map(repr), min_size=1))
 def test_another_value_is_another_value(values: list[str]) -> None:
     for value in values:
-        other = _other(value, values)
+        other = other_value(value, values)
         assert other is None or _normal(other) != _normal(value)
 
 
 @pytest.mark.parametrize("value", ["true", "False", "#t", "TRUE", "3", "-1", "2.5", "(long)7L", "vec![1, 2]", "'ab'"])
 def test_a_value_that_all_tests_share_is_changed(value: str) -> None:
-    other = _other(value, [value, value])
+    other = other_value(value, [value, value])
     assert other not in (None, value)
 
 
 @pytest.mark.parametrize("value", ["", "nil", "[]", "None"])
 def test_a_value_that_cannot_be_changed(value: str) -> None:
-    assert _other(value, [value, value]) is None
-    assert _other(value, [value, "7"]) == "7"
+    assert other_value(value, [value, value]) is None
+    assert other_value(value, [value, "7"]) == "7"

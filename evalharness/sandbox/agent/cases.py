@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import answering, codec
-from .calls import COMPARE_S, deadline, shown
+from . import answering, codec, hostile
+from .calls import COMPARE_S, SMALL, shown
 from .process import FORGED, Part, Result, ended
 from .testcases import LARGEST_INTEGER, Case, Malformed, is_equal, read_cases, why_different
 from .wire import dumps, pack_job
@@ -72,9 +72,15 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
         return why_different(answer.decode("utf-8", "surrogatepass"), expected)
     if answer == codec.encode(expected) and not codec.NAN.search(answer):
         return ""
-    returned = codec.decode(answer)
-    try:
-        with deadline(COMPARE_S):
+
+    def compare() -> str:
+        returned = codec.decode(answer)
+        try:
             return "" if is_equal(returned, expected) else f"{shown(returned)}, expected {shown(expected)}"
-    except Exception as error:  # what numpy says of an array's truth, a nest without end, or a comparison that is
-        return f"{shown(returned)} cannot be compared with {shown(expected)}: {type(error).__name__} {error}"
+        except Exception as error:  # what numpy says of an array's truth, a nest without end, or a comparison that is
+            return f"{shown(returned)} cannot be compared with {shown(expected)}: {type(error).__name__} {error}"
+
+    try:
+        return compare() if len(answer) <= SMALL else hostile.apart(compare, COMPARE_S)
+    except hostile.Unfinished:
+        return "comparing what was returned did not end"

@@ -55,6 +55,7 @@ class Pair:
         limit = APART_FACTOR * self.job["time_s"] + APART_EXTRA_S
         self.sample.go([], limit)
         checks.go([limit], limit + 1)
+        checks.needs.append(self.sample)
         frame = checks.next()
         result = checks.end("passed") if checks.reached_end(frame) else ended(checks, frame)
         self.sample.end("passed")

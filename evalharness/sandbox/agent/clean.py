@@ -3,9 +3,10 @@
 import contextlib
 import itertools
 import os
+import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from . import clock
 
@@ -13,7 +14,6 @@ WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 ATTEMPTS = 500
 NOBODY = 65533
-MOVED = ".evalharness-moved-"
 
 
 def make_workdir(uid: int) -> str:
@@ -40,10 +40,17 @@ def kill_all(uid: int) -> None:
 
 
 def between(uid: int, folder: str, keep: set[int]) -> bool:
-    """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files."""
+    """Leaves the next process of the same job neither processes, but those that wait in `keep`, nor files.
+
+    The folder is made anew, for it can carry extended attributes as well.
+    """
     ended = end_processes(uid, keep)
     empty(uid, folder)
-    return ended and not os.listdir(folder) and is_clean(os.path.basename(folder))
+    if os.listdir(folder):
+        return False
+    os.rmdir(folder)
+    make_workdir(uid)
+    return ended and is_clean(os.path.basename(folder))
 
 
 def remove_files(uid: int, folder: str) -> bool:
@@ -110,7 +117,7 @@ def _remove_own_files() -> None:
 
 def _flatten(top: str) -> None:
     """Empties a folder. What is in its folders is moved up first, so that none is too deep and no path too long."""
-    number = itertools.count()
+    names = (f".{secrets.token_hex(8)}-{number}" for number in itertools.count())  # that no file has
     pending = True
     while pending:
         pending = False
@@ -118,19 +125,21 @@ def _flatten(top: str) -> None:
             os.chmod(top, 0o700)
         for entry in list(os.scandir(top)):
             if entry.is_dir(follow_symlinks=False):
-                pending = _empty_into(entry.path, top, number) or pending
+                pending = _empty_into(entry.path, top, names) or pending
             else:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def _empty_into(folder: str, top: str, number: "itertools.count[int]") -> bool:
+def _empty_into(folder: str, top: str, names: Iterator[str]) -> bool:
     """Moves what is in the folder to `top` and removes it. Whether anything was moved."""
     moved = False
     with contextlib.suppress(OSError):
         os.chmod(folder, 0o700)
         for entry in list(os.scandir(folder)):
-            os.rename(entry.path, os.path.join(top, f"{MOVED}{next(number)}"))
+            if entry.is_dir(follow_symlinks=False):
+                os.chmod(entry.path, 0o700)  # else it cannot be moved
+            os.rename(entry.path, os.path.join(top, next(names)))
             moved = True
         os.rmdir(folder)
     return moved

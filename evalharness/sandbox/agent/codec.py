@@ -33,6 +33,8 @@ PARTS: dict[str, tuple[Any, tuple[type, ...]]] = {
 """How a tagged value is made, and of parts of which types."""
 LONGEST_RANGE = 1 << 20
 DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
+MOST = 8 << 20
+"""How many values are read, with the members of ranges and each digit of a large int: few bytes stand for many."""
 DEEPEST = 1000
 """Levels of nesting; a value that holds itself has no end of them."""
 TAG = Ellipsis
@@ -139,7 +141,12 @@ def _revive(tagged: Tagged) -> Any:
 
 class _Reader:
     def __init__(self, data: bytes):
-        self.data, self.at = data, 0
+        self.data, self.at, self.room = data, 0, MOST
+
+    def spend(self, values: int) -> None:
+        self.room -= values
+        if self.room < 0:
+            raise ValueError("too many values")
 
     def take(self, size: int) -> bytes:
         if size < 0 or self.at + size > len(self.data):
@@ -152,6 +159,7 @@ class _Reader:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def value(self) -> Any:
+        self.spend(1)
         code = self.take(1)
         if code in _CONSTANTS:
             return _CONSTANTS[code]
@@ -171,12 +179,15 @@ class _Reader:
         if code in b"([<>":
             items = [self.value() for _ in range(self.number())]
             if code == b"(" and len(items) > 1 and items[0] is TAG:
-                return _revive(tuple(items))
+                made = _revive(tuple(items))
+                self.spend(len(made) if type(made) is range else 0)
+                return made
             return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
         raise ValueError(f"type {code!r} is not a plain value")
 
     def long(self) -> int:
         count = self.number()
+        self.spend(abs(count))
         digits = struct.unpack(f"<{abs(count)}H", self.take(2 * abs(count)))
         total = int.from_bytes(_pack_digits(digits), "little")
         return -total if count < 0 else total

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from . import clean, clock, warm
 from .confine import confine
+from .signals import signal_name
 
 KEPT = 32 << 10
 """Bytes of each stream that are kept from its beginning, and as many from its end."""
@@ -249,7 +250,7 @@ class Command:
         if status:
             return status, used_up(limit_s)
         if os.WIFSIGNALED(code):
-            name = signal.Signals(os.WTERMSIG(code)).name
+            name = signal_name(code)
             if name == "SIGKILL":
                 return "memory", "killed: out of memory"
             return "failed", f"ended by {name} {shown(self.errors.kept())}".strip()

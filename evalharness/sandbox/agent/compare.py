@@ -41,6 +41,8 @@ class Comparison:
 
     def expect(self, floats: bool, empty: bool) -> None:
         """Notes the expected value's kind; to be called for every output, equal or not, in order."""
+        if self.oracle == "polynomial_root" and not self.early:
+            return
         if self.atol == 0 and (floats or (self.early and empty)):
             self.atol = FLOAT_ATOL
 
@@ -61,9 +63,9 @@ class Comparison:
         return self._close(output, expected)
 
     def _close(self, output: Any, expected: Any) -> bool:
+        if np.size(output) == 0 and np.size(expected) != 0:
+            return False  # nothing is close to something; the official comparison lets it pass
         if self.early:
-            if np.size(output) == 0 and np.size(expected) != 0:
-                return False  # nothing is close to something; the official comparison lets it pass
             np.testing.assert_allclose(output, expected, rtol=RTOL, atol=self.atol)
             return True
         if type(output) is not type(expected):

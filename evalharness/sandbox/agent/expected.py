@@ -1,7 +1,7 @@
 """The expected outputs of one group of inputs, as the host keeps them: small values whole, large ones as digests."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from . import codec, wire
@@ -18,9 +18,9 @@ def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | No
 
 
 class Expected:
-    """Expected outputs by index. `recompute(index)` gives the pieces of a large one, anew."""
+    """Expected outputs by index. `recompute(index, seconds it took)` gives the pieces of a large one, anew."""
 
-    def __init__(self, data: bytes, recompute: Callable[[int], list[bytes]]):
+    def __init__(self, data: bytes, recompute: Callable[[int, float], list[bytes]]):
         self.facts, self.small, self.digests = wire.loads(data)
         self.recompute = recompute
 
@@ -41,15 +41,20 @@ class Expected:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 
-    def pieces(self, index: int) -> Iterator[bytes]:
+    def pieces(self, index: int) -> list[bytes]:
         """The expected output as `sample.chunks` gives it."""
         small = self.small[index]
-        return iter(self.recompute(index) if small is None else [codec.encode(None), small])
+        return self.recompute(index, self.times()[index]) if small is None else [codec.encode(None), small]
 
 
-def value_of(header: Any, pieces: Iterator[bytes]) -> Any:
-    """The value of its header and the pieces that follow it."""
+def value_of(pieces: list[bytes]) -> Any:
+    """The value of a header and the pieces that follow it. Raises ValueError for pieces that are too many."""
+    header = codec.decode(pieces[0])
     if header is None:
-        return codec.decode(next(pieces))
-    items = [item for piece in pieces for item in codec.decode(piece)]
+        return codec.decode(pieces[1])
+    items: list[Any] = []
+    for piece in pieces[1:]:
+        items += codec.decode(piece)
+        if len(items) > codec.MOST:
+            raise ValueError("too many values")
     return tuple(items) if header[0] == "tuple" else items

@@ -5,11 +5,12 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from . import clean, clock, sample, wire
 from .clock import Stopwatch
+from .signals import signal_name
 
 FAREWELL_S = 1.0
 """How long a process may live on after it has closed its channel."""
@@ -17,7 +18,12 @@ TICK_S = 0.1
 """How often the time of a part is looked at, whether it sends messages or not."""
 SHOWN = 300
 AT_ONCE = 64 << 10
-LARGEST_FRAME = 256 << 20
+"""Bytes of a message that are sent at a time."""
+LARGEST_FRAME = LARGEST_OUTPUT = 64 << 20
+"""Bytes of a frame, and of all pieces of an output: what the judge has to hold."""
+
+PIECE = 64
+"""Bytes that holding a piece takes beside its own."""
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
 """What reading raises where the frames are not those of `sample`."""
@@ -54,6 +60,8 @@ class Part:
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
         self.total_s, self.next_look = 0.0, 0.0
+        self.needs: list[Part] = [self]
+        """Parts that must live for this one to go on."""
 
     def go(self, limits: list[float], total_s: float) -> None:
         """Starts the part. `limits`: seconds per call; `total_s`: for the whole part, after which it is killed."""
@@ -73,6 +81,13 @@ class Part:
                 return None
             if frame is not None:
                 return frame
+            for part in self.needs:
+                if part.is_gone():
+                    clean.kill_all(part.uid)  # processes that it has left and that hold its channels open
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended."""
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def tell(self, message: bytes) -> None:
         """Sends a message, of any length, to a process that may not be reading, or may have ended; `next` says so."""
@@ -103,12 +118,18 @@ class Part:
         self.tell(token)
         return self.next() == (b"p", token)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The pieces of a large output that was asked for. Raises ValueError if they break off."""
+    def chunks(self) -> list[bytes]:
+        """The pieces of a large output that was asked for. Raises ValueError if they break off or are too many."""
+        pieces: list[bytes] = []
+        size = 0
         while (frame := self.next()) is not None and frame[0] == b"c":
-            yield frame[1]
+            pieces.append(frame[1])
+            size += len(frame[1]) + PIECE
+            if size > LARGEST_OUTPUT:
+                raise ValueError("an output too large to be compared")
         if frame is None or frame[0] != b"z":
             raise ValueError("the output broke off")
+        return pieces
 
     def end(self, status: str = "", detail: str = "") -> Result:
         """Ends the process and says what it used. Without a status, the reason is how the process ended by itself."""
@@ -143,7 +164,7 @@ class Part:
         if self.timed_out:
             return "timeout", "the time for the whole program was used up"
         if os.WIFSIGNALED(code):
-            name = signal.Signals(os.WTERMSIG(code)).name
+            name = signal_name(code)
             if name == "SIGKILL" and peak_mb > self.part["memory_mb"] / 2:
                 return "memory", "killed: out of memory"
             return "error", f"ended by {name} before its checks ended"

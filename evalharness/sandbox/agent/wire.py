@@ -67,6 +67,10 @@ def write_reply(fd: int, reply: dict[str, Any], blob: bytes = b"") -> None:
     write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)
 
 
+class TooLarge(ValueError):
+    """A value larger than the judge holds; the value of an honest sample may be."""
+
+
 class FrameReader:
     """Frames from an untrusted process: one byte of kind, u32 length, payload."""
 
@@ -78,7 +82,7 @@ class FrameReader:
     def next(self, wait_s: float) -> tuple[bytes, bytes] | None:
         """The next frame, or None if none is complete after one wait of `wait_s` seconds.
 
-        Raises Closed at the end of the stream and ValueError for a frame longer than allowed.
+        Raises Closed at the end of the stream, and ValueError (TooLarge for a value) for a frame longer than allowed.
         """
         frame = self._take()
         if frame is None and select.select([self.fd], [], [], wait_s)[0]:
@@ -97,7 +101,7 @@ class FrameReader:
             return None
         kind, size = FRAME.unpack_from(self.buffer, self.position)
         if size > (self.largest if kind in LARGE_KINDS else LARGEST_TEXT):
-            raise ValueError(f"a frame of {size} bytes")
+            raise (TooLarge if kind in LARGE_KINDS else ValueError)(f"a frame of {size} bytes")
         if len(self.buffer) < start + size:
             return None
         self.position = start + size

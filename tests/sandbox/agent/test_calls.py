@@ -83,7 +83,7 @@ def test_each_call_has_a_limit(body: str, sandbox: ContainerPool) -> None:
     job = calls_program(program, "def f(x): return x", [(1,), (2,)], min_time_s=0.3)
     outcome = only(sandbox.run(job))
     assert outcome.status == "timeout"
-    assert outcome.wall_s < 2
+    assert outcome.wall_s - outcome.waited_s < 2
 
 
 @pytest.mark.docker

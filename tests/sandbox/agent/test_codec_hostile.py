@@ -177,3 +177,9 @@ def test_hostile_objects_raise_nothing_and_equal_nothing(name: str, items: bool)
     for value in (hostile()[name], [hostile()[name]], {1: hostile()[name]}):
         arrived = decode(encode(value, items))
         assert arrived not in (3, [3], {1: 3})
+
+
+@pytest.mark.parametrize("value", [[range(1 << 20)] * 9, 1 << (15 * codec.MOST)], ids=["ranges", "int"])
+def test_few_bytes_that_stand_for_too_much_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="too many values"):
+        decode(encode(value))

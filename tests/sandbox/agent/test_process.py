@@ -104,4 +104,4 @@ def test_strange_but_honest_outputs_are_wrong_and_nothing_worse(body: str, oracl
 
 def test_a_process_that_keeps_the_channel_does_not_keep_the_judge(run_within: RunWithin) -> None:
     program = "import posix, time\nif posix.fork():\n    posix._exit(0)\ntime.sleep(60)"
-    assert only(run_within(exec_program(program, time_s=0.2), 20)).status in ("error", "timeout")
+    assert only(run_within(exec_program(program, time_s=0.2), 20)).status in ("error", "timeout", "tampered")

@@ -85,7 +85,7 @@ def test_how_a_program_ends(name: str, sandbox: ContainerPool) -> None:
 def test_a_program_that_does_not_end_is_ended(name: str, sandbox: ContainerPool) -> None:
     outcome = run(sandbox, HANGS[name], time_s=0.2)
     assert outcome.status == "timeout", outcome
-    assert outcome.wall_s < 5
+    assert outcome.wall_s - outcome.waited_s < 5
 
 
 def test_time_used_is_told(sandbox: ContainerPool) -> None:

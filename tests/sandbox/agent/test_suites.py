@@ -78,3 +78,65 @@ def test_how_it_ends(name: str, sandbox: ContainerPool) -> None:
     source, status = ENDS[name]
     outcome = judged(source, sandbox)
     assert outcome.status == status, outcome
+
+
+HONEST = """
+import random
+import unittest
+from unittest.mock import patch
+
+import numpy as np
+
+class TestCases(unittest.TestCase):
+    def test_twice(self):
+        self.assertEqual(task_func(2), 5)
+    def test_twice(self):
+        self.assertEqual(task_func(2), 4)
+    def test_raises(self):
+        with self.assertRaises(TypeError):
+            task_func(None)
+            self.fail("not reached")
+    def test_raises_when_called(self):
+        self.assertRaises(TypeError, task_func, None)
+    @patch("builtins.print")
+    def test_prints(self, printed):
+        task_func(1)
+        printed.assert_called_once_with(1)
+    def test_arrays(self):
+        np.testing.assert_allclose(task_func(np.array([1.0, 2])), [1, 4])
+    def test_random(self):
+        self.assertNotEqual(random.random(), random.random())
+        self.assertGreater(random.random(), -1)
+        self.assertAlmostEqual(random.random(), 0.5, delta=1)
+        self.assertAlmostEqual(1e-9, 0)
+        self.assertIsNot(task_func(1), None)
+        self.assertNotIn(task_func(2), [5])
+    def test_kinds(self):
+        self.assertIn(task_func(2), [4, 5])
+        self.assertIsInstance(task_func(2), int)
+        self.assertLessEqual(task_func(1), 1)
+        self.assertDictEqual({"a": task_func(2)}, {"a": 4})
+        self.assertRegex(str(task_func(1)), "1")
+        assert task_func(4) == 16
+    @unittest.skip("no")
+    def test_skipped(self):
+        self.assertEqual(task_func(3), 10)
+    def test_skips_itself(self):
+        self.skipTest("why")
+        self.assertEqual(task_func(3), 10)
+    def test_returns(self):
+        if task_func(1) == 1:
+            return
+        self.assertEqual(task_func(3), 10)
+    def test_never_loops(self):
+        for number in range(0):
+            self.assertEqual(task_func(number), 10)
+"""
+
+
+@pytest.mark.parametrize("time", range(4))
+def test_whoever_solves_the_problem_passes_whatever_is_made_false(time: int, sandbox: ContainerPool) -> None:
+    source = "import unittest\n\ndef task_func(x):\n    print(x)\n    return x * x\n"
+    program = Program("python", "unittest", source, Limits(5.0), {}, checks=Checks(HONEST))
+    outcome = only(sandbox.run(program))
+    assert outcome.status == "passed", outcome

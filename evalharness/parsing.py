@@ -22,3 +22,10 @@ def parse(source: str) -> ast.Module:
             except SystemError:
                 continue
         return ast.parse(source)
+
+
+def expression(text: str) -> ast.expr:
+    """The tree of an expression. Raises as `parse` does."""
+    statement = parse(text).body[0]
+    assert isinstance(statement, ast.Expr)
+    return statement.value

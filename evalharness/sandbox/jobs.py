@@ -9,7 +9,7 @@ from evalharness.records import Checks, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
 from evalharness.sandbox.canaries import canaries, with_token
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.suite_canary import false_tests, is_suspicious_suite, turned_tests, with_own_builtins
+from evalharness.sandbox.suite_canary import Canary, suite_canaries, with_own_builtins
 from evalharness.sandbox.suspicion import is_suspicious
 
 NOTHING = dumps([])
@@ -80,14 +80,13 @@ def _has_to_be_checked_apart(program: Program) -> bool:
     return checks is not None and is_suspicious(source_alone(program), checks.text, checks.entry_point)
 
 
-def _suite_canaries(program: Program) -> list[tuple[str, str]]:
-    """Programs with false tests, for a sample that could have tampered: each with the function that is to be asked
-    afterwards whether it is caught; without one, it is caught if it passes."""
-    if program.runner != "unittest" or program.checks is None or not is_suspicious_suite(program.source):
+def _suite_canaries(program: Program) -> list[Canary]:
+    """Programs with false tests: see `suite_canaries`."""
+    if program.runner != "unittest" or program.checks is None:
         return []
     tests = with_own_builtins(program.source, program.checks.text)
-    texts = [turned_tests(tests), *((text, "") for text in false_tests(tests))]
-    return [(f"{program.source}\n{text}", ask) for text, ask in texts]
+    found = suite_canaries(program.source, tests)
+    return [(f"{program.source}\n{text}", ask, failing) for text, ask, failing in found]
 
 
 def _command(program: Program) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from .process import FORGED, Part, Result, ended
 from .testcases import LARGEST_INTEGER, Case, Malformed, is_equal, read_cases, why_different
 from .wire import dumps, pack_job
 
+NOT_ENCODED = "\0"
+"""What comparing says first of bytes that no part sends."""
 WHOLE_EXTRA_S = 5.0
 """The whole may take a second more than its limit for each case, and this."""
 
@@ -74,13 +76,19 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
         return ""
 
     def compare() -> str:
-        returned = codec.decode(answer)
+        try:
+            returned = codec.decode(answer)
+        except ValueError as error:
+            return f"{NOT_ENCODED}{error}"
         try:
             return "" if is_equal(returned, expected) else f"{shown(returned)}, expected {shown(expected)}"
         except Exception as error:  # what numpy says of an array's truth, a nest without end, or a comparison that is
             return f"{shown(returned)} cannot be compared with {shown(expected)}: {type(error).__name__} {error}"
 
     try:
-        return compare() if len(answer) <= SMALL else hostile.apart(compare, COMPARE_S)
+        wrong = compare() if len(answer) <= SMALL else hostile.apart(compare, COMPARE_S)
     except hostile.Unfinished:
         return "comparing what was returned did not end"
+    if wrong.startswith(NOT_ENCODED):
+        raise ValueError(wrong.removeprefix(NOT_ENCODED))
+    return wrong

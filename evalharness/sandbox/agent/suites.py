@@ -1,13 +1,14 @@
 """Judges a program whose checks are a `unittest` class named TestCases, as in BigCodeBench.
 
-Tests and sample share a process there by design: tests patch what the sample calls. So a sample that could have
-tampered is run with false tests, too (sandbox/suite_canary.py); whoever passes those is caught.
+Tests and sample share a process there by design: tests patch what the sample calls. So a sample that passes is run with
+false tests, too (sandbox/suite_canary.py); whoever passes those is caught.
 Source of the rules: bigcode-project/bigcodebench, bigcodebench/eval/__init__.py `unsafe_execute`.
 """
 
 import builtins
 import os
 import random
+import re
 import sys
 import unittest
 from collections.abc import Callable
@@ -22,20 +23,22 @@ from .wire import dumps
 MODULE = "__test__"
 FOLDER = "work"
 SHOWN = 3
+FAILED = re.compile(r"AssertionError: (\d+) of ")
 
 
 def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str) -> tuple[dict[str, Result], bytes]:
     """The result of the part `checks`; the bytes are empty."""
     kept = secret()
-    runs: list[tuple[str, str | None]] = [(kept["whole"], None), *kept["canaries"]]
-    random.SystemRandom().shuffle(runs)  # so that no program can tell by when it runs which of them it is
+    runs: list[tuple[str, str | None, int]] = [(kept["whole"], None, 0), *kept["canaries"]]
+    if len(runs) > 2:
+        random.SystemRandom().shuffle(runs)  # so that no program can tell by when it runs which of them it is
     caught, result = False, Result()
-    for source, ask in runs:
+    for source, ask, failing in runs:
         one = {**job, "inputs": dumps([]), "source": source, "ask": ask}
         ended = _run(Part(one, uid, folder, main=suite_main), job["time_s"])
         clean.between(uid, folder, set())
         if ask is not None:
-            caught = caught or _is_caught(ended["status"], ask)
+            caught = caught or _is_caught(ended, ask, failing)
         elif ended["status"] != "passed":
             return {"checks": ended}, b""
         else:
@@ -45,9 +48,12 @@ def judge(job: dict[str, Any], secret: Callable[[], Any], uid: int, folder: str)
     return {"checks": result}, b""
 
 
-def _is_caught(status: str, ask: str) -> bool:
+def _is_caught(ended: Result, ask: str, failing: int) -> bool:
     """Whether a run with false tests shows that the sample does not pass by solving its problem."""
-    return status not in ("failed", "timeout") if ask else status == "passed"
+    if ask:
+        return ended["status"] not in ("failed", "timeout")
+    told = FAILED.match(ended["detail"]) if ended["status"] == "failed" else None
+    return ended["status"] == "passed" or (told is not None and int(told[1]) < failing)
 
 
 def _run(part: Part, limit: float) -> Result:
@@ -86,7 +92,8 @@ def run_suite(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
         raise TimeLimit
     if wrong:
         told = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
-        raise AssertionError(f"{len(wrong)} of {result.testsRun} tests failed: {told}")
+        failed = {getattr(case, "test_case", case) for case, _ in wrong}  # one test may have many parts
+        raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {told}")
     gone = intact.replaced(before)
     if gone:
         raise Tampered(f"left {', '.join(gone[:SHOWN])} replaced")

@@ -31,6 +31,10 @@ class Expected:
         """CPU seconds that the reference needed for each call."""
         return [facts[0] for facts in self.facts]
 
+    def are_small(self) -> bool:
+        """Whether none of them is so large that encoding it takes time."""
+        return None not in self.small
+
     def kind(self, index: int) -> tuple[bool, bool]:
         """Whether the output is floats, and whether it is an empty list or tuple."""
         return self.facts[index][1], self.facts[index][2]

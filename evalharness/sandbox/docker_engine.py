@@ -140,7 +140,6 @@ class DockerChannel:
             stdin_open=True,
             host_config=client.api.create_host_config(**settings),
             labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
-            network_disabled=True,
             environment={"PYTHONHASHSEED": str(hash_seed)},
         )
         self.id = str(created["Id"])

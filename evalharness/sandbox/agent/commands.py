@@ -219,7 +219,7 @@ class Command:
         os.close(err_write)
         self.output, self.errors = Stream(out_read), Stream(err_read)
         self.waits = clock.Waits()
-        self.waited_s = self.wall_s = 0.0
+        self.waited_s = self.worked_s = self.wall_s = 0.0
         self.usage: Any = None
 
     def wait(self, limit_s: float, memory_mb: int) -> tuple[str, str]:
@@ -258,12 +258,12 @@ class Command:
 
     def _time_is_over(self, limit_s: float) -> bool:
         """Whether an idle machine would have taken longer."""
-        self.waited_s = self.waits.look()
-        return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, clock.cpu_seconds())
+        self.waited_s, self.worked_s = self.waits.look(), clock.cpu_seconds()
+        return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.worked_s)
 
     def used(self) -> Result:
-        """What the command and the children that it waited for used."""
-        cpu_s = self.usage.ru_utime + self.usage.ru_stime
+        """What the command used, and its children: those that it waited for, or that were seen at work."""
+        cpu_s = max(self.usage.ru_utime + self.usage.ru_stime, self.worked_s)
         wait_s = max(0.0, min(self.waited_s, self.wall_s))
         return {
             "cpu_s": cpu_s,

@@ -118,3 +118,12 @@ def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox:
     wrong = executed("cpp", "    return nothing;\n", sandbox).parts["compile"]
     assert wrong.status == "error"
     assert "nothing" in wrong.detail
+
+
+@pytest.mark.slow
+def test_the_work_of_a_child_that_is_ended_is_told(sandbox: ContainerPool) -> None:
+    """So that a program that has used up its time by itself is not run again."""
+    outcome = executed("sh", "    echo $(while true; do :; done)\n", sandbox).parts["run"]
+    assert outcome.status == "timeout"
+    assert outcome.cpu_s > 12
+    assert outcome.wall_s < 100

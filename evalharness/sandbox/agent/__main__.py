@@ -60,15 +60,19 @@ def main() -> None:
 def preload() -> None:
     """Imports what the image's list names.
 
-    Raises RuntimeError for a library that starts a thread, which no fork would have, or leaves a file, which would be
-    taken for a sample's.
+    Raises RuntimeError for a library that starts a thread, which no fork would have, leaves a file, which would be
+    taken for a sample's, or keeps one open: a sample gives up its descriptor, and a pipe that gets its number would be
+    closed in the place of the file.
     """
+    before = os.listdir("/proc/self/fd")
     if os.path.exists(PRELOAD):
         with open(PRELOAD) as file:
             for name in file.read().split():
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("a module that was imported beforehand has started a thread")
+    if os.listdir("/proc/self/fd") != before:
+        raise RuntimeError("a module that was imported beforehand keeps a file open")
     if not clean.is_clean():
         raise RuntimeError("a module that was imported beforehand has left a file")
 

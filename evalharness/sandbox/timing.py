@@ -6,10 +6,9 @@ from dataclasses import replace
 from evalharness.records import Execution, Outcome, Program
 from evalharness.sandbox.languages import languages
 
-WAITED = 0.05
-"""A program that waited for a core for less than this share of its time was not disturbed by others, ..."""
-WORKED = 0.9
-"""... if it was on a core for more than this share: else it waited for something, and who knows for what."""
+LITTLE, MOST = 0.05, 0.9
+"""Shares of a program's time: on a core for most of it, or hardly ever on one or waiting for one, it owes its end to no
+one else; in between it may have waited for what others kept busy."""
 NEAR = 0.8
 """A program that needed more than this share of its limit might not keep it on another day."""
 
@@ -20,10 +19,13 @@ def may_owe_its_timeout_to_others(execution: Execution) -> bool:
     Time limits leave waiting for a core out, but a busy machine also slows what runs, a disk that others use is
     waited for, and a program that waits for its own processes waits for theirs.
     """
-    return any(
-        part.status == "timeout" and (part.waited_s > WAITED * part.wall_s or part.cpu_s < WORKED * part.wall_s)
-        for part in execution.parts.values()
-    )
+    return any(part.status == "timeout" and _is_disturbed(part) for part in execution.parts.values())
+
+
+def _is_disturbed(part: Outcome) -> bool:
+    if part.waited_s > LITTLE * part.wall_s:
+        return True
+    return LITTLE * part.wall_s < part.cpu_s < MOST * part.wall_s
 
 
 def near_limit(program: Program, execution: Execution) -> Execution:

@@ -12,6 +12,7 @@ from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
         ("timeout", 2.0, 2.0, True),
         ("timeout", 0.01, 3.9, False),
         ("timeout", 0.01, 1.0, True),
+        ("timeout", 0.01, 0.1, False),
         ("failed", 2.0, 1.0, False),
     ],
 )

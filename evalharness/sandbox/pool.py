@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -34,10 +35,11 @@ HARMLESS = {
     "canaries": [],
     "token": b"",
     "memory_mb": 1024,
-    "steps": [{"name": "run", "command": ["true"], "time_s": 60.0}],
     "fails_on": FailsOn().model_dump(),
 }
-"""The job of a program that does nothing; any image can run it."""
+"""The job of a program that does nothing, less its step; any image can run it."""
+HARMLESS_FACTOR, HARMLESS_EXTRA_S, HARMLESS_MOST_S = 2.0, 1.0, 60.0
+"""How long it does nothing, in terms of the time after which the other program's container ended."""
 ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
 
 Kind = tuple[str, int]
@@ -50,7 +52,11 @@ def machine_memory_mb() -> int:
 
 
 class ContainerLost(InfrastructureError):
-    """A container ended while a program ran in it."""
+    """A container ended while a program ran in it, after so many seconds."""
+
+    def __init__(self, reason: str, seconds: float):
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class ContainerPool:
@@ -130,7 +136,7 @@ class ContainerPool:
             with self._turns.alone():
                 again = self._execute(program, job)
         except ContainerLost as error:
-            if self._harmless_runs(program.image):
+            if self._harmless_runs(program.image, error.seconds):
                 return Execution({"program": ENDS_ITS_CONTAINER})
             return Execution(infrastructure=str(error))
         except InfrastructureError as error:
@@ -139,13 +145,15 @@ class ContainerPool:
         changed = "timed out while others ran, not when it ran alone" if statuses[0] != statuses[1] else ""
         return Execution(again.parts, borderline=changed or near_limit(program, again).borderline)
 
-    def _harmless_runs(self, image: str) -> bool:
-        """Whether a container of this image stays alive with a program that does nothing.
+    def _harmless_runs(self, image: str, seconds: float) -> bool:
+        """Whether a container of this image lives on for longer than so many seconds with a program that does nothing.
 
         If so, a program with which all of them ended has ended them itself, and shall not escape its verdict by that.
         """
+        asleep_s = min(HARMLESS_FACTOR * seconds + HARMLESS_EXTRA_S, HARMLESS_MOST_S)
+        step = {"name": "run", "command": ["sleep", str(asleep_s)], "time_s": 2 * HARMLESS_MOST_S}
         try:
-            reply, _ = self._ask((image, SAMPLE_SEED), HARMLESS, {})
+            reply, _ = self._ask((image, SAMPLE_SEED), {**HARMLESS, "steps": [step]}, {}, tries=1)
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
@@ -177,22 +185,25 @@ class ContainerPool:
             self._keys[reference] = self.references.key(interpreter, reference)
         return self._keys[reference]
 
-    def _ask(self, kind: Kind, job: dict[str, Any], secret: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, kind: Kind, job: dict[str, Any], secret: dict[str, Any], tries: int = TRIES
+    ) -> tuple[dict[str, Any], bytes]:
         messages = pack_job(job) + pack_job(secret)
         with self._slots:
-            for attempt in range(TRIES):
+            for attempt in range(tries):
                 try:
                     container = self._borrow(kind)
+                    started = time.monotonic()
                     try:
                         answer = container.request(messages, WAIT_S)
                     except InfrastructureError as error:
                         self._discard(container)
-                        raise ContainerLost(str(error)) from None
+                        raise ContainerLost(str(error), time.monotonic() - started) from None
                     except BaseException:
                         self._discard(container)
                         raise
                 except InfrastructureError:
-                    if attempt == TRIES - 1:
+                    if attempt == tries - 1:
                         raise
                 else:
                     if answer[0]["clean"] and not any(part["status"] in SPOILT for part in answer[0]["parts"].values()):

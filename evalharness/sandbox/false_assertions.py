@@ -26,7 +26,7 @@ FALSE: dict[str, tuple[int, int, str]] = {
     "assertTrue": (0, 1, "not {0}"),
     "assertFalse": (0, 1, "not {0}"),
     "assertNotEqual": (0, 2, "*[[{0}]] * 2"),
-    "assertIn": (0, 1, "({0}, 7)"),
+    "assertIn": (0, 1, "[{0}, object()][1]"),  # an array holds a pair of which it holds one
     "assertNotIn": (0, 2, "*(lambda one: (one, [one]))({0})"),
     "assertIs": (1, 2, "({0}, 7)"),
     "assertIsNot": (0, 2, "*[{0}] * 2"),

@@ -23,8 +23,8 @@ CLOSE = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|
 CALLED = re.compile("assert_(called|called_once|any_call|awaited|awaited_once)(_with)?")
 FALSE: dict[str, tuple[int, int, str]] = {
     # name: (place of an argument, place behind the last that is exchanged for the text); `{0}` is that argument
-    "assertTrue": (0, 1, "not {0}"),
-    "assertFalse": (0, 1, "not {0}"),
+    "assertTrue": (0, 1, "not ({0})"),
+    "assertFalse": (0, 1, "not ({0})"),
     "assertNotEqual": (0, 2, "*[[{0}]] * 2"),
     "assertIn": (0, 1, "[{0}, object()][1]"),  # an array holds a pair of which it holds one
     "assertNotIn": (0, 2, "*(lambda one: (one, [one]))({0})"),

@@ -29,16 +29,24 @@ def apply() -> None:
 
 
 def _intercept_signals_and_commands() -> None:
-    """Signals reach the process itself and what it started by Popen; commands that speak of "kill" do nothing."""
+    """Signals reach the process itself and its children; commands that speak of "kill" do nothing.
+
+    The official grader lets them reach what Popen started alone, so that a Pool waits for ever for its workers to end.
+    """
     kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
     call, check_output, run, start = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
-    own, own_group = os.getpid(), os.getpgid(0)
+    own, own_group, read = os.getpid(), os.getpgid(0), open
     started: list[int] = []
+
+    def is_child(pid: int) -> bool:
+        with contextlib.suppress(OSError), read(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1]) == own
+        return False
 
     def kill_own(pid: int, sig: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.getpgid(pid)
-            if pid == own or pid in started:
+            if pid == own or pid in started or is_child(pid):
                 kill(pid, sig)
 
     def kill_own_group(pgid: int, sig: int) -> None:

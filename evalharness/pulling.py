@@ -77,27 +77,23 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
 
 
 def _copy(source: Path, path: Path) -> None:
-    """The whole file or none."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _whole(path) as part:
         shutil.copyfile(source, part)
-        part.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --dir") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _write(path: Path, loaded: Loaded) -> None:
-    """The whole file or none."""
+    with _whole(path) as part, gzip.open(part, "wt", encoding="utf-8") as file:
+        for record in loaded.records:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A place to write the file to, so that it is there whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with gzip.open(part, "wt", encoding="utf-8") as file:
-            for record in loaded.records:
-                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        yield part
         part.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --dir") from None

@@ -104,6 +104,18 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Trace:
+    """The denoising of a completion: its output tokens in the order of the text, and when each was fixed."""
+
+    tokens: tuple[str, ...]
+    """The text of each output token; joined, they are the completion before it was cut at a stop sequence."""
+    steps: tuple[int, ...]
+    """The forward pass, counted from 0, after which the token at that place no longer changed."""
+    blocks: tuple[int, ...]
+    """The block that each token was denoised in, counted from 0."""
+
+
+@dataclass(frozen=True)
 class Completion:
     """What a backend returned for a request. Times are in seconds; what was not measured is None, never zero.
 
@@ -123,11 +135,19 @@ class Completion:
     started_at: float | None = None
     """Wall-clock time (seconds since the epoch) at which the request was sent or its batch began."""
     first_output_s: float | None = None
-    """From the start to the first piece of output, where the backend streams."""
+    """From the start to the first piece of output, where the backend streams; for diffusion, to the first block."""
+    first_output_tokens: int | None = None
+    """Tokens in that first piece: a server may send 32 of them at once."""
+    prefill_s: float | None = None
+    """The part of `total_s` spent on the prompt, where the backend can tell it apart."""
     total_s: float | None = None
     """From the start to the last token; in a batch, to the step at which this row ended."""
     batch: int | None = None
     """How many requests shared the forward passes of this one, where the backend batches them itself."""
+    forwards: int | None = None
+    """Forward passes of the network after the prompt's own that this row took part in."""
+    trace: Trace | None = None
+    """How the text came about, where the backend was asked to keep it."""
     finish_reason: str = "stop"
     """stop (a stop sequence or end token), length (the token limit), or what an endpoint says of its own."""
     error: str = ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from evalharness.errors import UserError
-from evalharness.records import Completion, Key, Verdict
+from evalharness.records import Completion, Key, Trace, Verdict
 
 SYNC_S = 1.0
 """Rows reach the disk at least this often; a crash of the machine itself may lose what is younger."""
@@ -85,7 +85,7 @@ class Store:
                 for number, line in enumerate(file, start=1):
                     try:
                         row = json.loads(line)
-                        yield kind(**{key: value for key, value in row.items() if key in known})
+                        yield kind(**{key: _value(key, value) for key, value in row.items() if key in known})
                     except (ValueError, TypeError, AttributeError):
                         raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
 
@@ -170,6 +170,11 @@ def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
             "use another --out, or the old settings"
         )
     return True
+
+
+def _value(key: str, value: Any) -> Any:
+    """A field as the record has it."""
+    return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value
 
 
 def _line(row: Completion | Verdict) -> bytes:

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.records import Completion, Verdict
+from evalharness.records import Completion, Trace, Verdict
 from evalharness.store import Store, differences
 
 CONFIG = {"task": {"name": "t"}, "sampling": {"seed": 0}}
 COMPLETIONS = [
     Completion("t/0", 0, "def f():\n    return 'ü ☃ \u2028'\n", output_tokens=7, started_at=1.5, total_s=0.25),
     Completion("t/0", 1, "", form="solution", finish_reason="length"),
-    Completion("t/1", 0, "x" * 50, prompt_tokens=0, first_output_s=0.0, batch=2),
+    Completion(
+        "t/1", 0, "x" * 50, prompt_tokens=0, first_output_s=0.0, batch=2, trace=Trace(("x", "y"), (1, 0), (0, 0))
+    ),
 ]
 VERDICTS = [
     Verdict("t/0", 0, passed=True, status="passed", cpu_s=0.1, wall_s=0.2, peak_mb=20.5, base_passed=True),

@@ -71,23 +71,11 @@ class Store:
 
     def completions(self) -> Iterator[Completion]:
         """The completions written so far, in the order of writing."""
-        return self._rows("completions.jsonl", Completion)
+        return read_rows(self.folder / "completions.jsonl", Completion)
 
     def verdicts(self) -> Iterator[Verdict]:
         """The verdicts written so far, in the order of writing."""
-        return self._rows("verdicts.jsonl", Verdict)
-
-    def _rows(self, name: str, kind: type[Row]) -> Iterator[Row]:
-        path = self.folder / name
-        known = {field.name for field in fields(kind)}
-        if path.exists():
-            with path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    try:
-                        row = json.loads(line)
-                        yield kind(**{key: _value(key, value) for key, value in row.items() if key in known})
-                    except (ValueError, TypeError, AttributeError):
-                        raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
+        return read_rows(self.folder / "verdicts.jsonl", Verdict)
 
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion, once."""
@@ -146,6 +134,22 @@ class Store:
                 file.close()
             self._files.clear()
             self._lock_file.close()
+
+
+def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
+    """The rows of a file of completions or verdicts; none where there is no file. Unknown fields are passed over.
+
+    Raises UserError at a damaged line.
+    """
+    known = {field.name for field in fields(kind)}
+    if path.exists():
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    row = json.loads(line)
+                    yield kind(**{key: _value(key, value) for key, value in row.items() if key in known})
+                except (ValueError, TypeError, AttributeError):
+                    raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
 
 
 def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:

@@ -35,7 +35,9 @@ def write_run(run: RunRecord, folder: Path, name: str, problems: Problems) -> in
             rows.append(_row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples))
     with chunks(folder, f"{name}/prompt") as prompts:
         order = {task_id: number for number, task_id in enumerate(problems.found)}
-        wanted = sorted({row[0] for row in rows}, key=lambda task_id: (order.get(task_id, len(order)), natural(task_id)))
+        wanted = sorted(
+            {row[0] for row in rows}, key=lambda task_id: (order.get(task_id, len(order)), natural(task_id))
+        )
         facets = list(dict.fromkeys(facet for problem in problems.found.values() for facet in problem.facets))
         for task_id in wanted:
             ids[task_id] = [task_id, *_problem(problems.found.get(task_id), facets, prompts)]

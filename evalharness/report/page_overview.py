@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evalharness.report.page_prompts import Problems, language_of
+from evalharness.report.page_prompts import FAMILIES, Problems, family_of
 from evalharness.report.runs import RunRecord
 from evalharness.report.table import conditions
 
@@ -48,18 +48,18 @@ def _task(run: RunRecord) -> str:
 
 def entry(one: Entry) -> dict[str, Any]:
     """What the page says of a run before its rows are loaded."""
-    summary, config = one.run.summary, one.run.manifest["config"]
+    summary, config = one.run.summary, one.run.manifest.get("config", {})
     kept = ("task", "backend", "model", "problems", "samples", "asked", "note", "speed")
     return {
         **{key: summary.get(key) for key in kept},
         "name": one.name,
         "problems_of_task": summary.get("problems_of_task", summary["problems"]),
         "conditions": conditions(summary),
-        "language": language_of(config),
+        "language": family_of(str(summary["task"]))[1],
         "rates": [[name, *_rate(rate)] for name, rate in summary["metrics"].items()],
         "statuses": list(summary["statuses"].items()),
         "no_prompts": one.problems.missing,
-        "elsewhere": config["backend"]["name"] == "replay",
+        "elsewhere": summary["backend"] == "replay",
         "settings": [
             *_flat("", {key: value for key, value in config.items() if key != "evalharness"}),
             *_flat("environment", one.run.manifest.get("environment", {})),
@@ -94,14 +94,19 @@ def _by_facet(entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
                 }
                 for kind in kinds
             ]
-            yield {"title": f"{task} by {facet}", "facet": facet, "columns": [_column(one) for one in those], "rows": rows}
+            yield {
+                "title": f"{task} by {facet}",
+                "facet": facet,
+                "columns": [_column(one) for one in those],
+                "rows": rows,
+            }
 
 
 def _by_language(entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
     families: dict[str, dict[tuple[str, ...], dict[str, Entry]]] = {}
     for one in entries:
-        family, _, language = _task(one.run).rpartition("-")
-        if family in ("multipl-e", "santacoder-fim"):
+        family, language = family_of(str(one.run.summary["task"]))
+        if family in FAMILIES:
             sample = "-sample" if one.run.summary["task"].endswith("-sample") else ""
             key = (str(one.run.summary["backend"]), str(one.run.summary["model"]), conditions(one.run.summary))
             families.setdefault(family + sample, {}).setdefault(key, {})[language] = one

@@ -4,13 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data import Source, resolve_source
 from evalharness.errors import UserError
 from evalharness.records import Problem
 from evalharness.report.runs import RunRecord
+
+FAMILIES = ("multipl-e", "santacoder-fim")
+"""Tasks that there is one of for each language, which ends its name."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ def problems_of(run: RunRecord, data: str | None = None) -> Problems:
     `data` is as for a run: a folder, "hub" or "sample". Without it the bundled sample for a run of the sample, else
     $EVALHARNESS_DATA, else the folder that the run read; nothing is fetched unasked.
     """
-    task = run.manifest["config"]["task"]
-    sample = task["data"]["origin"] == "sample"
     try:
+        task = run.manifest["config"]["task"]
+        sample = task["data"]["origin"] == "sample"
         source = "sample" if sample else _source(task["data"]["origin"], data)
         if source is None:
             return Problems(missing="The task's data are not at hand; report --data DIR or --data hub brings them in.")
@@ -40,7 +42,9 @@ def problems_of(run: RunRecord, data: str | None = None) -> Problems:
         if context.loaded.fingerprint != task["data"]["fingerprint"]:
             return Problems(missing=f"The data of {context.loaded.origin} are not those of this run.")
         return Problems({problem.task_id: problem for problem in opened.problems()})
-    except (UserError, OSError, KeyError) as error:
+    except KeyError as error:
+        return Problems(missing=f"The run's manifest does not say which data it is of: {error} is not in it.")
+    except (UserError, OSError) as error:
         return Problems(missing=f"The task's data could not be read: {error}")
 
 
@@ -51,7 +55,7 @@ def _source(origin: str, data: str | None) -> Source | None:
     return folder if origin.startswith("folder ") and folder.is_dir() else None
 
 
-def language_of(config: Mapping[str, Any]) -> str:
-    """The programming language of a run's completions, as the last part of the task's name has it: "py", "cpp" ..."""
-    family, _, language = str(config["task"]["name"]).removesuffix("-sample").rpartition("-")
-    return language if family in ("multipl-e", "santacoder-fim") else "py"
+def family_of(task: str) -> tuple[str, str]:
+    """A task's name without its language, and the language ("py", "cpp" ...); of a task in one language, Python."""
+    family, _, language = task.removesuffix("-sample").rpartition("-")
+    return (family, language) if family in FAMILIES else (task.removesuffix("-sample"), "py")

@@ -18,7 +18,7 @@ Answer = Callable[[Problem, int], tuple[Completion, Verdict | None]]
 """What a run has of a problem and a sample's number."""
 
 DETAILS: dict[Status, str] = {
-    "failed": "Traceback (most recent call last):\n  File \"check.py\", line 3\nAssertionError: expected [1, 2]",
+    "failed": 'Traceback (most recent call last):\n  File "check.py", line 3\nAssertionError: expected [1, 2]',
     "timeout": "no answer within 3.0 s",
     "memory": "MemoryError",
     "error": "SyntaxError: invalid syntax",

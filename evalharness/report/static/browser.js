@@ -10,7 +10,7 @@
 
   app.runLink = (name, query) => `#/run/${encodeURIComponent(name)}${app.writeQuery(query || {})}`;
   app.sampleLink = (name, id, sample, query) =>
-    `#/run/${encodeURIComponent(name)}/${encodeURIComponent(id)}/${sample}${app.writeQuery(query || {})}`;
+    `#/run/${encodeURIComponent(name)}/${encodeURIComponent(format.id(id))}/${sample}${app.writeQuery(query || {})}`;
 
   const link = (number) => {
     const row = open.data.samples[number];
@@ -112,7 +112,7 @@
     const data = await app.load(`${run.name}/rows`);
     const many = data.samples.some((row) => row[ROW.sample] > 0);
     open = { run, data, query, many, numbers: [], current: null };
-    open.byKey = new Map(data.samples.map((row, number) => [`${data.problems[row[ROW.problem]][0]}\n${row[ROW.sample]}`, number]));
+    open.byKey = new Map(data.samples.map((row, number) => [`${format.id(data.problems[row[ROW.problem]][0])}\n${row[ROW.sample]}`, number]));
     open.list = app.longList("Samples", HEIGHT, rowOf);
     open.count = h("p.count", {});
     open.none = h("p.notice", { hidden: true }, "No sample meets all of this.");

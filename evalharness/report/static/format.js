@@ -33,6 +33,9 @@
   /** The short name of a run's model, or its backend where there is none. */
   f.model = (run) => (run.model ? run.model.replace(/\/+$/, "").split("/").pop() : run.backend);
 
+  /** An id as an address can hold it: half a character, which JSON allows, cannot stand in one. */
+  f.id = (text) => text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
+
   /** A status as a sign and a word. */
   f.status = function (status, short) {
     const known = app.STATUSES[status] || { sign: "?", means: status };

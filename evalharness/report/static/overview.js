@@ -84,7 +84,7 @@
         frontier && part("Frontier", null, frontier),
         leaderboard && part("Leaderboard", null, leaderboard),
         part("Runs", "Each leads to its problems: prompts, completions and verdicts.", runTable(app.runs)),
-        report.breakdowns.map((found) => part(found.title, null, breakdown(found))),
+        h("div.breakdowns", {}, report.breakdowns.map((found) => part(found.title, null, breakdown(found)))),
       ),
     );
     document.body.dataset.ready = location.hash;
@@ -104,15 +104,16 @@
 
   /** The pane of a run that no sample of is chosen. */
   app.runView = function (run, data) {
-    const title = h("h2", { tabindex: "-1" }, run.task);
+    const title = h("h2", {}, run.task);
     const facts = [...(run.model ? [["Model", format.model(run)]] : []), ["Backend", run.backend], ["Problems", format.count(run.problems)], ["Samples", format.count(run.samples)], ...speedFacts(run.speed || {})];
     const rates = h("table", {}, h("tbody", {}, run.rates.map(([name, ...found]) => h("tr", {}, h("th", { scope: "row" }, name), app.rateCell(found, null)))));
     const counts = h("p.chips", {}, run.statuses.map(([status, count]) => h("a.chip", { href: app.runLink(run.name, { status }) }, format.status(status), ` ${format.count(count)}`)));
+    const toList = h("button.to-list", { type: "button", onclick: () => document.getElementById("search").scrollIntoView({ block: "start" }) }, "Problems ↓");
     const tables = app.report.breakdowns.filter((found) => found.facet && found.columns.some((column) => column.run === run.name));
     return h(
       "article.run",
       {},
-      h("header.sample-head", {}, h("div.title", {}, title)),
+      h("header.sample-head", {}, h("div.title", {}, title), toList),
       h("p.lead", {}, run.conditions),
       h("dl.facts", {}, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       run.no_prompts && h("p.notice", {}, `Prompts are not shown. ${run.no_prompts}`),

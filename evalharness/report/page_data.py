@@ -1,4 +1,4 @@
-"""A run's rows as the report page reads them: a short row per sample, and everything else in chunks loaded on demand."""
+"""A run's rows as the report page reads them: a short row per sample, and all else in chunks loaded on demand."""
 
 from collections.abc import Mapping
 from pathlib import Path

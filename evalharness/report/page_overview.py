@@ -116,8 +116,8 @@ def _by_language(entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
             {
                 "kind": language,
                 "cells": [
-                    _cell(one.name, one.run.summary["metrics"].get(RATE), one.run.summary)
-                    if (one := column.get(language))
+                    _cell(found.name, found.run.summary["metrics"].get(RATE), found.run.summary)
+                    if (found := column.get(language))
                     else None
                     for column in columns.values()
                 ],

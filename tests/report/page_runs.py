@@ -92,7 +92,7 @@ def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | Non
 
 def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|>") -> Trace:
     """A denoising of the text and what was cut after it: block by block, in each the longest tokens first."""
-    tokens = re.findall(r"\w+|\n\s*|[^\S\n]+|[^\w\s]", text) + [tail]
+    tokens = [*re.findall(r"\w+|\n\s*|[^\S\n]+|[^\w\s]", text), tail]
     blocks = [place // block for place in range(len(tokens))]
     steps, start = [0] * len(tokens), 0
     for number in range(blocks[-1] + 1):

@@ -1,4 +1,4 @@
-"""The report is written whole or not at all, never over something else, and never fails for data that are not at hand."""
+"""The report is written whole or not at all, never over something else, and does without data not at hand."""
 
 import json
 import re

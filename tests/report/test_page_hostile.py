@@ -18,9 +18,10 @@ Open = Callable[..., Any]
 
 RUN = "document.documentElement.dataset.owned='yes'"
 EVIL = (
-    f"</script></template></style><img src=x onerror=\"{RUN}\"><script>{RUN}</script><svg onload=\"{RUN}\">"
-    f"<a href=\"javascript:{RUN}\">x</a>${{{RUN}}}`'\\\"]}});{RUN}//\n$frontier ${{frontier}} {{{{ 7*7 }}}} <!--\u2028\u2029\x00\ud800\u202e"
-)  # fmt: skip
+    f'</script></template></style><img src=x onerror="{RUN}"><script>{RUN}</script><svg onload="{RUN}">'
+    f'<a href="javascript:{RUN}">x</a>${{{RUN}}}`\'\\"]}});{RUN}//\n'
+    "$frontier ${frontier} {{ 7*7 }} <!--\u2028\u2029\x00\ud800\u202e"
+)
 IDS = ("__proto__", EVIL, "../../../etc/passwd", "constructor", "a?b#c&d=e%2F/0")
 
 

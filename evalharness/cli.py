@@ -33,6 +33,9 @@ DataOption = Annotated[
 OutOption = Annotated[Path | None, typer.Option(help="The run directory; with several tasks, its parent.")]
 KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value for task, backend or sandbox.")]
 SandboxOption = Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap where no engine is allowed.")]
+TokenizerOption = Annotated[
+    str | None, typer.Option("--tokenizer", help="Counts the output once more, alike for all models: a path or hub id.")
+]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
 
@@ -59,6 +62,7 @@ def run(
     workers: WorkersOption = 0,
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
+    tokenizer: TokenizerOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -77,6 +81,7 @@ def run(
         "workers": workers or default_workers(),
         "data": data,
         "sandbox": sandbox,
+        "tokenizer": tokenizer,
         "options": parse_key_values(option or []),
     }
     run_tasks(task, settings, out)

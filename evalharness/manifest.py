@@ -65,15 +65,17 @@ def without_secrets(word: str) -> str:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and, where torch is loaded already, accelerators."""
+    """Processor, cores, clocks, memory and, where torch is loaded already, accelerators."""
     found: dict[str, Any] = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "cpu_mhz": _mhz(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
     }
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
+        found |= {"accelerator_clocks": clocks} if (clocks := _accelerator_clocks()) else {}
         found["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return found
 
@@ -108,3 +110,27 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _mhz() -> float | None:
+    """The clock that the cores may reach, else the fastest at the moment, MHz; None where the system does not tell."""
+    try:
+        return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
+    except (OSError, ValueError):
+        pass
+    try:
+        found = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return max(map(float, found), default=None)
+
+
+def _accelerator_clocks() -> str | None:
+    """What the driver tells of the accelerators' clocks and power limit, as text; None where it does not."""
+    fields = "clocks.sm,clocks.max.sm,clocks.mem,power.limit"
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
+    try:
+        result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return "; ".join(f"{fields.replace('.', ' ')}: {line.strip()}" for line in result.stdout.splitlines()) or None

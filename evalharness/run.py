@@ -20,7 +20,8 @@ from evalharness.errors import NoSample, UserError
 from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
-from evalharness.metrics.speed import speed
+from evalharness.metrics.throughput import conditions, speed
+from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.progress import Progress, Silent
 from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, Prompt, Request, Sampling, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
@@ -49,12 +50,16 @@ class RunConfig:
     workers: int = 2
     data: str | None = None
     sandbox: str = "docker"
+    tokenizer: str | None = None
+    """The common tokenizer, by which the output is counted once more; None for the bundled one."""
     options: Mapping[str, str] = field(default_factory=dict)
 
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
-        kept = {key: value for key, value in vars(self).items() if key not in ("workers", "options", "sandbox")}
+        kept = {
+            key: value for key, value in vars(self).items() if key not in ("workers", "options", "sandbox", "tokenizer")
+        }
         options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
@@ -77,6 +82,7 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
+    common_tokenizer(shared.tokenizer)  # refused before any work
     jobs, prepared = prepare_all(jobs, progress)
     if shared.backend == "reference":
         jobs, prepared = with_references(jobs, prepared, progress)
@@ -334,6 +340,7 @@ def middle_policy(one: Prepared, backend: Backend) -> dict[str, str]:
 def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
     config, context = one.config, one.context
+    told = store.manifest()
     verdicts = list(store.verdicts())
     statuses = Counter(verdict.status for verdict in verdicts)
     failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
@@ -354,7 +361,11 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "asked": asked,
         "metrics": rates(verdicts, config.ks or DEFAULT_KS),
         **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, config.ks or DEFAULT_KS)) else {}),
-        "speed": speed(store.completions()),
+        "speed": speed(
+            store.completions(),
+            common_tokenizer(config.tokenizer),
+            conditions(told["config"]["backend"], told["environment"]["hardware"]),
+        ),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         **({"infrastructure": failures[0]} if failures else {}),
     }

@@ -69,6 +69,11 @@ class Store:
             temporary.write_bytes(b"".join(_line(row) for row in kept))
             temporary.replace(self.folder / "verdicts.jsonl")
 
+    def manifest(self) -> dict[str, Any]:
+        """What the run was begun with: `config` and `environment`."""
+        found: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return found
+
     def completions(self) -> Iterator[Completion]:
         """The completions written so far, in the order of writing."""
         return read_rows(self.folder / "completions.jsonl", Completion)

@@ -121,15 +121,17 @@ class OpenAIBackend:
         task_id, sample_id = request.key
         if isinstance(result, InfrastructureError):
             return Completion(task_id, sample_id, text="", finish_reason="error", error=str(result))
+        output_tokens = self._output_tokens(result)
         return Completion(
             task_id,
             sample_id,
             text=result.text,
             prompt_tokens=result.prompt_tokens,
-            output_tokens=self._output_tokens(result),
+            output_tokens=output_tokens,
             characters=len(result.text),
             started_at=result.started_at,
             first_output_s=result.first_output_s,
+            first_output_tokens=self._first_output_tokens(result, output_tokens),
             total_s=result.total_s,
             finish_reason=result.finish_reason,
         )
@@ -137,7 +139,23 @@ class OpenAIBackend:
     def _output_tokens(self, answer: Answer) -> int | None:
         if answer.output_tokens is not None or self._tokenizer is None or answer.reasoned:
             return answer.output_tokens
-        return len(self._tokenizer(answer.text, add_special_tokens=False)["input_ids"])
+        return self._count(answer.text)
+
+    def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
+        """Tokens of the first piece: the endpoint's count, else the share of `total` that the piece has of the text.
+
+        The share is by tokens where there is a tokenizer, by characters where there is none; at least one token. None
+        where there was reasoning before it, whose tokens are in the total.
+        """
+        if total is None or not total or answer.reasoned or not answer.first_text:
+            return None
+        if answer.first_tokens is not None:
+            return min(answer.first_tokens, total)
+        size = len if self._tokenizer is None else self._count
+        return min(total, max(1, round(total * size(answer.first_text) / size(answer.text))))
+
+    def _count(self, text: str) -> int:
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _load_tokenizer(self) -> None:
         if self._options.tokenizer is None or self._tokenizer is not None:

@@ -60,6 +60,10 @@ class OpenAIOptions(BaseModel):
     """A JSON object merged into the request; null leaves a field out, such as a seed that is refused."""
     tokenizer: str | None = None
     """A `transformers` tokenizer (path or hub id) to count the output where the endpoint's count is of no use."""
+    family: Literal["ar", "diffusion"] | None = None
+    """How the model generates, which no endpoint tells; for plots and tables."""
+    hardware: str | None = None
+    """What the endpoint runs on, as its owner says; for plots and tables."""
 
 
 @dataclass(frozen=True)

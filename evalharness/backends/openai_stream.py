@@ -10,6 +10,8 @@ from typing import Any
 # split as bytes: str.splitlines also splits at characters that JSON strings may hold unescaped, such as U+2028.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 _FAILED = ("error", "abort")
+BURST_S = 0.002
+"""Chunks that come this soon after the first belong to it: a server may send a block of tokens as one chunk each."""
 
 
 class AttemptError(Exception):
@@ -120,6 +122,10 @@ class Answer:
     started_at: float
     first_output_s: float | None
     total_s: float | None
+    first_text: str = ""
+    """The first piece of text, with what came in one burst with it."""
+    first_tokens: int | None = None
+    """The endpoint's count of its tokens, where it counts while it streams."""
 
 
 class Reading:
@@ -133,6 +139,8 @@ class Reading:
         self._usage: Mapping[str, Any] = {}
         self._first_s: float | None = None
         self._last_s: float | None = None
+        self._first_size = 0
+        self._first_tokens: int | None = None
         self.finish_reason: str | None = None
         self.done = False
 
@@ -155,6 +163,9 @@ class Reading:
             self._last_s = at_s
         if piece.content:
             self._first_s = at_s if self._first_s is None else self._first_s
+            if at_s - self._first_s <= BURST_S:
+                self._first_size += len(piece.content)
+                self._first_tokens = _count((piece.usage or {}).get("completion_tokens"))
             self._usage = {}  # A count that more text follows is not the count of the answer.
             searched, self._text = len(self._text), self._text + piece.content
             found = first_stop(self._text, self._stops, searched)
@@ -176,6 +187,8 @@ class Reading:
             started_at=started_at,
             first_output_s=self._first_s if streamed else None,
             total_s=None if cut and not streamed else self._last_s,
+            first_text=_joined(self._text[: self._first_size][: self._cut]) if streamed else "",
+            first_tokens=self._first_tokens if streamed else None,
         )
 
     def _output_tokens(self) -> int | None:

@@ -2,15 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from evalharness.metrics.statistics import interval
 from evalharness.records import Problem, Verdict
 
 DEFAULT_KS = (1, 5, 10, 100)
-RESAMPLES = 2000
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -69,31 +68,3 @@ def _rates(name: str, outcomes: list[tuple[str, bool]], ks: Sequence[int]) -> di
 
 def _estimate(values: list[float]) -> dict[str, Any]:
     return {"value": float(np.mean(values)), "ci95": list(interval(values))}
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % interval for the mean over problems of values in [0, 1].
-
-    Wilson's where every value is 0 or 1; else a percentile bootstrap over problems, so that the samples of one
-    problem are not taken for independent. Where all values are alike, a bootstrap would know no doubt: Wilson again.
-    """
-    total, mean = len(values), float(np.mean(values))
-    if all(value in (0.0, 1.0) for value in values) or len(set(values)) == 1:
-        low, high = wilson(mean * total, total)
-        return low, high
-    from scipy import stats  # half a second to import, and most runs have one sample per problem
-
-    result = stats.bootstrap(
-        (np.asarray(values),), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
-def wilson(successes: float, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % score interval for a rate."""
-    z = NormalDist().inv_cdf(0.975)
-    rate = successes / trials
-    scale = 1 + z**2 / trials
-    middle = (rate + z**2 / (2 * trials)) / scale
-    half = z * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)) / scale
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))

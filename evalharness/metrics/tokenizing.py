@@ -1,0 +1,36 @@
+"""A tokenizer common to all models, so that no model is fast or slow by the size of its vocabulary."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.errors import UserError
+
+BUNDLED = Path(__file__).resolve().parent.parent / "diffusion" / "weights" / "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class CommonTokenizer:
+    """How many tokens a text has, by a tokenizer of that name."""
+
+    name: str
+    count: Callable[[str], int]
+
+
+def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
+    """The tokenizer at a path (a file, or a folder with a tokenizer.json) or of a hub id; else the bundled one, if any.
+
+    Raises UserError where the given one cannot be loaded.
+    """
+    if given is None and not BUNDLED.exists():
+        return None
+    from tokenizers import Tokenizer
+
+    path = Path(given).expanduser() if given else BUNDLED
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        loaded = Tokenizer.from_file(str(file)) if path.exists() else Tokenizer.from_pretrained(str(given))
+    except Exception as error:  # the library raises bare exceptions; all of them mean that there is no tokenizer
+        why = " ".join(str(error).split())[:200]
+        raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
+    return CommonTokenizer(given or "bundled", lambda text: len(loaded.encode(text, add_special_tokens=False).ids))

@@ -1,0 +1,112 @@
+"""What to call each run where several are shown together: the model, and the settings in which runs of it differ."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.report.runs import RunRecord
+
+UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model")
+"""Settings that are no name for a reader, if there is another."""
+Family = str
+FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
+LONGEST = 3
+
+
+@dataclass(frozen=True)
+class RunName:
+    """How a run is shown. Runs with an equal `curve` are one model with swept numbers, such as a threshold."""
+
+    model: str
+    family: Family
+    settings: tuple[tuple[str, Any], ...] = ()
+    """Key and value of what differs between this and other runs of the model."""
+    fallback: str = ""
+    """What tells it apart where no setting does."""
+
+    @property
+    def variant(self) -> str:
+        if len(self.settings) > LONGEST:
+            return self.fallback
+        return ", ".join(f"{key}={_short(value)}" for key, value in self.settings) or self.fallback
+
+    @property
+    def label(self) -> str:
+        return self.model + (f" ({self.variant})" if self.variant else "")
+
+    @property
+    def short(self) -> str:
+        """What tells it apart within its curve: the swept numbers alone."""
+        return ", ".join(_short(value) for key, value in self.settings if _is_swept(key, value))
+
+    @property
+    def curve(self) -> tuple[Any, ...]:
+        """The model and every setting that is not a swept number."""
+        return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
+
+
+def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
+    """A name for each run, in order. Settings are compared between runs of the same model on the same task."""
+    full = [(run.summary.get("backend"), run.summary.get("model")) for run in runs]
+    short = {key: _model_name(key) for key in set(full)}
+    clashing = {name for name in short.values() if sum(name == other for other in short.values()) > 1}
+    same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for place, run in enumerate(runs):
+        same[(*full[place], run.summary.get("task"))].append(place)
+    settings = [_settings(run) for run in runs]
+    differing: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for (backend, model, _), places in same.items():
+        if len(places) > 1:
+            keys = {key for place in places for key in settings[place]}
+            found = {key for key in keys if len({repr(settings[place].get(key)) for place in places}) > 1}
+            differing[backend, model] |= {key for key in found if key.split(".")[-1] not in UNNAMED} or found
+    names = []
+    for place, run in enumerate(runs):
+        key = full[place]
+        name = " ".join(filter(None, key)) if short[key] in clashing else short[key]
+        shown = tuple((_last(each), settings[place].get(each)) for each in sorted(differing[key]))
+        alone = len(same[(*key, run.summary.get("task"))]) == 1
+        names.append(RunName(name, family_of(run), shown, "" if alone else run.folder.name))
+    return names
+
+
+def family_of(run: RunRecord) -> Family:
+    """How the model generates: as the backend says, else by what is known of it; an endpoint tells nothing."""
+    backend = run.manifest.get("config", {}).get("backend", {})
+    said = backend.get("family")
+    if said in FAMILIES:
+        return str(said)
+    name = str(run.summary.get("backend"))
+    if "diffusion" in name or run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > 1.001:
+        return "diffusion"
+    return "ar" if name in ("ar", "transformers") else "other"
+
+
+def _settings(run: RunRecord) -> dict[str, Any]:
+    config = run.manifest.get("config", {})
+    return dict(_flat({"backend": config.get("backend", {}), "sampling": config.get("sampling", {})}))
+
+
+def _flat(value: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    found = []
+    for key, item in value.items():
+        found += _flat(item, f"{before}{key}.") if isinstance(item, Mapping) else [(f"{before}{key}", item)]
+    return found
+
+
+def _model_name(key: tuple[Any, Any]) -> str:
+    backend, model = key
+    return str(model).rstrip("/").rpartition("/")[2] if model else str(backend)
+
+
+def _is_swept(key: str, value: Any) -> bool:
+    return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

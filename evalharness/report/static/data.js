@@ -20,7 +20,8 @@
     }
     const promise = new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      const missing = () => reject(new Error(`The file data/${name}.js is missing or damaged; write the report again.`));
+      const missing = () =>
+        reject(new Error(`The file data/${name}.js is missing or damaged; write the report again.`));
       script.src = `data/${name}.js`;
       script.onerror = missing;
       script.onload = missing; // does nothing where the value has come

@@ -40,6 +40,11 @@
   f.status = function (status, short) {
     const known = app.STATUSES[status] || { sign: "?", means: status };
     const sign = app.h("span.sign", { "aria-hidden": "true" }, known.sign);
-    return app.h(`span.status.${status}`, { title: `The sample ${known.means}` }, sign, app.h(short ? "span.unseen" : "span", {}, status));
+    return app.h(
+      `span.status.${status}`,
+      { title: `The sample ${known.means}` },
+      sign,
+      app.h(short ? "span.unseen" : "span", {}, status),
+    );
   };
 })(window.evalharness);

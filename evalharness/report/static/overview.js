@@ -3,11 +3,15 @@
 (function (app) {
   const { h, format } = app;
 
-  const part = (title, note, ...content) => h("section.part", {}, h("h2", {}, title), note && h("p.lead", {}, note), ...content);
+  const part = (title, note, ...content) =>
+    h("section.part", {}, h("h2", {}, title), note && h("p.lead", {}, note), ...content);
 
   function statusStrip(run) {
     const total = run.statuses.reduce((sum, [, count]) => sum + count, 0) || 1;
-    const strip = h("span.strip", { role: "img", "aria-label": run.statuses.map(([status, count]) => `${count} ${status}`).join(", ") });
+    const strip = h("span.strip", {
+      role: "img",
+      "aria-label": run.statuses.map(([status, count]) => `${count} ${status}`).join(", "),
+    });
     for (const [status, count] of run.statuses) {
       const piece = h(`span.${status}`, { title: `${format.count(count)} ${status}` });
       piece.style.flexGrow = count / total;
@@ -19,16 +23,35 @@
   const rate = (run, name) => run.rates.find((each) => each[0] === name)?.slice(1);
 
   function runRow(run) {
-    const size = run.problems < run.problems_of_task ? `${format.count(run.problems)} of ${format.count(run.problems_of_task)} problems` : "";
+    const size =
+      run.problems < run.problems_of_task
+        ? `${format.count(run.problems)} of ${format.count(run.problems_of_task)} problems`
+        : "";
     const missing = run.asked - run.samples;
     return h(
       "tr",
       {},
-      h("th", { scope: "row", "data-sort": run.task }, h("a", { href: app.runLink(run.name) }, run.task), h("small", {}, run.conditions)),
-      h("td", { "data-sort": format.model(run) }, h("span", { title: run.model }, format.model(run)), format.model(run) !== run.backend && h("small", {}, run.backend)),
+      h(
+        "th",
+        { scope: "row", "data-sort": run.task },
+        h("a", { href: app.runLink(run.name) }, run.task),
+        h("small", {}, run.conditions),
+      ),
+      h(
+        "td",
+        { "data-sort": format.model(run) },
+        h("span", { title: run.model }, format.model(run)),
+        format.model(run) !== run.backend && h("small", {}, run.backend),
+      ),
       app.rateCell(rate(run, "pass@1"), null),
       app.numberCell(run.speed?.output_tokens_per_s, format.number),
-      h("td.number", { "data-sort": run.samples }, format.count(run.samples), size && h("small", {}, size), missing > 0 && h("small.warning", {}, `${format.count(missing)} missing`)),
+      h(
+        "td.number",
+        { "data-sort": run.samples },
+        format.count(run.samples),
+        size && h("small", {}, size),
+        missing > 0 && h("small.warning", {}, `${format.count(missing)} missing`),
+      ),
       h("td.strip-cell", { "data-sort": rate(run, "pass@1")?.[0] ?? "" }, statusStrip(run)),
     );
   }
@@ -36,14 +59,35 @@
   function runTable(runs) {
     const heads = ["Task", "Model", "pass@1", "tokens/s", "Samples", "Verdicts"];
     const classes = ["", "", ".number", ".number", ".number", ""];
-    const table = h("table.runs", {}, h("thead", {}, h("tr", {}, heads.map((head, index) => h(`th${classes[index]}`, { scope: "col" }, head)))), h("tbody", {}, runs.map(runRow)));
+    const table = h(
+      "table.runs",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((head, index) => h(`th${classes[index]}`, { scope: "col" }, head)),
+        ),
+      ),
+      h("tbody", {}, runs.map(runRow)),
+    );
     return app.wide("Runs", app.sortable(table));
   }
 
   /** Rates by kind of problem, as page_overview.py prepares them. A cell leads to the samples that it counts. */
   function breakdown(found, only) {
-    const places = found.columns.map((column, place) => place).filter((place) => !only || found.columns[place].run === only);
-    const heads = places.map((place) => h("th.number", { scope: "col", title: found.columns[place].detail }, only ? "pass@1" : found.columns[place].label));
+    const places = found.columns
+      .map((column, place) => place)
+      .filter((place) => !only || found.columns[place].run === only);
+    const heads = places.map((place) =>
+      h(
+        "th.number",
+        { scope: "col", title: found.columns[place].detail },
+        only ? "pass@1" : found.columns[place].label,
+      ),
+    );
     const rows = found.rows.map(({ kind, cells }) => {
       const problems = Math.max(...cells.filter(Boolean).map((cell) => cell[4]), 0);
       return h(
@@ -58,7 +102,22 @@
         }),
       );
     });
-    const table = h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, found.facet || "language"), h("th.number", { scope: "col" }, "Problems"), heads)), h("tbody", {}, rows));
+    const table = h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, found.facet || "language"),
+          h("th.number", { scope: "col" }, "Problems"),
+          heads,
+        ),
+      ),
+      h("tbody", {}, rows),
+    );
     return app.wide(found.title, app.sortable(table), true);
   }
 
@@ -80,11 +139,19 @@
         "div.overview",
         {},
         h("h1", {}, "Speed and quality"),
-        h("p.lead", {}, `${format.plural(app.runs.length, "run")} of ${format.plural(tasks.size, "task")}, ${format.plural(samples, "sample")}. Rates are pass@1 with 95 % intervals; what was not measured is absent.`),
+        h(
+          "p.lead",
+          {},
+          `${format.plural(app.runs.length, "run")} of ${format.plural(tasks.size, "task")}, ${format.plural(samples, "sample")}. Rates are pass@1 with 95 % intervals; what was not measured is absent.`,
+        ),
         frontier && part("Frontier", null, frontier),
         leaderboard && part("Leaderboard", null, leaderboard),
         part("Runs", "Each leads to its problems: prompts, completions and verdicts.", runTable(app.runs)),
-        h("div.breakdowns", {}, report.breakdowns.map((found) => part(found.title, null, breakdown(found)))),
+        h(
+          "div.breakdowns",
+          {},
+          report.breakdowns.map((found) => part(found.title, null, breakdown(found))),
+        ),
       ),
     );
     document.body.dataset.ready = location.hash;
@@ -105,22 +172,61 @@
   /** The pane of a run that no sample of is chosen. */
   app.runView = function (run, data) {
     const title = h("h2", {}, run.task);
-    const facts = [...(run.model ? [["Model", format.model(run)]] : []), ["Backend", run.backend], ["Problems", format.count(run.problems)], ["Samples", format.count(run.samples)], ...speedFacts(run.speed || {})];
-    const rates = h("table", {}, h("tbody", {}, run.rates.map(([name, ...found]) => h("tr", {}, h("th", { scope: "row" }, name), app.rateCell(found, null)))));
-    const counts = h("p.chips", {}, run.statuses.map(([status, count]) => h("a.chip", { href: app.runLink(run.name, { status }) }, format.status(status), ` ${format.count(count)}`)));
-    const toList = h("button.to-list", { type: "button", onclick: () => document.getElementById("search").scrollIntoView({ block: "start" }) }, "Problems ↓");
-    const tables = app.report.breakdowns.filter((found) => found.facet && found.columns.some((column) => column.run === run.name));
+    const facts = [
+      ...(run.model ? [["Model", format.model(run)]] : []),
+      ["Backend", run.backend],
+      ["Problems", format.count(run.problems)],
+      ["Samples", format.count(run.samples)],
+      ...speedFacts(run.speed || {}),
+    ];
+    const rates = h(
+      "table",
+      {},
+      h(
+        "tbody",
+        {},
+        run.rates.map(([name, ...found]) => h("tr", {}, h("th", { scope: "row" }, name), app.rateCell(found, null))),
+      ),
+    );
+    const counts = h(
+      "p.chips",
+      {},
+      run.statuses.map(([status, count]) =>
+        h("a.chip", { href: app.runLink(run.name, { status }) }, format.status(status), ` ${format.count(count)}`),
+      ),
+    );
+    const toList = h(
+      "button.to-list",
+      { type: "button", onclick: () => document.getElementById("search").scrollIntoView({ block: "start" }) },
+      "Problems ↓",
+    );
+    const tables = app.report.breakdowns.filter(
+      (found) => found.facet && found.columns.some((column) => column.run === run.name),
+    );
     return h(
       "article.run",
       {},
       h("header.sample-head", {}, h("div.title", {}, title), toList),
       h("p.lead", {}, run.conditions),
-      h("dl.facts", {}, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      h(
+        "dl.facts",
+        {},
+        facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+      ),
       run.no_prompts && h("p.notice", {}, `Prompts are not shown. ${run.no_prompts}`),
       run.rates.length > 0 && h("section.part", {}, h("h3", {}, "Rates"), app.wide("Rates", rates, true)),
       h("section.part", {}, h("h3", {}, "Verdicts"), statusStrip(run), counts),
       tables.map((found) => h("section.part", {}, h("h3", {}, `By ${found.facet}`), breakdown(found, run.name))),
-      h("details.settings", {}, h("summary", {}, "Settings of the run"), h("dl", {}, run.settings.map(([place, value]) => [h("dt", {}, place), h("dd", {}, value)]))),
+      h(
+        "details.settings",
+        {},
+        h("summary", {}, "Settings of the run"),
+        h(
+          "dl",
+          {},
+          run.settings.map(([place, value]) => [h("dt", {}, place), h("dd", {}, value)]),
+        ),
+      ),
     );
   };
 })(window.evalharness);

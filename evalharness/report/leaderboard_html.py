@@ -78,7 +78,8 @@ def _table(board: Board) -> str:
     label = escape(board.heading or "Full data")
     return (
         f'{heading}<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
-        f'<thead><tr>{"".join(heads)}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div><ul class="notes">{"".join(notes)}</ul>'
+        f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f'<ul class="notes">{"".join(notes)}</ul>'
     )
 
 

@@ -19,6 +19,10 @@ FORMATS = (".png", ".svg", ".html")
 STYLES = {"ar": ("#0072B2", "o", "autoregressive"), "diffusion": ("#D55E00", "^", "diffusion"),
           "other": ("#5D6B75", "s", "family not stated")}  # fmt: skip
 """Colour (of Okabe and Ito's palette, told apart by the colour-blind), marker and name of each family."""
+KINDS = {
+    "aggregate": "output tokens/s of all requests together", "steady": "output tokens/s, steady window",
+    "request": "output tokens/s of one request, median", "common": "tokens/s by a common tokenizer",
+}  # fmt: skip
 PARETO = "#009E73"
 COLUMNS = 4
 MOST_LABELS = 24
@@ -26,17 +30,16 @@ LABEL_SIZE = 7.5
 DPI = 150
 
 
-def draw(every: Sequence[Panel], out: Path, published: bool = False) -> int:
+def draw(
+    every: Sequence[Panel], out: Path, metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+) -> int:
     """Writes the picture to `out`; how many labels had no room. HTML names every point under the pointer.
 
     Raises UserError for a format that is not one of these.
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} is of no known format; give --out a name that ends in {', '.join(FORMATS)}")
-    import matplotlib
-
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9})
-    figure, left_out = make_figure(every, caption(every, published))
+    figure, left_out = figure_of(every, metric, kind, published)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
@@ -50,7 +53,17 @@ def draw(every: Sequence[Panel], out: Path, published: bool = False) -> int:
     return left_out
 
 
-def make_figure(every: Sequence[Panel], lines: Sequence[str]) -> "tuple[Figure, int]":
+def figure_of(
+    every: Sequence[Panel], metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+) -> "tuple[Figure, int]":
+    """The picture before it is written, and how many labels had no room."""
+    import matplotlib
+
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9})
+    return make_figure(every, caption(every, published), metric, KINDS[kind])
+
+
+def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind: str) -> "tuple[Figure, int]":
     """All panels in a grid under one key, with the lines below; and how many labels had no room."""
     from matplotlib.figure import Figure
 
@@ -71,7 +84,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str]) -> "tuple[Figure, 
         if number >= len(every):
             axes.set_visible(False)
             continue
-        _draw_panel(axes, every[number], number)
+        _draw_panel(axes, every[number], number, metric, kind)
         left_out += _label(figure, axes, every[number])
     _key(figure, every)
     more = [f"{left_out} labels had no room; the HTML version names every point."] if left_out else []
@@ -79,7 +92,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str]) -> "tuple[Figure, 
     return figure, left_out
 
 
-def _draw_panel(axes: "Axes", panel: Panel, number: int) -> None:
+def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str) -> None:
     own = [point for point in panel.points if not point.published]
     axes.set_xscale("log")
     axes.set_title(panel.title, fontsize=10, loc="left")
@@ -98,10 +111,8 @@ def _draw_panel(axes: "Axes", panel: Panel, number: int) -> None:
         _draw_point(axes, point, f"point-{number}-{place_}", crowded=len(panel.points) > 30)
     _limits(axes, panel)
     hardware = list(dict.fromkeys(point.hardware for point in own))
-    axes.set_xlabel(
-        fill(f"output tokens/s (log) on {' / '.join(hardware)}", 60 if len(hardware) < 4 else 75), fontsize=8.5
-    )
-    axes.set_ylabel("pass@1, %", fontsize=8.5)
+    axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 60 if len(hardware) < 4 else 75), fontsize=8.5)
+    axes.set_ylabel(f"{metric}, %", fontsize=8.5)
 
 
 def _draw_pareto(axes: "Axes", panel: Panel) -> None:

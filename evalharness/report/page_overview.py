@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evalharness.report.cells import shortfall, speed_conditions
+from evalharness.report.naming import RunName
 from evalharness.report.page_prompts import FAMILIES, Problems, family_of
 from evalharness.report.runs import RunRecord
 from evalharness.report.table import conditions
@@ -17,10 +19,11 @@ ORDERS = {"difficulty": ("easy", "medium", "hard")}
 
 @dataclass(frozen=True)
 class Entry:
-    """A run on the page: its name in addresses and data files, and the problems it was about."""
+    """A run on the page: its name in addresses and files, what it is called, and the problems it was about."""
 
     run: RunRecord
     name: str
+    shown: RunName
     problems: Problems
 
     def without_problems(self) -> "Entry":
@@ -53,6 +56,9 @@ def entry(one: Entry) -> dict[str, Any]:
     return {
         **{key: summary.get(key) for key in kept},
         "name": one.name,
+        "label": one.shown.label,
+        "shortfall": shortfall(one.run),
+        "speed_conditions": speed_conditions(one.run),
         "problems_of_task": summary.get("problems_of_task", summary["problems"]),
         "conditions": conditions(summary),
         "language": family_of(str(summary["task"]))[1],
@@ -108,7 +114,7 @@ def _by_language(entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
         family, language = family_of(str(one.run.summary["task"]))
         if family in FAMILIES:
             sample = "-sample" if one.run.summary["task"].endswith("-sample") else ""
-            key = (str(one.run.summary["backend"]), str(one.run.summary["model"]), conditions(one.run.summary))
+            key = (one.shown.label, conditions(one.run.summary))
             families.setdefault(family + sample, {}).setdefault(key, {})[language] = one
     for family, columns in families.items():
         languages = sorted({language for column in columns.values() for language in column})
@@ -130,8 +136,7 @@ def _by_language(entries: Sequence[Entry]) -> Iterable[dict[str, Any]]:
 
 def _column(one: Entry) -> dict[str, Any]:
     summary = one.run.summary
-    label = str(summary["model"]).rstrip("/").rpartition("/")[2] if summary["model"] else summary["backend"]
-    return {"label": label, "detail": f"{summary['backend']}, {conditions(summary)}", "run": one.name}
+    return {"label": one.shown.label, "detail": f"{summary['backend']}, {conditions(summary)}", "run": one.name}
 
 
 def _cell(name: str, rate: Mapping[str, Any] | None, of: Mapping[str, Any] | None) -> list[Any] | None:

@@ -52,14 +52,13 @@ def _task(run: RunRecord) -> str:
 def entry(one: Entry) -> dict[str, Any]:
     """What the page says of a run before its rows are loaded."""
     summary, config = one.run.summary, one.run.manifest.get("config", {})
-    kept = ("task", "backend", "model", "problems", "samples", "asked", "note", "speed")
+    kept = ("task", "backend", "model", "problems", "samples", "speed")
     return {
         **{key: summary.get(key) for key in kept},
         "name": one.name,
         "label": one.shown.label,
         "shortfall": shortfall(one.run),
         "speed_conditions": speed_conditions(one.run),
-        "problems_of_task": summary.get("problems_of_task", summary["problems"]),
         "conditions": conditions(summary),
         "language": family_of(str(summary["task"]))[1],
         "rates": [[name, *_rate(rate)] for name, rate in summary["metrics"].items()],

@@ -35,6 +35,31 @@ def test_the_overview_tells_every_run_and_every_kind_of_problem(visit: Open) -> 
     assert [row.split()[0] for row in difficulty.locator("tbody tr").all_inner_texts()] == ["easy", "medium", "hard"]
 
 
+def test_the_leaderboard_is_sorted_by_its_headings(visit: Open) -> None:
+    page = visit()
+    names, rates = (lambda number=number: column(page, ".leaderboard table", number) for number in (1, 2))
+    before = names()
+    assert {name.split()[-1] for name in before} == {"small-ar", "small-diffusion"}
+    page.click(".leaderboard thead button:text-is('HumanEval')")
+    assert rates() == sorted(rates(), key=float, reverse=True)
+    page.keyboard.press("Enter")  # the heading has the focus
+    assert rates() == sorted(rates(), key=float)
+    page.click(".leaderboard thead button:text-is('model')")
+    assert names() == sorted(before)
+
+
+def test_the_frontier_tells_of_the_point_under_pointer_or_focus(visit: Open) -> None:
+    page = visit()
+    marks = page.locator(".drawing .point-mark")
+    assert marks.count() == 8
+    marks.first.hover()
+    assert "tokens/s" in page.inner_text(".point-note")
+    page.mouse.move(0, 0)
+    assert page.is_hidden(".point-note")
+    marks.last.focus()
+    assert "pass@1" in page.inner_text(".point-note")
+
+
 def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
     page = visit()
     head = page.locator("table.runs thead button", has_text="pass@1")

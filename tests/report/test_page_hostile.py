@@ -40,7 +40,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def answer(problem: Problem, number: int) -> tuple[Completion, Verdict]:
         trace = page_runs.trace_of(EVIL, tail=EVIL)
         text = f"```{EVIL.splitlines()[0]}\n{EVIL}\n```" if number else EVIL
-        completion = Completion(problem.task_id, number, text, trace=trace, finish_reason=EVIL)
+        completion = Completion(
+            problem.task_id,
+            number,
+            text,
+            output_tokens=9,
+            started_at=number,
+            total_s=1.0,
+            trace=trace,
+            finish_reason=EVIL,
+        )
         return completion, Verdict(problem.task_id, number, False, "failed", detail=EVIL, borderline=EVIL)
 
     page_runs.write_run(folder / "runs" / "a", "humaneval", answer, n=2, backend=EVIL, model=EVIL, data=folder / "data")
@@ -64,7 +73,7 @@ def test_hostile_text_is_shown_and_does_nothing(hostile: Path, visit: Open) -> N
         page.keyboard.press("t")
         page.keyboard.press("Home")
         page.keyboard.press("End")
-        assert page.locator("main img, main script, main iframe, main svg[onload]").count() == 0
+        assert page.locator(".pane img, main script, main iframe, main svg[onload]").count() == 0
     page.fill("#search", "onerror")
     page.check("text=also in prompts, code and output")
     page.wait_for_function("() => /^10 samples$/.test(document.querySelector('.count').textContent)")

@@ -24,7 +24,7 @@
   }
 
   function showCrumbs(run, id, query) {
-    const model = run && h("span.wide-only", {}, ` · ${format.model(run)}`);
+    const model = run && h("span.wide-only", {}, ` · ${run.label}`);
     crumbs.replaceChildren(
       ...(run
         ? [
@@ -34,7 +34,7 @@
           ]
         : []),
     );
-    const title = [id, run?.task, run && format.model(run), "evalharness report"];
+    const title = [id, run?.task, run && run.label, "evalharness report"];
     document.title = title.filter(Boolean).join(" · ");
   }
 

@@ -113,7 +113,7 @@
               "a.chip",
               { href: app.sampleLink(other.name, id, row[ROW.sample]), title },
               format.status(data.statuses[row[ROW.status]], true),
-              ` ${format.model(other)}`,
+              ` ${other.label}`,
             ),
           );
         },

@@ -7,7 +7,7 @@
   function sortValue(row, index) {
     const cell = row.cells[index];
     if (!cell) return "";
-    const text = (cell.dataset.sort ?? cell.textContent).trim();
+    const text = (cell.dataset.sort ?? cell.dataset.key ?? cell.textContent).trim();
     const number = Number(text.replace(/[%,]/g, ""));
     return text !== "" && Number.isFinite(number) ? number : text;
   }
@@ -36,9 +36,9 @@
   app.sortable = function (table) {
     const heads = [...(table.tHead?.rows ?? [])].at(-1)?.cells ?? [];
     for (const head of heads) {
-      if (head.colSpan > 1 || head.querySelector("button")) continue;
-      const button = h("button.sort", { type: "button" }, ...head.childNodes);
-      head.append(button);
+      const button = head.querySelector("button") ?? h("button", { type: "button" }, ...head.childNodes);
+      button.classList.add("sort");
+      if (!button.parentNode) head.append(button);
       button.addEventListener("click", () => {
         const index = head.cellIndex;
         const value = table.tBodies[0]?.rows.length

@@ -4,15 +4,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := evalharness benchmarks tests
 
-.PHONY: demo test test-all check setup engine images bench clean
+.PHONY: demo test test-all check setup engine browser images bench clean
 
 demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
 
-test: setup images
+test: setup images browser
 	$(BIN)/pytest -m "not slow"
 
-test-all: setup images
+test-all: setup images browser
 	$(BIN)/pytest
 
 check: setup
@@ -28,6 +28,9 @@ $(STAMP): pyproject.toml scripts/setup.sh
 
 engine:
 	scripts/engine.sh
+
+browser:
+	scripts/browser.sh
 
 images: setup engine
 	$(BIN)/evalharness sandbox build

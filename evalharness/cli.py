@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, data_cli, report_cli, sandbox_cli
+from evalharness import __version__, data_cli, report_cli, results_cli, sandbox_cli
 from evalharness.errors import UserError
 
 app = typer.Typer(
@@ -21,7 +21,8 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_cli.app, name="sandbox")
 app.add_typer(data_cli.app, name="data")
-app.add_typer(report_cli.app)
+app.add_typer(results_cli.app)
+app.command()(report_cli.report)
 
 INTERRUPTED = 130
 

@@ -85,7 +85,7 @@ def load_records(
         for record in records
         if all(record.get(field) == value for field, value in entry.where.items())
     ]
-    records = sorted(records, key=lambda record: _natural(record.get("task_id")))
+    records = sorted(records, key=lambda record: natural(record.get("task_id")))
     _check(records, chosen.fields, origin)
     found = fingerprint(records, chosen.fields)
     official = digests == chosen.sha256 if chosen.sha256 else found == chosen.fingerprint
@@ -222,7 +222,7 @@ def _check(records: Sequence[Record], fields: Sequence[str], origin: str) -> Non
         seen.add(name)
 
 
-def _natural(task_id: object) -> list[tuple[str, int]]:
+def natural(task_id: object) -> list[tuple[str, int]]:
     """Sorts HumanEval/2 before HumanEval/10."""
     return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", str(task_id))]
 

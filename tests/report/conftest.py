@@ -1,0 +1,80 @@
+"""A report of made-up runs, and a real browser that looks at it without a network."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import page_runs
+import pytest
+
+from evalharness.report.page import write_page
+from evalharness.report.runs import load_runs
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a report of eight runs, two models, with traces, kinds of problem and languages."""
+    folder = tmp_path_factory.mktemp("report")
+    left, right = ({"backend": kind, "model": f"org/small-{kind}"} for kind in ("ar", "diffusion"))
+    cycling = page_runs.cycling
+    runs = folder / "runs"
+    page_runs.write_run(runs / "ar" / "humaneval", "humaneval", cycling(["passed", "passed", "failed"]), **left)
+    page_runs.write_run(runs / "ar" / "livecodebench", "livecodebench", cycling(["passed", "failed"]), **left)
+    mixed = cycling(["passed", "failed", "timeout", "passed", "error"], traced=True)
+    page_runs.write_run(runs / "dif" / "humaneval", "humaneval", mixed, n=2, **right)
+    page_runs.write_run(
+        runs / "dif" / "livecodebench", "livecodebench", cycling(["failed", "passed"], traced=True), **right
+    )
+    for language in ("cpp", "js"):
+        task = f"multipl-e-{language}"
+        page_runs.write_run(runs / "ar" / task, task, cycling(["passed"]), **left)
+        page_runs.write_run(runs / "dif" / task, task, cycling(["passed", "memory"]), **right)
+    write_page(load_runs([runs]), folder / "page")
+    shutil.rmtree(runs)  # the page must not need them
+    return folder / "page"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "there is no chromium; run scripts/browser.sh"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, report: Path) -> Iterator[Open]:
+    """Opens a place of a report from the disk; no console message and no request to elsewhere may come of the test."""
+    contexts, faults = [], []
+
+    def visited(place: str = "", folder: Path = report, **context: Any) -> Any:
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        inside = (f"file://{folder}/", "data:")
+        page.on("request", lambda asked: asked.url.startswith(inside) or faults.append(f"request: {asked.url}"))
+        page.on("requestfailed", lambda asked: faults.append(f"failed: {asked.url}"))
+        page.goto(f"file://{folder}/index.html{place}")
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    visited.faults = faults  # type: ignore[attr-defined]
+    yield visited
+    for context in contexts:
+        context.close()
+    assert faults == []

@@ -1,0 +1,177 @@
+"""The report page as a reader has it, in a real browser and from the disk: sort, filter, search, links, keys, sizes."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+Open = Callable[..., Any]
+PHONE = {"width": 390, "height": 844}
+TRACED = "#/run/dif-humaneval/Sample%2F3/0"
+
+
+def column(page: Any, table: str, number: int) -> list[str]:
+    return [
+        cell.split("\n")[0].strip()
+        for cell in page.locator(f"{table} tbody tr > :nth-child({number})").all_inner_texts()
+    ]
+
+
+def settle(page: Any, text: str) -> None:
+    page.wait_for_function("text => document.querySelector('.count').textContent === text", arg=text)
+
+
+def test_the_overview_tells_every_run_and_every_kind_of_problem(visit: Open) -> None:
+    page = visit()
+    assert len(column(page, "table.runs", 1)) == 8
+    assert "8 runs of 4 tasks" in page.inner_text("main")
+    titles = page.locator("h2").all_inner_texts()
+    for title in (
+        "livecodebench-sample by month",
+        "livecodebench-sample by difficulty",
+        "multipl-e-sample by language",
+    ):
+        assert title in titles
+    difficulty = page.locator("section.part", has_text="livecodebench-sample by difficulty")
+    assert [row.split()[0] for row in difficulty.locator("tbody tr").all_inner_texts()] == ["easy", "medium", "hard"]
+
+
+def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
+    page = visit()
+    head = page.locator("table.runs thead button", has_text="pass@1")
+    head.click()
+    rates = [float(rate.split("%")[0]) for rate in column(page, "table.runs", 3)]
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) > 2
+    head.press("Enter")
+    assert [float(rate.split("%")[0]) for rate in column(page, "table.runs", 3)] == sorted(rates)
+    assert page.get_attribute("table.runs th[aria-sort]", "aria-sort") == "ascending"
+
+
+def test_a_kind_of_problem_leads_to_its_samples(visit: Open) -> None:
+    page = visit()
+    page.locator("section.part", has_text="livecodebench-sample by difficulty").locator("tbody a").first.click()
+    page.wait_for_selector(".rows .row")
+    settle(page, "4 of 7 samples")
+    assert page.evaluate("location.hash").endswith("?by-difficulty=easy")
+
+
+def test_samples_are_filtered_by_verdict_and_searched_by_name_and_output(visit: Open) -> None:
+    page = visit("#/run/dif-humaneval")
+    settle(page, "32 samples")
+    page.select_option("select[aria-label='Any verdict']", "timeout")
+    settle(page, "6 of 32 samples")
+    assert set(page.locator(".row .status").all_text_contents()) == {"◷timeout"}
+    page.select_option("select[aria-label='Any verdict']", "")
+    page.fill("#search", "syntaxerror")
+    settle(page, "6 of 32 samples")
+    page.fill("#search", "nowhere to be found")
+    settle(page, "0 of 32 samples")
+    assert page.is_visible("text=No sample meets all of this.")
+
+
+def test_the_search_can_look_into_the_texts(visit: Open) -> None:
+    page = visit("#/run/ar-humaneval")
+    page.fill("#search", "stock.items")
+    settle(page, "0 of 16 samples")
+    page.check("text=also in prompts, code and output")
+    settle(page, "1 of 16 samples")
+    page.locator(".row").click()
+    page.wait_for_selector("article.sample")
+    assert "stock.items()" in page.inner_text("section:has(h3:text-is('Completion'))")
+    page.reload()  # the address keeps all of it
+    settle(page, "1 of 16 samples")
+
+
+def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Open) -> None:
+    page = visit("#/run/dif-humaneval/Sample%2F3/1")
+    text = page.inner_text("article.sample")
+    for word in (
+        "Sample/3",
+        "sample 1",
+        "error",
+        "SyntaxError",
+        "def shelf_stock",
+        "stock = {}",
+        "Generation",
+        "0.540 s",
+    ):
+        assert word in text
+    assert page.locator("section:has(h3:text-is('Completion')) .c-keyword", has_text="return").count() == 1
+    assert page.inner_text(".row[aria-current]").startswith("!")
+    assert "Sample/3" in page.title()
+    page.click("nav[aria-label='The same problem in other runs'] a")
+    page.wait_for_function("() => location.hash === '#/run/ar-humaneval/Sample%2F3/0'")
+
+
+def test_an_address_that_leads_nowhere_says_so(visit: Open) -> None:
+    for place in ("#/run/none", "#/run/ar-livecodebench/none/0", "#/elsewhere", "#/run/ar-livecodebench/%E0%A4%A/0"):
+        page = visit(place)
+        assert page.is_visible("[role=alert]")
+        page.click("text=To the overview")
+        page.wait_for_selector("table.runs")
+
+
+def test_keys_lead_through_the_samples(visit: Open) -> None:
+    page = visit("#/run/ar-humaneval")
+    for key, place in (("j", "1 of 16"), ("j", "2 of 16"), ("k", "1 of 16")):
+        page.keyboard.press(key)
+        page.wait_for_function("place => document.querySelector('.place')?.textContent === place", arg=place)
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => location.hash === '#/run/ar-humaneval'")
+    page.keyboard.press("/")
+    page.keyboard.type("Sample/1")
+    settle(page, "7 of 16 samples")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert page.is_visible("dialog.keys")
+    page.uncheck("text=Single keys are on")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    assert page.evaluate("location.hash").startswith("#/run/")
+
+
+def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
+    page = visit()
+    page.locator("table.runs a", has_text="humaneval-sample").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rows .row")
+    page.locator("#search").focus()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.row')"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article.sample")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.activeElement.matches('.row[aria-current]')")
+    assert page.inner_text(".place").startswith("2 of")
+
+
+def background(page: Any) -> float:
+    """How light the page is, from 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def test_light_and_dark_follow_the_system_and_the_reader(visit: Open) -> None:
+    assert background(visit(color_scheme="light")) > 230
+    page = visit(color_scheme="dark")
+    assert background(page) < 50
+    page.click("#theme-button")
+    assert background(page) > 230
+    page.reload()
+    page.wait_for_selector("table.runs")
+    assert background(page) > 230
+
+
+def test_nothing_is_wider_than_a_phone(visit: Open) -> None:
+    page = visit(viewport=PHONE, has_touch=True)
+    for place, shown in (("#/", "table.runs"), ("#/run/dif-livecodebench", ".run"), (TRACED, ".trace")):
+        page.evaluate("place => { location.hash = place; }", place)
+        page.wait_for_selector(shown)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.is_hidden(".side")
+    page.click("text=← All samples")
+    page.click("text=Problems ↓")
+    page.locator(".row").first.click()
+    page.wait_for_selector("article.sample")

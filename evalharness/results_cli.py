@@ -18,6 +18,27 @@ Metric = Annotated[str, typer.Option(help="The rate to show, such as pass@1, pas
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run directory, or a folder with one run per task.")],
+    second: Annotated[Path, typer.Argument(help="Another, which is compared with the first.")],
+    show: Annotated[int, typer.Option(help="How many flipped problems to show whole.")] = 0,
+    margin: Annotated[
+        float | None, typer.Option(help="Points by which the second may be worse: tests for non-inferiority.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Where --show finds prompts: a folder, hub, or sample.")] = None,
+) -> None:
+    """Two runs side by side: difference and speed ratio with intervals, and which problems flipped and why."""
+    from evalharness.report.compare import compare_all
+    from evalharness.report.compare_text import report
+    from evalharness.report.runs import load_runs
+
+    if show < 0 or (margin is not None and margin <= 0):
+        raise UserError("--show must be at least 0 and --margin above 0")
+    for line in report(compare_all(load_runs([first], note), load_runs([second], note), note), margin, show, data):
+        print(line)
+
+
+@app.command()
 def frontier(
     runs: Runs,
     out: Annotated[Path, typer.Option(help="The picture: .png, .svg, or .html, which tells about each point.")],

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, data_cli, page_cli, report_cli, sandbox_cli
+from evalharness import __version__, bench_cli, data_cli, report_cli, results_cli, sandbox_cli, sweep_cli
+from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import UserError
 
 app = typer.Typer(
@@ -21,8 +22,10 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_cli.app, name="sandbox")
 app.add_typer(data_cli.app, name="data")
-app.add_typer(report_cli.app)
-app.command()(page_cli.report)
+app.add_typer(sweep_cli.app)
+app.add_typer(bench_cli.app)
+app.add_typer(results_cli.app)
+app.command()(report_cli.report)
 
 INTERRUPTED = 130
 
@@ -73,7 +76,7 @@ def run(
         "model": model,
         "limit": limit,
         "n": n,
-        "ks": parse_ks(k),
+        "ks": parse_numbers("--k", k),
         "temperature": temperature,
         "top_p": top_p,
         "max_new_tokens": max_new_tokens,
@@ -103,7 +106,7 @@ def grade(
     options = {**parse_key_values(option or []), "samples": str(samples)}
     settings = {
         "backend": "replay",
-        "ks": parse_ks(k),
+        "ks": parse_numbers("--k", k),
         "workers": workers or default_workers(),
         "data": data,
         "sandbox": sandbox,
@@ -133,6 +136,11 @@ def run_tasks(names: str, settings: dict[str, Any], out: Path | None) -> None:
         print_wide(table)
     for folder in done:
         print(f"written to {folder}")
+    require_verdicts(summaries)
+
+
+def require_verdicts(summaries: list[dict[str, Any]]) -> None:
+    """Exits 1 if the machine left samples without a verdict."""
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
         example = next((f" ({summary['infrastructure']})" for summary in summaries if "infrastructure" in summary), "")
@@ -148,25 +156,6 @@ def folder_of(config: Any, out: Path | None, alone: bool) -> Path:
 
 def _infrastructure(summary: dict[str, Any]) -> int:
     return int(summary["statuses"].get("infrastructure", 0))
-
-
-def parse_key_values(pairs: list[str]) -> dict[str, str]:
-    """key=value pairs as a mapping. Raises UserError for anything else."""
-    found = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise UserError(f"--option {pair!r} is not key=value")
-        found[key.strip()] = value
-    return found
-
-
-def parse_ks(text: str) -> tuple[int, ...]:
-    """Numbers separated by commas. Raises UserError for anything else."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UserError(f"--k {text!r} is not a list of numbers such as 1,10") from None
 
 
 @app.command()

@@ -45,6 +45,12 @@ def configuration(
 
 def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
     """The machine and the software around the run. May differ when a run is resumed."""
+    around = {key: value for key, value in sandbox.describe().items() if key in AROUND}
+    return {**machine(), "sandbox": around, "workers": workers}
+
+
+def machine() -> dict[str, Any]:
+    """When and how the command was begun, on which software and hardware."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": [without_secrets(word) for word in sys.argv],
@@ -52,8 +58,6 @@ def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _package(name))},
         "hardware": hardware(),
-        "sandbox": {key: value for key, value in sandbox.describe().items() if key in AROUND},
-        "workers": workers,
     }
 
 

@@ -55,7 +55,7 @@ def check(
     names: Names = None, everything: All = False, sandbox: EngineOption = "docker", option: Options = None
 ) -> None:
     """Tries the engine and prints what it guarantees here, line by line; exits 1 if anything does not hold."""
-    from evalharness.cli import parse_key_values
+    from evalharness.arguments import parse_key_values
     from evalharness.sandbox import conformance, images
     from evalharness.sandbox.guarantees import GUARANTEES
     from evalharness.sandbox.languages import languages

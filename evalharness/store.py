@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -155,6 +155,12 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
                     yield kind(**{key: _value(key, value) for key, value in row.items() if key in known})
                 except (ValueError, TypeError, AttributeError):
                     raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
+
+
+def append_rows(path: Path, rows: Iterable[Completion]) -> None:
+    """Writes rows to the end of a file, for what is no run."""
+    with path.open("ab") as file:
+        file.writelines(_line(row) for row in rows)
 
 
 def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:

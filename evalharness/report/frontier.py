@@ -59,7 +59,9 @@ def figure_of(
     """The picture before it is written, and how many labels had no room."""
     import matplotlib
 
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9})
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9, "text.parse_math": False}
+    )
     return make_figure(every, caption(every, published), metric, KINDS[kind])
 
 

@@ -30,7 +30,7 @@ thead button:focus-visible{outline:2px solid var(--ar);outline-offset:2px}
 thead small,td small,.notes{display:block;color:var(--soft);font-weight:400}
 th[aria-sort=ascending] button::after{content:" \\25B2"}
 th[aria-sort=descending] button::after{content:" \\25BC"}
-.mark{font-weight:400;color:var(--soft)}
+.mark{line-height:0;font-weight:400;color:var(--soft)}
 .ar{color:var(--ar)}.diffusion{color:var(--diffusion)}.other{color:var(--other)}
 h2{font-size:1.1em;margin:1.6em 0 .5em}
 .notes{margin:.5em 0;padding:0;list-style:none}

@@ -13,7 +13,7 @@ from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page_chunks import write_script
 from evalharness.report.page_data import write_run
-from evalharness.report.page_overview import Entry, breakdowns, entry, names_of
+from evalharness.report.page_overview import Entry, breakdowns, entry, names_of, settings
 from evalharness.report.page_pictures import frontier, leaderboard
 from evalharness.report.page_prompts import problems_of
 from evalharness.report.published import PublishedPoint
@@ -72,6 +72,7 @@ def _write(
         if one.problems.missing:
             note(f"{run.folder}: without prompts. {one.problems.missing}")
         write_run(run, folder / "data", name, one.problems)
+        write_script(folder / "data", f"{name}/settings", settings(run))
         entries.append(one.without_problems())
     pictures = {"frontier": frontier(runs, published), "leaderboard": leaderboard(runs, published)}
     report = {

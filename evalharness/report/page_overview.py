@@ -51,7 +51,7 @@ def _task(run: RunRecord) -> str:
 
 def entry(one: Entry) -> dict[str, Any]:
     """What the page says of a run before its rows are loaded."""
-    summary, config = one.run.summary, one.run.manifest.get("config", {})
+    summary = one.run.summary
     kept = ("task", "backend", "model", "problems", "samples", "speed")
     return {
         **{key: summary.get(key) for key in kept},
@@ -65,11 +65,12 @@ def entry(one: Entry) -> dict[str, Any]:
         "statuses": list(summary["statuses"].items()),
         "no_prompts": one.problems.missing,
         "elsewhere": summary["backend"] == "replay",
-        "settings": [
-            *_flat("", {key: value for key, value in config.items() if key != "evalharness"}),
-            *_flat("environment", one.run.manifest.get("environment", {})),
-        ],
     }
+
+
+def settings(run: RunRecord) -> list[tuple[str, str]]:
+    """The manifest as lines: where, and what."""
+    return list(_flat("", run.manifest))
 
 
 def breakdowns(entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -152,7 +153,6 @@ def _sorted(facet: str, kinds: Iterable[str]) -> list[str]:
 
 
 def _flat(place: str, value: Any) -> Iterable[tuple[str, str]]:
-    """A manifest as lines: where, and what."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(f"{place}.{key}" if place else str(key), inner)

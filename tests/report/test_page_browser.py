@@ -102,7 +102,7 @@ def test_the_search_can_look_into_the_texts(visit: Open) -> None:
     settle(page, "1 of 16 samples")
     page.locator(".row").click()
     page.wait_for_selector("article.sample")
-    assert "stock.items()" in page.inner_text("section:has(h3:text-is('Completion'))")
+    assert "stock.items()" in page.inner_text("section:has(h2:text-is('Completion'))")
     page.reload()  # the address keeps all of it
     settle(page, "1 of 16 samples")
 
@@ -121,7 +121,7 @@ def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Op
         "0.540 s",
     ):
         assert word in text
-    assert page.locator("section:has(h3:text-is('Completion')) .c-keyword", has_text="return").count() == 1
+    assert page.locator("section:has(h2:text-is('Completion')) .c-keyword", has_text="return").count() == 1
     assert page.inner_text(".row[aria-current]").startswith("!")
     assert "Sample/3" in page.title()
     page.click("nav[aria-label='The same problem in other runs'] a")

@@ -84,7 +84,7 @@ def test_an_address_with_a_hostile_id_finds_it_again(hostile: Path, visit: Open)
     page = visit(folder=hostile)
     for name in IDS:
         page.evaluate("name => { location.hash = evalharness.sampleLink('a', name, 1); }", name)
-        page.wait_for_function("name => document.querySelector('.title h2')?.textContent.startsWith(name)", arg=name)
+        page.wait_for_function("name => document.querySelector('.title h1')?.textContent.startsWith(name)", arg=name)
 
 
 def test_no_data_file_holds_anything_but_one_call_in_ascii(hostile: Path) -> None:

@@ -2,6 +2,7 @@
 // The first page: frontier, leaderboard, runs, and rates by kind of problem.
 (function (app) {
   const { h, format } = app;
+  const MANY = 12; // runs; more of them have a frame that scrolls, and a filter
 
   const part = (title, note, ...content) =>
     h("section.part", {}, h("h2", {}, title), note && h("p.lead", {}, note), ...content);
@@ -68,7 +69,23 @@
       ),
       h("tbody", {}, runs.map(runRow)),
     );
-    return app.wide("Runs", app.sortable(table));
+    const frame = app.wide("Runs", app.sortable(table));
+    if (runs.length <= MANY) return [frame];
+    frame.classList.add("tall");
+    return [runSearch(table, runs), frame];
+  }
+
+  /** A field that leaves the runs whose task, model or settings hold each of its words. */
+  function runSearch(table, runs) {
+    const rows = [...table.tBodies[0].rows];
+    const texts = runs.map((run) => `${run.task} ${run.label} ${run.backend} ${run.conditions}`.toLowerCase());
+    const field = h("input.search", { type: "search", placeholder: "Filter runs", "aria-label": "Filter runs" });
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/);
+      rows.forEach((row, place) => (row.hidden = !words.every((word) => texts[place].includes(word))));
+      app.announce(format.plural(rows.filter((row) => !row.hidden).length, "run"));
+    });
+    return h("p.run-search", {}, field);
   }
 
   /** Rates by kind of problem, as page_overview.py prepares them. A cell leads to the samples that it counts. */
@@ -134,7 +151,7 @@
         ),
         picture("Frontier", app.frontier(report), report.missing.frontier),
         picture("Leaderboard", app.leaderboard(), report.missing.leaderboard),
-        part("Runs", "Each leads to its problems: prompts, completions and verdicts.", runTable(app.runs)),
+        part("Runs", "Each leads to its problems: prompts, completions and verdicts.", ...runTable(app.runs)),
         h(
           "div.breakdowns",
           {},

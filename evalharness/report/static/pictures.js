@@ -2,6 +2,7 @@
 // The frontier's drawing and the leaderboard's tables, as they were made at build time, with what is alive in them.
 (function (app) {
   const { h } = app;
+  const MANY = 20; // rows; a table of more scrolls in a frame
   const BROAD = 800; // points; a drawing of several panels side by side
 
   /** A note beside the mark under pointer or focus. */
@@ -42,7 +43,11 @@
     const svg = drawing.querySelector("svg");
     svg.style.setProperty("--natural", svg.getAttribute("width"));
     const broad = parseFloat(svg.getAttribute("width")) > BROAD;
-    const frame = h(broad ? "div.drawing.broad" : "div.drawing", { tabindex: "0", role: "region", "aria-label": "Frontier" }, drawing);
+    const frame = h(
+      broad ? "div.drawing.broad" : "div.drawing",
+      { tabindex: "0", role: "region", "aria-label": "Frontier" },
+      drawing,
+    );
     return h("div", {}, frame, box);
   };
 
@@ -52,7 +57,10 @@
     if (!tables) return null;
     tables.className = "leaderboard";
     tables.querySelectorAll("h2").forEach((heading) => heading.replaceWith(h("h3", {}, heading.textContent)));
-    tables.querySelectorAll("table").forEach(app.sortable);
+    for (const table of tables.querySelectorAll("table")) {
+      app.sortable(table);
+      if (table.tBodies[0].rows.length > MANY) table.parentElement.classList.add("tall");
+    }
     return tables;
   };
 })(window.evalharness);

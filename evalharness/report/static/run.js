@@ -23,7 +23,7 @@
     return facts;
   }
 
-  const part = (title, ...content) => h("section.part", {}, h("h3", {}, title), ...content);
+  const part = (title, ...content) => h("section.part", {}, h("h2", {}, title), ...content);
   const factList = (facts) =>
     h(
       "dl.facts",
@@ -39,8 +39,14 @@
   }
 
   function settings(run) {
-    const lines = run.settings.map(([place, value]) => [h("dt", {}, place), h("dd", {}, value)]);
-    return h("details.settings", {}, h("summary", {}, "Settings of the run"), h("dl", {}, lines));
+    const list = h("dl", {});
+    const details = h("details.settings", {}, h("summary", {}, "Settings of the run"), list);
+    const show = async () => {
+      const lines = await app.load(`${run.name}/settings`);
+      list.replaceChildren(...lines.flatMap(([place, value]) => [h("dt", {}, place), h("dd", {}, value)]));
+    };
+    details.addEventListener("toggle", () => show().catch((error) => app.announce(error.message)), { once: true });
+    return details;
   }
 
   /** The pane. */
@@ -65,7 +71,7 @@
       h(
         "header.sample-head",
         {},
-        h("div.title", {}, h("h2", {}, run.task)),
+        h("div.title", {}, h("h1", {}, run.task)),
         h("button.to-list", { type: "button", onclick: toList }, "Problems ↓"),
       ),
       h("p.lead", {}, run.conditions),

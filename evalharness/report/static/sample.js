@@ -6,7 +6,7 @@
   const OTHERS = 12; // other runs of the task whose verdict is looked up
 
   const section = (title, note, ...content) =>
-    h("section.part", {}, h("h3", {}, title, note && h("small", {}, note)), ...content);
+    h("section.part", {}, h("h2", {}, title, note && h("small", {}, note)), ...content);
 
   function facts(sample) {
     const found = [];
@@ -150,7 +150,7 @@
       h(
         "div.title",
         {},
-        h("h2", {}, problem[0], row[ROW.sample] > 0 && h("small", {}, ` sample ${row[ROW.sample]}`)),
+        h("h1", {}, problem[0], row[ROW.sample] > 0 && h("small", {}, ` sample ${row[ROW.sample]}`)),
         format.status(data.statuses[row[ROW.status]]),
       ),
       h("div.moves"),

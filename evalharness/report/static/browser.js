@@ -176,8 +176,11 @@
     const state = open;
     state.current = id === null ? null : (state.byKey.get(`${id}\n${sample}`) ?? -1);
     if (state.current === -1) return app.showMissing(main, `There is no sample ${sample} of ${id} in this run.`);
+    const reading = state.element.classList.contains("reading");
+    if (!reading) state.scrolled = window.scrollY; // of the list, where it scrolls with the page
     state.element.classList.toggle("reading", state.current !== null);
     await draw(state);
+    if (reading && state.current === null) window.scrollTo(0, state.scrolled);
     if (changed) refresh();
     else showPlace(state);
     document.body.dataset.ready = location.hash;

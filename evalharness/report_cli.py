@@ -14,7 +14,7 @@ Data = Annotated[
 ]
 
 
-def report(runs: Runs, out: Out = Path("report"), data: Data = None, published: Published = "") -> None:
+def report(runs: Runs, out: Out = Path("results/report"), data: Data = None, published: Published = "") -> None:
     """Writes a page of runs: frontier, leaderboard, and every problem with what the model made of it.
 
     The page is a folder of plain files. It needs no server and no network.

@@ -11,9 +11,10 @@ from string import Template
 
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
+from evalharness.report.page_breakdowns import breakdowns
 from evalharness.report.page_chunks import write_script
 from evalharness.report.page_data import write_run
-from evalharness.report.page_overview import Entry, breakdowns, entry, names_of, settings
+from evalharness.report.page_overview import Entry, entry, names_of, settings
 from evalharness.report.page_pictures import frontier, leaderboard
 from evalharness.report.page_prompts import problems_of
 from evalharness.report.published import PublishedPoint
@@ -38,6 +39,7 @@ def write_page(
     The folder is made anew in whole: a report that was there stays until the new one is written.
     Raises UserError for a folder that holds something else, and for runs that cannot be read.
     """
+    out = out.resolve()
     check_folder(out)
     new = out.with_name(f".{out.name}.new")
     shutil.rmtree(new, ignore_errors=True)

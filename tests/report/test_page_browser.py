@@ -26,12 +26,12 @@ def test_the_overview_tells_every_run_and_every_kind_of_problem(visit: Open) -> 
     assert "8 runs of 4 tasks" in page.inner_text("main")
     titles = page.locator("h2").all_inner_texts()
     for title in (
-        "livecodebench-sample by month",
-        "livecodebench-sample by difficulty",
+        "livecodebench-sample, lite by month",
+        "livecodebench-sample, lite by difficulty",
         "multipl-e-sample by language",
     ):
         assert title in titles
-    difficulty = page.locator("section.part", has_text="livecodebench-sample by difficulty")
+    difficulty = page.locator("section.part", has_text="livecodebench-sample, lite by difficulty")
     assert [row.split()[0] for row in difficulty.locator("tbody tr").all_inner_texts()] == ["easy", "medium", "hard"]
 
 
@@ -74,7 +74,7 @@ def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
 
 def test_a_kind_of_problem_leads_to_its_samples(visit: Open) -> None:
     page = visit()
-    page.locator("section.part", has_text="livecodebench-sample by difficulty").locator("tbody a").first.click()
+    page.locator("section.part", has_text="livecodebench-sample, lite by difficulty").locator("tbody a").first.click()
     page.wait_for_selector(".rows .row")
     settle(page, "4 of 7 samples")
     assert page.evaluate("location.hash").endswith("?by-difficulty=easy")

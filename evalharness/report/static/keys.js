@@ -40,7 +40,7 @@
       ),
       h("dd", {}, what),
     ]);
-    const close = h("button", { type: "button" }, "Close");
+    const close = h("button", { type: "button", autofocus: true }, "Close");
     const dialog = h(
       "dialog.keys",
       { "aria-labelledby": "keys-title" },

@@ -75,6 +75,15 @@
     return [runSearch(table, runs), frame];
   }
 
+  /** A table for each kind of data: rates on a sample stand apart from those on the benchmarks. */
+  function runTables(runs) {
+    const kinds = [...new Set(runs.map((run) => run.standing))].sort();
+    return kinds.flatMap((kind) => [
+      kind && h("h3", {}, kind),
+      ...runTable(runs.filter((run) => run.standing === kind)),
+    ]);
+  }
+
   /** A field that leaves the runs whose task, model or settings hold each of its words. */
   function runSearch(table, runs) {
     const rows = [...table.tBodies[0].rows];
@@ -151,7 +160,7 @@
         ),
         picture("Frontier", app.frontier(report), report.missing.frontier),
         picture("Leaderboard", app.leaderboard(), report.missing.leaderboard),
-        part("Runs", "Each leads to its problems: prompts, completions and verdicts.", ...runTable(app.runs)),
+        part("Runs", "Each leads to its problems: prompts, completions and verdicts.", ...runTables(app.runs)),
         h(
           "div.breakdowns",
           {},

@@ -81,7 +81,11 @@
       run.rates.length > 0 && part("Rates", rateTable(run)),
       part("Verdicts", app.statusStrip(run), h("p.chips", {}, counts)),
       speed.length > 0 &&
-        part("Speed", factList(speed), run.speed_conditions && h("p.lead.small", {}, `On ${run.speed_conditions}`)),
+        part(
+          "Speed",
+          factList(speed),
+          run.speed_conditions && h("p.lead.small", {}, `Holds for ${run.speed_conditions}.`),
+        ),
       kinds.map((found) => part(`By ${found.facet}`, app.breakdown(found, run.name))),
       settings(run),
     );

@@ -10,7 +10,7 @@ from typing import Any
 from evalharness.adapters import open_task
 from evalharness.data import Source
 from evalharness.metrics.passk import rates, rates_by_facet
-from evalharness.metrics.speed import speed
+from evalharness.metrics.throughput import speed
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
 from evalharness.store import Store
 

@@ -167,7 +167,7 @@ def test_the_page_tells_about_every_point_and_asks_nothing_of_other_places(runs:
     assert len(held) == sum(len(panel.points) for panel in found)
     assert all(f'id="{name}"' in page for name in held)
     assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in held.values())
-    named = {match for match in re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0])}
+    named = set(re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0]))
     assert all("w3.org" in address for address in named)  # names of formats, which nobody asks for
     assert not re.search(r"(src|href)=\"(?!#)", page)
 

@@ -59,6 +59,8 @@ class Level:
     """As in a run's summary; see `metrics/throughput.py`."""
     failed: int
     """Requests that the backend's machinery failed on; they are in no figure."""
+    untimed: int
+    """Requests that nothing was timed of, such as for want of room behind the prompt; in no figure either."""
     prompt_tokens: Mapping[str, float]
     output_tokens: Mapping[str, float]
     """Percentiles over requests; empty where they were not counted."""
@@ -169,14 +171,17 @@ def measure(
     failures = [row.error for row in rows if row.error and row.key not in dropped]
     figures = speed(rows, tokenizer, held, warmup=dropped)
     if not figures:
-        raise UserError(f"nothing was measured: {failures[0] if failures else 'the backend times nothing'}")
-    good = [row for row in rows if not row.error and row.key not in dropped]
+        why = failures[0] if failures else "no request took any time; the prompts may leave no room for output"
+        raise UserError(f"nothing was measured: {why}; mend that, or change --input-tokens, --task or --requests")
+    answered = [row for row in rows if not row.error and row.key not in dropped]
+    good = [row for row in answered if row.total_s is not None and row.started_at is not None]
     prompt = [row.prompt_tokens for row in good if row.prompt_tokens is not None]
     output = [row.output_tokens for row in good if row.output_tokens is not None]
     return Level(
         concurrency=width,
         speed=figures,
         failed=len(failures),
+        untimed=len(answered) - len(good),
         prompt_tokens=percentiles(prompt) if len(prompt) == len(good) else {},
         output_tokens=percentiles(output) if len(output) == len(good) else {},
         at_limit=sum(row.finish_reason == "length" for row in good),

@@ -103,6 +103,7 @@ def remarks(levels: Sequence["Level"]) -> list[str]:
             parts += [f"{what} tokens p50 {held['p50']:.0f}, p99 {held['p99']:.0f}"] if held else []
         parts.append(f"{level.at_limit} ended by the limit")
         parts += [f"{level.failed} FAILED, in no figure"] if level.failed else []
+        parts += [f"{level.untimed} without a time, in no figure"] if level.untimed else []
         found.append("; ".join(parts))
     held = dict(levels[-1].speed.get("conditions", {}))
     held.pop("concurrency", None)

@@ -25,9 +25,11 @@ KINDS = {
 }  # fmt: skip
 PARETO = "#009E73"
 COLUMNS = 4
-MOST_LABELS = 24
+FEW_PANELS = 9
+MOST_LABELS = (40, 16)
+"""In a panel, of few panels and of many, where there is less room; likewise the dots per inch."""
+DPI = (150, 110)
 LABEL_SIZE = 7.5
-DPI = 150
 
 
 def draw(
@@ -47,7 +49,7 @@ def draw(
 
             write_html(figure, every, out)
         else:
-            figure.savefig(out, dpi=DPI)
+            figure.savefig(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     return left_out
@@ -75,7 +77,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
     text = "\n".join(fill(line, int(16 * width * columns)) for line in lines)
     foot = 0.17 * (text.count("\n") + 1) + 0.15
     size = (width * columns, height * rows + foot + 0.45)
-    figure = Figure(figsize=size, dpi=DPI)
+    figure = Figure(figsize=size, dpi=DPI[len(every) > FEW_PANELS])
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
         left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(foot + 0.6) / size[1],
@@ -87,7 +89,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
             axes.set_visible(False)
             continue
         _draw_panel(axes, every[number], number, metric, kind)
-        left_out += _label(figure, axes, every[number])
+        left_out += _label(figure, axes, every[number], MOST_LABELS[len(every) > FEW_PANELS])
     _key(figure, every)
     more = [f"{left_out} labels had no room; the HTML version names every point."] if left_out else []
     figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
@@ -95,6 +97,8 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
 
 
 def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str) -> None:
+    from matplotlib.collections import LineCollection
+
     own = [point for point in panel.points if not point.published]
     axes.set_xscale("log")
     axes.set_title(panel.title, fontsize=10, loc="left")
@@ -102,15 +106,18 @@ def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    curves: dict[Any, list[Point]] = defaultdict(list)
-    for point in own:
-        curves[point.curve].append(point)
-    for points in curves.values():
+    for points in _curves(panel):
         axes.plot([p.speed for p in points], [100 * p.rate for p in points], "-", lw=1.2, alpha=0.7,
                   color=STYLES[points[0].family][0], zorder=2)  # fmt: skip
     _draw_pareto(axes, panel)
-    for place_, point in enumerate(panel.points):
-        _draw_point(axes, point, f"point-{number}-{place_}", crowded=len(panel.points) > 30)
+    crowded = len(panel.points) > 30
+    for family, (colour, _, _) in STYLES.items():
+        bars = [bar for point in panel.points if point.family == family for bar in _bars(point)]
+        axes.add_collection(
+            LineCollection(bars, colors=colour, linewidths=0.9, alpha=0.35 if crowded else 0.6), autolim=False
+        )
+    for number_, point in enumerate(panel.points):
+        _draw_point(axes, point, f"point-{number}-{number_}", crowded)
     _limits(axes, panel)
     hardware = list(dict.fromkeys(point.hardware for point in own))
     axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 60 if len(hardware) < 4 else 75), fontsize=8.5)
@@ -126,11 +133,6 @@ def _draw_pareto(axes: "Axes", panel: Panel) -> None:
 
 def _draw_point(axes: "Axes", point: Point, name: str, crowded: bool) -> None:
     colour, marker, _ = STYLES[point.family]
-    if point.rate_ends:
-        low, high = point.rate_ends
-        axes.plot([point.speed] * 2, [100 * low, 100 * high], color=colour, lw=0.9, alpha=0.35 if crowded else 0.6)
-    if point.speed_ends:
-        axes.plot(point.speed_ends, [100 * point.rate] * 2, color=colour, lw=0.9, alpha=0.35 if crowded else 0.6)
     [drawn] = axes.plot(
         [point.speed], [100 * point.rate], marker, color=colour, zorder=4, ls="none",
         markersize=(5.5 if crowded else 7) + (1 if marker == "^" else 0),
@@ -142,7 +144,7 @@ def _draw_point(axes: "Axes", point: Point, name: str, crowded: bool) -> None:
 
 def _limits(axes: "Axes", panel: Panel) -> None:
     """Room on all sides for labels; a log axis of at least half a decade with numbers that are read at a glance."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ends or ()))]
     low, high = min(speeds), max(speeds)
@@ -157,15 +159,15 @@ def _limits(axes: "Axes", panel: Panel) -> None:
     subs = (1.0,) if ratio > 300 else (1.0, 2.0, 5.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _label(figure: "Figure", axes: "Axes", panel: Panel) -> int:
+def _label(figure: "Figure", axes: "Axes", panel: Panel, most: int) -> int:
     """Names of points: those measured here first, the Pareto frontier's before all; a curve's name at its fast end."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
-    chosen = _by_importance(panel)[:MOST_LABELS]
+    chosen = _by_importance(panel)[:most]
     ends = {point.curve: point for point in panel.points}
     texts = [fill(point.label if ends[point.curve] == point else point.short or point.label, 34) for point in chosen]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
@@ -177,7 +179,7 @@ def _label(figure: "Figure", axes: "Axes", panel: Panel) -> int:
     marks = axes.transData.transform([(point.speed, 100 * point.rate) for point in panel.points])
     taken = [Box(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in marks]
     spots = [(float(x), float(y)) for x, y in anchors]
-    boxes = place(spots, sizes, area, taken, _lines(axes, scale), scale)
+    boxes = place(spots, sizes, area, taken, _lines(axes, panel, scale), scale)
     for text, point, anchor, box in zip(texts, chosen, anchors, boxes, strict=True):
         if box is None:
             continue
@@ -198,19 +200,44 @@ def _by_importance(panel: Panel) -> list[Point]:
     return list(dict.fromkeys([*panel.pareto, *(p for p in own if ends[p.curve] == p), *own, *published]))
 
 
-def _lines(axes: "Axes", scale: float) -> list[Box]:
-    """What is drawn as lines so far, as a row of small boxes."""
+def _curves(panel: Panel) -> list[list[Point]]:
+    """The measured points that one line joins, slowest first; those that stand alone too."""
+    curves: dict[Any, list[Point]] = defaultdict(list)
+    for point in panel.points:
+        if not point.published:
+            curves[point.curve].append(point)
+    return list(curves.values())
+
+
+def _bars(point: Point) -> list[list[tuple[float, float]]]:
+    """The ends of its intervals, in the units of the axes."""
+    found = []
+    if point.rate_ends:
+        found.append([(point.speed, 100 * end) for end in point.rate_ends])
+    if point.speed_ends:
+        found.append([(end, 100 * point.rate) for end in point.speed_ends])
+    return found
+
+
+def _lines(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
+    """Curves, frontier and intervals as rows of small boxes, in pixels."""
     import numpy as np
 
+    steps = [[(one.speed, 100 * other.rate), (other.speed, 100 * other.rate)] for one, other in pairwise(panel.pareto)]
+    steps += [[(one.speed, 100 * one.rate), (one.speed, 100 * other.rate)] for one, other in pairwise(panel.pareto)]
+    paths = [[(one.speed, 100 * one.rate), (two.speed, 100 * two.rate)]
+             for curve in _curves(panel) for one, two in pairwise(curve)]  # fmt: skip
+    bars = [bar for point in panel.points for bar in _bars(point)]
+    if not (steps or paths or bars):
+        return []
+    ends = axes.transData.transform(np.asarray([*steps, *paths, *bars]).reshape(-1, 2)).reshape(-1, 2, 2)
     found = []
-    for line in axes.get_lines():
-        path = np.asarray(line.get_transform().transform_path(line.get_path()).vertices)
-        for (x0, y0), (x1, y1) in pairwise(path.tolist()):
-            steps = int(max(abs(x1 - x0), abs(y1 - y0)) / (8 * scale)) + 1
-            found += [
-                Box(float(x) - scale, float(y) - scale, 2 * scale, 2 * scale)
-                for x, y in zip(np.linspace(x0, x1, steps + 1), np.linspace(y0, y1, steps + 1), strict=True)
-            ]
+    for (x0, y0), (x1, y1) in ends.tolist():
+        count = int(max(abs(x1 - x0), abs(y1 - y0)) / (14 * scale)) + 1
+        found += [
+            Box(x0 + (x1 - x0) * part / count - scale, y0 + (y1 - y0) * part / count - scale, 2 * scale, 2 * scale)
+            for part in range(count + 1)
+        ]
     return found
 
 

@@ -54,7 +54,7 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
     clashing = {name for name in short.values() if sum(name == other for other in short.values()) > 1}
     same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for place, run in enumerate(runs):
-        same[(*full[place], run.summary.get("task"))].append(place)
+        same[(*full[place], _problems(run))].append(place)
     settings = [_settings(run) for run in runs]
     differing: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for (backend, model, _), places in same.items():
@@ -67,7 +67,7 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
         key = full[place]
         name = " ".join(filter(None, key)) if short[key] in clashing else short[key]
         shown = tuple((_last(each), settings[place].get(each)) for each in sorted(differing[key]))
-        alone = len(same[(*key, run.summary.get("task"))]) == 1
+        alone = len(same[(*key, _problems(run))]) == 1
         names.append(RunName(name, family_of(run), shown, "" if alone else run.folder.name))
     return names
 
@@ -84,9 +84,21 @@ def family_of(run: RunRecord) -> Family:
     return "ar" if name in ("ar", "transformers") else "other"
 
 
+def _problems(run: RunRecord) -> str:
+    """Equal for runs of the same problems."""
+    summary = run.summary
+    own = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
+    return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(own.items())])
+
+
 def _settings(run: RunRecord) -> dict[str, Any]:
     config = run.manifest.get("config", {})
-    return dict(_flat({"backend": config.get("backend", {}), "sampling": config.get("sampling", {})}))
+    shown = {
+        "backend": config.get("backend", {}),
+        "recipe": run.summary.get("recipe"),
+        "sampling": config.get("sampling", {}),
+    }
+    return dict(_flat(shown))
 
 
 def _flat(value: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:

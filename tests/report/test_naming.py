@@ -1,0 +1,43 @@
+"""Runs are called by their model and by what differs between runs of it."""
+
+from pathlib import Path
+
+from made_runs import outcomes, write_run
+
+from evalharness.report.naming import name_runs
+from evalharness.report.runs import load_runs
+
+GOOD = outcomes(0.5, 10)
+
+
+def labels(folder: Path) -> list[str]:
+    return [name.label for name in name_runs(load_runs([folder]))]
+
+
+def test_a_model_alone_is_called_by_its_last_name(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "org/one", GOOD)
+    write_run(tmp_path / "b", "org/one", GOOD, task="mbpp")
+    assert labels(tmp_path) == ["one", "one"]
+
+
+def test_models_of_one_last_name_are_called_in_full(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "org/one", GOOD)
+    write_run(tmp_path / "b", "other/one", GOOD)
+    assert labels(tmp_path) == ["transformers org/one", "transformers other/one"]
+
+
+def test_only_what_differs_is_named_and_equal_runs_by_their_folder(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", GOOD, options={"threshold": 0.5, "steps": 8})
+    write_run(tmp_path / "b", "m", GOOD, options={"threshold": 0.9, "steps": 8})
+    assert labels(tmp_path) == ["m (threshold=0.5)", "m (threshold=0.9)"]
+    write_run(tmp_path / "c" / "x", "n", GOOD)
+    write_run(tmp_path / "c" / "y", "n", GOOD)
+    assert labels(tmp_path / "c") == ["n (x)", "n (y)"]
+
+
+def test_how_a_model_generates(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", GOOD, backend="openai")
+    write_run(tmp_path / "b", "m2", GOOD, backend="openai", edit=lambda config: config["backend"].update(family="ar"))
+    write_run(tmp_path / "c", "m3", GOOD, backend="mine", forwards=25)
+    write_run(tmp_path / "d", "m4", GOOD, backend="ar", forwards=100)
+    assert [name.family for name in name_runs(load_runs([tmp_path]))] == ["other", "ar", "diffusion", "ar"]

@@ -192,12 +192,12 @@ def _by_importance(panel: Panel) -> list[Point]:
 
 
 def _curves(panel: Panel) -> list[list[Point]]:
-    """The measured points that one line joins, slowest first; those that stand alone too."""
+    """The measured points that one line joins, in the order of the swept numbers; those that stand alone too."""
     curves: dict[Any, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:
             curves[point.curve].append(point)
-    return list(curves.values())
+    return [sorted(points, key=lambda point: point.swept) for points in curves.values()]
 
 
 def _bars(point: Point) -> list[list[tuple[float, float]]]:

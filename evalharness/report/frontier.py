@@ -41,10 +41,7 @@ def draw(
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} is of no known format; give --out a name that ends in {', '.join(FORMATS)}")
-    import matplotlib
-
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9})
-    figure, left_out = make_figure(every, caption(every, published), metric, KINDS[kind])
+    figure, left_out = figure_of(every, metric, kind, published)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
@@ -56,6 +53,18 @@ def draw(
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     return left_out
+
+
+def figure_of(
+    every: Sequence[Panel], metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+) -> "tuple[Figure, int]":
+    """The picture before it is written, and how many labels had no room."""
+    import matplotlib
+
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9, "text.parse_math": False}
+    )
+    return make_figure(every, caption(every, published), metric, KINDS[kind])
 
 
 def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind: str) -> "tuple[Figure, int]":

@@ -33,7 +33,8 @@ class RunName:
 
     @property
     def label(self) -> str:
-        return self.model + (f" ({self.variant})" if self.variant else "")
+        text = self.model + (f" ({self.variant})" if self.variant else "")
+        return "".join(letter if letter.isprintable() else "�" for letter in text)  # else no picture can be drawn
 
     @property
     def short(self) -> str:

@@ -20,8 +20,8 @@ STYLES = {"ar": ("#0072B2", "o", "autoregressive"), "diffusion": ("#D55E00", "^"
           "other": ("#5D6B75", "s", "family not stated")}  # fmt: skip
 """Colour (of Okabe and Ito's palette, told apart by the colour-blind), marker and name of each family."""
 KINDS = {
-    "aggregate": "output tokens/s of all requests together", "steady": "output tokens/s, steady window",
-    "request": "output tokens/s of one request, median", "common": "tokens/s by a common tokenizer",
+    "aggregate": "output tokens/s", "steady": "output tokens/s, steady window",
+    "request": "output tokens/s of one request", "common": "tokens/s, common tokenizer",
 }  # fmt: skip
 PARETO = "#009E73"
 COLUMNS = 4
@@ -76,11 +76,11 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
     width, height = (7.6, 5.4) if len(every) == 1 else (5.4, 4.1)
     text = "\n".join(fill(line, int(16 * width * columns)) for line in lines)
     foot = 0.17 * (text.count("\n") + 1) + 0.15
-    size = (width * columns, height * rows + foot + 0.45)
+    size = (width * columns, height * rows + foot + 0.6)
     figure = Figure(figsize=size, dpi=DPI[len(every) > FEW_PANELS])
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(foot + 0.6) / size[1],
+        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(foot + 0.75) / size[1],
         wspace=0.85 / (width - 0.85), hspace=0.95 / (height - 0.95),
     )  # fmt: skip
     left_out = 0
@@ -120,7 +120,7 @@ def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str)
         _draw_point(axes, point, f"point-{number}-{number_}", crowded)
     _limits(axes, panel)
     hardware = list(dict.fromkeys(point.hardware for point in own))
-    axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 60 if len(hardware) < 4 else 75), fontsize=8.5)
+    axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 72), fontsize=8.5)
     axes.set_ylabel(f"{metric}, %", fontsize=8.5)
 
 
@@ -201,12 +201,12 @@ def _by_importance(panel: Panel) -> list[Point]:
 
 
 def _curves(panel: Panel) -> list[list[Point]]:
-    """The measured points that one line joins, slowest first; those that stand alone too."""
+    """The measured points that one line joins, in the order of the swept numbers; those that stand alone too."""
     curves: dict[Any, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:
             curves[point.curve].append(point)
-    return list(curves.values())
+    return [sorted(points, key=lambda point: point.swept) for points in curves.values()]
 
 
 def _bars(point: Point) -> list[list[tuple[float, float]]]:

@@ -40,6 +40,8 @@ class Point:
     """Whether the run covers its task; one that does not is marked and beats nobody."""
     short: str = ""
     """What a point within a curve is called, whose model is named at the curve's end."""
+    swept: tuple[float, ...] = ()
+    """The swept numbers, in whose order a line joins the points of its curve."""
     origin: str = ""
     """Of a published point: set, hardware and conditions of its speed, for the caption."""
 
@@ -80,7 +82,8 @@ def panels(
         held[title].append(
             Point(
                 name.label + ("*" if lacking else ""), name.family, name.curve, rate.value, (rate.low, rate.high),
-                speed, speed_interval(run, kind), hardware_of(run), detail, whole=not lacking, short=name.short,
+                speed, speed_interval(run, kind), hardware_of(run), detail, whole=not lacking,
+                short=name.short, swept=name.swept,
             )
         )  # fmt: skip
     if left_out:

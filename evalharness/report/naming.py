@@ -42,6 +42,11 @@ class RunName:
         return ", ".join(_short(value) for key, value in self.settings if _is_swept(key, value))
 
     @property
+    def swept(self) -> tuple[float, ...]:
+        """The swept numbers, in whose order a line joins the points of a curve."""
+        return tuple(value for key, value in self.settings if _is_swept(key, value))
+
+    @property
     def curve(self) -> tuple[Any, ...]:
         """The model and every setting that is not a swept number."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))

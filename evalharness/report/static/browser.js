@@ -29,7 +29,8 @@
       format.status(data.statuses[row[ROW.status]], true),
       h("span.name", {}, name),
       h("span.time", {}, row[ROW.seconds] === null ? "" : format.seconds(row[ROW.seconds])),
-      (note || row[ROW.trace] > 0) && h("span.note", {}, note, row[ROW.trace] > 0 && h("span.tag", {}, "trace")),
+      note && h("span.note", {}, note),
+      row[ROW.trace] > 0 && h("span.tag", {}, "trace"),
     );
   }
 

@@ -12,6 +12,8 @@ UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha2
 Family = str
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 LONGEST = 3
+"""So many settings are named at most; with more, a run is called by its folder."""
+SHORT = 32
 
 
 @dataclass(frozen=True)
@@ -127,4 +129,5 @@ def _last(key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."

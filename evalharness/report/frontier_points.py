@@ -13,6 +13,7 @@ from evalharness.report.cells import (
     speed_conditions,
     speed_interval,
     speed_of,
+    standing,
 )
 from evalharness.report.naming import Family, name_runs
 from evalharness.report.published import PublishedPoint
@@ -76,7 +77,8 @@ def panels(
         if rate is None or speed is None:
             left_out += 1
             continue
-        tasks[title] = str(run.summary.get("task"))
+        if standing(run) == "full":
+            tasks[title] = str(run.summary.get("task"))
         lacking = shortfall(run)
         detail = "\n".join(filter(None, [speed_conditions(run), lacking, str(run.folder)]))
         held[title].append(

@@ -12,6 +12,10 @@ UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha2
 Family = str
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 LONGEST = 3
+"""So many settings are named at most; with more, a run is called by its folder."""
+SHORT = 32
+MANY = 1.5
+"""Tokens a forward pass; a model that fixes one at a time has hardly more than 1, for the prompt's pass gives one too."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ def family_of(run: RunRecord) -> Family:
     if said in FAMILIES:
         return str(said)
     name = str(run.summary.get("backend"))
-    if "diffusion" in name or run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > 1.001:
-        return "diffusion"
-    return "ar" if name in ("ar", "transformers") else "other"
+    if name in ("ar", "transformers"):
+        return "ar"
+    many = run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > MANY
+    return "diffusion" if many or "diffusion" in name else "other"
 
 
 def _problems(run: RunRecord) -> str:
@@ -127,4 +132,5 @@ def _last(key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."

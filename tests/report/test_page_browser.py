@@ -183,8 +183,8 @@ def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("article.sample")
     page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelector('.place')?.textContent.startsWith('2 of')")
     page.wait_for_function("() => document.activeElement.matches('.row[aria-current]')")
-    assert page.inner_text(".place").startswith("2 of")
 
 
 def background(page: Any) -> float:

@@ -84,11 +84,11 @@ class Layer(nn.Module):
         heads, kv_heads = self.config.heads, self.config.kv_heads
         rows, size, _ = x.shape
         qkv = self.qkv(x).view(rows, size, heads + 2 * kv_heads, self.config.head_dim)
-        queries_keys, values = torch.split(qkv, (heads + kv_heads, kv_heads), dim=2)
+        queries_keys, values = torch.split(qkv, [heads + kv_heads, kv_heads], dim=2)
         if self.config.qk_norm:
-            queries, keys = torch.split(queries_keys, (heads, kv_heads), dim=2)
+            queries, keys = torch.split(queries_keys, [heads, kv_heads], dim=2)
             queries_keys = torch.cat((self.q_norm(queries), self.k_norm(keys)), dim=2)
-        queries, keys = torch.split(rotate(queries_keys, rotation).transpose(1, 2), (heads, kv_heads), dim=1)
+        queries, keys = torch.split(rotate(queries_keys, rotation).transpose(1, 2), [heads, kv_heads], dim=1)
         values = values.transpose(1, 2)
         if cache is not None:
             keys, values = cache.update(self.number, keys, values)
@@ -111,7 +111,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     size = cos.shape[-1]
     if size == x.shape[-1]:
         return torch.addcmul(x * cos, x.roll(size // 2, dims=-1), sin)
-    rotated, rest = torch.split(x, (size, x.shape[-1] - size), dim=-1)
+    rotated, rest = torch.split(x, [size, x.shape[-1] - size], dim=-1)
     return torch.cat((rotate(rotated, rotation), rest), dim=-1)
 
 

@@ -10,8 +10,8 @@ from evalharness.diffusion.config import ModelConfig
 class KVCache:
     """Keys and values [layers, rows, kv_heads, capacity, head_dim] of each row's text, one slot per position.
 
-    A forward pass of T tokens writes row r's into the slots from `starts[r]` on. What lies there from before is
-    overwritten, so to drop the end of a row's text is to start earlier: nothing else has to be undone.
+    A forward pass writes a row's tokens into the slots from the one that `seek` gave on. What lies there from before
+    is overwritten, so to drop the end of a row's text is to seek an earlier slot: nothing else has to be undone.
     """
 
     def __init__(
@@ -22,7 +22,8 @@ class KVCache:
         # Slots that a row's mask hides still take part in sums with weight zero, and zero times NaN is NaN.
         self._keys = torch.zeros(shape, dtype=dtype, device=device)
         self._values = torch.zeros(shape, dtype=dtype, device=device)
-        self._starts: Sequence[int] = [0] * rows
+        self._start, self._end = 0, 0
+        self._places: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -34,28 +35,34 @@ class KVCache:
         """Slots per row."""
         return self._keys.shape[3]
 
-    def seek(self, starts: Sequence[int]) -> None:
-        """Where the next passes write, one slot number per row."""
-        self._starts = starts
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drops all rows but these, in this order."""
-        place = torch.tensor(rows, device=self._keys.device)
-        self._keys, self._values = self._keys[:, place], self._values[:, place]
+    def seek(self, starts: Sequence[int], size: int) -> None:
+        """Says where the next pass, of `size` tokens, writes: one slot per row, at which its tokens begin."""
+        self._start, self._end = min(starts), max(starts) + size
+        assert self._end <= self.capacity
+        if self._end - self._start == size:
+            self._places = None
+        else:
+            device = self._keys.device
+            rows = torch.arange(len(starts), device=device)[:, None]
+            self._places = rows, torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
 
     def update(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Stores a layer's new keys and values [rows, kv_heads, T, head_dim] and gives all up to the last slot written.
 
         Both results are [rows, kv_heads, S, head_dim], S = max(starts) + T.
         """
-        size = keys.shape[2]
-        end = max(self._starts) + size
-        all_keys, all_values = self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
-        if min(self._starts) == end - size:
-            all_keys[:, :, end - size :] = keys
-            all_values[:, :, end - size :] = values
+        all_keys, all_values = self._keys[layer, :, :, : self._end], self._values[layer, :, :, : self._end]
+        if self._places is None:
+            all_keys[:, :, self._start :] = keys
+            all_values[:, :, self._start :] = values
         else:
-            for row, start in enumerate(self._starts):
-                all_keys[row, :, start : start + size] = keys[row]
-                all_values[row, :, start : start + size] = values[row]
+            rows, slots = self._places
+            all_keys[rows, :, slots] = keys.transpose(1, 2)
+            all_values[rows, :, slots] = values.transpose(1, 2)
         return all_keys, all_values
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drops all rows but these, in this order."""
+        if list(rows) != list(range(self.rows)):
+            place = torch.tensor(rows, device=self._keys.device)
+            self._keys, self._values = self._keys[:, place], self._values[:, place]

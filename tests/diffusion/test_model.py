@@ -45,7 +45,7 @@ def test_pieces_through_the_cache_equal_the_whole_for_rows_of_different_lengths(
         size = max(sizes)
         places = starts[:, None] + torch.arange(size)
         given = torch.where(torch.arange(size) < torch.tensor(sizes)[:, None], tokens.gather(1, places), 39)
-        cache.seek(starts.tolist())
+        cache.seek(starts.tolist(), size)
         mask = torch.arange(int(starts.max()) + size) <= places[:, :, None]
         found = model(given, places, mask[:, None], cache)
         for row, length in enumerate(sizes):
@@ -59,9 +59,10 @@ def test_pieces_through_the_cache_equal_the_whole_for_rows_of_different_lengths(
 def test_kept_rows_go_on_in_their_new_order() -> None:
     model, tokens, places = tiny_model(), draw(3, 9), torch.arange(9)[None]
     cache = KVCache(model.config, 3, 9, torch.float32, "cpu")
+    cache.seek([0, 0, 0], 8)
     model(tokens[:, :8], places[:, :8], causal_mask(8), cache)
     cache.keep([2, 0])
-    cache.seek([8, 8])
+    cache.seek([8, 8], 1)
     assert (cache.rows, cache.capacity) == (2, 9)
     found = model(tokens[[2, 0], 8:], places[:, 8:], None, cache)
     torch.testing.assert_close(found, model(tokens[[2, 0]], places, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)

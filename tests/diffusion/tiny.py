@@ -3,9 +3,13 @@
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, decoders, models
 
+from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.fast_tokenizer import FastTokenizer
 from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Row
 
 MASK, END, PAD = 0, 1, 2
 
@@ -29,3 +33,22 @@ def tiny_model(seed: int = 0, **changes: Any) -> Transformer:
         if parameter.dim() == 2:
             parameter.mul_(10)
     return model
+
+
+def tiny_tokenizer() -> FastTokenizer:
+    """A character per token: three special ones and then letters, 40 in all."""
+    letters = "abcdefghijklmnopqrstuvwxyz():=+-*/,._ \n"[: 40 - 3]
+    vocabulary = {token: number for number, token in enumerate(["<mask>", "<end>", "<pad>", *letters])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(["<mask>", "<end>", "<pad>"])
+    return FastTokenizer(tokenizer)
+
+
+def new_row(
+    prompt: list[int], limit: int = 24, stops: tuple[str, ...] = (), seed: int | None = None, **more: Any
+) -> Row:
+    """A row that ends at END, a stop sequence or its limit."""
+    watch = RowWatch(Decoder(tiny_tokenizer()), frozenset({END}), stops, limit)
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    return Row(prompt, watch, generator, **more)

@@ -1,4 +1,4 @@
-"""What a forward pass costs on this CPU by the number of its rows and its precision, and where the time of decoding goes.
+"""What a forward pass costs on this CPU by the number of its rows and its precision, and what decoding makes of it.
 
 Random weights: time does not depend on what they are. Run it alone on the machine, or read ratios only.
 
@@ -8,6 +8,7 @@ Random weights: time does not depend on what they are. Run it alone on the machi
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -57,13 +58,13 @@ class Silent:
         return ""
 
 
-def decode_ms(model: Transformer, generate: Callable[[list[Row]], None], repeats: int) -> tuple[float, int]:
+def decode_ms(model: Transformer, generate: Callable[..., None], repeats: int) -> tuple[float, int]:
     """Milliseconds and passes for TOKENS tokens after a prompt of CONTEXT tokens, prefill left out."""
     found = []
     for _ in range(repeats):
         decoder: Decoder = Silent()  # type: ignore[assignment]
         row = Row([5] * CONTEXT, RowWatch(decoder, frozenset(), (), TOKENS))
-        generate([row])
+        generate(rows=[row])
         assert row.ended_s is not None
         assert row.prefill_s is not None
         found.append((row.ended_s - row.prefill_s, row.forwards))
@@ -97,21 +98,19 @@ def main() -> None:
                 body, head = pass_ms(model, rows, given.repeats)
                 print(f"  pass of {rows:3} rows: {body + head:6.2f} ms (layers {body:.2f}, logits {head:.2f})")
         few = max(3, given.repeats // 10)
-        plain, passes = decode_ms(model, lambda rows, model=model: autoregress(model, rows, draws), few)
+        plain, passes = decode_ms(model, partial(autoregress, model, draws=draws), few)
         print(f"  autoregressive: {plain / passes:6.2f} ms a pass, {TOKENS / plain * 1e3:.0f} tokens/s")
         for block in (8, 16, 32):
             # Random weights agree by chance alone: what counts is the cost of a pass.
             rule = find_rule("confidence", tau=1, steps=max(1, block // 4))
             how = Denoising(rule, block, draws)
-            took, passes = decode_ms(model, lambda rows, model=model, how=how: denoise(model, rows, how), few)
+            took, passes = decode_ms(model, partial(denoise, model, how=how), few)
             print(
                 f"  diffusion, block {block:2}, 4 tokens a pass: {took / passes:6.2f} ms a pass, "
                 f"{TOKENS / took * 1e3:.0f} tokens/s, {plain / took:.2f} times autoregressive"
             )
         for block in (4, 8, 16):
-            took, passes = decode_ms(
-                model, lambda rows, model=model, block=block: speculate(model, rows, block, draws), few
-            )
+            took, passes = decode_ms(model, partial(speculate, model, block=block, draws=draws), few)
             print(
                 f"  speculation, draft {block:2}: {took / passes:6.2f} ms a pass; to be 1.5 times as fast as "
                 f"autoregressive each pair must give {3 * took / passes / (plain / TOKENS):.1f} tokens"

@@ -102,7 +102,7 @@ def main() -> None:
         print(f"  autoregressive: {plain / passes:6.2f} ms a pass, {TOKENS / plain * 1e3:.0f} tokens/s")
         for block in (8, 16, 32):
             # Random weights agree by chance alone: what counts is the cost of a pass.
-            rule = find_rule("confidence", tau=1, steps=max(1, block // 4))
+            rule = find_rule("confidence", tau=1, steps=max(1, block // 4), block=block)
             how = Denoising(rule, block, draws)
             took, passes = decode_ms(model, partial(denoise, model, how=how), few)
             print(

@@ -53,7 +53,9 @@ def denoising(network: Network, options: Options, sampling: Sampling, fixed: boo
     settled = decoding_options(network, options)
     block = settled["block"] or sampling.max_new_tokens
     steps = options.steps or block
-    rule = find_rule(settled["rule"], tau=settled["threshold"], steps=steps, bound=options.bound, edit=options.edit)
+    rule = find_rule(
+        settled["rule"], tau=settled["threshold"], steps=steps, block=block, bound=options.bound, edit=options.edit
+    )
     ends = network.ends | (network.infilling.ends if network.infilling else frozenset())
     chosen = draws(network, sampling, sorted(ends) if fixed else ())
     return Denoising(rule, block, chosen, network.family.aligned, network.family.sub_block, network.family.seeded)

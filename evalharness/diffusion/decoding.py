@@ -214,7 +214,7 @@ def choose(blocks: Blocks, how: Denoising) -> Tensor:
         masked = masked & (part == first)
     chosen = how.rule.choose(replace(blocks, masked=masked))
     if how.seeded:
-        seed = (blocks.step == 0)[:, None]
+        seed = (blocks.step == 0)[:, None] & masked[:, :1]
         chosen = torch.where(seed, masked & (masked.cumsum(dim=-1) == 1), chosen)
     return chosen
 

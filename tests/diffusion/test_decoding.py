@@ -19,7 +19,7 @@ KINDS = {"causal": False, "block_causal": True}
 
 
 def how(rule: str = "threshold", block: int = 8, tau: float = 0.5, aligned: bool = False) -> Denoising:
-    return Denoising(find_rule(rule, tau=tau, steps=4, bound=None, edit=0.3), block, GREEDY, aligned)
+    return Denoising(find_rule(rule, tau=tau, steps=4, block=block, edit=0.3), block, GREEDY, aligned)
 
 
 def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block: int, aligned: bool) -> list[int]:

@@ -72,7 +72,7 @@ class AutoregressiveBackend:
             elif able:
                 autoregress(network.model, able, draws(network, sampling))
             for request, row in zip(chunk, rows, strict=True):
-                yield completion(network, request, row, started_at, len(able), options.trace)
+                yield completion(network.decoder, request, row, started_at, len(able), options.trace)
 
     def describe(self) -> Mapping[str, Any]:
         """Everything that can change a number. Loads the model; raises UserError as that does."""

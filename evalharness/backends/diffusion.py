@@ -20,6 +20,7 @@ from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 if TYPE_CHECKING:
+    from evalharness.backends.diffusion_gemma import Gemma
     from evalharness.backends.network import Network
 
 
@@ -53,12 +54,15 @@ class DiffusionBackend:
         self._config = config
         self._options = parse_options(Options, self.name, config.options)
         self._loaded: Network | None = None
+        self._gemma: Gemma | None = None
 
     def accept(self, prompt: Prompt) -> None:
         """Takes any text, and gaps as far as the network can. Raises UserError for others."""
         from evalharness.backends.gaps import check_gap
 
         if prompt.suffix is not None:
+            if self._own_sampler():
+                raise UserError(f"model {self._config.model} cannot infill; use --option recipe=suffix-first")
             check_gap(self._network(), prompt)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -67,7 +71,13 @@ class DiffusionBackend:
         from evalharness.backends.network import completion
         from evalharness.diffusion.decoding import denoise
 
-        network, waiting, options = self._network(), iter(requests), self._options
+        options = self._options
+        if gemma := self._own_sampler():
+            from evalharness.backends import diffusion_gemma
+
+            yield from diffusion_gemma.generate(gemma, requests, sampling, options.trace)
+            return
+        network, waiting = self._network(), iter(requests)
         while chunk := list(islice(waiting, self._config.batch_size)):
             policy = chunk[0].problem.prompt.middle
             how = denoising(network, options, sampling, fixed=policy in ("oracle", "search"))
@@ -80,13 +90,17 @@ class DiffusionBackend:
             if able:
                 denoise(network.model, able, how)
             for request, row in zip(chunk, rows, strict=True):
-                yield completion(network, request, row, started_at, len(able), options.trace)
+                yield completion(network.decoder, request, row, started_at, len(able), options.trace)
 
     def describe(self) -> Mapping[str, Any]:
         """Everything that can change a number. Loads the model; raises UserError as that does."""
         from evalharness.backends.gaps import decoding_options
         from evalharness.backends.network import describe
 
+        if gemma := self._own_sampler():
+            from evalharness.backends import diffusion_gemma
+
+            return {**diffusion_gemma.describe(gemma), "options": {"trace": self._options.trace}}
         network = self._network()
         options = self._options.model_dump(include={"steps", "bound", "edit", "trace", "revision"})
         options |= decoding_options(network, self._options)
@@ -94,7 +108,19 @@ class DiffusionBackend:
 
     def close(self) -> None:
         """Frees the model."""
-        self._loaded = None
+        self._loaded = self._gemma = None
+
+    def _own_sampler(self) -> Gemma | None:
+        """The model, where it is one that transformers implements with a sampler of its own."""
+        from evalharness.diffusion.checkpoints import find_folder, read_json
+
+        if self._gemma is None and self._loaded is None and self._config.model is not None:
+            folder = find_folder(self._config.model, self._options.revision)
+            if read_json(folder / "config.json").get("model_type") == "diffusion_gemma":
+                from evalharness.backends import diffusion_gemma
+
+                self._gemma = diffusion_gemma.load(self._config.model, folder, self._options)
+        return self._gemma
 
     def _network(self) -> Network:
         from evalharness.backends.network import load_network

@@ -98,10 +98,10 @@ def search(network: Network, request: Request, sampling: Sampling, how: Denoisin
     able = [row for row in rows if row.prompt and row.watch.limit]
     started_at = time.time()
     if not able:
-        return completion(network, request, rows[0], started_at, 0, trace)
+        return completion(network.decoder, request, rows[0], started_at, 0, trace)
     denoise(network.model, able, how)
     best = max(able, key=lambda row: sum(map(math.log, row.confidences)) / len(row.confidences))
     best.forwards = sum(row.forwards for row in able)
     best.ended_s = max(row.ended_s or 0.0 for row in able)
     best.first_s, best.first_tokens = best.ended_s, len(best.output)
-    return completion(network, request, best, started_at, len(able), trace)
+    return completion(network.decoder, request, best, started_at, len(able), trace)

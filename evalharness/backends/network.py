@@ -77,20 +77,26 @@ def encode(network: Network, prompt: Prompt) -> list[int]:
     if prompt.suffix is not None:
         assert network.infilling is not None
         return network.infilling.encode(prompt.text or "", prompt.suffix)
-    if not prompt.messages:
-        return list(network.tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
-    if network.family.user:
+    if prompt.messages and network.family.user:
         opening = {"user": network.family.user, "system": network.family.user, "assistant": network.family.assistant}
         turns = "".join(opening[turn.role] + turn.content.rstrip("\n") + "\n" for turn in prompt.messages)
         return list(network.tokenizer(turns + network.family.assistant + prompt.prefill)["input_ids"])
-    if not getattr(network.tokenizer, "chat_template", None):
+    return encode_text(network.tokenizer, network.name, prompt)
+
+
+def encode_text(tokenizer: Any, model: str, prompt: Prompt) -> list[int]:
+    """Token ids of a text, or of chat messages by the tokenizer's template. Raises UserError where it has none."""
+    if not prompt.messages:
+        return list(tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
+    if not getattr(tokenizer, "chat_template", None):
         raise UserError(
-            f"model {network.name} has no chat template, and the prompts are chat messages; use a base recipe: "
+            f"model {model} has no chat template, and the prompts are chat messages; use a base recipe: "
             "--option recipe=..."
         )
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
-    text = network.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    return list(network.tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    # The template has written the special tokens that open a text; the tokenizer must not add them again.
+    return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
 
 
 def make_row(
@@ -110,7 +116,7 @@ def make_row(
     return row
 
 
-def completion(network: Network, request: Request, row: Row, started_at: float, batch: int, trace: bool) -> Completion:
+def completion(decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool) -> Completion:
     """What the row has come to. One that had no room is empty: the network's own limit, so its failure."""
     text, tokens = row.watch.result()
     if row.ended_s is None:
@@ -132,7 +138,7 @@ def completion(network: Network, request: Request, row: Row, started_at: float, 
         total_s=row.ended_s,
         batch=batch,
         forwards=row.forwards,
-        trace=make_trace(network.decoder, row) if trace else None,
+        trace=make_trace(decoder, row) if trace else None,
         finish_reason=row.watch.reason,
     )
 

@@ -18,6 +18,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.passes import Piece, run
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
@@ -91,6 +92,8 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         torch.manual_seed(0)
         model = Transformer(config).eval().requires_grad_(False).to(dtype)
+        if can_pack(model):
+            pack(model)
         count = sum(p.numel() for p in model.parameters())
         print(f"{count / 1e6:.1f} M parameters, {dtype}, {given.threads} threads, {CONTEXT} tokens of context")
         with torch.inference_mode():

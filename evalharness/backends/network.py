@@ -18,13 +18,14 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
 from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 BUNDLED = Path(__file__).resolve().parents[1] / "diffusion" / "weights"
 SMALL = 100_000_000
-"""Parameters below which a second thread costs more than it brings, and is missed by the sandbox."""
+"""Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
+    if parameters < SMALL and can_pack(loaded.model):
+        pack(loaded.model)
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"

@@ -29,7 +29,7 @@ class PackedLinear(nn.Linear):
 def can_pack(model: Transformer) -> bool:
     """Whether the network is one that this is for, and PyTorch has what it takes."""
     weight = model.embed.weight
-    known = bool(torch._C.has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    known = bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return known and weight.device.type == "cpu" and weight.dtype == torch.bfloat16
 
 

@@ -40,9 +40,10 @@ def speed(completions: Iterable[Completion]) -> dict[str, Any]:
             found["output_tokens_per_s"] = sum(tokens) / busy
             found["output_tokens_per_s_per_request"] = float(np.median(each))
     passes = [row.forwards for row in rows if row.forwards is not None]
-    if len(passes) == len(rows) == len(tokens) and sum(passes):
-        found["forwards"] = sum(passes)
-        found["output_tokens_per_forward"] = sum(tokens) / sum(passes)
+    total = sum(passes)
+    if len(passes) == len(rows) == len(tokens) and total:
+        found["forwards"] = total
+        found["output_tokens_per_forward"] = sum(tokens) / total
     prompt = [row.prompt_tokens for row in rows if row.prompt_tokens is not None]
     if len(prompt) == len(rows):
         found["prompt_tokens"] = sum(prompt)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from evalharness.backends.network import Network, completion, draws, encode, make_row
+from evalharness.backends.network import Network, attempt, completion, draws, encode, make_row
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.passes import causal_piece, gather, run
 from evalharness.diffusion.rows import Row
@@ -103,7 +104,10 @@ def search(network: Network, request: Request, sampling: Sampling, how: Denoisin
     started_at, start = time.time(), time.perf_counter()
     if not able:
         return completion(network.decoder, request, rows[0], started_at, 0, trace)
-    denoise(network.model, able, how)
+    if error := attempt(partial(denoise, network.model, able, how)):
+        return completion(
+            network.decoder, request, next(row for row in able if not row.ended), started_at, 0, trace, error
+        )
     found = scores(network, able)
     best = able[found.index(max(found))]
     best.forwards = sum(row.forwards for row in able)

@@ -205,6 +205,25 @@ def test_what_does_not_fit_is_an_empty_answer(folder: Path) -> None:
     assert empty.error == "the prompt has no tokens"
 
 
+def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore")
+
+    monkeypatch.setattr("evalharness.diffusion.passes.Transformer.forward", full)
+    for make in (diffusion, ar):
+        for row in make(folder, 2).generate([ask("a", 0), ask("", 1)], SAMPLING):
+            assert (row.text, row.output_tokens, row.finish_reason) == ("", None, "error")
+            assert row.error == (
+                "out of device memory: CUDA out of memory. Tried to allocate 9 GiB.; use a smaller --batch-size"
+                if row.sample_id == 0
+                else "the prompt has no tokens"
+            )
+    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
+    assert found.error.startswith("out of device memory")
+
+
 def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "BUNDLED", tmp_path)
     with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,32 @@ def make_row(
     return row
 
 
-def completion(decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool) -> Completion:
-    """What the row has come to. One that had no room is empty: the network's own limit, so its failure."""
+def attempt(generate: Callable[[], None]) -> str:
+    """Why a batch was not generated to its end; empty where it was."""
+    try:
+        generate()
+    except torch.cuda.OutOfMemoryError as error:
+        return f"out of device memory: {str(error).partition(chr(10))[0]}; use a smaller --batch-size"
+    return ""
+
+
+def completion(
+    decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
+) -> Completion:
+    """What the row has come to. One that had no room is empty: the network's own limit, so its failure.
+
+    `error` is what `attempt` says of its batch.
+    """
     text, tokens = row.watch.result()
     if row.ended_s is None:
-        error = "" if row.prompt else "the prompt has no tokens"
-        count = None if error else 0
+        reason = error if row.prompt and row.watch.limit else "" if row.prompt else "the prompt has no tokens"
         return Completion(
-            *request.key, "", prompt_tokens=len(row.prompt), output_tokens=count, finish_reason="length", error=error
+            *request.key,
+            text="",
+            prompt_tokens=len(row.prompt),
+            output_tokens=None if reason else 0,
+            finish_reason="error" if reason else "length",
+            error=reason,
         )
     return Completion(
         *request.key,

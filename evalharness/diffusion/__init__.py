@@ -1,1 +1,1 @@
-"""The bundled diffusion code model."""
+"""One Transformer that decodes autoregressively and by block diffusion: network, decoding, checkpoints, training."""

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, data_cli, sandbox_cli
+from evalharness import __version__, data_cli, sandbox_cli, train_cli
 from evalharness.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_cli.app, name="sandbox")
 app.add_typer(data_cli.app, name="data")
+app.command()(train_cli.train)
 
 INTERRUPTED = 130
 

@@ -74,11 +74,11 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
     return [planned[place] for place in random.permutation(len(planned))]
 
 
-def plan_held_out(corpus: Corpus, block: int, positions: int) -> list[npt.NDArray[np.int64]]:
-    """The batches of the held-out documents."""
+def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[npt.NDArray[np.int64]]:
+    """The batches of the first `count` held-out documents."""
     lengths = np.diff(corpus.starts)
     blocks = -(-(lengths - corpus.splits) // block)
-    rows = np.arange(len(corpus) - corpus.held_out, len(corpus))
+    rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
     return _cut(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, positions)
 
 

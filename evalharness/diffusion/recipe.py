@@ -94,9 +94,12 @@ class Recipe(Strict):
     micro_tokens: int = 4_096
     """Positions per forward pass."""
     checkpoint_s: float = 180
-    evaluate_every: int = 100
+    evaluate_every: int = 200
+    evaluated: int = 128
+    """Held-out documents that are measured each time."""
     log_every: int = 10
     threads: int = 2
+    """Batches that are computed side by side, on a CPU."""
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
     data: Data = Field(default_factory=Data)

@@ -1,11 +1,14 @@
 """Trains the network: steps, evaluation, checkpoints, log; resumes where it was stopped."""
 
 import contextlib
+import copy
 import json
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +21,29 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.corpus.build import Corpus
 from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
 from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.objectives import joint_loss
+from evalharness.diffusion.objectives import Losses, joint_loss
 from evalharness.diffusion.optimisers import Average, make_optimisers, rate_factor
 from evalharness.diffusion.recipe import Recipe
 from evalharness.errors import UserError
 
 CHECKPOINT = "checkpoint.pt"
+BEFORE = "before-cool-down.pt"
+"""The checkpoint from which a longer run can go on with the full rate."""
 LOG = "log.jsonl"
 Row = dict[str, float | int | str]
 
 
 @dataclass
 class State:
-    """Where a run is. `cooling_from` is the progress in seconds at which cooling down was asked for, if it was."""
+    """Where a run is. `cooling_from` is the time in seconds at which cooling down was asked for, if it was; `cooled`
+    tells whether the rate has begun to fall."""
 
     step: int = 0
     batches: int = 0
     tokens: int = 0
     spent_s: float = 0.0
     cooling_from: float | None = None
+    cooled: bool = False
     log: list[Row] = field(default_factory=list)
 
 
@@ -47,11 +54,15 @@ class Trainer:
         self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
         if recipe.device == "cuda" and not torch.cuda.is_available():
             raise UserError("the recipe asks for a GPU, and torch finds none; set device: cpu")
-        torch.set_num_threads(recipe.threads)
+        torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
         self.device = torch.device(recipe.device)
         self.config = model_config(recipe, tokenizer)
         self.model = Transformer(self.config).to(self.device)
+        # Batches run side by side, each thread with a copy of its own in the precision of products: on a busy machine
+        # threads that share one product wait for each other at every operation.
+        dtype = torch.bfloat16 if recipe.bf16 else torch.float32
+        self.replicas = [copy.deepcopy(self.model).to(dtype) for _ in range(recipe.threads)]
         self.optimisers = make_optimisers(self.model, recipe.optimiser)
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
         self.average = Average(self.model.parameters(), recipe.optimiser.ema)
@@ -76,10 +87,14 @@ class Trainer:
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
         )
         last_save = clock = time.monotonic()
-        with told() as signals:
+        with told() as signals, attention(self.device):
             while self.progress() < 1 and not signals["stop"]:
                 if signals["cool"] and self.state.cooling_from is None:
                     self.state.cooling_from = self.state.spent_s
+                if not self.state.cooled and rate_factor(self.recipe, 10**9, self.progress()) < 1:
+                    self.state.cooled = True
+                    self.save()
+                    shutil.copyfile(self.out / CHECKPOINT, self.out / BEFORE)
                 row = self.step(rows)
                 now = time.monotonic()
                 self.state.spent_s += now - clock
@@ -98,7 +113,6 @@ class Trainer:
     def step(self, rows: Iterator[Any]) -> Row:
         """One optimiser step over as many batches as it takes."""
         recipe, state = self.recipe, self.state
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + state.step)
         factor = rate_factor(recipe, state.step, self.progress())
         batches: list[Batch] = []
         positions = 0
@@ -106,15 +120,8 @@ class Trainer:
             batches.append(self.batch(next(rows)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answered = sum(batch.answered for batch in batches)
-        sums = torch.zeros(3)
-        masked = 0
-        self.model.train()
-        for batch in batches:
-            with self.precision():
-                losses = joint_loss(self.model, batch, recipe.objective, generator)
-            (losses.total / answered).backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack([losses.total.detach(), losses.autoregressive, losses.denoising]).cpu()
-            masked += losses.masked
+        found = self.losses(batches, state.step, answered)
+        self.gather()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
@@ -125,15 +132,15 @@ class Trainer:
         state.step += 1
         state.batches += len(batches)
         state.tokens += sum(int(batch.lengths.sum()) for batch in batches)
-        total, ar, denoising = sums.tolist()
+        masked = sum(losses.masked for losses in found)
         return {
             "step": state.step,
             "spent_s": round(state.spent_s, 1),
             "tokens": state.tokens,
             "rate": round(factor, 4),
-            "loss": total / answered,
-            "ar": ar / answered,
-            "denoising": denoising / masked,
+            "loss": sum(float(losses.total) for losses in found) / answered,
+            "ar": sum(float(losses.autoregressive) for losses in found) / answered,
+            "denoising": sum(float(losses.denoising) for losses in found) / masked,
             "norm": float(norm),
         }
 
@@ -142,26 +149,55 @@ class Trainer:
         made = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return made.to(self.device)
 
-    def precision(self) -> contextlib.AbstractContextManager[Any]:
-        """bfloat16 in products, where the recipe says so."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.bf16)
+    def losses(self, batches: Sequence[Batch], step: int, answered: int | None) -> list[Losses]:
+        """The losses of the batches; with `answered`, their gradients over that number are left in the replicas."""
+        seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
 
-    @torch.no_grad()
+        def work(which: int) -> list[tuple[int, Losses]]:
+            torch.set_num_threads(1)
+            replica = self.replicas[which]
+            done = []
+            for number in range(which, len(batches), len(self.replicas)):
+                generator = torch.Generator().manual_seed(seeds[number])
+                with torch.set_grad_enabled(answered is not None):
+                    found = joint_loss(replica, batches[number], self.recipe.objective, generator)
+                    if answered is not None:
+                        (found.total / answered).backward()  # type: ignore[no-untyped-call]
+                done.append((number, replace(found, total=found.total.detach())))
+            return done
+
+        for replica in self.replicas:
+            with torch.no_grad():
+                for mine, whole in zip(replica.parameters(), self.model.parameters(), strict=True):
+                    mine.copy_(whole)
+        if len(self.replicas) == 1:
+            parts = [work(0)]
+        else:
+            with ThreadPoolExecutor(len(self.replicas)) as pool:
+                parts = list(pool.map(work, range(len(self.replicas))))
+        return [found for _, found in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])]
+
+    def gather(self) -> None:
+        """Moves the sum of the replicas' gradients to the network."""
+        for whole, *mine in zip(*(network.parameters() for network in (self.model, *self.replicas)), strict=True):
+            given = [parameter.grad.float() for parameter in mine if parameter.grad is not None]
+            whole.grad = torch.stack(given).sum(0) if len(given) > 1 else given[0]
+            for parameter in mine:
+                parameter.grad = None
+
     def evaluate(self) -> Row:
-        """Losses per token of the averaged weights on the held-out documents, the same masks every time."""
+        """Losses per token of the averaged weights on held-out documents, the same masks every time."""
         parameters = list(self.model.parameters())
         self.average.swap(parameters)
-        self.model.eval()
-        sums, answered, masked = [0.0, 0.0], 0, 0
-        generator = torch.Generator().manual_seed(0)
-        for rows in plan_held_out(self.corpus, self.config.block_size, self.recipe.micro_tokens):
-            batch = self.batch(rows)
-            with self.precision():
-                losses = joint_loss(self.model, batch, self.recipe.objective, generator)
-            sums = [sums[0] + float(losses.autoregressive), sums[1] + float(losses.denoising)]
-            answered, masked = answered + batch.answered, masked + losses.masked
+        planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
+        batches = [self.batch(rows) for rows in planned]
+        found = self.losses(batches, -1, None)
         self.average.swap(parameters)
-        return {"held_ar": sums[0] / max(1, answered), "held_denoising": sums[1] / max(1, masked)}
+        answered, masked = sum(batch.answered for batch in batches), sum(losses.masked for losses in found)
+        return {
+            "held_ar": sum(float(losses.autoregressive) for losses in found) / max(1, answered),
+            "held_denoising": sum(float(losses.denoising) for losses in found) / max(1, masked),
+        }
 
     def save(self) -> None:
         """Checkpoint, log, loss plot, and the averaged weights in 8 bits as a folder that the backends load."""
@@ -219,6 +255,19 @@ def line(row: Row) -> str:
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
+
+
+@contextlib.contextmanager
+def attention(device: torch.device) -> Iterator[None]:
+    """On a CPU, attention as plain products: for masks of a few hundred positions it is faster than the fused kernel."""
+    if device.type != "cpu":
+        yield
+        return
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 @contextlib.contextmanager

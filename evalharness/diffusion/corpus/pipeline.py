@@ -164,7 +164,7 @@ def _styles(random: Random, parts: Parts, fold: Fold, code: str, values: dict[st
         if len(expression) > 30 and random.random() < 0.4:
             styles += [f"{acc} = {expression}\nreturn {acc}"]
     if fold.start:
-        inner = f"({parts.element})" if " if " in parts.element and re.search(r"if \{m|\{m\} [+>]|\[\{m", fold.update) else parts.element
+        inner = f"({parts.element})" if " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", fold.update) else parts.element
         update = put(fold.update, {**filled, "m": inner})
         styles += [put(fold.start, filled) + "\n" + _loop(parts.loops, parts.test, update) + f"\nreturn {put(fold.end, filled)}"] * 2
     if parts.test and fold.alone and not fold.plain and len(parts.loops) == 1 and not values["y"]:

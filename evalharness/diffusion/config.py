@@ -46,6 +46,7 @@ class ModelConfig:
     end_id: int
     pad_id: int
     block_size: int = 32
+    """0 where a whole canvas is denoised as one block."""
     max_length: int = 1024
     attention: Attention = "causal"
     shift: bool = False

@@ -6,7 +6,7 @@ the next one, so that finishing costs no pass of its own. Bidirectional networks
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -28,8 +28,10 @@ class Denoising:
     draws: Draws
     aligned: bool = False
     """Blocks begin at multiples of their length, counted from the text's start; else where the prompt ends."""
-    canvas: int = 0
-    """Of bidirectional networks: how many positions are generated, masks that the network sees from the start."""
+    sub_block: int = 0
+    """Where positive, a block is denoised in parts of this length, from left to right."""
+    seeded: bool = False
+    """The first mask of a block is fixed alone, in the block's first pass, whatever the rule says of it."""
 
 
 @dataclass
@@ -66,9 +68,9 @@ class Slot:
         self.tokens = row.prompt[start:] + [config.mask_id] * size
         self.masked = [False] * held + [True] * size
         if left == size and held + size < how.block and config.attention != "bidirectional":
-            # That the text ends here is all that a row of fixed length knows of it.
-            self.tokens.append(config.end_id)
-            self.masked.append(False)
+            # That the text ends here is all that such a row knows of its length; as in training, ends fill the block.
+            self.masked += [False] * (how.block - len(self.tokens))
+            self.tokens += [config.end_id] * (how.block - len(self.tokens))
         self.given = self.pushed = held
         self.masks, self.step, self.edited = size, 0, 0
         self.fixed, self.sure = [0] * len(self.tokens), [1.0] * len(self.tokens)
@@ -127,15 +129,13 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising) -> None:
         row.text = row.prompt[: len(row.prompt) - held]
     if config.attention != "bidirectional":
         cache = prefill(model, rows, how.block, start)
-        slots = [Slot(row) for row in rows]
-    else:
-        slots = [Slot(row, ahead=how.canvas if row.length is None else row.length) for row in rows]
+    slots = [Slot(row, ahead=row.canvas) for row in rows]
     for slot in slots:
         slot.open(how, config)
     while slots:
         pieces = [slot.piece(config, how.block) for slot in slots]
         blocks, wanted = look(model, run(model, pieces, cache), slots, pieces, how)
-        commit = how.rule.choose(blocks) & wanted
+        commit = choose(blocks, how) & wanted
         found = zip(slots, blocks.top.tolist(), commit.tolist(), blocks.probability.tolist(), strict=True)
         for slot, chosen, places, sure in found:
             # A shifted network reads the first mask of a block from the token before it, each time.
@@ -203,6 +203,20 @@ def look(
         step=torch.tensor([slot.step for slot in slots], device=device),
     )
     return blocks, may
+
+
+def choose(blocks: Blocks, how: Denoising) -> Tensor:
+    """What the rule fixes, bool [B, L], where it is let."""
+    masked = blocks.masked
+    if how.sub_block:
+        part = torch.arange(masked.shape[1], device=masked.device) // how.sub_block
+        first = part.expand_as(masked).masked_fill(~masked, masked.shape[1]).amin(dim=-1, keepdim=True)
+        masked = masked & (part == first)
+    chosen = how.rule.choose(replace(blocks, masked=masked))
+    if how.seeded:
+        seed = (blocks.step == 0)[:, None] & masked[:, :1]
+        chosen = torch.where(seed, masked & (masked.cumsum(dim=-1) == 1), chosen)
+    return chosen
 
 
 def statistics(logits: Tensor, top: Tensor, full: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -19,6 +19,8 @@ class Row:
     """Where its draws come from; None where it is greedy."""
     suffix: list[int] = field(default_factory=list)
     """What follows the gap, for networks that see it in its place."""
+    canvas: int = 0
+    """Masks that a bidirectional network sees from the start, all that it may fill; 0 for others."""
     length: int | None = None
     """How many tokens are to be generated, where that is fixed beforehand."""
     text: list[int] = field(default_factory=list)

@@ -88,8 +88,13 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
 
 
 def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """As many as the schedule says, the surest first: LLaDA's low-confidence remasking, SDAR's static rule."""
+    """As many as the schedule says, the surest first: LLaDA's low-confidence remasking."""
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, schedule))
+
+
+def static(blocks: Blocks, steps: int, length: int) -> Tensor:
+    """As many as the schedule of a block of `length` masks says, the surest first: SDAR's low_confidence_static."""
+    return _best(blocks.masked, blocks.probability, _counts(blocks, steps, even_schedule, length))
 
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
@@ -109,9 +114,9 @@ def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
     return _best(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def dynamic(blocks: Blocks, tau: float, steps: int) -> Tensor:
-    """All above `tau`, if they are as many as the even schedule wants, else as many as it wants: SDAR, LLaDA2.0."""
-    counts = _counts(blocks, steps, even_schedule)
+def dynamic(blocks: Blocks, tau: float, steps: int, length: int) -> Tensor:
+    """All above `tau`, if they are as many as `static` would fix, else those: SDAR, LLaDA2.0."""
+    counts = _counts(blocks, steps, even_schedule, length)
     sure = blocks.masked & (blocks.probability > tau)
     enough = sure.sum(dim=-1, keepdim=True) >= counts[:, None]
     return torch.where(enough, sure, _best(blocks.masked, blocks.probability, counts))
@@ -127,21 +132,22 @@ RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-boun
 EDITS = 16
 
 
-def find_rule(name: str, *, tau: float, steps: int, bound: float | None = None, edit: float = 0.9) -> Rule:
+def find_rule(name: str, *, tau: float, steps: int, block: int, bound: float | None = None, edit: float = 0.9) -> Rule:
     """The rule of that name, one of RULES.
 
-    `tau` is the confidence of threshold, dynamic and editing; `steps` the passes per block of scheduled rules; `bound`
-    that of factor (by default 1) and entropy-bounded (0.6); `edit` the confidence above which a token is rewritten.
+    `tau` is the confidence of threshold, dynamic and editing; `steps` the passes per block, of `block` tokens, of
+    scheduled rules; `bound` that of factor (by default 1) and entropy-bounded (0.6); `edit` the confidence above which
+    a token is rewritten.
     """
     rules = {
         "threshold": Rule(name, partial(threshold, tau=tau)),
         "factor": Rule(name, partial(factor, bound=1.0 if bound is None else bound)),
         "confidence": Rule(name, partial(confidence, steps=steps)),
-        "static": Rule(name, partial(confidence, steps=steps)),
+        "static": Rule(name, partial(static, steps=steps, length=block)),
         "margin": Rule(name, partial(margin, steps=steps), full=True),
         "entropy": Rule(name, partial(entropy, steps=steps), full=True),
         "entropy-bounded": Rule(name, partial(entropy_bounded, bound=0.6 if bound is None else bound), full=True),
-        "dynamic": Rule(name, partial(dynamic, tau=tau, steps=steps)),
+        "dynamic": Rule(name, partial(dynamic, tau=tau, steps=steps, length=block)),
         "editing": Rule(name, partial(editing, tau=tau, edit=edit), edits=EDITS),
     }
     return rules[name]
@@ -160,10 +166,10 @@ def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
     return masked & (ranks < (counts[:, None] if isinstance(counts, Tensor) else counts))
 
 
-def _counts(blocks: Blocks, steps: int, schedule: Schedule) -> Tensor:
-    """What the schedule says of the pass that each block [B] is at."""
+def _counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
+    """What the schedule of the block's masks, or of `length`, says of the pass that each block [B] is at."""
     found = []
     for masks, step in zip(blocks.masks.tolist(), blocks.step.tolist(), strict=True):
-        counts = schedule(masks, steps)
+        counts = schedule(length or masks, steps)
         found.append(counts[step] if step < len(counts) else 1)
     return torch.tensor(found, device=blocks.masked.device)

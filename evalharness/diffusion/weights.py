@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from evalharness.diffusion.config import read_config, write_config
+from evalharness.diffusion.config import ModelConfig, read_config, write_config
 from evalharness.diffusion.model import Transformer
 from evalharness.errors import UserError
 
@@ -36,6 +36,11 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device 
     state = {name: tensor.to(dtype) for name, tensor in dequantise(state).items()}
     if config.tied and "embed.weight" in state:
         state["head.weight"] = state["embed.weight"]
+    return build(config, state, str(folder / FILE))
+
+
+def build(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
+    """The network with these weights, in evaluation mode. Raises UserError where they do not fit; `source` is named."""
     # On no device, so that no weights are drawn only to be thrown away.
     with torch.device("meta"):
         model = Transformer(config)
@@ -43,7 +48,7 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device 
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{folder / FILE} does not fit its config.json: {reason}") from None
+        raise UserError(f"{source} does not fit its config.json: {reason}") from None
     if config.tied:
         model.head.weight = model.embed.weight
     return model.eval().requires_grad_(False)

@@ -10,7 +10,7 @@ from tiny import END, MASK, new_row, tiny_model
 
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import RULES, find_rule
 
 GREEDY = Draws(banned=(MASK,))
@@ -19,7 +19,7 @@ KINDS = {"causal": False, "block_causal": True}
 
 
 def how(rule: str = "threshold", block: int = 8, tau: float = 0.5, aligned: bool = False) -> Denoising:
-    return Denoising(find_rule(rule, tau=tau, steps=4, bound=None, edit=0.3), block, GREEDY, aligned, canvas=24)
+    return Denoising(find_rule(rule, tau=tau, steps=4, block=block, edit=0.3), block, GREEDY, aligned)
 
 
 def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block: int, aligned: bool) -> list[int]:
@@ -66,10 +66,13 @@ def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
     """Also of rows with fixed lengths, and drawn ones."""
     model = tiny_model(3, attention=attention)
     settings = how(rule, aligned=attention == "block_causal")
+    canvas = 24 * (attention == "bidirectional")
     for draws in (GREEDY, Draws(0.8, 0.9, (MASK,))):
         chosen = replace(settings, draws=draws)
-        batch = [new_row(prompt, limit=24 - 3 * seed, seed=seed) for seed, prompt in enumerate(PROMPTS)]
-        single = [new_row(prompt, limit=24 - 3 * seed, seed=seed) for seed, prompt in enumerate(PROMPTS)]
+        batch, single = (
+            [new_row(prompt, limit=24 - 3 * seed, seed=seed, canvas=canvas) for seed, prompt in enumerate(PROMPTS)]
+            for _ in range(2)
+        )
         denoise(model, batch, chosen)
         for row in single:
             denoise(model, [row], chosen)
@@ -91,8 +94,8 @@ def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
 def test_any_rule_ends_in_time_without_masks_and_leaves_the_prompt_alone(
     rule: str, attention: str, prompt: list[int], block: int, limit: int, seed: int
 ) -> None:
-    row = new_row(list(prompt), limit)
-    chosen = replace(how(rule, block, aligned=attention == "block_causal"), canvas=limit)
+    row = new_row(list(prompt), limit, canvas=limit * (attention == "bidirectional"))
+    chosen = how(rule, block, aligned=attention == "block_causal")
     denoise(tiny_model(seed, attention=attention), [row], chosen)
     assert row.ended
     assert row.prompt == prompt
@@ -130,7 +133,8 @@ def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed:
 @pytest.mark.parametrize("length", [1, 5, 8, 13])
 def test_a_fixed_length_is_kept(attention: str, length: int) -> None:
     model = tiny_model(1, attention=attention)
-    rows: list[Row] = [new_row(prompt, limit=length, length=length) for prompt in PROMPTS]
+    canvas = length * (attention == "bidirectional")
+    rows = [new_row(prompt, limit=length, length=length, canvas=canvas) for prompt in PROMPTS]
     denoise(model, rows, replace(how(), draws=Draws(banned=(MASK, END))))
     assert [len(row.output) for row in rows] == [length] * 4
     assert all(row.watch.reason == "length" for row in rows)

@@ -58,9 +58,9 @@ def test_entropy_bounded_fixes_what_is_certain_together() -> None:
 
 
 def test_dynamic_fixes_all_the_sure_where_they_are_enough() -> None:
-    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), tau=0.85, steps=2)
+    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), tau=0.85, steps=2, length=4)
     assert places(found) == [[0, 2, 3], [0, 2]]
-    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), tau=0.85, steps=2)) == [[0, 2]]
+    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), tau=0.85, steps=2, length=4)) == [[0, 2]]
 
 
 def test_editing_rewrites_other_tokens_that_are_not_given() -> None:
@@ -99,7 +99,9 @@ def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
         sure.tolist(), masked.tolist(), top=top, second=second, entropy=entropy, masks=masks, editable=masked,
         step=torch.randint(0, 5, (rows,), generator=generator),
     )  # fmt: skip
-    rule = find_rule(name, tau=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)))
+    rule = find_rule(
+        name, tau=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)), block=9
+    )
     chosen = rule.choose(state)
     assert torch.equal(chosen.any(-1), masked.any(-1))
     assert not (chosen & ~masked).any()

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-ConfigOption = Annotated[Path, typer.Option("--config", help="A recipe (YAML); some lie in evalharness/diffusion/recipes.")]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="A recipe (YAML); some lie in evalharness/diffusion/recipes.")
+]
 
 
 def train(
@@ -26,7 +28,9 @@ def train(
     trainer = Trainer(recipe, corpus, tokenizer, out)
     resumed = trainer.resume()
     size = sum(parameter.numel() for parameter in trainer.model.parameters())
-    print(f"{size / 1e6:.2f} M parameters, {len(corpus)} documents of {len(corpus.tokens) / 1e6:.1f} M tokens in {folder}")
+    print(
+        f"{size / 1e6:.2f} M parameters, {len(corpus)} documents of {len(corpus.tokens) / 1e6:.1f} M tokens in {folder}"
+    )
     if resumed:
         print(f"resumed after step {trainer.state.step}")
     trainer.run(lambda text: print(text, flush=True))

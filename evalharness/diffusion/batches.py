@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from evalharness.diffusion.corpus.build import Corpus
 
+Numbers = npt.NDArray[np.int64]
 POOL = 4096
 """Documents among which likes are sought."""
 
@@ -35,8 +37,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
-        moved = (part.to(device, non_blocking=True) for part in (self.tokens, self.lengths, self.splits, self.answers))
-        return Batch(*moved, self.block)
+        tokens, lengths, splits, answers = (
+            part.to(device, non_blocking=True) for part in (self.tokens, self.lengths, self.splits, self.answers)
+        )
+        return Batch(tokens, lengths, splits, answers, self.block)
 
 
 def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> Batch:
@@ -60,13 +64,13 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
     )
 
 
-def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[npt.NDArray[np.int64]]:
+def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
     """Document numbers of each batch of an epoch, in their order: `positions` at most, copies of answers included."""
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(corpus) - corpus.held_out)
     lengths = np.diff(corpus.starts)
-    blocks = -(-(lengths - corpus.splits) // block)
-    planned: list[npt.NDArray[np.int64]] = []
+    blocks = (lengths - corpus.splits + block - 1) // block
+    planned: list[Numbers] = []
     for start in range(0, len(order), POOL):
         pool = order[start : start + POOL]
         pool = pool[np.lexsort((lengths[pool], blocks[pool]))]
@@ -74,17 +78,15 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
     return [planned[place] for place in random.permutation(len(planned))]
 
 
-def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[npt.NDArray[np.int64]]:
+def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
     """The batches of the first `count` held-out documents."""
     lengths = np.diff(corpus.starts)
-    blocks = -(-(lengths - corpus.splits) // block)
+    blocks = (lengths - corpus.splits + block - 1) // block
     rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
     return _cut(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, positions)
 
 
-def _cut(
-    rows: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], copies: npt.NDArray[np.int64], positions: int
-) -> list[npt.NDArray[np.int64]]:
+def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
     """Consecutive rows in batches whose padded size is at most `positions`, one row at least."""
     found, start = [], 0
     length = copy = 0
@@ -98,9 +100,7 @@ def _cut(
     return [*found, rows[start:]] if len(rows) else []
 
 
-def stream(
-    corpus: Corpus, seed: int, block: int, positions: int, skip: int
-) -> Iterator[npt.NDArray[np.int64]]:
+def stream(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
     """Batches epoch after epoch without end, those of `skip` earlier ones left out."""
     epoch = 0
     while True:

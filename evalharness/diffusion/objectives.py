@@ -90,7 +90,7 @@ def joint_loss(model: Transformer, batch: Batch, objective: Objective, generator
     parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(picked)]
     goals = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
     each = F.cross_entropy(model.logits(torch.cat(parts)).float(), goals, reduction="none")
-    first, second, rest = each.split([len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
+    first, second, rest = torch.split(each, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
     weight = torch.cat([w[pick] for w, pick in zip(weights, picked, strict=True)])
     counted = torch.cat([inside[pick] for pick in picked])
     denoising = (rest * weight).sum()

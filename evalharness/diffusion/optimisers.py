@@ -1,6 +1,7 @@
 """The optimisers of a run, the course of their rates, and the moving average of weights."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim
     inside = {id(parameter) for parameter in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
     if settings.kind == "adamw":
-        groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         return [torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.95), weight_decay=settings.decay)]
     muon = torch.optim.Muon(
         matrices, lr=settings.matrix_rate, weight_decay=settings.decay, adjust_lr_fn="match_rms_adamw"
@@ -32,7 +33,7 @@ def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
 
 
 class Average:
-    """The exponential moving average of a network's parameters, in float32; younger than its span it is a plain mean."""
+    """The exponential moving average of a network's parameters, in float32; of few steps, nearly their mean."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         self.decay, self.count = decay, 0

@@ -220,7 +220,7 @@ class Trainer:
             plot_losses(self.state.log, self.out / "losses.png")
 
     def resume(self) -> bool:
-        """Goes on from the checkpoint in the run's folder, if there is one. Raises UserError if it is of another recipe."""
+        """Goes on from the checkpoint in the run's folder, if there is one. Raises UserError for another recipe's."""
         path = self.out / CHECKPOINT
         if not path.exists():
             return False
@@ -237,7 +237,9 @@ class Trainer:
 
 def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     """The network that the recipe describes, for this tokenizer."""
-    ids = {name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))}
+    ids: dict[str, Any] = {
+        name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
+    }
     return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
 
 
@@ -259,7 +261,7 @@ def line(row: Row) -> str:
 
 @contextlib.contextmanager
 def attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, attention as plain products: for masks of a few hundred positions it is faster than the fused kernel."""
+    """On a CPU, attention as plain products: for a few hundred positions it is faster than the fused kernel."""
     if device.type != "cpu":
         yield
         return

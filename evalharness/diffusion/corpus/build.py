@@ -28,7 +28,7 @@ FILE = "corpus.npz"
 
 @dataclass(frozen=True)
 class Corpus:
-    """Encoded documents one after the other. Document i is tokens[starts[i]:starts[i + 1]], its prompt splits[i] long."""
+    """Encoded documents: number i is tokens[starts[i]:starts[i + 1]], and its prompt is splits[i] long."""
 
     tokens: npt.NDArray[np.uint16]
     starts: npt.NDArray[np.int64]

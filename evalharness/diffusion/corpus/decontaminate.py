@@ -20,7 +20,9 @@ RUN = 20
 WORDS = 8
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|[^\s\w]")
 WORD = re.compile(r"[a-z0-9_]+")
-END = re.compile(r"[.!?:;](?:\s|$)|\n\s*\n|>>>|\"\"\"|'''|\n\s*(?:[-*#]|assert\b|def\b)|\bYour code should pass these tests")
+END = re.compile(
+    r"[.!?:;](?:\s|$)|\n\s*\n|>>>|\"\"\"|'''|\n\s*(?:[-*#]|assert\b|def\b)|\bYour code should pass these tests"
+)
 SIGNATURE = re.compile(r"\bdef\s+(\w+)\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 POWERS = np.cumprod(np.full(RUN, MULTIPLIER, dtype=np.uint64))
@@ -91,7 +93,8 @@ def runs(text: str) -> Hashes:
     if len(tokens) < RUN:
         return np.empty(0, dtype=np.uint64)
     # Unsigned products wrap around, as a polynomial hash needs them to.
-    return (np.lib.stride_tricks.sliding_window_view(tokens, RUN) * POWERS).sum(axis=1, dtype=np.uint64)
+    found: Hashes = (np.lib.stride_tricks.sliding_window_view(tokens, RUN) * POWERS).sum(axis=1, dtype=np.uint64)
+    return found
 
 
 def sentences(text: str) -> Iterator[str]:

@@ -56,6 +56,18 @@ def predicate(that: str) -> str | None:
     """A relative clause as what is said of a plural subject: `that are even` -> `are even`. None if it cannot be."""
     if that.startswith(("that ", "which ")):
         return that.split(" ", 1)[1]
-    if that.split()[0] in ("greater", "less", "below", "above", "equal", "different", "between", "longer", "shorter", "in", "outside"):
+    if that.split()[0] in (
+        "greater",
+        "less",
+        "below",
+        "above",
+        "equal",
+        "different",
+        "between",
+        "longer",
+        "shorter",
+        "in",
+        "outside",
+    ):
         return f"are {that}"
     return None

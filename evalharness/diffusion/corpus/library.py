@@ -54,8 +54,11 @@ def _sources(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
 def _licence(distribution: Distribution) -> str:
     """The licence if it is permissive, else nothing."""
     metadata = distribution.metadata
-    texts = [metadata.get("License-Expression") or "", (metadata.get("License") or "").split("\n")[0][:60]]
-    texts += [line.rpartition("::")[2].strip() for line in metadata.get_all("Classifier") or () if line.startswith("License")]
+    lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
+    texts = [line.split("\n")[0][:60] for line in lines]
+    texts += [
+        line.rpartition("::")[2].strip() for line in metadata.get_all("Classifier") or () if line.startswith("License")
+    ]
     said = " ".join(texts).upper()
     permissive = any(name in said for name in PERMISSIVE) and not any(name in said for name in COPYLEFT)
     return next((text for text in texts if text), "") if permissive else ""

@@ -14,8 +14,24 @@ from evalharness.diffusion.corpus.pieces import CHANGES, CONDITIONS, Change, Con
 from evalharness.diffusion.corpus.sources import SOURCES, Source
 from evalharness.diffusion.corpus.words import CHARACTERS, ELEMENTS, WORDS, opening
 
-PATTERNS = {"item": ("i, x", "i, value", "index, item", "i, n", "idx, x"), "entry": ("key, value", "k, v", "name, count"),
-            "pair": ("a, b", "x, y", "first, second", "p, q")}  # fmt: skip
+PATTERNS = {
+    "item": ("i, x", "i, value", "index, item", "i, n", "idx, x"),
+    "entry": ("key, value", "k, v", "name, count"),
+    "pair": ("a, b", "x, y", "first, second", "p, q"),
+}
+
+
+ALL = (
+    "True if all {n} {c} {s}, and False otherwise",
+    "whether all {n} {c} {s}",
+    "True if every one of the {n} {c} {s1}, otherwise False",
+    "True only if all of the {n} {c} {s}",
+)
+SOME = (
+    "True if at least one of the {n} {c} {s1}, and False otherwise",
+    "whether any of the {n} {c} {s}",
+    "True if any of the {n} {c} {s}, otherwise False",
+)
 
 
 @dataclass(frozen=True)
@@ -46,17 +62,14 @@ class Parts:
 def make(random: Random) -> Function:
     """A function of a random source, condition, change and fold. Raises LookupError where they do not fit."""
     source = random.choice(SOURCES)
-    condition = random.choice([c for c in CONDITIONS if _fits(c.takes, source.element)]) if random.random() < 0.75 else None
+    condition = (
+        random.choice([c for c in CONDITIONS if _fits(c.takes, source.element)]) if random.random() < 0.75 else None
+    )
     change: Change | None = None
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
         change = random.choice([c for c in CHANGES if _fits(c.takes, source.element)])
     kind = source.element if change is None or change.gives == "same" else change.gives
-    allowed = set(("count", "any", "all")) if condition else set()
-    fold = random.choice([
-        f for f in FOLDS
-        if (kind in f.takes and (condition or not f.filtered) and (condition or change or f.gives != "List" or "list" not in f.names))
-        or allowed & set(f.takes)
-    ])  # fmt: skip
+    fold = random.choice([fold for fold in FOLDS if _sums_up(fold, kind, condition, change)])
     if fold.plain:
         change = None
     return _assemble(random, source, condition, change, fold)
@@ -66,12 +79,23 @@ def _fits(takes: str, element: str) -> bool:
     return takes == element or (takes == "num" and element in ("int", "float"))
 
 
+def _sums_up(fold: Fold, kind: str, condition: Condition | None, change: Change | None) -> bool:
+    """Whether the fold makes sense for elements of this kind."""
+    if fold.plain:
+        return condition is not None
+    if kind not in fold.takes or (fold.filtered and condition is None):
+        return False
+    return condition is not None or change is not None or "list" not in fold.names
+
+
 def _assemble(
     random: Random, source: Source, condition: Condition | None, change: Change | None, fold: Fold
 ) -> Function:
     names = random.sample(source.names, len(source.params))
     taken = set(names)
-    pattern = random.choice(PATTERNS.get(source.element) or {"char": CHARACTERS, "word": WORDS}.get(source.element, ELEMENTS))
+    pattern = random.choice(
+        PATTERNS.get(source.element) or {"char": CHARACTERS, "word": WORDS}.get(source.element, ELEMENTS)
+    )
     while taken & set(pattern.split(", ")):
         pattern = random.choice(PATTERNS.get(source.element) or ("item", "element", "e"))
     x, _, y = pattern.partition(", ")
@@ -93,7 +117,9 @@ def _assemble(
         element=put(code, values),
         x=x,
         sequence=put(source.sequence, values),
-        seq=put(source.sequence, values) if not condition and not change and not source.test and not y and len(source.loops) == 1 else "",
+        seq=put(source.sequence, values)
+        if not condition and not change and not source.test and not y and len(source.loops) == 1
+        else "",
     )
     styles = _styles(random, parts, fold, fold_code, values, taken)
     body = random.choice(styles)
@@ -103,7 +129,9 @@ def _assemble(
         text += " " + random.choice(fold.note)
     elif fold.note and fold.names[0] not in ("product",):
         text += " " + fold.note[0]
-    imports = [f"from collections import Counter"] * ("Counter(" in body + twin) + ["import math"] * ("math." in body + twin)
+    imports = ["from collections import Counter"] * ("Counter(" in body + twin) + ["import math"] * (
+        "math." in body + twin
+    )
     return Function(
         family="pipeline-" + source.name,
         name=_name(random, fold, change, condition, noun),
@@ -130,10 +158,7 @@ def _wanted(
         said = predicate(put(that, values))
         if said is None:
             raise LookupError("the condition cannot be said of all")
-        if "all" in fold.takes:
-            wanted = random.choice(("True if all {n} {c} {s}, and False otherwise", "whether all {n} {c} {s}", "True if every one of the {n} {c} {s1}, otherwise False", "True only if all of the {n} {c} {s}"))
-        else:
-            wanted = random.choice(("True if at least one of the {n} {c} {s1}, and False otherwise", "whether any of the {n} {c} {s}", "True if any of the {n} {c} {s}, otherwise False"))
+        wanted = random.choice(ALL if "all" in fold.takes else SOME)
         single = "is" + said.removeprefix("are") if said.startswith("are") else said
         return put(wanted, {"n": noun, "c": context, "s": said, "s1": single}), noun
     phrase = put(of, {**values, "np": f"the {bare}", "np_bare": bare})
@@ -151,22 +176,34 @@ def _styles(random: Random, parts: Parts, fold: Fold, code: str, values: dict[st
     if "any" in fold.takes or "all" in fold.takes:
         wants_all = "all" in fold.takes
         found = negated(parts.test) if wants_all else parts.test
-        styles = [f"return {put(code, filled)}", _loop(parts.loops, found, f"return {not wants_all}") + f"\nreturn {wants_all}"]
-        return styles
+        loop = _loop(parts.loops, found, f"return {not wants_all}")
+        return [f"return {put(code, filled)}", f"{loop}\nreturn {wants_all}"]
     if fold.gives == "first":
-        return [f"return {put(code, filled)}", _loop(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None"]
+        return [
+            f"return {put(code, filled)}",
+            _loop(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
+        ]
     if parts.seq and fold.alone:
         styles += [f"return {put(random.choice(fold.alone), {**filled, 'seq': parts.seq})}"] * 2
     elif code and fold.gives != "last":
-        expression = put(code, filled).replace("(({})".format(parts.generator), "((" + parts.generator + ")")
+        expression = put(code, filled)
         if f"max(({parts.generator}), default" not in expression or random.random() < 0.3:
             styles += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
             styles += [f"{acc} = {expression}\nreturn {acc}"]
     if fold.start:
-        inner = f"({parts.element})" if " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", fold.update) else parts.element
+        inner = (
+            f"({parts.element})"
+            if " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", fold.update)
+            else parts.element
+        )
         update = put(fold.update, {**filled, "m": inner})
-        styles += [put(fold.start, filled) + "\n" + _loop(parts.loops, parts.test, update) + f"\nreturn {put(fold.end, filled)}"] * 2
+        styles += [
+            put(fold.start, filled)
+            + "\n"
+            + _loop(parts.loops, parts.test, update)
+            + f"\nreturn {put(fold.end, filled)}"
+        ] * 2
     if parts.test and fold.alone and not fold.plain and len(parts.loops) == 1 and not values["y"]:
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in taken)
         if parts.element == parts.x:

@@ -82,4 +82,8 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with its slots replaced, also those that the values bring along; unknown ones stay."""
     for _ in range(3):
         template = SLOT.sub(lambda found: values.get(found[1], found[0]), template)
-    return template.replace("{{", "{").replace("}}", "}") if not SLOT.search(template.replace("{{", "").replace("}}", "")) else template
+    return (
+        template.replace("{{", "{").replace("}}", "}")
+        if not SLOT.search(template.replace("{{", "").replace("}}", ""))
+        else template
+    )

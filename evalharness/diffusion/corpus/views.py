@@ -142,7 +142,9 @@ def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document
     asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.preamble(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
-        asked = request(function, random) + "\n\n" + "\n".join(assertions(function, informative(cases, random)[:3])) + "\n"
+        asked = (
+            request(function, random) + "\n\n" + "\n".join(assertions(function, informative(cases, random)[:3])) + "\n"
+        )
     return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
 
 

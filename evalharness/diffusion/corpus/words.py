@@ -16,14 +16,127 @@ ELEMENTS = ("x", "n", "num", "value", "number", "item", "element", "v", "e")
 CHARACTERS = ("c", "ch", "char", "letter", "character")
 WORDS = ("word", "w", "name", "token", "item", "part")
 
-VOCABULARY = (
-    "apple river stone cloud green table music orange silver garden window yellow paper basket level kayak noon radar "
-    "tiger monkey piano coffee bread cherry planet winter summer forest harbor bottle candle pencil ticket market "
-    "engine rocket camera button letter number ladder pepper mirror castle desert island valley meadow anchor beacon "
-    "cat dog sun sky red blue fox owl bee ant tea ice map key box cup hat pen bus car egg fish bird lamp door wall ship "
-    "alpha beta gamma delta kilo lima echo hello world python code data loop test case a an the of to in is it on at we "
-    "Anna Bob Carla David Emma Frank Grace Henry Iris Jack Paris London Rome Berlin Madrid Oslo"
-).split()
+VOCABULARY = [
+    "apple",
+    "river",
+    "stone",
+    "cloud",
+    "green",
+    "table",
+    "music",
+    "orange",
+    "silver",
+    "garden",
+    "window",
+    "yellow",
+    "paper",
+    "basket",
+    "level",
+    "kayak",
+    "noon",
+    "radar",
+    "tiger",
+    "monkey",
+    "piano",
+    "coffee",
+    "bread",
+    "cherry",
+    "planet",
+    "winter",
+    "summer",
+    "forest",
+    "harbor",
+    "bottle",
+    "candle",
+    "pencil",
+    "ticket",
+    "market",
+    "engine",
+    "rocket",
+    "camera",
+    "button",
+    "letter",
+    "number",
+    "ladder",
+    "pepper",
+    "mirror",
+    "castle",
+    "desert",
+    "island",
+    "valley",
+    "meadow",
+    "anchor",
+    "beacon",
+    "cat",
+    "dog",
+    "sun",
+    "sky",
+    "red",
+    "blue",
+    "fox",
+    "owl",
+    "bee",
+    "ant",
+    "tea",
+    "ice",
+    "map",
+    "key",
+    "box",
+    "cup",
+    "hat",
+    "pen",
+    "bus",
+    "car",
+    "egg",
+    "fish",
+    "bird",
+    "lamp",
+    "door",
+    "wall",
+    "ship",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "kilo",
+    "lima",
+    "echo",
+    "hello",
+    "world",
+    "python",
+    "code",
+    "data",
+    "loop",
+    "test",
+    "case",
+    "a",
+    "an",
+    "the",
+    "of",
+    "to",
+    "in",
+    "is",
+    "it",
+    "on",
+    "at",
+    "we",
+    "Anna",
+    "Bob",
+    "Carla",
+    "David",
+    "Emma",
+    "Frank",
+    "Grace",
+    "Henry",
+    "Iris",
+    "Jack",
+    "Paris",
+    "London",
+    "Rome",
+    "Berlin",
+    "Madrid",
+    "Oslo",
+]
 VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find", "Determine", "Get")
 
 
@@ -44,7 +157,9 @@ def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Cal
 
 def small(random: Random) -> int:
     """An integer as examples have them."""
-    return random.choice((random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100)))
+    return random.choice(
+        (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
+    )
 
 
 def plain(random: Random) -> int:
@@ -92,7 +207,7 @@ def letter(random: Random) -> str:
 
 def fragment(random: Random) -> str:
     """A short prefix, suffix or substring that words often have."""
-    return random.choice("a b c r s t e th ca an er ap in ma b re st".split())
+    return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
 def article(noun: str) -> str:

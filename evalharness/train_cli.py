@@ -18,13 +18,17 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's length.")] = None,
 ) -> None:
     """Trains a diffusion code model from a recipe; stopped at any time, it leaves weights and can be resumed."""
+    from evalharness.diffusion.certainty import answer_corpus
     from evalharness.diffusion.corpus.build import build_corpus
     from evalharness.diffusion.recipe import read_recipe
     from evalharness.diffusion.training import Trainer
 
     recipe = read_recipe(config, steps=steps, minutes=minutes)
     folder = data or out / "corpus"
-    corpus, tokenizer = build_corpus(recipe.data, folder)
+    if recipe.certainty:
+        corpus, tokenizer = answer_corpus(recipe.certainty.model, recipe.certainty, folder)
+    else:
+        corpus, tokenizer = build_corpus(recipe.data, folder)
     trainer = Trainer(recipe, corpus, tokenizer, out)
     resumed = trainer.resume()
     size = sum(parameter.numel() for parameter in trainer.model.parameters())

@@ -9,9 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.corpus.build import Corpus
+from evalharness.diffusion.corpus.encoding import Corpus
 
 Numbers = npt.NDArray[np.int64]
+ROUND = 16
+"""Texts are padded to a multiple of this: for every new shape the CPU's matrix products are prepared anew."""
 POOL = 4096
 """Documents among which likes are sought."""
 
@@ -47,7 +49,7 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
     """The batch of these documents."""
     texts = [corpus.document(row).astype(np.int64) for row in rows]
     splits = [int(corpus.splits[row]) for row in rows]
-    length = max(map(len, texts))
+    length = -(-max(map(len, texts)) // ROUND) * ROUND
     most = max(len(text) - split for text, split in zip(texts, splits, strict=True))
     blocks = -(-most // block)
     tokens = np.full((len(rows), length), pad, dtype=np.int64)
@@ -91,10 +93,10 @@ def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: i
     found, start = [], 0
     length = copy = 0
     for place, row in enumerate(rows):
-        longer, more = max(length, int(lengths[row])), max(copy, int(copies[row]))
+        longer, more = max(length, -(-int(lengths[row]) // ROUND) * ROUND), max(copy, int(copies[row]))
         if place > start and (longer + more) * (place - start + 1) > positions:
             found.append(rows[start:place])
-            start, length, copy = place, int(lengths[row]), int(copies[row])
+            start, length, copy = place, -(-int(lengths[row]) // ROUND) * ROUND, int(copies[row])
         else:
             length, copy = longer, more
     return [*found, rows[start:]] if len(rows) else []

@@ -89,11 +89,15 @@ def joint_loss(model: Transformer, batch: Batch, objective: Objective, generator
     parts = [clean[answer], clean[prompt]]
     parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(picked)]
     goals = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
-    each = F.cross_entropy(model.logits(torch.cat(parts)).float(), goals, reduction="none")
+    logits = model.logits(torch.cat(parts)).float()
+    each = F.cross_entropy(logits, goals, reduction="none")
     first, second, rest = torch.split(each, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
     weight = torch.cat([w[pick] for w, pick in zip(weights, picked, strict=True)])
     counted = torch.cat([inside[pick] for pick in picked])
     denoising = (rest * weight).sum()
+    if objective.certainty:
+        doubt = _doubt(logits[len(each) - len(rest) :], goals[len(each) - len(rest) :])
+        denoising = denoising + objective.certainty * (doubt * weight).sum()
     return Losses(
         total=first.sum() + second.sum() + objective.alpha * denoising,
         autoregressive=first.detach().sum(),
@@ -102,6 +106,13 @@ def joint_loss(model: Transformer, batch: Batch, objective: Objective, generator
         prompt=second.detach().sum(),
         prompted=len(second),
     )
+
+
+def _doubt(logits: Tensor, goals: Tensor) -> Tensor:
+    """The entropy of each row at temperature 0.5 where its likeliest token is right, else 0 (dParallel)."""
+    right = logits.argmax(dim=-1) == goals
+    scaled = torch.log_softmax(logits / 0.5, dim=-1)
+    return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
 def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:

@@ -64,8 +64,27 @@ class Objective(Strict):
     """Whether each masked token counts the same, or by one over its block's masked share (the likelihood bound)."""
     prompt: float = 0.05
     """The share of the prompt's tokens that take part in the autoregressive loss."""
+    certainty: float = 0.0
+    """The weight of the entropy of masked tokens that are predicted right, at temperature 0.5."""
     after_end: float = 0.1
     """The weight of the end tokens that fill an answer's last block."""
+
+
+class Certainty(Strict):
+    """Answers that the model gives itself: a run with these is a fine-tuning of the weights in `model`."""
+
+    model: Path
+    functions: int = 4000
+    seed: int = 1_000_003
+    """Of the functions to complete: another than the corpus has."""
+    least: int = 200
+    """With fewer passing answers there is nothing to learn from."""
+    backend: Literal["ar", "diffusion"] = "diffusion"
+    options: dict[str, str] = Field(default_factory=dict)
+    max_new_tokens: int = 160
+    batch_size: int = 16
+    sandbox: str = "docker"
+    workers: int = 2
 
 
 class Optimiser(Strict):
@@ -103,14 +122,18 @@ class Recipe(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
     data: Data = Field(default_factory=Data)
-    shape: Shape
+    shape: Shape | None = None
+    """That of the weights to fine-tune, if left out."""
     objective: Objective = Field(default_factory=Objective)
     optimiser: Optimiser = Field(default_factory=Optimiser)
+    certainty: Certainty | None = None
 
     @model_validator(mode="after")
     def _ends(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either steps or minutes")
+        if (self.shape is None) == (self.certainty is None):
+            raise ValueError("give a shape for a new network, or certainty with the model to fine-tune")
         return self
 
 

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from evalharness.diffusion import weights
 from evalharness.diffusion.batches import Batch, make_batch, plan_held_out, stream
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.corpus.build import Corpus
+from evalharness.diffusion.corpus.encoding import Corpus
 from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.objectives import Losses, joint_loss
@@ -57,11 +57,15 @@ class Trainer:
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
         self.device = torch.device(recipe.device)
-        self.config = model_config(recipe, tokenizer)
-        self.model = Transformer(self.config).to(self.device)
+        if recipe.certainty:
+            self.model = weights.load(recipe.certainty.model, device=self.device).train().requires_grad_(True)
+        else:
+            self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
+        self.config = self.model.config
         # Batches run side by side, each thread with a copy of its own in the precision of products: on a busy machine
         # threads that share one product wait for each other at every operation.
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
+        self.pool = ThreadPoolExecutor(recipe.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.replicas = [copy.deepcopy(self.model).to(dtype) for _ in range(recipe.threads)]
         self.optimisers = make_optimisers(self.model, recipe.optimiser)
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
@@ -154,7 +158,6 @@ class Trainer:
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
 
         def work(which: int) -> list[tuple[int, Losses]]:
-            torch.set_num_threads(1)
             replica = self.replicas[which]
             done = []
             for number in range(which, len(batches), len(self.replicas)):
@@ -170,11 +173,7 @@ class Trainer:
             with torch.no_grad():
                 for mine, whole in zip(replica.parameters(), self.model.parameters(), strict=True):
                     mine.copy_(whole)
-        if len(self.replicas) == 1:
-            parts = [work(0)]
-        else:
-            with ThreadPoolExecutor(len(self.replicas)) as pool:
-                parts = list(pool.map(work, range(len(self.replicas))))
+        parts = self.pool.map(work, range(len(self.replicas)))
         return [found for _, found in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])]
 
     def gather(self) -> None:
@@ -225,7 +224,8 @@ class Trainer:
         if not path.exists():
             return False
         values = torch.load(path, map_location=self.device, weights_only=True)
-        if values["recipe"] != self.recipe.model_dump_json(exclude={"steps", "minutes", "threads"}):
+        free: dict[str, Any] = {"steps": 1, "minutes": None, "threads": 1}
+        if Recipe.model_validate(json.loads(values["recipe"]) | free) != self.recipe.model_copy(update=free):
             raise UserError(f"{path} is of a run with another recipe; name another folder with --out")
         self.model.load_state_dict(values["model"])
         for optimiser, state in zip(self.optimisers, values["optimisers"], strict=True):
@@ -237,6 +237,7 @@ class Trainer:
 
 def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     """The network that the recipe describes, for this tokenizer."""
+    assert recipe.shape is not None
     ids: dict[str, Any] = {
         name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
     }

@@ -5,43 +5,24 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from evalharness.diffusion.corpus.decontaminate import Benchmarks, read_benchmarks
+from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
 from evalharness.diffusion.corpus.library import Package, packages, snippets
-from evalharness.diffusion.corpus.tokenizer import END, train_tokenizer
+from evalharness.diffusion.corpus.tokenizer import train_tokenizer
 from evalharness.diffusion.corpus.views import Document, documents, with_gap
 from evalharness.diffusion.recipe import Data
 from evalharness.errors import UserError
 from evalharness.paths import bundled
 
 FILE = "corpus.npz"
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Encoded documents: number i is tokens[starts[i]:starts[i + 1]], and its prompt is splits[i] long."""
-
-    tokens: npt.NDArray[np.uint16]
-    starts: npt.NDArray[np.int64]
-    splits: npt.NDArray[np.int32]
-    held_out: int
-    """The last so many documents are not trained on."""
-
-    def __len__(self) -> int:
-        return len(self.splits)
-
-    def document(self, number: int) -> npt.NDArray[np.uint16]:
-        """The tokens of a document, its end token included."""
-        return self.tokens[self.starts[number] : self.starts[number + 1]]
 
 
 def build_corpus(data: Data, folder: Path) -> tuple[Corpus, Tokenizer]:
@@ -52,9 +33,7 @@ def build_corpus(data: Data, folder: Path) -> tuple[Corpus, Tokenizer]:
         folder.mkdir(parents=True, exist_ok=True)
         _make(data, folder)
         settings.write_text(wanted)
-    with np.load(folder / FILE) as arrays:
-        corpus = Corpus(arrays["tokens"], arrays["starts"], arrays["splits"], data.held_out)
-    return corpus, Tokenizer.from_file(str(folder / "tokenizer.json"))
+    return load_corpus(folder / FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def benchmark_folders() -> list[Path]:
@@ -74,25 +53,21 @@ def _make(data: Data, folder: Path) -> None:
     Random(data.seed).shuffle(kept)
     tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
-    end = tokenizer.token_to_id(END)
-    prompts = tokenizer.encode_batch([d.prompt for d in kept])
-    answers = tokenizer.encode_batch([d.answer for d in kept])
-    pieces, starts, splits, counts = [], [0], [], Counter[str]()
-    for document, prompt, answer in zip(kept, prompts, answers, strict=True):
-        ids = [*prompt.ids, *answer.ids, end]
-        if len(ids) > data.longest:
-            card["dropped"]["too long"] += 1
-            continue
-        pieces.append(np.array(ids, dtype=np.uint16))
-        starts.append(starts[-1] + len(ids))
-        splits.append(len(prompt.ids))
-        counts[f"tokens of {document.kind}"] += len(ids)
-        counts[f"documents of {document.kind}"] += 1
-        counts[f"tokens of family {document.family.split(':')[0].split('-')[0]}"] += len(ids)
-        if document.family.startswith("library:"):
-            card["packages"][document.family.partition(":")[2]]["tokens"] += len(ids)
-    np.savez(folder / FILE, tokens=np.concatenate(pieces), starts=np.array(starts), splits=np.array(splits, np.int32))
-    card |= {"documents": len(splits), "tokens": starts[-1], "counts": dict(sorted(counts.items()))}
+    lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in kept])]
+    # Some room is left for what encoding prompt and answer apart, and the end token, add.
+    short = [d for d, length in zip(kept, lengths, strict=True) if length + 8 < data.longest]
+    card["dropped"]["too long"] = len(kept) - len(short)
+    corpus = encode([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
+    save_corpus(corpus, folder / FILE)
+    counts = Counter[str]()
+    for document, size in zip(short, np.diff(corpus.starts).tolist(), strict=True):
+        origin, _, package = document.family.partition(":")
+        counts[f"tokens of view {document.kind}"] += size
+        counts[f"documents of view {document.kind}"] += 1
+        counts[f"tokens of family {origin}"] += size
+        if package:
+            card["packages"][package]["tokens"] += size
+    card |= {"documents": len(corpus), "tokens": len(corpus.tokens), "counts": dict(sorted(counts.items()))}
     (folder / "data_card.json").write_text(json.dumps(card, indent=2) + "\n")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from evalharness.diffusion.corpus.card import card_text
 from evalharness.diffusion.corpus.decontaminate import Benchmarks, read_benchmarks
 from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
@@ -46,6 +47,19 @@ def benchmark_folders() -> list[Path]:
     return [Path(root), bundled("tasks") / "samples"]
 
 
+def shared_with(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
+    """How many documents of a finished corpus share something with the benchmarks, by what it is: none should.
+
+    Documents are looked at as they are trained on, sentinels taken out.
+    """
+    found = Counter[str]()
+    for number in range(len(corpus)):
+        reason = benchmarks.overlap(tokenizer.decode(corpus.document(number).tolist()))
+        if reason:
+            found[reason] += 1
+    return found
+
+
 def _make(data: Data, folder: Path) -> None:
     benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
     card: dict[str, Any] = {"settings": data.model_dump(), "dropped": Counter(), "packages": {}}
@@ -69,6 +83,7 @@ def _make(data: Data, folder: Path) -> None:
             card["packages"][package]["tokens"] += size
     card |= {"documents": len(corpus), "tokens": len(corpus.tokens), "counts": dict(sorted(counts.items()))}
     (folder / "data_card.json").write_text(json.dumps(card, indent=2) + "\n")
+    (folder / "DATA_CARD.md").write_text(card_text(card))
 
 
 def _generated(data: Data, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[Document]:

@@ -14,9 +14,9 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines = [
         "# Training data",
         "",
-        f"{card['documents']:,} documents of {card['tokens']:,} tokens; the last {settings['held_out']} are held out.",
-        f"Made from {settings['functions']:,} generated functions (seed {settings['seed']}), each run on its examples, and",
-        f"at most {settings['library']:,} functions of the standard library and of installed packages.",
+        f"{card['documents']:,} documents of {card['tokens']:,} tokens; the last {settings['held_out']} are held out. "
+        f"Made from {settings['functions']:,} generated functions (seed {settings['seed']}), each run on its examples, "
+        f"and at most {settings['library']:,} functions of the standard library and of installed packages.",
         "",
         *_table(("view", "documents", "tokens"), [(name, *row) for name, row in rows.items()]),
         "",
@@ -43,8 +43,8 @@ def _policy(decontaminated: bool) -> str:
     if not decontaminated:
         return "None was made: this corpus is for trials, and no score of a model trained on it means anything."
     return (
-        "A document was dropped that shares with any prompt, solution or test of the benchmark data (and of the bundled "
-        "samples) a run of 20 code tokens, a sentence of eight words or more, or a function name with its parameters."
+        "A document was dropped that shares with any prompt, solution or test of the benchmark data (and of the "
+        "bundled samples) a run of 20 code tokens, a sentence of eight words or more, or a function name with its parameters."
     )
 
 

@@ -61,7 +61,8 @@ def _licence(distribution: Distribution) -> str:
     ]
     said = " ".join(texts).upper()
     permissive = any(name in said for name in PERMISSIVE) and not any(name in said for name in COPYLEFT)
-    return next((text for text in texts if text), "") if permissive else ""
+    named = (text for text in texts if any(name in text.upper() for name in PERMISSIVE))
+    return next(named, "") if permissive else ""
 
 
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:

@@ -18,7 +18,7 @@ from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, s
 from evalharness.diffusion.corpus.generator import functions
 from evalharness.diffusion.corpus.library import Package, packages, snippets
 from evalharness.diffusion.corpus.tokenizer import train_tokenizer
-from evalharness.diffusion.corpus.views import Document, documents, with_gap
+from evalharness.diffusion.corpus.views import Document, documents, in_order, with_gap
 from evalharness.diffusion.recipe import Data
 from evalharness.errors import UserError
 from evalharness.paths import bundled
@@ -50,11 +50,12 @@ def benchmark_folders() -> list[Path]:
 def shared_with(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
     """How many documents of a finished corpus share something with the benchmarks, by what it is: none should.
 
-    Documents are looked at as they are trained on, sentinels taken out.
+    A document with a gap is looked at as a whole.
     """
     found = Counter[str]()
     for number in range(len(corpus)):
-        reason = benchmarks.overlap(tokenizer.decode(corpus.document(number).tolist()))
+        text = in_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
+        reason = benchmarks.overlap(text)
         if reason:
             found[reason] += 1
     return found
@@ -127,7 +128,7 @@ def _note(card: dict[str, Any], package: Package) -> None:
 
 def _clean(document: Document, benchmarks: Benchmarks | None, dropped: Counter[str], origin: str) -> Iterator[Document]:
     """The document, unless it shares something with a benchmark."""
-    reason = None if benchmarks is None else benchmarks.overlap(document.prompt + document.answer)
+    reason = None if benchmarks is None else benchmarks.overlap(in_order(document.prompt + document.answer))
     if reason:
         dropped[f"{origin}: {reason}"] += 1
     else:

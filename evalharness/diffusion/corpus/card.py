@@ -43,8 +43,8 @@ def _policy(decontaminated: bool) -> str:
     if not decontaminated:
         return "None was made: this corpus is for trials, and no score of a model trained on it means anything."
     return (
-        "A document was dropped that shares with any prompt, solution or test of the benchmark data (and of the "
-        "bundled samples) a run of 20 code tokens, a sentence of eight words or more, or a function name with its parameters."
+        "A document was dropped that shares with any prompt, solution or test of the benchmark data, bundled samples "
+        "included, a run of 20 code tokens, a sentence of eight words or more, or a function name with its parameters."
     )
 
 

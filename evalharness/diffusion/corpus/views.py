@@ -30,6 +30,15 @@ class Document:
     family: str
 
 
+def in_order(text: str) -> str:
+    """A document's text without sentinels, and what fills a gap in its place."""
+    if text.startswith(PREFIX) and MIDDLE in text:
+        before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
+        head, _, tail = before.partition(SUFFIX)
+        return head + middle + tail
+    return text
+
+
 def documents(function: Function, cases: Sequence[Case], random: Random, gaps: float) -> Iterator[Document]:
     """One main view of the function, and one with a gap in the share `gaps` of all functions."""
     roll = random.random()

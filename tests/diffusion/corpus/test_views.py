@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from evalharness.diffusion.corpus.function import Case
 from evalharness.diffusion.corpus.generator import functions
-from evalharness.diffusion.corpus.views import MIDDLE, PREFIX, SUFFIX, completion, documents, informative, with_gap
+from evalharness.diffusion.corpus.views import (
+    MIDDLE,
+    PREFIX,
+    SUFFIX,
+    completion,
+    documents,
+    in_order,
+    informative,
+    with_gap,
+)
 
 
 @given(st.integers(0, 10**6))
@@ -17,6 +26,7 @@ def test_a_gap_put_back_gives_the_text_again(seed: int) -> None:
     suffix = rest.removesuffix(MIDDLE)
     assert prefix + document.answer + suffix == before + body
     assert document.answer
+    assert in_order(document.prompt + document.answer) == before + body
 
 
 def test_about_half_of_the_documents_have_a_gap() -> None:

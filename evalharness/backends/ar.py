@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,7 +56,7 @@ class AutoregressiveBackend:
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time."""
-        from evalharness.backends.network import completion, draws, encode, make_row
+        from evalharness.backends.network import attempt, completion, draws, encode, make_row
         from evalharness.diffusion.autoregression import autoregress, speculate
 
         network, waiting, options = self._network(), iter(requests), self._options
@@ -67,12 +68,13 @@ class AutoregressiveBackend:
             ]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = time.time()
-            if able and options.draft:
-                speculate(network.model, able, options.draft, draws(network, sampling))
-            elif able:
-                autoregress(network.model, able, draws(network, sampling))
+            chosen, model = draws(network, sampling), network.model
+            if options.draft:
+                error = attempt(partial(speculate, model, able, options.draft, chosen))
+            else:
+                error = attempt(partial(autoregress, model, able, chosen))
             for request, row in zip(chunk, rows, strict=True):
-                yield completion(network.decoder, request, row, started_at, len(able), options.trace)
+                yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 
     def describe(self) -> Mapping[str, Any]:
         """Everything that can change a number. Loads the model; raises UserError as that does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -68,7 +69,7 @@ class DiffusionBackend:
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time; a search is a batch of its own."""
         from evalharness.backends.gaps import denoising, gap_row, search
-        from evalharness.backends.network import completion
+        from evalharness.backends.network import attempt, completion
         from evalharness.diffusion.decoding import denoise
 
         options = self._options
@@ -87,10 +88,9 @@ class DiffusionBackend:
             rows = [gap_row(network, request, sampling, how) for request in chunk]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = time.time()
-            if able:
-                denoise(network.model, able, how)
+            error = attempt(partial(denoise, network.model, able, how))
             for request, row in zip(chunk, rows, strict=True):
-                yield completion(network.decoder, request, row, started_at, len(able), options.trace)
+                yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 
     def describe(self) -> Mapping[str, Any]:
         """Everything that can change a number. Loads the model; raises UserError as that does."""

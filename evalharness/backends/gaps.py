@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from evalharness.backends.network import Network, completion, draws, encode, make_row
+import torch
+
+from evalharness.backends.network import Network, attempt, completion, draws, encode, make_row
 from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.passes import causal_piece, gather, run
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
@@ -90,18 +95,43 @@ def lengths(most: int) -> list[int]:
 
 
 def search(network: Network, request: Request, sampling: Sampling, how: Denoising, trace: bool) -> Completion:
-    """The middle that the network is surest of, on the mean of its tokens' log-probabilities, of all `lengths`.
+    """The middle with the highest of `scores`, of all `lengths`.
 
     All are denoised in one batch, and passes and time are those of all of them.
     """
     rows = [gap_row(network, request, sampling, how, length) for length in lengths(sampling.max_new_tokens)]
     able = [row for row in rows if row.prompt and row.watch.limit]
-    started_at = time.time()
+    started_at, start = time.time(), time.perf_counter()
     if not able:
         return completion(network.decoder, request, rows[0], started_at, 0, trace)
-    denoise(network.model, able, how)
-    best = max(able, key=lambda row: sum(map(math.log, row.confidences)) / len(row.confidences))
+    if error := attempt(partial(denoise, network.model, able, how)):
+        return completion(
+            network.decoder, request, next(row for row in able if not row.ended), started_at, 0, trace, error
+        )
+    found = scores(network, able)
+    best = able[found.index(max(found))]
     best.forwards = sum(row.forwards for row in able)
-    best.ended_s = max(row.ended_s or 0.0 for row in able)
-    best.first_s, best.first_tokens = best.ended_s, len(best.output)
+    best.first_s = best.ended_s = time.perf_counter() - start
+    best.first_tokens = len(best.output)
     return completion(network.decoder, request, best, started_at, len(able), trace)
+
+
+@torch.inference_mode()
+def scores(network: Network, rows: Sequence[Row]) -> list[float]:
+    """How likely each row's middle is: the mean log-probability of its tokens.
+
+    A network that can read from left to right tells it that way, in a pass more, and of the end token too, since only
+    that tells a middle from its beginning. Of others it is the tokens' probability when they were fixed.
+    """
+    model = network.model
+    if model.config.attention != "causal":
+        return [sum(map(math.log, row.confidences)) / len(row.confidences) for row in rows]
+    hidden = run(model, [causal_piece(0, [*row.prompt, *row.output]) for row in rows], None)
+    found = []
+    for number, row in enumerate(rows):
+        row.forwards += 1
+        places = [(number, len(row.prompt) - 1 + place) for place in range(len(row.output) + 1)]
+        logs = model.logits(gather(hidden, places)).float().log_softmax(dim=-1)
+        wanted = torch.tensor([*row.output, model.config.end_id], device=logs.device)
+        found.append(float(logs.gather(1, wanted[:, None]).mean()))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
 from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 BUNDLED = Path(__file__).resolve().parents[1] / "diffusion" / "weights"
 SMALL = 100_000_000
-"""Parameters below which a second thread costs more than it brings, and is missed by the sandbox."""
+"""Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
+    if parameters < SMALL and can_pack(loaded.model):
+        pack(loaded.model)
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
@@ -116,14 +119,32 @@ def make_row(
     return row
 
 
-def completion(decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool) -> Completion:
-    """What the row has come to. One that had no room is empty: the network's own limit, so its failure."""
+def attempt(generate: Callable[[], None]) -> str:
+    """Why a batch was not generated to its end; empty where it was."""
+    try:
+        generate()
+    except torch.cuda.OutOfMemoryError as error:
+        return f"out of device memory: {str(error).partition(chr(10))[0]}; use a smaller --batch-size"
+    return ""
+
+
+def completion(
+    decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
+) -> Completion:
+    """What the row has come to. One that had no room is empty: the network's own limit, so its failure.
+
+    `error` is what `attempt` says of its batch.
+    """
     text, tokens = row.watch.result()
     if row.ended_s is None:
-        error = "" if row.prompt else "the prompt has no tokens"
-        count = None if error else 0
+        reason = error if row.prompt and row.watch.limit else "" if row.prompt else "the prompt has no tokens"
         return Completion(
-            *request.key, "", prompt_tokens=len(row.prompt), output_tokens=count, finish_reason="length", error=error
+            *request.key,
+            text="",
+            prompt_tokens=len(row.prompt),
+            output_tokens=None if reason else 0,
+            finish_reason="error" if reason else "length",
+            error=reason,
         )
     return Completion(
         *request.key,

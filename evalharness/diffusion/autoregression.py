@@ -16,6 +16,8 @@ from evalharness.diffusion.rows import Draws, Row
 @torch.inference_mode()
 def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws) -> None:
     """Generates the rows, in place, until each has ended; a pass per token, that of the prompt's last one included."""
+    if not rows:
+        return
     start = time.perf_counter()
     cache = _begin(model, rows, 0, start)
     active = list(rows)
@@ -37,6 +39,8 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, draws: Draws)
     token that is not what the network says follows those before it is replaced by that.
     Source: self-speculation of a jointly trained network, as LinearSpec of Nemotron-Labs Diffusion (SGLang).
     """
+    if not rows:
+        return
     start = time.perf_counter()
     cache = _begin(model, rows, block, start)
     active = list(rows)

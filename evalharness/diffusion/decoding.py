@@ -122,6 +122,8 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising) -> None:
 
     Their prompts must leave room for what they generate and, within the network's `max_length`, for their last block.
     """
+    if not rows:
+        return
     config, start = model.config, time.perf_counter()
     cache = None
     for row in rows:

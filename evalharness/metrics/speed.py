@@ -16,6 +16,7 @@ def speed(completions: Iterable[Completion]) -> dict[str, Any]:
     output_tokens_per_s: output tokens of all requests / seconds during which at least one request was under way.
     output_tokens_per_s_per_request: median over requests of output tokens / seconds of the request.
     latency_s, first_output_s: p50, p90 and p99 over requests, seconds. characters_per_s: as tokens, by characters.
+    forwards, output_tokens_per_forward: passes of the network after the prompt's own, and output tokens over them.
     Tokens count up to the first stop or end token. Figures by tokens are left out unless every request has a count.
     """
     rows = [row for row in completions if row.total_s is not None and row.started_at is not None and not row.error]
@@ -38,6 +39,11 @@ def speed(completions: Iterable[Completion]) -> dict[str, Any]:
         if busy > 0 and each:
             found["output_tokens_per_s"] = sum(tokens) / busy
             found["output_tokens_per_s_per_request"] = float(np.median(each))
+    passes = [row.forwards for row in rows if row.forwards is not None]
+    total = sum(passes)
+    if len(passes) == len(rows) == len(tokens) and total:
+        found["forwards"] = total
+        found["output_tokens_per_forward"] = sum(tokens) / total
     prompt = [row.prompt_tokens for row in rows if row.prompt_tokens is not None]
     if len(prompt) == len(rows):
         found["prompt_tokens"] = sum(prompt)

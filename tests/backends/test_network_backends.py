@@ -10,10 +10,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from evalharness.backends import BackendConfig, network
 from evalharness.backends.ar import AutoregressiveBackend
-from evalharness.backends.diffusion import DiffusionBackend
-from evalharness.backends.gaps import lengths
+from evalharness.backends.diffusion import DiffusionBackend, Options
+from evalharness.backends.gaps import lengths, scores
+from evalharness.backends.stopping import RowWatch
 from evalharness.diffusion.config import Attention, ModelConfig
+from evalharness.diffusion.masks import causal_mask
 from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Row
 from evalharness.diffusion.weights import save
 from evalharness.errors import UserError
 from evalharness.records import Completion, Message, Middle, Oracle, Problem, Prompt, Request, Sampling
@@ -163,6 +166,23 @@ def test_a_network_that_sees_both_sides_fills_a_canvas(tmp_path: Path) -> None:
     assert text.forwards
 
 
+def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> None:
+    loaded = network.load_network(str(folder), Options())
+    rows = []
+    for output in ([40, 41, 42], [50]):
+        row = Row([30, 31], RowWatch(loaded.decoder, frozenset(), (), 9))
+        for token in output:
+            row.push(token, 0, 0)
+        rows.append(row)
+    for row, score in zip(rows, scores(loaded, rows), strict=True):
+        tokens = [*row.prompt, *row.output, 0]
+        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causal_mask(len(tokens)))
+        logs = loaded.model.logits(hidden)[0].log_softmax(-1)
+        alone = [float(logs[place - 1, tokens[place]]) for place in range(2, len(tokens))]
+        assert score == pytest.approx(sum(alone) / len(alone), abs=1e-4)
+        assert row.forwards == 1
+
+
 def test_lengths_of_a_search() -> None:
     assert lengths(1) == [1]
     assert lengths(20) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 20]
@@ -170,7 +190,7 @@ def test_lengths_of_a_search() -> None:
 
 
 def test_chat_turns_take_the_form_of_training(folder: Path) -> None:
-    loaded = network.load_network(str(folder), diffusion(folder)._options)
+    loaded = network.load_network(str(folder), Options())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
     tokens = network.encode(loaded, prompt)
     assert loaded.tokenizer.decode(tokens) == "<|user|>\ndouble x\n<|assistant|>\n```"
@@ -183,6 +203,25 @@ def test_what_does_not_fit_is_an_empty_answer(folder: Path) -> None:
     assert short.output_tokens <= 8
     (empty,) = ar(folder).generate([ask("")], SAMPLING)
     assert empty.error == "the prompt has no tokens"
+
+
+def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore")
+
+    monkeypatch.setattr("evalharness.diffusion.passes.Transformer.forward", full)
+    for make in (diffusion, ar):
+        for row in make(folder, 2).generate([ask("a", 0), ask("", 1)], SAMPLING):
+            assert (row.text, row.output_tokens, row.finish_reason) == ("", None, "error")
+            assert row.error == (
+                "out of device memory: CUDA out of memory. Tried to allocate 9 GiB.; use a smaller --batch-size"
+                if row.sample_id == 0
+                else "the prompt has no tokens"
+            )
+    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
+    assert found.error.startswith("out of device memory")
 
 
 def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

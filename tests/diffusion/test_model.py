@@ -107,6 +107,7 @@ def test_a_folder_gives_back_the_same_network(tmp_path: Path, tied: bool) -> Non
     assert torch.equal(again.logits(again(tokens, places)), model.logits(model(tokens, places)))
     assert sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
     assert load(tmp_path, torch.bfloat16)(tokens, places).dtype == torch.bfloat16
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1  # who may read one may read the other
 
 
 def test_eight_bits_are_off_by_half_a_step_at_most(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Speed from completions: time is counted once however many requests share it, and nothing is made up."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +25,13 @@ def test_requests_at_the_same_time_count_their_time_once() -> None:
     assert found["output_tokens_per_s_per_request"] == pytest.approx(5.0)
     assert found["characters_per_s"] == pytest.approx(120 / 3)
     assert (found["output_tokens"], found["prompt_tokens"], found["requests"]) == (30, 9, 3)
+
+
+def test_tokens_per_forward_are_those_of_all_requests_or_absent() -> None:
+    counted = [replace(done(0.0, 1.0), forwards=4), replace(done(1.0, 1.0, tokens=2), forwards=2)]
+    found = speed(counted)
+    assert (found["forwards"], found["output_tokens_per_forward"]) == (6, 2.0)
+    assert "output_tokens_per_forward" not in speed([*counted, done(2.0, 1.0)])
 
 
 def test_the_pause_before_a_run_was_resumed_does_not_count() -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, bench_cli, data_cli, report_cli, results_cli, sandbox_cli, sweep_cli
+from evalharness import __version__, bench_cli, data_cli, report_cli, results_cli, sandbox_cli, sweep_cli, train_cli
 from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import UserError
 
@@ -26,6 +26,7 @@ app.add_typer(sweep_cli.app)
 app.add_typer(bench_cli.app)
 app.add_typer(results_cli.app)
 app.command()(report_cli.report)
+app.command()(train_cli.train)
 
 INTERRUPTED = 130
 

@@ -7,6 +7,7 @@ from pathlib import Path
 def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
     """Draws the losses per token of the log's rows over the tokens seen, held-out ones as points."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -22,7 +23,10 @@ def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> N
             label=f"{label}, held out",
         )  # fmt: skip
     axes.set(xlabel="million tokens seen", ylabel="loss (nats per token)", yscale="log")
-    axes.grid(alpha=0.3, which="both")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, bench_cli, data_cli, report_cli, results_cli, sandbox_cli, sweep_cli
+from evalharness import __version__, bench_cli, data_cli, merge_cli, report_cli, results_cli, sandbox_cli, sweep_cli
 from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import UserError
 
@@ -25,6 +25,7 @@ app.add_typer(data_cli.app, name="data")
 app.add_typer(sweep_cli.app)
 app.add_typer(bench_cli.app)
 app.add_typer(results_cli.app)
+app.add_typer(merge_cli.app)
 app.command()(report_cli.report)
 
 INTERRUPTED = 130
@@ -39,6 +40,9 @@ KeyValues = Annotated[list[str] | None, typer.Option("--option", help="key=value
 SandboxOption = Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap where no engine is allowed.")]
 TokenizerOption = Annotated[
     str | None, typer.Option("--tokenizer", help="Counts the output once more, alike for all models: a path or hub id.")
+]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", help="i/n: the i-th of n disjoint shares, which `evalharness merge` joins.")
 ]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
@@ -67,6 +71,7 @@ def run(
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
     tokenizer: TokenizerOption = None,
+    shard: ShardOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -86,6 +91,7 @@ def run(
         "data": data,
         "sandbox": sandbox,
         "tokenizer": tokenizer,
+        "shard": shard,
         "options": parse_key_values(option or []),
     }
     run_tasks(task, settings, out)
@@ -99,6 +105,7 @@ def grade(
     workers: WorkersOption = 0,
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
+    shard: ShardOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -110,6 +117,7 @@ def grade(
         "workers": workers or default_workers(),
         "data": data,
         "sandbox": sandbox,
+        "shard": shard,
         "options": options,
     }
     run_tasks(task, settings, out)
@@ -232,6 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The entry point. Errors that are the user's to mend end in one line and exit code 2."""
 
     def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one shall not disturb what the first one began
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)

@@ -27,7 +27,8 @@ from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, 
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sandbox.opening import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
-from evalharness.store import Store, is_same_run
+from evalharness.sharding import parse_shard
+from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
 from evalharness.suggest import unknown_name
 
 
@@ -52,14 +53,15 @@ class RunConfig:
     sandbox: str = "docker"
     tokenizer: str | None = None
     """The common tokenizer, by which the output is counted once more; None for the bundled one."""
+    shard: str | None = None
+    """Which share of the samples, such as 1/7; None for all."""
     options: Mapping[str, str] = field(default_factory=dict)
 
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
-        kept = {
-            key: value for key, value in vars(self).items() if key not in ("workers", "options", "sandbox", "tokenizer")
-        }
+        unnamed = ("workers", "options", "sandbox", "tokenizer", *(() if self.shard else ("shard",)))
+        kept = {key: value for key, value in vars(self).items() if key not in unnamed}
         options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
@@ -82,6 +84,7 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
+    shard = parse_shard(shared.shard) if shared.shard else None
     common_tokenizer(shared.tokenizer)  # refused before any work
     jobs, prepared = prepare_all(jobs, progress)
     if shared.backend == "reference":
@@ -97,6 +100,8 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
             check_prompt(backend, next(iter(one.problems.values())).prompt)
         sandbox.prepare(images)
         requests = [all_requests(one, backend) for one in prepared]
+        if shard:
+            requests = [shard.choose(asked) for asked in requests]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
             is_same_run(out, wanted)
@@ -190,7 +195,9 @@ def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
 
 def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary:
     """The configuration that the run directory is to be of."""
-    asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
+    asked: Summary = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
+    if one.config.shard:
+        asked["shard"] = str(parse_shard(one.config.shard))
     return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
 
 
@@ -205,7 +212,9 @@ def run_one(
     """Runs, or resumes, one prepared task."""
     progress.note(f"{one.task.name}: {len(one.problems)} problems, {len(requests)} samples, into {store.folder}")
     covered = len({request.problem.task_id for request in requests})
-    if covered < len(one.problems):
+    if one.config.shard:
+        progress.note(f"shard {one.config.shard}: {covered} problems; `evalharness merge` joins the shards")
+    elif covered < len(one.problems):
         progress.note(f"only {covered} of {len(one.problems)} problems have samples; rates are over those alone")
     if store.resumed:
         progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
@@ -340,10 +349,6 @@ def middle_policy(one: Prepared, backend: Backend) -> dict[str, str]:
 def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
     config, context = one.config, one.context
-    told = store.manifest()
-    verdicts = list(store.verdicts())
-    statuses = Counter(verdict.status for verdict in verdicts)
-    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
         "task": one.task.name,
         "backend": backend.name,
@@ -353,17 +358,29 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "version": context.version.name,
         "split": context.split,
         "options": dict(context.options),
+        **({"shard": config.shard} if config.shard else {}),
         "note": "" if context.sample else context.version.note,
         "official_data": context.loaded.official,
+        **figures(one, store.folder, asked),
+    }
+
+
+def figures(one: Prepared, folder: Path, asked: int) -> Summary:
+    """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted."""
+    ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
+    verdicts = list(read_verdicts(folder))
+    statuses = Counter(verdict.status for verdict in verdicts)
+    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
+    return {
         "problems": len({verdict.task_id for verdict in verdicts}),
         "problems_of_task": len(one.problems),
         "samples": len(verdicts),
         "asked": asked,
-        "metrics": rates(verdicts, config.ks or DEFAULT_KS),
-        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, config.ks or DEFAULT_KS)) else {}),
+        "metrics": rates(verdicts, ks),
+        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, ks)) else {}),
         "speed": speed(
-            store.completions(),
-            common_tokenizer(config.tokenizer),
+            read_completions(folder),
+            common_tokenizer(one.config.tokenizer),
             conditions(told["config"]["backend"], told["environment"]["hardware"]),
         ),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},

@@ -10,9 +10,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, bench_cli, data_cli, merge_cli, report_cli, results_cli, sandbox_cli, sweep_cli
+from evalharness import (
+    __version__,
+    bench_cli,
+    data_cli,
+    merge_cli,
+    report_cli,
+    results_cli,
+    sandbox_cli,
+    serve_cli,
+    sweep_cli,
+)
 from evalharness.arguments import parse_key_values, parse_numbers
-from evalharness.errors import UserError
+from evalharness.errors import InfrastructureError, UserError
 
 app = typer.Typer(
     help="Measures code models: how often they are right and how fast they are.",
@@ -26,6 +36,7 @@ app.add_typer(sweep_cli.app)
 app.add_typer(bench_cli.app)
 app.add_typer(results_cli.app)
 app.add_typer(merge_cli.app)
+app.add_typer(serve_cli.app)
 app.command()(report_cli.report)
 
 INTERRUPTED = 130
@@ -253,6 +264,9 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except InfrastructureError as error:
+        print(f"the machine failed: {one_line(str(error))}; the same command tries again", file=sys.stderr)
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -285,7 +285,7 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
             if (
                 sample.form(problems[sample.task_id]) == "program"
             ):  # refused before any work where its tests are not in it
-                one.task.program(problems[sample.task_id], backend.completion(sample, problems[sample.task_id]))
+                one.task.program(problems[sample.task_id], sample.completion(problems[sample.task_id]))
         fewest = min(Counter(task_id for task_id, _ in keys).values())
         for k in config.ks:
             if k > fewest:

@@ -243,10 +243,14 @@ def _value(key: str, value: Any) -> Any:
     return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value
 
 
+def plain_row(row: Completion | Verdict) -> dict[str, Any]:
+    """A row as a JSON object, without what is not known."""
+    return {key: value for key, value in asdict(row).items() if value is not None}
+
+
 def _line(row: Completion | Verdict) -> bytes:
-    """A row as one line of JSON, without what is not known."""
-    kept = {key: value for key, value in asdict(row).items() if value is not None}
-    return json.dumps(kept, ensure_ascii=True).encode() + b"\n"
+    """A row as one line of JSON."""
+    return json.dumps(plain_row(row), ensure_ascii=True).encode() + b"\n"
 
 
 def write_json(path: Path, value: Any) -> None:

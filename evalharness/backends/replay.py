@@ -33,6 +33,12 @@ class Sample:
         """Which of its texts counts; None if it has but a program, where the problem accepts none."""
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
+    def completion(self, problem: Problem) -> Completion:
+        """The sample as a completion of its problem."""
+        form = self.form(problem) or "solution"
+        text = self.texts[form]
+        return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text))
+
 
 def read_samples(path: Path) -> list[Sample]:
     """The samples of a .jsonl or .jsonl.gz file, in its order.
@@ -43,7 +49,7 @@ def read_samples(path: Path) -> list[Sample]:
     samples: dict[Key, Sample] = {}
     counts: dict[str, int] = {}
     for number, row in _rows(path):
-        sample = _sample(path, number, row, counts)
+        sample = parse_sample(f"{path}, line {number}", number, row, counts)
         key = (sample.task_id, sample.sample_id)
         if key in samples:
             raise UserError(
@@ -77,8 +83,11 @@ def _parse(path: Path, number: int, line: bytes) -> Any:
         raise UserError(f"{path}, line {number}: not JSON ({what}); mend the line or remove it") from None
 
 
-def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample:
-    where = f"{path}, line {number}"
+def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
+    """One sample from its JSON value. `counts` numbers the samples of a problem that have no number of their own.
+
+    Raises UserError, which begins with `where`, for anything else.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
     task_id = str(row["task_id"])
@@ -90,6 +99,17 @@ def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample
         raise UserError(f"{where}: sample_id {sample_id!r} is not a number from 0 on")
     counts[task_id] = counts.get(task_id, 0) + 1
     return Sample(number, task_id, sample_id, texts)
+
+
+def check_sample(where: str, sample: Sample, known: Mapping[str, Problem]) -> None:
+    """Raises UserError, which begins with `where`, for a sample that no problem of `known` accepts."""
+    if sample.task_id not in known:
+        raise UserError(
+            f"{where}: task_id {sample.task_id!r} is none of this task's "
+            f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
+        )
+    if sample.form(known[sample.task_id]) is None:
+        raise UserError(f"{where}: this task wants a solution or completion, not a program")
 
 
 class ReplayBackend:
@@ -113,15 +133,7 @@ class ReplayBackend:
     def requests(self, known: Mapping[str, Problem]) -> list[Key]:
         """The keys of all samples, in the file's order. Raises UserError for one that no problem of `known` accepts."""
         for sample in self.samples.values():
-            if sample.task_id not in known:
-                raise UserError(
-                    f"{self.path}, line {sample.line}: task_id {sample.task_id!r} is none of this task's "
-                    f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
-                )
-            if sample.form(known[sample.task_id]) is None:
-                raise UserError(
-                    f"{self.path}, line {sample.line}: this task wants a solution or completion, not a program"
-                )
+            check_sample(f"{self.path}, line {sample.line}", sample, known)
         return list(self.samples)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -130,13 +142,7 @@ class ReplayBackend:
             sample = self.samples.get(request.key)
             if sample is None:
                 raise UserError(f"{self.path} has no sample {request.sample_id} of {request.key[0]}")
-            yield self.completion(sample, request.problem)
-
-    def completion(self, sample: Sample, problem: Problem) -> Completion:
-        """The sample as a completion of its problem."""
-        form = sample.form(problem) or "solution"
-        text = sample.texts[form]
-        return Completion(problem.task_id, sample.sample_id, text, form=form, characters=len(text))
+            yield sample.completion(request.problem)
 
     def accept(self, prompt: Prompt) -> None:
         """Takes any: no model is asked."""

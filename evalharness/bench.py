@@ -79,10 +79,6 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
     tokenizer = common_tokenizer(config.tokenizer)
     if (out / "manifest.json").exists():
         raise UserError(f"{out} holds a run; choose another --out for a bench")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
     told: dict[str, Any] = {
         "config": asdict(config),
         "workload": {"prompts": len(problems), "fingerprint": fingerprint(problems)},
@@ -92,11 +88,12 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
     begin = 0
     for width in config.concurrency:
         warmup = width if config.warmup is None else config.warmup
-        note(f"concurrency {width}: {warmup} requests to warm up, {config.requests} measured")
         with closing(open_backend(config, width)) as backend:
             check_prompt(backend, problems[0].prompt)
             told.setdefault("backend", dict(backend.describe()))
             told.setdefault("environment", machine())
+            make_folder(out)
+            note(f"concurrency {width}: {warmup} requests to warm up, {config.requests} measured")
             asked = requests_of(problems, begin, warmup + config.requests)
             begin += len(asked)
             rows = list(backend.generate(asked, sampling))
@@ -107,6 +104,14 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
         append_rows(out / f"completions-{width}.jsonl", rows)
         write_json(out / "bench.json", {**told, "levels": [asdict(level) for level in levels]})
     return levels
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder, once the backend is known to work. Raises UserError where it cannot."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
 
 
 def check(config: BenchConfig) -> None:

@@ -10,8 +10,12 @@ from typing import Any
 # split as bytes: str.splitlines also splits at characters that JSON strings may hold unescaped, such as U+2028.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 _FAILED = ("error", "abort")
-BURST_S = 0.002
-"""Chunks that come this soon after the first belong to it: a server may send a block of tokens as one chunk each."""
+BURST_S, BURST_SHARE = 0.002, 0.01
+"""Chunks that come this soon after the first belong to it, for a server may send a block as one chunk per token.
+
+Seconds, or the share of the time from the first chunk to the last, whichever is longer: it is also the most by which
+the time per token of an even stream can be off for it.
+"""
 
 
 class AttemptError(Exception):
@@ -139,8 +143,7 @@ class Reading:
         self._usage: Mapping[str, Any] = {}
         self._first_s: float | None = None
         self._last_s: float | None = None
-        self._first_size = 0
-        self._first_tokens: int | None = None
+        self._arrivals: list[tuple[float, int, int | None]] = []
         self.finish_reason: str | None = None
         self.done = False
 
@@ -163,11 +166,10 @@ class Reading:
             self._last_s = at_s
         if piece.content:
             self._first_s = at_s if self._first_s is None else self._first_s
-            if at_s - self._first_s <= BURST_S:
-                self._first_size += len(piece.content)
-                self._first_tokens = _count((piece.usage or {}).get("completion_tokens"))
             self._usage = {}  # A count that more text follows is not the count of the answer.
             searched, self._text = len(self._text), self._text + piece.content
+            told = _count((piece.usage or {}).get("completion_tokens"))
+            self._arrivals.append((at_s, len(self._text), told))
             found = first_stop(self._text, self._stops, searched)
             self._cut = min((place for place in (found, self._cut) if place is not None), default=None)
         self._reasoned |= piece.reasoned
@@ -177,6 +179,7 @@ class Reading:
     def answer(self, started_at: float, streamed: bool) -> Answer:
         """The answer so far. Without streaming, the time of a cut was not seen, so there is no total time then."""
         cut = self._cut is not None
+        size, told = self._first_piece()
         return Answer(
             text=_joined(self._text[: self._cut]),
             cut=cut,
@@ -187,9 +190,16 @@ class Reading:
             started_at=started_at,
             first_output_s=self._first_s if streamed else None,
             total_s=None if cut and not streamed else self._last_s,
-            first_text=_joined(self._text[: self._first_size][: self._cut]) if streamed else "",
-            first_tokens=self._first_tokens if streamed else None,
+            first_text=_joined(self._text[:size][: self._cut]) if streamed else "",
+            first_tokens=told if streamed else None,
         )
+
+    def _first_piece(self) -> tuple[int, int | None]:
+        """Characters that came with the first chunk or in one burst with it, and the endpoint's count by then."""
+        if self._first_s is None or self._last_s is None:
+            return 0, None
+        until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
+        return next((size, told) for at_s, size, told in reversed(self._arrivals) if at_s <= until)
 
     def _output_tokens(self) -> int | None:
         """Zero for an answer that has text is a field left unfilled, not a count."""

@@ -224,6 +224,7 @@ def _completion(row: _Row, end: Ended, started_at: float, batch: int) -> Complet
         characters=len(end.text),
         started_at=started_at,
         first_output_s=end.first_s,
+        first_output_tokens=min(1, end.tokens),
         total_s=end.ended_s,
         batch=batch,
         finish_reason=end.reason,

@@ -31,6 +31,6 @@ def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
     try:
         loaded = Tokenizer.from_file(str(file)) if path.exists() else Tokenizer.from_pretrained(str(given))
     except Exception as error:  # the library raises bare exceptions; all of them mean that there is no tokenizer
-        why = " ".join(str(error).split())[:200]
+        why = " ".join(str(error).split())[:200].rstrip(".")
         raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
     return CommonTokenizer(given or "bundled", lambda text: len(loaded.encode(text, add_special_tokens=False).ids))

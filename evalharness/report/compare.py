@@ -14,17 +14,12 @@ from evalharness.metrics.statistics import Difference, Interval, paired_differen
 from evalharness.metrics.throughput import rate_error, warmup_keys
 from evalharness.records import Completion, Verdict
 from evalharness.report.cells import speed_of, standing
+from evalharness.report.fairness import unfair
 from evalharness.report.frontier_points import panel_title
 from evalharness.report.naming import name_runs
 from evalharness.report.runs import RunRecord
-from evalharness.store import differences
 
 MEASURES = {"aggregate": "tokens/s", "common": "tokens/s by one tokenizer", "characters": "characters/s"}
-TASK_PARTS = {
-    "data": "data", "version": "data", "split": "data", "problems": "data", "options": "data", "recipe": "recipe",
-    "rules": "grading", "grading": "grading", "image": "grading", "commands": "grading",
-}  # fmt: skip
-"""What a part of the manifest's task is called here; the rest of it follows from these."""
 
 
 @dataclass(frozen=True)
@@ -164,40 +159,6 @@ def _error(run: RunRecord) -> float | None:
     rows = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warm = warmup_keys(rows) if rows else frozenset()
     return rate_error([row for row in rows if row.key not in warm])
-
-
-def unfair(first: RunRecord, second: RunRecord) -> list[str]:
-    """What differs besides the model, one line each: data, recipe, grading, samples, sampling, hardware."""
-    one, two = first.manifest.get("config", {}), second.manifest.get("config", {})
-    kinds: dict[str, list[str]] = defaultdict(list)
-    for place, old, new in differences(one.get("task", {}), two.get("task", {})):
-        kind = TASK_PARTS.get(place.partition(".")[0])
-        if kind == "recipe":
-            recipes = (_recipe(first), _recipe(second))
-            kinds[kind] = [f"{recipes[0]} against {recipes[1]}" if recipes[0] != recipes[1] else "its text differs"]
-        elif kind:
-            kinds[kind].append(f"{place} {old} against {new}")
-    for part, kind in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
-        for place, old, new in differences(one.get(part, {}), two.get(part, {})):
-            if place == "max_new_tokens":
-                kinds["token limit"] = [f"{old} against {new}"]
-            elif place != "seed":
-                kinds[kind].append(f"{place} {old} against {new}")
-    for place, old, new in differences(_conditions(first), _conditions(second)):
-        kinds["speed"].append(f"{place.replace('_', ' ')} {old} against {new}")
-    order = ("data", "recipe", "token limit", "samples", "sampling", "grading", "speed")
-    return [f"{kind}: {'; '.join(kinds[kind])}" for kind in order if kinds[kind]]
-
-
-def _recipe(run: RunRecord) -> Any:
-    return run.summary.get("recipe")
-
-
-def _conditions(run: RunRecord) -> dict[str, Any]:
-    """What the speed holds for. Clocks that are read at a moment differ from run to run and say nothing here."""
-    speed: Mapping[str, Any] = run.summary.get("speed", {})
-    held = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}
-    return {**held, "concurrency": speed.get("steady", {}).get("concurrency"), "batch": speed.get("batch")}
 
 
 def _by_task(runs: Sequence[RunRecord]) -> dict[str, RunRecord]:

@@ -1,33 +1,29 @@
 """The speed-quality frontier as a picture: PNG, SVG, or HTML that tells about the point under the pointer."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evalharness.errors import UserError
+from evalharness.report.frontier_labels import STYLES, bars_of, curves_of, label
 from evalharness.report.frontier_points import Panel, Point, caption
-from evalharness.report.labels import Box, place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".html")
-STYLES = {"ar": ("#0072B2", "o", "autoregressive"), "diffusion": ("#D55E00", "^", "diffusion"),
-          "other": ("#5D6B75", "s", "family not stated")}  # fmt: skip
-"""Colour (of Okabe and Ito's palette, told apart by the colour-blind), marker and name of each family."""
 KINDS = {
-    "aggregate": "output tokens/s of all requests together", "steady": "output tokens/s, steady window",
-    "request": "output tokens/s of one request, median", "common": "tokens/s by a common tokenizer",
+    "aggregate": "output tokens/s", "steady": "output tokens/s, steady window",
+    "request": "output tokens/s of one request", "common": "tokens/s, common tokenizer",
 }  # fmt: skip
 PARETO = "#009E73"
 COLUMNS = 4
-MOST_LABELS = 24
-LABEL_SIZE = 7.5
-DPI = 150
+FEW_PANELS = 9
+MOST_LABELS = (40, 16)
+"""In a panel, of few panels and of many, where there is less room; likewise the dots per inch."""
+DPI = (150, 110)
 
 
 def draw(
@@ -39,10 +35,7 @@ def draw(
     """
     if out.suffix not in FORMATS:
         raise UserError(f"{out} is of no known format; give --out a name that ends in {', '.join(FORMATS)}")
-    import matplotlib
-
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9})
-    figure, left_out = make_figure(every, caption(every, published), metric, KINDS[kind])
+    figure, left_out = figure_of(every, metric, kind, published)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == ".html":
@@ -50,10 +43,22 @@ def draw(
 
             write_html(figure, every, out)
         else:
-            figure.savefig(out, dpi=DPI)
+            figure.savefig(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     return left_out
+
+
+def figure_of(
+    every: Sequence[Panel], metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+) -> "tuple[Figure, int]":
+    """The picture before it is written, and how many labels had no room."""
+    import matplotlib
+
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9, "text.parse_math": False}
+    )
+    return make_figure(every, caption(every, published), metric, KINDS[kind])
 
 
 def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind: str) -> "tuple[Figure, int]":
@@ -65,11 +70,11 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
     width, height = (7.6, 5.4) if len(every) == 1 else (5.4, 4.1)
     text = "\n".join(fill(line, int(16 * width * columns)) for line in lines)
     foot = 0.17 * (text.count("\n") + 1) + 0.15
-    size = (width * columns, height * rows + foot + 0.45)
-    figure = Figure(figsize=size, dpi=DPI)
+    size = (width * columns, height * rows + foot + 0.6)
+    figure = Figure(figsize=size, dpi=DPI[len(every) > FEW_PANELS])
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(foot + 0.6) / size[1],
+        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(foot + 0.75) / size[1],
         wspace=0.85 / (width - 0.85), hspace=0.95 / (height - 0.95),
     )  # fmt: skip
     left_out = 0
@@ -78,7 +83,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
             axes.set_visible(False)
             continue
         _draw_panel(axes, every[number], number, metric, kind)
-        left_out += _label(figure, axes, every[number])
+        left_out += label(figure, axes, every[number], MOST_LABELS[len(every) > FEW_PANELS])
     _key(figure, every)
     more = [f"{left_out} labels had no room; the HTML version names every point."] if left_out else []
     figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
@@ -86,6 +91,8 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
 
 
 def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str) -> None:
+    from matplotlib.collections import LineCollection
+
     own = [point for point in panel.points if not point.published]
     axes.set_xscale("log")
     axes.set_title(panel.title, fontsize=10, loc="left")
@@ -93,18 +100,21 @@ def _draw_panel(axes: "Axes", panel: Panel, number: int, metric: str, kind: str)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    curves: dict[Any, list[Point]] = defaultdict(list)
-    for point in own:
-        curves[point.curve].append(point)
-    for points in curves.values():
+    for points in curves_of(panel):
         axes.plot([p.speed for p in points], [100 * p.rate for p in points], "-", lw=1.2, alpha=0.7,
                   color=STYLES[points[0].family][0], zorder=2)  # fmt: skip
     _draw_pareto(axes, panel)
-    for place_, point in enumerate(panel.points):
-        _draw_point(axes, point, f"point-{number}-{place_}", crowded=len(panel.points) > 30)
+    crowded = len(panel.points) > 30
+    for family, (colour, _, _) in STYLES.items():
+        bars = [bar for point in panel.points if point.family == family for bar in bars_of(point)]
+        axes.add_collection(
+            LineCollection(bars, colors=colour, linewidths=0.9, alpha=0.35 if crowded else 0.6), autolim=False
+        )
+    for number_, point in enumerate(panel.points):
+        _draw_point(axes, point, f"point-{number}-{number_}", crowded)
     _limits(axes, panel)
     hardware = list(dict.fromkeys(point.hardware for point in own))
-    axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 60 if len(hardware) < 4 else 75), fontsize=8.5)
+    axes.set_xlabel(fill(f"{kind} (log) on {' / '.join(hardware)}", 72), fontsize=8.5)
     axes.set_ylabel(f"{metric}, %", fontsize=8.5)
 
 
@@ -117,11 +127,6 @@ def _draw_pareto(axes: "Axes", panel: Panel) -> None:
 
 def _draw_point(axes: "Axes", point: Point, name: str, crowded: bool) -> None:
     colour, marker, _ = STYLES[point.family]
-    if point.rate_ends:
-        low, high = point.rate_ends
-        axes.plot([point.speed] * 2, [100 * low, 100 * high], color=colour, lw=0.9, alpha=0.35 if crowded else 0.6)
-    if point.speed_ends:
-        axes.plot(point.speed_ends, [100 * point.rate] * 2, color=colour, lw=0.9, alpha=0.35 if crowded else 0.6)
     [drawn] = axes.plot(
         [point.speed], [100 * point.rate], marker, color=colour, zorder=4, ls="none",
         markersize=(5.5 if crowded else 7) + (1 if marker == "^" else 0),
@@ -133,7 +138,7 @@ def _draw_point(axes: "Axes", point: Point, name: str, crowded: bool) -> None:
 
 def _limits(axes: "Axes", panel: Panel) -> None:
     """Room on all sides for labels; a log axis of at least half a decade with numbers that are read at a glance."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ends or ()))]
     low, high = min(speeds), max(speeds)
@@ -148,76 +153,7 @@ def _limits(axes: "Axes", panel: Panel) -> None:
     subs = (1.0,) if ratio > 300 else (1.0, 2.0, 5.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _label(figure: "Figure", axes: "Axes", panel: Panel) -> int:
-    """Names of points: those measured here first, the Pareto frontier's before all; a curve's name at its fast end."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.font_manager import FontProperties
-
-    chosen = _by_importance(panel)[:MOST_LABELS]
-    ends = {point.curve: point for point in panel.points}
-    texts = [fill(point.label if ends[point.curve] == point else point.short or point.label, 34) for point in chosen]
-    renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    scale, font = figure.dpi / 72, FontProperties(size=LABEL_SIZE)
-    sizes = [_extent(renderer, text, font, scale) for text in texts]
-    corner, far = axes.transAxes.transform([(0, 0), (1, 1)])
-    area = Box(corner[0], corner[1], far[0] - corner[0], far[1] - corner[1])
-    anchors = axes.transData.transform([(point.speed, 100 * point.rate) for point in chosen])
-    marks = axes.transData.transform([(point.speed, 100 * point.rate) for point in panel.points])
-    taken = [Box(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in marks]
-    spots = [(float(x), float(y)) for x, y in anchors]
-    boxes = place(spots, sizes, area, taken, _lines(axes, scale), scale)
-    for text, point, anchor, box in zip(texts, chosen, anchors, boxes, strict=True):
-        if box is None:
-            continue
-        x, y = axes.transAxes.inverted().transform((box.x, box.y))
-        colour = STYLES[point.family][0]
-        axes.text(x, y, text, transform=axes.transAxes, fontsize=LABEL_SIZE, va="bottom", ha="left", color=colour,
-                  style="italic" if point.published else "normal", linespacing=1.0, zorder=5,
-                  bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.2})  # fmt: skip
-        _lead(axes, box, anchor, colour, scale)
-    return len(panel.points) - sum(box is not None for box in boxes)
-
-
-def _by_importance(panel: Panel) -> list[Point]:
-    fastest_first = panel.points[::-1]
-    ends = {point.curve: point for point in panel.points}
-    own = [point for point in fastest_first if not point.published]
-    published = [point for point in fastest_first if point.published]
-    return list(dict.fromkeys([*panel.pareto, *(p for p in own if ends[p.curve] == p), *own, *published]))
-
-
-def _lines(axes: "Axes", scale: float) -> list[Box]:
-    """What is drawn as lines so far, as a row of small boxes."""
-    import numpy as np
-
-    found = []
-    for line in axes.get_lines():
-        path = np.asarray(line.get_transform().transform_path(line.get_path()).vertices)
-        for (x0, y0), (x1, y1) in pairwise(path.tolist()):
-            steps = int(max(abs(x1 - x0), abs(y1 - y0)) / (8 * scale)) + 1
-            found += [
-                Box(float(x) - scale, float(y) - scale, 2 * scale, 2 * scale)
-                for x, y in zip(np.linspace(x0, x1, steps + 1), np.linspace(y0, y1, steps + 1), strict=True)
-            ]
-    return found
-
-
-def _extent(renderer: Any, text: str, font: Any, scale: float) -> tuple[float, float]:
-    lines = text.split("\n")
-    widths = [renderer.get_text_width_height_descent(line, font, False)[0] for line in lines]
-    return max(widths) + 2 * scale, 1.22 * LABEL_SIZE * scale * len(lines)
-
-
-def _lead(axes: "Axes", box: Box, anchor: Any, colour: str, scale: float) -> None:
-    """A thin line from a label to its point, where the two are not plainly beside each other."""
-    x = min(max(anchor[0], box.x), box.x + box.width)
-    y = min(max(anchor[1], box.y), box.y + box.height)
-    if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > 10 * scale:
-        ends = axes.transAxes.inverted().transform([(x, y), anchor])
-        axes.plot(ends[:, 0], ends[:, 1], transform=axes.transAxes, lw=0.5, color=colour, alpha=0.7, zorder=3)
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _key(figure: "Figure", every: Sequence[Panel]) -> None:

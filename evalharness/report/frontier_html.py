@@ -59,18 +59,25 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 
 def write_html(figure: "Figure", every: Sequence[Panel], out: Path) -> None:
     """Writes the page: one file that asks nothing of any other place."""
+    held = json.dumps(notes(every)).replace("<", "\\u003c")
+    out.write_text(PAGE.replace("SVG", inline(figure), 1).replace("POINTS", held, 1), encoding="utf-8")
+
+
+def inline(figure: "Figure") -> str:
+    """The drawing as an element of a page."""
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    inline = drawing.getvalue()
-    inline = inline[inline.index("<svg") :]
-    inline = re.sub(r"<metadata>.*?</metadata>", "", inline, flags=re.DOTALL)
-    notes = {
+    text = drawing.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def notes(every: Sequence[Panel]) -> dict[str, str]:
+    """What the note says of each point, by the id of its mark in the drawing."""
+    return {
         f"point-{number}-{place}": about(panel, point)
         for number, panel in enumerate(every)
         for place, point in enumerate(panel.points)
     }
-    held = json.dumps(notes).replace("<", "\\u003c")
-    out.write_text(PAGE.replace("SVG", inline, 1).replace("POINTS", held, 1), encoding="utf-8")
 
 
 def about(panel: Panel, point: Point) -> str:

@@ -13,6 +13,7 @@ from evalharness.report.cells import (
     speed_conditions,
     speed_interval,
     speed_of,
+    standing,
 )
 from evalharness.report.naming import Family, name_runs
 from evalharness.report.published import PublishedPoint
@@ -40,6 +41,8 @@ class Point:
     """Whether the run covers its task; one that does not is marked and beats nobody."""
     short: str = ""
     """What a point within a curve is called, whose model is named at the curve's end."""
+    swept: tuple[float, ...] = ()
+    """The swept numbers, in whose order a line joins the points of its curve."""
     origin: str = ""
     """Of a published point: set, hardware and conditions of its speed, for the caption."""
 
@@ -74,13 +77,15 @@ def panels(
         if rate is None or speed is None:
             left_out += 1
             continue
-        tasks[title] = str(run.summary.get("task"))
+        if standing(run) == "full":
+            tasks[title] = str(run.summary.get("task"))
         lacking = shortfall(run)
         detail = "\n".join(filter(None, [speed_conditions(run), lacking, str(run.folder)]))
         held[title].append(
             Point(
                 name.label + ("*" if lacking else ""), name.family, name.curve, rate.value, (rate.low, rate.high),
-                speed, speed_interval(run, kind), hardware_of(run), detail, whole=not lacking, short=name.short,
+                speed, speed_interval(run, kind), hardware_of(run), detail, whole=not lacking,
+                short=name.short, swept=name.swept,
             )
         )  # fmt: skip
     if left_out:

@@ -64,10 +64,11 @@ MARKS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 def html(boards: Sequence[Board]) -> str:
     """The page."""
-    return PAGE.replace("BOARDS", "\n".join(map(_table, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
+    return PAGE.replace("BOARDS", "\n".join(map(table, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
-def _table(board: Board) -> str:
+def table(board: Board) -> str:
+    """One board with its heading and notes, to stand in a page."""
     heads = [_head("model", text=True), *(_head(column.title, column.data) for column in board.columns),
              _head("tokens/s"), _head("speed holds for", text=True)]  # fmt: skip
     rows = "\n".join(_row(board, line) for line in board.lines)

@@ -12,6 +12,10 @@ UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha2
 Family = str
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 LONGEST = 3
+"""So many settings are named at most; with more, a run is called by its folder."""
+SHORT = 32
+MANY = 1.5
+"""Tokens a forward pass; a model that fixes one at a time has hardly more than 1, for the prompt's pass gives one too."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,18 @@ class RunName:
 
     @property
     def label(self) -> str:
-        return self.model + (f" ({self.variant})" if self.variant else "")
+        text = self.model + (f" ({self.variant})" if self.variant else "")
+        return "".join(letter if letter.isprintable() else "�" for letter in text)  # else no picture can be drawn
 
     @property
     def short(self) -> str:
         """What tells it apart within its curve: the swept numbers alone."""
         return ", ".join(_short(value) for key, value in self.settings if _is_swept(key, value))
+
+    @property
+    def swept(self) -> tuple[float, ...]:
+        """The swept numbers, in whose order a line joins the points of a curve."""
+        return tuple(value for key, value in self.settings if _is_swept(key, value))
 
     @property
     def curve(self) -> tuple[Any, ...]:
@@ -78,9 +88,10 @@ def family_of(run: RunRecord) -> Family:
     if said in FAMILIES:
         return str(said)
     name = str(run.summary.get("backend"))
-    if "diffusion" in name or run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > 1.001:
-        return "diffusion"
-    return "ar" if name in ("ar", "transformers") else "other"
+    if name in ("ar", "transformers"):
+        return "ar"
+    many = run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > MANY
+    return "diffusion" if many or "diffusion" in name else "other"
 
 
 def _problems(run: RunRecord) -> str:
@@ -121,4 +132,5 @@ def _last(key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."

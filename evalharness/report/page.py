@@ -10,11 +10,14 @@ from pathlib import Path
 from string import Template
 
 from evalharness.errors import UserError
+from evalharness.report.naming import name_runs
+from evalharness.report.page_breakdowns import breakdowns
 from evalharness.report.page_chunks import write_script
 from evalharness.report.page_data import write_run
-from evalharness.report.page_overview import Entry, breakdowns, entry, names_of
+from evalharness.report.page_overview import Entry, entry, names_of, settings
 from evalharness.report.page_pictures import frontier, leaderboard
 from evalharness.report.page_prompts import problems_of
+from evalharness.report.published import PublishedPoint
 from evalharness.report.runs import RunRecord
 
 STATIC = Path(__file__).with_name("static")
@@ -23,19 +26,25 @@ MARK = Path("data/runs.js")
 
 
 def write_page(
-    runs: Sequence[RunRecord], out: Path, data: str | None = None, note: Callable[[str], None] = lambda text: None
+    runs: Sequence[RunRecord],
+    out: Path,
+    data: str | None = None,
+    published: Sequence[PublishedPoint] = (),
+    note: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Writes the report of the runs to the folder `out`, and returns the page to be opened.
 
     `data` is where the problems' prompts are read from (`problems_of`); `note` is told of each run that lacks them.
+    `published` points stand beside the runs in frontier and leaderboard.
     The folder is made anew in whole: a report that was there stays until the new one is written.
     Raises UserError for a folder that holds something else, and for runs that cannot be read.
     """
+    out = out.resolve()
     check_folder(out)
     new = out.with_name(f".{out.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     try:
-        _write(runs, new, data, note)
+        _write(runs, new, data, published, note)
         shutil.rmtree(out, ignore_errors=True)
         os.replace(new, out)
     except OSError as error:
@@ -51,16 +60,30 @@ def check_folder(out: Path) -> None:
         raise UserError(f"{out} holds something that is not a report; choose another folder with --out")
 
 
-def _write(runs: Sequence[RunRecord], folder: Path, data: str | None, note: Callable[[str], None]) -> None:
+def _write(
+    runs: Sequence[RunRecord],
+    folder: Path,
+    data: str | None,
+    published: Sequence[PublishedPoint],
+    note: Callable[[str], None],
+) -> None:
     shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("index.html"))
     entries = []
-    for run, name in zip(runs, names_of(runs), strict=True):
-        one = Entry(run, name, problems_of(run, data))
+    for run, name, shown in zip(runs, names_of(runs), name_runs(runs), strict=True):
+        one = Entry(run, name, shown, problems_of(run, data))
         if one.problems.missing:
             note(f"{run.folder}: without prompts. {one.problems.missing}")
         write_run(run, folder / "data", name, one.problems)
+        write_script(folder / "data", f"{name}/settings", settings(run))
         entries.append(one.without_problems())
-    write_script(folder / "data", "runs", {"runs": [*map(entry, entries)], "breakdowns": breakdowns(entries)})
+    pictures = {"frontier": frontier(runs, published), "leaderboard": leaderboard(runs, published)}
+    report = {
+        "runs": [entry(one) for one in entries],
+        "breakdowns": breakdowns(entries),
+        "missing": {name: picture.missing for name, picture in pictures.items()},
+        "notes": list(pictures["frontier"].notes.items()),
+    }
+    write_script(folder / "data", "runs", report)
     page = Template((STATIC / "index.html").read_text())
-    text = page.substitute(frontier=frontier(runs, folder), leaderboard=leaderboard(runs))
-    (folder / "index.html").write_text(text)
+    markup = {name: picture.markup for name, picture in pictures.items()}
+    (folder / "index.html").write_text(page.substitute(markup), encoding="utf-8")

@@ -1,6 +1,6 @@
 """A run's rows as the report page reads them: a short row per sample, and all else in chunks loaded on demand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,43 @@ DETAIL_CHARACTERS = 90
 """So much of a verdict's reason is in the list of samples, and can be searched without loading chunks."""
 
 
-def write_run(run: RunRecord, folder: Path, name: str, problems: Problems) -> int:
-    """Writes the rows of a run below `folder`/`name`, and returns how many samples there are.
+def write_run(run: RunRecord, folder: Path, name: str, problems: Problems) -> None:
+    """Writes the rows of a run below `folder`/`name`.
 
     Completions are streamed, so that traces need not fit into memory. Raises UserError at a damaged line.
     """
-    verdicts = {row.key: row for row in run.verdicts()}
-    ids: dict[str, list[Any]] = {}
-    rows: list[list[Any]] = []
-    traces = 0
     with chunks(folder, f"{name}/sample") as samples:
-        for completion in run.completions():
-            verdict = verdicts.pop(completion.key, None)
-            traces += completion.trace is not None
-            rows.append(_row(completion, verdict, samples))
-        for verdict in verdicts.values():
-            rows.append(_row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples))
+        rows = list(_rows(run, samples))
+    facets = list(dict.fromkeys(facet for problem in problems.found.values() for facet in problem.facets))
+    ids = _in_order({row[0] for row in rows}, problems)
     with chunks(folder, f"{name}/prompt") as prompts:
-        order = {task_id: number for number, task_id in enumerate(problems.found)}
-        wanted = sorted(
-            {row[0] for row in rows}, key=lambda task_id: (order.get(task_id, len(order)), natural(task_id))
-        )
-        facets = list(dict.fromkeys(facet for problem in problems.found.values() for facet in problem.facets))
-        for task_id in wanted:
-            ids[task_id] = [task_id, *_problem(problems.found.get(task_id), facets, prompts)]
-    numbers = {task_id: number for number, task_id in enumerate(wanted)}
-    found = sorted(([numbers[task_id], *rest] for task_id, *rest in rows), key=lambda row: row[:2])
-    write_script(
-        folder,
-        f"{name}/rows",
-        {
-            "statuses": PAGE_STATUSES,
-            "facets": facets,
-            "problems": list(ids.values()),
-            "samples": found,
-            "chunks": samples.closed,
-            "prompt_chunks": prompts.closed,
-            "traces": traces,
-        },
-    )
-    return len(found)
+        told = [[task_id, *_problem(problems.found.get(task_id), facets, prompts)] for task_id in ids]
+    numbers = {task_id: number for number, task_id in enumerate(ids)}
+    value = {
+        "statuses": PAGE_STATUSES,
+        "facets": facets,
+        "problems": told,
+        "samples": sorted(([numbers[task_id], *rest] for task_id, *rest in rows), key=lambda row: row[:2]),
+        "chunks": samples.closed,
+        "prompt_chunks": prompts.closed,
+        "traces": sum(row[-1] for row in rows),
+    }
+    write_script(folder, f"{name}/rows", value)
+
+
+def _in_order(ids: Iterable[str], problems: Problems) -> list[str]:
+    """The ids as the task has its problems, and by name those that it does not have."""
+    order = {task_id: number for number, task_id in enumerate(problems.found)}
+    return sorted(ids, key=lambda task_id: (order.get(task_id, len(order)), natural(task_id)))
+
+
+def _rows(run: RunRecord, samples: Chunks) -> Iterator[list[Any]]:
+    """A row for each completion, and for each verdict on a completion that never came."""
+    verdicts = {row.key: row for row in run.verdicts()}
+    for completion in run.completions():
+        yield _row(completion, verdicts.pop(completion.key, None), samples)
+    for verdict in verdicts.values():
+        yield _row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples)
 
 
 def _row(completion: Completion, verdict: Verdict | None, samples: Chunks) -> list[Any]:

@@ -63,7 +63,7 @@ def visit(browser: Any, report: Path) -> Iterator[Open]:
     def visited(place: str = "", folder: Path = report, **context: Any) -> Any:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda message: faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
         inside = (f"file://{folder}/", "data:")

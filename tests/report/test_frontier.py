@@ -68,6 +68,17 @@ def test_one_panel_per_task_one_point_per_run_one_curve_per_swept_model(runs: Pa
     assert "64.0 %" in lines[1]
 
 
+def test_a_curve_joins_its_points_in_the_order_of_what_was_swept(tmp_path: Path) -> None:
+    """Not in the order of their speed, which may go up and down."""
+    for threshold, seconds in ((0.5, 1.0), (0.7, 3.0), (0.9, 2.0)):
+        write_run(tmp_path / f"{threshold}", "m", outcomes(0.5), seconds, options={"threshold": threshold})
+    [panel] = panels(load_runs([tmp_path]))
+    figure, _ = make_figure([panel], [], "pass@1", "tokens/s")
+    [line] = [each for each in figure.axes[0].get_lines() if len(each.get_xdata()) == 3]
+    speeds = {one.swept[0]: one.speed for one in panel.points}
+    assert list(line.get_xdata()) == [speeds[0.5], speeds[0.7], speeds[0.9]]
+
+
 def test_runs_that_differ_in_words_are_no_curve(tmp_path: Path) -> None:
     for dtype in ("float32", "bfloat16"):
 

@@ -39,5 +39,6 @@ def test_how_a_model_generates(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, backend="openai")
     write_run(tmp_path / "b", "m2", GOOD, backend="openai", edit=lambda config: config["backend"].update(family="ar"))
     write_run(tmp_path / "c", "m3", GOOD, backend="mine", forwards=25)
-    write_run(tmp_path / "d", "m4", GOOD, backend="ar", forwards=100)
-    assert [name.family for name in name_runs(load_runs([tmp_path]))] == ["other", "ar", "diffusion", "ar"]
+    write_run(tmp_path / "d", "m4", GOOD, backend="ar", forwards=50)
+    write_run(tmp_path / "e", "m5", GOOD, backend="mine", forwards=98)
+    assert [name.family for name in name_runs(load_runs([tmp_path]))] == ["other", "ar", "diffusion", "ar", "other"]

@@ -26,13 +26,38 @@ def test_the_overview_tells_every_run_and_every_kind_of_problem(visit: Open) -> 
     assert "8 runs of 4 tasks" in page.inner_text("main")
     titles = page.locator("h2").all_inner_texts()
     for title in (
-        "livecodebench-sample by month",
-        "livecodebench-sample by difficulty",
+        "livecodebench-sample, lite by month",
+        "livecodebench-sample, lite by difficulty",
         "multipl-e-sample by language",
     ):
         assert title in titles
-    difficulty = page.locator("section.part", has_text="livecodebench-sample by difficulty")
+    difficulty = page.locator("section.part", has_text="livecodebench-sample, lite by difficulty")
     assert [row.split()[0] for row in difficulty.locator("tbody tr").all_inner_texts()] == ["easy", "medium", "hard"]
+
+
+def test_the_leaderboard_is_sorted_by_its_headings(visit: Open) -> None:
+    page = visit()
+    names, rates = (lambda number=number: column(page, ".leaderboard table", number) for number in (1, 2))
+    before = names()
+    assert {name.split()[-1] for name in before} == {"small-ar", "small-diffusion"}
+    page.click(".leaderboard thead button:text-is('HumanEval')")
+    assert rates() == sorted(rates(), key=float, reverse=True)
+    page.keyboard.press("Enter")  # the heading has the focus
+    assert rates() == sorted(rates(), key=float)
+    page.click(".leaderboard thead button:text-is('model')")
+    assert [name.split()[-1] for name in names()] == ["small-ar", "small-diffusion"]
+
+
+def test_the_frontier_tells_of_the_point_under_pointer_or_focus(visit: Open) -> None:
+    page = visit()
+    marks = page.locator(".drawing .point-mark")
+    assert marks.count() == 8
+    marks.first.hover()
+    assert "tokens/s" in page.inner_text(".point-note")
+    page.mouse.move(0, 0)
+    assert page.is_hidden(".point-note")
+    marks.last.focus()
+    assert "pass@1" in page.inner_text(".point-note")
 
 
 def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
@@ -49,7 +74,7 @@ def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
 
 def test_a_kind_of_problem_leads_to_its_samples(visit: Open) -> None:
     page = visit()
-    page.locator("section.part", has_text="livecodebench-sample by difficulty").locator("tbody a").first.click()
+    page.locator("section.part", has_text="livecodebench-sample, lite by difficulty").locator("tbody a").first.click()
     page.wait_for_selector(".rows .row")
     settle(page, "4 of 7 samples")
     assert page.evaluate("location.hash").endswith("?by-difficulty=easy")
@@ -77,7 +102,7 @@ def test_the_search_can_look_into_the_texts(visit: Open) -> None:
     settle(page, "1 of 16 samples")
     page.locator(".row").click()
     page.wait_for_selector("article.sample")
-    assert "stock.items()" in page.inner_text("section:has(h3:text-is('Completion'))")
+    assert "stock.items()" in page.inner_text("section:has(h2:text-is('Completion'))")
     page.reload()  # the address keeps all of it
     settle(page, "1 of 16 samples")
 
@@ -96,7 +121,7 @@ def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Op
         "0.540 s",
     ):
         assert word in text
-    assert page.locator("section:has(h3:text-is('Completion')) .c-keyword", has_text="return").count() == 1
+    assert page.locator("section:has(h2:text-is('Completion')) .c-keyword", has_text="return").count() == 1
     assert page.inner_text(".row[aria-current]").startswith("!")
     assert "Sample/3" in page.title()
     page.click("nav[aria-label='The same problem in other runs'] a")

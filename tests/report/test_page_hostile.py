@@ -40,7 +40,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def answer(problem: Problem, number: int) -> tuple[Completion, Verdict]:
         trace = page_runs.trace_of(EVIL, tail=EVIL)
         text = f"```{EVIL.splitlines()[0]}\n{EVIL}\n```" if number else EVIL
-        completion = Completion(problem.task_id, number, text, trace=trace, finish_reason=EVIL)
+        completion = Completion(
+            problem.task_id,
+            number,
+            text,
+            output_tokens=9,
+            started_at=number,
+            total_s=1.0,
+            trace=trace,
+            finish_reason=EVIL,
+        )
         return completion, Verdict(problem.task_id, number, False, "failed", detail=EVIL, borderline=EVIL)
 
     page_runs.write_run(folder / "runs" / "a", "humaneval", answer, n=2, backend=EVIL, model=EVIL, data=folder / "data")
@@ -64,7 +73,7 @@ def test_hostile_text_is_shown_and_does_nothing(hostile: Path, visit: Open) -> N
         page.keyboard.press("t")
         page.keyboard.press("Home")
         page.keyboard.press("End")
-        assert page.locator("main img, main script, main iframe, main svg[onload]").count() == 0
+        assert page.locator(".pane img, main script, main iframe, main svg[onload]").count() == 0
     page.fill("#search", "onerror")
     page.check("text=also in prompts, code and output")
     page.wait_for_function("() => /^10 samples$/.test(document.querySelector('.count').textContent)")
@@ -75,7 +84,7 @@ def test_an_address_with_a_hostile_id_finds_it_again(hostile: Path, visit: Open)
     page = visit(folder=hostile)
     for name in IDS:
         page.evaluate("name => { location.hash = evalharness.sampleLink('a', name, 1); }", name)
-        page.wait_for_function("name => document.querySelector('.title h2')?.textContent.startsWith(name)", arg=name)
+        page.wait_for_function("name => document.querySelector('.title h1')?.textContent.startsWith(name)", arg=name)
 
 
 def test_no_data_file_holds_anything_but_one_call_in_ascii(hostile: Path) -> None:

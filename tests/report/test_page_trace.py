@@ -71,4 +71,4 @@ def test_it_plays_to_the_end_by_itself_and_can_be_stopped(visit: Open) -> None:
 def test_what_was_cut_after_the_end_is_told_apart(visit: Open) -> None:
     page = visit(PLACE)
     assert page.locator(".token.cut").all_inner_texts() == ["\n<|end|>"]
-    assert "1 token after the end, cut" in page.inner_text("section:has(.trace) h3")
+    assert "1 token after the end, cut" in page.inner_text("section:has(.trace) h2")

@@ -6,7 +6,14 @@
   const crumbs = document.getElementById("crumbs");
 
   app.showMissing = function (where, text) {
-    where.replaceChildren(h("div.overview", {}, h("p.notice", { role: "alert" }, text), h("p", {}, h("a", { href: "#/" }, "To the overview"))));
+    where.replaceChildren(
+      h(
+        "div.overview",
+        {},
+        h("p.notice", { role: "alert" }, text),
+        h("p", {}, h("a", { href: "#/" }, "To the overview")),
+      ),
+    );
     document.body.dataset.ready = location.hash;
   };
 
@@ -17,9 +24,17 @@
   }
 
   function showCrumbs(run, id, query) {
-    const model = run && h("span.wide-only", {}, ` · ${format.model(run)}`);
-    crumbs.replaceChildren(...(run ? [id === null ? h("span", { "aria-current": "page" }, run.task, model) : h("a", { href: app.runLink(run.name, query) }, run.task, model)] : []));
-    const title = [id, run?.task, run && format.model(run), "evalharness report"];
+    const model = run && h("span.wide-only", {}, ` · ${run.label}`);
+    crumbs.replaceChildren(
+      ...(run
+        ? [
+            id === null
+              ? h("span", { "aria-current": "page" }, run.task, model)
+              : h("a", { href: app.runLink(run.name, query) }, run.task, model),
+          ]
+        : []),
+    );
+    const title = [id, run?.task, run && run.label, "evalharness report"];
     document.title = title.filter(Boolean).join(" · ");
   }
 
@@ -34,7 +49,11 @@
     try {
       if (parts[0] === "run" && (parts.length === 2 || parts.length === 4)) {
         const id = parts.length === 4 ? parts[2] : null;
-        showCrumbs(app.runs.find((run) => run.name === parts[1]), id, query);
+        showCrumbs(
+          app.runs.find((run) => run.name === parts[1]),
+          id,
+          query,
+        );
         await app.showRun(main, parts[1], id, id === null ? null : Number(parts[3]), query);
       } else if (parts.length) {
         app.showMissing(main, "There is nothing at this address.");

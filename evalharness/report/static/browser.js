@@ -34,7 +34,12 @@
   }
 
   function choice(label, key, options) {
-    const select = h("select", { "aria-label": label }, h("option", { value: "" }, label), options.map(([value, text]) => h("option", { value }, text)));
+    const select = h(
+      "select",
+      { "aria-label": label },
+      h("option", { value: "" }, label),
+      options.map(([value, text]) => h("option", { value }, text)),
+    );
     select.value = open.query[key] || "";
     select.addEventListener("change", () => ask({ [key]: select.value }));
     return select;
@@ -52,14 +57,25 @@
     const counts = new Map();
     for (const row of data.samples) counts.set(row[ROW.status], (counts.get(row[ROW.status]) || 0) + 1);
     const statuses = data.statuses.map((status, number) => [status, number]).filter(([, number]) => counts.has(number));
-    const search = h("input.search", { type: "search", id: "search", placeholder: "Search problems", "aria-label": "Search problems", "aria-keyshortcuts": "/", autocomplete: "off", spellcheck: "false" });
+    const search = h("input.search", {
+      type: "search",
+      id: "search",
+      placeholder: "Search problems",
+      "aria-label": "Search problems",
+      "aria-keyshortcuts": "/",
+      autocomplete: "off",
+      spellcheck: "false",
+    });
     search.value = query.q || "";
     let timer = null;
     search.addEventListener("input", () => {
       clearTimeout(timer);
       timer = setTimeout(() => ask({ q: search.value.trim() }), PAUSE);
     });
-    const kindsOf = (place) => [...new Set(data.problems.map((problem) => problem[2][place]))].filter(Boolean).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    const kindsOf = (place) =>
+      [...new Set(data.problems.map((problem) => problem[2][place]))]
+        .filter(Boolean)
+        .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     return h(
       "form.filters",
       { role: "search", onsubmit: (event) => event.preventDefault() },
@@ -67,10 +83,25 @@
       h(
         "div.choices",
         {},
-        choice("Any verdict", "status", statuses.map(([status, number]) => [status, `${status} (${format.count(counts.get(number))})`])),
-        data.facets.map((facet, place) => choice(`Any ${facet}`, `by-${facet}`, kindsOf(place).map((kind) => [kind, kind]))),
+        choice(
+          "Any verdict",
+          "status",
+          statuses.map(([status, number]) => [status, `${status} (${format.count(counts.get(number))})`]),
+        ),
+        data.facets.map((facet, place) =>
+          choice(
+            `Any ${facet}`,
+            `by-${facet}`,
+            kindsOf(place).map((kind) => [kind, kind]),
+          ),
+        ),
       ),
-      h("div.checks", {}, check("also in prompts, code and output", "in"), data.traces && data.traces < data.samples.length ? check("with a trace", "trace") : null),
+      h(
+        "div.checks",
+        {},
+        check("also in prompts, code and output", "in"),
+        data.traces && data.traces < data.samples.length ? check("with a trace", "trace") : null,
+      ),
     );
   }
 
@@ -112,12 +143,23 @@
     const data = await app.load(`${run.name}/rows`);
     const many = data.samples.some((row) => row[ROW.sample] > 0);
     open = { run, data, query, many, numbers: [], current: null };
-    open.byKey = new Map(data.samples.map((row, number) => [`${format.id(data.problems[row[ROW.problem]][0])}\n${row[ROW.sample]}`, number]));
+    open.byKey = new Map(
+      data.samples.map((row, number) => [
+        `${format.id(data.problems[row[ROW.problem]][0])}\n${row[ROW.sample]}`,
+        number,
+      ]),
+    );
     open.list = app.longList("Samples", HEIGHT, rowOf);
     open.count = h("p.count", {});
     open.none = h("p.notice", { hidden: true }, "No sample meets all of this.");
     open.pane = h("div.pane", {});
-    const side = h("aside.side", { "aria-label": "Samples" }, filters(), open.count, h("div.scroller", {}, open.none, open.list.element));
+    const side = h(
+      "aside.side",
+      { "aria-label": "Samples" },
+      filters(),
+      open.count,
+      h("div.scroller", {}, open.none, open.list.element),
+    );
     open.element = h("div.browser", {}, side, open.pane);
   }
 
@@ -134,8 +176,11 @@
     const state = open;
     state.current = id === null ? null : (state.byKey.get(`${id}\n${sample}`) ?? -1);
     if (state.current === -1) return app.showMissing(main, `There is no sample ${sample} of ${id} in this run.`);
+    const reading = state.element.classList.contains("reading");
+    if (!reading) state.scrolled = window.scrollY; // of the list, where it scrolls with the page
     state.element.classList.toggle("reading", state.current !== null);
     await draw(state);
+    if (reading && state.current === null) window.scrollTo(0, state.scrolled);
     if (changed) refresh();
     else showPlace(state);
     document.body.dataset.ready = location.hash;
@@ -157,7 +202,8 @@
 
   /** Brings list and pane together: the row on view, and the ways to its neighbours. */
   function showPlace(state) {
-    if (state.current !== null) state.pane.querySelector(".moves").replaceWith(app.placeInList(state.numbers, state.current, link));
+    if (state.current !== null)
+      state.pane.querySelector(".moves").replaceWith(app.placeInList(state.numbers, state.current, link));
     if (state.refocus) state.pane.querySelector(`.move[aria-label="${state.refocus}"]`)?.focus();
     state.refocus = null;
     const place = state.numbers.indexOf(state.current);

@@ -37,7 +37,17 @@
     let reached = 0;
     for (const match of text.matchAll(pattern(language))) {
       const { comment, string, number, word, call } = match.groups;
-      const kind = comment ? "comment" : string ? "string" : number ? "number" : language.words.has(word) ? "keyword" : call ? "call" : "";
+      const kind = comment
+        ? "comment"
+        : string
+          ? "string"
+          : number
+            ? "number"
+            : language.words.has(word)
+              ? "keyword"
+              : call
+                ? "call"
+                : "";
       const piece = word || match[0];
       if (!kind || !piece) continue;
       if (match.index > reached) pieces.push(["", text.slice(reached, match.index)]);
@@ -52,7 +62,9 @@
   app.highlight = function (text, name) {
     const language = app.language(name);
     if (!language || text.length > LONGEST) return [document.createTextNode(text)];
-    return app.tokenize(text, language).map(([kind, piece]) => (kind ? app.h(`span.c-${kind}`, {}, piece) : document.createTextNode(piece)));
+    return app
+      .tokenize(text, language)
+      .map(([kind, piece]) => (kind ? app.h(`span.c-${kind}`, {}, piece) : document.createTextNode(piece)));
   };
 
   /** An answer's text: prose as it is, fenced blocks as code. */
@@ -61,7 +73,12 @@
     let fence = null;
     let block = [];
     const flush = () => {
-      if (block.length) nodes.push(...(fence === null ? [app.h("span.prose", {}, block.join(""))] : app.highlight(block.join(""), fence || name)));
+      if (block.length)
+        nodes.push(
+          ...(fence === null
+            ? [app.h("span.prose", {}, block.join(""))]
+            : app.highlight(block.join(""), fence || name)),
+        );
       block = [];
     };
     for (const line of text.split(/(?<=\n)/)) {

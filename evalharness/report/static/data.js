@@ -20,12 +20,14 @@
     }
     const promise = new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      const missing = () => reject(new Error(`The file data/${name}.js is missing or damaged; write the report again.`));
+      const ended = () => {
+        script.remove();
+        reject(new Error(`The file data/${name}.js is missing or damaged; write the report again.`));
+      };
       script.src = `data/${name}.js`;
-      script.onerror = missing;
-      script.onload = missing; // does nothing where the value has come
+      script.onerror = ended;
+      script.onload = ended; // which rejects nothing where the value has come
       waiting.set(name, resolve);
-      promise_end(script);
       document.head.append(script);
     });
     const forget = () => waiting.delete(name);
@@ -37,9 +39,4 @@
     }
     return promise;
   };
-
-  function promise_end(script) {
-    script.addEventListener("load", () => script.remove());
-    script.addEventListener("error", () => script.remove());
-  }
 })(window.evalharness);

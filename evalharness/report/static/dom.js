@@ -32,6 +32,6 @@
   /** What was written at build time into the template of that name, or null where there is nothing. */
   app.template = function (id) {
     const content = document.getElementById(id).content;
-    return content.firstElementChild ? content.cloneNode(true) : null;
+    return content.firstElementChild?.cloneNode(true) ?? null;
   };
 })(window.evalharness);

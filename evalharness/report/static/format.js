@@ -30,9 +30,6 @@
   f.seconds = (value) => (value < 0.0995 ? `${f.number(1000 * value)} ms` : `${f.number(value)} s`);
   f.plural = (count, word) => `${f.count(count)} ${word}${count === 1 ? "" : "s"}`;
 
-  /** The short name of a run's model, or its backend where there is none. */
-  f.model = (run) => (run.model ? run.model.replace(/\/+$/, "").split("/").pop() : run.backend);
-
   /** An id as an address can hold it: half a character, which JSON allows, cannot stand in one. */
   f.id = (text) => text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 
@@ -40,6 +37,11 @@
   f.status = function (status, short) {
     const known = app.STATUSES[status] || { sign: "?", means: status };
     const sign = app.h("span.sign", { "aria-hidden": "true" }, known.sign);
-    return app.h(`span.status.${status}`, { title: `The sample ${known.means}` }, sign, app.h(short ? "span.unseen" : "span", {}, status));
+    return app.h(
+      `span.status.${status}`,
+      { title: `The sample ${known.means}` },
+      sign,
+      app.h(short ? "span.unseen" : "span", {}, status),
+    );
   };
 })(window.evalharness);

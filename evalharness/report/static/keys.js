@@ -32,9 +32,23 @@
         // then it lasts as long as the page
       }
     });
-    const rows = SHORTCUTS.map(([keys, what]) => [h("dt", {}, keys.split(", ").map((key) => h("kbd", {}, key))), h("dd", {}, what)]);
-    const close = h("button", { type: "button" }, "Close");
-    const dialog = h("dialog.keys", { "aria-labelledby": "keys-title" }, h("h2", { id: "keys-title" }, "Keys"), h("dl", {}, rows), h("label.check", {}, box, "Single keys are on"), close);
+    const rows = SHORTCUTS.map(([keys, what]) => [
+      h(
+        "dt",
+        {},
+        keys.split(", ").map((key) => h("kbd", {}, key)),
+      ),
+      h("dd", {}, what),
+    ]);
+    const close = h("button", { type: "button", autofocus: true }, "Close");
+    const dialog = h(
+      "dialog.keys",
+      { "aria-labelledby": "keys-title" },
+      h("h2", { id: "keys-title" }, "Keys"),
+      h("dl", {}, rows),
+      h("label.check", {}, box, "Single keys are on"),
+      close,
+    );
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.addEventListener("close", () => dialog.remove());

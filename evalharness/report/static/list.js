@@ -26,7 +26,11 @@
       const focused = list.contains(document.activeElement) ? document.activeElement.closest("li")?.ariaPosInSet : null;
       shown = [first, end];
       const rows = items.slice(first, end).map((item, offset) => {
-        const row = h("li", { "aria-setsize": items.length, "aria-posinset": first + offset + 1 }, render(item, first + offset));
+        const row = h(
+          "li",
+          { "aria-setsize": items.length, "aria-posinset": first + offset + 1 },
+          render(item, first + offset),
+        );
         row.style.top = `${(first + offset) * height}px`;
         return row;
       });
@@ -57,7 +61,8 @@
         if (scroller.scrollHeight > scroller.clientHeight + 1 && box.height) {
           const top = index * height;
           if (top < scroller.scrollTop) scroller.scrollTop = top;
-          else if (top + height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + height - scroller.clientHeight;
+          else if (top + height > scroller.scrollTop + scroller.clientHeight)
+            scroller.scrollTop = top + height - scroller.clientHeight;
         }
         draw(true);
         if (focus) list.querySelector(`[aria-posinset="${index + 1}"] a`)?.focus();

@@ -2,7 +2,17 @@
 // Which samples a reader wants: filters over the rows, and a search through the texts, chunk by chunk.
 (function (app) {
   /** Columns of a sample's row, as page_data.py writes them. */
-  const ROW = (app.ROW = { problem: 0, sample: 1, status: 2, tokens: 3, seconds: 4, chunk: 5, index: 6, detail: 7, trace: 8 });
+  const ROW = (app.ROW = {
+    problem: 0,
+    sample: 1,
+    status: 2,
+    tokens: 3,
+    seconds: 4,
+    chunk: 5,
+    index: 6,
+    detail: 7,
+    trace: 8,
+  });
 
   /** What is asked for, as an address has it: status, text to look for, `in` for the texts too, trace, and facets. */
   app.readQuery = (text) => Object.fromEntries(new URLSearchParams(text));
@@ -23,13 +33,20 @@
       if (query.trace && !row[ROW.trace]) return;
       const kinds = data.problems[row[ROW.problem]][2];
       if (facets.some(([place, kind]) => kinds[place] !== kind)) return;
-      if (wanted && !names[row[ROW.problem]].includes(wanted) && !row[ROW.detail].toLowerCase().includes(wanted) && !texts?.has(number)) return;
+      if (
+        wanted &&
+        !names[row[ROW.problem]].includes(wanted) &&
+        !row[ROW.detail].toLowerCase().includes(wanted) &&
+        !texts?.has(number)
+      )
+        return;
       found.push(number);
     });
     return found;
   };
 
-  const promptText = (prompt) => [prompt.text, prompt.suffix, ...(prompt.turns || []).map((turn) => turn.content)].join("\n").toLowerCase();
+  const promptText = (prompt) =>
+    [prompt.text, prompt.suffix, ...(prompt.turns || []).map((turn) => turn.content)].join("\n").toLowerCase();
   const sampleText = (sample) => `${sample.text || ""}\n${sample.detail || ""}`.toLowerCase();
 
   /**

@@ -7,7 +7,7 @@
   function sortValue(row, index) {
     const cell = row.cells[index];
     if (!cell) return "";
-    const text = (cell.dataset.sort ?? cell.textContent).trim();
+    const text = (cell.dataset.sort ?? cell.dataset.key ?? cell.textContent).trim();
     const number = Number(text.replace(/[%,]/g, ""));
     return text !== "" && Number.isFinite(number) ? number : text;
   }
@@ -36,14 +36,17 @@
   app.sortable = function (table) {
     const heads = [...(table.tHead?.rows ?? [])].at(-1)?.cells ?? [];
     for (const head of heads) {
-      if (head.colSpan > 1 || head.querySelector("button")) continue;
-      const button = h("button.sort", { type: "button" }, ...head.childNodes);
-      head.append(button);
+      const button = head.querySelector("button") ?? h("button", { type: "button" }, ...head.childNodes);
+      button.classList.add("sort");
+      if (!button.parentNode) head.append(button);
       button.addEventListener("click", () => {
         const index = head.cellIndex;
-        const value = table.tBodies[0]?.rows.length ? [...table.tBodies[0].rows].map((row) => sortValue(row, index)).find((each) => !absent(each)) : "";
+        const value = table.tBodies[0]?.rows.length
+          ? [...table.tBodies[0].rows].map((row) => sortValue(row, index)).find((each) => !absent(each))
+          : "";
         const first = typeof value === "number" ? "descending" : "ascending";
-        const order = head.getAttribute("aria-sort") === first ? (first === "ascending" ? "descending" : "ascending") : first;
+        const order =
+          head.getAttribute("aria-sort") === first ? (first === "ascending" ? "descending" : "ascending") : first;
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", order);
         sortBy(table, index, order === "descending");
@@ -54,7 +57,8 @@
   };
 
   /** A table that scrolls sideways by itself where it is wider than the page, also by keyboard. */
-  app.wide = (label, table, fit) => h(fit ? "div.wide.fit" : "div.wide", { tabindex: "0", role: "region", "aria-label": label }, table);
+  app.wide = (label, table, fit) =>
+    h(fit ? "div.wide.fit" : "div.wide", { tabindex: "0", role: "region", "aria-label": label }, table);
 
   /** Columns of the table are rates or numbers; `data-sort` holds the value. */
   app.rateCell = function (rate, href) {
@@ -64,11 +68,17 @@
     bar.children[0].style.left = `${100 * low}%`;
     bar.children[0].style.width = `${100 * (high - low)}%`;
     bar.children[1].style.left = `${100 * value}%`;
-    const text = [format.percent(value), h("span.unseen", {}, ", 95 % interval "), h("small", {}, format.interval(low, high))];
+    const text = [
+      format.percent(value),
+      h("span.unseen", {}, ", 95 % interval "),
+      h("small", {}, format.interval(low, high)),
+    ];
     const body = h("span.figure", {}, ...text);
     return h("td.rate", { "data-sort": value }, href ? h("a", { href }, body) : body, bar);
   };
 
   app.numberCell = (value, show) =>
-    value === null || value === undefined ? h("td.number.none", { "data-sort": "" }, "–") : h("td.number", { "data-sort": value }, show(value));
+    value === null || value === undefined
+      ? h("td.number.none", { "data-sort": "" }, "–")
+      : h("td.number", { "data-sort": value }, show(value));
 })(window.evalharness);

@@ -2,7 +2,13 @@
 // How a diffusion model wrote a completion: its tokens in their places, uncovered pass by pass.
 (function (app) {
   const { h, s, format } = app;
-  const SPEEDS = [["0.5×", 2], ["1×", 4], ["2×", 8], ["4×", 16], ["8×", 32]]; // passes a second
+  const SPEEDS = [
+    ["0.5×", 2],
+    ["1×", 4],
+    ["2×", 8],
+    ["4×", 16],
+    ["8×", 32],
+  ]; // passes a second
 
   /** Per pass: the places fixed after it, and the block that most of them are in. */
   function passesOf(trace) {
@@ -28,7 +34,12 @@
 
   function bars(passes) {
     const most = Math.max(1, ...passes.map((pass) => pass.places.length));
-    const chart = s("svg", { class: "bars", viewBox: `0 0 ${passes.length} 1`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    const chart = s("svg", {
+      class: "bars",
+      viewBox: `0 0 ${passes.length} 1`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    });
     passes.forEach((pass, index) => {
       const tall = Math.max(pass.places.length / most, pass.places.length ? 0.06 : 0);
       chart.append(s("rect", { x: index + 0.1, y: 1 - tall, width: 0.8, height: tall }));
@@ -46,7 +57,11 @@
     let timer = null;
 
     const tokens = trace.tokens.map((token, place) => {
-      const span = h("span.token", { title: `pass ${trace.steps[place] + 1}, block ${trace.blocks[place] + 1}` }, token);
+      const span = h(
+        "span.token",
+        { title: `pass ${trace.steps[place] + 1}, block ${trace.blocks[place] + 1}` },
+        token,
+      );
       if (token.includes("\n")) span.classList.add("line");
       if (place >= kept) span.classList.add("cut");
       span.style.setProperty("--when", last > 1 ? trace.steps[place] / (last - 1) : 0);
@@ -57,9 +72,14 @@
     const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Forward pass" });
     const state = h("p.state", {});
     const play = h("button.play", { type: "button" }, "Play");
-    const speed = h("select", { "aria-label": "Speed" }, SPEEDS.map(([name, rate]) => h("option", { value: rate }, name)));
+    const speed = h(
+      "select",
+      { "aria-label": "Speed" },
+      SPEEDS.map(([name, rate]) => h("option", { value: rate }, name)),
+    );
     speed.value = "4";
-    const step = (label, sign, change) => h("button", { type: "button", "aria-label": label, title: label, onclick: () => go(change()) }, sign);
+    const step = (label, sign, change) =>
+      h("button", { type: "button", "aria-label": label, title: label, onclick: () => go(change()) }, sign);
     const colours = h("input", { type: "checkbox" });
     colours.addEventListener("change", () => canvas.classList.toggle("by-pass", colours.checked));
 
@@ -84,11 +104,18 @@
         bar.classList.toggle("past", index < position);
         bar.classList.toggle("now", index === position - 1);
       });
-      const words = [`Pass ${position} of ${last}`, blocks > 1 ? `block ${block + 1} of ${blocks}` : "", `${done} of ${tokens.length} tokens`];
+      const words = [
+        `Pass ${position} of ${last}`,
+        blocks > 1 ? `block ${block + 1} of ${blocks}` : "",
+        `${done} of ${tokens.length} tokens`,
+      ];
       state.textContent = words.filter(Boolean).join(" · ");
       slider.value = position;
       slider.setAttribute("aria-valuetext", state.textContent);
-      canvas.setAttribute("aria-label", `${state.textContent}: ${trace.tokens.map((token, place) => (trace.steps[place] < position ? token : "▢")).join("")}`);
+      canvas.setAttribute(
+        "aria-label",
+        `${state.textContent}: ${trace.tokens.map((token, place) => (trace.steps[place] < position ? token : "▢")).join("")}`,
+      );
     }
 
     function stop() {
@@ -101,10 +128,13 @@
       if (timer !== null) return stop();
       if (position >= last) go(0);
       play.textContent = "Pause";
-      timer = setInterval(() => {
-        if (position >= last || !canvas.isConnected) return stop();
-        go(position + 1, true);
-      }, 1000 / Number(speed.value));
+      timer = setInterval(
+        () => {
+          if (position >= last || !canvas.isConnected) return stop();
+          go(position + 1, true);
+        },
+        1000 / Number(speed.value),
+      );
     }
 
     slider.addEventListener("input", () => go(Number(slider.value)));
@@ -126,7 +156,13 @@
       speed,
       h("label.check", {}, colours, "Colour by pass"),
     );
-    const player = h("div.trace", { tabindex: "0", role: "group", "aria-label": "Denoising, step by step" }, canvas, h("div.timeline", {}, chart, slider), h("div.foot", {}, state, controls));
+    const player = h(
+      "div.trace",
+      { tabindex: "0", role: "group", "aria-label": "Denoising, step by step" },
+      canvas,
+      h("div.timeline", {}, chart, slider),
+      h("div.foot", {}, state, controls),
+    );
     const KEYS = { ArrowLeft: () => position - 1, ArrowRight: () => position + 1, Home: () => 0, End: () => last };
     player.addEventListener("keydown", (event) => {
       if (event.altKey || event.ctrlKey || event.metaKey || event.target === speed) return;
@@ -140,10 +176,13 @@
   };
 
   function traceFacts(trace, passes, blocks, kept) {
-    const facts = [`${format.plural(trace.tokens.length, "token")} in ${format.plural(passes, "forward pass").replace("passs", "passes")}`];
+    const facts = [
+      `${format.plural(trace.tokens.length, "token")} in ${format.plural(passes, "forward pass").replace("passs", "passes")}`,
+    ];
     if (passes) facts.push(`${format.number(trace.tokens.length / passes)} tokens a pass`);
     if (blocks > 1) facts.push(`${blocks} blocks`);
-    if (kept < trace.tokens.length) facts.push(`${format.plural(trace.tokens.length - kept, "token")} after the end, cut`);
+    if (kept < trace.tokens.length)
+      facts.push(`${format.plural(trace.tokens.length - kept, "token")} after the end, cut`);
     return facts.join(" · ");
   }
 })(window.evalharness);

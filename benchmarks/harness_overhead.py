@@ -1,0 +1,118 @@
+"""What the harness adds to a request: backend `openai` against a local endpoint whose answers take a known time.
+
+The endpoint is a process of its own that writes fixed bytes at fixed times, so that all that is measured above its
+time is the harness: building the request, the connection, reading and parsing the stream, and the completion. Told are
+the overhead of a request's own time (its latency less the scripted time, median and p99), and of the whole (seconds of
+the wall clock over those that the scripted answers alone would take, per request). Usage:
+
+    python benchmarks/harness_overhead.py [--concurrency 32] [--requests 640] [--chunks 20]
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from evalharness.backends import BackendConfig
+from evalharness.backends.openai import OpenAIBackend
+from evalharness.metrics.throughput import speed
+from evalharness.records import Problem, Prompt, Request, Sampling
+
+LIMIT_MS = 5.0
+FIRST_S, STEP_S = 0.1, 0.02
+TOKENS_PER_CHUNK = 8
+
+
+def event(payload: object) -> bytes:
+    data = b"data: " + json.dumps(payload).encode() + b"\n\n"
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: int) -> None:
+    """Answers request after request on a connection, each chunk at its time from the end of the request on."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    piece = event({"choices": [{"index": 0, "text": "abcd" * TOKENS_PER_CHUNK, "finish_reason": None}]})
+    last = event({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+    count = event({"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": chunks * TOKENS_PER_CHUNK}})
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            asked = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(line.split(b":")[1]) for line in asked.lower().splitlines() if b"content-length" in line)
+            await reader.readexactly(length)
+            begun = loop.time()
+            for number in range(chunks):
+                await asyncio.sleep(begun + FIRST_S + number * STEP_S - loop.time())
+                writer.write((head if number == 0 else b"") + piece + (last if number == chunks - 1 else b""))
+            writer.write(count + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+
+def serve(chunks: int, told: Connection) -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(lambda r, w: answer(r, w, chunks), "127.0.0.1", 0, backlog=512)
+        told.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+@contextmanager
+def endpoint(chunks: int) -> Iterator[str]:
+    """The address of the scripted endpoint, which runs until the end."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(chunks, theirs), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}/v1"
+    finally:
+        process.terminate()
+        process.join()
+
+
+def main() -> int:
+    """Prints the figures; 1 if the median overhead of a request or of the whole is above the limit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=640)
+    parser.add_argument("--chunks", type=int, default=20)
+    given = parser.parse_args()
+    scripted = FIRST_S + (given.chunks - 1) * STEP_S
+    requests = [
+        Request(Problem(f"p/{number}", Prompt(text="def f():\n" * 100), {}, None), 0)
+        for number in range(given.requests)
+    ]
+    with endpoint(given.chunks) as address:
+        options = {"base_url": address, "concurrency": str(given.concurrency)}
+        backend = OpenAIBackend(BackendConfig("scripted", options=options))
+        list(backend.generate(requests[: given.concurrency], Sampling()))
+        begin, used = time.perf_counter(), time.process_time()
+        rows = list(backend.generate(requests, Sampling()))
+        wall, processor = time.perf_counter() - begin, time.process_time() - used
+    assert not any(row.error for row in rows)
+    own = np.asarray([1000 * ((row.total_s or 0.0) - scripted) for row in rows])
+    whole = 1000 * (wall - scripted * given.requests / given.concurrency) / given.requests
+    figures = speed(rows, warmup=())
+    print(json.dumps({
+        "concurrency": given.concurrency, "requests": given.requests, "scripted_s": scripted,
+        "overhead_of_a_request_ms": {f"p{rank}": round(float(np.percentile(own, rank)), 2) for rank in (50, 99)},
+        "overhead_of_the_whole_per_request_ms": round(whole, 3),
+        "processor_per_request_ms": round(1000 * processor / given.requests, 3),
+        "tokens_per_s": round(figures["output_tokens_per_s"], 1),
+        "true_tokens_per_s": round(given.concurrency * given.chunks * TOKENS_PER_CHUNK / scripted, 1),
+        "limit_ms": LIMIT_MS,
+    }, indent=2))  # fmt: skip
+    return int(max(float(np.median(own)), whole) > LIMIT_MS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""From two served models to the four pictures, one command each: runs, sweep, comparison, frontier, leaderboard."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from openai_server import Reply, serving
+
+from evalharness.paths import bundled
+
+pytestmark = pytest.mark.docker
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+SOLUTIONS = [json.loads(line) for line in (bundled("tasks") / "samples" / "humaneval.jsonl").read_text().splitlines()]
+
+
+def answer(reply: Reply) -> None:
+    """The official solution or a wrong one, in pieces of 8 characters: hotter is faster and less often right.
+
+    Model `slow` is right on all but every sixth problem, and sends its pieces one at a time; `fast` sends four at once.
+    """
+    place = next(number for number, row in enumerate(SOLUTIONS) if row["prompt"] == reply.body["prompt"])
+    fast, heat = reply.body["model"] == "fast", float(reply.body["temperature"])
+    right = place % 6 != 5 if not fast else place % 10 >= 10 * heat
+    text = SOLUTIONS[place]["canonical_solution"] if right else "    return 'another'\n"
+    pieces = [text[start : start + 8] for start in range(0, len(text), 8)]
+    width = 4 if fast else 1
+    reply.start()
+    for start in range(0, len(pieces), width):
+        time.sleep(0.02 * (1 - heat / 2) if fast else 0.02)
+        reply.event(reply.text("".join(pieces[start : start + width])))
+    reply.event(reply.text(None, "stop"))
+    reply.event({"choices": [], "usage": {"prompt_tokens": 90, "completion_tokens": len(pieces)}})
+    reply.raw(b"data: [DONE]\n\n")
+    reply.end()
+
+
+def test_one_command_each(tmp_path: Path, cli: Command, engine: None) -> None:
+    def good(*words: object) -> str:
+        done = cli(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with serving() as endpoint:
+        endpoint.otherwise = answer
+        common = ("--task", "humaneval", "--data", "sample", "--backend", "openai", "--workers", "1")
+        served = ("--option", f"base_url={endpoint.url}", "--option", "concurrency=2", "--option", "hardware=a script")
+        slow = ("--model", "slow", "--option", "family=ar", "--out", tmp_path / "runs" / "slow")
+        fast = ("--model", "fast", "--option", "family=diffusion", "--out", tmp_path / "runs" / "fast")
+        good("run", *common, *served, *slow)
+        good("sweep", *common, *served, *fast, "--n", "1", "--option", "temperature=0.1,0.3,0.5")
+
+    runs, cool = tmp_path / "runs", tmp_path / "runs" / "fast" / "temperature=0.1" / "humaneval"
+    told = good("compare", runs / "slow", cool, "--show", "1", "--margin", "10")
+    assert "UNFAIR  sampling: temperature 0.0 against 0.1" in told
+    assert "times the tokens/s" in told
+    assert "prompt:" in told
+    assert "def " in told
+
+    listed = good("frontier", runs, "--published", "mercury", "--out", tmp_path / "frontier.png")
+    assert "fast (temperature=0.1)" in listed
+    assert (tmp_path / "frontier.png").stat().st_size > 20_000
+    board = good("leaderboard", runs)
+    assert "Bundled sample problems" in board
+    assert len([line for line in board.splitlines() if line.startswith("| fast (temperature=")]) == 3
+    good("leaderboard", runs, "--out", tmp_path / "leaderboard.html")
+    page = good("report", runs, "--out", tmp_path / "page")
+    assert "written" in page
+    assert (tmp_path / "page" / "index.html").exists()

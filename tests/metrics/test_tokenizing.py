@@ -1,0 +1,42 @@
+"""The common tokenizer: given by file or folder, else the bundled one where there is one, and never guessed."""
+
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from evalharness.errors import UserError
+from evalharness.metrics import tokenizing
+from evalharness.metrics.tokenizing import common_tokenizer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = Tokenizer(WordLevel({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
+    made.pre_tokenizer = Whitespace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path
+
+
+def test_a_file_and_a_folder(folder: Path) -> None:
+    for place in (folder, folder / "tokenizer.json"):
+        found = common_tokenizer(str(place))
+        assert found is not None
+        assert (found.name, found.count("a a b"), found.count("")) == (str(place), 3, 0)
+
+
+def test_the_bundled_one_where_there_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizing, "BUNDLED", folder / "none.json")
+    assert common_tokenizer() is None
+    monkeypatch.setattr(tokenizing, "BUNDLED", folder / "tokenizer.json")
+    found = common_tokenizer()
+    assert found is not None
+    assert (found.name, found.count("a b")) == ("bundled", 2)
+
+
+def test_one_that_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(UserError, match=r"cannot load --tokenizer .*bad\.json"):
+        common_tokenizer(str(tmp_path / "bad.json"))

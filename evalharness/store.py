@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -239,7 +240,9 @@ def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
 
 
 def _value(key: str, value: Any) -> Any:
-    """A field as the record has it."""
+    """A field as the record has it. There are many rows of a task_id, but one text of it."""
+    if key == "task_id":
+        return sys.intern(value)
     return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value
 
 

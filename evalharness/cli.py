@@ -55,6 +55,11 @@ TokenizerOption = Annotated[
 ShardOption = Annotated[
     str | None, typer.Option("--shard", help="i/n: the i-th of n disjoint shares, which `evalharness merge` joins.")
 ]
+EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray: on the nodes of a cluster.")]
+RayAddressOption = Annotated[
+    str | None, typer.Option("--ray-address", help="auto, or a cluster's address. [default: one on this machine alone]")
+]
+ReplicasOption = Annotated[int, typer.Option("--replicas", help="Engine ray: copies of the backend. [default: GPUs]")]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
 
@@ -83,6 +88,9 @@ def run(
     sandbox: SandboxOption = "docker",
     tokenizer: TokenizerOption = None,
     shard: ShardOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    replicas: ReplicasOption = 0,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -98,11 +106,14 @@ def run(
         "max_new_tokens": max_new_tokens,
         "seed": seed,
         "batch_size": batch_size,
-        "workers": workers or default_workers(),
+        "workers": workers or (default_workers() if engine == "local" else 0),
         "data": data,
         "sandbox": sandbox,
         "tokenizer": tokenizer,
         "shard": shard,
+        "engine": engine,
+        "ray_address": ray_address,
+        "replicas": replicas,
         "options": parse_key_values(option or []),
     }
     run_tasks(task, settings, out)
@@ -117,6 +128,8 @@ def grade(
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
     shard: ShardOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -125,10 +138,12 @@ def grade(
     settings = {
         "backend": "replay",
         "ks": parse_numbers("--k", k),
-        "workers": workers or default_workers(),
+        "workers": workers or (default_workers() if engine == "local" else 0),
         "data": data,
         "sandbox": sandbox,
         "shard": shard,
+        "engine": engine,
+        "ray_address": ray_address,
         "options": options,
     }
     run_tasks(task, settings, out)

@@ -16,17 +16,15 @@ from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
+from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
-from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
 from evalharness.metrics.throughput import conditions, speed
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, Prompt, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
-from evalharness.sandbox.opening import open_sandbox
-from evalharness.sandbox.pool import ContainerPool
 from evalharness.sharding import parse_shard
 from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
 from evalharness.suggest import unknown_name
@@ -53,6 +51,11 @@ class RunConfig:
     sandbox: str = "docker"
     tokenizer: str | None = None
     """The common tokenizer, by which the output is counted once more; None for the bundled one."""
+    engine: str = "local"
+    ray_address: str | None = None
+    """Of a running cluster, or auto; None begins one on this machine alone. For engine ray, as is `replicas`."""
+    replicas: int = 0
+    """Copies of a generating backend; 0 for one per GPU, or one where there is none."""
     shard: str | None = None
     """Which share of the samples, such as 1/7; None for all."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -60,7 +63,8 @@ class RunConfig:
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
-        unnamed = ("workers", "options", "sandbox", "tokenizer", *(() if self.shard else ("shard",)))
+        unnamed = {"workers", "options", "sandbox", "tokenizer", "engine", "ray_address", "replicas"}
+        unnamed |= set() if self.shard else {"shard"}
         kept = {key: value for key, value in vars(self).items() if key not in unnamed}
         options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
@@ -91,11 +95,8 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
         jobs, prepared = with_references(jobs, prepared, progress)
     with ExitStack() as stack:
         images = sorted({one.context.image for one in prepared if one.context.image})
-        settings = sandbox_options(shared.options)
-        sandbox = stack.enter_context(
-            closing(open_sandbox(shared.sandbox, shared.workers, settings, progress.note, needed=bool(images)))
-        )
-        backend = stack.enter_context(closing(make_backend(shared)))
+        engine = stack.enter_context(closing(open_engine(shared, make_backend, progress.note, bool(images))))
+        sandbox, backend = engine.sandbox, engine.backend
         for one in prepared:
             check_prompt(backend, next(iter(one.problems.values())).prompt)
         sandbox.prepare(images)
@@ -105,19 +106,15 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
             is_same_run(out, wanted)
-        around = environment(shared.workers, sandbox)
+        around = environment(shared.workers or sandbox.workers, sandbox)
         stores = [
             stack.enter_context(closing(Store(out, wanted, around)))
             for (_, out), wanted in zip(jobs, manifests, strict=True)
         ]
-        if sandbox.workers < shared.workers:
-            progress.note(
-                f"memory allows {sandbox.workers} samples at a time, not {shared.workers}; see --option memory_gb="
-            )
         if shared.backend == "reference":
             progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
         return {
-            store.folder: run_one(one, asked, backend, sandbox, store, progress)
+            store.folder: run_one(one, asked, engine, store, progress)
             for one, asked, store in zip(prepared, requests, stores, strict=True)
         }
 
@@ -193,7 +190,7 @@ def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
     return 1 if config.backend == "reference" or config.temperature == 0 else recipe.n
 
 
-def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary:
+def manifest(one: Prepared, backend: Backend, sandbox: Sandboxes) -> Summary:
     """The configuration that the run directory is to be of."""
     asked: Summary = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
     if one.config.shard:
@@ -204,8 +201,7 @@ def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary
 def run_one(
     one: Prepared,
     requests: Sequence[Request],
-    backend: Backend,
-    sandbox: ContainerPool,
+    engine: Engine,
     store: Store,
     progress: Progress,
 ) -> Summary:
@@ -218,15 +214,15 @@ def run_one(
         progress.note(f"only {covered} of {len(one.problems)} problems have samples; rates are over those alone")
     if store.resumed:
         progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
-    work(one, requests, backend, sandbox, store, progress)
-    summary = summarize(one, backend, store, len(requests))
+    work(one, requests, engine, store, progress)
+    summary = summarize(one, engine.backend, store, len(requests))
     store.write_summary(summary)
     return summary
 
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numbers that make no sense together."""
-    if n < 1 or config.workers < 1 or config.batch_size < 1:
+    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1 or config.replicas < 0:
         raise UserError("--n, --workers and --batch-size must be at least 1")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
@@ -281,10 +277,9 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
-        for sample in backend.samples.values():
-            if (
-                sample.form(problems[sample.task_id]) == "program"
-            ):  # refused before any work where its tests are not in it
+        for sample in backend.samples() if any(each.accepts_programs for each in problems.values()) else ():
+            # A whole program is refused before any work where its tests are not in it.
+            if sample.form(problems[sample.task_id]) == "program":
                 one.task.program(problems[sample.task_id], sample.completion(problems[sample.task_id]))
         fewest = min(Counter(task_id for task_id, _ in keys).values())
         for k in config.ks:
@@ -297,20 +292,11 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
 def work(
     one: Prepared,
     requests: Sequence[Request],
-    backend: Backend,
-    sandbox: ContainerPool,
+    engine: Engine,
     store: Store,
     progress: Progress,
 ) -> None:
     """Generates what is missing and grades what is not graded, both at once."""
-    task = one.task
-
-    def cost(problem: Problem) -> float:
-        if problem.reference is None:
-            return 0.0
-        solution = Completion(problem.task_id, 0, problem.reference, form="solution")
-        program = task.program(problem, solution)
-        return sandbox.expected_s(program) if program else 0.0
 
     def finished(verdict: Verdict) -> None:
         store.add_verdict(verdict)
@@ -320,11 +306,11 @@ def work(
     missing = [request for request in requests if request.key not in store.completed]
     progress.start(len(requests), len(requests) - len(missing), len(store.judged & wanted))
     waiting = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
-    grader = Grader(task, one.problems, sandbox, cost, finished, one.config.workers)
+    grader = engine.grader(one.task, one.problems, finished)
     try:
         for completion in waiting:
             grader.put(completion)
-        for completion in backend.generate(missing, one.sampling) if missing else ():
+        for completion in engine.backend.generate(missing, one.sampling) if missing else ():
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -332,7 +318,7 @@ def work(
         grader.finish()
     except BaseException:
         grader.close()
-        sandbox.close()
+        engine.sandbox.close()
         raise
     finally:
         grader.join()

@@ -1,4 +1,4 @@
-# make demo and make test need nothing done before; on Debian, as root, they install the container engine as well.
+# make demo and make test need nothing done before; on Debian, as root, they install engine and browser as well.
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

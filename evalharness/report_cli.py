@@ -10,7 +10,7 @@ from evalharness.results_cli import Published, Runs, note
 Out = Annotated[Path, typer.Option(help="The folder to write; a report that is there is replaced.")]
 Data = Annotated[
     str | None,
-    typer.Option(help="Where prompts are read from: a folder, hub, or sample. [default: where the runs had them]"),
+    typer.Option(help="Where prompts come from: a folder, hub, or sample. [default: $EVALHARNESS_DATA, the run's own]"),
 ]
 
 

@@ -17,6 +17,7 @@ from evalharness.report.runs import RunRecord, load_runs
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SIZE = {"width": 1280, "height": 860}
+TALL = {"width": 1280, "height": 1480}
 HALF = """() => {
     const slider = document.querySelector(".timeline input");
     slider.value = Math.round(slider.max * 0.55);
@@ -31,10 +32,11 @@ def main(folders: list[str]) -> None:
         index = write_page(runs, Path(folder) / "report")
         program = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page = browser.new_page(viewport=TALL, color_scheme="light")
         page.goto(f"file://{index}")
         page.wait_for_selector("table.runs")
         take(page, "report-overview")
+        page.set_viewport_size(SIZE)
         name, task_id, sample_id, traced = chosen(runs, page)
         page.emulate_media(color_scheme="dark" if traced else "light")
         page.evaluate("([name, id, sample]) => { location.hash = evalharness.sampleLink(name, id, sample); }",

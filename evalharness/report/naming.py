@@ -15,7 +15,7 @@ LONGEST = 3
 """So many settings are named at most; with more, a run is called by its folder."""
 SHORT = 32
 MANY = 1.5
-"""Tokens a forward pass; a model that fixes one at a time has hardly more than 1, for the prompt's pass gives one too."""
+"""Tokens a forward pass; a model that fixes one at a time has hardly more than 1: the prompt's pass gives one too."""
 
 
 @dataclass(frozen=True)

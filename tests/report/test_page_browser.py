@@ -155,6 +155,21 @@ def test_keys_lead_through_the_samples(visit: Open) -> None:
     assert page.evaluate("location.hash").startswith("#/run/")
 
 
+def test_a_hasty_reader_arrives_where_the_keys_lead(visit: Open) -> None:
+    page = visit("#/run/dif-humaneval")
+    page.wait_for_selector(".rows .row")
+    page.evaluate(
+        """() => {
+            const press = () => document.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true }));
+            for (let number = 0; number < 9; number++) setTimeout(press, number);
+        }"""
+    )
+    page.wait_for_function("() => /^9 of 32$/.test(document.querySelector('.place')?.textContent)")
+    assert page.inner_text(".title h1").startswith("Sample/4")
+    page.evaluate("() => { location.hash = '#/run/ar-livecodebench'; location.hash = '#/run/ar-humaneval'; }")
+    page.wait_for_function("() => document.querySelector('.count')?.textContent === '16 samples'")
+
+
 def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
     page = visit()
     page.locator("table.runs a", has_text="humaneval-sample").first.focus()
@@ -168,8 +183,8 @@ def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("article.sample")
     page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => document.querySelector('.place')?.textContent.startsWith('2 of')")
     page.wait_for_function("() => document.activeElement.matches('.row[aria-current]')")
-    assert page.inner_text(".place").startswith("2 of")
 
 
 def background(page: Any) -> float:

@@ -1,6 +1,7 @@
 """A run of 10,000 samples is written soon, opened at once, and searched to its last text."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +69,19 @@ def test_they_are_shown_filtered_and_walked_through_at_once(many: tuple[Path, fl
 def test_a_text_is_found_in_the_last_chunk(many: tuple[Path, float], visit: Open) -> None:
     page = visit("#/run/many?q=variant+624&in=1", folder=many[0])
     page.wait_for_function("() => document.querySelector('.count')?.textContent === '16 of 10,000 samples'")
+
+
+def test_many_runs_are_filtered_by_the_words_of_their_names(tmp_path: Path, visit: Open) -> None:
+    one = page_runs.write_run(tmp_path / "runs" / "m0", "humaneval", page_runs.cycling(["passed"]), model="org/m0")
+    for number in range(1, 15):
+        folder = Path(shutil.copytree(one, tmp_path / "runs" / f"m{number}"))
+        for name in ("manifest.json", "summary.json"):
+            (folder / name).write_text((folder / name).read_text().replace("org/m0", f"org/m{number}"))
+    write_page(load_runs([tmp_path / "runs"]), tmp_path / "page")
+    page = visit(folder=tmp_path / "page")
+    page.fill("[aria-label='Filter runs']", "human M14")
+    rows = page.locator("table.runs tbody tr:visible")
+    assert rows.count() == 1
+    assert "m14" in rows.inner_text()
+    page.fill("[aria-label='Filter runs']", "")
+    assert rows.count() == 15

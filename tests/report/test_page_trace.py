@@ -68,6 +68,23 @@ def test_it_plays_to_the_end_by_itself_and_can_be_stopped(visit: Open) -> None:
     page.wait_for_function("() => /^Pass (\\d+) of \\1 /.test(document.querySelector('.state').textContent)")
 
 
+def test_a_pass_that_fixed_nothing_is_of_the_block_before_it(visit: Open) -> None:
+    page = visit(PLACE)
+    shown = page.evaluate(
+        """() => {
+            const trace = { tokens: ["a", "b", "c"], steps: [0, 1, 4], blocks: [0, 1, 1] };
+            const player = evalharness.tracePlayer(trace, "abc").element;
+            const slider = player.querySelector("input[type=range]");
+            return [0, 1, 3, 5].map((pass) => {
+                slider.value = pass;
+                slider.dispatchEvent(new Event("input"));
+                return player.querySelector(".state").textContent;
+            });
+        }"""
+    )
+    assert [text.split(" · ")[1] for text in shown] == [f"block {number} of 2" for number in (1, 1, 2, 2)]
+
+
 def test_what_was_cut_after_the_end_is_told_apart(visit: Open) -> None:
     page = visit(PLACE)
     assert page.locator(".token.cut").all_inner_texts() == ["\n<|end|>"]

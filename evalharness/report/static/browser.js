@@ -29,7 +29,8 @@
       format.status(data.statuses[row[ROW.status]], true),
       h("span.name", {}, name),
       h("span.time", {}, row[ROW.seconds] === null ? "" : format.seconds(row[ROW.seconds])),
-      (note || row[ROW.trace] > 0) && h("span.note", {}, note, row[ROW.trace] > 0 && h("span.tag", {}, "trace")),
+      note && h("span.note", {}, note),
+      row[ROW.trace] > 0 && h("span.tag", {}, "trace"),
     );
   }
 
@@ -139,8 +140,7 @@
     showPlace(state);
   }
 
-  async function start(run, query) {
-    const data = await app.load(`${run.name}/rows`);
+  function start(run, data, query) {
     const many = data.samples.some((row) => row[ROW.sample] > 0);
     open = { run, data, query, many, numbers: [], current: null };
     open.byKey = new Map(
@@ -167,8 +167,13 @@
   app.showRun = async function (main, name, id, sample, query) {
     const run = app.runs.find((each) => each.name === name);
     if (!run) return app.showMissing(main, `There is no run ${name} in this report.`);
+    const asked = location.hash;
     const anew = open?.run !== run || !open.element.isConnected;
-    if (anew) await start(run, query);
+    if (anew) {
+      const data = await app.load(`${run.name}/rows`);
+      if (location.hash !== asked) return undefined; // the reader has gone on
+      start(run, data, query);
+    }
     const changed = anew || app.writeQuery(open.query) !== app.writeQuery(query);
     open.query = query;
     if (anew) main.replaceChildren(open.element);
@@ -179,25 +184,27 @@
     const reading = state.element.classList.contains("reading");
     if (!reading) state.scrolled = window.scrollY; // of the list, where it scrolls with the page
     state.element.classList.toggle("reading", state.current !== null);
-    await draw(state);
+    if (!(await draw(state))) return undefined;
     if (reading && state.current === null) window.scrollTo(0, state.scrolled);
     if (changed) refresh();
     else showPlace(state);
     document.body.dataset.ready = location.hash;
+    return undefined;
   };
 
-  /** Draws the pane, unless it shows the wanted already. */
+  /** Draws the pane, unless it shows the wanted already; false if the reader went on before it could be drawn. */
   async function draw(state) {
     const { current, run, data, query } = state;
-    if (state.drawn === current) return;
+    if (state.drawn === current) return true;
     const back = app.runLink(run.name, query);
     const view = current === null ? app.runView(run, data) : await app.sampleView(run, data, current, link, back);
-    if (open !== state || state.current !== current) return;
+    if (open !== state || state.current !== current) return false;
     state.refocus = document.activeElement?.matches(".move") ? document.activeElement.getAttribute("aria-label") : null;
     state.pane.replaceChildren(view);
     state.drawn = current;
     state.pane.scrollTop = 0;
     if (current !== null) window.scrollTo(0, 0);
+    return true;
   }
 
   /** Brings list and pane together: the row on view, and the ways to its neighbours. */
@@ -217,7 +224,9 @@
     const place = open.current === null ? -1 : open.numbers.indexOf(open.current);
     const wanted = open.current === null ? 0 : place + by;
     const number = open.numbers[Math.min(open.numbers.length - 1, Math.max(0, wanted))];
-    if (number !== open.current) location.replace(link(number));
+    if (number === open.current) return;
+    open.current = number; // at once, for the next key may come before the address is read
+    location.replace(link(number));
   };
 
   /** Back from a sample to the run. */

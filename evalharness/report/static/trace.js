@@ -19,6 +19,8 @@
       passes[step].places.push(place);
       passes[step].block = trace.blocks[place];
     });
+    // A pass may fix nothing that was kept: it is of the block of the pass before it.
+    passes.forEach((pass, index) => (pass.block ??= passes[index - 1]?.block ?? 0));
     return passes;
   }
 
@@ -90,7 +92,7 @@
     }
 
     function draw() {
-      const block = passes[position - 1]?.block ?? passes[0]?.block ?? 0;
+      const block = (passes[position - 1] ?? passes[0])?.block ?? 0;
       let done = 0;
       tokens.forEach((span, place) => {
         const pass = trace.steps[place];

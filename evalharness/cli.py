@@ -20,6 +20,7 @@ from evalharness import (
     sandbox_cli,
     serve_cli,
     sweep_cli,
+    train_cli,
 )
 from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import InfrastructureError, UserError
@@ -38,6 +39,7 @@ app.add_typer(results_cli.app)
 app.add_typer(merge_cli.app)
 app.add_typer(serve_cli.app)
 app.command()(report_cli.report)
+app.command()(train_cli.train)
 
 INTERRUPTED = 130
 

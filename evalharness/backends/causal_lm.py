@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 
+from evalharness.backends.devices import pick_device, pick_dtype
+from evalharness.backends.fingerprints import sample_weights, sha256
 from evalharness.backends.infilling import Infilling, find_infilling
 from evalharness.backends.stopping import Decoder
 from evalharness.errors import UserError
@@ -106,26 +107,6 @@ def _warm_up(model: Any, ids: torch.Tensor) -> None:
         model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the first CUDA device, else the CPU. Raises UserError for an absent one."""
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"option device={name}: there are {torch.cuda.device_count()} CUDA devices; use device=auto")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("option device=mps: there is no MPS device here; use device=auto")
-    return device
-
-
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; `auto` is bfloat16 on CUDA, else float32."""
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    dtype: torch.dtype = getattr(torch, name)
-    return dtype
-
-
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """The model's end tokens (its generation config's, else its config's) and the tokenizer's."""
     config = model.config.get_text_config()
@@ -171,8 +152,8 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
     return {
         "model": name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
-        "config_sha256": _sha256(config.read_bytes()) if config.is_file() else None,
-        "weights_sample_sha256": _sample_weights(lm.model),
+        "config_sha256": sha256(config.read_bytes()) if config.is_file() else None,
+        "weights_sample_sha256": sample_weights(lm.model),
         "parameters": sum(p.numel() for p in lm.model.parameters()),
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "device": str(lm.device),
@@ -180,7 +161,7 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
         "attention": getattr(lm.model.config, "_attn_implementation", None),
         "end_tokens": sorted(lm.ends),
         "infilling": lm.infilling.describe() if lm.infilling else None,
-        "chat_template_sha256": _sha256(str(lm.tokenizer.chat_template).encode()),
+        "chat_template_sha256": sha256(str(lm.tokenizer.chat_template).encode()),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
@@ -189,19 +170,6 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, at most 300 characters."""
     return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _sample_weights(model: Any) -> str:
-    """SHA-256 of the first values of each parameter: tells checkpoints of one architecture apart, in no time."""
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(name.encode())
-        digest.update(parameter.detach().flatten()[:16].float().cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _place(name: str) -> str:

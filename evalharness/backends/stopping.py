@@ -81,8 +81,9 @@ class RowWatch:
         self._decoder = decoder
         self._stops = [stop for stop in stops if stop]
         self._ends = ends | {token for token in map(decoder.special_id, self._stops) if token is not None}
-        self._limit = limit
-        self._tokens: list[int] = []
+        self.limit = limit
+        self.tokens: list[int] = []
+        """What was generated so far, without the end token."""
         # A token that the text shows is at least one byte of it.
         longest = max((len(stop.encode()) for stop in self._stops), default=0)
         self._tail: deque[int] = deque(maxlen=longest + MARGIN)
@@ -94,14 +95,14 @@ class RowWatch:
         if token in self._ends:
             self.reason = "stop"
             return True
-        self._tokens.append(token)
+        self.tokens.append(token)
         if self._stops and token not in self._decoder.special:
             self._tail.append(token)
             # The tail is cheap to decode, but may begin inside a character: the whole text decides.
-            if self._has_stop(self._tail) and self._has_stop(self._tokens):
+            if self._has_stop(self._tail) and self._has_stop(self.tokens):
                 self.reason = "stop"
                 return True
-        if len(self._tokens) >= self._limit:
+        if len(self.tokens) >= self.limit:
             self.reason = "length"
             return True
         return False
@@ -111,11 +112,11 @@ class RowWatch:
 
         Without a stop sequence every token before the end token or limit counts; else see `count_tokens`.
         """
-        whole = self._decoder.text(self._tokens)
+        whole = self._decoder.text(self.tokens)
         kept = cut(whole, self._stops)
         if kept == whole:
-            return whole, len(self._tokens)
-        return kept, count_tokens(self._decoder, self._tokens, kept)
+            return whole, len(self.tokens)
+        return kept, count_tokens(self._decoder, self.tokens, kept)
 
     def _has_stop(self, tokens: Sequence[int]) -> bool:
         text = self._decoder.text(tokens)

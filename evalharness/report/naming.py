@@ -75,7 +75,8 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
     for place, run in enumerate(runs):
         key = full[place]
         name = " ".join(filter(None, key)) if short[key] in clashing else short[key]
-        shown = tuple((_last(each), settings[place].get(each)) for each in sorted(differing[key]))
+        every = [(_last(each), settings[place].get(each)) for each in sorted(differing[key])]
+        shown = tuple(item for item in every if item[1] is not None) or tuple(every)
         alone = len(same[(*key, _problems(run))]) == 1
         names.append(RunName(name, family_of(run), shown, "" if alone else run.folder.name))
     return names

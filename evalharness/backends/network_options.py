@@ -1,0 +1,28 @@
+"""The options that the backends `ar` and `diffusion` share."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalharness.backends import BackendConfig
+from evalharness.errors import UserError
+
+
+class NetworkOptions(BaseModel):
+    """`--option key=value` pairs of both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    threads: int = Field(0, ge=0)
+    """Of the CPU; 0: one for a small network, else what PyTorch thinks best."""
+    trace: bool = False
+    """Keep with each completion which token was fixed in which pass."""
+    revision: str | None = None
+
+
+def check_batch(config: BackendConfig) -> None:
+    """Raises UserError for a batch size below 1."""
+    if config.batch_size < 1:
+        raise UserError(f"batch size {config.batch_size}: give --batch-size a number of at least 1")

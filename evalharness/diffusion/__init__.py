@@ -1,0 +1,1 @@
+"""One Transformer that decodes autoregressively and by block diffusion: network, decoding, checkpoints, training."""

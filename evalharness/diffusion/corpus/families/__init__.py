@@ -1,0 +1,1 @@
+"""Families of generated functions, one file per subject."""

@@ -1,0 +1,46 @@
+"""A `tokenizer.json` by the `tokenizers` library alone: importing transformers would take longer than the weights."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer
+
+from evalharness.errors import UserError
+
+
+class FastTokenizer:
+    """What of a tokenizer of transformers' the backends use, under the same names."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.added_tokens_decoder: Mapping[int, AddedToken] = tokenizer.get_added_tokens_decoder()
+        self.all_special_ids = [number for number, token in self.added_tokens_decoder.items() if token.special]
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        """The token ids of a text, as `input_ids`."""
+        return {"input_ids": self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False, **_: bool) -> str:
+        """The text of token ids. The clean-ups that transformers has options for are not made."""
+        return self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Ids of all tokens, added ones included."""
+        return self.tokenizer.get_vocab()
+
+    def convert_tokens_to_ids(self, token: str) -> int | None:
+        """The id of a token; None where there is none of that name."""
+        return self.tokenizer.token_to_id(token)
+
+    def convert_ids_to_tokens(self, number: int) -> str | None:
+        """The inverse."""
+        return self.tokenizer.id_to_token(number)
+
+
+def read_tokenizer(folder: Path) -> FastTokenizer:
+    """That of a checkpoint folder. Raises UserError where it has none."""
+    path = folder / "tokenizer.json"
+    try:
+        return FastTokenizer(Tokenizer.from_file(str(path)))
+    except Exception as error:  # the library raises no narrower class
+        raise UserError(f"{path} cannot be read: {error}; give --model a checkpoint folder") from None

@@ -1,0 +1,127 @@
+"""The network: a pre-norm Transformer with RMSNorm, RoPE, grouped-query attention and SwiGLU.
+
+Which position sees which is told by a mask from outside (`masks`), so one network is autoregressive and diffusion.
+"""
+
+import functools
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and signed sines [B, T, 1, rotated dimensions]."""
+
+
+class Transformer(nn.Module):
+    """Tokens to hidden states (`forward`), hidden states to logits (`logits`)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.hidden)
+        layers = [Layer(config, number) for number in range(config.layers)]
+        self.layers = nn.ModuleList(layers)
+        self.norm = nn.RMSNorm(config.hidden, config.norm_eps)
+        self.head = nn.Linear(config.hidden, config.vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embed.weight
+        self.apply(_initialise)
+        for layer in layers:
+            # What is added to the residual stream over all layers keeps the variance of one (GPT-2 paper, section 2.3).
+            for linear in (layer.out, layer.down):
+                linear.weight.data.div_(math.sqrt(2 * config.layers))
+
+    def forward(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
+        """Final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions` [B, T].
+
+        `mask` [B or 1, 1, T, S] is true where a position may look; S counts the slots of the cache, or is T without
+        one. None: every position sees all of them.
+        """
+        x = self.embed(tokens)
+        rotation = rotations(self.config, positions, x.dtype)
+        bias = None if mask is None else torch.zeros_like(mask, dtype=x.dtype).masked_fill_(~mask, -torch.inf)
+        for layer in self.layers:
+            x = layer(x, rotation, bias, cache)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., vocabulary] of hidden states [..., hidden]."""
+        return self.head(hidden)  # type: ignore[no-any-return]
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward; queries, keys and values come from one product, as do gate and up."""
+
+    def __init__(self, config: ModelConfig, number: int) -> None:
+        super().__init__()
+        self.config = config
+        self.number = number
+        queries = config.heads * config.head_dim
+        self.attention_norm = nn.RMSNorm(config.hidden, config.norm_eps)
+        self.qkv = nn.Linear(config.hidden, queries + 2 * config.kv_heads * config.head_dim, bias=config.qkv_bias)
+        if config.qk_norm:
+            self.q_norm = nn.RMSNorm(config.head_dim, config.norm_eps)
+            self.k_norm = nn.RMSNorm(config.head_dim, config.norm_eps)
+        self.out = nn.Linear(queries, config.hidden, bias=False)
+        self.mlp_norm = nn.RMSNorm(config.hidden, config.norm_eps)
+        self.gate_up = nn.Linear(config.hidden, 2 * config.intermediate, bias=False)
+        self.down = nn.Linear(config.intermediate, config.hidden, bias=False)
+
+    def forward(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
+        """`x` [B, T, hidden] with attention and feed-forward added; `bias` [B or 1, 1, T, S] adds to the scores."""
+        x = x + self._attend(self.attention_norm(x), rotation, bias, cache)
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+
+    def _attend(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
+        heads, kv_heads = self.config.heads, self.config.kv_heads
+        rows, size, _ = x.shape
+        qkv = self.qkv(x).view(rows, size, heads + 2 * kv_heads, self.config.head_dim)
+        queries_keys, values = torch.split(qkv, [heads + kv_heads, kv_heads], dim=2)
+        if self.config.qk_norm:
+            queries, keys = torch.split(queries_keys, [heads, kv_heads], dim=2)
+            queries_keys = torch.cat((self.q_norm(queries), self.k_norm(keys)), dim=2)
+        queries, keys = torch.split(rotate(queries_keys, rotation).transpose(1, 2), [heads, kv_heads], dim=1)
+        values = values.transpose(1, 2)
+        if cache is not None:
+            keys, values = cache.update(self.number, keys, values)
+        seen = F.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=bias, enable_gqa=self.config.heads != self.config.kv_heads
+        )
+        return self.out(seen.transpose(1, 2).reshape(rows, size, -1))  # type: ignore[no-any-return]
+
+
+def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
+    """What `rotate` needs for `positions` [B, T]. Source: RoFormer (arXiv 2104.09864), halves paired as in Llama."""
+    angles = positions[..., None, None] * _frequencies(config.rotated, config.rope_theta, positions.device)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """`x` [B, T, heads, head_dim] with its first dimensions rotated by the angles of its positions."""
+    cos, sin = rotation
+    size = cos.shape[-1]
+    if size == x.shape[-1]:
+        return torch.addcmul(x * cos, x.roll(size // 2, dims=-1), sin)
+    rotated, rest = torch.split(x, [size, x.shape[-1] - size], dim=-1)
+    return torch.cat((rotate(rotated, rotation), rest), dim=-1)
+
+
+@functools.cache
+def _frequencies(dimensions: int, theta: float, device: torch.device) -> Tensor:
+    return theta ** -(torch.arange(0, dimensions, 2, dtype=torch.float32, device=device) / dimensions)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,157 @@
+"""What a training run is told: the YAML file of `evalharness train`."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from evalharness.errors import UserError
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Strict):
+    """The corpus."""
+
+    functions: int = 60_000
+    """Generated functions; each gives one or two documents."""
+    seed: int = 0
+    gaps: float = 0.8
+    """The share of functions that are also shown with a gap."""
+    library: int = 10_000
+    """At most this many functions of the standard library and installed packages."""
+    held_out: int = 512
+    """Documents that are only measured on."""
+    decontaminate: bool = True
+    """Drop what shares anything with the benchmark data below $EVALHARNESS_DATA."""
+    vocabulary: int = 8192
+    longest: int = 512
+    """Documents of more tokens are left out."""
+
+
+class Shape(Strict):
+    """The network."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    block_size: int = 16
+    max_length: int = 2048
+    rope_theta: float = 10_000.0
+    rotary: float = 1.0
+    qk_norm: bool = True
+
+
+class Objective(Strict):
+    """The loss: autoregressive on clean text plus `alpha` times denoising of blocks of the answer."""
+
+    alpha: float = 1.0
+    noise: tuple[float, float] = (0.15, 1.0)
+    """The masked share of a block is drawn uniformly between these; at least one token is masked."""
+    all_masked: float = 0.2
+    """The share of blocks that are masked entirely, as decoding meets them first."""
+    complementary: bool = False
+    """Denoise each text twice, the second time with the masks where the first time there were none."""
+    weighting: Literal["flat", "elbo"] = "flat"
+    """Whether each masked token counts the same, or by one over its block's masked share (the likelihood bound)."""
+    prompt: float = 0.05
+    """The share of the prompt's tokens that take part in the autoregressive loss."""
+    certainty: float = 0.0
+    """The weight of the entropy of masked tokens that are predicted right, at temperature 0.5."""
+    after_end: float = 0.1
+    """The weight of the end tokens that fill an answer's last block."""
+
+
+class Certainty(Strict):
+    """Answers that the model gives itself: a run with these is a fine-tuning of the weights in `model`."""
+
+    model: Path
+    functions: int = 4000
+    seed: int = 1_000_003
+    """Of the functions to complete: another than the corpus has."""
+    least: int = 200
+    """With fewer passing answers there is nothing to learn from."""
+    backend: Literal["ar", "diffusion"] = "diffusion"
+    options: dict[str, str] = Field(default_factory=dict)
+    max_new_tokens: int = 160
+    batch_size: int = 16
+    sandbox: str = "docker"
+    workers: int = 2
+
+
+class Optimiser(Strict):
+    """Muon for matrices and AdamW for the rest, or AdamW for all."""
+
+    kind: Literal["muon", "adamw"] = "muon"
+    rate: float = 0.003
+    matrix_rate: float = 0.003
+    decay: float = 0.02
+    clip: float = 1.0
+    ema: float = 0.99
+    warm_up: int = 50
+    """Steps."""
+    cool_down: float = 0.3
+    """The last share of the run, in which the rate falls linearly to zero."""
+
+
+class Recipe(Strict):
+    """A training run. It ends after `steps`, or when `minutes` have been spent on it."""
+
+    seed: int = 0
+    steps: int | None = None
+    minutes: float | None = None
+    step_tokens: int = 16_384
+    """Positions per optimiser step, noised copies included."""
+    micro_tokens: int = 4_096
+    """Positions per forward pass."""
+    checkpoint_s: float = 180
+    evaluate_every: int = 200
+    evaluated: int = 128
+    """Held-out documents that are measured each time."""
+    log_every: int = 10
+    threads: int = 2
+    """Batches that are computed side by side, on a CPU."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    bf16: bool = True
+    data: Data = Field(default_factory=Data)
+    shape: Shape | None = None
+    """That of the weights to fine-tune, if left out."""
+    objective: Objective = Field(default_factory=Objective)
+    optimiser: Optimiser = Field(default_factory=Optimiser)
+    certainty: Certainty | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Recipe":
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give either steps or minutes")
+        if (self.shape is None) == (self.certainty is None):
+            raise ValueError("give a shape for a new network, or certainty with the model to fine-tune")
+        return self
+
+
+def read_recipe(path: Path, **changes: Any) -> Recipe:
+    """The recipe in a YAML file, with `changes` of its top-level keys. Raises UserError for what it may not say."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; name a recipe with --config") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no mapping; see the recipes in evalharness/diffusion/recipes")
+    if changes.get("steps") is not None or changes.get("minutes") is not None:
+        values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
+    try:
+        return Recipe.model_validate(values | {key: value for key, value in changes.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from None

@@ -1,0 +1,98 @@
+"""The rows of a batch while they are being generated: their text, when they end, and what is measured of them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from evalharness.backends.stopping import RowWatch
+
+
+@dataclass
+class Row:
+    """One text being generated. `prompt` is given; `watch` ends it; positions are counted from the prompt's start."""
+
+    prompt: list[int]
+    watch: RowWatch
+    generator: torch.Generator | None = None
+    """Where its draws come from; None where it is greedy."""
+    suffix: list[int] = field(default_factory=list)
+    """What follows the gap, for networks that see it in its place."""
+    canvas: int = 0
+    """Masks that a bidirectional network sees from the start, all that it may fill; 0 for others."""
+    length: int | None = None
+    """How many tokens are to be generated, where that is fixed beforehand."""
+    text: list[int] = field(default_factory=list)
+    """All tokens that are final, prompt included."""
+    cached: int = 0
+    """How many of them the cache holds."""
+    forwards: int = 0
+    ended: bool = False
+    prefill_s: float | None = None
+    first_s: float | None = None
+    first_tokens: int | None = None
+    ended_s: float | None = None
+    steps: list[int] = field(default_factory=list)
+    """Of each output token, the pass after which it no longer changed, counted from 0."""
+    blocks: list[int] = field(default_factory=list)
+    """Of each output token, its block."""
+    confidences: list[float] = field(default_factory=list)
+    """Of each output token, its probability in the pass that fixed it; 1 where nothing was chosen."""
+    _uniforms: list[float] = field(default_factory=list)
+
+    @property
+    def output(self) -> list[int]:
+        """The tokens generated so far, the end token left out."""
+        return self.watch.tokens
+
+    def push(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
+        """Takes the next final token; whether the row has ended with it."""
+        self.ended = self.watch.push(token)
+        if len(self.watch.tokens) > len(self.steps):
+            self.steps.append(step)
+            self.blocks.append(block)
+            self.confidences.append(confidence)
+        return self.ended
+
+    def mark(self, start: float) -> None:
+        """Notes the time since `start` (`time.perf_counter()`) at its first output, and at its end."""
+        now = time.perf_counter() - start
+        if self.first_s is None:
+            self.first_s, self.first_tokens = now, len(self.watch.tokens)
+        if self.ended and self.ended_s is None:
+            self.ended_s = now
+
+    def uniform(self, number: int) -> float:
+        """The number-th of its random numbers in [0, 1), the same however many are asked for at a time."""
+        assert self.generator is not None
+        while len(self._uniforms) <= number:
+            self._uniforms += torch.rand(64, generator=self.generator).tolist()
+        return self._uniforms[number]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How tokens are chosen from logits; temperature 0 is greedy. `banned` are tokens that are never chosen."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    banned: tuple[int, ...] = ()
+
+    def allowed(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits [N, V] in single precision, with those of banned tokens at minus infinity."""
+        logits = logits.float()
+        for token in self.banned:
+            logits[:, token] = -torch.inf
+        return logits
+
+    def choose(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+        """Token ids [N] for allowed logits [N, V]: the likeliest, or drawn by inverting at `uniforms`, N of them."""
+        if self.temperature == 0:
+            return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU
+        from evalharness.backends.drawing import invert, keep_nucleus
+
+        weights = torch.softmax(logits.double() / self.temperature, dim=-1)
+        if self.top_p < 1:
+            weights = keep_nucleus(weights, self.top_p)
+        return invert(weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None])[:, 0]

@@ -1,0 +1,291 @@
+"""Trains the network: steps, evaluation, checkpoints, log; resumes where it was stopped."""
+
+import contextlib
+import copy
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from evalharness.diffusion import weights
+from evalharness.diffusion.batches import Batch, make_batch, plan_held_out, stream
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.corpus.encoding import Corpus
+from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
+from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.objectives import Losses, joint_loss
+from evalharness.diffusion.optimisers import Average, make_optimisers, rate_factor
+from evalharness.diffusion.recipe import Recipe
+from evalharness.errors import UserError
+
+CHECKPOINT = "checkpoint.pt"
+BEFORE = "before-cool-down.pt"
+"""The checkpoint from which a longer run can go on with the full rate."""
+LOG = "log.jsonl"
+Row = dict[str, float | int | str]
+
+
+@dataclass
+class State:
+    """Where a run is. `cooling_from` is the time in seconds at which cooling down was asked for, if it was; `cooled`
+    tells whether the rate has begun to fall."""
+
+    step: int = 0
+    batches: int = 0
+    tokens: int = 0
+    spent_s: float = 0.0
+    cooling_from: float | None = None
+    cooled: bool = False
+    log: list[Row] = field(default_factory=list)
+
+
+class Trainer:
+    """A run: network, optimisers, average and state. Everything random comes from the recipe's seed and the step."""
+
+    def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> None:
+        self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
+        if recipe.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("the recipe asks for a GPU, and torch finds none; set device: cpu")
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        self.device = torch.device(recipe.device)
+        if recipe.certainty:
+            self.model = weights.load(recipe.certainty.model, device=self.device).train().requires_grad_(True)
+        else:
+            self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
+        self.config = self.model.config
+        # Batches run side by side, each thread with a copy of its own in the precision of products: on a busy machine
+        # threads that share one product wait for each other at every operation.
+        dtype = torch.bfloat16 if recipe.bf16 else torch.float32
+        self.pool = ThreadPoolExecutor(recipe.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.replicas = [copy.deepcopy(self.model).to(dtype) for _ in range(recipe.threads)]
+        self.optimisers = make_optimisers(self.model, recipe.optimiser)
+        self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
+        self.average = Average(self.model.parameters(), recipe.optimiser.ema)
+        self.state = State()
+
+    def progress(self) -> float:
+        """The part of the run that is done, from 0 to 1; once cooling down was asked for, that of the shorter run."""
+        if self.recipe.steps is not None:
+            return self.state.step / self.recipe.steps
+        assert self.recipe.minutes is not None
+        budget = self.recipe.minutes * 60
+        if self.state.cooling_from is not None:
+            budget = min(budget, self.state.cooling_from / (1 - self.recipe.optimiser.cool_down))
+        return self.state.spent_s / budget
+
+    def run(self, say: Callable[[str], None] = print) -> None:
+        """Trains to the end, or until told to stop by a signal; either way a checkpoint and weights are left.
+
+        SIGTERM and SIGINT stop after the present step. SIGUSR1 begins to cool down, where the run is told by minutes.
+        """
+        rows = stream(
+            self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
+        )
+        last_save = clock = time.monotonic()
+        with told() as signals, attention(self.device):
+            while self.progress() < 1 and not signals["stop"]:
+                if signals["cool"] and self.state.cooling_from is None:
+                    self.state.cooling_from = self.state.spent_s
+                if not self.state.cooled and rate_factor(self.recipe, 10**9, self.progress()) < 1:
+                    self.state.cooled = True
+                    self.save()
+                    shutil.copyfile(self.out / CHECKPOINT, self.out / BEFORE)
+                row = self.step(rows)
+                now = time.monotonic()
+                self.state.spent_s += now - clock
+                clock = now
+                done = self.progress() >= 1
+                if self.state.step % self.recipe.evaluate_every == 0 or done:
+                    row |= self.evaluate()
+                if self.state.step % self.recipe.log_every == 0 or "held_ar" in row or self.state.step <= 5:
+                    self.state.log.append(row)
+                    say(line(row))
+                if now - last_save > self.recipe.checkpoint_s:
+                    self.save()
+                    last_save = now
+        self.save()
+
+    def step(self, rows: Iterator[Any]) -> Row:
+        """One optimiser step over as many batches as it takes."""
+        recipe, state = self.recipe, self.state
+        factor = rate_factor(recipe, state.step, self.progress())
+        batches: list[Batch] = []
+        positions = 0
+        while positions < recipe.step_tokens:
+            batches.append(self.batch(next(rows)))
+            positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
+        answered = sum(batch.answered for batch in batches)
+        found = self.losses(batches, state.step, answered)
+        self.gather()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
+        for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.average.update(self.model.parameters())
+        state.step += 1
+        state.batches += len(batches)
+        state.tokens += sum(int(batch.lengths.sum()) for batch in batches)
+        masked = sum(losses.masked for losses in found)
+        return {
+            "step": state.step,
+            "spent_s": round(state.spent_s, 1),
+            "tokens": state.tokens,
+            "rate": round(factor, 4),
+            "loss": sum(float(losses.total) for losses in found) / answered,
+            "ar": sum(float(losses.autoregressive) for losses in found) / answered,
+            "denoising": sum(float(losses.denoising) for losses in found) / masked,
+            "norm": float(norm),
+        }
+
+    def batch(self, rows: Any) -> Batch:
+        """The batch of these documents on the run's device."""
+        made = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
+        return made.to(self.device)
+
+    def losses(self, batches: Sequence[Batch], step: int, answered: int | None) -> list[Losses]:
+        """The losses of the batches; with `answered`, their gradients over that number are left in the replicas."""
+        seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
+
+        def work(which: int) -> list[tuple[int, Losses]]:
+            replica = self.replicas[which]
+            done = []
+            for number in range(which, len(batches), len(self.replicas)):
+                generator = torch.Generator().manual_seed(seeds[number])
+                with torch.set_grad_enabled(answered is not None):
+                    found = joint_loss(replica, batches[number], self.recipe.objective, generator)
+                    if answered is not None:
+                        (found.total / answered).backward()  # type: ignore[no-untyped-call]
+                done.append((number, replace(found, total=found.total.detach())))
+            return done
+
+        for replica in self.replicas:
+            with torch.no_grad():
+                for mine, whole in zip(replica.parameters(), self.model.parameters(), strict=True):
+                    mine.copy_(whole)
+        parts = self.pool.map(work, range(len(self.replicas)))
+        return [found for _, found in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])]
+
+    def gather(self) -> None:
+        """Moves the sum of the replicas' gradients to the network."""
+        for whole, *mine in zip(*(network.parameters() for network in (self.model, *self.replicas)), strict=True):
+            given = [parameter.grad.float() for parameter in mine if parameter.grad is not None]
+            whole.grad = torch.stack(given).sum(0) if len(given) > 1 else given[0]
+            for parameter in mine:
+                parameter.grad = None
+
+    def evaluate(self) -> Row:
+        """Losses per token of the averaged weights on held-out documents, the same masks every time."""
+        parameters = list(self.model.parameters())
+        self.average.swap(parameters)
+        planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
+        batches = [self.batch(rows) for rows in planned]
+        found = self.losses(batches, -1, None)
+        self.average.swap(parameters)
+        answered, masked = sum(batch.answered for batch in batches), sum(losses.masked for losses in found)
+        return {
+            "held_ar": sum(float(losses.autoregressive) for losses in found) / max(1, answered),
+            "held_denoising": sum(float(losses.denoising) for losses in found) / max(1, masked),
+        }
+
+    def save(self) -> None:
+        """Checkpoint, log, loss plot, and the averaged weights in 8 bits as a folder that the backends load."""
+        from evalharness.diffusion.curves import plot_losses
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        values = {
+            "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "threads"}),
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "average": (self.average.values, self.average.count),
+            "state": vars(self.state),
+        }
+        part = self.out / (CHECKPOINT + ".part")
+        torch.save(values, part)
+        part.replace(self.out / CHECKPOINT)
+        (self.out / LOG).write_text("".join(json.dumps(row) + "\n" for row in self.state.log))
+        export(self, self.out / "model")
+        if self.state.log:
+            plot_losses(self.state.log, self.out / "losses.png")
+
+    def resume(self) -> bool:
+        """Goes on from the checkpoint in the run's folder, if there is one. Raises UserError for another recipe's."""
+        path = self.out / CHECKPOINT
+        if not path.exists():
+            return False
+        values = torch.load(path, map_location=self.device, weights_only=True)
+        free: dict[str, Any] = {"steps": 1, "minutes": None, "threads": 1}
+        if Recipe.model_validate(json.loads(values["recipe"]) | free) != self.recipe.model_copy(update=free):
+            raise UserError(f"{path} is of a run with another recipe; name another folder with --out")
+        self.model.load_state_dict(values["model"])
+        for optimiser, state in zip(self.optimisers, values["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        self.average.values, self.average.count = values["average"]
+        self.state = State(**values["state"])
+        return True
+
+
+def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
+    """The network that the recipe describes, for this tokenizer."""
+    assert recipe.shape is not None
+    ids: dict[str, Any] = {
+        name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
+    }
+    return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
+
+
+def export(trainer: Trainer, folder: Path, quantised: bool = True) -> None:
+    """Writes the averaged weights with configuration and tokenizer, as the backends load them."""
+    parameters = list(trainer.model.parameters())
+    trainer.average.swap(parameters)
+    weights.save(trainer.model, folder, quantised=quantised)
+    trainer.average.swap(parameters)
+    trainer.tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def line(row: Row) -> str:
+    """A row of the log for people."""
+    shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
+    shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
+    return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
+
+
+@contextlib.contextmanager
+def attention(device: torch.device) -> Iterator[None]:
+    """On a CPU, attention as plain products: for a few hundred positions it is faster than the fused kernel."""
+    if device.type != "cpu":
+        yield
+        return
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    with sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+@contextlib.contextmanager
+def told() -> Iterator[dict[str, bool]]:
+    """What signals have asked for: `stop` and `cool`."""
+    asked = {"stop": False, "cool": False}
+    names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool"}
+    before = {}
+    try:
+        for number, name in names.items():
+            before[number] = signal.signal(number, lambda *_, name=name: asked.update({name: True}))
+    except ValueError:  # not in the main thread: nothing is heard
+        before = {}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

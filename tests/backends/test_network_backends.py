@@ -1,0 +1,245 @@
+"""The backends `ar` and `diffusion` on a small random checkpoint of our own format."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from evalharness.backends import BackendConfig, network
+from evalharness.backends.ar import AutoregressiveBackend
+from evalharness.backends.diffusion import DiffusionBackend, Options
+from evalharness.backends.gaps import lengths, scores
+from evalharness.backends.stopping import RowWatch
+from evalharness.diffusion.config import Attention, ModelConfig
+from evalharness.diffusion.masks import causal_mask
+from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Row
+from evalharness.diffusion.weights import save
+from evalharness.errors import UserError
+from evalharness.records import Completion, Message, Middle, Oracle, Problem, Prompt, Request, Sampling
+
+SPECIAL = (
+    *("<|end|>", "<|pad|>", "<|mask|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    *("<|user|>", "<|assistant|>"),
+)
+SAMPLING = Sampling(max_new_tokens=20)
+TEXTS = ("def f(a):\n    return", "x", "for i in range(3):\n    print(i)\n", "snow ☃")
+
+
+def build(folder: Path, attention: Attention = "causal", seed: int = 0, special: Sequence[str] = SPECIAL) -> Path:
+    """A checkpoint folder with random weights and a byte-level tokenizer."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        special_tokens=list(special), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([], trainer)
+    torch.manual_seed(seed)
+    config = ModelConfig(
+        vocab_size=tokenizer.get_vocab_size(), hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, intermediate=48,
+        mask_id=2, end_id=0, pad_id=1, block_size=8, max_length=128, attention=attention,
+    )  # fmt: skip
+    model = Transformer(config)
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            parameter.data.mul_(10)
+    save(model, folder, quantised=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("own"))
+
+
+def ask(text: str, number: int = 0, **more: Any) -> Request:
+    return Request(Problem(f"t/{number}", Prompt(text, **more), {}, ""), number)
+
+
+def gap(middle: Middle, reference: str = "") -> Request:
+    oracle = Oracle(reference) if middle == "oracle" else None
+    return ask("def f():\n", suffix="\n    return a\n", middle=middle, oracle=oracle)
+
+
+def diffusion(folder: Path, rows: int = 1, **options: str) -> DiffusionBackend:
+    return DiffusionBackend(BackendConfig(str(folder), rows, options))
+
+
+def ar(folder: Path, rows: int = 1, **options: str) -> AutoregressiveBackend:
+    return AutoregressiveBackend(BackendConfig(str(folder), rows, options))
+
+
+def shown(completions: Sequence[Completion]) -> list[tuple[Any, ...]]:
+    return [(row.key, row.text, row.output_tokens, row.forwards, row.finish_reason) for row in completions]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_batches_of_any_size_give_the_same_completions(folder: Path, temperature: float) -> None:
+    asked = [ask(text, number) for number, text in enumerate(TEXTS)]
+    sampling = Sampling(temperature, 0.9, 20, seed=3)
+    for make in (diffusion, ar):
+        single, batch = (list(make(folder, rows).generate(asked, sampling)) for rows in (1, 3))
+        assert shown(single) == shown(batch)
+        assert [row.batch for row in batch] == [3, 3, 3, 1]
+        for row in batch:
+            assert row.total_s is not None
+            assert row.prefill_s is not None
+            assert row.first_output_s is not None
+            assert 0 < row.prefill_s < row.first_output_s <= row.total_s
+
+
+def test_drafts_give_the_text_of_plain_decoding(folder: Path) -> None:
+    asked = [ask(text, number) for number, text in enumerate(TEXTS)]
+    for sampling in (SAMPLING, Sampling(0.8, 1.0, 20)):
+        plain, fast = (list(ar(folder, 2, **more).generate(asked, sampling)) for more in ({}, {"draft": "6"}))
+        assert [row.text for row in fast] == [row.text for row in plain]
+        assert [row.output_tokens for row in fast] == [row.output_tokens for row in plain]
+
+
+def test_a_trace_is_the_text_and_its_passes(folder: Path) -> None:
+    for make in (diffusion, ar):
+        for row in make(folder, 2, trace="true").generate([ask(TEXTS[3], 0), ask(TEXTS[1], 1)], SAMPLING):
+            assert row.trace is not None
+            assert "".join(row.trace.tokens) == row.text
+            assert len(row.trace.steps) == len(row.trace.blocks) == len(row.trace.tokens) == row.output_tokens
+            assert row.forwards is not None
+            assert max(row.trace.steps) == row.forwards - 1
+        (untraced,) = make(folder).generate([ask("a")], SAMPLING)
+        assert untraced.trace is None
+
+
+def test_rules_differ_and_a_schedule_takes_its_passes(folder: Path) -> None:
+    passes = {}
+    for rule in ("threshold", "confidence", "entropy", "factor"):
+        (row,) = diffusion(folder, rule=rule, steps="4", threshold="0.1").generate([ask("x", 1)], SAMPLING)
+        passes[rule] = row.forwards
+        assert row.text
+    assert passes["confidence"] in (11, 12)
+    assert len(set(passes.values())) > 1
+    said = diffusion(folder, rule="dynamic", block="4", threshold="0.7").describe()
+    assert said["options"]["rule"] == "dynamic"
+    assert (said["options"]["block"], said["options"]["threshold"]) == (4, 0.7)
+    assert diffusion(folder).describe()["options"]["block"] == 8
+
+
+def test_gaps_by_sentinels_and_by_length(folder: Path) -> None:
+    """Our own weights see the suffix before the middle; an oracle's length is kept to the token."""
+    (free,) = diffusion(folder).generate([gap("free")], SAMPLING)
+    (canvas,) = diffusion(folder).generate([gap("canvas")], SAMPLING)
+    assert (free.text, free.prompt_tokens) == (canvas.text, len("def f():\n\n    return a\n") + 3)
+    (written,) = ar(folder).generate([gap("free")], SAMPLING)
+    assert written.prompt_tokens == free.prompt_tokens
+    (known,) = diffusion(folder).generate([gap("oracle", "    a = 1")], SAMPLING)
+    assert (known.output_tokens, known.finish_reason) == (9, "length")
+    (none,) = diffusion(folder).generate([gap("oracle", "")], SAMPLING)
+    assert (none.text, none.output_tokens, none.error) == ("", 0, "")
+    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
+    assert found.output_tokens in lengths(20)
+    assert found.batch == len(lengths(20))
+    assert found.forwards is not None
+    assert known.forwards is not None
+    assert found.forwards > known.forwards
+
+
+def test_a_network_that_sees_both_sides_fills_a_canvas(tmp_path: Path) -> None:
+    both = build(tmp_path, "bidirectional", seed=1)
+    (known,) = diffusion(both).generate([gap("oracle", "    a = 1")], SAMPLING)
+    assert known.output_tokens == 9
+    assert known.prompt_tokens == len("def f():\n")
+    (other,) = diffusion(both).generate(
+        [ask("def f():\n", suffix="\n    return b\n", middle="oracle", oracle=Oracle("    a = 1"))], SAMPLING
+    )
+    assert other.text != known.text
+    (found,) = diffusion(both).generate([gap("search")], SAMPLING)
+    assert found.output_tokens in lengths(20)
+    (filled,) = diffusion(both).generate([gap("canvas")], SAMPLING)
+    assert filled.output_tokens is not None
+    assert filled.output_tokens <= 20
+    with pytest.raises(UserError, match="canvas whose length must be known; use --option recipe=canvas"):
+        diffusion(both).accept(gap("free").problem.prompt)
+    (text,) = diffusion(both).generate([ask("x")], SAMPLING)
+    assert text.forwards
+
+
+def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> None:
+    loaded = network.load_network(str(folder), Options())
+    rows = []
+    for output in ([40, 41, 42], [50]):
+        row = Row([30, 31], RowWatch(loaded.decoder, frozenset(), (), 9))
+        for token in output:
+            row.push(token, 0, 0)
+        rows.append(row)
+    for row, score in zip(rows, scores(loaded, rows), strict=True):
+        tokens = [*row.prompt, *row.output, 0]
+        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causal_mask(len(tokens)))
+        logs = loaded.model.logits(hidden)[0].log_softmax(-1)
+        alone = [float(logs[place - 1, tokens[place]]) for place in range(2, len(tokens))]
+        assert score == pytest.approx(sum(alone) / len(alone), abs=1e-4)
+        assert row.forwards == 1
+
+
+def test_lengths_of_a_search() -> None:
+    assert lengths(1) == [1]
+    assert lengths(20) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 20]
+    assert lengths(64)[-2:] == [54, 64]
+
+
+def test_chat_turns_take_the_form_of_training(folder: Path) -> None:
+    loaded = network.load_network(str(folder), Options())
+    prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
+    tokens = network.encode(loaded, prompt)
+    assert loaded.tokenizer.decode(tokens) == "<|user|>\ndouble x\n<|assistant|>\n```"
+
+
+def test_what_does_not_fit_is_an_empty_answer(folder: Path) -> None:
+    long, short = diffusion(folder, 2).generate([ask("a" * 130, 0), ask("a" * 120, 1)], SAMPLING)
+    assert (long.text, long.finish_reason, long.output_tokens, long.error) == ("", "length", 0, "")
+    assert short.output_tokens is not None
+    assert short.output_tokens <= 8
+    (empty,) = ar(folder).generate([ask("")], SAMPLING)
+    assert empty.error == "the prompt has no tokens"
+
+
+def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore")
+
+    monkeypatch.setattr("evalharness.diffusion.passes.Transformer.forward", full)
+    for make in (diffusion, ar):
+        for row in make(folder, 2).generate([ask("a", 0), ask("", 1)], SAMPLING):
+            assert (row.text, row.output_tokens, row.finish_reason) == ("", None, "error")
+            assert row.error == (
+                "out of device memory: CUDA out of memory. Tried to allocate 9 GiB.; use a smaller --batch-size"
+                if row.sample_id == 0
+                else "the prompt has no tokens"
+            )
+    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
+    assert found.error.startswith("out of device memory")
+
+
+def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "BUNDLED", tmp_path)
+    with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):
+        DiffusionBackend(BackendConfig()).describe()
+    with pytest.raises(UserError, match=r"option rule='hope' of backend diffusion: .*'threshold'"):
+        diffusion(folder, rule="hope")
+    with pytest.raises(UserError, match="did you mean threshold"):
+        diffusion(folder, treshold="1")
+    with pytest.raises(UserError, match="--batch-size a number of at least 1"):
+        ar(folder, 0)
+    with pytest.raises(UserError, match="does not exist"):
+        diffusion(tmp_path / "none").describe()
+    with pytest.raises(UserError, match=r"middle: oracle.*backend ar"):
+        ar(folder).accept(gap("oracle", "a").problem.prompt)
+    both = build(tmp_path / "both", "bidirectional")
+    with pytest.raises(UserError, match="does not write from left to right; use --backend diffusion"):
+        ar(both, draft="4").describe()
+    with pytest.raises(UserError, match="sentinel tokens for infilling"):
+        diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(gap("free").problem.prompt)

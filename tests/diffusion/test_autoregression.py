@@ -1,0 +1,69 @@
+"""Autoregressive decoding against a loop without cache, and self-speculation against autoregressive decoding."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import END, MASK, new_row, tiny_model
+
+from evalharness.diffusion.autoregression import autoregress, speculate
+from evalharness.diffusion.masks import causal_mask
+from evalharness.diffusion.rows import Draws
+
+GREEDY = Draws(banned=(MASK,))
+PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_equals_a_loop_without_cache(seed: int) -> None:
+    model = tiny_model(seed)
+    rows = [new_row(prompt, limit=10 + 5 * number) for number, prompt in enumerate(PROMPTS)]
+    autoregress(model, rows, GREEDY)
+    for row in rows:
+        tokens = list(row.prompt)
+        while len(tokens) < len(row.prompt) + row.watch.limit and tokens[-1] != END:
+            size = len(tokens)
+            hidden = model(torch.tensor([tokens]), torch.arange(size)[None], causal_mask(size))
+            logits = model.logits(hidden)[0, -1]
+            logits[MASK] = -torch.inf
+            tokens.append(int(logits.argmax()))
+        assert row.output == [token for token in tokens[len(row.prompt) :] if token != END]
+        assert row.forwards == len(tokens) - len(row.prompt)
+        assert row.steps == list(range(len(row.output)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 20),
+    block=st.integers(1, 9),
+    rows=st.integers(1, 4),
+    temperature=st.sampled_from([0.0, 0.3, 1.0]),
+    sharp=st.booleans(),
+)
+def test_speculation_gives_the_very_same_text(
+    seed: int, block: int, rows: int, temperature: float, sharp: bool
+) -> None:
+    """Of a network that seldom guesses right, and of one that repeats itself and is therefore easy to guess."""
+    model = tiny_model(seed)
+    if sharp:
+        model.embed.weight[5:] = model.embed.weight[5]
+    draws = Draws(temperature, 0.95, (MASK,))
+    plain = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
+    fast = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
+    autoregress(model, plain, draws)
+    speculate(model, fast, block, draws)
+    assert [row.output for row in fast] == [row.output for row in plain]
+    assert [row.watch.reason for row in fast] == [row.watch.reason for row in plain]
+    assert all(row.forwards <= 2 * other.forwards for row, other in zip(fast, plain, strict=True))
+
+
+def test_a_network_that_is_easy_to_guess_takes_few_passes() -> None:
+    """One that says the same token after any text: eight drafted tokens and one more each two passes."""
+    model = tiny_model(0, layers=0, tied=False)
+    model.head.weight.zero_()
+    model.head.weight[7] = 1
+    model.embed.weight.abs_()
+    row = new_row([5, 9], 27)
+    speculate(model, [row], 8, GREEDY)
+    assert (row.output, row.forwards) == ([7] * 27, 6)
+    assert row.steps == [1] * 9 + [3] * 9 + [5] * 9

@@ -1,0 +1,230 @@
+"""Open families on small random checkpoints: transformers' own layers, and each family's published loop anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from open_checkpoints import KINDS, MASK, block_causal, build, logits
+
+from evalharness.backends import BackendConfig
+from evalharness.backends.ar import AutoregressiveBackend
+from evalharness.backends.diffusion import DiffusionBackend, Options
+from evalharness.backends.gaps import denoising, gap_row
+from evalharness.backends.network import encode, load_network
+from evalharness.diffusion.checkpoints import Checkpoint, open_checkpoint
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.families import FAMILIES
+from evalharness.errors import UserError
+from evalharness.records import Message, Problem, Prompt, Request, Sampling
+
+Opened = dict[str, tuple[Path, Any, Checkpoint]]
+TEXTS = ("def f(a, b):\n    return", "x = [1, 2, 3]\nfor i in range(len(x)):\n    pr")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    found = {}
+    for kind in KINDS:
+        folder = tmp_path_factory.mktemp(kind)
+        model = build(folder, kind)
+        found[kind] = folder, model, open_checkpoint(str(folder), torch.float32, torch.device("cpu"))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_are_those_of_transformers_under_the_familys_mask(kind: str, opened: Opened) -> None:
+    _, model, ours = opened[kind]
+    tokens = torch.randint(0, 250, (70,), generator=torch.Generator().manual_seed(1)).tolist()
+    order, attention = torch.arange(70), ours.model.config.attention
+    sees = torch.ones(70, 70, dtype=torch.bool)
+    if attention == "causal":
+        sees = order[:, None] >= order
+    elif attention == "block_causal":
+        sees = block_causal(70, ours.model.config.block_size)
+    expected = logits(model, tokens, sees)
+    found = ours.model.logits(ours.model(torch.tensor([tokens]), order[None], sees[None, None]))[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_what_comes_with_a_family(opened: Opened) -> None:
+    said = {
+        kind: (one.model.config.mask_id, one.model.config.shift, one.model.config.block_size, one.family.rule)
+        for kind, (_, _, one) in opened.items()
+    }
+    assert said["llada"] == (MASK, False, 32, "confidence")
+    assert said["Dream"] == (MASK, True, 0, "entropy")
+    assert said["open-dcoder"] == (1, True, 0, "entropy")
+    assert said["Fast_dLLM_Qwen"] == (MASK, True, 32, "threshold")
+    assert said["sdar"] == (MASK, False, 4, "dynamic")
+    assert [said[kind][0] for kind in ("qwen2", "qwen3", "llama")] == [-1, -1, -1]
+    published = {"llada": 126336, "Dream": 151666, "Fast_dLLM_Qwen": 151665, "sdar": 151669}
+    assert {kind: FAMILIES[kind].mask_id for kind in published} == published
+
+
+def ask(text: str, number: int = 0) -> Request:
+    return Request(Problem(f"t/{number}", Prompt(text), {}, ""), number)
+
+
+def generated(folder: Path, count: int, **options: Any) -> list[list[int]]:
+    """The output tokens of both texts, as the backend decodes them in one batch."""
+    given, sampling = Options(**options), Sampling(max_new_tokens=count)
+    network = load_network(str(folder), given)
+    how = denoising(network, given, sampling, fixed=False)
+    rows = [gap_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
+    denoise(network.model, rows, how)
+    return [row.output for row in rows]
+
+
+def ids(ours: Checkpoint, text: str) -> list[int]:
+    return list(ours.tokenizer(text)["input_ids"])
+
+
+def until_end(ours: Checkpoint, tokens: list[int]) -> list[int]:
+    return next((tokens[:place] for place, token in enumerate(tokens) if token in ours.ends), tokens)
+
+
+def without_mask(found: torch.Tensor, mask: int) -> torch.Tensor:
+    return found.index_fill(-1, torch.tensor([mask]), -torch.inf)
+
+
+@pytest.mark.parametrize("steps", [None, 8])
+def test_llada_decodes_as_published(steps: int | None, opened: Opened) -> None:
+    """Blocks of 32, of whose masks each pass fixes the surest, as many as an even schedule says."""
+    folder, model, ours = opened["llada"]
+    found = generated(folder, 64, steps=steps)
+    passes, mask = steps or 32, MASK
+    for text, output in zip(TEXTS, found, strict=True):
+        prompt = ids(ours, text)
+        x = torch.tensor(prompt + [mask] * 64)
+        for block in range(2):
+            end = len(prompt) + 32 * (block + 1)
+            for step in range(passes):
+                out = without_mask(logits(model, x.tolist(), torch.ones(len(x), len(x), dtype=torch.bool)), mask)
+                chance, best = out.softmax(-1).max(-1)
+                chance[(x != mask) | (torch.arange(len(x)) >= end)] = -torch.inf
+                chosen = chance.topk(32 // passes + (step < 32 % passes)).indices
+                x[chosen] = best[chosen]
+        assert output == until_end(ours, x[len(prompt) :].tolist())
+
+
+@pytest.mark.parametrize("kind", ["Dream", "open-dcoder"])
+@pytest.mark.parametrize("steps", [24, 7])
+def test_dream_and_open_dcoder_decode_as_published(kind: str, steps: int, opened: Opened) -> None:
+    """The whole canvas at once, lowest entropy first, logits read one place before."""
+    folder, model, ours = opened[kind]
+    found = generated(folder, 24, steps=steps)
+    mask = ours.model.config.mask_id
+    for text, output in zip(TEXTS, found, strict=True):
+        prompt = ids(ours, text)
+        x = torch.tensor(prompt + [mask] * 24)
+        times = torch.linspace(1, 1e-3, steps + 1)
+        for step in range(steps):
+            places = (x == mask).nonzero()[:, 0]
+            out = logits(model, x.tolist(), torch.ones(len(x), len(x), dtype=torch.bool))
+            out = without_mask(torch.cat([out[:1], out[:-1]]), mask)[places]
+            chances = out.softmax(-1)
+            score = (chances * chances.clamp_min(1e-10).log()).sum(-1)
+            many = int(len(places) * (1 - times[step + 1] / times[step])) if step < steps - 1 else len(places)
+            chosen = score.topk(many).indices
+            x[places[chosen]] = out[chosen].argmax(-1)
+        assert output == until_end(ours, x[len(prompt) :].tolist())
+
+
+@pytest.mark.parametrize("tau", [0.85, 0.02])
+def test_sdar_decodes_as_published(tau: float, opened: Opened) -> None:
+    """Blocks of four from the text's start; all above the threshold, or as many as the schedule says."""
+    folder, model, ours = opened["sdar"]
+    found = generated(folder, 20, threshold=tau, steps=2)
+    mask = MASK
+    for text, output in zip(TEXTS, found, strict=True):
+        prompt = ids(ours, text)
+        size = -(-(len(prompt) + 20) // 4) * 4
+        x = torch.tensor(prompt + [mask] * (size - len(prompt)))
+        for start in range(len(prompt) // 4 * 4, size, 4):
+            for _ in range(4):
+                masked = x[start : start + 4] == mask
+                if not masked.any():
+                    break
+                out = logits(model, x[: start + 4].tolist(), block_causal(start + 4, 4))[start:]
+                chance, best = without_mask(out, mask).softmax(-1).max(-1)
+                chance[~masked] = -torch.inf
+                high = chance > tau
+                if high.sum() < 2:
+                    high = torch.zeros_like(high).index_fill(0, chance.topk(min(2, int(masked.sum()))).indices, True)
+                x[start : start + 4][high] = best[high]
+        assert output == until_end(ours, x[len(prompt) :].tolist()[:20])
+
+
+@pytest.mark.parametrize("tau", [0.9, 0.02])
+def test_fast_dllm_v2_decodes_as_published(tau: float, opened: Opened) -> None:
+    """Blocks of 32 in parts of eight; a block's first token is what the last one of the block before says."""
+    folder, model, ours = opened["Fast_dLLM_Qwen"]
+    found = generated(folder, 70, threshold=tau)
+    mask = MASK
+    for text, output in zip(TEXTS, found, strict=True):
+        x = ids(ours, text)
+        size = len(x) + 70
+        while len(x) < size:
+            start = len(x) // 32 * 32
+            if len(x) == start and start:
+                x.append(int(without_mask(logits(model, x, block_causal(start, 32))[-1], mask).argmax()))
+            block = torch.tensor(x[start:] + [mask] * (start + 32 - len(x)))
+            for part in range(0, 32, 8):
+                while (block[part : part + 8] == mask).any():
+                    out = logits(model, x[:start] + block.tolist(), block_causal(start + 32, 32))[start:]
+                    out = without_mask(torch.cat([out[:1], out[:-1]])[part : part + 8], mask)
+                    chance, best = out.softmax(-1).max(-1)
+                    masked = block[part : part + 8] == mask
+                    chance[~masked] = -torch.inf
+                    fix = chance > tau
+                    fix[chance.argmax()] = True
+                    block[part : part + 8][fix] = best[fix]
+            x = x[:start] + block.tolist()
+        assert output == until_end(ours, x[size - 70 : size])
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
+def test_plain_models_write_what_transformers_writes(kind: str, opened: Opened) -> None:
+    folder, model, ours = opened[kind]
+    backend = AutoregressiveBackend(BackendConfig(str(folder), 2))
+    done = list(backend.generate([ask(text, number) for number, text in enumerate(TEXTS)], Sampling(max_new_tokens=16)))
+    for text, row in zip(TEXTS, done, strict=True):
+        prompt = ids(ours, text)
+        expected = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=[0])[0]
+        output = until_end(ours, expected[len(prompt) :].tolist())
+        assert (row.output_tokens, row.text) == (len(output), ours.tokenizer.decode(output, skip_special_tokens=True))
+    with pytest.raises(UserError, match="is no diffusion model; use --backend ar"):
+        DiffusionBackend(BackendConfig(str(folder))).describe()
+    with pytest.raises(UserError, match="was not trained to draft"):
+        AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()
+
+
+def test_chat_prompts_take_the_checkpoints_template(opened: Opened) -> None:
+    network = load_network(str(opened["sdar"][0]), Options())
+    prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
+    assert network.tokenizer.decode(encode(network, prompt)) == "<user>double x<a>```"
+
+
+def test_what_cannot_be_read_is_said(opened: Opened, tmp_path: Path) -> None:
+    folder = opened["sdar"][0]
+    with pytest.raises(UserError, match="has blocks of 4; leave it out"):
+        DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
+    for change, match in (
+        ({"model_type": "mamba"}, "is of type 'mamba'"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "RoPE scaling 'yarn' is not supported here"),
+        ({"num_hidden_layers": 3}, r"has no weights for model\.layers\.2"),
+        ({"vocab_size": 9}, r"does not fit its config\.json"),
+    ):
+        values = json.loads((folder / "config.json").read_text()) | change
+        for path in folder.iterdir():
+            (tmp_path / path.name).unlink(missing_ok=True)
+            (tmp_path / path.name).symlink_to(path)
+        (tmp_path / "config.json").unlink()
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        with pytest.raises(UserError, match=match):
+            open_checkpoint(str(tmp_path), torch.float32, torch.device("cpu"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"config\.json cannot be read; give --model a checkpoint folder"):
+        open_checkpoint(str(tmp_path / "empty"), torch.float32, torch.device("cpu"))

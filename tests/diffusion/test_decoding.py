@@ -1,0 +1,140 @@
+"""Cached decoding against a loop that computes everything anew; batches against single rows."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import END, MASK, new_row, tiny_model
+
+from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rules import RULES, find_rule
+
+GREEDY = Draws(banned=(MASK,))
+PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
+KINDS = {"causal": False, "block_causal": True}
+
+
+def how(rule: str = "threshold", block: int = 8, tau: float = 0.5, aligned: bool = False) -> Denoising:
+    return Denoising(find_rule(rule, tau=tau, steps=4, block=block, edit=0.3), block, GREEDY, aligned)
+
+
+def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block: int, aligned: bool) -> list[int]:
+    """The threshold rule on the whole text, computed anew for each pass, until `limit` tokens or an end."""
+    tokens, config = list(prompt), model.config
+    while len(tokens) - len(prompt) < limit and END not in tokens[len(prompt) :]:
+        size = block - len(tokens) % block if aligned else block
+        start = len(tokens) + size - block if aligned else len(tokens)
+        tokens += [MASK] * size
+        open_places = set(range(len(tokens) - size, len(tokens)))
+        while open_places:
+            order = torch.arange(len(tokens))
+            sees = order[:, None] >= order
+            if config.attention == "block_causal":
+                sees = order[:, None] // block >= order // block
+            sees = sees | ((order >= start)[:, None] & (order[:, None] >= start).T)
+            logits = model.logits(model(torch.tensor([tokens]), order[None], sees[None, None]))[0]
+            logits[:, MASK] = -torch.inf
+            chances, best = logits.softmax(-1).max(-1)
+            surest = max(open_places, key=lambda place: (float(chances[place]), -place))
+            for place in sorted(open_places):
+                if chances[place] >= tau or place == surest:
+                    tokens[place] = int(best[place])
+                    open_places.remove(place)
+    output = tokens[len(prompt) :][:limit]
+    return output[: output.index(END)] if END in output else output
+
+
+@pytest.mark.parametrize("attention", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_cached_blocks_equal_a_loop_without_cache(attention: str, seed: int) -> None:
+    model = tiny_model(seed, attention=attention)
+    for prompt in PROMPTS:
+        for tau in (0.3, 0.9):
+            row = new_row(prompt)
+            denoise(model, [row], how(tau=tau, aligned=KINDS[attention]))
+            assert row.output == simply(model, prompt, 24, tau, 8, KINDS[attention])
+            assert row.text[: len(prompt)] == prompt[: len(row.text)]
+
+
+@pytest.mark.parametrize("attention", ["causal", "block_causal", "bidirectional"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
+    """Also of rows with fixed lengths, and drawn ones."""
+    model = tiny_model(3, attention=attention)
+    settings = how(rule, aligned=attention == "block_causal")
+    canvas = 24 * (attention == "bidirectional")
+    for draws in (GREEDY, Draws(0.8, 0.9, (MASK,))):
+        chosen = replace(settings, draws=draws)
+        batch, single = (
+            [new_row(prompt, limit=24 - 3 * seed, seed=seed, canvas=canvas) for seed, prompt in enumerate(PROMPTS)]
+            for _ in range(2)
+        )
+        denoise(model, batch, chosen)
+        for row in single:
+            denoise(model, [row], chosen)
+        assert [row.output for row in batch] == [row.output for row in single]
+        assert [row.forwards for row in batch] == [row.forwards for row in single]
+        assert [row.steps for row in batch] == [row.steps for row in single]
+        assert all(MASK not in row.output for row in batch)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    rule=st.sampled_from(RULES),
+    attention=st.sampled_from(["causal", "block_causal", "bidirectional"]),
+    prompt=st.lists(st.integers(2, 39), min_size=1, max_size=20),
+    block=st.integers(1, 9),
+    limit=st.integers(1, 20),
+    seed=st.integers(0, 5),
+)
+def test_any_rule_ends_in_time_without_masks_and_leaves_the_prompt_alone(
+    rule: str, attention: str, prompt: list[int], block: int, limit: int, seed: int
+) -> None:
+    row = new_row(list(prompt), limit, canvas=limit * (attention == "bidirectional"))
+    chosen = how(rule, block, aligned=attention == "block_causal")
+    denoise(tiny_model(seed, attention=attention), [row], chosen)
+    assert row.ended
+    assert row.prompt == prompt
+    assert row.text[: len(prompt)] == prompt[: len(row.text)]
+    assert MASK not in row.output
+    assert len(row.output) <= limit
+    most = len(row.output) + block + (17 * (limit // block + 2) if rule == "editing" else 0)
+    assert 1 <= row.forwards <= most
+    assert len(row.steps) == len(row.blocks) == len(row.confidences) == len(row.output)
+    assert row.blocks == sorted(row.blocks)
+    assert max(row.steps, default=0) < row.forwards
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed: int) -> None:
+    """A stop sequence or limit ends it in the pass that fixes the last token before it."""
+    model = tiny_model(seed)
+    whole = new_row([5, 9])
+    denoise(model, [whole], how(tau=2.0))
+    text = whole.watch.result()[0]
+    place = text.index(text[len(text) // 2])
+    stopped, limited = new_row([5, 9], stops=(text[place],)), new_row([5, 9], limit=place + 1)
+    denoise(model, [stopped, limited], how(tau=2.0))
+    assert (stopped.watch.result(), stopped.watch.reason) == ((text[:place], place), "stop")
+    assert (limited.output, limited.watch.reason) == (whole.output[: place + 1], "length")
+    assert stopped.forwards == limited.forwards == max(whole.steps[: place + 1]) + 1
+    assert stopped.prefill_s is not None
+    assert stopped.first_s is not None
+    assert stopped.ended_s is not None
+    assert 0 < stopped.prefill_s < stopped.first_s <= stopped.ended_s
+    assert stopped.first_tokens == min(place + 1, 8)
+
+
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+@pytest.mark.parametrize("length", [1, 5, 8, 13])
+def test_a_fixed_length_is_kept(attention: str, length: int) -> None:
+    model = tiny_model(1, attention=attention)
+    canvas = length * (attention == "bidirectional")
+    rows = [new_row(prompt, limit=length, length=length, canvas=canvas) for prompt in PROMPTS]
+    denoise(model, rows, replace(how(), draws=Draws(banned=(MASK, END))))
+    assert [len(row.output) for row in rows] == [length] * 4
+    assert all(row.watch.reason == "length" for row in rows)

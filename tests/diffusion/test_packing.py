@@ -1,0 +1,26 @@
+"""A packed network is the same network."""
+
+import pytest
+import torch
+from tiny import tiny_model
+
+from evalharness.diffusion.packing import PackedLinear, can_pack, pack
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_packing_changes_no_number(tied: bool) -> None:
+    model = tiny_model(tied=tied)
+    assert not can_pack(model)
+    model.to(torch.bfloat16)
+    if not can_pack(model):
+        pytest.skip("this PyTorch has no oneDNN")
+    count, names = sum(p.numel() for p in model.parameters()), list(model.state_dict())
+    given = [(torch.randint(3, 40, (rows, size)), torch.arange(size)[None]) for rows, size in ((1, 1), (1, 32), (3, 7))]
+    with torch.inference_mode():
+        before = [model.logits(model(*each)) for each in given]
+        pack(model)
+        after = [model.logits(model(*each)) for each in given]
+    assert sum(isinstance(module, PackedLinear) for module in model.modules()) == 4 * 2 + 1
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert sum(p.numel() for p in model.parameters()) == count
+    assert list(model.state_dict()) == names

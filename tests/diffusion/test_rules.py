@@ -1,0 +1,120 @@
+"""What each rule fixes, on made-up statistics whose answer can be told by hand, and the laws that all of them keep."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.diffusion.decoding import statistics
+from evalharness.diffusion.rules import (
+    RULES,
+    Blocks,
+    dynamic,
+    editing,
+    entropy_bounded,
+    even_schedule,
+    factor,
+    find_rule,
+    linear_schedule,
+    threshold,
+)
+
+
+def blocks(probability: list[list[float]], masked: list[list[int]] | None = None, **more: Any) -> Blocks:
+    sure = torch.tensor(probability)
+    given = torch.ones_like(sure) if masked is None else torch.tensor(masked)
+    fields: dict[str, Any] = {
+        "masked": given.bool(), "top": torch.full(sure.shape, 7), "probability": sure, "second": (1 - sure) / 2,
+        "entropy": -sure.log(), "tokens": torch.full(sure.shape, 3), "editable": torch.ones_like(sure).bool(),
+        "masks": given.sum(-1), "step": torch.zeros(len(sure), dtype=torch.long),
+    }  # fmt: skip
+    return Blocks(**fields | more)
+
+
+def places(chosen: torch.Tensor) -> list[list[int]]:
+    return [row.nonzero()[:, 0].tolist() for row in chosen]
+
+
+def test_threshold_fixes_the_sure_and_the_surest() -> None:
+    found = threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), tau=0.9)
+    assert places(found) == [[0, 2], [1]]
+    assert places(threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), tau=0.9)) == [[1]]
+
+
+def test_factor_fixes_the_largest_number_whose_doubts_are_small() -> None:
+    """(n + 1)(1 - c_n): 0.02, 0.15, 0.4, 2.5 of the first row, in the order of certainty."""
+    found = factor(blocks([[0.9, 0.95, 0.5, 0.99], [0.4, 0.5, 0.3, 0.2]]), bound=0.5)
+    assert places(found) == [[0, 1, 3], [1]]
+    assert places(factor(blocks([[0.9, 0.95, 0.5, 0.99]]), bound=0.3)) == [[1, 3]]
+
+
+def test_entropy_bounded_fixes_what_is_certain_together() -> None:
+    found = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.3, 0.1, 2.0, 0.15]])), bound=0.6)
+    assert places(found) == [[0, 1, 3]]
+    found = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.9, 0.8, 2.0, 0.7]])), bound=0.6)
+    assert places(found) == [[3]]
+
+
+def test_dynamic_fixes_all_the_sure_where_they_are_enough() -> None:
+    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), tau=0.85, steps=2, length=4)
+    assert places(found) == [[0, 2, 3], [0, 2]]
+    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), tau=0.85, steps=2, length=4)) == [[0, 2]]
+
+
+def test_editing_rewrites_other_tokens_that_are_not_given() -> None:
+    state = blocks(
+        [[0.99, 0.99, 0.99, 0.5, 0.99]], [[0, 0, 0, 0, 1]],
+        top=torch.tensor([[7, 3, 7, 7, 7]]), editable=torch.tensor([[True, True, False, True, True]]),
+    )  # fmt: skip
+    assert places(editing(state, tau=0.9, edit=0.9)) == [[0, 4]]
+
+
+def test_schedules_are_those_of_llada_and_dream() -> None:
+    assert even_schedule(10, 4) == (3, 3, 2, 2)
+    assert even_schedule(3, 8) == (1, 1, 1)
+    counts, left, times = [], 32, torch.linspace(1, 1e-3, 17)
+    for step in range(16):
+        counts.append(int(left * (1 - times[step + 1] / times[step])) if step < 15 else left)
+        left -= counts[-1]
+    assert linear_schedule(32, 16) == tuple(count for count in counts if count)
+    for masks, steps in ((32, 32), (5, 64), (64, 1)):
+        assert sum(linear_schedule(masks, steps)) == sum(even_schedule(masks, steps)) == masks
+        assert min(linear_schedule(masks, steps)) > 0
+
+
+@pytest.mark.parametrize("name", RULES)
+@given(data=st.data())
+def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
+    """Of any block with a mask at least one mask is fixed; nothing else is touched but by editing; padding never is."""
+    rows, size = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 9))
+    seed = data.draw(st.integers(0, 2**31))
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(rows * size, 12, generator=generator) * data.draw(st.sampled_from([0.0, 1.0, 20.0]))
+    masked = torch.rand(rows, size, generator=generator) < 0.6
+    top, sure, second, entropy = (each.view(rows, size) for each in statistics(logits, logits.argmax(-1), True))
+    masks = masked.sum(-1) + 1
+    state = blocks(
+        sure.tolist(), masked.tolist(), top=top, second=second, entropy=entropy, masks=masks, editable=masked,
+        step=torch.randint(0, 5, (rows,), generator=generator),
+    )  # fmt: skip
+    rule = find_rule(
+        name, tau=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)), block=9
+    )
+    chosen = rule.choose(state)
+    assert torch.equal(chosen.any(-1), masked.any(-1))
+    assert not (chosen & ~masked).any()
+
+
+def test_statistics_are_those_of_the_distribution() -> None:
+    logits = torch.randn(6, 40, generator=torch.Generator().manual_seed(1)) * 3
+    chances = logits.softmax(-1)
+    ordered = chances.sort(-1, descending=True).values
+    top, sure, second, entropy = statistics(logits.clone(), logits.argmax(-1), True)
+    torch.testing.assert_close(sure, ordered[:, 0])
+    torch.testing.assert_close(second, ordered[:, 1])
+    torch.testing.assert_close(entropy, -(chances * chances.log()).sum(-1))
+    torch.testing.assert_close(statistics(logits.clone(), top, False)[1], sure)
+    other = torch.zeros(6, dtype=torch.long)
+    torch.testing.assert_close(statistics(logits.clone(), other, False)[1], chances[:, 0])

@@ -1,0 +1,147 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tokenizers import Tokenizer
+
+from evalharness.diffusion import weights
+from evalharness.diffusion.corpus.build import build_corpus
+from evalharness.diffusion.corpus.encoding import Corpus
+from evalharness.diffusion.recipe import Recipe, read_recipe
+from evalharness.diffusion.training import Trainer
+from evalharness.errors import UserError
+
+RECIPES = Path(weights.__file__).parent / "recipes"
+TINY = read_recipe(RECIPES / "tiny.yaml")
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Tokenizer]:
+    return build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
+
+
+def losses(trainer: Trainer) -> list[float]:
+    return [row["loss"] for row in trainer.state.log]  # type: ignore[misc]
+
+
+def told(recipe: Recipe, **changes: object) -> Recipe:
+    return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    trainer = Trainer(told(TINY, steps=40), *made, tmp_path)
+    before = trainer.evaluate()
+    trainer.run(quiet)
+    after = trainer.evaluate()
+    assert after["held_ar"] < before["held_ar"] - 1.5  # type: ignore[operator]
+    assert after["held_denoising"] < before["held_denoising"] - 0.8  # type: ignore[operator]
+    model = weights.load(tmp_path / "model")
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in trainer.model.parameters())
+    assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 40
+    assert Tokenizer.from_file(str(tmp_path / "model" / "tokenizer.json")).get_vocab_size() == 768
+
+
+def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them(
+    made: tuple[Corpus, Tokenizer], tmp_path: Path
+) -> None:
+    recipe = told(TINY, steps=12, log_every=1)
+    whole = Trainer(recipe, *made, tmp_path / "whole")
+    whole.run(quiet)
+    cut = Trainer(recipe, *made, tmp_path / "cut")
+    cut.run(lambda text: os.kill(os.getpid(), signal.SIGTERM) if text.startswith("step 7") else None)
+    again = Trainer(recipe, *made, tmp_path / "cut")
+    assert again.resume()
+    assert again.state.step == 7
+    again.run(quiet)
+    assert losses(again) == losses(whole)
+    assert all(torch.equal(a, b) for a, b in zip(again.average.values, whole.average.values, strict=True))
+
+
+def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
+    from evalharness.diffusion.batches import stream
+
+    recipe = trainer.recipe
+    return stream(trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches)
+
+
+def test_replicas_side_by_side_give_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    one, two = (Trainer(told(TINY, threads=threads), *made, tmp_path) for threads in (1, 2))
+    first, second = one.step(_rows(one)), two.step(_rows(two))
+    assert first["loss"] == second["loss"]
+    assert first["norm"] == pytest.approx(second["norm"], rel=1e-4)
+
+
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    values = yaml.safe_load((RECIPES / "tiny.yaml").read_text()) | {"steps": 100_000, "checkpoint_s": 0.1}
+    recipe.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-c", "from evalharness.cli import main; main()", "train", "--config", str(recipe)]
+    command += ["--out", str(tmp_path / "run")]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "log.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    first.kill()
+    first.wait()
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    heard = []
+    for line in second.stdout:
+        heard.append(line)
+        if line.startswith("step"):
+            break
+    second.terminate()
+    second.communicate(timeout=120)
+    assert any("resumed after step" in line for line in heard)
+    assert second.returncode == 0
+
+
+def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    Trainer(told(TINY, steps=1), *made, tmp_path).run(quiet)
+    assert Trainer(told(TINY, steps=5), *made, tmp_path).resume()
+    with pytest.raises(UserError, match="another recipe"):
+        Trainer(told(TINY, seed=1), *made, tmp_path).resume()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
+def test_shipped_recipes_are_valid(name: str) -> None:
+    assert read_recipe(RECIPES / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("steps: 3\nminutes: 4\n", "either steps or minutes"),
+        ("steps: 3\n", "give a shape"),
+        ("steps: 3\nstep: 4\n", "step: Extra inputs"),
+        ("- a\n", "holds no mapping"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_recipe(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_decontamination_without_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
+    with pytest.raises(UserError, match="EVALHARNESS_DATA"):
+        build_corpus(TINY.data.model_copy(update={"decontaminate": True}), tmp_path)

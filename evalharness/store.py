@@ -109,7 +109,7 @@ class Store:
             if self._failure:
                 raise self._failure
             try:
-                with explained(self.folder):
+                with explained(self.folder / name):
                     file = self._files.get(name)
                     if file is None:
                         file = self._files[name] = (self.folder / name).open("ab", buffering=0)
@@ -290,13 +290,13 @@ def cut_torn_line(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def explained(place: Path) -> Iterator[None]:
     """Raises UserError for what the disk does not take: one line that says what to do."""
     try:
         yield
     except OSError as error:
         todo = "mend that" if error.errno != errno.ENOSPC else "make room"
-        raise UserError(f"cannot write to {folder}: {error.strerror}; {todo}, and the same command goes on") from None
+        raise UserError(f"cannot write to {place}: {error.strerror}; {todo}, and the same command goes on") from None
 
 
 def _to_disk(file: IO[bytes]) -> None:

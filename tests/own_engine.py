@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,19 +62,24 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def own_engine(folder: Path) -> Iterator[OwnEngine]:
-    """An engine with Python's image, all of it in the folder."""
-    folder.mkdir(exist_ok=True)
-    made = OwnEngine(folder)
-    try:
-        tag = images.image_tag("python")
-        with (folder / "image.tar").open("wb") as file:
-            for part in docker_engine.connect().images.get(tag).save(named=tag):
-                file.write(part)
-        with (folder / "image.tar").open("rb") as file:
-            docker.DockerClient(made.host).images.load(file)
-        yield made
-    finally:
-        made.stop()
-        subprocess.run(f"grep {folder} /proc/mounts | cut -d' ' -f2 | xargs -r umount -l", shell=True)
-        shutil.rmtree(folder, ignore_errors=True)
+def own_engine(with_image: bool = True) -> Iterator[OwnEngine]:
+    """An engine, with Python's image if asked. Its folder has a short name, for its sockets' names may not be long."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        made = OwnEngine(folder)
+        try:
+            if with_image:
+                _give_image(made)
+            yield made
+        finally:
+            made.stop()
+            subprocess.run(f"grep {folder} /proc/mounts | cut -d' ' -f2 | xargs -r umount -l", shell=True)
+
+
+def _give_image(made: OwnEngine) -> None:
+    tag = images.image_tag("python")
+    with (made.folder / "image.tar").open("w+b") as file:
+        for part in docker_engine.connect().images.get(tag).save(named=tag):
+            file.write(part)
+        file.seek(0)
+        docker.DockerClient(made.host).images.load(file)

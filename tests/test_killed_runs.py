@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +90,7 @@ def containers_of(run: "subprocess.Popen[str]") -> list[str]:
 
 @pytest.fixture(scope="module")
 def other_engine(engine: None) -> Iterator[OwnEngine]:
-    with tempfile.TemporaryDirectory() as folder, own_engine(Path(folder) / "engine") as made:
+    with own_engine() as made:
         yield made
 
 

@@ -79,7 +79,7 @@ def test_what_is_killed_costs_no_verdict(
 def test_a_killed_engine_is_no_wrong_answer(engine: None, tmp_path: Path) -> None:
     """The run ends with what it has; the same command goes on when there is an engine again."""
     out = tmp_path / "run"
-    with own_engine(tmp_path / "engine") as other:
+    with own_engine() as other:
         run = start(out, DOCKER_HOST=other.host)
         until(lambda: len(statuses(out)) > 200)
         other.kill()

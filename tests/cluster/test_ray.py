@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
-from own_engine import OwnEngine, until
+from own_engine import own_engine, until
 from ray_cluster import Cluster, ray_cluster
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -145,23 +146,16 @@ def test_a_node_without_a_container_engine_takes_no_grading(engine: None, graded
 def test_a_node_without_the_image_is_given_it(engine: None, graded: Path, tmp_path: Path) -> None:
     from evalharness.sandbox import docker_engine, images
 
-    (tmp_path / "engine").mkdir()
-    other = OwnEngine(tmp_path / "engine")
-    try:
-        with ray_cluster(1) as cluster:
-            cluster.add(DOCKER_HOST=other.host)
-            run = grade(graded, tmp_path / "run", cluster)
-            _, said = run.communicate(timeout=300)
-            assert run.returncode == 0, said
-            assert "does not grade" not in said
-            assert rows(tmp_path / "run") == rows(graded / "run")
-            tag, here = images.image_tag("python"), docker_engine.connect()
-            import docker
-
-            assert docker.DockerClient(other.host).images.get(tag).id == here.images.get(tag).id
-    finally:
-        other.stop()
-        subprocess.run(f"grep {tmp_path} /proc/mounts | cut -d' ' -f2 | xargs -r umount -l", shell=True)
+    with own_engine(with_image=False) as other, ray_cluster(1) as cluster:
+        cluster.add(DOCKER_HOST=other.host)
+        run = grade(graded, tmp_path / "run", cluster)
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        assert "does not grade" not in said
+        assert rows(tmp_path / "run") == rows(graded / "run")
+        tag = images.image_tag("python")
+        ids = {client.images.get(tag).id for client in (docker_engine.connect(), docker.DockerClient(other.host))}
+        assert len(ids) == 1
 
 
 class Answers(BaseHTTPRequestHandler):

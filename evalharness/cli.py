@@ -10,9 +10,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evalharness import __version__, bench_cli, data_cli, report_cli, results_cli, sandbox_cli, sweep_cli, train_cli
+from evalharness import (
+    __version__,
+    bench_cli,
+    data_cli,
+    merge_cli,
+    report_cli,
+    results_cli,
+    sandbox_cli,
+    serve_cli,
+    sweep_cli,
+    train_cli,
+)
 from evalharness.arguments import parse_key_values, parse_numbers
-from evalharness.errors import UserError
+from evalharness.errors import InfrastructureError, UserError
 
 app = typer.Typer(
     help="Measures code models: how often they are right and how fast they are.",
@@ -25,6 +36,8 @@ app.add_typer(data_cli.app, name="data")
 app.add_typer(sweep_cli.app)
 app.add_typer(bench_cli.app)
 app.add_typer(results_cli.app)
+app.add_typer(merge_cli.app)
+app.add_typer(serve_cli.app)
 app.command()(report_cli.report)
 app.command()(train_cli.train)
 
@@ -41,6 +54,14 @@ SandboxOption = Annotated[str, typer.Option("--sandbox", help="docker, or bubble
 TokenizerOption = Annotated[
     str | None, typer.Option("--tokenizer", help="Counts the output once more, alike for all models: a path or hub id.")
 ]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", help="i/n: the i-th of n disjoint shares, which `evalharness merge` joins.")
+]
+EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray: on the nodes of a cluster.")]
+RayAddressOption = Annotated[
+    str | None, typer.Option("--ray-address", help="auto, or a cluster's address. [default: one on this machine alone]")
+]
+ReplicasOption = Annotated[int, typer.Option("--replicas", help="Engine ray: copies of the backend. [default: GPUs]")]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
 
@@ -68,6 +89,10 @@ def run(
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
     tokenizer: TokenizerOption = None,
+    shard: ShardOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    replicas: ReplicasOption = 0,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -83,10 +108,14 @@ def run(
         "max_new_tokens": max_new_tokens,
         "seed": seed,
         "batch_size": batch_size,
-        "workers": workers or default_workers(),
+        "workers": workers or (default_workers() if engine == "local" else 0),
         "data": data,
         "sandbox": sandbox,
         "tokenizer": tokenizer,
+        "shard": shard,
+        "engine": engine,
+        "ray_address": ray_address,
+        "replicas": replicas,
         "options": parse_key_values(option or []),
     }
     run_tasks(task, settings, out)
@@ -100,6 +129,9 @@ def grade(
     workers: WorkersOption = 0,
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
+    shard: ShardOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -108,9 +140,12 @@ def grade(
     settings = {
         "backend": "replay",
         "ks": parse_numbers("--k", k),
-        "workers": workers or default_workers(),
+        "workers": workers or (default_workers() if engine == "local" else 0),
         "data": data,
         "sandbox": sandbox,
+        "shard": shard,
+        "engine": engine,
+        "ray_address": ray_address,
         "options": options,
     }
     run_tasks(task, settings, out)
@@ -233,6 +268,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The entry point. Errors that are the user's to mend end in one line and exit code 2."""
 
     def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one shall not disturb what the first one began
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
@@ -245,6 +281,9 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except InfrastructureError as error:
+        print(f"the machine failed: {one_line(str(error))}; the same command tries again", file=sys.stderr)
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

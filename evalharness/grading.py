@@ -90,17 +90,20 @@ class Grader:
             if job.completion is None:
                 return
             try:
-                verdict = self._judge(job.completion)
+                problem = self.problems[job.completion.task_id]
+                verdict = judge(self.task, problem, job.completion, self.sandbox)
                 if not self._stop.is_set():
                     self.finished(verdict)
             except BaseException as error:
                 self._error = error
                 self._stop.set()
 
-    def _judge(self, completion: Completion) -> Verdict:
-        if completion.error:
-            return Verdict(
-                completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
-            )
-        program = self.task.program(self.problems[completion.task_id], completion)
-        return self.task.verdict(completion, self.sandbox.run(program) if program else Execution())
+
+def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
+    """The verdict on a completion: by the task, of what its program did in the sandbox."""
+    if completion.error:
+        return Verdict(
+            completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
+        )
+    program = task.program(problem, completion)
+    return task.verdict(completion, sandbox.run(program) if program else Execution())

@@ -14,9 +14,10 @@ from typing import Any
 
 from evalharness import __version__
 from evalharness.adapters import TaskContext
-from evalharness.records import Backend, Sampling, Sandbox
+from evalharness.engines import Sandboxes
+from evalharness.records import Backend, Sampling
 
-AROUND = ("engine", "runtime", "allowed_to_lack")
+AROUND = ("engine", "runtime", "allowed_to_lack", "cluster")
 """What the sandbox says of itself that changes no verdict; a run may be resumed with another."""
 PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 
@@ -26,7 +27,7 @@ def configuration(
     backend: Backend,
     model: str | None,
     sampling: Sampling,
-    sandbox: Sandbox,
+    sandbox: Sandboxes,
     samples: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything that can change a number; a run is resumed only under an equal one.
@@ -43,7 +44,7 @@ def configuration(
     }
 
 
-def environment(workers: int, sandbox: Sandbox) -> dict[str, Any]:
+def environment(workers: int, sandbox: Sandboxes) -> dict[str, Any]:
     """The machine and the software around the run. May differ when a run is resumed."""
     around = {key: value for key, value in sandbox.describe().items() if key in AROUND}
     return {**machine(), "sandbox": around, "workers": workers}

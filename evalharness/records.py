@@ -81,7 +81,7 @@ class Problem:
     """Whether a samples file may give the whole text that is run, tests included, as `program`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """The j-th completion asked of a backend for a problem."""
 
@@ -250,7 +250,7 @@ class Execution:
     """Why another run might have ended otherwise; empty for all but a few."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The judgement of a sample; one row of `verdicts.jsonl`."""
 

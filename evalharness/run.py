@@ -16,18 +16,17 @@ from evalharness.backends import BackendConfig, find_backend, option_names
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
+from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
-from evalharness.grading import Grader
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
 from evalharness.metrics.throughput import conditions, speed
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Choosy, Completion, Problem, Prompt, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
-from evalharness.sandbox.opening import open_sandbox
-from evalharness.sandbox.pool import ContainerPool
-from evalharness.store import Store, is_same_run
+from evalharness.sharding import parse_shard
+from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
 from evalharness.suggest import unknown_name
 
 
@@ -52,14 +51,21 @@ class RunConfig:
     sandbox: str = "docker"
     tokenizer: str | None = None
     """The common tokenizer, by which the output is counted once more; None for the bundled one."""
+    engine: str = "local"
+    ray_address: str | None = None
+    """Of a running cluster, or auto; None begins one on this machine alone. For engine ray, as is `replicas`."""
+    replicas: int = 0
+    """Copies of a generating backend; 0 for one per GPU, or one where there is none."""
+    shard: str | None = None
+    """Which share of the samples, such as 1/7; None for all."""
     options: Mapping[str, str] = field(default_factory=dict)
 
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
-        kept = {
-            key: value for key, value in vars(self).items() if key not in ("workers", "options", "sandbox", "tokenizer")
-        }
+        unnamed = {"workers", "options", "sandbox", "tokenizer", "engine", "ray_address", "replicas"}
+        unnamed |= set() if self.shard else {"shard"}
+        kept = {key: value for key, value in vars(self).items() if key not in unnamed}
         options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
@@ -82,37 +88,33 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     Raises UserError before any work is done where the user must change something.
     """
     shared = jobs[0][0]
+    shard = parse_shard(shared.shard) if shared.shard else None
     common_tokenizer(shared.tokenizer)  # refused before any work
     jobs, prepared = prepare_all(jobs, progress)
     if shared.backend == "reference":
         jobs, prepared = with_references(jobs, prepared, progress)
     with ExitStack() as stack:
         images = sorted({one.context.image for one in prepared if one.context.image})
-        settings = sandbox_options(shared.options)
-        sandbox = stack.enter_context(
-            closing(open_sandbox(shared.sandbox, shared.workers, settings, progress.note, needed=bool(images)))
-        )
-        backend = stack.enter_context(closing(make_backend(shared)))
+        engine = stack.enter_context(closing(open_engine(shared, make_backend, progress.note, bool(images))))
+        sandbox, backend = engine.sandbox, engine.backend
         for one in prepared:
             check_prompt(backend, next(iter(one.problems.values())).prompt)
         sandbox.prepare(images)
         requests = [all_requests(one, backend) for one in prepared]
+        if shard:
+            requests = [shard.choose(asked) for asked in requests]
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
             is_same_run(out, wanted)
-        around = environment(shared.workers, sandbox)
+        around = environment(shared.workers or sandbox.workers, sandbox)
         stores = [
             stack.enter_context(closing(Store(out, wanted, around)))
             for (_, out), wanted in zip(jobs, manifests, strict=True)
         ]
-        if sandbox.workers < shared.workers:
-            progress.note(
-                f"memory allows {sandbox.workers} samples at a time, not {shared.workers}; see --option memory_gb="
-            )
         if shared.backend == "reference":
             progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
         return {
-            store.folder: run_one(one, asked, backend, sandbox, store, progress)
+            store.folder: run_one(one, asked, engine, store, progress)
             for one, asked, store in zip(prepared, requests, stores, strict=True)
         }
 
@@ -188,36 +190,39 @@ def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
     return 1 if config.backend == "reference" or config.temperature == 0 else recipe.n
 
 
-def manifest(one: Prepared, backend: Backend, sandbox: ContainerPool) -> Summary:
+def manifest(one: Prepared, backend: Backend, sandbox: Sandboxes) -> Summary:
     """The configuration that the run directory is to be of."""
-    asked = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
+    asked: Summary = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
+    if one.config.shard:
+        asked["shard"] = str(parse_shard(one.config.shard))
     return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
 
 
 def run_one(
     one: Prepared,
     requests: Sequence[Request],
-    backend: Backend,
-    sandbox: ContainerPool,
+    engine: Engine,
     store: Store,
     progress: Progress,
 ) -> Summary:
     """Runs, or resumes, one prepared task."""
     progress.note(f"{one.task.name}: {len(one.problems)} problems, {len(requests)} samples, into {store.folder}")
     covered = len({request.problem.task_id for request in requests})
-    if covered < len(one.problems):
+    if one.config.shard:
+        progress.note(f"shard {one.config.shard}: {covered} problems; `evalharness merge` joins the shards")
+    elif covered < len(one.problems):
         progress.note(f"only {covered} of {len(one.problems)} problems have samples; rates are over those alone")
     if store.resumed:
         progress.note(f"resuming: {len(store.judged)} of {len(requests)} samples are graded already")
-    work(one, requests, backend, sandbox, store, progress)
-    summary = summarize(one, backend, store, len(requests))
+    work(one, requests, engine, store, progress)
+    summary = summarize(one, engine.backend, store, len(requests))
     store.write_summary(summary)
     return summary
 
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numbers that make no sense together."""
-    if n < 1 or config.workers < 1 or config.batch_size < 1:
+    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1 or config.replicas < 0:
         raise UserError("--n, --workers and --batch-size must be at least 1")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
@@ -272,11 +277,10 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
-        for sample in backend.samples.values():
-            if (
-                sample.form(problems[sample.task_id]) == "program"
-            ):  # refused before any work where its tests are not in it
-                one.task.program(problems[sample.task_id], backend.completion(sample, problems[sample.task_id]))
+        for sample in backend.samples() if any(each.accepts_programs for each in problems.values()) else ():
+            # A whole program is refused before any work where its tests are not in it.
+            if sample.form(problems[sample.task_id]) == "program":
+                one.task.program(problems[sample.task_id], sample.completion(problems[sample.task_id]))
         fewest = min(Counter(task_id for task_id, _ in keys).values())
         for k in config.ks:
             if k > fewest:
@@ -288,20 +292,11 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
 def work(
     one: Prepared,
     requests: Sequence[Request],
-    backend: Backend,
-    sandbox: ContainerPool,
+    engine: Engine,
     store: Store,
     progress: Progress,
 ) -> None:
     """Generates what is missing and grades what is not graded, both at once."""
-    task = one.task
-
-    def cost(problem: Problem) -> float:
-        if problem.reference is None:
-            return 0.0
-        solution = Completion(problem.task_id, 0, problem.reference, form="solution")
-        program = task.program(problem, solution)
-        return sandbox.expected_s(program) if program else 0.0
 
     def finished(verdict: Verdict) -> None:
         store.add_verdict(verdict)
@@ -311,11 +306,11 @@ def work(
     missing = [request for request in requests if request.key not in store.completed]
     progress.start(len(requests), len(requests) - len(missing), len(store.judged & wanted))
     waiting = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
-    grader = Grader(task, one.problems, sandbox, cost, finished, one.config.workers)
+    grader = engine.grader(one.task, one.problems, finished)
     try:
         for completion in waiting:
             grader.put(completion)
-        for completion in backend.generate(missing, one.sampling) if missing else ():
+        for completion in engine.backend.generate(missing, one.sampling) if missing else ():
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -323,7 +318,7 @@ def work(
         grader.finish()
     except BaseException:
         grader.close()
-        sandbox.close()
+        engine.sandbox.close()
         raise
     finally:
         grader.join()
@@ -340,10 +335,6 @@ def middle_policy(one: Prepared, backend: Backend) -> dict[str, str]:
 def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summary:
     """The contents of summary.json."""
     config, context = one.config, one.context
-    told = store.manifest()
-    verdicts = list(store.verdicts())
-    statuses = Counter(verdict.status for verdict in verdicts)
-    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
         "task": one.task.name,
         "backend": backend.name,
@@ -353,17 +344,29 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
         "version": context.version.name,
         "split": context.split,
         "options": dict(context.options),
+        **({"shard": config.shard} if config.shard else {}),
         "note": "" if context.sample else context.version.note,
         "official_data": context.loaded.official,
+        **figures(one, store.folder, asked),
+    }
+
+
+def figures(one: Prepared, folder: Path, asked: int) -> Summary:
+    """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted."""
+    ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
+    verdicts = list(read_verdicts(folder))
+    statuses = Counter(verdict.status for verdict in verdicts)
+    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
+    return {
         "problems": len({verdict.task_id for verdict in verdicts}),
         "problems_of_task": len(one.problems),
         "samples": len(verdicts),
         "asked": asked,
-        "metrics": rates(verdicts, config.ks or DEFAULT_KS),
-        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, config.ks or DEFAULT_KS)) else {}),
+        "metrics": rates(verdicts, ks),
+        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, ks)) else {}),
         "speed": speed(
-            store.completions(),
-            common_tokenizer(config.tokenizer),
+            read_completions(folder),
+            common_tokenizer(one.config.tokenizer),
             conditions(told["config"]["backend"], told["environment"]["hardware"]),
         ),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},

@@ -31,6 +31,9 @@ def sweep(
     data: Annotated[str | None, typer.Option(help="A data folder, hub, or sample.")] = None,
     sandbox: Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap.")] = "docker",
     tokenizer: Annotated[str | None, typer.Option(help="As of run.")] = None,
+    engine: Annotated[str, typer.Option("--engine", help="local, or ray: on the nodes of a cluster.")] = "local",
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="As of run.")] = None,
+    replicas: Annotated[int, typer.Option("--replicas", help="As of run.")] = 0,
     out: Annotated[Path | None, typer.Option(help="The folder of all runs. [default: one in results/]")] = None,
 ) -> None:
     """Runs every combination of options with several values; `frontier` draws them as one curve."""
@@ -48,8 +51,9 @@ def sweep(
     settings: dict[str, Any] = {
         "backend": backend, "model": model, "limit": limit, "n": n, "ks": parse_numbers("--k", k),
         "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens, "seed": seed,
-        "batch_size": batch_size, "workers": workers or cli.default_workers(), "data": data, "sandbox": sandbox,
-        "tokenizer": tokenizer, "options": fixed,
+        "batch_size": batch_size, "workers": workers or (cli.default_workers() if engine == "local" else 0),
+        "data": data, "sandbox": sandbox,
+        "tokenizer": tokenizer, "engine": engine, "ray_address": ray_address, "replicas": replicas, "options": fixed,
     }  # fmt: skip
     bases = [RunConfig(task=name, **settings) for name in expand(task)]
     folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"

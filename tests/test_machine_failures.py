@@ -2,18 +2,17 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
 import pytest
+from own_engine import OwnEngine, own_engine, until
 
-from evalharness.sandbox import docker_engine, images
+from evalharness.sandbox import docker_engine
 
 pytestmark = pytest.mark.docker
 
@@ -33,14 +32,6 @@ def statuses(out: Path) -> list[str]:
     """The status of every row that there is."""
     path = out / "verdicts.jsonl"
     return [json.loads(line)["status"] for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Waits for something that must come."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def containers_of(client: docker.DockerClient, owner: str) -> list[str]:
@@ -84,82 +75,29 @@ def test_what_is_killed_costs_no_verdict(
     until(lambda: not containers_of(client, owner))
 
 
-class OwnEngine:
-    """A container engine beside the machine's own, which may be killed."""
-
-    def __init__(self, folder: Path):
-        self.folder, self.host = folder, f"unix://{folder}/engine.sock"
-        self.start()
-
-    def start(self) -> None:
-        self.log = (self.folder / "log").open("ab")
-        words = ["--data-root", "data", "--exec-root", "exec", "--pidfile", "pid", "-H", self.host]
-        words = [str(self.folder / word) if word in ("data", "exec", "pid") else word for word in words]
-        for left in (self.folder / "pid", self.folder / "exec" / "containerd" / "containerd.pid"):
-            left.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            ["unshare", "--net", "dockerd", *words, "--bridge=none", "--iptables=false"],
-            stdout=self.log,
-            stderr=self.log,
-        )
-        until(self.answers, 60)
-
-    def answers(self) -> bool:
-        try:
-            return bool(docker.DockerClient(self.host).ping())
-        except (docker.errors.DockerException, OSError):
-            return False
-
-    def kill(self) -> None:
-        """At one stroke, as when the machine runs out of memory."""
-        self.process.kill()
-        self.process.wait()
-        pid = self.folder / "exec" / "containerd" / "containerd.pid"
-        if pid.exists():
-            os.kill(int(pid.read_text()), signal.SIGKILL)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
-
-
-@pytest.fixture
-def own_engine(engine: None, tmp_path: Path) -> Iterator[OwnEngine]:
-    made = OwnEngine(tmp_path)
-    tag = images.image_tag("python")
-    with (tmp_path / "image.tar").open("wb") as file:
-        for part in docker_engine.connect().images.get(tag).save(named=tag):
-            file.write(part)
-    with (tmp_path / "image.tar").open("rb") as file:
-        docker.DockerClient(made.host).images.load(file)
-    yield made
-    made.stop()
-    subprocess.run(f"grep {tmp_path} /proc/mounts | cut -d' ' -f2 | xargs -r umount -l", shell=True)
-    shutil.rmtree(tmp_path, ignore_errors=True)
-
-
 @pytest.mark.slow
-def test_a_killed_engine_is_no_wrong_answer(own_engine: OwnEngine, tmp_path: Path) -> None:
+def test_a_killed_engine_is_no_wrong_answer(engine: None, tmp_path: Path) -> None:
     """The run ends with what it has; the same command goes on when there is an engine again."""
     out = tmp_path / "run"
-    run = start(out, DOCKER_HOST=own_engine.host)
-    until(lambda: len(statuses(out)) > 200)
-    own_engine.kill()
-    _, said = run.communicate(timeout=120)
-    assert run.returncode == 1, said
-    found = statuses(out)
-    assert set(found) == {"passed", "infrastructure"}
-    assert found.count("passed") >= 200
-    assert "have no verdict" in said
-    assert "Traceback" not in said
+    with own_engine() as other:
+        run = start(out, DOCKER_HOST=other.host)
+        until(lambda: len(statuses(out)) > 200)
+        other.kill()
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 1, said
+        found = statuses(out)
+        assert set(found) == {"passed", "infrastructure"}
+        assert found.count("passed") >= 200
+        assert "have no verdict" in said
+        assert "Traceback" not in said
 
-    own_engine.start()
-    again = start(out, DOCKER_HOST=own_engine.host)
-    _, said = again.communicate(timeout=120)
-    assert again.returncode == 0, said
-    assert statuses(out) == ["passed"] * 16 * SAMPLES
-    assert not docker.DockerClient(own_engine.host).containers.list(all=True)
-    assert not [name for name in os.listdir("/proc") if name.isdigit() and _is_shim_of(name, own_engine)]
+        other.start()
+        again = start(out, DOCKER_HOST=other.host)
+        _, said = again.communicate(timeout=120)
+        assert again.returncode == 0, said
+        assert statuses(out) == ["passed"] * 16 * SAMPLES
+        assert not docker.DockerClient(other.host).containers.list(all=True)
+        assert not [name for name in os.listdir("/proc") if name.isdigit() and _is_shim_of(name, other)]
 
 
 def _is_shim_of(pid: str, engine: OwnEngine) -> bool:

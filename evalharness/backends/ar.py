@@ -5,7 +5,6 @@ With `draft=N` the network drafts N tokens by diffusion and verifies them itself
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -16,6 +15,7 @@ from pydantic import BaseModel, Field
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.backends.infilling import require_free_middle
 from evalharness.backends.network_options import NetworkOptions, check_batch
+from evalharness.clock import now
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling
 
@@ -67,7 +67,7 @@ class AutoregressiveBackend:
                 for request, ids in zip(chunk, prompts, strict=True)
             ]
             able = [row for row in rows if row.prompt and row.watch.limit]
-            started_at = time.time()
+            started_at = now()
             chosen, model = draws(network, sampling), network.model
             if options.draft:
                 error = attempt(partial(speculate, model, able, options.draft, chosen))

@@ -7,7 +7,6 @@ entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` passe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
@@ -17,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.backends.network_options import NetworkOptions, check_batch
+from evalharness.clock import now
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling
 
@@ -87,7 +87,7 @@ class DiffusionBackend:
                 continue
             rows = [gap_row(network, request, sampling, how) for request in chunk]
             able = [row for row in rows if row.prompt and row.watch.limit]
-            started_at = time.time()
+            started_at = now()
             error = attempt(partial(denoise, network.model, able, how))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)

@@ -19,6 +19,7 @@ from evalharness.backends.drawing import sample_seed
 from evalharness.backends.fingerprints import sample_weights
 from evalharness.backends.network import completion, encode_text
 from evalharness.backends.stopping import Decoder, RowWatch
+from evalharness.clock import now
 from evalharness.diffusion.checkpoints import end_tokens, open_tokenizer, read_json
 from evalharness.diffusion.families import Family
 from evalharness.diffusion.rows import Row
@@ -112,7 +113,7 @@ def generate(gemma: Gemma, requests: Iterable[Request], sampling: Sampling, trac
         room = gemma.model.config.get_text_config().max_position_embeddings - len(ids)
         limit = max(0, min(sampling.max_new_tokens, room))
         row = Row(ids, RowWatch(gemma.decoder, gemma.ends, prompt.stops, limit))
-        started_at = time.time()
+        started_at = now()
         if ids and limit:
             _run(gemma, row, sample_seed(sampling.seed, request.key))
         yield completion(gemma.decoder, request, row, started_at, 1, trace)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from evalharness.backends.network import Network, attempt, completion, draws, encode, make_row
+from evalharness.clock import now
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.passes import causal_piece, gather, run
 from evalharness.diffusion.rows import Row
@@ -101,7 +102,7 @@ def search(network: Network, request: Request, sampling: Sampling, how: Denoisin
     """
     rows = [gap_row(network, request, sampling, how, length) for length in lengths(sampling.max_new_tokens)]
     able = [row for row in rows if row.prompt and row.watch.limit]
-    started_at, start = time.time(), time.perf_counter()
+    started_at, start = now(), time.perf_counter()
     if not able:
         return completion(network.decoder, request, rows[0], started_at, 0, trace)
     if error := attempt(partial(denoise, network.model, able, how)):

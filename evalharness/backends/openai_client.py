@@ -13,6 +13,7 @@ import httpx
 
 from evalharness.backends.openai_options import Address, OpenAIOptions
 from evalharness.backends.openai_stream import Answer, AttemptError, EventReader, Reading, complaint, parse_piece
+from evalharness.clock import now
 from evalharness.errors import InfrastructureError, UserError
 
 _log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Client:
 
     async def _attempt(self, http: httpx.AsyncClient, query: Query) -> Answer:
         reading = Reading(query.stops)
-        started_at, begin = time.time(), time.perf_counter()
+        started_at, begin = now(), time.perf_counter()
         try:
             async with (
                 asyncio.timeout(self._options.timeout_s) as clock,

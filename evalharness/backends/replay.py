@@ -1,13 +1,18 @@
 """Completions from a samples file: `grade`, and `run --backend replay --option samples=FILE`."""
 
+import contextlib
 import gzip
 import hashlib
 import json
+import shutil
+import sys
+import tempfile
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,9 +34,19 @@ class Sample:
     sample_id: int
     texts: Mapping[Form, str]
 
+    @property
+    def key(self) -> Key:
+        return (self.task_id, self.sample_id)
+
     def form(self, problem: Problem) -> Form | None:
         """Which of its texts counts; None if it has but a program, where the problem accepts none."""
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
+
+    def completion(self, problem: Problem) -> Completion:
+        """The sample as a completion of its problem."""
+        form = self.form(problem) or "solution"
+        text = self.texts[form]
+        return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text))
 
 
 def read_samples(path: Path) -> list[Sample]:
@@ -40,33 +55,44 @@ def read_samples(path: Path) -> list[Sample]:
     A line has `task_id`, one or more of `FORMS`, and may have `sample_id`; where it is missing the samples of a
     problem are numbered in the order of the file. Raises UserError, naming the line, for anything else.
     """
-    samples: dict[Key, Sample] = {}
-    counts: dict[str, int] = {}
-    for number, row in _rows(path):
-        sample = _sample(path, number, row, counts)
-        key = (sample.task_id, sample.sample_id)
-        if key in samples:
-            raise UserError(
-                f"{path}, line {number}: task_id {key[0]!r} with sample_id {key[1]} stands in line "
-                f"{samples[key].line} already; number the samples of a problem apart"
-            )
-        samples[key] = sample
-    if not samples:
-        raise UserError(f"{path} holds no samples; it needs one JSON object per line")
-    return list(samples.values())
+    with contextlib.closing(open_samples(path)) as file:
+        return [sample for _, sample in _scan(path, file)]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    opened = gzip.open if path.suffix == ".gz" else open
+def open_samples(path: Path) -> IO[bytes]:
+    """The file's lines as they are, to be read in any order. Raises UserError where it cannot be read."""
     try:
-        with opened(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _parse(path, number, line.strip())
+        if path.suffix != ".gz":
+            return path.open("rb")
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+        with gzip.open(path, "rb") as packed:
+            shutil.copyfileobj(packed, file)
+        return file
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; name one that does") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"samples file {path} cannot be read: {error}") from None
+
+
+def _scan(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
+    """Each sample of the file, and where its line begins. Raises UserError as `read_samples`."""
+    lines: dict[Key, int] = {}
+    counts: dict[str, int] = {}
+    offset = 0
+    file.seek(0)
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            sample = parse_sample(f"{path}, line {number}", number, _parse(path, number, line.strip()), counts)
+            if sample.key in lines:
+                raise UserError(
+                    f"{path}, line {number}: task_id {sample.task_id!r} with sample_id {sample.sample_id} stands in "
+                    f"line {lines[sample.key]} already; number the samples of a problem apart"
+                )
+            lines[sample.key] = number
+            yield offset, sample
+        offset += len(line)
+    if not lines:
+        raise UserError(f"{path} holds no samples; it needs one JSON object per line")
 
 
 def _parse(path: Path, number: int, line: bytes) -> Any:
@@ -77,11 +103,14 @@ def _parse(path: Path, number: int, line: bytes) -> Any:
         raise UserError(f"{path}, line {number}: not JSON ({what}); mend the line or remove it") from None
 
 
-def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample:
-    where = f"{path}, line {number}"
+def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
+    """One sample from its JSON value. `counts` numbers the samples of a problem that have no number of their own.
+
+    Raises UserError, which begins with `where`, for anything else.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
-    task_id = str(row["task_id"])
+    task_id = sys.intern(str(row["task_id"]))
     texts: dict[Form, str] = {form: row[form] for form in FORMS if isinstance(row.get(form), str)}
     if not texts:
         raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
@@ -90,6 +119,17 @@ def _sample(path: Path, number: int, row: Any, counts: dict[str, int]) -> Sample
         raise UserError(f"{where}: sample_id {sample_id!r} is not a number from 0 on")
     counts[task_id] = counts.get(task_id, 0) + 1
     return Sample(number, task_id, sample_id, texts)
+
+
+def check_sample(where: str, sample: Sample, known: Mapping[str, Problem]) -> None:
+    """Raises UserError, which begins with `where`, for a sample that no problem of `known` accepts."""
+    if sample.task_id not in known:
+        raise UserError(
+            f"{where}: task_id {sample.task_id!r} is none of this task's "
+            f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
+        )
+    if sample.form(known[sample.task_id]) is None:
+        raise UserError(f"{where}: this task wants a solution or completion, not a program")
 
 
 class ReplayBackend:
@@ -108,45 +148,45 @@ class ReplayBackend:
         if options.samples is None:
             raise UserError("backend replay needs --option samples=FILE, a .jsonl or .jsonl.gz file")
         self.path = options.samples
-        self.samples = {(sample.task_id, sample.sample_id): sample for sample in read_samples(self.path)}
+        self._file, self._reading = open_samples(self.path), threading.Lock()
+        self._places: dict[Key, tuple[int, int]] = {}  # line and offset: the texts may be gigabytes
+        digest = hashlib.sha256()
+        for offset, sample in _scan(self.path, self._file):
+            self._places[sample.key] = (sample.line, offset)
+            digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
+        self._sha256 = digest.hexdigest()
+
+    def samples(self) -> Iterator[Sample]:
+        """All samples, in the file's order."""
+        return map(self._sample, self._places)
+
+    def _sample(self, key: Key) -> Sample:
+        line, offset = self._places[key]
+        with self._reading:
+            self._file.seek(offset)
+            row = _parse(self.path, line, self._file.readline().strip())
+        return parse_sample(f"{self.path}, line {line}", line, {**row, "sample_id": key[1]}, {})
 
     def requests(self, known: Mapping[str, Problem]) -> list[Key]:
         """The keys of all samples, in the file's order. Raises UserError for one that no problem of `known` accepts."""
-        for sample in self.samples.values():
-            if sample.task_id not in known:
-                raise UserError(
-                    f"{self.path}, line {sample.line}: task_id {sample.task_id!r} is none of this task's "
-                    f"({', '.join(list(known)[:2])}, ...); check --task and its version and split options"
-                )
-            if sample.form(known[sample.task_id]) is None:
-                raise UserError(
-                    f"{self.path}, line {sample.line}: this task wants a solution or completion, not a program"
-                )
-        return list(self.samples)
+        for sample in self.samples():
+            check_sample(f"{self.path}, line {sample.line}", sample, known)
+        return list(self._places)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """The samples as they stand in the file."""
         for request in requests:
-            sample = self.samples.get(request.key)
-            if sample is None:
+            if request.key not in self._places:
                 raise UserError(f"{self.path} has no sample {request.sample_id} of {request.key[0]}")
-            yield self.completion(sample, request.problem)
-
-    def completion(self, sample: Sample, problem: Problem) -> Completion:
-        """The sample as a completion of its problem."""
-        form = sample.form(problem) or "solution"
-        text = sample.texts[form]
-        return Completion(problem.task_id, sample.sample_id, text, form=form, characters=len(text))
+            yield self._sample(request.key).completion(request.problem)
 
     def accept(self, prompt: Prompt) -> None:
         """Takes any: no model is asked."""
 
     def describe(self) -> Mapping[str, Any]:
         """The samples' content by its sha256, whatever the file is called."""
-        digest = hashlib.sha256()
-        for sample in self.samples.values():
-            digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
-        return {"generates": False, "samples": len(self.samples), "sha256": digest.hexdigest()}
+        return {"generates": False, "samples": len(self._places), "sha256": self._sha256}
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Closes the file. Safe to call twice."""
+        self._file.close()

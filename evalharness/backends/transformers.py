@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.backends.infilling import NAMES, find_infilling, require_free_middle
+from evalharness.clock import now
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling
 
@@ -195,7 +196,7 @@ def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Compl
         max_new_tokens=max(row.limit for row in rows), do_sample=False, num_beams=1, use_cache=True,
         pad_token_id=lm.pad, eos_token_id=sorted(lm.ends) or None,
     )  # fmt: skip
-    started_at, start = time.time(), time.perf_counter()
+    started_at, start = now(), time.perf_counter()
     watch = BatchWatch(watches, start)
     width = max(len(row.ids) for row in rows)
     ids = torch.tensor([[lm.pad] * (width - len(row.ids)) + row.ids for row in rows], device=lm.device)

@@ -1,6 +1,7 @@
 """A run's rows as the report page reads them: a short row per sample, and all else in chunks loaded on demand."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def _row(completion: Completion, verdict: Verdict | None, samples: Chunks) -> li
 def _sample(completion: Completion, verdict: Verdict | None) -> dict[str, Any]:
     """All that is known of a sample, with nothing that is not known."""
     said = {**vars(completion), "trace": completion.trace and vars(completion.trace)}
-    both = {**said, **(vars(verdict) if verdict else {})}
+    both = {**said, **(asdict(verdict) if verdict else {})}
     return {key: value for key, value in both.items() if value not in (None, "")}
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def remove_orphans(client: docker.DockerClient) -> int:
     return removed
 
 
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Raises InfrastructureError where the engine, which was there a moment ago, does not answer."""
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise InfrastructureError(f"the container engine does not answer: {error}") from None
+
+
 class DockerEngine:
     """Containers by the Docker API. `runtime` names another runtime than the engine's own, such as `runsc`."""
 
@@ -103,14 +113,16 @@ class DockerEngine:
 
     def __init__(self, runtime: str | None = None, log: images.Log = lambda text: None):
         self.client, self.runtime, self.log = connect(), runtime, log
-        known = self.client.info().get("Runtimes", {})
+        with answering():
+            known = self.client.info().get("Runtimes", {})
         if runtime and known and runtime not in known:
             raise UserError(f"the container engine has no runtime {runtime!r}; it has {', '.join(sorted(known))}")
         remove_orphans(self.client)
 
     def prepare(self, image: str) -> dict[str, str]:
         """Builds the image unless it is there."""
-        return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
+        with answering():
+            return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container and waits for its agent."""
@@ -122,7 +134,8 @@ class DockerEngine:
 
     def describe(self) -> dict[str, Any]:
         """The engine's version and runtime."""
-        version = self.client.version()
+        with answering():
+            version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}
 
 

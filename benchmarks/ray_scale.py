@@ -1,0 +1,165 @@
+"""Samples per second, and the driver's cost, of grading many cheap samples: local engine, and Ray with 1, 2, 4 nodes.
+
+Each node is a raylet of its own with one processor, all on this machine. Rates are of the middle of a run, from a tenth
+to nine tenths of its rows, so that starting up is left out. Prints a line per run and a JSON document; draws a plot.
+
+    python benchmarks/ray_scale.py --samples 20000 --nodes 1,2,4 --out benchmarks/ray_scale.png
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from evalharness.adapters import open_task
+
+TASK = "mbpp"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run. Rates are over its middle; memory is the driver's resident memory, MB, at a tenth and at most after."""
+
+    engine: str
+    workers: int
+    samples: int
+    samples_per_s: float
+    driver_cpu_ms_per_sample: float
+    driver_mb_early: float
+    driver_mb_most: float
+    load: float
+
+
+def write_samples(path: Path, count: int) -> None:
+    """Cheap programs: the official solutions of the bundled sample, in turn."""
+    task, _ = open_task(TASK, "sample", {})
+    problems = [problem for problem in task.problems() if problem.reference]
+    with path.open("w") as file:
+        for number in range(count):
+            problem = problems[number % len(problems)]
+            row = {"task_id": problem.task_id, "sample_id": number // len(problems), "solution": problem.reference}
+            file.write(json.dumps(row) + "\n")
+
+
+@contextmanager
+def cluster(nodes: int) -> Iterator[str]:
+    """The address of a Ray cluster of so many nodes, and a head that does no work."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(nodes):
+            made.add_node(num_cpus=1, object_store_memory=200 << 20)
+        made.wait_for_nodes()
+        yield made.address
+    finally:
+        made.shutdown()
+
+
+def measure(samples: Path, count: int, workers: int, address: str | None, folder: Path) -> Measured:
+    """Grades the file, watching the driver."""
+    out = folder / f"{'ray' if address else 'local'}{workers}-{time.monotonic_ns()}"
+    words = ["grade", "--task", TASK, "--data", "sample", "--samples", samples, "--out", out]
+    words += ["--engine", "ray", "--ray-address", address] if address else ["--workers", workers]
+    program = Path(sys.executable).with_name("evalharness")
+    process = subprocess.Popen([str(program), *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver, rows = psutil.Process(process.pid), Rows(out / "verdicts.jsonl")
+    early: tuple[float, int, float] | None = None
+    late = (0.0, 0, 0.0)
+    mb_early = mb_most = 0.0
+    while process.poll() is None:
+        time.sleep(0.2)
+        try:
+            done, times = rows.count(), driver.cpu_times()
+            mb = driver.memory_info().rss / 2**20
+        except psutil.NoSuchProcess:
+            break
+        now = (time.monotonic(), done, times.user + times.system)
+        if done >= count / 10:
+            early, mb_early = early or now, mb_early or mb
+            mb_most = max(mb_most, mb)
+        if done <= count * 9 / 10:
+            late = now
+    if process.wait() or early is None:
+        raise RuntimeError(f"the run failed with exit code {process.returncode}")
+    seconds, graded = late[0] - early[0], late[1] - early[1]
+    return Measured(
+        "ray" if address else "local",
+        workers,
+        count,
+        round(graded / seconds, 1),
+        round(1000 * (late[2] - early[2]) / graded, 3),
+        round(mb_early),
+        round(mb_most),
+        round(os.getloadavg()[0], 1),
+    )
+
+
+class Rows:
+    """Counts the lines of a growing file."""
+
+    def __init__(self, path: Path):
+        self.path, self._read, self._lines = path, 0, 0
+
+    def count(self) -> int:
+        """How many there are now."""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                data = file.read()
+                self._read += len(data)
+                self._lines += data.count(b"\n")
+        return self._lines
+
+
+def draw(found: Sequence[Measured], path: Path) -> None:
+    """Samples per second against workers, for both engines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    for engine, marker in (("local", "o"), ("ray", "s")):
+        points = sorted((one.workers, one.samples_per_s) for one in found if one.engine == engine)
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=engine)
+    axes.set_xlabel("workers (local), nodes of one processor (ray)")
+    axes.set_ylabel("samples/s")
+    axes.set_ylim(0)
+    axes.set_title(f"{found[0].samples:,} cheap samples on {os.cpu_count()} shared cores", fontsize=10)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=20_000)
+    parser.add_argument("--nodes", default="1,2,4", help="how many workers and nodes, with commas")
+    parser.add_argument("--out", type=Path, default=None, help="the plot, a .png or .svg")
+    given = parser.parse_args()
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        samples = folder / "samples.jsonl"
+        write_samples(samples, given.samples)
+        for workers in map(int, given.nodes.split(",")):
+            found.append(measure(samples, given.samples, workers, None, folder))
+            print(found[-1], flush=True)
+            with cluster(workers) as address:
+                found.append(measure(samples, given.samples, workers, address, folder))
+            print(found[-1], flush=True)
+    if given.out:
+        draw(found, given.out)
+    print(json.dumps([asdict(one) for one in found], indent=1))
+
+
+if __name__ == "__main__":
+    main()

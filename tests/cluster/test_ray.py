@@ -1,0 +1,215 @@
+"""Engine ray on a real cluster of `ray start` processes: rows as of the local engine, whatever node is killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from own_engine import own_engine, until
+from ray_cluster import Cluster, ray_cluster
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PROGRAM = str(Path(sys.executable).with_name("evalharness"))
+TIMES = ("cpu_s", "wall_s", "peak_mb", "borderline", "started_at", "total_s", "first_output_s")
+SAMPLES = 60
+
+
+@pytest.fixture(scope="module")
+def cluster(engine: None) -> Iterator[Cluster]:
+    with ray_cluster(3) as made:
+        yield made
+
+
+def rows(out: Path, name: str = "verdicts") -> list[dict[str, Any]]:
+    """In the order of samples, without what differs from one run to the next."""
+    path = out / f"{name}.jsonl"
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    kept = [{key: value for key, value in row.items() if key not in TIMES} for row in found]
+    return sorted(kept, key=lambda row: (row["task_id"], row["sample_id"]))
+
+
+def written(out: Path) -> int:
+    path = out / "verdicts.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def on(cluster: Cluster) -> tuple[str, ...]:
+    return ("--engine", "ray", "--ray-address", cluster.address)
+
+
+def mixed(folder: Path, samples: int = SAMPLES) -> Path:
+    """Right and wrong programs, some of them slow."""
+    from evalharness.adapters import open_task
+
+    task, _ = open_task("mbpp", "sample", {})
+    path = folder / "samples.jsonl"
+    lines = []
+    for problem in task.problems():
+        for number in range(samples):
+            text = problem.reference if number % 3 else "def nothing(): pass"
+            slow = "import time; time.sleep(0.05)\n" if number % 2 else ""
+            lines.append(json.dumps({"task_id": problem.task_id, "sample_id": number, "solution": f"{slow}{text}"}))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def graded(engine: None, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A samples file, and what the local engine makes of it."""
+    folder = tmp_path_factory.mktemp("graded")
+    done = command("grade", "--task", "mbpp", "--data", "sample", "--samples", mixed(folder), "--out", folder / "run")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def grade(graded: Path, out: Path, cluster: Cluster) -> "subprocess.Popen[str]":
+    words = ["grade", "--task", "mbpp", "--data", "sample", "--samples", graded / "samples.jsonl", "--out", out]
+    words = [PROGRAM, *map(str, words), *on(cluster)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_rows_and_summary_equal_those_of_the_local_engine(cluster: Cluster, tmp_path: Path, command: Command) -> None:
+    run = ("run", "--task", "humaneval-plus", "--data", "sample")
+    local = command(*run, "--out", tmp_path / "local")
+    there = command(*run, "--out", tmp_path / "ray", *on(cluster))
+    assert (local.returncode, there.returncode) == (0, 0), there.stderr
+    for name in ("verdicts", "completions"):
+        assert rows(tmp_path / "ray", name) == rows(tmp_path / "local", name) != []
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("local", "ray")]
+    assert summaries[0] == summaries[1]
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("local", "ray")]
+    assert manifests[0]["config"] == manifests[1]["config"]
+    assert manifests[1]["environment"]["sandbox"]["cluster"]["nodes"] == 3
+
+
+def test_killed_nodes_lose_nothing_and_double_nothing(engine: None, graded: Path, tmp_path: Path) -> None:
+    with ray_cluster(3) as cluster:
+        out = tmp_path / "run"
+        run = grade(graded, out, cluster)
+        for moment in (100, 300):
+            until(lambda moment=moment: written(out) > moment or run.poll() is not None, 120)  # type: ignore[misc]
+            assert run.poll() is None
+            cluster.kill(cluster.nodes[0])
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        assert "is lost" in said
+        assert rows(out) == rows(graded / "run")
+
+
+def test_a_killed_driver_goes_on_and_any_engine_resumes(
+    cluster: Cluster, graded: Path, tmp_path: Path, command: Command
+) -> None:
+    out = tmp_path / "run"
+    for kind in (signal.SIGKILL, signal.SIGTERM):
+        before = written(out)
+        run = grade(graded, out, cluster)
+        until(lambda before=before, run=run: written(out) > before + 100 or run.poll() is not None, 120)  # type: ignore[misc]
+        assert run.poll() is None
+        run.send_signal(kind)
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == (130 if kind == signal.SIGTERM else -kind)
+        assert "Traceback" not in said
+    words = ("grade", "--task", "mbpp", "--data", "sample", "--samples", graded / "samples.jsonl", "--out", out)
+    assert command(*words).returncode == 0  # the local engine
+    assert rows(out) == rows(graded / "run")
+
+
+def test_a_node_without_a_container_engine_takes_no_grading(engine: None, graded: Path, tmp_path: Path) -> None:
+    nothing = f"unix://{tmp_path}/nothing.sock"
+    with ray_cluster(0) as cluster:
+        cluster.add(DOCKER_HOST=nothing)
+        run = grade(graded, tmp_path / "run", cluster)
+        _, said = run.communicate(timeout=120)
+        assert run.returncode == 2
+        assert said.splitlines()[-1].startswith("error: no node of the cluster can grade: ")
+        assert "no container engine answers" in said
+        assert "Traceback" not in said
+        cluster.add()
+        run = grade(graded, tmp_path / "run", cluster)
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        assert "does not grade: no container engine answers" in said
+        assert rows(tmp_path / "run") == rows(graded / "run")
+
+
+def test_a_node_without_the_image_is_given_it(engine: None, graded: Path, tmp_path: Path) -> None:
+    from evalharness.sandbox import docker_engine, images
+
+    with own_engine(with_image=False) as other, ray_cluster(1) as cluster:
+        cluster.add(DOCKER_HOST=other.host)
+        run = grade(graded, tmp_path / "run", cluster)
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        assert "does not grade" not in said
+        assert rows(tmp_path / "run") == rows(graded / "run")
+        tag = images.image_tag("python")
+        ids = {client.images.get(tag).id for client in (docker_engine.connect(), docker.DockerClient(other.host))}
+        assert len(ids) == 1
+
+
+class Answers(BaseHTTPRequestHandler):
+    """An endpoint that takes its time."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        time.sleep(0.1)
+        text = f"    return {len(body['prompt'])}\n"
+        answer = json.dumps({"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_copies_of_a_backend_generate_and_may_be_killed(
+    engine: None, endpoint: str, tmp_path: Path, command: Command
+) -> None:
+    words = ["run", "--task", "humaneval", "--data", "sample", "--backend", "openai", "--model", "m", "--n", "10"]
+    words += ["--temperature", "0.5", "--option", f"base_url={endpoint}", "--option", "concurrency=2"]
+    words += ["--option", "api=completions"]
+    local = command(*words, "--out", tmp_path / "local")
+    assert local.returncode == 0, local.stderr
+    with ray_cluster(2) as cluster:
+        out = tmp_path / "ray"
+        run = subprocess.Popen(
+            [PROGRAM, *words, "--out", str(out), *on(cluster), "--replicas", "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(lambda: written(out) > 20 or run.poll() is not None, 120)
+        assert run.poll() is None
+        cluster.kill(cluster.nodes[0])
+        _, said = run.communicate(timeout=300)
+        assert run.returncode == 0, said
+        for name in ("completions", "verdicts"):
+            assert rows(out, name) == rows(tmp_path / "local", name) != []
+
+
+def test_without_a_cluster_at_the_address_it_says_so(cli: Command) -> None:
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "ray", "--ray-address", "127.0.0.1:9")
+    assert done.returncode == 2
+    assert "no Ray cluster answers at 127.0.0.1:9" in done.stderr

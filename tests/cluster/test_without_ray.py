@@ -1,0 +1,60 @@
+"""What holds of engine ray where there is no Ray: it is told, and nobody else pays for it."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from evalharness.adapters import open_task
+from evalharness.cards import load_cards
+from evalharness.errors import NoSample
+from evalharness.records import Completion
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_without_ray_it_says_how_to_get_it(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "ray")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "pip install 'evalharness[ray]'" in done.stderr
+
+
+def test_an_unknown_engine_is_refused(cli: Command) -> None:
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "rai")
+    assert done.returncode == 2
+    assert "ray" in done.stderr
+
+
+def test_the_local_engine_imports_no_ray() -> None:
+    code = (
+        "import sys; import evalharness.cli, evalharness.run, evalharness.engines, evalharness.sweep;"
+        "import evalharness.cluster.opening, evalharness.cluster.worker;"
+        "sys.exit('ray' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def names() -> list[str]:
+    return [name for card in load_cards() for name in card.tasks]
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_task_can_be_sent_to_another_machine(name: str) -> None:
+    try:
+        task, _ = open_task(name, "sample", {})
+    except NoSample:
+        pytest.skip("there is no sample of it")
+    problems = {problem.task_id: problem for problem in task.problems()}
+    sent, sent_problems = pickle.loads(pickle.dumps((task, problems)))
+    for task_id, problem in problems.items():
+        completion = Completion(task_id, 0, problem.reference or "pass", form="solution")
+        here, there = task.program(problem, completion), sent.program(sent_problems[task_id], completion)
+        assert (here is None) == (there is None)
+        if here and there:
+            assert (here.source, here.limits, dict(here.rules), here.checks, here.cases) == (
+                there.source, there.limits, dict(there.rules), there.checks, there.cases,
+            )  # fmt: skip
+            assert sent.program(sent_problems[task_id], completion).reference is there.reference

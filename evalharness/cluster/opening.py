@@ -1,6 +1,8 @@
 """Connects to a Ray cluster and puts a run's sandboxes and backend on it."""
 
+import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -54,8 +56,10 @@ def connect(address: str | None) -> None:
     settings: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        if address and (place := re.fullmatch(r"([^/]+):(\d+)", address)):
+            socket.create_connection((place[1], int(place[2])), timeout=10).close()  # Ray itself would try for minutes
         ray.init(**settings, log_to_driver=False, logging_level="error", configure_logging=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at {address or 'this machine'} ({' '.join(str(error).split())[:200]}); "
             "start one with `ray start --head`, or name it with --ray-address"

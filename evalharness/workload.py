@@ -1,6 +1,7 @@
 """What a bench asks: the prompts of a task, or real code to be continued, and never random tokens."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from evalharness.records import Problem, Prompt, Request
 RANDOM = ("random", "random-ids", "random-tokens", "synthetic")
 CHARACTERS_PER_TOKEN = 3.8
 """Of Python by the usual code tokenizers; used only where no tokenizer is at hand to cut prompts by."""
+LONGEST_LINE = 120
 HEAD = "# Go on with this Python module where it ends, at length: whole functions and classes, no explanations.\n\n"
 
 
@@ -30,7 +32,7 @@ def code_problems(count: int, tokens: int, measure: Callable[[str], int] | None 
     the code is not long enough.
     """
     lines = _code()
-    starts = [number for number, line in enumerate(lines) if line and not line[0].isspace() and line[0] not in ")]}\"'"]
+    starts = _starts(lines)
     if count > len(starts):
         raise UserError(
             f"{count} different coding prompts are more than there are ({len(starts)}); ask for fewer requests"
@@ -43,12 +45,21 @@ def code_problems(count: int, tokens: int, measure: Callable[[str], int] | None 
 
 
 def _code() -> list[str]:
-    """The lines of all modules of this package, one module after the other, in the order of their names."""
+    """The lines of this package's modules, in the order of their names, without those that are tables of data."""
     root = Path(evalharness.__file__).parent
     found: list[str] = []
     for path in sorted(root.rglob("*.py")):
-        found += [f"# {path.relative_to(root.parent)}", *path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines()
+        if max(map(len, lines), default=0) <= LONGEST_LINE:
+            found += [f"# {path.relative_to(root.parent)}", *lines]
     return found
+
+
+def _starts(lines: Sequence[str]) -> list[int]:
+    """Where a statement of a module begins with a line that no other begins with."""
+    firsts = Counter(lines)
+    opening = (number for number, line in enumerate(lines) if line and not line[0].isspace())
+    return [number for number in opening if lines[number][0] not in ")]}\"'" and firsts[lines[number]] == 1]
 
 
 def _cut(lines: Sequence[str], start: int, tokens: int, measure: Callable[[str], int] | None) -> str:

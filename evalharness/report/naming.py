@@ -10,6 +10,8 @@ from evalharness.report.runs import RunRecord
 UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model")
 """Settings that are no name for a reader, if there is another."""
 Family = str
+Key = tuple[Any, Any]
+"""Backend and model."""
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 LONGEST = 3
 """So many settings are named at most; with more, a run is called by its folder."""
@@ -74,12 +76,19 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
     names = []
     for place, run in enumerate(runs):
         key = full[place]
-        name = " ".join(filter(None, key)) if short[key] in clashing else short[key]
+        name = _with_backend(key, short) if short[key] in clashing else short[key]
         every = [(_last(each), settings[place].get(each)) for each in sorted(differing[key])]
         shown = tuple(item for item in every if item[1] is not None) or tuple(every)
         alone = len(same[(*key, _problems(run))]) == 1
         names.append(RunName(name, family_of(run), shown, "" if alone else run.folder.name))
     return names
+
+
+def _with_backend(key: Key, short: Mapping[Key, str]) -> str:
+    """Backend and model, the model in full where others are called alike."""
+    backend, model = key
+    alike = {other for (_, other), name in short.items() if name == short[key]}
+    return " ".join(filter(None, (backend, short[key] if len(alike) == 1 and model else model)))
 
 
 def family_of(run: RunRecord) -> Family:

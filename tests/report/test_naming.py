@@ -26,6 +26,18 @@ def test_models_of_one_last_name_are_called_in_full(tmp_path: Path) -> None:
     assert labels(tmp_path) == ["transformers org/one", "transformers other/one"]
 
 
+def test_one_model_in_two_backends_is_called_by_both(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "org/one", GOOD, backend="ar")
+    write_run(tmp_path / "b", "org/one", GOOD, backend="diffusion")
+    assert labels(tmp_path) == ["ar one", "diffusion one"]
+
+
+def test_a_setting_that_a_run_lacks_is_not_named(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", GOOD, options={"rule": "threshold", "steps": None})
+    write_run(tmp_path / "b", "m", GOOD, options={"rule": "confidence", "steps": 6})
+    assert labels(tmp_path) == ["m (rule=threshold)", "m (rule=confidence, steps=6)"]
+
+
 def test_only_what_differs_is_named_and_equal_runs_by_their_folder(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, options={"threshold": 0.5, "steps": 8})
     write_run(tmp_path / "b", "m", GOOD, options={"threshold": 0.9, "steps": 8})

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_samples_without_a_verdict_or_without_a_completion_are_told(tmp_path: Pa
     )
     lines = (run / "completions.jsonl").read_text().splitlines(keepends=True)
     (run / "completions.jsonl").write_text("".join(line for line in lines if '"Sample/1"' not in line))
-    (run / "verdicts.jsonl").write_text(json.dumps(vars(failed)) + "\n")
+    (run / "verdicts.jsonl").write_text(json.dumps(asdict(failed)) + "\n")
     page = write_page(load_runs([run]), tmp_path / "page")
     rows = value(page, "run/rows")
     statuses = [rows["statuses"][row[2]] for row in rows["samples"]]

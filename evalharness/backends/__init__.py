@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from evalharness.errors import UserError
-from evalharness.records import Backend
+from evalharness.records import Backend, Completion, Request
 from evalharness.suggest import unknown_name
 
 GROUP = "evalharness.backends"
@@ -54,3 +54,15 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UserError(f"option {place}={first.get('input')!r} of backend {backend}: {first['msg']}") from None
+
+
+def nothing(request: Request, prompt_tokens: int, error: str = "") -> Completion:
+    """An empty answer: the model's failure to take the prompt or, with `error`, the machine's to run it."""
+    return Completion(
+        *request.key,
+        text="",
+        prompt_tokens=prompt_tokens,
+        output_tokens=None if error else 0,
+        finish_reason="error" if error else "length",
+        error=error,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from evalharness.backends import nothing
 from evalharness.backends.devices import pick_device, pick_dtype
 from evalharness.backends.drawing import sample_seed
 from evalharness.backends.fingerprints import sample_weights, sha256
@@ -138,14 +139,7 @@ def completion(
     text, tokens = row.watch.result()
     if row.ended_s is None:
         reason = error if row.prompt and row.watch.limit else "" if row.prompt else "the prompt has no tokens"
-        return Completion(
-            *request.key,
-            text="",
-            prompt_tokens=len(row.prompt),
-            output_tokens=None if reason else 0,
-            finish_reason="error" if reason else "length",
-            error=reason,
-        )
+        return nothing(request, len(row.prompt), reason)
     return Completion(
         *request.key,
         text=text,

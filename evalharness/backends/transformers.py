@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evalharness.backends import BackendConfig, parse_options
+from evalharness.backends import BackendConfig, nothing, parse_options
 from evalharness.backends.infilling import NAMES, find_infilling, require_free_middle
 from evalharness.clock import now
 from evalharness.errors import UserError
@@ -58,14 +58,7 @@ class _Row:
 
     def nothing(self, error: str) -> Completion:
         """An empty answer: the model's failure to take the prompt or, with `error`, the machine's to run it."""
-        return Completion(
-            *self.request.key,
-            text="",
-            prompt_tokens=len(self.ids),
-            output_tokens=None if error else 0,
-            finish_reason="error" if error else "length",
-            error=error,
-        )
+        return nothing(self.request, len(self.ids), error)
 
 
 class TransformersBackend:

@@ -107,9 +107,13 @@ def end_tokens(folder: Path, values: dict[str, Any], tokenizer: Any, family: Fam
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty where there is none."""
+    """The object in a file; empty where there is no file. Raises UserError for one that cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
-    return values if isinstance(values, dict) else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}; mend it, or fetch the checkpoint again") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no JSON object; mend it, or fetch the checkpoint again")
+    return values

@@ -228,3 +228,14 @@ def test_what_cannot_be_read_is_said(opened: Opened, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"config\.json cannot be read; give --model a checkpoint folder"):
         open_checkpoint(str(tmp_path / "empty"), torch.float32, torch.device("cpu"))
+
+
+def test_a_damaged_file_is_no_absent_one(opened: Opened, tmp_path: Path) -> None:
+    for path in opened["sdar"][0].iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    open_checkpoint(str(tmp_path), torch.float32, torch.device("cpu"))
+    for text in ('{"eos_token_id": 5', "[5]"):
+        (tmp_path / "generation_config.json").write_text(text)
+        with pytest.raises(UserError, match=r"generation_config\.json"):
+            open_checkpoint(str(tmp_path), torch.float32, torch.device("cpu"))

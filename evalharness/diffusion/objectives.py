@@ -4,6 +4,7 @@ The pass is over [clean text ; noised answer (; its complement)]. Clean text see
 the clean text before it and itself, as in decoding (BD3-LM, arXiv 2503.09573, with clean text made token-causal).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from evalharness.diffusion.batches import Batch
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.recipe import Objective
+
+TokenLosses = Callable[[Transformer, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,15 @@ def pass_mask(batch: Batch, copies: int) -> Tensor:
     return mask
 
 
-def joint_loss(model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator) -> Losses:
+def token_losses(model: Transformer, hidden: Tensor, goals: Tensor) -> Tensor:
+    """The cross-entropy [N], in float32, of token ids `goals` [N] given hidden states [N, hidden]."""
+    return F.cross_entropy(model.logits(hidden).float(), goals, reduction="none")
+
+
+def joint_loss(
+    model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator,
+    token_losses: TokenLosses = token_losses,
+) -> Losses:  # fmt: skip
     """The losses of one batch, differentiable in `total`."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
@@ -89,14 +100,14 @@ def joint_loss(model: Transformer, batch: Batch, objective: Objective, generator
     parts = [clean[answer], clean[prompt]]
     parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(picked)]
     goals = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
-    logits = model.logits(torch.cat(parts)).float()
-    each = F.cross_entropy(logits, goals, reduction="none")
+    states = torch.cat(parts)
+    each = token_losses(model, states, goals)
     first, second, rest = torch.split(each, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
     weight = torch.cat([w[pick] for w, pick in zip(weights, picked, strict=True)])
     counted = torch.cat([inside[pick] for pick in picked])
     denoising = (rest * weight).sum()
     if objective.certainty:
-        doubt = _doubt(logits[len(each) - len(rest) :], goals[len(each) - len(rest) :])
+        doubt = _doubt(model.logits(states[-len(rest) :]).float(), goals[-len(rest) :])
         denoising = denoising + objective.certainty * (doubt * weight).sum()
     return Losses(
         total=first.sum() + second.sum() + objective.alpha * denoising,

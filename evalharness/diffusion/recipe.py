@@ -121,6 +121,8 @@ class Recipe(Strict):
     """Batches that are computed side by side, on a CPU."""
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
+    compile: bool = False
+    """Layers and losses by torch.compile: about 1.7 times as fast on a CPU; it needs a C++ compiler."""
     data: Data = Field(default_factory=Data)
     shape: Shape | None = None
     """That of the weights to fine-tune, if left out."""

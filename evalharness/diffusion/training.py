@@ -21,7 +21,7 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.corpus.encoding import Corpus
 from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
 from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.objectives import Losses, joint_loss
+from evalharness.diffusion.objectives import Losses, TokenLosses, joint_loss, token_losses
 from evalharness.diffusion.optimisers import Average, make_optimisers, rate_factor
 from evalharness.diffusion.recipe import Recipe
 from evalharness.errors import UserError
@@ -67,6 +67,7 @@ class Trainer:
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
         self.pool = ThreadPoolExecutor(recipe.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.replicas = [copy.deepcopy(self.model).to(dtype) for _ in range(recipe.threads)]
+        self.token_losses = compiled(self.replicas) if recipe.compile else token_losses
         self.optimisers = make_optimisers(self.model, recipe.optimiser)
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
         self.average = Average(self.model.parameters(), recipe.optimiser.ema)
@@ -163,7 +164,7 @@ class Trainer:
             for number in range(which, len(batches), len(self.replicas)):
                 generator = torch.Generator().manual_seed(seeds[number])
                 with torch.set_grad_enabled(answered is not None):
-                    found = joint_loss(replica, batches[number], self.recipe.objective, generator)
+                    found = joint_loss(replica, batches[number], self.recipe.objective, generator, self.token_losses)
                     if answered is not None:
                         (found.total / answered).backward()  # type: ignore[no-untyped-call]
                 done.append((number, replace(found, total=found.total.detach())))
@@ -204,7 +205,7 @@ class Trainer:
 
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
-            "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "threads"}),
+            "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "threads", "compile"}),
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "average": (self.average.values, self.average.count),
@@ -224,7 +225,7 @@ class Trainer:
         if not path.exists():
             return False
         values = torch.load(path, map_location=self.device, weights_only=True)
-        free: dict[str, Any] = {"steps": 1, "minutes": None, "threads": 1}
+        free: dict[str, Any] = {"steps": 1, "minutes": None, "threads": 1, "compile": False}
         if Recipe.model_validate(json.loads(values["recipe"]) | free) != self.recipe.model_copy(update=free):
             raise UserError(f"{path} is of a run with another recipe; name another folder with --out")
         self.model.load_state_dict(values["model"])
@@ -242,6 +243,16 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
         name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
     }
     return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
+
+
+def compiled(networks: Sequence[Transformer]) -> TokenLosses:
+    """Compiles the networks' layers in place, and gives the compiled loss. Raises UserError without a compiler."""
+    if not any(shutil.which(name) for name in ("g++", "clang++")):
+        raise UserError("compile: true needs a C++ compiler; install g++, or set compile: false")
+    for network in networks:
+        for layer in network.layers:
+            layer.compile(dynamic=True)
+    return torch.compile(token_losses, dynamic=True)
 
 
 def export(trainer: Trainer, folder: Path, quantised: bool = True) -> None:

@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
-# Runs the main job: on the real data if EVALHARNESS_DATA names it, else on the bundled sample.
+# Shows the harness end to end: the official solutions, which must all pass, on the real data if EVALHARNESS_DATA names
+# it; then the bundled network, decoded one token after the other and by diffusion, side by side on the bundled sample.
 set -euo pipefail
 evalharness=$1
+out=results/demo
 data=()
 [ -n "${EVALHARNESS_DATA:-}" ] || data=(--data sample)
-rm -rf results/demo
-"$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out results/demo
+rm -rf "$out"
+"$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out "$out/reference"
+for backend in ar diffusion; do
+    "$evalharness" run --task humaneval,mbpp --data sample --backend "$backend" --out "$out/$backend"
+done
+"$evalharness" leaderboard "$out/ar" "$out/diffusion"
+"$evalharness" frontier "$out/ar" "$out/diffusion" --out "$out/frontier.html"

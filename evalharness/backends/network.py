@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from evalharness.backends.fingerprints import sample_weights, sha256
 from evalharness.backends.infilling import Infilling, find_infilling
 from evalharness.backends.network_options import NetworkOptions
 from evalharness.backends.stopping import Decoder, RowWatch
+from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
 from evalharness.diffusion.model import Transformer
@@ -24,7 +24,6 @@ from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
-BUNDLED = Path(__file__).resolve().parents[1] / "diffusion" / "weights"
 SMALL = 100_000_000
 """Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalharness import diffusion
 from evalharness.errors import UserError
 
-BUNDLED = Path(__file__).resolve().parent.parent / "diffusion" / "weights" / "tokenizer.json"
+BUNDLED = diffusion.BUNDLED / "tokenizer.json"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ batch 1, one process, the same prompts, round after round, so that a busy machin
 
 import argparse
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evalharness.backends import BackendConfig, find_backend
@@ -26,6 +26,7 @@ WAYS: tuple[Way, ...] = (
     ("diffusion, threshold 0.7", "diffusion", {"threshold": "0.7"}),
     ("diffusion, threshold 0.5", "diffusion", {"threshold": "0.5"}),
 )
+GAPS = (WAYS[0], WAYS[2])
 SAMPLES = ("humaneval", "mbpp", "fim-single-line")
 START, END = "<!-- scores -->", "<!-- end of scores -->"
 
@@ -60,13 +61,13 @@ def texts(folder: Path) -> dict[str, str]:
     return {completion.task_id: completion.text for completion in read_completions(folder)}
 
 
-def scores(task: str, given: argparse.Namespace, data: str | None = None) -> Iterator[str]:
+def scores(task: str, given: argparse.Namespace, data: str | None = None, ways: Sequence[Way] = WAYS) -> Iterator[str]:
     """A table of a task's scores: rate, difference to the autoregressive run, tokens in each pass."""
     yield f"| {task}{', bundled sample' if data else ''} | pass@1 [95 %] | against autoregressive | tokens per pass |"
     yield "|---|---|---|---|"
     first: dict[str, float] = {}
     plain: dict[str, str] = {}
-    for way in WAYS:
+    for way in ways:
         summary, folder = score(task, way, given, data)
         found = passes(folder)
         first, plain = first or found, plain or texts(folder)
@@ -83,26 +84,28 @@ def scores(task: str, given: argparse.Namespace, data: str | None = None) -> Ite
     yield ""
 
 
-def seconds(prepared: Prepared, requests: list[Request], way: Way, given: argparse.Namespace) -> tuple[float, int]:
+def seconds(
+    prepared: Prepared, requests: list[Request], way: Way, given: argparse.Namespace, dtype: str
+) -> tuple[float, int]:
     """Seconds and output tokens of these requests at batch 1, the model being loaded already."""
-    backend = find_backend(way[1])(BackendConfig(given.model, 1, {**way[2], "dtype": given.dtype}))
+    backend = find_backend(way[1])(BackendConfig(given.model, 1, {**way[2], "dtype": dtype}))
     list(backend.generate(requests[:2], Sampling(0.0, 1.0, 32, 0)))
     rows = list(backend.generate(requests, prepared.sampling))
     backend.close()
     return sum(row.total_s or 0 for row in rows), sum(row.output_tokens or 0 for row in rows)
 
 
-def speeds(given: argparse.Namespace) -> Iterator[str]:
+def speeds(given: argparse.Namespace, dtype: str) -> Iterator[str]:
     """A table of tokens/s at batch 1 and the ratio to autoregressive decoding, medians over rounds."""
     prepared = prepare(config("humaneval", WAYS[0], given))
     requests = all_requests(prepared, find_backend("ar")(BackendConfig(given.model, 1, {})))[:: given.every]
     found: dict[str, list[float]] = {way[0]: [] for way in WAYS}
     for _ in range(given.rounds):
         for way in WAYS:
-            took, tokens = seconds(prepared, requests, way, given)
+            took, tokens = seconds(prepared, requests, way, given, dtype)
             found[way[0]].append(tokens / took)
     plain = found[WAYS[0][0]]
-    yield f"| {len(requests)} prompts of humaneval, batch 1, {given.dtype} | tokens/s | times autoregressive |"
+    yield f"| {len(requests)} prompts of humaneval, batch 1, {dtype} | tokens/s | times autoregressive |"
     yield "|---|---|---|"
     for name, rates in found.items():
         ratios = [rate / base for rate, base in zip(rates, plain, strict=True)]
@@ -115,15 +118,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", help="a checkpoint folder; by default the bundled network")
     parser.add_argument("--card", type=Path, help="a file whose scores, between two marks, are rewritten")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default="float32", help="of the scores; both precisions are timed")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--every", type=int, default=8, help="each n-th prompt is timed")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     lines: list[str] = []
-    tables = [scores("humaneval", given), scores("fim-single-line", given)]
+    tables = [scores("humaneval", given), scores("fim-single-line", given, ways=GAPS)]
     tables += [scores(task, given, "sample") for task in SAMPLES]
-    for table in (*tables, speeds(given)):
+    for table in (*tables, speeds(given, "float32"), speeds(given, "bfloat16")):
         for line in table:
             print(line, flush=True)
             lines.append(line)

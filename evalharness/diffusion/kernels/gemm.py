@@ -62,7 +62,7 @@ def accumulate(
 @triton.jit
 def multiply(
     live, x, weight, scale, partials, rows, width, inner,
-    SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, SPLITS: tl.constexpr,
+    SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """One tile of weights times one tile of rows, over one part of the inner dimension."""
@@ -71,7 +71,7 @@ def multiply(
     line = tl.program_id(1) * TILE + tl.arange(0, TILE)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     part = tl.program_id(2)
-    share = tl.cdiv(inner // STEP, SPLITS) * STEP
+    share = tl.cdiv(inner // STEP, tl.num_programs(2)) * STEP
     # What is behind the last line or row repeats it, so that loads need no mask; only what is there is stored.
     total = accumulate(
         x, weight, tl.minimum(line, width - 1), tl.minimum(row, rows - 1),
@@ -118,7 +118,7 @@ def product(x: Tensor, weight: Weight, partials: Tensor, live: Tensor) -> None:
     how = plan(width, inner, rows, weight.scale is not None)
     multiply[(divide(rows, how.tokens), divide(width, how.tile), splits)](
         live, x, weight.values, weight.scale, partials, rows, width, inner,
-        SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step, SPLITS=splits,
+        SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
         UPCAST=INTERPRETED, num_warps=how.warps, num_stages=how.stages, **options(live),
     )  # fmt: skip
 

@@ -56,7 +56,9 @@ def finish_head(
         own = head_values(partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype)
         tl.store(values + slot * D + column, own.to(dtype), mask=(column < D) & (position >= 0))
         return
-    gain = q_gain if head < HEADS else k_gain
+    gain = q_gain
+    if NORM and head >= HEADS:
+        gain = k_gain
     pair = tl.where(column < HALF, column + HALF, tl.where(column < ROTATED, column - HALF, column))
     own = head_values(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
     other = head_values(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)

@@ -1,19 +1,28 @@
-"""Compiles kernels for Hopper without a device, and reads in the machine code whether they are what they should be."""
+"""Compiles what a launcher would launch for Hopper, without a device, and judges the machine code."""
 
 import re
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.runtime.jit import JITFunction
 
 HOPPER = GPUTarget("cuda", 90, 32)
 SHARED_LIMIT = 227 * 1024
 TOOL = Path(triton.__path__[0]) / "backends" / "nvidia" / "bin" / "cuobjdump"
+TYPES = {
+    torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32", torch.float8_e4m3fn: "fp8e4nv",
+    torch.int32: "i32", torch.int64: "i64", torch.uint8: "u8", torch.int8: "i8", torch.bool: "i1",
+}  # fmt: skip
+OPTIONS = ("num_warps", "num_stages", "launch_pdl", "maxnreg")
 
 
 @dataclass(frozen=True)
@@ -22,24 +31,49 @@ class Binary:
 
     name: str
     sass: str
-    ptx: str
     registers: int
     shared: int
     stack: int
 
 
-def build(
-    kernel: Any, types: dict[str, str], constants: dict[str, Any], warps: int, stages: int = 3, pdl: bool = True
-) -> Binary:
-    """The kernel for arguments of these `types` ("*bf16", "i32", ...) and constants; pointers are aligned to 16 bytes,
-    and integers whose type is written "i32:16" are multiples of 16."""
-    signature, attributes = {}, {}
+def binaries(launch: Callable[[], object]) -> list[Binary]:
+    """The kernels that `launch` launches, as it would on a device, dependent launch included.
+
+    Its tensors may lie on PyTorch's device "meta": real shapes that take no memory.
+    """
+    calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+
+    def record(kernel: Any, *arguments: Any, grid: Any, warmup: bool, **named: Any) -> None:
+        assert all(0 < size < 2**31 for size in grid), f"a grid of {grid}"
+        assert all(size < 2**16 for size in grid[1:]), f"a grid of {grid}"
+        calls.append((kernel, arguments, named))
+
+    with patch.object(JITFunction, "run", record):
+        launch()
+    assert calls, "nothing was launched"
+    return [_compile(*call) for call in calls]
+
+
+def _compile(kernel: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Binary:
+    options = {name: named.pop(name) for name in OPTIONS if name in named}
+    values = dict(zip(kernel.arg_names, arguments, strict=False)) | named
+    if "PDL" in values:
+        values["PDL"] = options["launch_pdl"] = True
+    fixed = {parameter.name for parameter in kernel.params if parameter.is_constexpr}
+    signature, constants, attributes = {}, {}, {}
     for place, name in enumerate(kernel.arg_names):
-        written = "constexpr" if name in constants else types[name]
-        signature[name], _, divisor = written.partition(":")
-        if written.startswith("*") or divisor == "16":
+        value = values[name]
+        if name in fixed or value is None or (isinstance(value, int) and value == 1):
+            signature[name], constants[name] = "constexpr", value
+        elif isinstance(value, torch.Tensor):
+            signature[name] = "*" + TYPES[value.dtype]
             attributes[(place,)] = [["tt.divisibility", 16]]
-    options = {"num_warps": warps, "num_stages": stages, "launch_pdl": pdl}
+        elif isinstance(value, int):
+            signature[name] = "i32" if abs(value) < 2**31 else "i64"
+            if value % 16 == 0:
+                attributes[(place,)] = [["tt.divisibility", 16]]
+        else:
+            signature[name] = "fp32"
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
     compiled = triton.compile(source, target=HOPPER, options=options)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
@@ -50,8 +84,7 @@ def build(
             for option in ("-sass", "-res-usage")
         )
     figures = {key: int(value) for key, value in re.findall(r"\b(REG|STACK):(\d+)", usage)}
-    name = kernel.__name__
-    return Binary(name, sass, compiled.asm["ptx"], figures["REG"], compiled.metadata.shared, figures["STACK"])
+    return Binary(kernel.__name__, sass, figures["REG"], compiled.metadata.shared, figures["STACK"])
 
 
 def faults(binary: Binary, matrix: bool) -> list[str]:

@@ -16,6 +16,8 @@ from torch import Tensor
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 LOG2_E = 1.4426950408889634
+BLOCK_S = 64
+"""Slots of the cache read at a time."""
 
 
 @triton.jit
@@ -105,10 +107,15 @@ def tiles(size: int, group: int) -> tuple[int, int]:
     return block, divide(size * group, block)
 
 
+def warps(block: int) -> int:
+    """Warps of a program: a group of four for each 64 rows of its tile."""
+    return block // 16
+
+
 def splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
     """How many parts the cache is split into, so that all multiprocessors have work: a power of two, 16 at most."""
     programs = sequences * kv_heads * tiles(size, group)[1]
-    wanted = min(16, divide(capacity, 64), max(1, processors // programs))
+    wanted = min(16, divide(capacity, BLOCK_S), max(1, processors // programs))
     return 1 << (wanted.bit_length() - 1)
 
 
@@ -129,8 +136,8 @@ def attend(
     more = options(live)
     attend_split[(count * pieces, kv_heads, sequences)](
         live, queries, keys, values, limits, parts, logs, rows, size, capacity, LOG2_E / math.sqrt(width),
-        HEADS=heads, KV_HEADS=kv_heads, D=width, SPLITS=pieces, BLOCK_M=block, BLOCK_S=64, UPCAST=INTERPRETED,
-        num_warps=4 if block == 64 else 8, num_stages=2, **more,
+        HEADS=heads, KV_HEADS=kv_heads, D=width, SPLITS=pieces, BLOCK_M=block, BLOCK_S=BLOCK_S, UPCAST=INTERPRETED,
+        num_warps=warps(block), num_stages=2, **more,
     )  # fmt: skip
     merge_splits[(divide(rows * heads, 4),)](
         live, parts, logs, seen, rows * heads, D=width, SPLITS=pieces, BLOCK=4, num_warps=4, **more

@@ -156,6 +156,11 @@ def tile_shape(wanted: int) -> tuple[int, int]:
     return 128, min(64, max(16, triton.next_power_of_2(wanted)))
 
 
+def warps(block_n: int) -> int:
+    """Warps of a program: the statistics of more positions take more registers."""
+    return 8 if block_n > 32 else 4
+
+
 def workspace(vocabulary: int, wanted: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
     """What `look` needs for `wanted` positions at most: float32 [SUMS, wanted, tiles] and int32 [wanted, tiles]."""
     tiles = divide(vocabulary, tile_shape(wanted)[0])
@@ -186,7 +191,7 @@ def look(
         none if noise is None else noise.seeds, none if noise is None else noise.draws, sums, tokens, vocabulary,
         length, most, 1.0 if noise is None else noise.temperature,
         H=hidden, BANNED=banned.shape[0], SCALED=weight.scale is not None, NOISE=noise is not None,
-        BLOCK_V=block_v, BLOCK_N=block_n, BLOCK_K=64, UPCAST=INTERPRETED, num_warps=4, num_stages=4, **more,
+        BLOCK_V=block_v, BLOCK_N=block_n, BLOCK_K=64, UPCAST=INTERPRETED, num_warps=warps(block_n), num_stages=4, **more,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, places, count, sums, tokens, found.top, found.probability, found.second, found.entropy, most,

@@ -18,6 +18,7 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
+from evalharness.diffusion.kernels.select import Choice, resolve
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
@@ -39,6 +40,7 @@ class Network:
     decoder: Decoder
     ends: frozenset[int]
     infilling: Infilling | None
+    kernels: Choice
 
     @property
     def device(self) -> torch.device:
@@ -49,7 +51,7 @@ class Network:
 def load_network(name: str | None, options: NetworkOptions) -> Network:
     """The network of that folder or hub id; without a name the bundled one.
 
-    Raises UserError where it cannot be had, or is of no family that is known.
+    Raises UserError where it cannot be had, is of no family that is known, or cannot run on the kernels asked for.
     """
     if name is None and not (BUNDLED / "model.safetensors").is_file():
         raise UserError(
@@ -58,6 +60,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         )
     device = pick_device(options.device)
     loaded = open_checkpoint(name or str(BUNDLED), pick_dtype(options.dtype, device), device, options.revision)
+    kernels = resolve(options.kernels, loaded.model)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
@@ -66,7 +69,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
-    return Network(shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling)
+    return Network(shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling, kernels)
 
 
 def draws(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Draws:
@@ -184,6 +187,8 @@ def describe(network: Network) -> dict[str, Any]:
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
+        "kernels": network.kernels.kernels,
+        "kernels_why": network.kernels.why,
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

@@ -1,0 +1,63 @@
+"""The option `kernels` of the network backends, where there is no device for the fused ones."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from test_network_backends import ar, build, diffusion
+
+from evalharness.diffusion.kernels.select import misfit
+from evalharness.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("own"))
+
+
+@pytest.mark.parametrize("make", [ar, diffusion])
+def test_the_manifest_says_what_ran_and_why(make, folder):
+    facts = make(folder, device="cpu").describe()
+    assert facts["kernels"] == "torch"
+    assert "Hopper" in facts["kernels_why"]
+    assert "kernels" not in facts["options"]
+    assert make(folder, device="cpu", kernels="torch").describe()["kernels_why"] == "as asked"
+
+
+@pytest.mark.parametrize("make", [ar, diffusion])
+def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
+    with pytest.raises(UserError, match=r"kernels=fused: .* Hopper GPU.*cpu; use kernels=auto"):
+        make(folder, device="cpu", kernels="fused").describe()
+    with pytest.raises(UserError, match="kernels"):
+        make(folder, kernels="fast")
+
+
+@pytest.mark.parametrize(
+    ("head_dim", "inner", "dtype", "told"),
+    [
+        (64, (896, 4864), torch.bfloat16, "^$"), (128, (3584, 18944), torch.bfloat16, "^$"),
+        (128, (3584, 18944), torch.float32, "in float32"), (96, (3072,), torch.bfloat16, "has 96"),
+        (64, (896, 4872), torch.bfloat16, "one of 4872"),
+    ],
+)  # fmt: skip
+def test_shapes_that_do_not_fit_are_named(head_dim, inner, dtype, told):
+    assert re.search(told, misfit(head_dim, inner, dtype))
+
+
+def test_a_cpu_neither_needs_triton_nor_loads_a_kernel(folder):
+    script = """
+import sys
+sys.modules["triton"] = None  # importing it fails
+from evalharness.backends import BackendConfig, find_backend
+from evalharness.records import Problem, Prompt, Request, Sampling
+for name in ("ar", "diffusion"):
+    backend = find_backend(name)(BackendConfig(sys.argv[1], 1, {"device": "cpu"}))
+    (row,) = backend.generate([Request(Problem("t/0", Prompt("x"), {}, ""), 0)], Sampling(max_new_tokens=9))
+    assert row.total_s is not None and backend.describe()["kernels"] == "torch"
+print(*sorted(name for name in sys.modules if name.startswith("evalharness.diffusion.kernels.")))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
+    assert done.stdout == "evalharness.diffusion.kernels.select\n", done.stderr

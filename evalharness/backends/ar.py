@@ -72,7 +72,7 @@ class AutoregressiveBackend:
             if options.draft:
                 error = attempt(partial(speculate, model, able, options.draft, chosen))
             else:
-                error = attempt(partial(autoregress, model, able, chosen))
+                error = attempt(partial(autoregress, model, able, chosen, network.engine))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 

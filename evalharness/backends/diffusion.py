@@ -88,7 +88,7 @@ class DiffusionBackend:
             rows = [gap_row(network, request, sampling, how) for request in chunk]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = now()
-            error = attempt(partial(denoise, network.model, able, how))
+            error = attempt(partial(denoise, network.model, able, how, network.engine))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,12 +18,15 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
-from evalharness.diffusion.kernels.select import Choice, resolve
+from evalharness.diffusion.kernels.select import Choice, select
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
 """Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
@@ -41,6 +44,8 @@ class Network:
     ends: frozenset[int]
     infilling: Infilling | None
     kernels: Choice
+    engine: Engine | None
+    """What decodes where the fused kernels were chosen."""
 
     @property
     def device(self) -> torch.device:
@@ -60,7 +65,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         )
     device = pick_device(options.device)
     loaded = open_checkpoint(name or str(BUNDLED), pick_dtype(options.dtype, device), device, options.revision)
-    kernels = resolve(options.kernels, loaded.model)
+    kernels = select(options.kernels, loaded.model)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
@@ -69,7 +74,17 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
-    return Network(shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling, kernels)
+    engine = _open_engine(loaded.model) if kernels.name == "fused" else None
+    return Network(
+        shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling, kernels, engine
+    )
+
+
+def _open_engine(model: Transformer) -> Engine:
+    """Imports Triton, which needs a device."""
+    from evalharness.diffusion.kernels.engine import Engine
+
+    return Engine(model)
 
 
 def draws(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Draws:
@@ -187,8 +202,8 @@ def describe(network: Network) -> dict[str, Any]:
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
-        "kernels": network.kernels.kernels,
-        "kernels_why": network.kernels.why,
+        "kernels": network.kernels.name,
+        "kernels_reason": network.kernels.reason,
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

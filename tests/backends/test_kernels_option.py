@@ -22,9 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_manifest_says_what_ran_and_why(make, folder):
     facts = make(folder, device="cpu").describe()
     assert facts["kernels"] == "torch"
-    assert "Hopper" in facts["kernels_why"]
+    assert "Hopper" in facts["kernels_reason"]
     assert "kernels" not in facts["options"]
-    assert make(folder, device="cpu", kernels="torch").describe()["kernels_why"] == "as asked"
+    assert make(folder, device="cpu", kernels="torch").describe()["kernels_reason"] == "as asked"
 
 
 @pytest.mark.parametrize("make", [ar, diffusion])

@@ -9,7 +9,7 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.diffusion.kernels.fp8 import Weight
-from evalharness.diffusion.kernels.gemm import PROCESSORS, Plan, accumulate, step_along, tokens_per_program
+from evalharness.diffusion.kernels.gemm import PROCESSORS, Plan, accumulate, prefetch, step_along, tokens_per_program
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 
@@ -20,13 +20,15 @@ def gate_up_tile(
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """TILE / 2 lines of the gate and the same ones of up, as one tile of the matrix unit, times one tile of rows."""
-    if not enter(live, PDL):
-        return
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
     number = tl.arange(0, TILE)
     line = (number // HALF) * width + tl.minimum(first + number % HALF, width - 1)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
+    if PDL:
+        prefetch(weight, line, 0, inner, inner)
+    if not enter(live, PDL):
+        return
     total = accumulate(x, weight, line, tl.minimum(row, rows - 1), 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
     if SCALED:
         total *= tl.load(scale + line)[:, None]

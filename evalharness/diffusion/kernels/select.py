@@ -10,17 +10,18 @@ from evalharness.diffusion.model import Transformer
 from evalharness.errors import UserError
 
 Kernels = Literal["auto", "fused", "torch"]
+REST = "prompts, drafts, and tokens drawn at a temperature run on torch"
 
 
 @dataclass(frozen=True)
 class Choice:
     """Which kernels a network runs on, and why those."""
 
-    kernels: Literal["fused", "torch"]
-    why: str
+    name: Literal["fused", "torch"]
+    reason: str
 
 
-def resolve(kernels: Kernels, model: Transformer) -> Choice:
+def select(kernels: Kernels, model: Transformer) -> Choice:
     """The kernels for a network where it lies; `auto` takes the fused ones where they can run.
 
     Raises UserError for `fused` where they cannot, with the reason.
@@ -31,7 +32,7 @@ def resolve(kernels: Kernels, model: Transformer) -> Choice:
         if kernels == "fused":
             raise UserError(f"option kernels=fused: {reason}; use kernels=auto or kernels=torch")
         return Choice("torch", reason)
-    return Choice("fused", "as asked" if kernels == "fused" else "a Hopper GPU, and shapes that the kernels take")
+    return Choice("fused", f"{'as asked' if kernels == 'fused' else 'a Hopper GPU that takes these shapes'}; {REST}")
 
 
 def obstacle(model: Transformer) -> str:
@@ -42,6 +43,8 @@ def obstacle(model: Transformer) -> str:
     major, minor = torch.cuda.get_device_capability(weight.device)
     if major != 9:
         return f"the fused kernels need a Hopper GPU (compute capability 9.0), and this one has {major}.{minor}"
+    if config.attention == "bidirectional":
+        return "the fused kernels decode from a cache, and a bidirectional network has none"
     if importlib.util.find_spec("triton") is None:
         return "the fused kernels need Triton, which is not installed"
     return misfit(config.head_dim, (config.hidden, config.intermediate, config.heads * config.head_dim), weight.dtype)

@@ -54,7 +54,8 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
     found += binaries(lambda: mlp.gate_up(empty(rows, config.hidden), weight, out, LIVE))
     for binary in found:
         assert not faults(binary, matrix=True)
-        assert "ACQBULK" in binary.sass, "does not wait for the kernel before"
+        prefetched, waits = binary.sass.find("CCTL.E.PF2"), binary.sass.find("ACQBULK")
+        assert 0 < prefetched < waits, "waits for the kernel before without having asked for weights"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
 
 

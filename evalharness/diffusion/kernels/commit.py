@@ -172,9 +172,9 @@ def append_token(
     if tl.load(done + sequence) != 0:
         return
     now, before = tl.load(step + sequence), tl.load(ahead + sequence)
-    token = tl.load(top + sequence * L)
+    token = tl.load(top + sequence)
     tl.store(tokens + sequence * L + now, token)
-    tl.store(sure + sequence * L + now, tl.load(probability + sequence * L))
+    tl.store(sure + sequence * L + now, tl.load(probability + sequence))
     tl.store(context + sequence * C, token)
     tl.store(cached + sequence, tl.load(cached + sequence) + before)
     tl.store(ahead + sequence, 1)
@@ -199,7 +199,7 @@ def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None
 
 
 def append(state: State, found: Statistics) -> None:
-    """Writes each sequence's next token behind those since the host last wrote; done where that ends it or L are."""
+    """Writes each sequence's next token, `found` [B], behind those since the host last wrote; done where that ends it or L are."""
     sequences, length = state.tokens.shape
     append_token[(sequences,)](
         state.live, state.done, state.tokens, state.last, state.context, state.ahead, state.cached, state.step,

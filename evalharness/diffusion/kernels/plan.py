@@ -1,5 +1,6 @@
 """What a pass computes, laid out by the device itself: the rows of each sequence's piece, and which are looked at."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,10 +15,12 @@ from evalharness.diffusion.kernels.launch import enter, options
 class State:
     """What is being generated of B sequences: blocks of up to L tokens, or the next L tokens one after the other.
 
-    int32 on the device, written by the host between blocks alone. A pass computes, per sequence, the `ahead` tokens of
-    `context`, whose first has position `cached`, and behind them the block.
+    int32, written by the host between blocks alone. A pass computes, per sequence, the `ahead` tokens of `context`,
+    whose first has position `cached`, and behind them the block.
     """
 
+    flat: Tensor
+    """All of the following, one after the other: host and device exchange them in one copy."""
     tokens: Tensor
     """[B, L]."""
     masked: Tensor
@@ -50,31 +53,23 @@ class State:
     """[E]: tokens that end a sequence."""
 
 
-def new_state(
-    sequences: int, length: int, context: int, steps: int, ends: list[int], device: torch.device | str
-) -> State:
+def new_state(sequences: int, length: int, context: int, steps: int, ends: int, device: torch.device | str) -> State:
     """A state with room for so much, in which all sequences are done."""
-
-    def zeros(*shape: int, dtype: torch.dtype = torch.int32) -> Tensor:
-        return torch.zeros(shape, dtype=dtype, device=device)
-
-    return State(
-        tokens=zeros(sequences, length),
-        masked=zeros(sequences, length),
-        length=zeros(sequences),
-        given=zeros(sequences),
-        counts=zeros(sequences, steps),
-        last=zeros(sequences),
-        context=zeros(sequences, context),
-        ahead=zeros(sequences),
-        cached=zeros(sequences),
-        step=zeros(sequences),
-        fixed=zeros(sequences, length),
-        sure=zeros(sequences, length, dtype=torch.float32),
-        done=zeros(sequences) + 1,
-        live=zeros(1),
-        ends=torch.tensor(ends, dtype=torch.int32, device=device),
-    )
+    one, block = (sequences,), (sequences, length)
+    shapes = {
+        "tokens": block, "masked": block, "length": one, "given": one, "counts": (sequences, steps), "last": one,
+        "context": (sequences, context), "ahead": one, "cached": one, "step": one, "fixed": block, "sure": block,
+        "done": one, "live": (1,), "ends": (ends,),
+    }  # fmt: skip
+    # Each begins at a multiple of 16 bytes, as the compiler likes pointers to.
+    sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
+    flat = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
+    parts = zip(shapes.items(), flat.split(sizes), strict=True)
+    views = {name: part[: math.prod(shape)].view(shape) for (name, shape), part in parts}
+    views["sure"] = views["sure"].view(torch.float32)
+    views["done"].fill_(1)
+    views["ends"].fill_(-1)
+    return State(flat, **views)
 
 
 @dataclass(frozen=True)
@@ -88,15 +83,15 @@ class Pieces:
     limits: Tensor
     """[N]: the last position that each sees; -1 for those."""
     rows: Tensor
-    """[B * L]: where the states are that are looked at."""
+    """[B * L], or [B]: where the states are that are looked at."""
     places: Tensor
-    """[B * L]: the place in the blocks that each speaks of."""
+    """The place in the blocks that each speaks of; the sequence where it is the next token that is looked for."""
     count: Tensor
     """[1]: how many there are."""
 
 
 def new_pieces(sequences: int, size: int, places: int, device: torch.device | str) -> Pieces:
-    """Room for pieces of `size` tokens and blocks of `places`."""
+    """Room for pieces of `size` tokens of which `places` are looked at."""
     rows = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
     wanted = torch.zeros(2, sequences * places, dtype=torch.int32, device=device)
     return Pieces(*rows, *wanted, torch.zeros(1, dtype=torch.int32, device=device))
@@ -148,7 +143,8 @@ def lay_out_pieces(
     counted = mine.to(tl.int32)
     target = tl.sum(others.to(tl.int32), axis=0) + tl.cumsum(counted, axis=0) - counted
     tl.store(rows + target, sequence * size + row, mask=mine)
-    tl.store(places + target, sequence * L + place, mask=mine)
+    PLACES: tl.constexpr = 1 if NEXT else L
+    tl.store(places + target, sequence * PLACES + place, mask=mine)
     if sequence == sequences - 1:
         tl.store(count, tl.sum(others.to(tl.int32), axis=0) + tl.sum(counted, axis=0))
 

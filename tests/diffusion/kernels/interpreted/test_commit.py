@@ -45,8 +45,8 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
     counts = scheduled(how, masks, 6)
 
     state = fill(
-        new_state(sequences, length, 4, 6, [END], "cpu"), tokens=50, masked=masked, length=length, counts=counts,
-        last=99, done=0, live=sequences, step=step,
+        new_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
+        last=99, done=0, live=sequences, step=step, ends=END,
     )  # fmt: skip
     blocks = Blocks(
         masked, top.long(), probability, second, entropy, state.tokens.long(), masked, torch.tensor(masks),
@@ -70,7 +70,8 @@ def committed(tokens, masked, top, **values) -> State:
     """After a pass that is sure of every mask but the last one."""
     length = len(tokens)
     state = fill(
-        new_state(1, length, 4, 1, [END, 8], "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
+        new_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
+        ends=[END, 8],
         **{"last": 99, "done": 0, "live": 1} | values,
     )  # fmt: skip
     sure = torch.full((length,), 0.95)
@@ -115,13 +116,11 @@ def test_a_sequence_that_is_done_is_left_alone():
 
 def test_tokens_are_appended_until_an_end_or_the_limit():
     state = fill(
-        new_state(3, 5, 1, 1, [END], "cpu"), context=[[1], [2], [3]], ahead=1, cached=[7, 8, 9], done=0, live=3,
-        last=[99, 99, 2],
+        new_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], ahead=1, cached=[7, 8, 9], done=0, live=3,
+        last=[99, 99, 2], ends=END,
     )  # fmt: skip
     for tops in ([4, END, 5], [6, 0, 7], [2, 0, 0]):
-        top = torch.zeros(3, 5, dtype=torch.int32)
-        top[:, 0] = torch.tensor(tops)
-        append(state, Statistics(top.flatten(), *torch.full((3, 15), 0.5)))
+        append(state, Statistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
     assert [row[:count] for row, count in zip(state.tokens.tolist(), state.step.tolist(), strict=True)] == [
         [4, 6, 2], [END], [5, 7],
     ]  # fmt: skip

@@ -28,7 +28,7 @@ def test_pieces_are_those_of_the_torch_path(attention, shift):
     config = tiny_config(attention=attention, shift=shift)
     made = slots(config, [9, 12, 6], [5, 12 - shift, 6 - shift])
     made[1].masked[2] = False
-    state, pieces = new_state(3, BLOCK, 5, 1, [1], "cpu"), new_pieces(3, 9, BLOCK, "cpu")
+    state, pieces = new_state(3, BLOCK, 5, 1, 1, "cpu"), new_pieces(3, 9, BLOCK, "cpu")
     for number, slot in enumerate(made):
         text = slot.row.text[slot.row.cached :]
         state.context[number, : len(text)] = torch.tensor(text, dtype=torch.int32)
@@ -58,7 +58,7 @@ def test_pieces_are_those_of_the_torch_path(attention, shift):
 
 
 def test_the_following_token_is_asked_of_each_piece_end():
-    state, pieces = new_state(3, 8, 1, 1, [1], "cpu"), new_pieces(3, 1, 8, "cpu")
+    state, pieces = new_state(3, 8, 1, 1, 1, "cpu"), new_pieces(3, 1, 1, "cpu")
     state.context.copy_(torch.tensor([[4], [5], [6]]))
     state.ahead.fill_(1)
     state.cached.copy_(torch.tensor([3, 9, 6]))
@@ -68,4 +68,4 @@ def test_the_following_token_is_asked_of_each_piece_end():
     assert pieces.tokens.tolist() == [4, 0, 6]
     assert pieces.positions.tolist() == pieces.limits.tolist() == [3, -1, 6]
     assert pieces.count.item() == 2
-    assert (pieces.rows[:2].tolist(), pieces.places[:2].tolist()) == ([0, 2], [0, 16])
+    assert (pieces.rows[:2].tolist(), pieces.places[:2].tolist()) == ([0, 2], [0, 2])

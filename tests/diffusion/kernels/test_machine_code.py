@@ -8,10 +8,10 @@ import torch
 pytest.importorskip("triton", reason="Triton is not to be had on this system")
 
 from gate import Binary, binaries, faults
-from shapes import MODELS
 
 from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.shapes import MODELS
 
 BF16 = torch.bfloat16
 BOTH = pytest.mark.parametrize("fp8", [False, True], ids=["bf16", "fp8"])

@@ -71,9 +71,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, draws: Draws)
         active = _running(active, cache)
 
 
-def _begin(
-    model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None
-) -> KVCache:
+def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
     """The cache of all but the last token of each prompt, whose pass gives the first token."""
     for row in rows:
         row.text = row.prompt[:-1]

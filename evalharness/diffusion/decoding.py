@@ -139,7 +139,7 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
         held = len(row.prompt) % how.block if how.aligned else 0
         row.text = row.prompt[: len(row.prompt) - held]
     if config.attention != "bidirectional":
-        cache = prefill(model, rows, how.block, start, engine and engine.cache(rows, how.draws, how))
+        cache = prefill(model, rows, how.block, start, engine.cache(rows, how.draws, how) if engine else None)
     slots = [Slot(row, ahead=row.canvas) for row in rows]
     for slot in slots:
         slot.open(how, config)
@@ -161,9 +161,7 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
         slots = keep_running(slots, cache)
 
 
-def prefill(
-    model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None
-) -> KVCache:
+def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
     """A cache, by default a new one, that holds the rows' text, and room for what is generated; notes the time."""
     config, weight = model.config, model.embed.weight
     # Behind what is generated: the padding of a piece, as long as another row's finished block and its next one.

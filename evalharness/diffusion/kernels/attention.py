@@ -146,7 +146,7 @@ def attend(
 
 def attend_reference(queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor) -> Tensor:
     """What `attend` writes, by PyTorch's own attention. Every row has to see one slot at least."""
-    sequences, kv_heads, capacity, width = keys.shape
+    sequences, _, capacity, width = keys.shape
     rows, all_width = queries.shape
     per_row = queries.view(sequences, rows // sequences, all_width // width, width).transpose(1, 2)
     mask = torch.arange(capacity, device=keys.device) <= limits.view(sequences, 1, -1, 1)

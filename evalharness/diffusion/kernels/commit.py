@@ -199,7 +199,10 @@ def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None
 
 
 def append(state: State, found: Statistics) -> None:
-    """Writes each sequence's next token, `found` [B], behind those since the host last wrote; done where that ends it or L are."""
+    """Writes each sequence's next token, `found` [B], behind those since the host last wrote.
+
+    Sequences that end with it, or have L such tokens, are done.
+    """
     sequences, length = state.tokens.shape
     append_token[(sequences,)](
         state.live, state.done, state.tokens, state.last, state.context, state.ahead, state.cached, state.step,

@@ -97,9 +97,7 @@ class Engine:
                     if slot.row.ended:
                         slot.row.forwards += 1
                         continue
-                    commit = [
-                        was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)
-                    ]
+                    commit = [was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)]
                     slot.take(tokens[place], commit, sure[place], how.rule)
                 slot.row.mark(start)
                 if slot.row.ended:
@@ -188,4 +186,3 @@ def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
     host.last[place] = slot.given + row.watch.limit - len(row.watch.tokens)
     host.ahead[place], host.cached[place] = len(text), row.cached
     host.done[place] = host.step[place] = 0
-

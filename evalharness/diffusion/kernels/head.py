@@ -13,6 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.gemm import accumulate, prefetch, step_along
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 SUMS = 5
@@ -28,36 +29,29 @@ def gumbel(seed, draw, token):
 
 @triton.jit
 def vocabulary_tile(
-    live, states, rows, places, count, weight, scales, banned, seeds, draws, sums, tokens, vocabulary, length, wanted,
-    temperature,
-    H: tl.constexpr, BANNED: tl.constexpr, SCALED: tl.constexpr, NOISE: tl.constexpr,
-    BLOCK_V: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
+    live, states, rows, places, count, weight, scales, banned, seeds, draws, sums, tokens, vocabulary, hidden,
+    length, wanted, temperature,
+    BANNED: tl.constexpr, SCALED: tl.constexpr, NOISE: tl.constexpr,
+    BLOCK_V: tl.constexpr, BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """The statistics of `BLOCK_V` tokens for `BLOCK_N` of the wanted rows."""
+    tile, tiles = tl.program_id(1), tl.num_programs(1)
+    token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
+    known = token < vocabulary
+    line = tl.minimum(token, vocabulary - 1)
+    if PDL:
+        prefetch(weight, line, 0, hidden, hidden)
     if not enter(live, PDL):
         return
     number = tl.load(count)
-    first_column = tl.program_id(1) * BLOCK_N
+    first_column = tl.program_id(0) * BLOCK_N
     if first_column >= number:
         return
-    tile = tl.program_id(0)
     column = first_column + tl.arange(0, BLOCK_N)
     real = column < number
-    row = tl.load(rows + column, mask=real, other=0).to(tl.int64)
-    token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
-    known = token < vocabulary
-    k = tl.arange(0, BLOCK_K)
-    logits = tl.zeros([BLOCK_V, BLOCK_N], tl.float32)
-    for first in range(0, H, BLOCK_K):
-        inside = first + k < H
-        w_at = weight + token.to(tl.int64)[:, None] * H + (first + k)[None, :]
-        x_at = states + row[None, :] * H + (first + k)[:, None]
-        w = tl.load(w_at, mask=known[:, None] & inside[None, :], other=0.0)
-        x = tl.load(x_at, mask=inside[:, None] & real[None, :], other=0.0)
-        if UPCAST:
-            logits = tl.dot(w.to(tl.float32), x.to(tl.float32), logits, input_precision="ieee")
-        else:
-            logits = tl.dot(w.to(x.dtype), x, logits)
+    # Behind the last column it is repeated.
+    row = tl.load(rows + tl.minimum(column, number - 1)).to(tl.int64)
+    logits = accumulate(states, weight, line, row, 0, hidden, hidden, BLOCK_V, BLOCK_N, STEP, UPCAST)
     if SCALED:
         logits = logits * tl.load(scales + token, mask=known, other=0.0)[:, None]
     logits = logits.to(states.dtype.element_ty).to(tl.float32)
@@ -80,8 +74,8 @@ def vocabulary_tile(
     base = tl.maximum(own, other)
     lower = logits - tl.where(base == -float("inf"), 0.0, base)[None, :]
     weights = tl.exp(lower)
-    target = column * tl.num_programs(0) + tile
-    stride = wanted * tl.num_programs(0)
+    target = column * tiles + tile
+    stride = wanted * tiles
     tl.store(sums + target, score, mask=real)
     tl.store(sums + stride + target, own, mask=real)
     tl.store(sums + 2 * stride + target, other, mask=real)
@@ -176,8 +170,9 @@ def look(
 ) -> None:  # fmt: skip
     """Writes to `found` what the network says at the first `count` [1] of `places`, read from the states at `rows`.
 
-    `states` [N, hidden] are normalised; `weight` is [vocabulary, hidden]; `rows` and `places` [most], int32; `banned`, int32, are tokens that are never chosen and weigh nothing; L is
-    `length`. Without `noise` the likeliest token is chosen, of equally likely ones the first.
+    `states` [N, hidden] are normalised, hidden a multiple of 16; `weight` is [vocabulary, hidden]; `rows` and `places`
+    are int32 [most]; `banned`, int32, are tokens that are never chosen and weigh nothing; blocks have `length` places. Without `noise` the
+    likeliest token is chosen, of equally likely ones the first.
     """
     sums, tokens = space
     most = rows.shape[0]
@@ -186,12 +181,13 @@ def look(
     tiles = divide(vocabulary, block_v)
     none = live
     more = options(live)
-    vocabulary_tile[(tiles, divide(most, block_n))](
+    vocabulary_tile[(divide(most, block_n), tiles)](
         live, states, rows, places, count, weight.values, none if weight.scale is None else weight.scale, banned,
         none if noise is None else noise.seeds, none if noise is None else noise.draws, sums, tokens, vocabulary,
-        length, most, 1.0 if noise is None else noise.temperature,
-        H=hidden, BANNED=banned.shape[0], SCALED=weight.scale is not None, NOISE=noise is not None,
-        BLOCK_V=block_v, BLOCK_N=block_n, BLOCK_K=64, UPCAST=INTERPRETED, num_warps=warps(block_n), num_stages=4, **more,
+        hidden, length, most, 1.0 if noise is None else noise.temperature,
+        BANNED=banned.shape[0], SCALED=weight.scale is not None, NOISE=noise is not None, BLOCK_V=block_v,
+        BLOCK_N=block_n, STEP=step_along(hidden, weight.scale is not None), UPCAST=INTERPRETED,
+        num_warps=warps(block_n), num_stages=4, **more,
     )  # fmt: skip
     merge_tiles[(most,)](
         live, places, count, sums, tokens, found.top, found.probability, found.second, found.entropy, most,
@@ -222,7 +218,8 @@ def gumbel_reference(seed: int, draw: int, vocabulary: int) -> Tensor:
         words = [high[0] ^ words[1] ^ key[0], high[1], low[0] ^ words[3] ^ key[1], low[1]]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     uniform = ((words[0] >> 9).float() + 0.5) * 2.0**-23
-    return -(-uniform.log()).log()
+    noise: Tensor = -(-uniform.log()).log()
+    return noise
 
 
 def _multiply(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:

@@ -92,9 +92,9 @@ class Pieces:
 
 def new_pieces(sequences: int, size: int, places: int, device: torch.device | str) -> Pieces:
     """Room for pieces of `size` tokens of which `places` are looked at."""
-    rows = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
-    wanted = torch.zeros(2, sequences * places, dtype=torch.int32, device=device)
-    return Pieces(*rows, *wanted, torch.zeros(1, dtype=torch.int32, device=device))
+    tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
+    rows, found = torch.zeros(2, sequences * places, dtype=torch.int32, device=device)
+    return Pieces(tokens, positions, limits, rows, found, torch.zeros(1, dtype=torch.int32, device=device))
 
 
 @triton.jit

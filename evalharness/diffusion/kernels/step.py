@@ -10,7 +10,7 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import Weight, quantise
 from evalharness.diffusion.kernels.plan import Pieces, State, lay_out, new_pieces
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.model import Layer, Transformer
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,20 @@ def read_weights(model: Transformer, fp8: bool = False) -> Weights:
 
     config, layers = model.config, []
     for layer in model.layers:
+        assert isinstance(layer, Layer)
         q_norm, k_norm = (layer.q_norm.weight, layer.k_norm.weight) if config.qk_norm else (None, None)
         layers.append(
             LayerWeights(
-                layer.attention_norm.weight, matrix(layer.qkv), layer.qkv.bias, q_norm, k_norm, matrix(layer.out),
-                layer.mlp_norm.weight, matrix(layer.gate_up), matrix(layer.down),
-            )  # fmt: skip
+                attention_norm=layer.attention_norm.weight,
+                qkv=matrix(layer.qkv),
+                bias=layer.qkv.bias,
+                q_norm=q_norm,
+                k_norm=k_norm,
+                out=matrix(layer.out),
+                mlp_norm=layer.mlp_norm.weight,
+                gate_up=matrix(layer.gate_up),
+                down=matrix(layer.down),
+            )
         )
     return Weights(config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head))
 
@@ -129,8 +137,9 @@ def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) ->
         heads, out, down = b.products
         gemm.product(b.normed, layer.qkv, heads, live)
         qkv.finish(
-            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.pieces.positions, b.queries, keys, values, live
-        )
+            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.pieces.positions, b.queries, keys, values,
+            live,
+        )  # fmt: skip
         attention.attend(b.queries, keys, values, b.pieces.limits, b.parts, b.logs, b.seen, live)
         gemm.product(b.seen, layer.out, out, live)
         norm.add(out, b.residual, layer.mlp_norm, eps, b.normed, live)

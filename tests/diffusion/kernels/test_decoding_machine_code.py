@@ -1,75 +1,81 @@
-"""Kernels around the network's products, compiled ahead of time for Hopper at the shapes of real networks."""
+"""The kernels around a network's products, and whole steps, compiled for Hopper at the shapes of real networks."""
 
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import pytest
+import torch
 
 pytest.importorskip("triton", reason="Triton is not to be had on this system")
 
-from evalharness.diffusion.kernels import attention, commit, head, plan
-from gate import build, faults
+from gate import binaries, faults
 
-TYPES = dict.fromkeys(("live", "done", "rows", "places", "count", "banned", "limits", "draws", "tokens"), "*i32")
-STATE = dict.fromkeys(
-    ("block_tokens", "masked", "length", "given", "counts", "last", "context", "ahead", "cached", "step", "fixed",
-     "ends", "top", "positions"), "*i32",
-)  # fmt: skip
-FLOATS = dict.fromkeys(("sure", "probability", "second", "entropy", "sums", "scales", "parts", "logs"), "*fp32")
-NUMBERS = dict.fromkeys(("size", "sequences", "wanted", "vocabulary", "capacity"), "i32")
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.kernels import attention, commit, head
+from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.plan import new_state
+from evalharness.diffusion.kernels.shapes import MODELS
+from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
+from evalharness.diffusion.model import Transformer
 
-
-@pytest.mark.parametrize(
-    ("heads", "kv_heads", "width", "size"),
-    [(14, 2, 64, 32), (12, 2, 128, 32), (28, 4, 128, 32), (28, 4, 128, 64), (32, 32, 128, 32), (28, 4, 128, 1)],
-)
-def test_attention(heads: int, kv_heads: int, width: int, size: int) -> None:
-    block, _ = attention.tiles(size, heads // kv_heads)
-    splits = attention.splits(1024, 1, kv_heads, size, heads // kv_heads)
-    types = TYPES | FLOATS | NUMBERS | dict.fromkeys(("queries", "keys", "values", "seen"), "*bf16") | {"scale": "fp32"}
-    constants = {
-        "HEADS": heads, "KV_HEADS": kv_heads, "D": width, "SPLITS": splits, "BLOCK_M": block,
-        "BLOCK_S": attention.BLOCK_S, "UPCAST": False, "PDL": True,
-    }  # fmt: skip
-    warps = attention.warps(block)
-    assert faults(build(attention.attend_split, types | {"rows": "i32"}, constants, warps, 2), matrix=True) == []
-    merge = {"D": width, "SPLITS": splits, "BLOCK": 4, "PDL": True}
-    assert faults(build(attention.merge_splits, types | {"count": "i32"}, merge, 4), matrix=False) == []
+MATRIX = {"multiply", "gate_up_tile", "attend_split", "vocabulary_tile"}
 
 
-@pytest.mark.parametrize("weight", ["*bf16", "*fp8e4nv"])
-@pytest.mark.parametrize("noise", [False, True])
-@pytest.mark.parametrize(("hidden", "wanted"), [(896, 1), (1536, 32), (3584, 32), (4096, 64)])
-def test_head(weight: str, noise: bool, hidden: int, wanted: int) -> None:
-    block_v, block_n = head.tile_shape(wanted)
-    types = TYPES | FLOATS | NUMBERS | {"states": "*bf16", "weight": weight, "seeds": "*i64", "temperature": "fp32"}
-    constants = {
-        "H": hidden, "BANNED": 1, "SCALED": weight != "*bf16", "NOISE": noise, "BLOCK_V": block_v, "BLOCK_N": block_n,
-        "BLOCK_K": 64, "UPCAST": False, "PDL": True,
-    }  # fmt: skip
-    kernel = build(head.vocabulary_tile, types | {"length": "i32"}, constants, head.warps(block_n), 4)
-    assert faults(kernel, matrix=True) == []
-    merge = {"TILES": 1188, "BLOCK": 2048, "PDL": True}
-    assert faults(build(head.merge_tiles, types | STATE | FLOATS, merge, 4), matrix=False) == []
+def empty(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
 
 
-@pytest.mark.parametrize("following", [False, True])
-def test_layout(following: bool) -> None:
-    constants: dict[str, Any] = {
-        "L": 32, "C": 33, "BLOCK": 32, "SHIFT": 1, "NEXT": following, "BLOCK_T": 128, "BLOCK_L": 32, "BLOCK_ALL": 1024,
-        "PDL": True,
-    }  # fmt: skip
-    assert faults(build(plan.lay_out_pieces, TYPES | STATE | NUMBERS, constants, 4), matrix=False) == []
+def found_faults(launch):
+    return [fault for binary in binaries(launch) for fault in faults(binary, binary.name in MATRIX)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("sequences", "size"), [(1, 64), (8, 1)])
+def test_attention(name, sequences, size):
+    config = MODELS[name]
+    rows, width = sequences * size, config.heads * config.head_dim
+    keys = empty(sequences, config.kv_heads, 2048, config.head_dim)
+    splits = attention.splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
+    parts = empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32)
+    logs = empty(splits, rows, config.heads, dtype=torch.float32)
+    numbers = partial(empty, dtype=torch.int32)
+    queries = empty(rows, width)
+    assert not found_faults(
+        lambda: attention.attend(queries, keys, keys, numbers(rows), parts, logs, queries, numbers(1))
+    )
+
+
+@pytest.mark.parametrize("fp8", [False, True], ids=["bf16", "fp8"])
+@pytest.mark.parametrize("drawn", [False, True], ids=["likeliest", "drawn"])
+@pytest.mark.parametrize(("hidden", "wanted"), [(896, 1), (3584, 32), (4096, 256)])
+def test_head(hidden, wanted, drawn, fp8):
+    numbers, figures = partial(empty, dtype=torch.int32), partial(empty, dtype=torch.float32)
+    weight = Weight(empty(152064, hidden, dtype=FP8), figures(152064)) if fp8 else Weight(empty(152064, hidden))
+    noise = head.Noise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
+    found = head.Statistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
+    states, rows = empty(256, hidden), numbers(wanted)
+    space = head.workspace(152064, wanted, "meta")
+    assert not found_faults(
+        lambda: head.look(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
+    )
 
 
 @pytest.mark.parametrize("rule", commit.RULES)
-def test_commit(rule: str) -> None:
-    constants: dict[str, Any] = {
-        "L": 32, "C": 33, "S": 32, "E": 2, "RULE": rule, "SUB": 8, "SEEDED": True, "SHIFT": 1, "BLOCK_L": 32, "PDL": True,
-    }  # fmt: skip
-    types = TYPES | STATE | FLOATS | {"level": "fp32"}
-    assert faults(build(commit.commit_block, types, constants, 1), matrix=False) == []
+def test_rules(rule):
+    state, figures = new_state(4, 32, 33, 32, 4, "meta"), empty(128, dtype=torch.float32)
+    found = head.Statistics(empty(128, dtype=torch.int32), figures, figures, figures)
+    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
+    assert not found_faults(lambda: commit.commit(state, found, policy, True))
 
 
-def test_append() -> None:
-    constants = {"L": 32, "C": 1, "E": 2, "PDL": True}
-    assert faults(build(commit.append_token, TYPES | STATE | FLOATS, constants, 1), matrix=False) == []
+@pytest.mark.parametrize("rule", ["threshold", None])
+def test_whole_steps(rule):
+    """One layer, for all are alike; without a rule to the next token."""
+    config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
+    with torch.device("meta"):
+        weights = read_weights(Transformer(config).to(torch.bfloat16))
+    cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
+    state = new_state(4, 32, 33, 32, 4, "meta")
+    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
+    buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
+    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))

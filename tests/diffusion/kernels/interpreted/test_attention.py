@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from evalharness.diffusion.kernels.attention import attend, attend_reference, splits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evalharness.diffusion.kernels.attention import attend, attend_reference, splits
 
 LIVE = torch.ones(1, dtype=torch.int32)
 

@@ -2,14 +2,15 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from evalharness.diffusion.decoding import Denoising, choose
 from evalharness.diffusion.kernels.commit import RULES, append, commit, policy
 from evalharness.diffusion.kernels.head import Statistics
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import Blocks, find_rule
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 END = 9
 
@@ -40,7 +41,9 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
     steps, step = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 7))
     level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
     rule = find_rule(name, tau=level, steps=steps, block=length, bound=level)
-    how = Denoising(rule, length, Draws(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans()))
+    how = Denoising(
+        rule, length, Draws(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
+    )
     masks = [data.draw(st.integers(1, length)) for _ in range(sequences)]
     counts = scheduled(how, masks, 6)
 

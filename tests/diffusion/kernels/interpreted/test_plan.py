@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from tiny import new_row, tiny_config
+
 from evalharness.diffusion.decoding import Denoising, Slot
 from evalharness.diffusion.kernels.plan import lay_out, new_pieces, new_state
 from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import find_rule
-from tiny import new_row, tiny_config
 
 BLOCK = 4
 

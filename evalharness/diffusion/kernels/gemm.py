@@ -123,14 +123,14 @@ def step_along(inner: int, fp8: bool) -> int:
     return step
 
 
-def product(x: Tensor, weight: Weight, partials: Tensor, live: Tensor) -> None:
+def product(x: Tensor, weight: Weight, partials: Tensor, live: Tensor, how: Plan | None = None) -> None:
     """Writes to `partials` [splits, N, out], float32, sums whose sum over splits is `x` [N, in] times the weights.
 
-    How many splits are of use, `plan` says. `in` is a multiple of 16.
+    How many splits are of use, `plan` says, which is also what cuts it up unless `how` does. `in` is a multiple of 16.
     """
     rows, inner = x.shape
     splits, _, width = partials.shape
-    how = plan(width, inner, rows, weight.scale is not None)
+    how = how or plan(width, inner, rows, weight.scale is not None)
     multiply[(divide(rows, how.tokens), divide(width, how.tile), splits)](
         live, x, weight.values, weight.scale, partials, rows, width, inner,
         SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,

@@ -48,14 +48,15 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
     return Plan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
-def gate_up(x: Tensor, weight: Weight, out: Tensor, live: Tensor) -> None:
+def gate_up(x: Tensor, weight: Weight, out: Tensor, live: Tensor, how: Plan | None = None) -> None:
     """Writes SiLU(gate) * up to `out` [N, intermediate], for `x` [N, in].
 
-    `weight` [2 * intermediate, in] has the lines of the gate first. `in` is a multiple of 16.
+    `weight` [2 * intermediate, in] has the lines of the gate first; `in` is a multiple of 16. `how` it is cut up,
+    `plan` says unless told.
     """
     rows, inner = x.shape
     width = out.shape[1]
-    how = plan(width, inner, rows, weight.scale is not None)
+    how = how or plan(width, inner, rows, weight.scale is not None)
     gate_up_tile[(divide(rows, how.tokens), divide(width, how.tile // 2))](
         live, x, weight.values, weight.scale, out, rows, width, inner,
         SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,

@@ -171,8 +171,8 @@ def look(
     """Writes to `found` what the network says at the first `count` [1] of `places`, read from the states at `rows`.
 
     `states` [N, hidden] are normalised, hidden a multiple of 16; `weight` is [vocabulary, hidden]; `rows` and `places`
-    are int32 [most]; `banned`, int32, are tokens that are never chosen and weigh nothing; blocks have `length` places. Without `noise` the
-    likeliest token is chosen, of equally likely ones the first.
+    are int32 [most]; `banned`, int32, are tokens that are never chosen and weigh nothing; blocks have `length` places.
+    Without `noise` the likeliest token is chosen, of equally likely ones the first.
     """
     sums, tokens = space
     most = rows.shape[0]

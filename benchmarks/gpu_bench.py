@@ -97,7 +97,6 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
     tokens = bench.state.tokens.long()
     eager = others.torch_pass(model, bench.cache, context, tokens, compiled=False)
     hugging = others.transformers_pass(model, bench.cache, context, tokens)
-    bench.state.masked.fill_(1)
     bench.run()
     chosen = bench.buffers.found.top.long()
 
@@ -174,9 +173,10 @@ def draw(report: Report, path: Path, title: str) -> None:
     width = 0.8 / len(whole)
     for number, what in enumerate(whole):
         shares = {e["model"]: 100 * e["share"] for e in report.found if e["what"] == what}
-        places = [models.index(model) + (number - 2) * width for model in shares]
-        label = "fused kernels" if what == "forward" else what
-        left.bar(places, list(shares.values()), width, label=label)
+        if shares:
+            places = [models.index(model) + (number - 2) * width for model in shares]
+            label = "fused kernels" if what == "forward" else what
+            left.bar(places, list(shares.values()), width, color=f"C{number}", label=label)
     left.set_xticks(range(len(models)), models)
     left.set_ylabel("% of measured copy bandwidth")
     left.set_title(f"a forward pass over {BLOCK} tokens, batch 1")

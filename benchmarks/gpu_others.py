@@ -27,6 +27,9 @@ def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor,
         top, *_ = statistics(logits, draws.choose(logits, ()), True)
         return top
 
+    if compiled:
+        # Another network's code is no reason to compile this one less.
+        torch._dynamo.reset()
     call = torch.compile(once) if compiled else once
     return lambda: call(tokens, positions)
 

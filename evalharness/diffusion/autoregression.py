@@ -27,11 +27,12 @@ def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws, engine: E
     """
     if not rows:
         return
-    start = time.perf_counter()
     if engine is not None and engine.takes(draws):
-        _begin(model, rows, 0, start, engine.cache(rows, draws))
+        room, start = engine.cache(rows, draws), time.perf_counter()
+        _begin(model, rows, 0, start, room)
         engine.follow(rows, _push, start)
         return
+    start = time.perf_counter()
     cache = _begin(model, rows, 0, start)
     active = list(rows)
     while active:

@@ -131,15 +131,17 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
     """
     if not rows:
         return
-    config, start = model.config, time.perf_counter()
+    config, cache = model.config, None
     if engine is not None and not engine.takes(how.draws, how.rule.name):
         engine = None
-    cache = None
+    # What an engine prepares once for all batches of a kind belongs to none of them.
+    room = engine.cache(rows, how.draws, how) if engine else None
+    start = time.perf_counter()
     for row in rows:
         held = len(row.prompt) % how.block if how.aligned else 0
         row.text = row.prompt[: len(row.prompt) - held]
     if config.attention != "bidirectional":
-        cache = prefill(model, rows, how.block, start, engine.cache(rows, how.draws, how) if engine else None)
+        cache = prefill(model, rows, how.block, start, room)
     slots = [Slot(row, ahead=row.canvas) for row in rows]
     for slot in slots:
         slot.open(how, config)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, Slot
-from evalharness.diffusion.kernels.commit import Policy, policy
+from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
@@ -61,7 +61,7 @@ class Engine:
 
     def takes(self, draws: Draws, rule: str | None = None) -> bool:
         """Whether it can decode this way: greedily, and by a rule that fixes each position once."""
-        return draws.temperature == 0 and rule != "editing"
+        return draws.temperature == 0 and (rule is None or rule in RULES)
 
     def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""

@@ -1,5 +1,6 @@
 """Compiles what a launcher would launch for Hopper, without a device, and judges the machine code."""
 
+import functools
 import re
 import subprocess
 import tempfile
@@ -27,13 +28,20 @@ OPTIONS = ("num_warps", "num_stages", "launch_pdl", "maxnreg")
 
 @dataclass(frozen=True)
 class Binary:
-    """A kernel's machine code, and what it takes: registers per thread, bytes of shared memory and of stack."""
+    """A kernel's machine code, and what it takes: registers per thread, bytes of shared memory and stack, threads."""
 
     name: str
     sass: str
     registers: int
     shared: int
     stack: int
+    threads: int
+
+    def fit(self, programs: int) -> bool:
+        """Whether so many of its programs run on one multiprocessor at a time."""
+        # Registers are given out 8 to a thread at a time; each program has 1 KiB of shared memory beside its own.
+        registers = programs * self.threads * (-(-self.registers // 8) * 8)
+        return registers <= 65536 and programs * (self.shared + 1024) <= 228 * 1024
 
 
 def binaries(launch: Callable[[], object]) -> list[Binary]:
@@ -76,15 +84,23 @@ def _compile(kernel: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
             signature[name] = "fp32"
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
     compiled = triton.compile(source, target=HOPPER, options=options)
+    sass, usage = _disassembled(compiled.asm["cubin"])
+    figures = {key: int(value) for key, value in re.findall(r"\b(REG|STACK):(\d+)", usage)}
+    threads = 32 * compiled.metadata.num_warps
+    return Binary(kernel.__name__, sass, figures["REG"], compiled.metadata.shared, figures["STACK"], threads)
+
+
+@functools.cache
+def _disassembled(cubin: bytes) -> tuple[str, str]:
+    """Machine code and resource usage; networks share many a kernel."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(compiled.asm["cubin"])
+        file.write(cubin)
         file.flush()
         sass, usage = (
             subprocess.run([TOOL, option, file.name], capture_output=True, text=True, check=True).stdout
             for option in ("-sass", "-res-usage")
         )
-    figures = {key: int(value) for key, value in re.findall(r"\b(REG|STACK):(\d+)", usage)}
-    return Binary(kernel.__name__, sass, figures["REG"], compiled.metadata.shared, figures["STACK"])
+    return sass, usage
 
 
 def faults(binary: Binary, matrix: bool) -> list[str]:

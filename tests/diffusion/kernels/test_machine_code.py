@@ -54,9 +54,11 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
     found += binaries(lambda: mlp.gate_up(empty(rows, config.hidden), weight, out, LIVE))
     for binary in found:
         assert not faults(binary, matrix=True)
+        assert binary.fit(2 if rows <= 32 else 1), "fewer programs at a time than the plan counts on"
         prefetched, waits = binary.sass.find("CCTL.E.PF2"), binary.sass.find("ACQBULK")
         assert 0 < prefetched < waits, "waits for the kernel before without having asked for weights"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
+        assert "F2F.BF16.F16" not in binary.sass, "weights are converted by the unit for rare operations"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -83,10 +85,10 @@ def test_norms_and_rotation_spill_nothing(name):
 
 
 def test_the_gate_refuses_a_spill_a_fallback_and_too_much_memory():
-    kept = Binary("x", "HGMMA.64x32x16.F32.BF16 R24, gdesc[UR4]", 40, 1000, 0)
+    kept = Binary("x", "HGMMA.64x32x16.F32.BF16 R24, gdesc[UR4]", 40, 1000, 0, 128)
     assert not faults(kept, matrix=True)
     for sass, stack, shared, told in [
         ("FFMA R1, R2, R3, R4", 0, 0, "not used"), ("HMMA.16816.F32.BF16 R4, R4", 0, 0, "older devices"),
         ("HGMMA STL.64 [R1], R2", 0, 0, "spilled"), ("HGMMA", 8, 0, "spilled"), ("HGMMA", 0, 240_000, "at most"),
     ]:  # fmt: skip
-        assert told in " ".join(faults(Binary("x", sass, 40, shared, stack), matrix=True))
+        assert told in " ".join(faults(Binary("x", sass, 40, shared, stack, 128), matrix=True))

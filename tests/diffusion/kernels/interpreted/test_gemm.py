@@ -48,6 +48,17 @@ def test_weights_of_eight_bits(rows, width, inner, splits):
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
+def test_the_arithmetic_that_widens_weights_is_exact():
+    # That of `gemm.widen`, which the interpreter cannot run: all of e4m3 but its two NaNs.
+    byte = torch.arange(256, dtype=torch.int32)
+    moved = (byte << 8) & 0x8000 | ((byte << 8) >> 4) & 0x07F0
+    factor = torch.tensor(0x7B80, dtype=torch.int16).view(torch.bfloat16)
+    found = moved.to(torch.int16).view(torch.bfloat16) * factor
+    exact = byte.to(torch.uint8).view(torch.float8_e4m3fn).to(torch.bfloat16)
+    number = byte & 0x7F != 0x7F
+    assert torch.equal(found[number], exact[number])
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**20), st.integers(1, 6))
 def test_the_number_of_splits_does_not_matter(seed, splits):

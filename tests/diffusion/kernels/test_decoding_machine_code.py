@@ -26,7 +26,11 @@ def empty(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
 
 
 def found_faults(launch):
-    return [fault for binary in binaries(launch) for fault in faults(binary, binary.name in MATRIX)]
+    found = binaries(launch)
+    for binary in found:
+        if binary.name in MATRIX:
+            assert "LDGSTS.E.BYPASS.128" in binary.sass, f"{binary.name}: no asynchronous loads of 16 bytes"
+    return [fault for binary in found for fault in faults(binary, binary.name in MATRIX)]
 
 
 @pytest.mark.parametrize("name", MODELS)

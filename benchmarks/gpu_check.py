@@ -37,7 +37,7 @@ SMALL = {
 
 
 def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
-    """Every kernel, a step and every rule at small shapes."""
+    """Every kernel, a step and a little decoding at small shapes."""
     import kernel_checks as kernels
     import step_checks as steps
 
@@ -54,10 +54,7 @@ def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
     yield from kernels.check_head(place, config, 5, fp8=False)
     yield from kernels.check_head(place, config, 6, fp8=True)
     yield from steps.check_step(place, config, 2, 9, 4)
-    if device.type == "cpu":
-        yield from steps.check_decoding(place, config, 1, 6, ("threshold", steps.NEXT))
-    else:
-        yield from steps.check_decoding(place, config, 2, 12)
+    yield from steps.check_decoding(place, config, 1, 6, ("threshold", steps.NEXT))
 
 
 def real_checks(device: torch.device) -> Iterator[Check]:
@@ -96,7 +93,10 @@ def sanitized() -> str:
         print("compute-sanitizer is not on the PATH: memory accesses are not watched")
         return ""
     command = [tool, "--error-exitcode", "9", sys.executable, __file__, "--small"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    except subprocess.TimeoutExpired:
+        return "it was not through after 240 s"
     return (done.stdout + done.stderr)[-3000:] if done.returncode else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,6 +28,8 @@ from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
 
+ELSEWHERE = "; prompts, and tokens drawn at a temperature, run on torch"
+"""What no engine does."""
 SMALL = 100_000_000
 """Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
 
@@ -80,11 +82,34 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     )
 
 
+def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
+    """The network for `what` runs on torch alone. Raises UserError where the fused kernels were asked for by name."""
+    if options.kernels == "fused":
+        raise UserError(f"option kernels=fused: {what} run on torch; leave them out, or use kernels=auto")
+    return replace(network, kernels=Choice("torch", f"{what} run on torch"), engine=None)
+
+
 def _open_engine(model: Transformer) -> Engine:
     """Imports Triton, which needs a device."""
     from evalharness.diffusion.kernels.engine import Engine
 
     return Engine(model)
+
+
+def engine_for(network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None) -> Engine | None:
+    """The network's engine, where it has one that decodes this way.
+
+    Raises UserError where the fused kernels were asked for by name and cannot.
+    """
+    engine = network.engine
+    if engine is None or engine.takes(draws, rule):
+        return engine
+    if options.kernels == "fused":
+        raise UserError(
+            "option kernels=fused: the fused kernels take the likeliest tokens and rewrite none; use --temperature 0 "
+            "and another rule than editing, or kernels=auto"
+        )
+    return None
 
 
 def draws(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Draws:
@@ -203,7 +228,7 @@ def describe(network: Network) -> dict[str, Any]:
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
         "kernels": network.kernels.name,
-        "kernels_reason": network.kernels.reason,
+        "kernels_reason": network.kernels.reason + ("" if network.engine is None else ELSEWHERE),
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_network_backends import ar, build, diffusion
 
+from evalharness.backends.network import describe, draws, engine_for, load_network, without_engine
+from evalharness.backends.network_options import NetworkOptions
+from evalharness.diffusion.kernels.select import Choice
 from evalharness.errors import UserError
+from evalharness.records import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +35,26 @@ def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
         make(folder, device="cpu", kernels="fused").describe()
     with pytest.raises(UserError, match="kernels"):
         make(folder, kernels="fast")
+
+
+def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_named(folder):
+    pytest.importorskip("triton", reason="Triton is not to be had on this system")
+    from evalharness.diffusion.kernels.engine import Engine
+
+    loaded = load_network(str(folder), NetworkOptions(device="cpu"))
+    network = replace(loaded, engine=Engine(loaded.model), kernels=Choice("fused", "a test"))
+    greedy, drawn = (draws(network, Sampling(temperature=temperature)) for temperature in (0.0, 0.8))
+    auto, fused = NetworkOptions(), NetworkOptions(kernels="fused")
+    assert engine_for(network, fused, greedy, "threshold") is network.engine
+    assert engine_for(network, auto, drawn) is None
+    assert engine_for(network, auto, greedy, "editing") is None
+    for chosen, rule in ((drawn, None), (greedy, "editing")):
+        with pytest.raises(UserError, match="--temperature 0 and another rule"):
+            engine_for(network, fused, chosen, rule)
+    assert "temperature" in describe(network)["kernels_reason"]
+    assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
+    with pytest.raises(UserError, match="drafts run on torch"):
+        without_engine(network, fused, "drafts")
 
 
 def test_a_cpu_neither_needs_triton_nor_loads_a_kernel(folder):

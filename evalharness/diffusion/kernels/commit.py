@@ -188,13 +188,14 @@ def append_token(
 def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None:
     """Fixes in each block what the policy says of the statistics `found`; blocks that are finished or end are done."""
     sequences, length = state.tokens.shape
+    block = triton.next_power_of_2(length)
     commit_block[(sequences,)](
         state.live, state.done, state.tokens, state.masked, state.length, state.given, state.counts, state.last,
         state.context, state.ahead, state.cached, state.step, state.fixed, state.sure, state.ends,
         found.top, found.probability, found.second, found.entropy, policy.level,
         L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.ends.shape[0], RULE=policy.rule,
-        SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift), BLOCK_L=triton.next_power_of_2(length),
-        num_warps=1, **options(state.live),
+        SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift), BLOCK_L=block,
+        num_warps=max(1, min(32, block * block // 1024)), **options(state.live),
     )  # fmt: skip
 
 

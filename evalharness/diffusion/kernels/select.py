@@ -32,7 +32,8 @@ def select(wish: Wish, model: Transformer) -> Choice:
         raise UserError(f"option kernels=fused: {obstacle}; use kernels=auto or kernels=torch")
     if obstacle:
         return Choice("torch", obstacle)
-    return Choice("fused", "option kernels=fused" if wish == "fused" else "a Hopper GPU, and a network that they suit")
+    why = "option kernels=fused" if wish == "fused" else "a Hopper GPU, and a network that they suit"
+    return Choice("fused", f"{why}; prompts, drafts, drawn tokens and the rule editing run on torch")
 
 
 def find_obstacle(model: Transformer) -> str:

@@ -64,10 +64,10 @@ def test_head(hidden, wanted, drawn, fp8):
     )
 
 
-@pytest.mark.parametrize("rule", commit.RULES)
-def test_rules(rule):
-    state, figures = new_state(4, 32, 33, 32, 4, "meta"), empty(128, dtype=torch.float32)
-    found = head.Statistics(empty(128, dtype=torch.int32), figures, figures, figures)
+@pytest.mark.parametrize(("rule", "block"), [*((rule, 32) for rule in commit.RULES), ("entropy-bounded", 128)])
+def test_rules(rule, block):
+    state, figures = new_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
+    found = head.Statistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
     policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
     assert not found_faults(lambda: commit.commit(state, found, policy, True))
 

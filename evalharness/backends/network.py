@@ -28,8 +28,6 @@ from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
 
-ELSEWHERE = "; prompts, and tokens drawn at a temperature, run on torch"
-"""What no engine does."""
 SMALL = 100_000_000
 """Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
 
@@ -228,7 +226,7 @@ def describe(network: Network) -> dict[str, Any]:
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
         "kernels": network.kernels.name,
-        "kernels_reason": network.kernels.reason + ("" if network.engine is None else ELSEWHERE),
+        "kernels_reason": network.kernels.reason,
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

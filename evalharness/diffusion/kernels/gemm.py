@@ -130,7 +130,7 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
     tile = 128 if divide(width, 128) * 8 >= PROCESSORS else 64
     tokens, step = tokens_per_program(rows), step_along(inner, fp8)
     programs = divide(width, tile) * divide(rows, tokens)
-    splits = max(1, min(10, 2 * PROCESSORS // programs, inner // step // 2))
+    splits = max(1, min(10, 2 * PROCESSORS // programs, inner // 128))
     return Plan(tile, tokens, step, splits, warps=tile // 16, stages=4)
 
 

@@ -78,10 +78,11 @@ def test_nothing_is_written_once_all_sequences_are_done():
     ("width", "inner"),
     [(1152, 896), (896, 4864), (2048, 1536), (1536, 8960), (4608, 3584), (3584, 3584), (3584, 18944), (12288, 4096)],
 )
-def test_programs_run_all_at_once_and_give_every_multiprocessor_work(width, inner):
-    how = plan(width, inner, 32)
+@pytest.mark.parametrize("fp8", [False, True])
+def test_programs_run_all_at_once_and_give_every_multiprocessor_work(width, inner, fp8):
+    how = plan(width, inner, 32, fp8)
     programs = -(-width // how.tile) * how.splits
     assert 0.9 * 132 <= programs <= 2 * 132
     assert inner % how.step == 0
-    stage = (how.tile + how.tokens) * how.step * 2
+    stage = (how.tile * (1 if fp8 else 2) + how.tokens * 2) * how.step
     assert 2 * how.stages * stage <= 227 * 1024, "two programs do not fit on a multiprocessor"

@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := evalharness benchmarks tests
 
-.PHONY: demo test test-all check setup engine browser images bench clean
+.PHONY: demo test test-all check setup engine browser images bench gpu-check gpu-bench clean
 
 demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
@@ -38,6 +38,12 @@ images: setup engine
 bench: setup images
 	$(BIN)/pip install -qq -e ".[bench]"
 	$(BIN)/python benchmarks/grading_speed.py
+
+gpu-check: setup
+	$(BIN)/python benchmarks/gpu_check.py --out results/gpu-check.json
+
+gpu-bench: setup
+	$(BIN)/python benchmarks/gpu_bench.py --out results
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -56,10 +56,12 @@ class AutoregressiveBackend:
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time."""
-        from evalharness.backends.network import attempt, completion, draws, encode, make_row
+        from evalharness.backends.network import attempt, completion, draws, encode, engine_for, make_row
         from evalharness.diffusion.autoregression import autoregress, speculate
 
         network, waiting, options = self._network(), iter(requests), self._options
+        chosen, model = draws(network, sampling), network.model
+        engine = engine_for(network, options, chosen)
         while chunk := list(islice(waiting, self._config.batch_size)):
             prompts = [encode(network, request.problem.prompt) for request in chunk]
             rows = [
@@ -68,11 +70,10 @@ class AutoregressiveBackend:
             ]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = now()
-            chosen, model = draws(network, sampling), network.model
             if options.draft:
                 error = attempt(partial(speculate, model, able, options.draft, chosen))
             else:
-                error = attempt(partial(autoregress, model, able, chosen))
+                error = attempt(partial(autoregress, model, able, chosen, engine))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 
@@ -80,7 +81,7 @@ class AutoregressiveBackend:
         """Everything that can change a number. Loads the model; raises UserError as that does."""
         from evalharness.backends.network import describe
 
-        options = self._options.model_dump(exclude={"dtype", "device", "threads"})
+        options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels"})
         return {**describe(self._network()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
@@ -88,7 +89,7 @@ class AutoregressiveBackend:
         self._loaded = None
 
     def _network(self) -> Network:
-        from evalharness.backends.network import load_network
+        from evalharness.backends.network import load_network, without_engine
 
         if self._loaded is None:
             network = load_network(self._config.model, self._options)
@@ -96,5 +97,5 @@ class AutoregressiveBackend:
                 raise UserError(f"model {network.name} does not write from left to right; use --backend diffusion")
             if self._options.draft and not network.family.drafts:
                 raise UserError(f"option draft: model {network.name} was not trained to draft for itself; leave it out")
-            self._loaded = network
+            self._loaded = without_engine(network, self._options, "drafts") if self._options.draft else network
         return self._loaded

@@ -69,7 +69,7 @@ class DiffusionBackend:
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time; a search is a batch of its own."""
         from evalharness.backends.gaps import denoising, gap_row, search
-        from evalharness.backends.network import attempt, completion
+        from evalharness.backends.network import attempt, completion, engine_for
         from evalharness.diffusion.decoding import denoise
 
         options = self._options
@@ -85,10 +85,11 @@ class DiffusionBackend:
             if policy == "search":
                 yield from (search(network, request, sampling, how, options.trace) for request in chunk)
                 continue
+            engine = engine_for(network, options, how.draws, how.rule.name)
             rows = [gap_row(network, request, sampling, how) for request in chunk]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = now()
-            error = attempt(partial(denoise, network.model, able, how))
+            error = attempt(partial(denoise, network.model, able, how, engine))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,11 +18,15 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
+from evalharness.diffusion.kernels.select import Choice, select
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
 """Parameters below which a second thread brings little and is missed by the sandbox, and a second copy costs little."""
@@ -39,6 +43,9 @@ class Network:
     decoder: Decoder
     ends: frozenset[int]
     infilling: Infilling | None
+    kernels: Choice
+    engine: Engine | None
+    """What decodes where the fused kernels were chosen."""
 
     @property
     def device(self) -> torch.device:
@@ -49,7 +56,7 @@ class Network:
 def load_network(name: str | None, options: NetworkOptions) -> Network:
     """The network of that folder or hub id; without a name the bundled one.
 
-    Raises UserError where it cannot be had, or is of no family that is known.
+    Raises UserError where it cannot be had, is of no family that is known, or cannot run on the kernels asked for.
     """
     if name is None and not (BUNDLED / "model.safetensors").is_file():
         raise UserError(
@@ -58,6 +65,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         )
     device = pick_device(options.device)
     loaded = open_checkpoint(name or str(BUNDLED), pick_dtype(options.dtype, device), device, options.revision)
+    kernels = select(options.kernels, loaded.model)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
@@ -66,7 +74,40 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
-    return Network(shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling)
+    engine = _open_engine(loaded.model) if kernels.name == "fused" else None
+    return Network(
+        shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling, kernels, engine
+    )
+
+
+def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
+    """The network for `what` runs on torch alone. Raises UserError where the fused kernels were asked for by name."""
+    if options.kernels == "fused":
+        raise UserError(f"option kernels=fused: {what} run on torch; leave them out, or use kernels=auto")
+    return replace(network, kernels=Choice("torch", f"{what} run on torch"), engine=None)
+
+
+def _open_engine(model: Transformer) -> Engine:
+    """Imports Triton, which needs a device."""
+    from evalharness.diffusion.kernels.engine import Engine
+
+    return Engine(model)
+
+
+def engine_for(network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None) -> Engine | None:
+    """The network's engine, where it has one that decodes this way.
+
+    Raises UserError where the fused kernels were asked for by name and cannot.
+    """
+    engine = network.engine
+    if engine is None or engine.takes(draws, rule):
+        return engine
+    if options.kernels == "fused":
+        raise UserError(
+            "option kernels=fused: the fused kernels take the likeliest tokens and rewrite none; use --temperature 0 "
+            "and another rule than editing, or kernels=auto"
+        )
+    return None
 
 
 def draws(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Draws:
@@ -184,6 +225,8 @@ def describe(network: Network) -> dict[str, Any]:
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
+        "kernels": network.kernels.name,
+        "kernels_reason": network.kernels.reason,
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

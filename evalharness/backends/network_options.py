@@ -17,6 +17,8 @@ class NetworkOptions(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     threads: int = Field(0, ge=0)
     """Of the CPU; 0: one for a small network, else what PyTorch thinks best."""
+    kernels: Literal["auto", "fused", "torch"] = "auto"
+    """What a pass runs on; auto: the fused kernels where the device and the network's shapes are what they take."""
     trace: bool = False
     """Keep with each completion which token was fixed in which pass."""
     revision: str | None = None

@@ -80,7 +80,7 @@ class RowWatch:
         """`ends` are the model's end tokens; `limit` is the most tokens to generate."""
         self._decoder = decoder
         self._stops = [stop for stop in stops if stop]
-        self._ends = ends | {token for token in map(decoder.special_id, self._stops) if token is not None}
+        self.ends = ends | {token for token in map(decoder.special_id, self._stops) if token is not None}
         self.limit = limit
         self.tokens: list[int] = []
         """What was generated so far, without the end token."""
@@ -92,7 +92,7 @@ class RowWatch:
 
     def push(self, token: int) -> bool:
         """Takes the next token; whether the row has ended with it."""
-        if token in self._ends:
+        if token in self.ends:
             self.reason = "stop"
             return True
         self.tokens.append(token)

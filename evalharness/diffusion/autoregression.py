@@ -1,7 +1,10 @@
 """One token after the other, and the same text sooner: the network drafts a block by diffusion and then verifies it."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,11 +15,22 @@ from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.passes import Piece, causal_piece, gather, run
 from evalharness.diffusion.rows import Draws, Row
 
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.engine import Engine
+
 
 @torch.inference_mode()
-def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws) -> None:
-    """Generates the rows, in place, until each has ended; a pass per token, that of the prompt's last one included."""
+def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws, engine: Engine | None = None) -> None:
+    """Generates the rows, in place, until each has ended; a pass per token, that of the prompt's last one included.
+
+    Behind the prompts an `engine` of the same network takes over, where there is one and it takes such `draws`.
+    """
     if not rows:
+        return
+    if engine is not None and engine.takes(draws):
+        room, start = engine.cache(rows, draws), time.perf_counter()
+        _begin(model, rows, 0, start, room)
+        engine.follow(rows, _push, start)
         return
     start = time.perf_counter()
     cache = _begin(model, rows, 0, start)
@@ -58,11 +72,11 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, draws: Draws)
         active = _running(active, cache)
 
 
-def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float) -> KVCache:
+def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
     """The cache of all but the last token of each prompt, whose pass gives the first token."""
     for row in rows:
         row.text = row.prompt[:-1]
-    cache = prefill(model, rows, block, start)
+    cache = prefill(model, rows, block, start, cache)
     for row in rows:
         row.text, row.cached = list(row.prompt), len(row.prompt) - 1
     return cache

@@ -35,6 +35,10 @@ class KVCache:
         """Slots per row."""
         return self._keys.shape[3]
 
+    def layer(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """All keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
+        return self._keys[number], self._values[number]
+
     def seek(self, starts: Sequence[int], size: int) -> None:
         """Says where the next pass, of `size` tokens, writes: one slot per row, at which its tokens begin."""
         self._start, self._end = min(starts), max(starts) + size

@@ -4,9 +4,12 @@ Networks with causal or block-causal text keep a cache of what is final. A finis
 the next one, so that finishing costs no pass of its own. Bidirectional networks see the whole canvas in each pass.
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,6 +20,9 @@ from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.passes import Piece, gather, run
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import Blocks, Rule
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -117,23 +123,31 @@ def clean_limits(config: ModelConfig, block: int, start: int, end: int) -> Seque
 
 
 @torch.inference_mode()
-def denoise(model: Transformer, rows: Sequence[Row], how: Denoising) -> None:
+def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Engine | None = None) -> None:
     """Generates the rows, in place, until each has ended; they share passes and end by themselves.
 
     Their prompts must leave room for what they generate and, within the network's `max_length`, for their last block.
+    Behind the prompts an `engine` of the same network takes over, where there is one and it takes `how`.
     """
     if not rows:
         return
-    config, start = model.config, time.perf_counter()
-    cache = None
+    config, cache = model.config, None
+    if engine is not None and not engine.takes(how.draws, how.rule.name):
+        engine = None
+    # What an engine prepares once for all batches of a kind belongs to none of them.
+    room = engine.cache(rows, how.draws, how) if engine else None
+    start = time.perf_counter()
     for row in rows:
         held = len(row.prompt) % how.block if how.aligned else 0
         row.text = row.prompt[: len(row.prompt) - held]
     if config.attention != "bidirectional":
-        cache = prefill(model, rows, how.block, start)
+        cache = prefill(model, rows, how.block, start, room)
     slots = [Slot(row, ahead=row.canvas) for row in rows]
     for slot in slots:
         slot.open(how, config)
+    if engine is not None:
+        engine.denoise(slots, how, start)
+        return
     while slots:
         pieces = [slot.piece(config, how.block) for slot in slots]
         blocks, wanted = look(model, run(model, pieces, cache), slots, pieces, how)
@@ -149,12 +163,12 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising) -> None:
         slots = keep_running(slots, cache)
 
 
-def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float) -> KVCache:
-    """A cache that holds the rows' text, and room for what is generated; notes the time since `start`."""
+def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
+    """A cache, by default a new one, that holds the rows' text, and room for what is generated; notes the time."""
     config, weight = model.config, model.embed.weight
     # Behind what is generated: the padding of a piece, as long as another row's finished block and its next one.
     capacity = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
-    cache = KVCache(config, len(rows), capacity, weight.dtype, weight.device)
+    cache = cache or KVCache(config, len(rows), capacity, weight.dtype, weight.device)
     if any(row.text for row in rows):
         limits = [clean_limits(config, block, 0, len(row.text)) for row in rows]
         run(model, [Piece(0, row.text, seen) for row, seen in zip(rows, limits, strict=True)], cache)

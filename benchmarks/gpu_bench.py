@@ -1,0 +1,243 @@
+"""Measures the fused kernels on a Hopper GPU: bandwidth, kernels, steps, tokens per second, and PyTorch beside them.
+
+    python benchmarks/gpu_bench.py --out results
+
+Weights are random, of the shapes of real networks. A forward pass is one block behind a context of cached tokens, with
+the statistics of its logits and what comes of them. Tokens per second of diffusion are at a stated number of tokens per
+pass: what a network needs for that is not measured here. Writes gpu_bench.json and gpu_bench.png. Ends within
+`--minutes`; what there was no time for is named. Exits with 2 where there is no such device. With `--interpreted` and
+TRITON_INTERPRET=1 a tiny network runs on a CPU, to prove the script itself: its times mean nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.config import ModelConfig
+
+BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
+BATCHES = (1, 2, 4, 8, 16, 32)
+ORDER = ("7B", "0.5B", "1.5B", "LLaDA-8B")
+
+
+@dataclass
+class Report:
+    """What was found, and until when there is time."""
+
+    device: torch.device
+    bandwidth: float
+    deadline: float
+    found: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def measure(self, model: str, what: str, call: Callable[[], dict[str, Any]]) -> None:
+        """Adds what `call` finds, if there is time. What fails, the rest does not wait for."""
+        name = f"{model}: {what}"
+        if time.monotonic() > self.deadline:
+            self.missing.append(f"{name} (no time left)")
+            return
+        try:
+            entry = {"model": model, "what": what} | call()
+        except Exception as error:
+            self.failed.append(f"{name} ({type(error).__name__}: {str(error).partition(chr(10))[0]})")
+            return
+        if "bytes" in entry:
+            entry["share"] = entry["bytes"] / entry["s"] / self.bandwidth
+        self.found.append(entry)
+
+
+@torch.inference_mode()
+def measure_model(report: Report, name: str, config: ModelConfig, context: int, batches: tuple[int, ...]) -> None:
+    """All that is measured of one network."""
+    import gpu_fused as fused
+    import gpu_others as others
+    from gpu_timing import graph_seconds, seconds
+
+    from evalharness.diffusion.kernels.engine import Engine
+    from evalharness.diffusion.kernels.step import read_weights
+    from evalharness.diffusion.model import Transformer
+
+    device = report.device
+    config = replace(fused.served(config), max_length=2 * context, block_size=BLOCK)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    with device:
+        torch.set_default_dtype(dtype)
+        model = Transformer(config).eval().requires_grad_(False)
+        torch.set_default_dtype(torch.float32)
+    engine = Engine(model)
+    weights = engine.weights
+    bench = fused.prepare(weights, 1, context, BLOCK)
+
+    def forward(bench: fused.Bench, tokens: float) -> dict[str, Any]:
+        time = fused.step_seconds(bench)
+        return {"s": time, "bytes": bench.bytes, "tokens_per_s": tokens / time}
+
+    def eight_bits() -> dict[str, Any]:
+        return forward(fused.prepare(read_weights(model, fp8=True), 1, context, BLOCK), PER_PASS)
+
+    report.measure(name, "forward", partial(forward, bench, PER_PASS))
+    report.measure(name, "forward, fp8", eight_bits)
+    for call in fused.kernel_times(bench):
+        report.measure(name, "kernel", call)
+    tokens = bench.state.tokens.long()
+    eager = others.torch_pass(model, bench.cache, context, tokens, compiled=False)
+    hugging = others.transformers_pass(model, bench.cache, context, tokens)
+    bench.run()
+    chosen = bench.buffers.found.top.long()
+
+    def beside(call: Callable[[], torch.Tensor], clock: Callable[..., float] = seconds) -> dict[str, Any]:
+        agreed = float((call() == chosen).float().mean())
+        time = clock(call, device)
+        return {"s": time, "bytes": bench.bytes, "tokens_per_s": PER_PASS / time, "same_tokens": agreed}
+
+    report.measure(name, "torch eager", partial(beside, eager))
+    report.measure(name, "transformers eager", partial(beside, hugging))
+
+    def sweep(batch: int, per_pass: int) -> dict[str, Any]:
+        prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
+        return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
+
+    def decoded(engine: Engine | None, per_pass: int) -> dict[str, Any]:
+        limit = 4 * BLOCK if device.type == "cuda" else 8
+        speed = fused.decoded_per_second(model, engine, 1, context // 2, limit, per_pass, BLOCK)
+        return {"batch": 1, "per_pass": per_pass, "tokens_per_s": speed}
+
+    for batch in batches:
+        report.measure(name, "diffusion", partial(sweep, batch, PER_PASS))
+        report.measure(name, "autoregression", partial(sweep, batch, 1))
+    for per_pass in (PER_PASS, 1):
+        report.measure(name, "decoding, fused", partial(decoded, engine, per_pass))
+        report.measure(name, "decoding, torch", partial(decoded, None, per_pass))
+    if device.type == "cuda":
+        # Longest to begin, and the last to be missed.
+        compiled = others.torch_pass(model, bench.cache, context, tokens, compiled=True)
+        report.measure(name, "torch.compile", partial(beside, compiled))
+        report.measure(name, "torch.compile in a graph", partial(beside, compiled, graph_seconds))
+
+
+def networks(chosen: list[str], interpreted: bool) -> Iterator[tuple[str, ModelConfig]]:
+    """The networks by name."""
+    from evalharness.diffusion.kernels.shapes import MODELS
+
+    if interpreted:
+        yield "tiny", replace(
+            MODELS["0.5B"], vocab_size=300, hidden=64, layers=1, heads=2, kv_heads=1, intermediate=64, mask_id=250,
+            end_id=251, pad_id=251,
+        )  # fmt: skip
+        return
+    for name in chosen:
+        yield name, MODELS[name]
+
+
+def show(report: Report) -> None:
+    """A table a reader can take in: forwards first, then kernels, then tokens per second."""
+    table = Table("network", "what", "batch", "tokens / pass", "ms", "% of bandwidth", "tokens/s", "same tokens")
+    for entry in report.found:
+        what = entry.get("kernel", entry["what"]) + (" *" if entry.get("in_l2") else "")
+        shares = [f"{100 * entry[key]:.0f}" if key in entry else "" for key in ("share", "same_tokens")]
+        time = f"{1e3 * entry['s']:.4f}" if "s" in entry else ""
+        speed = f"{entry['tokens_per_s']:.0f}" if "tokens_per_s" in entry else ""
+        counts = [str(entry.get(key, "")) for key in ("batch", "per_pass")]
+        table.add_row(entry["model"], what, *counts, time, shares[0], speed, shares[1])
+    Console(width=120).print(table)
+    print("* read from the second-level cache in part, as it is repeated by itself")
+    for name in report.missing + report.failed:
+        print(f"not measured: {name}")
+
+
+def draw(report: Report, path: Path, title: str) -> None:
+    """Shares of the bandwidth, and tokens per second by batch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    models = list(dict.fromkeys(entry["model"] for entry in report.found))
+    whole = ("forward", "torch.compile in a graph", "torch.compile", "torch eager", "transformers eager")
+    width = 0.8 / len(whole)
+    for number, what in enumerate(whole):
+        shares = {e["model"]: 100 * e["share"] for e in report.found if e["what"] == what}
+        if shares:
+            places = [models.index(model) + (number - 2) * width for model in shares]
+            label = "fused kernels" if what == "forward" else what
+            left.bar(places, list(shares.values()), width, color=f"C{number}", label=label)
+    left.set_xticks(range(len(models)), models)
+    left.set_ylabel("% of measured copy bandwidth")
+    left.set_title(f"a forward pass over {BLOCK} tokens, batch 1")
+    left.legend(fontsize=8)
+    for number, model in enumerate(models):
+        for what, style in (("diffusion", "-o"), ("autoregression", "--s")):
+            points = [(e["batch"], e["tokens_per_s"]) for e in report.found if (e["model"], e["what"]) == (model, what)]
+            if points:
+                right.plot(
+                    *zip(*points, strict=True), style, color=f"C{number}", label=f"{model}, {what}", markersize=4
+                )
+    right.set_xscale("log", base=2)
+    right.set_yscale("log")
+    right.set_xlabel("batch")
+    right.set_ylabel("tokens / s, all sequences")
+    right.set_title(f"diffusion at {PER_PASS} tokens per pass, and autoregression")
+    right.legend(fontsize=8)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=120)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Says in a line why nothing is measured, and exits with 2."""
+    print(f"gpu_bench.py: {reason}", file=sys.stderr)
+    sys.exit(2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("results"), help="the folder for gpu_bench.json and .png")
+    parser.add_argument("--minutes", type=float, default=6.0, help="after which nothing more is begun")
+    parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="which networks, in which order")
+    parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU, in Triton's interpreter")
+    given = parser.parse_args()
+    if given.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
+        refuse("--interpreted needs TRITON_INTERPRET=1 in the environment")
+    if not given.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
+        refuse("there is no Hopper GPU (compute capability 9.0) here; --interpreted proves the script on a CPU")
+    from gpu_timing import copy_bandwidth
+
+    torch.manual_seed(0)
+    if given.interpreted:
+        torch.set_num_threads(1)
+    device = torch.device("cpu" if given.interpreted else "cuda:0")
+    name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name(device)
+    report = Report(device, copy_bandwidth(device), time.monotonic() + 60 * given.minutes)
+    print(f"{name}: a copy reads and writes {report.bandwidth / 1e12:.3f} TB/s", flush=True)
+    context, batches = (40, (1, 2)) if given.interpreted else (CONTEXT, BATCHES)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for model, config in networks(given.models, given.interpreted):
+        measure_model(report, model, config, context, batches)
+        facts = {"device": name, "torch": torch.__version__, "block": BLOCK, "context": context, "per_pass": PER_PASS}
+        facts |= {key: value for key, value in vars(report).items() if key not in ("device", "deadline")}
+        (given.out / "gpu_bench.json").write_text(json.dumps(facts, indent=1) + "\n")
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(f"{model}: done", flush=True)
+    show(report)
+    draw(report, given.out / "gpu_bench.png", f"{name}, {report.bandwidth / 1e12:.2f} TB/s")
+    sys.exit(1 if report.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

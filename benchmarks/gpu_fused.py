@@ -1,0 +1,174 @@
+"""Times of the fused kernels: each by itself over all layers, whole steps, and whole decoding."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from decoding_cost import Silent
+from gpu_timing import graph_seconds
+
+from evalharness.backends.stopping import Decoder, RowWatch
+from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
+from evalharness.diffusion.kernels.commit import Policy
+from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.kernels.plan import State, lay_out, new_state
+from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, step
+from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rules import find_rule
+
+L2_BYTES = 50 << 20
+"""Of an H100 or H200: what is repeated within it is not read from memory."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A step of B sequences, ready to be run: blocks of masks behind a context, or the next tokens."""
+
+    weights: Weights
+    state: State
+    buffers: Buffers
+    cache: KVCache
+    policy: Policy | None
+
+    def run(self) -> None:
+        """One step."""
+        step(self.weights, self.state, self.buffers, self.cache, self.policy, self.weights.config.block_size)
+
+    @property
+    def bytes(self) -> int:
+        """What the step cannot but read: weights, and the keys and values of what is in the cache."""
+        keys, _ = self.cache.layer(0)
+        context = int(self.state.cached[0])
+        per_slot = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
+        return self.weights.bytes + self.weights.config.layers * self.cache.rows * context * per_slot
+
+
+def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench:
+    """The step of blocks of `block` tokens, or with 0 of the next token, behind random keys and values."""
+    config, device = weights.config, weights.embed.device
+    size = block or 1
+    cache = KVCache(config, sequences, context + size, weights.embed.dtype, device)
+    for number in range(config.layers):
+        for part in cache.layer(number):
+            part.normal_()
+    state = new_state(sequences, size, 1, 1, 1, device)
+    if block:
+        state.tokens.fill_(config.mask_id)
+        state.masked.fill_(1)
+        state.length.fill_(block)
+    else:
+        state.ahead.fill_(1)
+    # More tokens than there are places: no step of a measurement ends a sequence.
+    state.last.fill_(1 << 30)
+    state.cached.fill_(context)
+    state.done.zero_()
+    state.live.fill_(sequences)
+    buffers = new_buffers(weights, cache, size, size, (config.mask_id,))
+    return Bench(weights, state, buffers, cache, Policy("threshold", 0.9) if block else None)
+
+
+def step_seconds(bench: Bench) -> float:
+    """A step from a graph, with the state put back before each, and at the end: as many masks, nothing done."""
+    begun = bench.state.flat.clone()
+
+    def once() -> None:
+        bench.state.flat.copy_(begun)
+        bench.run()
+
+    found = graph_seconds(once, bench.weights.embed.device)
+    bench.state.flat.copy_(begun)
+    return found
+
+
+def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
+    """Measures each kernel over all layers in a graph of its own: seconds and bytes of one, and whether L2 helped."""
+    w, b, live = bench.weights, bench.buffers, bench.state.live
+    config, eps = w.config, w.config.norm_eps
+    heads, out, down = b.products
+    keys, _ = bench.cache.layer(0)
+    context = int(bench.state.cached[0]) + int(bench.state.length[0])
+    read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
+    lay_out(bench.state, b.pieces, block=0, shift=False, following=bench.policy is None)
+
+    def finish(number: int) -> None:
+        layer, (own_keys, own_values) = w.layers[number], bench.cache.layer(number)
+        qkv.finish(
+            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.pieces.positions, b.queries, own_keys,
+            own_values, live,
+        )  # fmt: skip
+
+    def attend(number: int) -> None:
+        attention.attend(b.queries, *bench.cache.layer(number), b.pieces.limits, b.parts, b.logs, b.seen, live)
+
+    def size(name: str) -> int:
+        values: torch.Tensor = getattr(w.layers[0], name).values
+        return values.nbytes
+
+    ways: list[tuple[str, int, Callable[[int], None]]] = [
+        ("qkv, product", size("qkv"), lambda n: gemm.product(b.normed, w.layers[n].qkv, heads, live)),
+        ("qkv, norm, RoPE, cache", heads.nbytes, finish),
+        ("attention, merge", read, attend),
+        ("out, product", size("out"), lambda n: gemm.product(b.seen, w.layers[n].out, out, live)),
+        ("gate, up, SiLU", size("gate_up"), lambda n: mlp.gate_up(b.normed, w.layers[n].gate_up, b.gated, live)),
+        ("down, product", size("down"), lambda n: gemm.product(b.gated, w.layers[n].down, down, live)),
+        ("sum, residual, norm", down.nbytes, lambda n: norm.add(down, b.residual, w.norm, eps, b.normed, live)),
+    ]
+
+    def look() -> None:
+        p = b.pieces
+        places = b.found.top.shape[0] // bench.cache.rows
+        head.look(b.normed, w.head, p.rows, p.places, p.count, b.banned, b.space, b.found, places, live)
+
+    def every_layer(name: str, count: int, call: Callable[[int], None]) -> dict[str, object]:
+        def all_of_them() -> None:
+            for number in range(config.layers):
+                call(number)
+
+        time = graph_seconds(all_of_them, w.embed.device) / config.layers
+        return {"kernel": name, "s": time, "bytes": count, "in_l2": count * config.layers < L2_BYTES}
+
+    def head_alone() -> dict[str, object]:
+        count = w.head.values.nbytes
+        return {"kernel": "head, statistics", "s": graph_seconds(look, w.embed.device), "bytes": count, "in_l2": False}
+
+    return [*(partial(every_layer, *way) for way in ways), head_alone]
+
+
+def rows(config: ModelConfig, sequences: int, prompt: int, limit: int) -> list[Row]:
+    """Random prompts whose rows end at their limit alone."""
+    decoder: Decoder = Silent()  # type: ignore[assignment]
+    prompts = torch.randint(0, min(config.mask_id, config.end_id), (sequences, prompt)).tolist()
+    return [Row(tokens, RowWatch(decoder, frozenset(), (), limit)) for tokens in prompts]
+
+
+def decoded_per_second(
+    model: Transformer, engine: Engine | None, sequences: int, prompt: int, limit: int, per_pass: int, block: int
+) -> float:
+    """Tokens per second behind the prompts, all sequences together, of whole decoding with `per_pass` tokens a pass.
+
+    A fixed schedule makes it so many with any weights; with 1 token a pass it is autoregression. The second batch is
+    timed, as the first one compiles.
+    """
+    config = model.config
+    draws = Draws(banned=(config.mask_id,))
+    how = Denoising(find_rule("confidence", tau=0, steps=block // per_pass, block=block), block, draws)
+    for _ in range(2):
+        batch = rows(config, sequences, prompt, limit)
+        if per_pass > 1:
+            denoise(model, batch, how, engine)
+        else:
+            autoregress(model, batch, draws, engine)
+    ends = [row.ended_s or 0.0 for row in batch]
+    starts = [row.prefill_s or 0.0 for row in batch]
+    return sequences * limit / (max(ends) - min(starts))
+
+
+def served(config: ModelConfig) -> ModelConfig:
+    """The shape, with text that is cached: what the kernels are for."""
+    return replace(config, attention="block_causal") if config.attention == "bidirectional" else config

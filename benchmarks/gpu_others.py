@@ -1,0 +1,106 @@
+"""The same pass by PyTorch, compiled and not, and by transformers: same weights, same cached context, same block."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.decoding import statistics
+from evalharness.diffusion.model import Layer, Transformer
+from evalharness.diffusion.rows import Draws
+
+Pass = Callable[[], Tensor]
+"""A pass over the block, up to the likeliest tokens [block]."""
+
+
+def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor, compiled: bool) -> Pass:
+    """Our own network in PyTorch, with the statistics that decoding takes from its logits."""
+    draws = Draws(banned=(model.config.mask_id,))
+    size = tokens.shape[1]
+    positions = torch.arange(context, context + size, device=tokens.device)[None]
+    cache.seek([context], size)
+
+    def once(tokens: Tensor, positions: Tensor) -> Tensor:
+        logits = draws.allowed(model.logits(model(tokens, positions, None, cache)[0]))
+        top, *_ = statistics(logits, draws.choose(logits, ()), True)
+        return top
+
+    if compiled:
+        # Another network's code is no reason to compile this one less.
+        torch._dynamo.reset()
+    call = torch.compile(once) if compiled else once
+    return lambda: call(tokens, positions)
+
+
+def transformers_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor) -> Pass:
+    """The network as transformers has it, with views of our weights; the whole block sees itself."""
+    from transformers import DynamicCache
+
+    hugging = as_hugging_face(model)
+    past, banned = DynamicCache(), model.config.mask_id
+    for number in range(model.config.layers):
+        past.update(*(part[:, :, :context].contiguous() for part in cache.layer(number)), number)
+    mask = torch.zeros(1, 1, tokens.shape[1], context + tokens.shape[1], dtype=cache.layer(0)[0].dtype)
+    mask = mask.to(tokens.device)
+
+    def once() -> Tensor:
+        logits = hugging(tokens, past_key_values=past, attention_mask=mask, use_cache=True).logits[0].float()
+        past.crop(-tokens.shape[1])
+        logits[:, banned] = -torch.inf
+        top: Tensor = torch.softmax(logits, dim=-1).max(dim=-1).indices
+        return top
+
+    return once
+
+
+def hugging_face_config(config: ModelConfig) -> object:
+    """Qwen2 where queries, keys and values have a bias, Qwen3 where they have norms, else Llama."""
+    from transformers import LlamaConfig, Qwen2Config, Qwen3Config
+
+    kind = Qwen2Config if config.qkv_bias else Qwen3Config if config.qk_norm else LlamaConfig
+    return kind(
+        vocab_size=config.vocab_size, hidden_size=config.hidden, intermediate_size=config.intermediate,
+        num_hidden_layers=config.layers, num_attention_heads=config.heads, num_key_value_heads=config.kv_heads,
+        head_dim=config.head_dim, rms_norm_eps=config.norm_eps, rope_theta=config.rope_theta, rope_parameters={
+            "rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.tied, max_position_embeddings=config.max_length,
+    )  # fmt: skip
+
+
+def as_hugging_face(model: Transformer) -> nn.Module:
+    """transformers' network over our weights."""
+    from transformers import AutoModelForCausalLM
+
+    config, weight = model.config, model.embed.weight
+    with torch.device("meta"):
+        hugging = AutoModelForCausalLM.from_config(hugging_face_config(config), attn_implementation="sdpa")
+    widths = [config.heads * config.head_dim, *[config.kv_heads * config.head_dim] * 2]
+    named = {
+        "model.embed_tokens.weight": weight,
+        "model.norm.weight": model.norm.weight,
+        "lm_head.weight": model.head.weight,
+    }
+    for number, layer in enumerate(model.layers):
+        assert isinstance(layer, Layer)
+        at = f"model.layers.{number}."
+        for name, part in zip("qkv", torch.split(layer.qkv.weight, widths), strict=True):
+            named[f"{at}self_attn.{name}_proj.weight"] = part
+        if config.qkv_bias:
+            for name, part in zip("qkv", torch.split(layer.qkv.bias, widths), strict=True):
+                named[f"{at}self_attn.{name}_proj.bias"] = part
+        if config.qk_norm:
+            named[f"{at}self_attn.q_norm.weight"] = layer.q_norm.weight
+            named[f"{at}self_attn.k_norm.weight"] = layer.k_norm.weight
+        named[f"{at}self_attn.o_proj.weight"] = layer.out.weight
+        named[f"{at}mlp.gate_proj.weight"], named[f"{at}mlp.up_proj.weight"] = layer.gate_up.weight.chunk(2)
+        named[f"{at}mlp.down_proj.weight"] = layer.down.weight
+        named[f"{at}input_layernorm.weight"] = layer.attention_norm.weight
+        named[f"{at}post_attention_layernorm.weight"] = layer.mlp_norm.weight
+    hugging.load_state_dict(named, assign=True, strict=True)
+    # What is no weight has to be computed, and not on the meta device.
+    rotary = hugging.model.rotary_emb
+    hugging.model.rotary_emb = type(rotary)(hugging.config).to(weight.device)
+    network: nn.Module = hugging.eval()
+    return network

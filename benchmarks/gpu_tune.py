@@ -1,0 +1,118 @@
+"""Looks on a Hopper GPU for better ways to cut up a layer's products than the plans of the kernels are.
+
+    python benchmarks/gpu_tune.py --model 7B --rows 32
+
+Each time is that of a product with what reads its parts, from weights that are not in the cache any more.
+"""
+
+import argparse
+import itertools
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from gpu_timing import copy_bandwidth, graph_seconds
+from kernel_checks import Place, make_weight
+from rich.console import Console
+from rich.table import Table
+
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.kernels import gemm, mlp, norm
+from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.gemm import Plan
+from evalharness.diffusion.kernels.shapes import MODELS
+
+SHARED = 227 * 1024
+COLD = 200e6
+"""Bytes of weights that are read in turn: four times what the second-level cache holds."""
+
+Timed = Callable[[Plan], float]
+
+
+def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[Plan]:
+    """All plans that fit."""
+    tokens = gemm.tokens_per_program(rows)
+    splits = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16) if splittable else (1,)
+    for tile, step, stages, warps in itertools.product((64, 128), (64, 128), (3, 4, 5, 6), (4, 8)):
+        shared = (tile * (1 if fp8 else 2) + tokens * 2) * step * stages
+        if shared <= SHARED and inner % step == 0:
+            for count in splits:
+                if count <= inner // step:
+                    yield Plan(tile, tokens, step, count, warps, stages)
+
+
+def timer(place: Place, name: str, weights: list[Weight], rows: int) -> Timed:
+    """Seconds of one product by a plan: of qkv alone, of the others with the kernel that comes behind."""
+    width, inner = weights[0].values.shape
+    x, live = place.random(rows, inner), place.live()
+    gated, row, gain = place.random(rows, width // 2), place.random(rows, width), place.random(width)
+
+    def seconds(how: Plan) -> float:
+        partials = torch.empty(how.splits, rows, width, device=place.device)
+
+        def once() -> None:
+            for weight in weights:
+                if name == "gate and up":
+                    mlp.gate_up(x, weight, gated, live, how)
+                    continue
+                gemm.product(x, weight, partials, live, how)
+                if name != "qkv":
+                    norm.add(partials, row, gain, 1e-6, row, live)
+
+        return graph_seconds(once, place.device, repeats=10) / len(weights)
+
+    return seconds
+
+
+def products(config: ModelConfig) -> dict[str, tuple[int, int]]:
+    """(out, in) of a layer's matrices."""
+    queries = config.heads * config.head_dim
+    return {
+        "qkv": (queries + 2 * config.kv_heads * config.head_dim, config.hidden),
+        "out": (config.hidden, queries),
+        "gate and up": (2 * config.intermediate, config.hidden),
+        "down": (config.hidden, config.intermediate),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=list(MODELS), default="7B")
+    parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--out", type=Path, help="a JSON file for all times")
+    given = parser.parse_args()
+    if not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
+        print(
+            "gpu_tune: there is no Hopper GPU (compute capability 9.0) here; run it on an H100 or H200", file=sys.stderr
+        )
+        sys.exit(2)
+    place = Place(torch.device("cuda:0"), torch.bfloat16)
+    bandwidth = copy_bandwidth(place.device)
+    table, rows = Table("product", "weights", "plan", "us", "of copy bandwidth"), []
+    for (name, (width, inner)), fp8 in itertools.product(products(MODELS[given.model]).items(), (False, True)):
+        size = width * inner * (1 if fp8 else 2)
+        weights = [make_weight(place, width, inner, fp8) for _ in range(math.ceil(COLD / size))]
+        timed = timer(place, name, weights, given.rows)
+        gate = name == "gate and up"
+        find = partial(mlp.plan, width // 2) if gate else partial(gemm.plan, width)
+        now = find(inner, given.rows, fp8)
+        times = {how: timed(how) for how in candidates(inner, given.rows, fp8, not gate)}
+        best = min(times, key=lambda how: times[how])
+        for label, how, took in (("now", now, timed(now)), ("best", best, times[best])):
+            said = f"{label}: tile {how.tile} step {how.step} splits {how.splits} warps {how.warps} stages {how.stages}"
+            share = f"{size / took / bandwidth:.0%}"
+            table.add_row(name, "fp8" if fp8 else "bf16", said, f"{took * 1e6:.1f}", share)
+        rows += [{"product": name, "fp8": fp8, **asdict(how), "seconds": took} for how, took in times.items()]
+    Console(width=120).print(table)
+    print(f"{given.model}, {given.rows} rows, {torch.cuda.get_device_name()}: {bandwidth / 1e12:.2f} TB/s in a copy")
+    if given.out:
+        given.out.write_text(json.dumps({"model": given.model, "rows": given.rows, "times": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A denoising step as fused kernels for Hopper GPUs; needs triton, which is imported only where these are asked for."""

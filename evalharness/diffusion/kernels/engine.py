@@ -1,0 +1,188 @@
+"""Decoding on the device: the host opens blocks and takes them finished, and everything between is graphs of kernels.
+
+Tokens, passes and confidences are those of the torch path, up to the rounding of its sums. What differs is when a batch
+moves on: its sequences open their blocks together, and one that is through with its own waits for the others.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.decoding import Denoising, Slot
+from evalharness.diffusion.kernels.commit import RULES, Policy, policy
+from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
+from evalharness.diffusion.kernels.plan import State, new_state
+from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
+from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.rows import Draws, Row
+
+ROUND = 256
+"""Caches have a multiple of so many slots, so that one serves batches of like lengths."""
+FOLLOWING = 16
+"""Tokens generated one by one before the host looks at them."""
+ENDS = 4
+"""End tokens that the device knows; the host knows all."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """State, cache and graphs for batches of one size, decoded in one way."""
+
+    state: State
+    host: State
+    cache: KVCache
+    opening: Callable[[], None]
+    """A pass that takes a finished block into the cache as well."""
+    going_on: Callable[[], None]
+
+    def run(self, long: bool) -> None:
+        """Sends the host's state to the device, and fetches it once all sequences are done."""
+        self.host.live.fill_(int((self.host.done == 0).sum()))
+        self.state.flat.copy_(self.host.flat)
+        if long:
+            self.opening()
+        drain(self.going_on, self.state.live)
+        self.host.flat.copy_(self.state.flat)
+
+
+class Engine:
+    """A network whose decoding runs in fused kernels; `select.select` says whether it can."""
+
+    def __init__(self, model: Transformer, fp8: bool = False) -> None:
+        """With `fp8`, matrices are read as 8-bit floats; the prompt is still computed with those of `model`."""
+        self.weights: Weights = read_weights(model, fp8)
+        self._key: tuple[Any, ...] = ()
+        self._session: Session | None = None
+
+    def takes(self, draws: Draws, rule: str | None = None) -> bool:
+        """Whether it can decode this way: greedily, and by a rule that fixes each position once."""
+        return draws.temperature == 0 and (rule is None or rule in RULES)
+
+    def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
+        """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
+        block = how.block if how else 0
+        size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
+        capacity = -(-size // ROUND) * ROUND
+        key = (len(rows), block, draws.banned, policy(how) if how else None)
+        if self._session is None or key != self._key or self._session.cache.capacity < capacity:
+            self._session = None
+            self._session, self._key = self._open(len(rows), capacity, block, draws.banned, how), key
+        return self._session.cache
+
+    def denoise(self, slots: Iterable[Slot], how: Denoising, start: float) -> None:
+        """Goes on from opened slots, whose rows' text is in the session's cache, until each row has ended.
+
+        `start` is the `time.perf_counter()` from which times are counted.
+        """
+        session, config, rule = self._running(), self.weights.config, policy(how)
+        running = dict(enumerate(slots))
+        _tell_ends(session.host, [slot.row for slot in running.values()])
+        while running:
+            session.host.done.fill_(1)
+            for place, slot in running.items():
+                _load(session.host, place, slot, rule)
+            session.run(long=bool((session.host.ahead > config.shift).any()))
+            tables = (session.host.tokens, session.host.fixed, session.host.sure, session.host.step)
+            tokens, fixed, sure, steps = (table.tolist() for table in tables)
+            for place, slot in list(running.items()):
+                slot.row.cached = max(0, len(slot.row.text) - config.shift)
+                before = list(slot.masked)
+                hidden = session.host.masked[place].tolist()
+                for number in range(steps[place]):
+                    if slot.row.ended:
+                        slot.row.forwards += 1
+                        continue
+                    commit = [was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)]
+                    slot.take(tokens[place], commit, sure[place], how.rule)
+                slot.row.mark(start)
+                if slot.row.ended:
+                    del running[place]
+                else:
+                    slot.open(how, config)
+
+    def follow(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
+        """Generates token by token until each row has ended; all but the last of a row's tokens are in the cache.
+
+        `push` gives a row its next token.
+        """
+        session = self._running()
+        host = session.host
+        running = dict(enumerate(rows))
+        _tell_ends(host, rows)
+        first = True
+        while running:
+            host.done.fill_(1)
+            for place, row in running.items():
+                left = row.watch.limit - len(row.watch.tokens)
+                # The first token is shown, and timed, as soon as it is there.
+                host.last[place] = 1 if first else min(FOLLOWING, left)
+                host.context[place, 0], host.ahead[place], host.cached[place] = row.text[-1], 1, row.cached
+                host.done[place] = host.step[place] = host.length[place] = 0
+            session.run(long=False)
+            tokens, steps = host.tokens.tolist(), host.step.tolist()
+            for place, row in list(running.items()):
+                for token in tokens[place][: steps[place]]:
+                    row.forwards += 1
+                    if not row.ended:
+                        push(row, token)
+                row.mark(start)
+                if row.ended:
+                    del running[place]
+            first = False
+
+    def _running(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    def _open(
+        self, sequences: int, capacity: int, block: int, banned: tuple[int, ...], how: Denoising | None
+    ) -> Session:
+        weights, config = self.weights, self.weights.config
+        device, rule = weights.embed.device, policy(how) if how else None
+        cache = KVCache(config, sequences, capacity, weights.embed.dtype, device)
+        length = block or FOLLOWING
+        steps = rule.steps if rule and rule.steps else 1
+        state, host = (
+            new_state(sequences, length, block + 1, steps, ENDS, place) for place in (device, torch.device("cpu"))
+        )
+        count = per_launch(weights.bytes)
+
+        def graph(size: int, rule: Policy | None, count: int) -> Callable[[], None]:
+            buffers = new_buffers(weights, cache, size, length if rule else 1, banned)
+            return repeated(partial(step, weights, state, buffers, cache, rule, block), count, state.live)
+
+        going_on = graph(block + config.shift if rule else 1, rule, count)
+        opening = graph(2 * block + config.shift, rule, 1) if rule else going_on
+        return Session(state, host, cache, opening, going_on)
+
+
+def _tell_ends(host: State, rows: Sequence[Row]) -> None:
+    """The device stops at what ends every row of the batch; at what ends some of them, the host does."""
+    common = sorted(frozenset.intersection(*(row.watch.ends for row in rows)))[:ENDS]
+    host.ends.fill_(-1)
+    host.ends[: len(common)] = torch.tensor(common, dtype=torch.int32)
+
+
+def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
+    """Writes a slot's opened block, and what the cache lacks of its text, to the host's state."""
+    row, size = slot.row, len(slot.tokens)
+    text = row.text[row.cached :]
+
+    def write(table: Tensor, values: Sequence[int]) -> None:
+        table[place, : len(values)] = torch.tensor(values, dtype=table.dtype)
+
+    host.masked[place] = 0
+    write(host.tokens, slot.tokens)
+    write(host.masked, slot.masked)
+    write(host.context, text)
+    host.counts[place] = 1
+    write(host.counts, rule.counts(slot.masks))
+    host.length[place], host.given[place] = size, slot.given
+    host.last[place] = slot.given + row.watch.limit - len(row.watch.tokens)
+    host.ahead[place], host.cached[place] = len(text), row.cached
+    host.done[place] = host.step[place] = 0

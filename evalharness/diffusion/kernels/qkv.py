@@ -1,0 +1,121 @@
+"""What follows the product of queries, keys and values: bias, per-head norm, RoPE, and keys and values to the cache.
+
+The product itself is `gemm.product`; its parts are small beside the weights, and are read here, one head a program.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.kernels.launch import enter, options
+from evalharness.diffusion.model import rotate, rotations
+
+Table = tuple[Tensor, Tensor]
+"""Cosines and sines [positions, rotated dimensions / 2]."""
+
+
+@triton.jit
+def head_values(
+    partials, bias, gain, row, rows, head, width, column, eps,
+    D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, dtype: tl.constexpr,
+):  # fmt: skip
+    """One row's `column`s of one head, rounded where the network's layers round."""
+    place = head * D + column
+    values = tl.zeros([D], tl.float32)
+    for part in tl.static_range(SPLITS):
+        values += tl.load(partials + (part * rows + row) * width + place)
+    if BIAS:
+        values += tl.load(bias + place).to(tl.float32)
+    values = values.to(dtype).to(tl.float32)
+    if NORM:
+        scaled = values * tl.rsqrt(tl.sum(values * values, axis=0) / D + eps)
+        values = (scaled * tl.load(gain + column).to(tl.float32)).to(dtype).to(tl.float32)
+    return values
+
+
+@triton.jit
+def finish_head(
+    live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values, rows, size, capacity, eps,
+    HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr, ROTATED: tl.constexpr, SPLITS: tl.constexpr,
+    BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """One head of one row."""
+    if not enter(live, PDL):
+        return
+    HALF: tl.constexpr = ROTATED // 2
+    WIDTH: tl.constexpr = (HEADS + 2 * KV_HEADS) * D
+    dtype: tl.constexpr = queries.dtype.element_ty
+    row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    position = tl.load(positions + row).to(tl.int64)
+    column = tl.arange(0, D)
+    slot = ((row // size) * KV_HEADS + (head - HEADS) % KV_HEADS) * capacity + position
+    if head >= HEADS + KV_HEADS:
+        own = head_values(partials, bias, bias, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, False, dtype)
+        tl.store(values + slot * D + column, own.to(dtype), mask=(column < D) & (position >= 0))
+        return
+    gain = q_gain
+    if NORM and head >= HEADS:
+        gain = k_gain
+    pair = tl.where(column < HALF, column + HALF, tl.where(column < ROTATED, column - HALF, column))
+    own = head_values(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
+    other = head_values(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
+    turned = column < ROTATED
+    angle = tl.maximum(position, 0) * HALF + column % HALF
+    cosine = tl.load(cosines + angle, mask=turned, other=1.0).to(tl.float32)
+    sine = tl.load(sines + angle, mask=turned, other=0.0).to(tl.float32)
+    sine = tl.where(column < HALF, -sine, sine)
+    rotated = (own * cosine).to(dtype).to(tl.float32) + other * sine
+    result = tl.where(turned, rotated, own).to(dtype)
+    if head < HEADS:
+        tl.store(queries + (row * HEADS + head) * D + column, result)
+    else:
+        tl.store(keys + slot * D + column, result, mask=(column < D) & (position >= 0))
+
+
+def rotation_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
+    """What `finish` needs to rotate at the positions up to `length`, exactly what the network computes for itself."""
+    cosines, sines = rotations(config, torch.arange(length, device=device)[None], dtype)
+    half = config.rotated // 2
+    return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
+
+
+def finish(
+    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
+    positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
+) -> None:  # fmt: skip
+    """Writes N rows' queries to `queries` [N, heads * head_dim], keys and values to the cache at their `positions` [N].
+
+    `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the product's parts, queries first. The cache is
+    [B, kv_heads, capacity, head_dim], contiguous, and row n belongs to sequence n // (N / B). A row at position -1 is
+    padding and writes nothing to it. Without gains there is no norm of heads.
+    """
+    splits, rows, width = partials.shape
+    sequences, kv_heads, capacity, head_dim = keys.shape
+    heads = width // head_dim - 2 * kv_heads
+    cosines, sines = table
+    finish_head[(rows, heads + 2 * kv_heads)](
+        live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values,
+        rows, rows // sequences, capacity, eps,
+        HEADS=heads, KV_HEADS=kv_heads, D=head_dim, ROTATED=2 * cosines.shape[1], SPLITS=splits,
+        BIAS=bias is not None, NORM=q_gain is not None, num_warps=1, **options(live),
+    )  # fmt: skip
+
+
+def finish_reference(
+    partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
+    positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim] as `finish` writes them."""
+    total = partials.sum(dim=0)
+    if bias is not None:
+        total = total + bias.float()
+    each = total.to(dtype).unflatten(-1, (-1, head_dim))
+    queries, keys, values = torch.split(each, [each.shape[1] - 2 * kv_heads, kv_heads, kv_heads], dim=1)
+    if q_gain is not None and k_gain is not None:
+        queries, keys = (F.rms_norm(x, (head_dim,), g, eps) for x, g in ((queries, q_gain), (keys, k_gain)))
+    cosines, sines = (part[positions.clamp(min=0)][:, None] for part in table)
+    rotation = torch.cat((cosines, cosines), dim=-1), torch.cat((-sines, sines), dim=-1)
+    return rotate(queries, rotation), rotate(keys, rotation), values

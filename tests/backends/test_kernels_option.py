@@ -1,0 +1,73 @@
+"""The option `kernels` of the network backends, where there is no device for the fused ones."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_network_backends import ar, build, diffusion
+
+from evalharness.backends.network import describe, draws, engine_for, load_network, without_engine
+from evalharness.backends.network_options import NetworkOptions
+from evalharness.diffusion.kernels.select import Choice
+from evalharness.errors import UserError
+from evalharness.records import Sampling
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("own"))
+
+
+@pytest.mark.parametrize("make", [ar, diffusion])
+def test_the_manifest_says_what_ran_and_why(make, folder):
+    facts = make(folder, device="cpu").describe()
+    assert facts["kernels"] == "torch"
+    assert "Hopper" in facts["kernels_reason"]
+    assert "kernels" not in facts["options"]
+    assert make(folder, device="cpu", kernels="torch").describe()["kernels_reason"] == "option kernels=torch"
+
+
+@pytest.mark.parametrize("make", [ar, diffusion])
+def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
+    with pytest.raises(UserError, match=r"kernels=fused: .* Hopper GPU.*cpu; use kernels=auto"):
+        make(folder, device="cpu", kernels="fused").describe()
+    with pytest.raises(UserError, match="kernels"):
+        make(folder, kernels="fast")
+
+
+def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_named(folder):
+    pytest.importorskip("triton", reason="Triton is not to be had on this system")
+    from evalharness.diffusion.kernels.engine import Engine
+
+    loaded = load_network(str(folder), NetworkOptions(device="cpu"))
+    network = replace(loaded, engine=Engine(loaded.model), kernels=Choice("fused", "a test"))
+    greedy, drawn = (draws(network, Sampling(temperature=temperature)) for temperature in (0.0, 0.8))
+    auto, fused = NetworkOptions(), NetworkOptions(kernels="fused")
+    assert engine_for(network, fused, greedy, "threshold") is network.engine
+    assert engine_for(network, auto, drawn) is None
+    assert engine_for(network, auto, greedy, "editing") is None
+    for chosen, rule in ((drawn, None), (greedy, "editing")):
+        with pytest.raises(UserError, match="--temperature 0 and another rule"):
+            engine_for(network, fused, chosen, rule)
+    assert describe(network)["kernels"] == "fused"
+    assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
+    with pytest.raises(UserError, match="drafts run on torch"):
+        without_engine(network, fused, "drafts")
+
+
+def test_a_cpu_neither_needs_triton_nor_loads_a_kernel(folder):
+    script = """
+import sys
+sys.modules["triton"] = None  # importing it fails
+from evalharness.backends import BackendConfig, find_backend
+from evalharness.records import Problem, Prompt, Request, Sampling
+for name in ("ar", "diffusion"):
+    backend = find_backend(name)(BackendConfig(sys.argv[1], 1, {"device": "cpu"}))
+    (row,) = backend.generate([Request(Problem("t/0", Prompt("x"), {}, ""), 0)], Sampling(max_new_tokens=9))
+    assert row.total_s is not None and backend.describe()["kernels"] == "torch"
+print(*sorted(name for name in sys.modules if name.startswith("evalharness.diffusion.kernels.")))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
+    assert done.stdout == "evalharness.diffusion.kernels.select\n", done.stderr

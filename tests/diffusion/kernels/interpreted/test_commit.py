@@ -1,0 +1,132 @@
+"""Rules decided on the device."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalharness.diffusion.decoding import Denoising, choose
+from evalharness.diffusion.kernels.commit import RULES, append, commit, policy
+from evalharness.diffusion.kernels.head import Statistics
+from evalharness.diffusion.kernels.plan import State, new_state
+from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rules import Blocks, find_rule
+
+END = 9
+
+
+def fill(state: State, **values) -> State:
+    for name, value in values.items():
+        getattr(state, name).copy_(torch.as_tensor(value))
+    return state
+
+
+def scheduled(how: Denoising, masks: list[int], steps: int) -> list[list[int]]:
+    rows = [policy(how).counts(count)[:steps] for count in masks]
+    return [[*row, *[1] * (steps - len(row))] for row in rows]
+
+
+@pytest.mark.parametrize("name", RULES)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_is_fixed_is_what_the_rule_says(name, data):
+    length, sequences = data.draw(st.integers(1, 11)), 2
+    places = sequences * length
+    # Few different values, so that equal ones are common, and those at which float32 rounds.
+    shares = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 0.95, 1.0]) | st.floats(0, 1, width=32)
+    table = lambda values: torch.tensor(data.draw(st.lists(values, min_size=places, max_size=places)))  # noqa: E731
+    masked = table(st.booleans()).view(sequences, length)
+    probability, second, entropy = (table(shares).float().view(sequences, length) for _ in range(3))
+    top = torch.arange(places, dtype=torch.int32).view(sequences, length) + 100
+    steps, step = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 7))
+    level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
+    rule = find_rule(name, tau=level, steps=steps, block=length, bound=level)
+    how = Denoising(
+        rule, length, Draws(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
+    )
+    masks = [data.draw(st.integers(1, length)) for _ in range(sequences)]
+    counts = scheduled(how, masks, 6)
+
+    state = fill(
+        new_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
+        last=99, done=0, live=sequences, step=step, ends=END,
+    )  # fmt: skip
+    blocks = Blocks(
+        masked, top.long(), probability, second, entropy, state.tokens.long(), masked, torch.tensor(masks),
+        torch.full((sequences,), step),
+    )  # fmt: skip
+    expected = choose(blocks, how)
+    stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
+    commit(state, Statistics(top.flatten(), *stale), policy(how), shift=False)
+
+    assert (masked & (state.masked == 0)).tolist() == expected.tolist()
+    assert state.tokens.tolist() == torch.where(expected, top, 50).tolist()
+    assert state.sure.tolist() == torch.where(expected, probability, 0.0).tolist()
+    assert (state.fixed[expected] == step).all()
+    finished = ~(masked & ~expected).any(dim=1)
+    assert state.done.tolist() == finished.int().tolist()
+    assert state.live.item() == sequences - finished.sum()
+    assert state.step.tolist() == [step + 1] * sequences
+
+
+def committed(tokens, masked, top, **values) -> State:
+    """After a pass that is sure of every mask but the last one."""
+    length = len(tokens)
+    state = fill(
+        new_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
+        ends=[END, 8],
+        **{"last": 99, "done": 0, "live": 1} | values,
+    )  # fmt: skip
+    sure = torch.full((length,), 0.95)
+    sure[-1] = 0.1
+    how = Denoising(find_rule("threshold", tau=0.9, steps=1, block=length), length, Draws())
+    commit(state, Statistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), policy(how), shift=True)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("top", "values", "done"),
+    [
+        ([1, 2, 3, 4], {}, 0),
+        ([1, 2, END, 4], {}, 1),
+        ([1, 8, 3, 4], {}, 1),
+        ([1, 2, 3, END], {}, 0),
+        ([1, 2, 3, 4], {"last": 3}, 1),
+        ([1, 2, 3, 4], {"last": 4}, 0),
+    ],
+)
+def test_a_sequence_is_done_once_an_end_or_its_limit_is_among_its_first_final_tokens(top, values, done):
+    state = committed([0] * 4, [1] * 4, top, **values)
+    assert (state.done.item(), state.live.item()) == (done, 1 - done)
+
+
+def test_an_end_token_of_the_prompt_ends_nothing():
+    state = committed([END, 0, 0, 0], [0, 1, 1, 1], [1, 2, 3, 4], given=1)
+    assert state.tokens.tolist() == [[END, 2, 3, 0]]
+    assert state.done.item() == 0
+
+
+def test_a_shifted_network_keeps_the_last_token_of_the_text_ahead():
+    state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], context=[[11, 12, 13, 14]], ahead=3, cached=20)
+    assert (state.context[0, 0].item(), state.ahead.item(), state.cached.item()) == (13, 1, 22)
+
+
+def test_a_sequence_that_is_done_is_left_alone():
+    state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], done=1, live=2)
+    assert state.tokens.tolist() == [[0] * 4]
+    assert state.live.item() == 2
+
+
+def test_tokens_are_appended_until_an_end_or_the_limit():
+    state = fill(
+        new_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], ahead=1, cached=[7, 8, 9], done=0, live=3,
+        last=[99, 99, 2], ends=END,
+    )  # fmt: skip
+    for tops in ([4, END, 5], [6, 0, 7], [2, 0, 0]):
+        append(state, Statistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
+    assert [row[:count] for row, count in zip(state.tokens.tolist(), state.step.tolist(), strict=True)] == [
+        [4, 6, 2], [END], [5, 7],
+    ]  # fmt: skip
+    assert state.done.tolist() == [0, 1, 1]
+    assert state.context[0].tolist() == [2]
+    assert state.cached.tolist() == [10, 9, 11]

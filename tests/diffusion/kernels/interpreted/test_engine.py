@@ -1,0 +1,146 @@
+"""Whole decoding in the kernels, token for token that of the torch path."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import END, MASK, new_row, tiny_model
+
+from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.kernels.commit import RULES
+from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.kernels.plan import lay_out, new_state
+from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
+from evalharness.diffusion.passes import Piece, run
+from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rules import find_rule
+
+GREEDY = Draws(banned=(MASK,))
+PROMPTS = [[5, 9, 30], [12, 33, 4, 4, 21, 6, 17, 38]]
+
+
+def model(seed=0, **changes):
+    return tiny_model(seed, **{"layers": 1, "heads": 2, "kv_heads": 1} | changes)
+
+
+def same(rows, others):
+    for row, other in zip(rows, others, strict=True):
+        assert row.output == other.output
+        assert (row.watch.reason, row.steps, row.blocks) == (other.watch.reason, other.steps, other.blocks)
+        torch.testing.assert_close(row.confidences, other.confidences, rtol=1e-4, atol=1e-5)
+        assert (row.first_tokens, row.ended) == (other.first_tokens, True)
+
+
+@pytest.mark.parametrize("attention", ["causal", "block_causal"])
+@pytest.mark.parametrize("shift", [False, True])
+def test_final_states_are_those_of_the_network(attention, shift):
+    changes = {"layers": 2, "heads": 4, "kv_heads": 2}
+    network = model(
+        attention=attention, shift=shift, **changes, qkv_bias=shift, qk_norm=not shift, rotary=1.0 if shift else 0.5
+    )
+    cache, other = (KVCache(network.config, 2, 64, torch.float32, "cpu") for _ in range(2))
+    texts, block = [[5, 6, 7, 8, 9], [10, 11]], [4, MASK, MASK]
+    state = new_state(2, 3, 6, 1, 1, "cpu")
+    pieces = []
+    for number, text in enumerate(texts):
+        end = len(text)
+        limits = range(end) if attention == "causal" else [min(end, place // 4 * 4 + 4) - 1 for place in range(end)]
+        pieces.append(Piece(0, [*text, *block], [*limits, *[end + 2] * 3]))
+        state.context[number, :end] = torch.tensor(text)
+        state.ahead[number] = end
+    state.tokens.copy_(torch.tensor([block] * 2))
+    state.length.fill_(3)
+    state.done.zero_()
+    state.live.fill_(2)
+    weights = read_weights(network)
+    buffers = new_buffers(weights, cache, 9, 3, (MASK,))
+    for buffer in (buffers.residual, buffers.normed, buffers.queries, buffers.seen, buffers.gated, *buffers.products):
+        buffer.fill_(math.nan)
+    lay_out(state, buffers.pieces, block=4 if attention == "block_causal" else 0, shift=shift, following=False)
+    forward(weights, buffers, cache, state.live)
+    expected = run(network, pieces, other)
+    for number, piece in enumerate(pieces):
+        size = len(piece.tokens)
+        found = buffers.normed.view(2, 9, -1)[number, :size]
+        torch.testing.assert_close(found, expected[number, :size], rtol=1e-4, atol=1e-4)
+        for mine, theirs in zip(cache.layer(1), other.layer(1), strict=True):
+            torch.testing.assert_close(mine[number, :, :size], theirs[number, :, :size], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("attention", "shift", "rule"),
+    [("causal", False, "threshold"), ("block_causal", False, "entropy-bounded"), ("causal", True, "dynamic")],
+)
+def test_denoising_is_that_of_the_torch_path(attention, shift, rule):
+    network = model(3, attention=attention, shift=shift)
+    chosen = find_rule(rule, tau=0.5, steps=3, block=4)
+    how = Denoising(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
+    mine, theirs = ([new_row(prompt, 6 + number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
+    denoise(network, mine, how, Engine(network))
+    denoise(network, theirs, how)
+    same(mine, theirs)
+    assert [row.forwards for row in mine] == [row.forwards for row in theirs]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_decodes_a_row_as_the_torch_path_does(rule):
+    network = model(5)
+    how = Denoising(find_rule(rule, tau=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
+    mine, theirs = new_row([5, 9, 30], 7), new_row([5, 9, 30], 7)
+    denoise(network, [mine], how, Engine(network))
+    denoise(network, [theirs], how)
+    same([mine], [theirs])
+    assert mine.forwards == theirs.forwards
+
+
+def test_a_session_serves_the_next_batch_and_another_kind_of_decoding_gets_its_own():
+    network = model(1)
+    engine = Engine(network)
+    how = Denoising(find_rule("threshold", tau=0.5, steps=4, block=4), 4, GREEDY)
+    for prompts in (PROMPTS, PROMPTS[::-1]):
+        mine, theirs = ([new_row(prompt, 5) for prompt in prompts] for _ in range(2))
+        denoise(network, mine, how, engine)
+        denoise(network, theirs, how)
+        same(mine, theirs)
+    mine, theirs = new_row(PROMPTS[0], 3), new_row(PROMPTS[0], 3)
+    autoregress(network, [mine], GREEDY, engine)
+    autoregress(network, [theirs], GREEDY)
+    same([mine], [theirs])
+
+
+def test_a_stop_sequence_that_only_the_host_knows_ends_the_row_there():
+    network = model(2)
+    how = Denoising(find_rule("threshold", tau=2.0, steps=4, block=4), 4, GREEDY)
+    whole = new_row([5, 9], 4)
+    denoise(network, [whole], how)
+    stop = whole.watch.result()[0][1]
+    mine, theirs = (new_row([5, 9], 4, stops=(stop,)) for _ in range(2))
+    denoise(network, [mine], how, Engine(network))
+    denoise(network, [theirs], how)
+    assert (mine.output, mine.watch.result(), mine.steps) == (theirs.output, theirs.watch.result(), theirs.steps)
+    assert mine.forwards >= theirs.forwards
+
+
+def test_one_token_after_the_other_is_that_of_the_torch_path():
+    network = model(4)
+    mine, theirs = ([new_row(prompt, 2 + 16 * number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
+    autoregress(network, mine, GREEDY, Engine(network))
+    autoregress(network, theirs, GREEDY)
+    assert [(row.output, row.steps) for row in mine] == [(row.output, row.steps) for row in theirs]
+    assert [row.forwards for row in mine] == [row.forwards for row in theirs]
+    assert all(END not in row.output for row in mine)
+
+
+def test_what_it_does_not_take_goes_the_torch_path():
+    network = model(6)
+    engine = Engine(network)
+    drawn = replace(GREEDY, temperature=0.7)
+    assert not engine.takes(drawn)
+    assert not engine.takes(GREEDY, "editing")
+    mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)
+    autoregress(network, [mine], drawn, engine)
+    autoregress(network, [theirs], drawn)
+    assert mine.output == theirs.output

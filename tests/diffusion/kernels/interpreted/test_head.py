@@ -1,0 +1,116 @@
+"""Statistics over the vocabulary without logits."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.head import (
+    Noise,
+    Statistics,
+    gumbel_reference,
+    look,
+    look_reference,
+    tile_shape,
+    workspace,
+)
+
+LIVE = torch.ones(1, dtype=torch.int32)
+NONE = torch.empty(0, dtype=torch.int32)
+
+
+def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more) -> Statistics:
+    weight = weight if isinstance(weight, Weight) else Weight(weight)
+    rows = torch.arange(len(states), dtype=torch.int32) if rows is None else rows
+    places = rows if places is None else places
+    total = total or len(states)
+    found = Statistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((3, total), math.nan))
+    # More room than rows, as when some positions are final: what is behind the count is poison.
+    most = len(rows) + 3
+    pad = torch.full((3,), 10**6, dtype=torch.int32)
+    space = workspace(weight.values.shape[0], most, "cpu")
+    space[0].fill_(math.nan)
+    count = torch.tensor([len(rows)], dtype=torch.int32)
+    rows, places = torch.cat((rows, pad)), torch.cat((places, pad))
+    look(states, weight, rows, places, count, banned, space, found, total, LIVE, **more)
+    return found
+
+
+def check(found: Statistics, expected: Statistics) -> None:
+    assert found.top.tolist() == expected.top.tolist()
+    for name in ("probability", "second", "entropy"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(("rows", "hidden", "vocabulary"), [(1, 64, 40), (5, 80, 300), (20, 32, 257), (70, 16, 130)])
+def test_statistics_are_those_of_the_logits(rows, hidden, vocabulary):
+    torch.manual_seed(rows)
+    states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
+    banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
+    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+
+
+def test_half_precision_rounds_logits_as_the_head_does():
+    torch.manual_seed(0)
+    states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
+    found, expected = find(states, weight), look_reference(states, Weight(weight), NONE)
+    assert found.top.tolist() == expected.top.tolist()
+    torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
+
+
+def test_of_equal_logits_the_first_wins_within_and_across_tiles():
+    weight = torch.zeros(300, 16)
+    states = torch.ones(2, 16)
+    assert find(states, weight).top.tolist() == [0, 0]
+    weight[[140, 150, 290]] = 1.0
+    found = find(states, weight, torch.tensor([140], dtype=torch.int32))
+    assert found.top.tolist() == [150, 150]
+    torch.testing.assert_close(found.second, found.probability)
+
+
+def test_a_tile_of_banned_tokens_alone_is_no_nan():
+    torch.manual_seed(0)
+    tile = tile_shape(4)[0]
+    states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
+    banned = torch.tensor([tile], dtype=torch.int32)
+    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+
+
+def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
+    torch.manual_seed(0)
+    states, weight = torch.randn(6, 32), torch.randn(90, 32)
+    states[[0, 2, 3, 5]] = math.nan
+    rows, places = torch.tensor([4, 1], dtype=torch.int32), torch.tensor([7, 2], dtype=torch.int32)
+    found = find(states, weight, rows=rows, places=places, total=9)
+    expected = look_reference(states[[4, 1]], Weight(weight), NONE)
+    assert found.top[[7, 2]].tolist() == expected.top.tolist()
+    torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
+    assert found.probability.isnan().sum() == 7
+
+
+def test_weights_of_eight_bits_with_a_scale_per_token():
+    torch.manual_seed(0)
+    states, weight = torch.randn(3, 32), quantise(torch.randn(150, 32))
+    check(find(states, weight), look_reference(states, weight, NONE))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**20))
+def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw):
+    torch.manual_seed(1)
+    states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
+    noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
+    offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
+    check(find(states, weight, noise=noise), look_reference(states, Weight(weight), NONE, offsets))
+
+
+def test_draws_follow_the_probabilities():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    counts = torch.zeros(4)
+    for draw in range(4000):
+        counts[(logits + gumbel_reference(12345, draw, 4)).argmax()] += 1
+    expected = logits.softmax(0) * 4000
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9 % point of chi-squared, 3 degrees of freedom

@@ -1,0 +1,85 @@
+"""The kernels around a network's products, and whole steps, compiled for Hopper at the shapes of real networks."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton is not to be had on this system")
+
+from gate import binaries, faults
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.kernels import attention, commit, head
+from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.plan import new_state
+from evalharness.diffusion.kernels.shapes import MODELS
+from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
+from evalharness.diffusion.model import Transformer
+
+MATRIX = {"multiply", "gate_up_tile", "attend_split", "vocabulary_tile"}
+
+
+def empty(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def found_faults(launch):
+    found = binaries(launch)
+    for binary in found:
+        if binary.name in MATRIX:
+            assert "LDGSTS.E.BYPASS.128" in binary.sass, f"{binary.name}: no asynchronous loads of 16 bytes"
+    return [fault for binary in found for fault in faults(binary, binary.name in MATRIX)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("sequences", "size"), [(1, 64), (8, 1)])
+def test_attention(name, sequences, size):
+    config = MODELS[name]
+    rows, width = sequences * size, config.heads * config.head_dim
+    keys = empty(sequences, config.kv_heads, 2048, config.head_dim)
+    splits = attention.splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
+    parts = empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32)
+    logs = empty(splits, rows, config.heads, dtype=torch.float32)
+    numbers = partial(empty, dtype=torch.int32)
+    queries = empty(rows, width)
+    assert not found_faults(
+        lambda: attention.attend(queries, keys, keys, numbers(rows), parts, logs, queries, numbers(1))
+    )
+
+
+@pytest.mark.parametrize("fp8", [False, True], ids=["bf16", "fp8"])
+@pytest.mark.parametrize("drawn", [False, True], ids=["likeliest", "drawn"])
+@pytest.mark.parametrize(("hidden", "wanted"), [(896, 1), (3584, 32), (4096, 256)])
+def test_head(hidden, wanted, drawn, fp8):
+    numbers, figures = partial(empty, dtype=torch.int32), partial(empty, dtype=torch.float32)
+    weight = Weight(empty(152064, hidden, dtype=FP8), figures(152064)) if fp8 else Weight(empty(152064, hidden))
+    noise = head.Noise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
+    found = head.Statistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
+    states, rows = empty(256, hidden), numbers(wanted)
+    space = head.workspace(152064, wanted, "meta")
+    assert not found_faults(
+        lambda: head.look(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
+    )
+
+
+@pytest.mark.parametrize(("rule", "block"), [*((rule, 32) for rule in commit.RULES), ("entropy-bounded", 128)])
+def test_rules(rule, block):
+    state, figures = new_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
+    found = head.Statistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
+    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
+    assert not found_faults(lambda: commit.commit(state, found, policy, True))
+
+
+@pytest.mark.parametrize("rule", ["threshold", None])
+def test_whole_steps(rule):
+    """One layer, for all are alike; without a rule to the next token."""
+    config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
+    with torch.device("meta"):
+        weights = read_weights(Transformer(config).to(torch.bfloat16))
+    cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
+    state = new_state(4, 32, 33, 32, 4, "meta")
+    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
+    buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
+    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))

@@ -1,0 +1,94 @@
+"""The kernels of a layer, compiled for Hopper at the shapes of real networks."""
+
+from functools import partial
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="Triton is not to be had on this system")
+
+from gate import Binary, binaries, faults
+
+from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
+from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.shapes import MODELS
+
+BF16 = torch.bfloat16
+BOTH = pytest.mark.parametrize("fp8", [False, True], ids=["bf16", "fp8"])
+
+
+def empty(*shape: int, dtype: torch.dtype = BF16) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+LIVE = empty(1, dtype=torch.int32)
+
+
+def make_weight(width: int, inner: int, fp8: bool) -> Weight:
+    if fp8:
+        return Weight(empty(width, inner, dtype=FP8), empty(width, dtype=torch.float32))
+    return Weight(empty(width, inner))
+
+
+def wide_loads(binary: Binary) -> int:
+    return binary.sass.count("LDGSTS.E.BYPASS.128")
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rows", [16, 32, 128])
+@BOTH
+def test_products_use_the_matrix_unit(name, rows, fp8):
+    config = MODELS[name]
+    queries = config.heads * config.head_dim
+    shapes = [
+        (queries + 2 * config.kv_heads * config.head_dim, config.hidden),
+        (config.hidden, queries),
+        (config.hidden, config.intermediate),
+    ]
+    found = []
+    for width, inner in shapes:
+        partials = empty(gemm.plan(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
+        found += binaries(partial(gemm.product, empty(rows, inner), make_weight(width, inner, fp8), partials, LIVE))
+    weight = make_weight(2 * config.intermediate, config.hidden, fp8)
+    out = empty(rows, config.intermediate)
+    found += binaries(lambda: mlp.gate_up(empty(rows, config.hidden), weight, out, LIVE))
+    for binary in found:
+        assert not faults(binary, matrix=True)
+        assert binary.fit(2 if rows <= 32 else 1), "fewer programs at a time than the plan counts on"
+        prefetched, waits = binary.sass.find("CCTL.E.PF2"), binary.sass.find("ACQBULK")
+        assert 0 < prefetched < waits, "waits for the kernel before without having asked for weights"
+        assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
+        assert "F2F.BF16.F16" not in binary.sass, "weights are converted by the unit for rare operations"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_norms_and_rotation_spill_nothing(name):
+    config = MODELS[name]
+    hidden, head_dim, half = config.hidden, config.head_dim, config.rotated // 2
+    queries, keys = config.heads * head_dim, empty(1, config.kv_heads, 2048, head_dim)
+    width = queries + 2 * config.kv_heads * head_dim
+    row, gain = empty(32, hidden), empty(hidden)
+    bias = empty(width) if config.qkv_bias else None
+    gains = [empty(head_dim) if config.qk_norm else None] * 2
+    splits = gemm.plan(width, hidden, 32).splits
+    table, positions = (empty(2048, half), empty(2048, half)), empty(32, dtype=torch.int32)
+
+    def layer() -> None:
+        norm.first(positions, empty(config.vocab_size, hidden), gain, 1e-6, row, row, LIVE)
+        norm.add(empty(splits, 32, hidden, dtype=torch.float32), row, gain, 1e-6, row, LIVE)
+        partials = empty(splits, 32, width, dtype=torch.float32)
+        qkv.finish(partials, bias, *gains, 1e-6, table, positions, empty(32, queries), keys, keys, LIVE)
+
+    for binary in binaries(layer):
+        assert not faults(binary, matrix=False)
+        assert "ACQBULK" in binary.sass, "does not wait for the kernel before"
+
+
+def test_the_gate_refuses_a_spill_a_fallback_and_too_much_memory():
+    kept = Binary("x", "HGMMA.64x32x16.F32.BF16 R24, gdesc[UR4]", 40, 1000, 0, 128)
+    assert not faults(kept, matrix=True)
+    for sass, stack, shared, told in [
+        ("FFMA R1, R2, R3, R4", 0, 0, "not used"), ("HMMA.16816.F32.BF16 R4, R4", 0, 0, "older devices"),
+        ("HGMMA STL.64 [R1], R2", 0, 0, "spilled"), ("HGMMA", 8, 0, "spilled"), ("HGMMA", 0, 240_000, "at most"),
+    ]:  # fmt: skip
+        assert told in " ".join(faults(Binary("x", sass, 40, shared, stack, 128), matrix=True))

@@ -120,8 +120,8 @@ def main() -> None:
     parser.add_argument("--card", type=Path, help="a file whose scores, between two marks, are rewritten")
     parser.add_argument("--dtype", default="float32", help="of the scores; both precisions are timed")
     parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--every", type=int, default=8, help="each n-th prompt is timed")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--every", type=int, default=12, help="each n-th prompt is timed")
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     lines: list[str] = []
     tables = [scores("humaneval", given), scores("fim-single-line", given, ways=GAPS)]

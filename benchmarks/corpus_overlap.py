@@ -1,0 +1,18 @@
+"""How many documents of a finished training corpus share something with the benchmarks or the samples: {} is none.
+
+EVALHARNESS_DATA=DIR python benchmarks/corpus_overlap.py training/corpus
+"""
+
+import sys
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from evalharness.diffusion.corpus.build import FILE, benchmark_folders, shared_with
+from evalharness.diffusion.corpus.decontaminate import read_benchmarks
+from evalharness.diffusion.corpus.encoding import load_corpus
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    print(dict(shared_with(read_benchmarks(benchmark_folders()), load_corpus(folder / FILE), tokenizer)))

@@ -76,8 +76,8 @@ def joint_loss(
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
-    masks = [draw_masks(batch.answers, batch.block, objective, generator)]
-    if objective.complementary:
+    masks = [draw_masks(batch.answers, batch.block, objective, generator)] if objective.alpha else []
+    if masks and objective.complementary:
         masks.append(~masks[0])
     noised = [batch.answers.masked_fill(mask, model.config.mask_id) for mask in masks]
     place, offset = torch.arange(length, device=device), torch.arange(size, device=device)
@@ -103,8 +103,8 @@ def joint_loss(
     states = torch.cat(parts)
     each = token_losses(model, states, goals)
     first, second, rest = torch.split(each, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
-    weight = torch.cat([w[pick] for w, pick in zip(weights, picked, strict=True)])
-    counted = torch.cat([inside[pick] for pick in picked])
+    weight = torch.cat([rest[:0], *(w[pick] for w, pick in zip(weights, picked, strict=True))])
+    counted = torch.cat([inside[:0, 0], *(inside[pick] for pick in picked)])
     denoising = (rest * weight).sum()
     if objective.certainty:
         doubt = _doubt(model.logits(states[-len(rest) :]).float(), goals[-len(rest) :])

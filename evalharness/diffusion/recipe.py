@@ -54,6 +54,9 @@ class Objective(Strict):
     """The loss: autoregressive on clean text plus `alpha` times denoising of blocks of the answer."""
 
     alpha: float = 1.0
+    """0 leaves noised copies out of the pass, which then costs half as much."""
+    denoise_from: float = 0.0
+    """The share of the run before which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
     noise: tuple[float, float] = (0.15, 1.0)
     """The masked share of a block is drawn uniformly between these; at least one token is masked."""
     all_masked: float = 0.2

@@ -23,7 +23,7 @@ from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.objectives import Losses, TokenLosses, joint_loss, token_losses
 from evalharness.diffusion.optimisers import Average, make_optimisers, rate_factor
-from evalharness.diffusion.recipe import Recipe
+from evalharness.diffusion.recipe import Objective, Recipe
 from evalharness.errors import UserError
 
 CHECKPOINT = "checkpoint.pt"
@@ -125,7 +125,10 @@ class Trainer:
             batches.append(self.batch(next(rows)))
             positions += batches[-1].tokens.numel() + batches[-1].answers.numel()
         answered = sum(batch.answered for batch in batches)
-        found = self.losses(batches, state.step, answered)
+        objective = recipe.objective
+        if self.progress() < objective.denoise_from:
+            objective = objective.model_copy(update={"alpha": 0.0})
+        found = self.losses(batches, objective, state.step, answered)
         self.gather()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
@@ -138,23 +141,25 @@ class Trainer:
         state.batches += len(batches)
         state.tokens += sum(int(batch.lengths.sum()) for batch in batches)
         masked = sum(losses.masked for losses in found)
-        return {
+        row: Row = {
             "step": state.step,
             "spent_s": round(state.spent_s, 1),
             "tokens": state.tokens,
             "rate": round(factor, 4),
             "loss": sum(float(losses.total) for losses in found) / answered,
             "ar": sum(float(losses.autoregressive) for losses in found) / answered,
-            "denoising": sum(float(losses.denoising) for losses in found) / masked,
             "norm": float(norm),
         }
+        if masked:
+            row["denoising"] = sum(float(losses.denoising) for losses in found) / masked
+        return row
 
     def batch(self, rows: Any) -> Batch:
         """The batch of these documents on the run's device."""
         made = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return made.to(self.device)
 
-    def losses(self, batches: Sequence[Batch], step: int, answered: int | None) -> list[Losses]:
+    def losses(self, batches: Sequence[Batch], objective: Objective, step: int, answered: int | None) -> list[Losses]:
         """The losses of the batches; with `answered`, their gradients over that number are left in the replicas."""
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
 
@@ -164,7 +169,7 @@ class Trainer:
             for number in range(which, len(batches), len(self.replicas)):
                 generator = torch.Generator().manual_seed(seeds[number])
                 with torch.set_grad_enabled(answered is not None):
-                    found = joint_loss(replica, batches[number], self.recipe.objective, generator, self.token_losses)
+                    found = joint_loss(replica, batches[number], objective, generator, self.token_losses)
                     if answered is not None:
                         (found.total / answered).backward()  # type: ignore[no-untyped-call]
                 done.append((number, replace(found, total=found.total.detach())))
@@ -191,7 +196,7 @@ class Trainer:
         self.average.swap(parameters)
         planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
         batches = [self.batch(rows) for rows in planned]
-        found = self.losses(batches, -1, None)
+        found = self.losses(batches, self.recipe.objective, -1, None)
         self.average.swap(parameters)
         answered, masked = sum(batch.answered for batch in batches), sum(losses.masked for losses in found)
         return {

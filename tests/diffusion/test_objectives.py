@@ -82,6 +82,17 @@ def test_complementary_masks_count_every_answer_token_once() -> None:
     assert losses.masked == made.answered == 22
 
 
+def test_without_denoising_the_loss_of_next_tokens_is_the_same() -> None:
+    model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
+    alone, both = (
+        joint_loss(model, made, Objective(alpha=alpha, prompt=0.0), torch.Generator().manual_seed(4))
+        for alpha in (0.0, 1.0)
+    )
+    assert torch.allclose(alone.autoregressive, both.autoregressive, rtol=1e-5)
+    assert torch.equal(alone.total.detach(), alone.autoregressive)
+    assert alone.masked == 0
+
+
 def test_certainty_adds_only_where_the_prediction_is_right() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG), batch([(5, 7)])

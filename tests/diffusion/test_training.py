@@ -70,6 +70,23 @@ def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them
     assert all(torch.equal(a, b) for a, b in zip(again.average.values, whole.average.values, strict=True))
 
 
+def test_denoising_may_begin_later(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    objective = TINY.objective.model_copy(update={"denoise_from": 0.5})
+    trainer = Trainer(told(TINY, steps=8, log_every=1, objective=objective.model_dump()), *made, tmp_path)
+    trainer.run(quiet)
+    assert ["denoising" in row for row in trainer.state.log] == [False] * 4 + [True] * 4
+    assert "held_denoising" in trainer.state.log[-1]
+
+
+@pytest.mark.slow
+def test_compiled_layers_give_the_same_losses(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    recipe = told(TINY, steps=4, log_every=1, bf16=False)
+    found = [Trainer(told(recipe, compile=compiled), *made, tmp_path / str(compiled)) for compiled in (False, True)]
+    for trainer in found:
+        trainer.run(quiet)
+    assert losses(found[1]) == pytest.approx(losses(found[0]), rel=1e-4)
+
+
 def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
     from evalharness.diffusion.batches import stream
 

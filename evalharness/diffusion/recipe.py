@@ -125,7 +125,7 @@ class Recipe(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
     compile: bool = False
-    """Layers and losses by torch.compile: about 1.7 times as fast on a CPU; it needs a C++ compiler."""
+    """By torch.compile: 1.7 times as fast on a CPU (benchmarks/training_step.py); needs g++ or clang++."""
     data: Data = Field(default_factory=Data)
     shape: Shape | None = None
     """That of the weights to fine-tune, if left out."""

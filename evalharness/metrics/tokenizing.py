@@ -1,5 +1,6 @@
 """A tokenizer common to all models, so that no model is fast or slow by the size of its vocabulary."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,4 +35,6 @@ def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
     except Exception as error:  # the library raises bare exceptions; all of them mean that there is no tokenizer
         why = " ".join(str(error).split())[:200].rstrip(".")
         raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
-    return CommonTokenizer(given or "bundled", lambda text: len(loaded.encode(text, add_special_tokens=False).ids))
+    # The bundled one may differ between releases, and counts by different ones must not be taken for alike.
+    name = given or f"bundled-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
+    return CommonTokenizer(name, lambda text: len(loaded.encode(text, add_special_tokens=False).ids))

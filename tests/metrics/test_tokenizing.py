@@ -1,5 +1,6 @@
 """The common tokenizer: given by file or folder, else the bundled one where there is one, and never guessed."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,12 @@ def test_the_bundled_one_where_there_is_one(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(tokenizing, "BUNDLED", folder / "tokenizer.json")
     found = common_tokenizer()
     assert found is not None
-    assert (found.name, found.count("a b")) == ("bundled", 2)
+    assert re.fullmatch("bundled-[0-9a-f]{8}", found.name)
+    assert found.count("a b") == 2
+    (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
+    other = common_tokenizer()
+    assert other is not None
+    assert other.name != found.name
 
 
 def test_one_that_cannot_be_loaded(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -272,9 +271,14 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    command: Callable[..., Any] = app
+    command = typer.main.get_command(app)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = command(args=arguments, prog_name="evalharness", standalone_mode=False)
+        # Not called as a whole: what that makes of an interruption differs from one version of typer to the next.
+        with command.make_context("evalharness", list(words)) as context:
+            code = command.invoke(context)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
     except USAGE_ERROR as error:
         print(f"error: {one_line(error.format_message()).rstrip('.')}; see --help", file=sys.stderr)
         sys.exit(2)

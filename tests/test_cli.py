@@ -12,6 +12,7 @@ import pytest
 
 from evalharness import __version__
 from evalharness.cards import groups
+from evalharness.cli import main
 from evalharness.sandbox import images
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -259,3 +260,16 @@ def test_help(words: tuple[str, ...], shown: list[str], cli: Command) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in shown:
         assert word in done.stdout
+
+
+def test_an_interruption_at_any_moment_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evalharness.cli.parse_key_values", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--task", "humaneval", "--data", "sample"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"

@@ -360,6 +360,9 @@ def figures(one: Prepared, folder: Path, asked: int) -> Summary:
     ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
     verdicts = list(read_verdicts(folder))
     statuses = Counter(verdict.status for verdict in verdicts)
+    held = conditions(told["config"]["backend"], told["environment"]["hardware"])
+    if merged := told["environment"].get("merged"):
+        held["merged_runs"] = len(merged)
     failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
         "problems": len({verdict.task_id for verdict in verdicts}),
@@ -368,11 +371,7 @@ def figures(one: Prepared, folder: Path, asked: int) -> Summary:
         "asked": asked,
         "metrics": rates(verdicts, ks),
         **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, ks)) else {}),
-        "speed": speed(
-            read_completions(folder),
-            common_tokenizer(one.config.tokenizer),
-            conditions(told["config"]["backend"], told["environment"]["hardware"]),
-        ),
+        "speed": speed(read_completions(folder), common_tokenizer(one.config.tokenizer), held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         **({"infrastructure": failures[0]} if failures else {}),
     }

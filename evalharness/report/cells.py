@@ -58,15 +58,20 @@ def speed_conditions(run: RunRecord) -> str:
         f"{clocks:g} MHz" if isinstance(clocks, int | float) else clocks,
         held.get("dtype"),
         f"batch {speed['batch']}" if "batch" in speed else "",
+        f"{held['merged_runs']} merged runs, maybe side by side" if "merged_runs" in held else "",
         f"concurrency {steady}" if (steady := speed.get("steady", {}).get("concurrency")) else "",
     ]
     return ", ".join(filter(None, parts))
 
 
 def hardware_of(run: RunRecord) -> str:
-    """The hardware in a few words, for an axis; "hardware not stated" where nobody knows."""
+    """The hardware in a few words, for an axis; "hardware not stated" where nobody knows.
+
+    Of merged runs it is one machine's, though their speed may be that of several at once, which is said.
+    """
     held = run.summary.get("speed", {}).get("conditions", {})
-    return str(held.get("hardware") or "hardware not stated")
+    merged = f" ({held['merged_runs']} merged runs)" if "merged_runs" in held else ""
+    return str(held.get("hardware") or "hardware not stated") + merged
 
 
 def shortfall(run: RunRecord) -> str:

@@ -87,6 +87,21 @@ def test_a_run_is_not_written_over(endpoint: Endpoint, tmp_path: Path) -> None:
         bench(config(endpoint), tmp_path)
 
 
+def test_another_bench_is_not_written_over_but_the_same_is_measured_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+    first = config(endpoint, requests=2, warmup=0)
+    bench(first, tmp_path)
+    with pytest.raises(UserError, match=r"other settings: requests was 2, now 3"):
+        bench(config(endpoint, requests=3, warmup=0), tmp_path)
+    bench(first, tmp_path)
+    assert len((tmp_path / "completions-1.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_login_in_the_address_is_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
+    address = endpoint.url.replace("http://", "http://user:hidden-word@") + "?key=hidden-key"
+    bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
+    assert "hidden" not in (tmp_path / "bench.json").read_text()
+
+
 def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
     common = ("bench", "--backend", "openai", "--model", "m", "--option", f"base_url={endpoint.url}")
     more = ("--option", "hardware=8x H800", "--requests", 4, "--concurrency", "1,2", "--out", tmp_path / "out")

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from ray_nodes import ray_cluster
 
 from evalharness.adapters import open_task
 
@@ -48,21 +48,6 @@ def write_samples(path: Path, count: int) -> None:
             problem = problems[number % len(problems)]
             row = {"task_id": problem.task_id, "sample_id": number // len(problems), "solution": problem.reference}
             file.write(json.dumps(row) + "\n")
-
-
-@contextmanager
-def cluster(nodes: int) -> Iterator[str]:
-    """The address of a Ray cluster of so many nodes, and a head that does no work."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(nodes):
-            made.add_node(num_cpus=1, object_store_memory=200 << 20)
-        made.wait_for_nodes()
-        yield made.address
-    finally:
-        made.shutdown()
 
 
 def measure(samples: Path, count: int, workers: int, address: str | None, folder: Path) -> Measured:
@@ -153,8 +138,8 @@ def main() -> None:
         for workers in map(int, given.nodes.split(",")):
             found.append(measure(samples, given.samples, workers, None, folder))
             print(found[-1], flush=True)
-            with cluster(workers) as address:
-                found.append(measure(samples, given.samples, workers, address, folder))
+            with ray_cluster(workers) as cluster:
+                found.append(measure(samples, given.samples, workers, cluster.address, folder))
             print(found[-1], flush=True)
     if given.out:
         draw(found, given.out)

@@ -80,6 +80,14 @@ class Cluster:
         node.wait()
         self.nodes = [each for each in self.nodes if each is not node]
 
+    def processes(self) -> list[psutil.Process]:
+        """All that the cluster consists of now."""
+        found = []
+        for each in (self.head, *self.nodes):
+            with suppress(psutil.NoSuchProcess):
+                found += [psutil.Process(each.pid), *psutil.Process(each.pid).children(recursive=True)]
+        return found
+
     def close(self) -> None:
         """Ends everything."""
         for node in list(self.nodes):

@@ -85,7 +85,7 @@ def cluster_cpu_s(cluster: Cluster | None) -> tuple[float, float]:
     own: list[psutil.Process] = []
     for process in cluster.processes() if cluster else ():
         with suppress(psutil.NoSuchProcess):
-            judges = process.cmdline()[:1] == [f"ray::{GradingWorker.__name__}"]
+            judges = "".join(process.cmdline()).startswith(f"ray::{GradingWorker.__name__}")
             (judging if judges else own).append(process)
     return cpu_s(judging), cpu_s(own)
 

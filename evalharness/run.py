@@ -54,7 +54,7 @@ class RunConfig:
     engine: str = "local"
     ray_address: str | None = None
     """Of a running cluster, or auto; None begins one on this machine alone. For engine ray, as is `replicas`."""
-    replicas: int = 0
+    replicas: int | None = None
     """Copies of a generating backend; 0 for one per GPU, or one where there is none."""
     shard: str | None = None
     """Which share of the samples, such as 1/7; None for all."""
@@ -222,8 +222,12 @@ def run_one(
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numbers that make no sense together."""
-    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1 or config.replicas < 0:
+    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1:
         raise UserError("--n, --workers and --batch-size must be at least 1")
+    if config.replicas is not None and config.replicas < 1:
+        raise UserError("--replicas must be at least 1")
+    if config.engine == "local" and (config.ray_address is not None or config.replicas is not None):
+        raise UserError("--ray-address and --replicas are for --engine ray; add that, or leave them out")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
     if sampling.max_new_tokens < 1:

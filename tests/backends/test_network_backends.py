@@ -231,9 +231,9 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
         DiffusionBackend(BackendConfig()).describe()
     with pytest.raises(UserError, match=r"option rule='hope' of backend diffusion: .*'threshold'"):
         diffusion(folder, rule="hope")
-    with pytest.raises(UserError, match="threshold='2' .* less than or equal to 1"):
+    with pytest.raises(UserError, match=r"threshold='2' .* less than or equal to 1"):
         diffusion(folder, threshold="2")
-    with pytest.raises(UserError, match="option threshold means nothing to rule=confidence; .* rule= threshold"):
+    with pytest.raises(UserError, match=r"option threshold means nothing to rule=confidence; .* rule= threshold"):
         diffusion(folder, rule="confidence", threshold="0.9")
     with pytest.raises(UserError, match="option steps means nothing to rule=threshold"):
         diffusion(folder, steps="8").describe()  # the rule comes with the model

@@ -19,11 +19,11 @@ from evalharness.data import resolve_source
 from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
 from evalharness.manifest import configuration, environment
-from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
+from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import conditions, speed
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Status, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sharding import parse_shard
 from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
@@ -358,20 +358,20 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
 def figures(one: Prepared, folder: Path, asked: int) -> Summary:
     """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted."""
     ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
-    verdicts = list(read_verdicts(folder))
-    statuses = Counter(verdict.status for verdict in verdicts)
+    tallies = tally(read_verdicts(folder))
+    statuses = sum((each.statuses for each in tallies.values()), Counter[Status]())
+    failed = (f"{row.task_id}: {row.detail}" for row in read_verdicts(folder) if row.status == "infrastructure")
     held = conditions(told["config"]["backend"], told["environment"]["hardware"])
     if merged := told["environment"].get("merged"):
         held["merged_runs"] = len(merged)
-    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
     return {
-        "problems": len({verdict.task_id for verdict in verdicts}),
+        "problems": len(tallies),
         "problems_of_task": len(one.problems),
-        "samples": len(verdicts),
+        "samples": statuses.total(),
         "asked": asked,
-        "metrics": rates(verdicts, ks),
-        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, ks)) else {}),
+        "metrics": rates(tallies, ks),
+        **({"facets": by} if (by := rates_by_facet(tallies, one.problems, ks)) else {}),
         "speed": speed(read_completions(folder), common_tokenizer(one.config.tokenizer), held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
-        **({"infrastructure": failures[0]} if failures else {}),
+        **({"infrastructure": next(failed)} if statuses["infrastructure"] else {}),
     }

@@ -14,7 +14,7 @@ from typing import Any
 import docker
 import pytest
 from own_engine import own_engine, until
-from ray_cluster import Cluster, ray_cluster
+from ray_nodes import Cluster, ray_cluster
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

@@ -18,6 +18,7 @@ from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
+from evalharness.diffusion.kernels.wishes import Precision
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.rows import Draws, Row
 
@@ -53,9 +54,9 @@ class Session:
 class Engine:
     """A network whose decoding runs in fused kernels; `select.select` says whether it can."""
 
-    def __init__(self, model: Transformer, fp8: bool = False) -> None:
-        """With `fp8`, matrices are read as 8-bit floats; the prompt is still computed with those of `model`."""
-        self.weights: Weights = read_weights(model, fp8)
+    def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
+        """With matrices as `precision` says; the prompt is still computed with those of `model`."""
+        self.weights: Weights = read_weights(model, precision)
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import accumulate, prefetch, step_along
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
@@ -165,7 +165,7 @@ def workspace(vocabulary: int, wanted: int, device: torch.device | str) -> tuple
 
 
 def look(
-    states: Tensor, weight: Weight, rows: Tensor, places: Tensor, count: Tensor, banned: Tensor,
+    states: Tensor, weight: Matrix, rows: Tensor, places: Tensor, count: Tensor, banned: Tensor,
     space: tuple[Tensor, Tensor], found: Statistics, length: int, live: Tensor, noise: Noise | None = None,
 ) -> None:  # fmt: skip
     """Writes to `found` what the network says at the first `count` [1] of `places`, read from the states at `rows`.
@@ -195,7 +195,7 @@ def look(
     )  # fmt: skip
 
 
-def look_reference(states: Tensor, weight: Weight, banned: Tensor, noise: Tensor | None = None) -> Statistics:
+def look_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> Statistics:
     """What `look` finds for all of `states` [N, hidden], from the logits; `noise` [N, vocabulary] is added if given.
 
     It is in units of logits: Gumbel noise times the temperature.

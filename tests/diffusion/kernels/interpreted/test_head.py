@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantise
 from evalharness.diffusion.kernels.head import (
     Noise,
     Statistics,
@@ -23,7 +23,7 @@ NONE = torch.empty(0, dtype=torch.int32)
 
 
 def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more) -> Statistics:
-    weight = weight if isinstance(weight, Weight) else Weight(weight)
+    weight = weight if isinstance(weight, Matrix) else Matrix(weight)
     rows = torch.arange(len(states), dtype=torch.int32) if rows is None else rows
     places = rows if places is None else places
     total = total or len(states)
@@ -50,13 +50,13 @@ def test_statistics_are_those_of_the_logits(rows, hidden, vocabulary):
     torch.manual_seed(rows)
     states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
     banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
 
 
 def test_half_precision_rounds_logits_as_the_head_does():
     torch.manual_seed(0)
     states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
-    found, expected = find(states, weight), look_reference(states, Weight(weight), NONE)
+    found, expected = find(states, weight), look_reference(states, Matrix(weight), NONE)
     assert found.top.tolist() == expected.top.tolist()
     torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
 
@@ -76,7 +76,7 @@ def test_a_tile_of_banned_tokens_alone_is_no_nan():
     tile = tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
     banned = torch.tensor([tile], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
 
 
 def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
@@ -85,7 +85,7 @@ def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
     states[[0, 2, 3, 5]] = math.nan
     rows, places = torch.tensor([4, 1], dtype=torch.int32), torch.tensor([7, 2], dtype=torch.int32)
     found = find(states, weight, rows=rows, places=places, total=9)
-    expected = look_reference(states[[4, 1]], Weight(weight), NONE)
+    expected = look_reference(states[[4, 1]], Matrix(weight), NONE)
     assert found.top[[7, 2]].tolist() == expected.top.tolist()
     torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
     assert found.probability.isnan().sum() == 7
@@ -104,7 +104,7 @@ def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
     offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
-    check(find(states, weight, noise=noise), look_reference(states, Weight(weight), NONE, offsets))
+    check(find(states, weight, noise=noise), look_reference(states, Matrix(weight), NONE, offsets))
 
 
 def test_draws_follow_the_probabilities():

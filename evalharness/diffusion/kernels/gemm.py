@@ -99,7 +99,7 @@ def accumulate(
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def multiply(
     live, x, row_scale, weight, scale, partials, rows, width, inner,
     NARROW: tl.constexpr, SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,

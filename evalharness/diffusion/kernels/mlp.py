@@ -22,7 +22,7 @@ from evalharness.diffusion.kernels.gemm import (
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def gate_up_tile(
     live, x, row_scale, weight, scale, out, rows, width, inner,
     NARROW: tl.constexpr, SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,

@@ -35,7 +35,7 @@ def select(wish: Wish, model: Transformer, weights: Weights = "network") -> Choi
     if obstacle:
         return Choice("torch", obstacle)
     why = insists or "a Hopper GPU, and a network that they suit"
-    return Choice("fused", f"{why}; prompts, drafts, drawn tokens and the rule editing run on torch")
+    return Choice("fused", f"{why}; prompts, drafts, draws with top_p below 1 and the rule editing run on torch")
 
 
 def find_obstacle(model: Transformer) -> str:

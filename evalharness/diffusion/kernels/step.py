@@ -113,10 +113,14 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, places: int, banned
         how = gemm.plan(width, inner, rows, weight.scale is not None)
         return empty(how.splits, rows, width, dtype=torch.float32)
 
+    layer = weights.layers[0]
     narrow = None
     if weights.precision.narrows(rows):
-        narrow = tuple(new_room(rows, inner, device) for inner in (config.hidden, wide, config.intermediate))
-    layer = weights.layers[0]
+        narrow = (
+            new_room(rows, config.hidden, device),
+            new_room(rows, wide, device),
+            new_room(rows, config.intermediate, device),
+        )
     figures = empty(3, cache.rows * places, dtype=torch.float32)
     return Buffers(
         pieces=new_pieces(cache.rows, size, places, device),
@@ -166,11 +170,13 @@ def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) ->
 
 
 def step(
-    weights: Weights, state: State, buffers: Buffers, cache: KVCache, how: commit.Policy | None, block: int
-) -> None:
+    weights: Weights, state: State, buffers: Buffers, cache: KVCache, how: commit.Policy | None, block: int,
+    temperature: float = 0.0,
+) -> None:  # fmt: skip
     """One pass over all sequences and what comes of it: masks are fixed as `how` says, or a token is appended.
 
     Nothing is read by the host. Without live sequences nothing is done. `block` is that of the network's text.
+    At a `temperature` above 0 tokens are drawn.
     """
     config, live = weights.config, state.live
     shift = config.shift and how is not None
@@ -180,7 +186,7 @@ def step(
     wanted, places = buffers.pieces, buffers.found.top.shape[0] // cache.rows
     head.look(
         buffers.normed, weights.head, wanted.rows, wanted.places, wanted.count, buffers.banned, buffers.space,
-        buffers.found, places, live,
+        buffers.found, places, live, head.Noise(temperature, state.seeds, state.draws) if temperature else None,
     )  # fmt: skip
     if how is None:
         commit.append(state, buffers.found)

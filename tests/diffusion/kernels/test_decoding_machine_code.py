@@ -72,8 +72,8 @@ def test_rules(rule, block):
     assert not found_faults(lambda: commit.commit(state, found, policy, True))
 
 
-@pytest.mark.parametrize("rule", ["threshold", None])
-def test_whole_steps(rule):
+@pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
+def test_whole_steps(rule, temperature):
     """One layer, for all are alike; without a rule to the next token."""
     config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
     with torch.device("meta"):
@@ -82,4 +82,4 @@ def test_whole_steps(rule):
     state = new_state(4, 32, 33, 32, 4, "meta")
     policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
-    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))
+    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))

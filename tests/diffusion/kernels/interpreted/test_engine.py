@@ -173,10 +173,12 @@ def test_one_token_after_the_other_is_that_of_the_torch_path():
 def test_what_it_does_not_take_goes_the_torch_path():
     network = model(6)
     engine = Engine(network)
-    drawn = replace(GREEDY, temperature=0.7)
-    assert not engine.takes(drawn)
+    drawn = replace(GREEDY, temperature=0.9)
+    nucleus = replace(drawn, top_p=0.9)
+    assert engine.takes(drawn)
+    assert not engine.takes(nucleus)
     assert not engine.takes(GREEDY, "editing")
     mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)
-    autoregress(network, [mine], drawn, engine)
-    autoregress(network, [theirs], drawn)
+    autoregress(network, [mine], nucleus, engine)
+    autoregress(network, [theirs], nucleus)
     assert mine.output == theirs.output

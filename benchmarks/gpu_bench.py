@@ -28,6 +28,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from evalharness.diffusion.config import ModelConfig
+    from evalharness.diffusion.kernels.step import Weights
 
 BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
 BATCHES = (1, 2, 4, 8, 16, 32)
@@ -70,6 +71,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
 
     from evalharness.diffusion.kernels.engine import Engine
     from evalharness.diffusion.kernels.step import read_weights
+    from evalharness.diffusion.kernels.wishes import Precision
     from evalharness.diffusion.model import Transformer
 
     device = report.device
@@ -87,11 +89,21 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         time = fused.step_seconds(bench)
         return {"s": time, "bytes": bench.bytes, "tokens_per_s": tokens / time}
 
-    def eight_bits() -> dict[str, Any]:
-        return forward(fused.prepare(read_weights(model, fp8=True), 1, context, BLOCK), PER_PASS)
+    def sweep(weights: Weights, batch: int, per_pass: int) -> dict[str, Any]:
+        prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
+        return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
+
+    def eight_bits() -> None:
+        narrow = read_weights(model, Precision("fp8"))
+        one = fused.prepare(narrow, 1, context, BLOCK)
+        report.measure(name, "forward, fp8", partial(forward, one, PER_PASS))
+        both = replace(narrow, precision=Precision("fp8-w8a8", w8a8_rows=1))
+        for batch in (batches[len(batches) // 2], batches[-1]):
+            report.measure(name, "diffusion, fp8", partial(sweep, narrow, batch, PER_PASS))
+            report.measure(name, "diffusion, fp8-w8a8", partial(sweep, both, batch, PER_PASS))
 
     report.measure(name, "forward", partial(forward, bench, PER_PASS))
-    report.measure(name, "forward, fp8", eight_bits)
+    eight_bits()
     for call in fused.kernel_times(bench):
         report.measure(name, "kernel", call)
     tokens = bench.state.tokens.long()
@@ -108,18 +120,14 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
     report.measure(name, "torch eager", partial(beside, eager))
     report.measure(name, "transformers eager", partial(beside, hugging))
 
-    def sweep(batch: int, per_pass: int) -> dict[str, Any]:
-        prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
-        return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
-
     def decoded(engine: Engine | None, per_pass: int) -> dict[str, Any]:
         limit = 4 * BLOCK if device.type == "cuda" else 8
         speed = fused.decoded_per_second(model, engine, 1, context // 2, limit, per_pass, BLOCK)
         return {"batch": 1, "per_pass": per_pass, "tokens_per_s": speed}
 
     for batch in batches:
-        report.measure(name, "diffusion", partial(sweep, batch, PER_PASS))
-        report.measure(name, "autoregression", partial(sweep, batch, 1))
+        report.measure(name, "diffusion", partial(sweep, weights, batch, PER_PASS))
+        report.measure(name, "autoregression", partial(sweep, weights, batch, 1))
     for per_pass in (PER_PASS, 1):
         report.measure(name, "decoding, fused", partial(decoded, engine, per_pass))
         report.measure(name, "decoding, torch", partial(decoded, None, per_pass))

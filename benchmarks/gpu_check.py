@@ -45,8 +45,10 @@ def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
 
     place, config = kernels.Place(device, dtype), replace(QWEN_05B, **SMALL)  # type: ignore[arg-type]
     normed = replace(config, qk_norm=True, qkv_bias=False, rotary=0.5)
-    yield from kernels.check_products(place, config, 5, fp8=False)
-    yield from kernels.check_products(place, config, 17, fp8=True)
+    yield from kernels.check_products(place, config, 5, "network")
+    yield from kernels.check_products(place, config, 17, "fp8")
+    yield from kernels.check_products(place, config, 17, "fp8-w8a8")
+    yield from kernels.check_narrow(place, 3, config.intermediate)
     yield from kernels.check_norms(place, config, 5)
     yield from kernels.check_qkv(place, config, 2, 3)
     yield from kernels.check_qkv(place, normed, 2, 3)
@@ -66,8 +68,12 @@ def real_checks(device: torch.device) -> Iterator[Check]:
 
     place = kernels.Place(device, torch.bfloat16)
     for config in MODELS.values():
-        for rows, fp8 in itertools.product((1, 16, 33, 64, 130), (False, True)):
-            yield from kernels.check_products(place, config, rows, fp8)
+        for rows in (1, 16, 33, 64, 130):
+            yield from kernels.check_products(place, config, rows, "network")
+            yield from kernels.check_products(place, config, rows, "fp8")
+        for rows in (33, 256):
+            yield from kernels.check_products(place, config, rows, "fp8-w8a8")
+            yield from kernels.check_narrow(place, rows, config.intermediate)
         for sequences, size in ((1, 32), (3, 17), (8, 64)):
             yield from kernels.check_norms(place, config, sequences * size)
             yield from kernels.check_qkv(place, config, sequences, size)

@@ -55,7 +55,7 @@ class RunConfig:
     ray_address: str | None = None
     """Of a running cluster, or auto; None begins one on this machine alone. For engine ray, as is `replicas`."""
     replicas: int | None = None
-    """Copies of a generating backend; 0 for one per GPU, or one where there is none."""
+    """Copies of a generating backend; None for one per GPU, or one where there is none."""
     shard: str | None = None
     """Which share of the samples, such as 1/7; None for all."""
     options: Mapping[str, str] = field(default_factory=dict)

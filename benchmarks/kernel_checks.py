@@ -244,3 +244,36 @@ def check_head(place: Place, config: ModelConfig, rows: int, fp8: bool) -> Itera
     left = torch.ones(rows, dtype=torch.bool, device=place.device).scatter(0, at, False)
     untouched = bool(found.probability[left].isnan().all())
     yield Check("head", f"{wanted} of {rows} x {config.vocab_size} x {config.hidden}", error if untouched else math.inf)
+
+
+def check_draws(place: Place, sequences: int, length: int) -> Iterator[Check]:
+    """Tokens drawn of a small vocabulary: as often as their probabilities say, and by the seeds alone."""
+    vocabulary, hidden, total = 30, 64, sequences * length
+    weight = Matrix(2 * place.random(vocabulary, hidden) / math.sqrt(hidden))
+    states, device = place.random(1, hidden), place.device
+    seeds = torch.randint(0, 2**62, (sequences,), device=device)
+    noise = head.Noise(0.8, seeds, torch.arange(sequences, device=device, dtype=torch.int32) * 1000)
+    rows, places = torch.zeros(total, dtype=torch.int32, device=device), torch.arange(total, device=device).int()
+    banned = torch.tensor([3], dtype=torch.int32, device=device)
+    count = torch.tensor([total], dtype=torch.int32, device=device)
+
+    def drawn() -> Tensor:
+        tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
+        found = head.Statistics(tokens, *(place.poison(total, dtype=torch.float32) for _ in range(3)))
+        space = head.workspace(vocabulary, total, device)
+        head.look(states, weight, rows, places, count, banned, space, found, length, place.live(), noise)
+        return tokens
+
+    first = drawn()
+    logits = (states @ weight.dense(place.dtype).T).double()[0]
+    logits[3] = -math.inf
+    expected = torch.softmax(logits / 0.8, 0).cpu() * total
+    counts = torch.bincount(first.long().cpu(), minlength=vocabulary).double()
+    often = expected >= 5
+    kinds = [torch.cat((part[often], part[~often].sum()[None])) for part in (counts, expected)]
+    distance = float(((kinds[0] - kinds[1]).square() / kinds[1].clamp(min=1e-9)).sum())
+    # Of chi-squared, by Wilson and Hilferty: what is exceeded once in 1,000 times.
+    freedom = len(kinds[0]) - 1
+    limit = freedom * (1 - 2 / (9 * freedom) + 3.09 * math.sqrt(2 / (9 * freedom))) ** 3
+    well = torch.equal(first, drawn()) and float(counts[3]) == 0
+    yield Check("draws", f"{total} of {vocabulary} tokens", distance / limit if well else math.inf)

@@ -19,7 +19,7 @@ PLACE = kernel_checks.Place(torch.device("cpu"), torch.float32)
 def test_all_is_well():
     torch.manual_seed(0)
     found = list(gpu_check.small_checks(PLACE.device, PLACE.dtype))
-    assert len(found) == 24
+    assert len(found) == 25
     assert not [check for check in found if not check.passed]
 
 

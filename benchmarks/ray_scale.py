@@ -97,7 +97,9 @@ def measure(samples: Path, count: int, workers: int, cluster: Cluster | None, fo
     words = ["grade", "--task", TASK, "--data", "sample", "--samples", samples, "--out", out]
     words += ["--engine", "ray", "--ray-address", cluster.address] if cluster else ["--workers", workers]
     program = Path(sys.executable).with_name("evalharness")
-    process = subprocess.Popen([str(program), *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    said = folder / "said"
+    with said.open("wb") as file:
+        process = subprocess.Popen([str(program), *map(str, words)], stdout=file, stderr=file)
     driver, rows = psutil.Process(process.pid), Rows(out / "verdicts.jsonl")
     early: Moment | None = None
     late: Moment | None = None
@@ -115,7 +117,7 @@ def measure(samples: Path, count: int, workers: int, cluster: Cluster | None, fo
         if now.rows <= count * 9 / 10:
             late = now
     if process.wait() or early is None or late is None:
-        raise RuntimeError(f"the run failed with exit code {process.returncode}")
+        raise RuntimeError(f"the run failed with exit code {process.returncode}: {said.read_text()[-3000:]}")
     graded = late.rows - early.rows
 
     def ms_per_sample(before: float, after: float) -> float:

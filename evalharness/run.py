@@ -106,7 +106,7 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
             is_same_run(out, wanted)
-        around = environment(shared.workers or sandbox.workers, sandbox)
+        around = environment(shared.workers or sandbox.workers, sandbox, engine.copies)
         stores = [
             stack.enter_context(closing(Store(out, wanted, around)))
             for (_, out), wanted in zip(jobs, manifests, strict=True)
@@ -364,6 +364,8 @@ def figures(one: Prepared, folder: Path, asked: int) -> Summary:
     held = conditions(told["config"]["backend"], told["environment"]["hardware"])
     if merged := told["environment"].get("merged"):
         held["merged_runs"] = len(merged)
+    if copies := told["environment"].get("copies"):
+        held["copies"] = copies
     return {
         "problems": len(tallies),
         "problems_of_task": len(one.problems),

@@ -56,6 +56,7 @@ def speed_conditions(run: RunRecord) -> str:
     parts = [
         hardware + (f" x {held['cores']} cores" if "cores" in held else ""),
         f"{clocks:g} MHz" if isinstance(clocks, int | float) else clocks,
+        f"{held['copies']} copies" if "copies" in held else "",
         held.get("dtype"),
         f"batch {speed['batch']}" if "batch" in speed else "",
         f"{held['merged_runs']} merged runs, maybe side by side" if "merged_runs" in held else "",
@@ -67,11 +68,12 @@ def speed_conditions(run: RunRecord) -> str:
 def hardware_of(run: RunRecord) -> str:
     """The hardware in a few words, for an axis; "hardware not stated" where nobody knows.
 
-    Of merged runs it is one machine's, though their speed may be that of several at once, which is said.
+    It is that of one copy and of one machine, though the speed may be that of several at once, which is said.
     """
     held = run.summary.get("speed", {}).get("conditions", {})
+    copies = f" ({held['copies']} copies)" if "copies" in held else ""
     merged = f" ({held['merged_runs']} merged runs)" if "merged_runs" in held else ""
-    return str(held.get("hardware") or "hardware not stated") + merged
+    return str(held.get("hardware") or "hardware not stated") + copies + merged
 
 
 def shortfall(run: RunRecord) -> str:

@@ -77,7 +77,7 @@ def program_of(task: Task, problem: Problem) -> Program:
 def ours(sandbox: ContainerPool, programs: list[Program]) -> tuple[float, int]:
     """Seconds, and how many passed."""
     started = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as threads:
+    with ThreadPoolExecutor(sandbox.threads) as threads:
         done = list(threads.map(sandbox.run, programs))
     passed = sum(one.parts["checks"].status == "passed" for one in done)
     return time.perf_counter() - started, passed

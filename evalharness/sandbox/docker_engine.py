@@ -199,6 +199,15 @@ class DockerChannel:
             parts += part
         return bytes(parts)
 
+    def cpu_s(self) -> float | None:
+        """What its control group has counted."""
+        try:
+            told = self.client.api.stats(self.id, stream=False, one_shot=True)
+        except (DockerException, RequestException):
+            return None
+        used = told.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return used / 1e9 if used else None
+
     def close(self) -> None:
         """Ends the container, whatever runs in it. Safe to call twice."""
         with contextlib.suppress(OSError):

@@ -39,11 +39,11 @@ bench: setup images
 	$(BIN)/pip install -qq -e ".[bench]"
 	$(BIN)/python benchmarks/grading_speed.py
 
-gpu-check: setup
-	$(BIN)/python benchmarks/gpu_check.py --out results/gpu-check.json
+gpu-check:
+	scripts/gpu.sh benchmarks/gpu_check.py --out results/gpu-check.json
 
-gpu-bench: setup
-	$(BIN)/python benchmarks/gpu_bench.py --out results
+gpu-bench:
+	scripts/gpu.sh benchmarks/gpu_bench.py --out results
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

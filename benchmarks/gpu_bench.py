@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -28,9 +28,12 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from evalharness.diffusion.config import ModelConfig
+    from evalharness.diffusion.kernels.step import Weights
 
 BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
 BATCHES = (1, 2, 4, 8, 16, 32)
+COMPILING_S = 100
+"""For compiling all kernels at the same time, before anything is timed."""
 ORDER = ("7B", "0.5B", "1.5B", "LLaDA-8B")
 
 
@@ -70,15 +73,11 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
 
     from evalharness.diffusion.kernels.engine import Engine
     from evalharness.diffusion.kernels.step import read_weights
-    from evalharness.diffusion.model import Transformer
+    from evalharness.diffusion.kernels.wishes import Precision
 
     device = report.device
     config = replace(fused.served(config), max_length=2 * context, block_size=BLOCK)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with device:
-        torch.set_default_dtype(dtype)
-        model = Transformer(config).eval().requires_grad_(False)
-        torch.set_default_dtype(torch.float32)
+    model = fused.random_model(config, device)
     engine = Engine(model)
     weights = engine.weights
     bench = fused.prepare(weights, 1, context, BLOCK)
@@ -87,30 +86,36 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         time = fused.step_seconds(bench)
         return {"s": time, "bytes": bench.bytes, "tokens_per_s": tokens / time}
 
-    def eight_bits() -> dict[str, Any]:
-        return forward(fused.prepare(read_weights(model, fp8=True), 1, context, BLOCK), PER_PASS)
+    def sweep(weights: Weights, batch: int, per_pass: int) -> dict[str, Any]:
+        prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
+        return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
+
+    narrow = cache(partial(read_weights, model, Precision("fp8")))
+
+    def eight_bits(batch: int, precision: Precision) -> dict[str, Any]:
+        return sweep(replace(narrow(), precision=precision), batch, PER_PASS)
 
     report.measure(name, "forward", partial(forward, bench, PER_PASS))
-    report.measure(name, "forward, fp8", eight_bits)
+    report.measure(name, "forward, fp8", partial(eight_bits, 1, Precision("fp8")))
+    for batch in batches[len(batches) // 2 :]:
+        for precision in (Precision("fp8"), Precision("fp8-w8a8", w8a8_rows=1)):
+            report.measure(name, f"diffusion, {precision.weights}", partial(eight_bits, batch, precision))
+    narrow.cache_clear()
     for call in fused.kernel_times(bench):
         report.measure(name, "kernel", call)
     tokens = bench.state.tokens.long()
-    eager = others.torch_pass(model, bench.cache, context, tokens, compiled=False)
-    hugging = others.transformers_pass(model, bench.cache, context, tokens)
     bench.run()
     chosen = bench.buffers.found.top.long()
 
-    def beside(call: Callable[[], torch.Tensor], clock: Callable[..., float] = seconds) -> dict[str, Any]:
+    def beside(make: Callable[[], others.Pass], clock: Callable[..., float] = seconds) -> dict[str, Any]:
+        call = make()
         agreed = float((call() == chosen).float().mean())
         time = clock(call, device)
         return {"s": time, "bytes": bench.bytes, "tokens_per_s": PER_PASS / time, "same_tokens": agreed}
 
-    report.measure(name, "torch eager", partial(beside, eager))
-    report.measure(name, "transformers eager", partial(beside, hugging))
-
-    def sweep(batch: int, per_pass: int) -> dict[str, Any]:
-        prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
-        return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
+    parts = (model, bench.cache, context, tokens)
+    report.measure(name, "torch eager", partial(beside, partial(others.torch_pass, *parts, compiled=False)))
+    report.measure(name, "transformers eager", partial(beside, partial(others.transformers_pass, *parts)))
 
     def decoded(engine: Engine | None, per_pass: int) -> dict[str, Any]:
         limit = 4 * BLOCK if device.type == "cuda" else 8
@@ -118,14 +123,14 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         return {"batch": 1, "per_pass": per_pass, "tokens_per_s": speed}
 
     for batch in batches:
-        report.measure(name, "diffusion", partial(sweep, batch, PER_PASS))
-        report.measure(name, "autoregression", partial(sweep, batch, 1))
+        report.measure(name, "diffusion", partial(sweep, weights, batch, PER_PASS))
+        report.measure(name, "autoregression", partial(sweep, weights, batch, 1))
     for per_pass in (PER_PASS, 1):
         report.measure(name, "decoding, fused", partial(decoded, engine, per_pass))
         report.measure(name, "decoding, torch", partial(decoded, None, per_pass))
     if device.type == "cuda":
         # Longest to begin, and the last to be missed.
-        compiled = others.torch_pass(model, bench.cache, context, tokens, compiled=True)
+        compiled = cache(partial(others.torch_pass, *parts, compiled=True))
         report.measure(name, "torch.compile", partial(beside, compiled))
         report.measure(name, "torch.compile in a graph", partial(beside, compiled, graph_seconds))
 
@@ -182,7 +187,7 @@ def draw(report: Report, path: Path, title: str) -> None:
     left.set_title(f"a forward pass over {BLOCK} tokens, batch 1")
     left.legend(fontsize=8)
     for number, model in enumerate(models):
-        for what, style in (("diffusion", "-o"), ("autoregression", "--s")):
+        for what, style in (("diffusion", "-o"), ("autoregression", "--s"), ("diffusion, fp8-w8a8", ":^")):
             points = [(e["batch"], e["tokens_per_s"]) for e in report.found if (e["model"], e["what"]) == (model, what)]
             if points:
                 right.plot(
@@ -207,7 +212,7 @@ def refuse(reason: str) -> NoReturn:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results"), help="the folder for gpu_bench.json and .png")
-    parser.add_argument("--minutes", type=float, default=6.0, help="after which nothing more is begun")
+    parser.add_argument("--minutes", type=float, default=5.0, help="after which nothing more is begun")
     parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="which networks, in which order")
     parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU, in Triton's interpreter")
     given = parser.parse_args()
@@ -215,14 +220,18 @@ def main() -> None:
         refuse("--interpreted needs TRITON_INTERPRET=1 in the environment")
     if not given.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
         refuse("there is no Hopper GPU (compute capability 9.0) here; --interpreted proves the script on a CPU")
+    from gpu_compile import compile_all
     from gpu_timing import copy_bandwidth
 
     torch.manual_seed(0)
+    start = time.monotonic()
     if given.interpreted:
         torch.set_num_threads(1)
     device = torch.device("cpu" if given.interpreted else "cuda:0")
     name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name(device)
-    report = Report(device, copy_bandwidth(device), time.monotonic() + 60 * given.minutes)
+    if device.type == "cuda":
+        compile_all(given.models, CONTEXT, BLOCK, BATCHES, COMPILING_S)
+    report = Report(device, copy_bandwidth(device), start + 60 * given.minutes)
     print(f"{name}: a copy reads and writes {report.bandwidth / 1e12:.3f} TB/s", flush=True)
     context, batches = (40, (1, 2)) if given.interpreted else (CONTEXT, BATCHES)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -10,17 +10,17 @@ and TRITON_INTERPRET=1 the small shapes run on a CPU, to prove the checks themse
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from rich.console import Console
@@ -45,29 +45,44 @@ def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
 
     place, config = kernels.Place(device, dtype), replace(QWEN_05B, **SMALL)  # type: ignore[arg-type]
     normed = replace(config, qk_norm=True, qkv_bias=False, rotary=0.5)
-    yield from kernels.check_products(place, config, 5, fp8=False)
-    yield from kernels.check_products(place, config, 17, fp8=True)
+    yield from kernels.check_products(place, config, 5, "network")
+    yield from kernels.check_products(place, config, 17, "fp8")
+    yield from kernels.check_products(place, config, 17, "fp8-w8a8")
+    yield from kernels.check_narrow(place, 3, config.intermediate)
     yield from kernels.check_norms(place, config, 5)
     yield from kernels.check_qkv(place, config, 2, 3)
     yield from kernels.check_qkv(place, normed, 2, 3)
     yield from kernels.check_attention(place, config, 2, 5, 130)
     yield from kernels.check_head(place, config, 5, fp8=False)
     yield from kernels.check_head(place, config, 6, fp8=True)
+    yield from kernels.check_draws(place, 4, 64)
     yield from steps.check_step(place, config, 2, 9, 4)
     yield from steps.check_decoding(place, config, 1, 6, ("threshold", steps.NEXT))
 
 
-def real_checks(device: torch.device) -> Iterator[Check]:
-    """Every kernel at the shapes of real networks and several numbers of rows; steps of a few of their layers."""
+SANITIZER_S = 60
+PARTS = 4
+"""Processes that check at the same time: most of the time is the compiler's."""
+
+
+def real_checks(device: torch.device, part: int) -> Iterator[Check]:
+    """Every kernel at the shapes of real networks and several numbers of rows; steps of a few of their layers.
+
+    This is one of `PARTS` parts; each has some of the networks.
+    """
     import kernel_checks as kernels
     import step_checks as steps
 
     from evalharness.diffusion.kernels.shapes import MODELS, QWEN_05B, QWEN_7B
 
     place = kernels.Place(device, torch.bfloat16)
-    for config in MODELS.values():
-        for rows, fp8 in itertools.product((1, 16, 33, 64, 130), (False, True)):
-            yield from kernels.check_products(place, config, rows, fp8)
+    for config in list(MODELS.values())[part::PARTS]:
+        for rows in (1, 16, 33, 64, 130):
+            yield from kernels.check_products(place, config, rows, "network")
+            yield from kernels.check_products(place, config, rows, "fp8")
+        for rows in (33, 256):
+            yield from kernels.check_products(place, config, rows, "fp8-w8a8")
+            yield from kernels.check_narrow(place, rows, config.intermediate)
         for sequences, size in ((1, 32), (3, 17), (8, 64)):
             yield from kernels.check_norms(place, config, sequences * size)
             yield from kernels.check_qkv(place, config, sequences, size)
@@ -75,29 +90,29 @@ def real_checks(device: torch.device) -> Iterator[Check]:
                 yield from kernels.check_attention(place, config, sequences, size, capacity)
         for rows, fp8 in ((1, False), (32, False), (70, False), (32, True)):
             yield from kernels.check_head(place, config, rows, fp8)
-    for config in MODELS.values():
         causal = replace(config, layers=4, attention="causal")
         for sequences, context in ((1, 1024), (4, 200)):
             yield from steps.check_step(place, causal, sequences, context, 32)
     small = replace(QWEN_05B, **SMALL | {"hidden": 256, "vocab_size": 2000})  # type: ignore[arg-type]
-    for sequences in (1, 5):
-        yield from steps.check_decoding(place, small, sequences, limit=96)
-    yield from steps.check_bundled(place)
-    yield from steps.check_memory(place, replace(QWEN_7B, layers=2))
+    if part == 1:
+        yield from kernels.check_draws(place, 64, 64)
+        yield from steps.check_memory(place, replace(QWEN_7B, layers=2))
+        yield from steps.check_bundled(place)
+    if part > 1:
+        yield from steps.check_decoding(place, small, 1 if part == 2 else 5, limit=96)
 
 
-def sanitized() -> str:
-    """What compute-sanitizer says of the small shapes: empty where it finds nothing, or is not there."""
+def sanitized() -> tuple[bool, str]:
+    """Whether compute-sanitizer found something at the small shapes, and what is to be said of it."""
     tool = shutil.which("compute-sanitizer")
     if tool is None:
-        print("compute-sanitizer is not on the PATH: memory accesses are not watched")
-        return ""
+        return False, "is not on the PATH: memory accesses are not watched"
     command = [tool, "--error-exitcode", "9", sys.executable, __file__, "--small"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SANITIZER_S)
     except subprocess.TimeoutExpired:
-        return "it was not through after 240 s"
-    return (done.stdout + done.stderr)[-3000:] if done.returncode else ""
+        return False, f"was not through after {SANITIZER_S} s: memory accesses are not proved"
+    return bool(done.returncode), (done.stdout + done.stderr)[-3000:] if done.returncode else "found nothing"
 
 
 def _refuse(reason: str) -> int:
@@ -105,10 +120,55 @@ def _refuse(reason: str) -> int:
     return 2
 
 
+def begin_parts(folder: Path) -> dict[Path, subprocess.Popen[bytes]]:
+    """Starts all parts, each with the file that it writes to."""
+    command = [sys.executable, __file__, "--part"]
+    files = {str(part): folder / f"{part}.json" for part in range(PARTS)}
+    return {
+        file: subprocess.Popen([*command, part, "--out", str(file)], stdout=subprocess.DEVNULL)
+        for part, file in files.items()
+    }
+
+
+def end_parts(parts: dict[Path, subprocess.Popen[bytes]], deadline: float) -> tuple[list[dict[str, Any]], list[str]]:
+    """What all parts found, and what went wrong with any of them; those that are not through by then are ended."""
+    trouble = []
+    for file, process in parts.items():
+        try:
+            if process.wait(max(1.0, deadline - time.monotonic())) not in (0, 1) or not file.exists():
+                trouble.append(f"part {file.stem} ended with {process.returncode}")
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            trouble.append(f"part {file.stem} was not through in time")
+    return [row for file in parts if file.exists() for row in json.loads(file.read_text())["checks"]], trouble
+
+
+def run(checks: Iterable[Check], out: Path | None, name: str) -> list[dict[str, Any]]:
+    """Makes the checks, and writes what was found after each, so that nothing of it is lost."""
+    rows = []
+    for check in checks:
+        rows.append(asdict(check) | {"passed": check.passed})
+        if out:
+            write(out, name, rows, "")
+        if torch.cuda.is_available():
+            # Other parts need memory at the same time.
+            torch.cuda.empty_cache()
+    return rows
+
+
+def write(out: Path, name: str, rows: list[dict[str, Any]], said: str) -> None:
+    """The findings as JSON."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"device": name, "checks": rows, "sanitizer": said}, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="only the small shapes")
     parser.add_argument("--interpreted", action="store_true", help="those, on a CPU, in Triton's interpreter")
+    parser.add_argument("--part", type=int, choices=range(PARTS), help="only one part of the real shapes")
+    parser.add_argument("--minutes", type=float, default=2.5, help="after which the parts are ended")
     parser.add_argument("--out", type=Path, help="a JSON file for what was found")
     given = parser.parse_args()
     if given.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
@@ -116,32 +176,39 @@ def main() -> None:
     if not given.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
         sys.exit(_refuse("there is no Hopper GPU (compute capability 9.0) here; run it on an H100 or H200"))
     torch.manual_seed(0)
+    start = time.monotonic()
     device = torch.device("cpu" if given.interpreted else "cuda:0")
+    name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name()
+    trouble: list[str] = []
     if given.interpreted:
         torch.set_num_threads(1)
-        checks = small_checks(device, torch.float32)
+        rows = run(small_checks(device, torch.float32), given.out, name)
     elif given.small:
-        checks = small_checks(device, torch.bfloat16)
+        rows = run(small_checks(device, torch.bfloat16), given.out, name)
+    elif given.part is not None:
+        rows = run(real_checks(device, given.part), given.out, name)
     else:
-        checks = itertools.chain(small_checks(device, torch.bfloat16), real_checks(device))
+        with tempfile.TemporaryDirectory() as folder:
+            parts = begin_parts(Path(folder))
+            rows = run(small_checks(device, torch.bfloat16), given.out, name)
+            more, trouble = end_parts(parts, start + 60 * given.minutes)
+            rows += more
 
-    start, found = time.perf_counter(), []
     table = Table("", "check", "shape", "error / rounding")
-    for check in checks:
-        found.append(check)
-        table.add_row("ok" if check.passed else "FAILED", check.name, check.shape, f"{check.error:.3g}")
+    for row in rows:
+        table.add_row("ok" if row["passed"] else "FAILED", row["name"], row["shape"], f"{row['error']:.3g}")
     Console(width=120).print(table)
-    failed = [check for check in found if not check.passed]
-    said = "" if given.small or given.interpreted else sanitized()
-    name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name()
-    print(f"{len(found)} checks on {name}, {len(failed)} failed; {time.perf_counter() - start:.0f} s")
+    failed = [row for row in rows if not row["passed"]]
+    whole = not (given.small or given.interpreted or given.part is not None)
+    caught, said = sanitized() if whole else (False, "")
+    print(f"{len(rows)} checks on {name}, {len(failed)} failed; {time.monotonic() - start:.0f} s")
+    for line in trouble:
+        print(f"not all was checked: {line}")
     if said:
-        print(f"compute-sanitizer:\n{said}")
+        print(f"compute-sanitizer {said}")
     if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        rows = [asdict(check) | {"passed": check.passed} for check in found]
-        given.out.write_text(json.dumps({"device": name, "checks": rows, "sanitizer": said}, indent=1) + "\n")
-    sys.exit(1 if failed or said else 0)
+        write(given.out, name, rows, said)
+    sys.exit(1 if failed or caught or trouble else 0)
 
 
 if __name__ == "__main__":

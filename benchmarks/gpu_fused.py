@@ -49,6 +49,15 @@ class Bench:
         return self.weights.bytes + self.weights.config.layers * self.cache.rows * context * per_slot
 
 
+def random_model(config: ModelConfig, device: torch.device) -> Transformer:
+    """A network with random weights: bfloat16 on a GPU, single precision in the interpreter."""
+    with device:
+        torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
+        model = Transformer(config).eval().requires_grad_(False)
+        torch.set_default_dtype(torch.float32)
+    return model
+
+
 def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench:
     """The step of blocks of `block` tokens, or with 0 of the next token, behind random keys and values."""
     config, device = weights.config, weights.embed.device

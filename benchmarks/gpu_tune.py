@@ -23,7 +23,7 @@ from rich.table import Table
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import gemm, mlp, norm
-from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import Plan
 from evalharness.diffusion.kernels.shapes import MODELS
 
@@ -46,7 +46,7 @@ def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[P
                     yield Plan(tile, tokens, step, count, warps, stages)
 
 
-def timer(place: Place, name: str, weights: list[Weight], rows: int) -> Timed:
+def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
     """Seconds of one product by a plan: of qkv alone, of the others with the kernel that comes behind."""
     width, inner = weights[0].values.shape
     x, live = place.random(rows, inner), place.live()

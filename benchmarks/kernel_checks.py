@@ -13,10 +13,14 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
+from evalharness.diffusion.kernels.wishes import Weights
 
 SUM = 1e-5
 """Rounding of sums in single precision, as a fraction of the sum of all magnitudes."""
+
+NARROW_SUM = 2.0**-11
+"""The same for sums of products of 8-bit floats, which the matrix unit keeps to some 14 bits between steps."""
 
 
 @dataclass(frozen=True)
@@ -64,40 +68,74 @@ def worst(found: Tensor, exact: Tensor, bound: Tensor | float) -> float:
     return float(error.nan_to_num(nan=math.inf).max())
 
 
-def make_weight(place: Place, width: int, inner: int, fp8: bool) -> Weight:
+def make_weight(place: Place, width: int, inner: int, fp8: bool) -> Matrix:
     """Weights that keep the size of what they are multiplied with."""
     values = place.random(width, inner) / math.sqrt(inner)
-    return quantise(values) if fp8 else Weight(values)
+    return quantise(values) if fp8 else Matrix(values)
 
 
-def check_products(place: Place, config: ModelConfig, rows: int, fp8: bool) -> Iterator[Check]:
+def make_rows(place: Place, rows: int, inner: int, weights: Weights) -> tuple[Tensor | Matrix, Tensor]:
+    """Activations as the products take them, and the same in double precision."""
+    x = place.random(rows, inner)
+    if weights != "fp8-w8a8":
+        return x, x.double()
+    narrowed = quantise(x)
+    return narrowed, narrowed.dense(torch.float64)
+
+
+def check_products(place: Place, config: ModelConfig, rows: int, weights: Weights) -> Iterator[Check]:
     """The products of a layer; twice the same to the bit; and nothing written where all sequences are done."""
-    queries = config.heads * config.head_dim
+    queries, fp8 = config.heads * config.head_dim, weights != "network"
+    rounding = NARROW_SUM if weights == "fp8-w8a8" else SUM
     shapes = {
         "qkv": (queries + 2 * config.kv_heads * config.head_dim, config.hidden),
         "out": (config.hidden, queries),
         "down": (config.hidden, config.intermediate),
     }
     for name, (width, inner) in shapes.items():
-        x, weight = place.random(rows, inner), make_weight(place, width, inner, fp8)
+        (x, exact), weight = make_rows(place, rows, inner, weights), make_weight(place, width, inner, fp8)
         dense = weight.dense(torch.float64)
         splits = gemm.plan(width, inner, rows, fp8).splits
         partials, again = (place.poison(splits, rows, width, dtype=torch.float32) for _ in range(2))
         gemm.product(x, weight, partials, place.live())
         gemm.product(x, weight, again, place.live())
-        error = worst(partials.double().sum(0), x.double() @ dense.T, SUM * (x.double().abs() @ dense.abs().T))
+        error = worst(partials.double().sum(0), exact @ dense.T, rounding * (exact.abs() @ dense.abs().T))
         same = torch.equal(partials, again)
         gemm.product(x, weight, again.fill_(math.nan), place.live(0))
         idle = bool(again.isnan().all())
-        yield Check(f"product {name}", f"{rows} x {width} x {inner}", error if same and idle else math.inf)
-    x, weight = place.random(rows, config.hidden), make_weight(place, 2 * config.intermediate, config.hidden, fp8)
+        shape = f"{rows} x {width} x {inner}, {weights}"
+        yield Check(f"product {name}", shape, error if same and idle else math.inf)
+    (x, exact), weight = (
+        make_rows(place, rows, config.hidden, weights),
+        make_weight(place, 2 * config.intermediate, config.hidden, fp8),
+    )
     out = place.poison(rows, config.intermediate)
     mlp.gate_up(x, weight, out, place.live())
-    gate, up = (x.double() @ weight.dense(torch.float64).T).chunk(2, dim=-1)
+    dense = weight.dense(torch.float64)
+    gate, up = (exact @ dense.T).chunk(2, dim=-1)
     # Gate, up, the activation and the product are each rounded.
     bound = 2 * place.eps * (gate * up).abs() + SUM
-    shape = f"{rows} x 2 x {config.intermediate} x {config.hidden}"
+    if weights == "fp8-w8a8":
+        of_gate, of_up = (rounding * (exact.abs() @ dense.abs().T)).chunk(2, dim=-1)
+        # SiLU is nowhere steeper than 1.1.
+        bound = bound + 1.1 * of_gate * (up.abs() + of_up) + of_up * F.silu(gate).abs()
+    shape = f"{rows} x 2 x {config.intermediate} x {config.hidden}, {weights}"
     yield Check("gate and up", shape, worst(out, F.silu(gate) * up, bound))
+
+
+def check_narrow(place: Place, rows: int, inner: int) -> Iterator[Check]:
+    """Activations as 8-bit floats: the scale to the bit, the values within half a step of such a float."""
+    x = place.random(rows, inner)
+    room = new_room(rows, inner, place.device)
+    assert room.scale is not None
+    room.values.view(torch.uint8).fill_(0x7F)
+    room.scale.fill_(math.nan)
+    narrow(x, room, place.live())
+    expected = quantise(x).scale
+    assert expected is not None
+    bound = torch.maximum(x.double().abs() / 16, room.scale.double()[:, None] / 1024) * 1.0001
+    error = worst(room.dense(torch.float32), x.double(), bound)
+    yield Check("8-bit rows", f"{rows} x {inner}", error if torch.equal(room.scale, expected) else math.inf)
 
 
 def check_norms(place: Place, config: ModelConfig, rows: int) -> Iterator[Check]:
@@ -206,3 +244,36 @@ def check_head(place: Place, config: ModelConfig, rows: int, fp8: bool) -> Itera
     left = torch.ones(rows, dtype=torch.bool, device=place.device).scatter(0, at, False)
     untouched = bool(found.probability[left].isnan().all())
     yield Check("head", f"{wanted} of {rows} x {config.vocab_size} x {config.hidden}", error if untouched else math.inf)
+
+
+def check_draws(place: Place, sequences: int, length: int) -> Iterator[Check]:
+    """Tokens drawn of a small vocabulary: as often as their probabilities say, and by the seeds alone."""
+    vocabulary, hidden, total = 30, 64, sequences * length
+    weight = Matrix(2 * place.random(vocabulary, hidden) / math.sqrt(hidden))
+    states, device = place.random(1, hidden), place.device
+    seeds = torch.randint(0, 2**62, (sequences,), device=device)
+    noise = head.Noise(0.8, seeds, torch.arange(sequences, device=device, dtype=torch.int32) * 1000)
+    rows, places = torch.zeros(total, dtype=torch.int32, device=device), torch.arange(total, device=device).int()
+    banned = torch.tensor([3], dtype=torch.int32, device=device)
+    count = torch.tensor([total], dtype=torch.int32, device=device)
+
+    def drawn() -> Tensor:
+        tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
+        found = head.Statistics(tokens, *(place.poison(total, dtype=torch.float32) for _ in range(3)))
+        space = head.workspace(vocabulary, total, device)
+        head.look(states, weight, rows, places, count, banned, space, found, length, place.live(), noise)
+        return tokens
+
+    first = drawn()
+    logits = (states @ weight.dense(place.dtype).T).double()[0]
+    logits[3] = -math.inf
+    expected = torch.softmax(logits / 0.8, 0).cpu() * total
+    counts = torch.bincount(first.long().cpu(), minlength=vocabulary).double()
+    often = expected >= 5
+    kinds = [torch.cat((part[often], part[~often].sum()[None])) for part in (counts, expected)]
+    distance = float(((kinds[0] - kinds[1]).square() / kinds[1].clamp(min=1e-9)).sum())
+    # Of chi-squared, by Wilson and Hilferty: what is exceeded once in 1,000 times.
+    freedom = len(kinds[0]) - 1
+    limit = freedom * (1 - 2 / (9 * freedom) + 3.09 * math.sqrt(2 / (9 * freedom))) ** 3
+    well = torch.equal(first, drawn()) and float(counts[3]) == 0
+    yield Check("draws", f"{total} of {vocabulary} tokens", distance / limit if well else math.inf)

@@ -58,6 +58,8 @@ class Engine:
     sandbox: Sandboxes
     backend: Backend
     grader: Callable[[Task, Mapping[str, Problem], Finished], Judging]
+    copies: int = 1
+    """Of the backend, each on hardware of its own."""
 
     def close(self) -> None:
         """Frees everything. Safe to call twice."""

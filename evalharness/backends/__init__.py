@@ -1,18 +1,21 @@
 """Sources of completions, one file per backend, found by name through entry points."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from evalharness.errors import UserError
 from evalharness.records import Backend, Completion, Request
 from evalharness.suggest import unknown_name
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 GROUP = "evalharness.backends"
-Schema = TypeVar("Schema", bound=BaseModel)
+Schema = TypeVar("Schema", bound="BaseModel")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ def option_names(backend: Any) -> frozenset[str]:
 
 def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
     """The options as the backend's pydantic model. Raises UserError for an unknown key or a bad value."""
+    from pydantic import ValidationError
+
     for key in options:
         if key not in schema.model_fields:
             raise UserError(unknown_name(f"option of backend {backend}", key, sorted(schema.model_fields)))

@@ -81,7 +81,7 @@ class AutoregressiveBackend:
         """Everything that can change a number. Loads the model; raises UserError as that does."""
         from evalharness.backends.network import describe
 
-        options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels"})
+        options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels", "weights", "w8a8_rows"})
         return {**describe(self._network()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:

@@ -90,6 +90,7 @@ def load(name: str, folder: Path, options: Options) -> Gemma:
     """The model of that folder. Raises UserError where it cannot be read, and for options that it has no use for."""
     unused = [key for key in ("rule", "threshold", "block", "bound") if getattr(options, key) is not None]
     unused += ["kernels"] if options.kernels == "fused" else []
+    unused += ["weights"] if options.weights != "network" else []
     if unused:
         raise UserError(f"option {unused[0]}: model {name} has a sampler of its own; leave it out")
     device = pick_device(options.device)

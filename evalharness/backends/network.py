@@ -19,6 +19,7 @@ from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import open_checkpoint
 from evalharness.diffusion.families import Family
 from evalharness.diffusion.kernels.select import Choice, select
+from evalharness.diffusion.kernels.wishes import Precision, insistence, remedy
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
@@ -65,7 +66,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         )
     device = pick_device(options.device)
     loaded = open_checkpoint(name or str(BUNDLED), pick_dtype(options.dtype, device), device, options.revision)
-    kernels = select(options.kernels, loaded.model)
+    kernels = select(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
@@ -74,38 +75,38 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     decoder = Decoder(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
-    engine = _open_engine(loaded.model) if kernels.name == "fused" else None
+    engine = _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None
     return Network(
         shown, loaded.model, loaded.tokenizer, loaded.family, decoder, loaded.ends, infilling, kernels, engine
     )
 
 
 def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
-    """The network for `what` runs on torch alone. Raises UserError where the fused kernels were asked for by name."""
-    if options.kernels == "fused":
-        raise UserError(f"option kernels=fused: {what} run on torch; leave them out, or use kernels=auto")
+    """The network for `what` runs on torch alone. Raises UserError where an option insists on the fused kernels."""
+    if insists := insistence(options.kernels, options.weights):
+        raise UserError(f"{insists}: {what} run on torch; leave them out, or {remedy(options.weights)}")
     return replace(network, kernels=Choice("torch", f"{what} run on torch"), engine=None)
 
 
-def _open_engine(model: Transformer) -> Engine:
+def _open_engine(model: Transformer, precision: Precision) -> Engine:
     """Imports Triton, which needs a device."""
     from evalharness.diffusion.kernels.engine import Engine
 
-    return Engine(model)
+    return Engine(model, precision)
 
 
 def engine_for(network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None) -> Engine | None:
     """The network's engine, where it has one that decodes this way.
 
-    Raises UserError where the fused kernels were asked for by name and cannot.
+    Raises UserError where it does not and an option insists on the fused kernels.
     """
     engine = network.engine
     if engine is None or engine.takes(draws, rule):
         return engine
-    if options.kernels == "fused":
+    if insists := insistence(options.kernels, options.weights):
         raise UserError(
-            "option kernels=fused: the fused kernels take the likeliest tokens and rewrite none; use --temperature 0 "
-            "and another rule than editing, or kernels=auto"
+            f"{insists}: the fused kernels draw from all tokens and rewrite none; use --top-p 1 and another rule than "
+            f"editing, or {remedy(options.weights)}"
         )
     return None
 
@@ -216,6 +217,7 @@ def make_trace(decoder: Decoder, row: Row) -> Trace:
 def describe(network: Network) -> dict[str, Any]:
     """Model, weights, precision, device and versions, as plain values for the manifest."""
     model, config = network.model, network.model.config
+    precision = network.engine.weights.precision if network.engine else Precision()
     return {
         "model": network.name,
         "family": network.family.name,
@@ -227,6 +229,8 @@ def describe(network: Network) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
         "kernels": network.kernels.name,
         "kernels_reason": network.kernels.reason,
+        "weights": precision.weights,
+        "w8a8_rows": precision.w8a8_rows if precision.weights == "fp8-w8a8" else None,
         "threads": torch.get_num_threads(),
         "attention": config.attention,
         "end_tokens": sorted(network.ends),

@@ -156,10 +156,16 @@ class DockerChannel:
             environment={"PYTHONHASHSEED": str(hash_seed)},
         )
         self.id = str(created["Id"])
-        attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        self._attached = attached
-        self._socket: socket.socket = getattr(attached, "_sock", attached)
-        client.api.start(self.id)
+        try:
+            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._attached = attached
+            self._socket: socket.socket = getattr(attached, "_sock", attached)
+            client.api.start(self.id)
+        except BaseException:
+            # One that never ran is not removed by the engine, whatever it was told.
+            with contextlib.suppress(DockerException, RequestException):
+                client.api.remove_container(self.id, force=True)
+            raise
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends everything to the agent's stdin."""

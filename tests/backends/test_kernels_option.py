@@ -35,6 +35,10 @@ def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
         make(folder, device="cpu", kernels="fused").describe()
     with pytest.raises(UserError, match="kernels"):
         make(folder, kernels="fast")
+    with pytest.raises(UserError, match=r"weights=fp8: .* Hopper GPU.*cpu; use weights=network"):
+        make(folder, device="cpu", weights="fp8").describe()
+    with pytest.raises(UserError, match=r"weights=fp8-w8a8: .* leave out kernels=torch"):
+        make(folder, device="cpu", kernels="torch", weights="fp8-w8a8").describe()
 
 
 def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_named(folder):
@@ -43,18 +47,37 @@ def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_n
 
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
     network = replace(loaded, engine=Engine(loaded.model), kernels=Choice("fused", "a test"))
-    greedy, drawn = (draws(network, Sampling(temperature=temperature)) for temperature in (0.0, 0.8))
-    auto, fused = NetworkOptions(), NetworkOptions(kernels="fused")
+    greedy, drawn, nucleus = (
+        draws(network, sampling)
+        for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
+    )
+    auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
     assert engine_for(network, fused, greedy, "threshold") is network.engine
-    assert engine_for(network, auto, drawn) is None
+    assert engine_for(network, auto, drawn, "threshold") is network.engine
+    assert engine_for(network, auto, nucleus) is None
     assert engine_for(network, auto, greedy, "editing") is None
-    for chosen, rule in ((drawn, None), (greedy, "editing")):
-        with pytest.raises(UserError, match="--temperature 0 and another rule"):
+    for chosen, rule in ((nucleus, None), (greedy, "editing")):
+        with pytest.raises(UserError, match=r"kernels=fused: .*--top-p 1 and another rule.*kernels=auto"):
             engine_for(network, fused, chosen, rule)
+        with pytest.raises(UserError, match=r"weights=fp8: .*--top-p 1 and another rule.*weights=network"):
+            engine_for(network, eight, chosen, rule)
     assert describe(network)["kernels"] == "fused"
     assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
     with pytest.raises(UserError, match="drafts run on torch"):
         without_engine(network, fused, "drafts")
+    with pytest.raises(UserError, match=r"weights=fp8: drafts run on torch.*weights=network"):
+        without_engine(network, eight, "drafts")
+
+
+def test_the_manifest_says_what_the_kernels_read(folder):
+    pytest.importorskip("triton", reason="Triton is not to be had on this system")
+    from evalharness.diffusion.kernels.engine import Engine
+
+    loaded = load_network(str(folder), NetworkOptions(device="cpu"))
+    for options, rows in ((NetworkOptions(), None), (NetworkOptions(weights="fp8-w8a8", w8a8_rows=64), 64)):
+        engine = Engine(loaded.model, options.precision())
+        facts = describe(replace(loaded, engine=engine, kernels=Choice("fused", "a test")))
+        assert (facts["weights"], facts["w8a8_rows"]) == (options.weights, rows)
 
 
 def test_a_cpu_neither_needs_triton_nor_loads_a_kernel(folder):
@@ -70,4 +93,4 @@ for name in ("ar", "diffusion"):
 print(*sorted(name for name in sys.modules if name.startswith("evalharness.diffusion.kernels.")))
 """
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
-    assert done.stdout == "evalharness.diffusion.kernels.select\n", done.stderr
+    assert done.stdout == "evalharness.diffusion.kernels.select evalharness.diffusion.kernels.wishes\n", done.stderr

@@ -12,6 +12,9 @@ from own_engine import own_engine, until
 from ray_nodes import Cluster, ray_cluster
 from ray_runs import PROGRAM, on, rows, written
 
+from evalharness.report.cells import hardware_of
+from evalharness.report.runs import load_runs
+
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -152,6 +155,8 @@ def test_copies_of_a_backend_generate_and_may_be_killed(
         assert run.returncode == 0, said
         for name in ("completions", "verdicts"):
             assert rows(out, name) == rows(tmp_path / "local", name) != []
+        assert json.loads((out / "summary.json").read_text())["speed"]["conditions"]["copies"] == 2
+        assert hardware_of(load_runs([out])[0]).endswith("(2 copies)")
 
 
 def test_without_a_cluster_at_the_address_it_says_so(cli: Command) -> None:

@@ -20,7 +20,7 @@ BLOCK_S = 64
 """Slots of the cache read at a time."""
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "size", "capacity"])
 def attend_split(
     live, queries, keys, values, limits, parts, logs, rows, size, capacity, scale,
     HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr, SPLITS: tl.constexpr,
@@ -76,7 +76,7 @@ def attend_split(
     tl.store(parts + target[:, None] * D + d[None, :], found, mask=real[:, None])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def merge_splits(
     live, parts, logs, seen, count, D: tl.constexpr, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr
 ):

@@ -106,7 +106,7 @@ def finish(sequence, over, done, live):
 
 @triton.jit
 def commit_block(
-    live, done, tokens, masked, length, given, counts, last, context, ahead, cached, step, fixed, sure, ends,
+    live, done, tokens, masked, length, given, counts, last, context, ahead, cached, step, fixed, sure, draws, ends,
     top, probability, second, entropy, level,
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     SEEDED: tl.constexpr, SHIFT: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
@@ -140,6 +140,7 @@ def commit_block(
     tl.store(fixed + at, tl.zeros([BLOCK_L], tl.int32) + now, mask=chosen)
     tl.store(sure + at, likely, mask=chosen)
     tl.store(step + sequence, now + 1)
+    tl.store(draws + sequence, tl.load(draws + sequence) + L)
 
     # The next pass has the text in the cache, but for its last token where that one is read for the first mask.
     before = tl.load(ahead + sequence)
@@ -162,7 +163,7 @@ def commit_block(
 
 @triton.jit
 def append_token(
-    live, done, tokens, last, context, ahead, cached, step, sure, ends, top, probability,
+    live, done, tokens, last, context, ahead, cached, step, sure, draws, ends, top, probability,
     L: tl.constexpr, C: tl.constexpr, E: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """One sequence's next token: it is all that the next pass computes."""
@@ -179,6 +180,7 @@ def append_token(
     tl.store(cached + sequence, tl.load(cached + sequence) + before)
     tl.store(ahead + sequence, 1)
     tl.store(step + sequence, now + 1)
+    tl.store(draws + sequence, tl.load(draws + sequence) + 1)
     over = (now + 1 >= L) | (now + 1 >= tl.load(last + sequence))
     for number in tl.static_range(E):
         over = over | (token == tl.load(ends + number))
@@ -191,7 +193,8 @@ def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None
     block = triton.next_power_of_2(length)
     commit_block[(sequences,)](
         state.live, state.done, state.tokens, state.masked, state.length, state.given, state.counts, state.last,
-        state.context, state.ahead, state.cached, state.step, state.fixed, state.sure, state.ends,
+        state.context, state.ahead, state.cached, state.step, state.fixed, state.sure,
+        state.draws, state.ends,
         found.top, found.probability, found.second, found.entropy, policy.level,
         L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.ends.shape[0], RULE=policy.rule,
         SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift), BLOCK_L=block,
@@ -207,6 +210,6 @@ def append(state: State, found: Statistics) -> None:
     sequences, length = state.tokens.shape
     append_token[(sequences,)](
         state.live, state.done, state.tokens, state.last, state.context, state.ahead, state.cached, state.step,
-        state.sure, state.ends, found.top, found.probability,
+        state.sure, state.draws, state.ends, found.top, found.probability,
         L=length, C=state.context.shape[1], E=state.ends.shape[0], num_warps=1, **options(state.live),
     )  # fmt: skip

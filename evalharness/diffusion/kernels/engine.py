@@ -1,7 +1,8 @@
 """Decoding on the device: the host opens blocks and takes them finished, and everything between is graphs of kernels.
 
 Tokens, passes and confidences are those of the torch path, up to the rounding of its sums. What differs is when a batch
-moves on: its sequences open their blocks together, and one that is through with its own waits for the others.
+moves on: its sequences open their blocks together, and one that is through with its own waits for the others. Drawn
+tokens have the same distribution and come from the same seeds, but by other numbers: Gumbel noise on each logit.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +19,7 @@ from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
+from evalharness.diffusion.kernels.wishes import Precision
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.rows import Draws, Row
 
@@ -53,25 +55,25 @@ class Session:
 class Engine:
     """A network whose decoding runs in fused kernels; `select.select` says whether it can."""
 
-    def __init__(self, model: Transformer, fp8: bool = False) -> None:
-        """With `fp8`, matrices are read as 8-bit floats; the prompt is still computed with those of `model`."""
-        self.weights: Weights = read_weights(model, fp8)
+    def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
+        """With matrices as `precision` says; the prompt is still computed with those of `model`."""
+        self.weights: Weights = read_weights(model, precision)
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
     def takes(self, draws: Draws, rule: str | None = None) -> bool:
-        """Whether it can decode this way: greedily, and by a rule that fixes each position once."""
-        return draws.temperature == 0 and (rule is None or rule in RULES)
+        """Whether it can decode this way: tokens chosen among all, and by a rule that fixes each position once."""
+        return (draws.temperature == 0 or draws.top_p == 1) and (rule is None or rule in RULES)
 
     def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
         block = how.block if how else 0
         size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
         capacity = -(-size // ROUND) * ROUND
-        key = (len(rows), block, draws.banned, policy(how) if how else None)
+        key = (len(rows), block, draws, policy(how) if how else None)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
-            self._session, self._key = self._open(len(rows), capacity, block, draws.banned, how), key
+            self._session, self._key = self._open(len(rows), capacity, block, draws, how), key
         return self._session.cache
 
     def denoise(self, slots: Iterable[Slot], how: Denoising, start: float) -> None:
@@ -122,6 +124,7 @@ class Engine:
                 # The first token is shown, and timed, as soon as it is there.
                 host.last[place] = 1 if first else min(FOLLOWING, left)
                 host.context[place, 0], host.ahead[place], host.cached[place] = row.text[-1], 1, row.cached
+                _tell_draws(host, place, row, len(row.text) - len(row.prompt))
                 host.done[place] = host.step[place] = host.length[place] = 0
             session.run(long=False)
             tokens, steps = host.tokens.tolist(), host.step.tolist()
@@ -139,9 +142,7 @@ class Engine:
         assert self._session is not None
         return self._session
 
-    def _open(
-        self, sequences: int, capacity: int, block: int, banned: tuple[int, ...], how: Denoising | None
-    ) -> Session:
+    def _open(self, sequences: int, capacity: int, block: int, draws: Draws, how: Denoising | None) -> Session:
         weights, config = self.weights, self.weights.config
         device, rule = weights.embed.device, policy(how) if how else None
         cache = KVCache(config, sequences, capacity, weights.embed.dtype, device)
@@ -153,8 +154,9 @@ class Engine:
         count = per_launch(weights.bytes)
 
         def graph(size: int, rule: Policy | None, count: int) -> Callable[[], None]:
-            buffers = new_buffers(weights, cache, size, length if rule else 1, banned)
-            return repeated(partial(step, weights, state, buffers, cache, rule, block), count, state.live)
+            buffers = new_buffers(weights, cache, size, length if rule else 1, draws.banned)
+            once = partial(step, weights, state, buffers, cache, rule, block, draws.temperature)
+            return repeated(once, count, state.live)
 
         going_on = graph(block + config.shift if rule else 1, rule, count)
         opening = graph(2 * block + config.shift, rule, 1) if rule else going_on
@@ -166,6 +168,12 @@ def _tell_ends(host: State, rows: Sequence[Row]) -> None:
     common = sorted(frozenset.intersection(*(row.watch.ends for row in rows)))[:ENDS]
     host.ends.fill_(-1)
     host.ends[: len(common)] = torch.tensor(common, dtype=torch.int32)
+
+
+def _tell_draws(host: State, place: int, row: Row, number: int) -> None:
+    """Where a row's draws come from, and which is the next: the same in whatever batch the row is."""
+    if row.generator is not None:
+        host.seeds[place], host.draws[place] = row.generator.initial_seed(), number
 
 
 def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
@@ -185,4 +193,5 @@ def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
     host.length[place], host.given[place] = size, slot.given
     host.last[place] = slot.given + row.watch.limit - len(row.watch.tokens)
     host.ahead[place], host.cached[place] = len(text), row.cached
+    _tell_draws(host, place, row, row.forwards * host.tokens.shape[1])
     host.done[place] = host.step[place] = 0

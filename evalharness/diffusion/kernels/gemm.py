@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 PROCESSORS = 132
@@ -78,17 +78,20 @@ def accumulate(
 ):  # fmt: skip
     """The product [TILE, TOKENS] of the weights' `lines` with x's `row`s, over the inner dimension from start to stop.
 
-    Weights of 8 bits take x's precision in registers.
+    Weights of 8 bits take x's precision in registers, unless x has 8 bits too. Of those the matrix unit keeps a sum to
+    some 14 bits alone: what each step adds up goes to single precision.
     """
     k = tl.arange(0, STEP)
     left = weight + lines.to(tl.int64)[:, None] * inner + k[None, :]
-    right = x + row[None, :] * inner + k[:, None]
+    right = x + row.to(tl.int64)[None, :] * inner + k[:, None]
     total = tl.zeros([TILE, TOKENS], tl.float32)
     for first in range(start, stop, STEP):
         w = tl.load(left + first)
         a = tl.load(right + first)
         if UPCAST:
             total = tl.dot(w.to(tl.float32), a.to(tl.float32), total, input_precision="ieee")
+        elif a.dtype == tl.float8e4nv:
+            total = tl.dot(w, a, total, max_num_imprecise_acc=STEP)
         else:
             if w.dtype == tl.float8e4nv:
                 w = widen(w)
@@ -96,10 +99,10 @@ def accumulate(
     return total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def multiply(
-    live, x, weight, scale, partials, rows, width, inner,
-    SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
+    live, x, row_scale, weight, scale, partials, rows, width, inner,
+    NARROW: tl.constexpr, SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """One tile of weights times one tile of rows, over one part of the inner dimension."""
@@ -117,6 +120,8 @@ def multiply(
     total = accumulate(x, weight, real_line, real_row, start, stop, inner, TILE, TOKENS, STEP, UPCAST)
     if SCALED:
         total *= tl.load(scale + line, mask=line < width, other=0.0)[:, None]
+    if NARROW:
+        total *= tl.load(row_scale + real_row)[None, :]
     target = partials + (part * rows + row.to(tl.int64))[None, :] * width + line[:, None]
     tl.store(target, total, mask=(line[:, None] < width) & (row[None, :] < rows))
 
@@ -146,23 +151,31 @@ def step_along(inner: int, fp8: bool) -> int:
     return step
 
 
-def product(x: Tensor, weight: Weight, partials: Tensor, live: Tensor, how: Plan | None = None) -> None:
+def both(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
+    """Values and, of narrow rows, their scales."""
+    return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
+
+
+def product(x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, how: Plan | None = None) -> None:
     """Writes to `partials` [splits, N, out], float32, sums whose sum over splits is `x` [N, in] times the weights.
 
-    How many splits are of use, `plan` says, which is also what cuts it up unless `how` does. `in` is a multiple of 16.
+    How many splits are of use, `plan` says, which is also what cuts it up unless `how` does. `in` is a multiple of 16;
+    of 32 where x is narrow, as the weights then have to be.
     """
-    rows, inner = x.shape
+    narrow, row_scale = both(x)
+    rows, inner = narrow.shape
     splits, _, width = partials.shape
     how = how or plan(width, inner, rows, weight.scale is not None)
     multiply[(divide(rows, how.tokens), divide(width, how.tile), splits)](
-        live, x, weight.values, weight.scale, partials, rows, width, inner,
-        SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
+        live, narrow, row_scale, weight.values, weight.scale, partials, rows, width, inner,
+        NARROW=row_scale is not None, SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
         UPCAST=INTERPRETED, num_warps=how.warps, num_stages=how.stages, **options(live),
     )  # fmt: skip
 
 
-def product_reference(x: Tensor, weight: Weight, splits: int) -> Tensor:
+def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
     """What `product` writes: [splits, N, out], float32."""
+    x = x if isinstance(x, Tensor) else x.dense(torch.float32)
     inner = x.shape[1]
     step = step_along(inner, weight.scale is not None)
     share = divide(inner // step, splits) * step

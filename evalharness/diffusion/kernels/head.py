@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.diffusion.kernels.fp8 import Weight
+from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import accumulate, prefetch, step_along
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
@@ -22,12 +22,18 @@ SUMS = 5
 
 @triton.jit
 def gumbel(seed, draw, token):
-    """Standard Gumbel noise from 23 bits of Philox, at the middle of their interval: above 0, below 1."""
-    bits = tl.randint(seed, (draw.to(tl.int64) << 32) + token).to(tl.uint32, bitcast=True) >> 9
-    return -tl.log(-tl.log((bits.to(tl.float32) + 0.5) * 1.1920928955078125e-07))
+    """Standard Gumbel noise from 32 bits of Philox: less the logarithm of an exponentially distributed number.
+
+    The highest noise, which alone lets an unlikely token win, comes of the numbers next to 0, where single precision is
+    finest: what is drawn less often than once in 2^32 is all that is missing.
+    """
+    bits = tl.randint(seed, (draw.to(tl.int64) << 32) + token).to(tl.uint32, bitcast=True)
+    share = tl.minimum((bits.to(tl.float32) + 0.5) * 2.3283064365386963e-10, 0.99999994)
+    series = share * (1.0 + share * (0.5 + share * (0.33333334 + share * 0.25)))
+    return -tl.log(tl.where(share < 0.015625, series, -tl.log(1.0 - share)))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["length", "wanted"])
 def vocabulary_tile(
     live, states, rows, places, count, weight, scales, banned, seeds, draws, sums, tokens, vocabulary, hidden,
     length, wanted, temperature,
@@ -64,7 +70,7 @@ def vocabulary_tile(
         place = tl.load(places + column, mask=real, other=0)
         seed = tl.load(seeds + place // length)
         draw = tl.load(draws + place // length) + place % length
-        scores = logits / temperature + gumbel(seed[None, :], draw[None, :], token[:, None])
+        scores = logits + temperature * gumbel(seed[None, :], draw[None, :], token[:, None])
 
     score, chosen = tl.max(scores, axis=0, return_indices=True, return_indices_tie_break_left=True)
     mine = tl.arange(0, BLOCK_V)[:, None] == chosen[None, :]
@@ -84,7 +90,7 @@ def vocabulary_tile(
     tl.store(tokens + target, tile * BLOCK_V + chosen, mask=real)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["wanted"])
 def merge_tiles(
     live, places, count, sums, tokens, top, probability, second, entropy, wanted,
     TILES: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
@@ -165,7 +171,7 @@ def workspace(vocabulary: int, wanted: int, device: torch.device | str) -> tuple
 
 
 def look(
-    states: Tensor, weight: Weight, rows: Tensor, places: Tensor, count: Tensor, banned: Tensor,
+    states: Tensor, weight: Matrix, rows: Tensor, places: Tensor, count: Tensor, banned: Tensor,
     space: tuple[Tensor, Tensor], found: Statistics, length: int, live: Tensor, noise: Noise | None = None,
 ) -> None:  # fmt: skip
     """Writes to `found` what the network says at the first `count` [1] of `places`, read from the states at `rows`.
@@ -195,7 +201,7 @@ def look(
     )  # fmt: skip
 
 
-def look_reference(states: Tensor, weight: Weight, banned: Tensor, noise: Tensor | None = None) -> Statistics:
+def look_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> Statistics:
     """What `look` finds for all of `states` [N, hidden], from the logits; `noise` [N, vocabulary] is added if given.
 
     It is in units of logits: Gumbel noise times the temperature.
@@ -217,9 +223,9 @@ def gumbel_reference(seed: int, draw: int, vocabulary: int) -> Tensor:
         low, high = _multiply(0xD2511F53, words[0]), _multiply(0xCD9E8D57, words[2])
         words = [high[0] ^ words[1] ^ key[0], high[1], low[0] ^ words[3] ^ key[1], low[1]]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    uniform = ((words[0] >> 9).float() + 0.5) * 2.0**-23
-    noise: Tensor = -(-uniform.log()).log()
-    return noise
+    uniform = ((words[0].float() + 0.5) * 2.0**-32).clamp(max=1 - 2.0**-24)
+    noise: Tensor = -(-torch.log1p(-uniform.double())).log()
+    return noise.float()
 
 
 def _multiply(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,7 @@
-"""What all kernels share: how they begin, and how they run where there is no device."""
+"""What all kernels share: how they begin, and how they run where there is no device.
+
+Numbers of rows and slots are no reason to compile a kernel anew (`do_not_specialize`): they align no address.
+"""
 
 import os
 from typing import Any

@@ -3,20 +3,29 @@
 The second half, down, is `gemm.product` and `norm.add`.
 """
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.diffusion.kernels.fp8 import Weight
-from evalharness.diffusion.kernels.gemm import PROCESSORS, Plan, accumulate, prefetch, step_along, tokens_per_program
+from evalharness.diffusion.kernels.fp8 import Matrix
+from evalharness.diffusion.kernels.gemm import (
+    PROCESSORS,
+    Plan,
+    accumulate,
+    both,
+    prefetch,
+    step_along,
+    tokens_per_program,
+)
 from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def gate_up_tile(
-    live, x, weight, scale, out, rows, width, inner,
-    SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
+    live, x, row_scale, weight, scale, out, rows, width, inner,
+    NARROW: tl.constexpr, SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """TILE / 2 lines of the gate and the same ones of up, as one tile of the matrix unit, times one tile of rows."""
@@ -29,9 +38,12 @@ def gate_up_tile(
         prefetch(weight, line, 0, inner, inner)
     if not enter(live, PDL):
         return
-    total = accumulate(x, weight, line, tl.minimum(row, rows - 1), 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
+    real_row = tl.minimum(row, rows - 1)
+    total = accumulate(x, weight, line, real_row, 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
     if SCALED:
         total *= tl.load(scale + line)[:, None]
+    if NARROW:
+        total *= tl.load(row_scale + real_row)[None, :]
     gate, up = tl.split(tl.permute(tl.reshape(total, [2, HALF, TOKENS]), [1, 2, 0]))
     # The product's results are rounded, and so is the activation, as where each is a tensor.
     dtype = out.dtype.element_ty
@@ -48,23 +60,28 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
     return Plan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
-def gate_up(x: Tensor, weight: Weight, out: Tensor, live: Tensor, how: Plan | None = None) -> None:
+def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, how: Plan | None = None) -> None:
     """Writes SiLU(gate) * up to `out` [N, intermediate], for `x` [N, in].
 
-    `weight` [2 * intermediate, in] has the lines of the gate first; `in` is a multiple of 16. `how` it is cut up,
-    `plan` says unless told.
+    `weight` [2 * intermediate, in] has the lines of the gate first; `in` is a multiple of 16, of 32 where x and with it
+    the weights are of 8 bits. `how` it is cut up, `plan` says unless told.
     """
-    rows, inner = x.shape
+    values, row_scale = both(x)
+    rows, inner = values.shape
     width = out.shape[1]
     how = how or plan(width, inner, rows, weight.scale is not None)
     gate_up_tile[(divide(rows, how.tokens), divide(width, how.tile // 2))](
-        live, x, weight.values, weight.scale, out, rows, width, inner,
-        SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
+        live, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
+        NARROW=row_scale is not None, SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
         UPCAST=INTERPRETED, num_warps=how.warps, num_stages=how.stages, **options(live),
     )  # fmt: skip
 
 
-def gate_up_reference(x: Tensor, weight: Weight) -> Tensor:
-    """What `gate_up` writes, as the network's layers compute it; weights of 8 bits are rounded to x's precision."""
+def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
+    """What `gate_up` writes, as the network's layers compute it; weights of 8 bits are rounded to x's precision.
+
+    Of narrow rows it is what is written in single precision.
+    """
+    x = x if isinstance(x, Tensor) else x.dense(torch.float32)
     gate, up = F.linear(x, weight.dense(x.dtype)).chunk(2, dim=-1)
     return F.silu(gate) * up

@@ -15,8 +15,8 @@ from evalharness.diffusion.kernels.launch import enter, options
 class State:
     """What is being generated of B sequences: blocks of up to L tokens, or the next L tokens one after the other.
 
-    int32, written by the host between blocks alone. A pass computes, per sequence, the `ahead` tokens of `context`,
-    whose first has position `cached`, and behind them the block.
+    int32 where nothing else is said, written by the host between blocks alone. A pass computes, per sequence, the
+    `ahead` tokens of `context`, whose first has position `cached`, and behind them the block.
     """
 
     flat: Tensor
@@ -45,6 +45,10 @@ class State:
     """[B, L]: the step at which each was fixed."""
     sure: Tensor
     """[B, L], float32: its probability then."""
+    seeds: Tensor
+    """[B], int64: what a sequence's draws come from."""
+    draws: Tensor
+    """[B]: the number of the next pass's first draw; its places have the following ones."""
     done: Tensor
     """[B]: 1 for a sequence that waits for the host."""
     live: Tensor
@@ -59,7 +63,7 @@ def new_state(sequences: int, length: int, context: int, steps: int, ends: int, 
     shapes = {
         "tokens": block, "masked": block, "length": one, "given": one, "counts": (sequences, steps), "last": one,
         "context": (sequences, context), "ahead": one, "cached": one, "step": one, "fixed": block, "sure": block,
-        "done": one, "live": (1,), "ends": (ends,),
+        "seeds": (sequences, 2), "draws": one, "done": one, "live": (1,), "ends": (ends,),
     }  # fmt: skip
     # Each begins at a multiple of 16 bytes, as the compiler likes pointers to.
     sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
@@ -67,6 +71,7 @@ def new_state(sequences: int, length: int, context: int, steps: int, ends: int, 
     parts = zip(shapes.items(), flat.split(sizes), strict=True)
     views = {name: part[: math.prod(shape)].view(shape) for (name, shape), part in parts}
     views["sure"] = views["sure"].view(torch.float32)
+    views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
     views["ends"].fill_(-1)
     return State(flat, **views)
@@ -97,7 +102,7 @@ def new_pieces(sequences: int, size: int, places: int, device: torch.device | st
     return Pieces(tokens, positions, limits, rows, found, torch.zeros(1, dtype=torch.int32, device=device))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["size", "sequences"])
 def lay_out_pieces(
     live, done, block_tokens, masked, length, context, ahead, cached, tokens, positions, limits, rows, places, count,
     size, sequences,

@@ -36,7 +36,7 @@ def head_values(
     return values
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "size", "capacity"])
 def finish_head(
     live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values, rows, size, capacity, eps,
     HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr, ROTATED: tl.constexpr, SPLITS: tl.constexpr,

@@ -6,10 +6,9 @@ from typing import Literal
 
 import torch
 
+from evalharness.diffusion.kernels.wishes import Weights, Wish, insistence, remedy
 from evalharness.diffusion.model import Transformer
 from evalharness.errors import UserError
-
-Wish = Literal["auto", "fused", "torch"]
 
 
 @dataclass(frozen=True)
@@ -20,20 +19,23 @@ class Choice:
     reason: str
 
 
-def select(wish: Wish, model: Transformer) -> Choice:
-    """What to decode `model` with. Raises UserError, with the reason, for `fused` where that cannot be.
+def select(wish: Wish, model: Transformer, weights: Weights = "network") -> Choice:
+    """What to decode `model` with. Raises UserError for `fused` or 8-bit weights where that cannot be, and why.
 
     Of a network that is not on a CUDA device nothing more is looked at, and nothing of Triton's is imported.
     """
+    insists = insistence(wish, weights)
     if wish == "torch":
+        if insists:
+            raise UserError(f"{insists}: only the fused kernels read such weights; leave out kernels=torch")
         return Choice("torch", "option kernels=torch")
     obstacle = find_obstacle(model)
-    if obstacle and wish == "fused":
-        raise UserError(f"option kernels=fused: {obstacle}; use kernels=auto or kernels=torch")
+    if obstacle and insists:
+        raise UserError(f"{insists}: {obstacle}; {remedy(weights)}")
     if obstacle:
         return Choice("torch", obstacle)
-    why = "option kernels=fused" if wish == "fused" else "a Hopper GPU, and a network that they suit"
-    return Choice("fused", f"{why}; prompts, drafts, drawn tokens and the rule editing run on torch")
+    why = insists or "a Hopper GPU, and a network that they suit"
+    return Choice("fused", f"{why}; prompts, drafts, draws with top_p below 1 and the rule editing run on torch")
 
 
 def find_obstacle(model: Transformer) -> str:

@@ -8,8 +8,9 @@ from torch import Tensor
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
 from evalharness.diffusion.kernels.plan import Pieces, State, lay_out, new_pieces
+from evalharness.diffusion.kernels.wishes import Precision
 from evalharness.diffusion.model import Layer, Transformer
 
 
@@ -18,14 +19,14 @@ class LayerWeights:
     """A layer's, by the names that it has in `model.Layer`."""
 
     attention_norm: Tensor
-    qkv: Weight
+    qkv: Matrix
     bias: Tensor | None
     q_norm: Tensor | None
     k_norm: Tensor | None
-    out: Weight
+    out: Matrix
     mlp_norm: Tensor
-    gate_up: Weight
-    down: Weight
+    gate_up: Matrix
+    down: Matrix
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Weights:
     embed: Tensor
     layers: tuple[LayerWeights, ...]
     norm: Tensor
-    head: Weight
+    head: Matrix
+    precision: Precision
 
     @property
     def bytes(self) -> int:
@@ -45,11 +47,13 @@ class Weights:
         return sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
 
 
-def read_weights(model: Transformer, fp8: bool = False) -> Weights:
-    """The weights of a network that is not trained any more."""
+def read_weights(model: Transformer, precision: Precision | None = None) -> Weights:
+    """The weights of a network that is not trained any more; by default as they are."""
+    precision = precision or Precision()
 
-    def matrix(linear: torch.nn.Linear) -> Weight:
-        return quantise(linear.weight.detach()) if fp8 else Weight(linear.weight.detach())
+    def matrix(linear: torch.nn.Linear) -> Matrix:
+        weight = linear.weight.detach()
+        return Matrix(weight) if precision.weights == "network" else quantise(weight)
 
     config, layers = model.config, []
     for layer in model.layers:
@@ -68,7 +72,7 @@ def read_weights(model: Transformer, fp8: bool = False) -> Weights:
                 down=matrix(layer.down),
             )
         )
-    return Weights(config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head))
+    return Weights(config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head), precision)
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Buffers:
     gated: Tensor
     products: tuple[Tensor, Tensor, Tensor]
     """Partial products of qkv, out and down [splits, N, width], float32."""
+    narrow: tuple[Matrix, Matrix, Matrix] | None
+    """Room for `normed`, `seen` and `gated` as 8-bit floats, where the products take those."""
     parts: Tensor
     logs: Tensor
     table: qkv.Table
@@ -102,12 +108,19 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, places: int, banned
     def empty(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=device)
 
-    def product(weight: Weight) -> Tensor:
+    def product(weight: Matrix) -> Tensor:
         width, inner = weight.values.shape
         how = gemm.plan(width, inner, rows, weight.scale is not None)
         return empty(how.splits, rows, width, dtype=torch.float32)
 
     layer = weights.layers[0]
+    narrow = None
+    if weights.precision.narrows(rows):
+        narrow = (
+            new_room(rows, config.hidden, device),
+            new_room(rows, wide, device),
+            new_room(rows, config.intermediate, device),
+        )
     figures = empty(3, cache.rows * places, dtype=torch.float32)
     return Buffers(
         pieces=new_pieces(cache.rows, size, places, device),
@@ -117,6 +130,7 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, places: int, banned
         seen=empty(rows, wide),
         gated=empty(rows, config.intermediate),
         products=(product(layer.qkv), product(layer.out), product(layer.down)),
+        narrow=narrow,
         parts=empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
         logs=empty(splits, rows, config.heads, dtype=torch.float32),
         table=qkv.rotation_table(config, cache.capacity, dtype, device),
@@ -131,29 +145,38 @@ def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) ->
     config, b = weights.config, buffers
     eps = config.norm_eps
     gains = [*(layer.attention_norm for layer in weights.layers[1:]), weights.norm]
+
+    def fit(x: Tensor, room: int) -> Tensor | Matrix:
+        if b.narrow is None:
+            return x
+        narrow(x, b.narrow[room], live)
+        return b.narrow[room]
+
     norm.first(b.pieces.tokens, weights.embed, weights.layers[0].attention_norm, eps, b.residual, b.normed, live)
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
         keys, values = cache.layer(number)
         heads, out, down = b.products
-        gemm.product(b.normed, layer.qkv, heads, live)
+        gemm.product(fit(b.normed, 0), layer.qkv, heads, live)
         qkv.finish(
             heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.pieces.positions, b.queries, keys, values,
             live,
         )  # fmt: skip
         attention.attend(b.queries, keys, values, b.pieces.limits, b.parts, b.logs, b.seen, live)
-        gemm.product(b.seen, layer.out, out, live)
+        gemm.product(fit(b.seen, 1), layer.out, out, live)
         norm.add(out, b.residual, layer.mlp_norm, eps, b.normed, live)
-        mlp.gate_up(b.normed, layer.gate_up, b.gated, live)
-        gemm.product(b.gated, layer.down, down, live)
+        mlp.gate_up(fit(b.normed, 0), layer.gate_up, b.gated, live)
+        gemm.product(fit(b.gated, 2), layer.down, down, live)
         norm.add(down, b.residual, gain, eps, b.normed, live)
 
 
 def step(
-    weights: Weights, state: State, buffers: Buffers, cache: KVCache, how: commit.Policy | None, block: int
-) -> None:
+    weights: Weights, state: State, buffers: Buffers, cache: KVCache, how: commit.Policy | None, block: int,
+    temperature: float = 0.0,
+) -> None:  # fmt: skip
     """One pass over all sequences and what comes of it: masks are fixed as `how` says, or a token is appended.
 
     Nothing is read by the host. Without live sequences nothing is done. `block` is that of the network's text.
+    At a `temperature` above 0 tokens are drawn.
     """
     config, live = weights.config, state.live
     shift = config.shift and how is not None
@@ -163,7 +186,7 @@ def step(
     wanted, places = buffers.pieces, buffers.found.top.shape[0] // cache.rows
     head.look(
         buffers.normed, weights.head, wanted.rows, wanted.places, wanted.count, buffers.banned, buffers.space,
-        buffers.found, places, live,
+        buffers.found, places, live, head.Noise(temperature, state.seeds, state.draws) if temperature else None,
     )  # fmt: skip
     if how is None:
         commit.append(state, buffers.found)

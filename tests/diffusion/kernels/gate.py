@@ -71,14 +71,15 @@ def _compile(kernel: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
     signature, constants, attributes = {}, {}, {}
     for place, name in enumerate(kernel.arg_names):
         value = values[name]
-        if name in fixed or value is None or (isinstance(value, int) and value == 1):
+        general = name in kernel.do_not_specialize
+        if name in fixed or value is None or (isinstance(value, int) and value == 1 and not general):
             signature[name], constants[name] = "constexpr", value
         elif isinstance(value, torch.Tensor):
             signature[name] = "*" + TYPES[value.dtype]
             attributes[(place,)] = [["tt.divisibility", 16]]
         elif isinstance(value, int):
             signature[name] = "i32" if abs(value) < 2**31 else "i64"
-            if value % 16 == 0:
+            if value % 16 == 0 and not general:
                 attributes[(place,)] = [["tt.divisibility", 16]]
         else:
             signature[name] = "fp32"

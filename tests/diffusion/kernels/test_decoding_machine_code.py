@@ -12,7 +12,7 @@ from gate import binaries, faults
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.kernels import attention, commit, head
-from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.fp8 import FP8, Matrix
 from evalharness.diffusion.kernels.plan import new_state
 from evalharness.diffusion.kernels.shapes import MODELS
 from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
@@ -54,7 +54,7 @@ def test_attention(name, sequences, size):
 @pytest.mark.parametrize(("hidden", "wanted"), [(896, 1), (3584, 32), (4096, 256)])
 def test_head(hidden, wanted, drawn, fp8):
     numbers, figures = partial(empty, dtype=torch.int32), partial(empty, dtype=torch.float32)
-    weight = Weight(empty(152064, hidden, dtype=FP8), figures(152064)) if fp8 else Weight(empty(152064, hidden))
+    weight = Matrix(empty(152064, hidden, dtype=FP8), figures(152064)) if fp8 else Matrix(empty(152064, hidden))
     noise = head.Noise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
     found = head.Statistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
     states, rows = empty(256, hidden), numbers(wanted)
@@ -72,8 +72,8 @@ def test_rules(rule, block):
     assert not found_faults(lambda: commit.commit(state, found, policy, True))
 
 
-@pytest.mark.parametrize("rule", ["threshold", None])
-def test_whole_steps(rule):
+@pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
+def test_whole_steps(rule, temperature):
     """One layer, for all are alike; without a rule to the next token."""
     config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
     with torch.device("meta"):
@@ -82,4 +82,4 @@ def test_whole_steps(rule):
     state = new_state(4, 32, 33, 32, 4, "meta")
     policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
-    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))
+    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))

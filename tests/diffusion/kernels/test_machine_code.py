@@ -10,7 +10,7 @@ pytest.importorskip("triton", reason="Triton is not to be had on this system")
 from gate import Binary, binaries, faults
 
 from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import FP8, Weight
+from evalharness.diffusion.kernels.fp8 import FP8, Matrix, narrow, new_room
 from evalharness.diffusion.kernels.shapes import MODELS
 
 BF16 = torch.bfloat16
@@ -24,10 +24,10 @@ def empty(*shape: int, dtype: torch.dtype = BF16) -> torch.Tensor:
 LIVE = empty(1, dtype=torch.int32)
 
 
-def make_weight(width: int, inner: int, fp8: bool) -> Weight:
+def make_weight(width: int, inner: int, fp8: bool) -> Matrix:
     if fp8:
-        return Weight(empty(width, inner, dtype=FP8), empty(width, dtype=torch.float32))
-    return Weight(empty(width, inner))
+        return Matrix(empty(width, inner, dtype=FP8), empty(width, dtype=torch.float32))
+    return Matrix(empty(width, inner))
 
 
 def wide_loads(binary: Binary) -> int:
@@ -59,6 +59,33 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
         assert 0 < prefetched < waits, "waits for the kernel before without having asked for weights"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
         assert "F2F.BF16.F16" not in binary.sass, "weights are converted by the unit for rare operations"
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rows", [32, 256])
+def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
+    config = MODELS[name]
+    queries, hidden = config.heads * config.head_dim, config.hidden
+    found = []
+    for width, inner in [(queries + 2 * config.kv_heads * config.head_dim, hidden), (hidden, config.intermediate)]:
+        x, weight = new_room(rows, inner, "meta"), make_weight(width, inner, fp8=True)
+        partials = empty(gemm.plan(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
+        found += binaries(partial(gemm.product, x, weight, partials, LIVE))
+    x, weight = new_room(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
+    out = empty(rows, config.intermediate)
+    found += binaries(partial(mlp.gate_up, x, weight, out, LIVE))
+    for binary in found:
+        assert not faults(binary, matrix=True)
+        assert binary.fit(1)
+        assert "QGMMA.64x" in binary.sass
+        assert "HGMMA" not in binary.sass, "widens what the matrix unit takes as it is"
+        # What it adds up to 14 bits is added to single precision: a whole tile in each step.
+        per_step = binary.sass.count("QGMMA") // 4
+        assert binary.sass.count("FADD") >= per_step * 16, "adds up all of the inner dimension to some 14 bits"
+        assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
+    (binary,) = binaries(lambda: narrow(out, new_room(rows, config.intermediate, "meta"), LIVE))
+    assert not faults(binary, matrix=False)
+    assert "F2FP.SATFINITE.E4M3" in binary.sass
 
 
 @pytest.mark.parametrize("name", MODELS)

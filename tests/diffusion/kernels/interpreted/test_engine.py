@@ -1,5 +1,6 @@
 """Whole decoding in the kernels, token for token that of the torch path."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -12,8 +13,10 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.kernels.fp8 import quantise
 from evalharness.diffusion.kernels.plan import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
+from evalharness.diffusion.kernels.wishes import Precision
 from evalharness.diffusion.passes import Piece, run
 from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import find_rule
@@ -68,6 +71,39 @@ def test_final_states_are_those_of_the_network(attention, shift):
         torch.testing.assert_close(found, expected[number, :size], rtol=1e-4, atol=1e-4)
         for mine, theirs in zip(cache.layer(1), other.layer(1), strict=True):
             torch.testing.assert_close(mine[number, :, :size], theirs[number, :, :size], rtol=1e-4, atol=1e-4)
+
+
+def rounded_network(network):
+    """The network with its matrices, and what a layer's matrices are multiplied with, rounded to 8-bit floats."""
+    found = copy.deepcopy(network)
+    for module in found.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight = torch.nn.Parameter(quantise(module.weight.detach()).dense(torch.float32))
+    for layer in found.layers:
+        for linear in (layer.qkv, layer.out, layer.gate_up, layer.down):
+            linear.register_forward_pre_hook(
+                lambda _, x: (quantise(x[0].flatten(0, -2)).dense(torch.float32).view_as(x[0]),)
+            )
+    return found
+
+
+@pytest.mark.parametrize(("rows", "narrow"), [(6, True), (7, False)])
+def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
+    network = model(7, layers=2, hidden=64, intermediate=64, head_dim=32)
+    weights = read_weights(network, Precision("fp8-w8a8", w8a8_rows=rows))
+    cache, other = (KVCache(network.config, 2, 16, torch.float32, "cpu") for _ in range(2))
+    state = new_state(2, 3, 1, 1, 1, "cpu")
+    state.tokens.copy_(torch.tensor([[5, MASK, 9], [7, 8, MASK]]))
+    state.length.fill_(3)
+    state.done.zero_()
+    state.live.fill_(2)
+    buffers = new_buffers(weights, cache, 3, 3, (MASK,))
+    lay_out(state, buffers.pieces, block=0, shift=False, following=False)
+    forward(weights, buffers, cache, state.live)
+    pieces = [Piece(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
+    expected = run(rounded_network(network), pieces, other)
+    error = (buffers.normed.view(2, 3, -1) - expected).norm() / expected.norm()
+    assert (error < 1e-3) == narrow, "as if activations were rounded otherwise"
 
 
 @pytest.mark.parametrize(
@@ -137,10 +173,12 @@ def test_one_token_after_the_other_is_that_of_the_torch_path():
 def test_what_it_does_not_take_goes_the_torch_path():
     network = model(6)
     engine = Engine(network)
-    drawn = replace(GREEDY, temperature=0.7)
-    assert not engine.takes(drawn)
+    drawn = replace(GREEDY, temperature=0.9)
+    nucleus = replace(drawn, top_p=0.9)
+    assert engine.takes(drawn)
+    assert not engine.takes(nucleus)
     assert not engine.takes(GREEDY, "editing")
     mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)
-    autoregress(network, [mine], drawn, engine)
-    autoregress(network, [theirs], drawn)
+    autoregress(network, [mine], nucleus, engine)
+    autoregress(network, [theirs], nucleus)
     assert mine.output == theirs.output

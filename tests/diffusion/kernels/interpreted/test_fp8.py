@@ -1,10 +1,12 @@
 """Weights of eight bits."""
 
+import math
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import quantise
+from evalharness.diffusion.kernels.fp8 import FP8, narrow, new_room, quantise
 
 
 @settings(max_examples=50, deadline=None)
@@ -22,3 +24,32 @@ def test_channels_of_zeros_and_the_largest_value():
     found = quantise(weight)
     assert torch.equal(found.dense(torch.float32)[:, 1], weight[:, 1])
     assert torch.equal(found.values[0].float(), torch.zeros(2))
+
+
+def narrowed(x, live=1):
+    room = new_room(*x.shape, "cpu")
+    room.values.view(torch.uint8).fill_(0x7F)
+    room.scale.fill_(math.nan)
+    narrow(x, room, torch.tensor([live], dtype=torch.int32))
+    return room
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**20), st.floats(1e-30, 1e30), st.sampled_from([1, 80, 128, 300, 4100]))
+def test_rows_are_narrowed_as_weights_are_to_the_bit(seed, size, inner):
+    x = torch.randn(3, inner, generator=torch.Generator().manual_seed(seed)) * size
+    x[1] = 0
+    # From the largest down to what is not even half of the least number of eight bits.
+    x[2] *= 2.0 ** -torch.arange(inner).remainder(22)
+    found, expected = narrowed(x), quantise(x)
+    assert torch.equal(found.scale, expected.scale)
+    assert torch.equal(found.values.float(), expected.values.float())
+
+
+def test_half_precision_is_narrowed_and_nothing_once_all_are_done():
+    x = torch.randn(2, 96, generator=torch.Generator().manual_seed(0)).half()
+    assert torch.equal(narrowed(x).values.view(torch.uint8), quantise(x).values.view(torch.uint8))
+    idle = narrowed(x, live=0)
+    assert idle.scale.isnan().all()
+    assert (idle.values.view(torch.uint8) == 0x7F).all()
+    assert idle.values.dtype == FP8

@@ -7,14 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantise
 from evalharness.diffusion.kernels.gemm import plan, product, product_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
 
-def run(x: torch.Tensor, weight: Weight, splits: int) -> torch.Tensor:
-    partials = torch.full((splits, x.shape[0], weight.values.shape[0]), math.nan)
+def run(x: torch.Tensor | Matrix, weight: Matrix, splits: int) -> torch.Tensor:
+    rows = (x.values if isinstance(x, Matrix) else x).shape[0]
+    partials = torch.full((splits, rows, weight.values.shape[0]), math.nan)
     product(x, weight, partials, LIVE)
     return partials
 
@@ -31,20 +32,26 @@ def inputs(rows: int, width: int, inner: int, dtype: torch.dtype = torch.float32
 )
 def test_parts_agree_with_pytorch(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
-    weight = Weight(matrix)
+    weight = Matrix(matrix)
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 def test_half_precision_is_summed_in_float32():
     x, matrix = inputs(16, 64, 256, torch.float16)
     exact = x.double() @ matrix.double().T
-    torch.testing.assert_close(run(x, Weight(matrix), 2).sum(0).double(), exact, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(run(x, Matrix(matrix), 2).sum(0).double(), exact, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(32, 64, 256, 2), (3, 66, 128, 1)])
 def test_weights_of_eight_bits(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
     weight = quantise(matrix)
+    torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(130, 70, 256, 2), (3, 64, 96, 1)])
+def test_rows_and_weights_of_eight_bits(rows, width, inner, splits):
+    x, weight = (quantise(part) for part in inputs(rows, width, inner))
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
@@ -63,14 +70,14 @@ def test_the_arithmetic_that_widens_weights_is_exact():
 @given(st.integers(0, 2**20), st.integers(1, 6))
 def test_the_number_of_splits_does_not_matter(seed, splits):
     x, matrix = inputs(4, 64, 320, seed=seed)
-    found = run(x, Weight(matrix), splits).sum(0)
+    found = run(x, Matrix(matrix), splits).sum(0)
     torch.testing.assert_close(found, x @ matrix.T, rtol=1e-5, atol=1e-4)
 
 
 def test_nothing_is_written_once_all_sequences_are_done():
     x, matrix = inputs(2, 64, 64)
     partials = torch.full((1, 2, 64), 7.0)
-    product(x, Weight(matrix), partials, torch.zeros(1, dtype=torch.int32))
+    product(x, Matrix(matrix), partials, torch.zeros(1, dtype=torch.int32))
     assert (partials == 7).all()
 
 

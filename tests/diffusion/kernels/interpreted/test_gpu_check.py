@@ -19,7 +19,7 @@ PLACE = kernel_checks.Place(torch.device("cpu"), torch.float32)
 def test_all_is_well():
     torch.manual_seed(0)
     found = list(gpu_check.small_checks(PLACE.device, PLACE.dtype))
-    assert len(found) == 19
+    assert len(found) == 25
     assert not [check for check in found if not check.passed]
 
 
@@ -57,7 +57,7 @@ def test_a_product_that_is_wrong_is_found(spoil, monkeypatch):
         spoil(partials, live)
 
     monkeypatch.setattr(kernel_checks.gemm, "product", wrong)
-    checks = kernel_checks.check_products(PLACE, small_config(), 3, fp8=False)
+    checks = kernel_checks.check_products(PLACE, small_config(), 3, "network")
     assert [check.passed for check in checks] == [False, False, False, True]
 
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantise
 from evalharness.diffusion.kernels.head import (
     Noise,
     Statistics,
@@ -17,13 +18,14 @@ from evalharness.diffusion.kernels.head import (
     tile_shape,
     workspace,
 )
+from evalharness.diffusion.rows import Draws
 
 LIVE = torch.ones(1, dtype=torch.int32)
 NONE = torch.empty(0, dtype=torch.int32)
 
 
 def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more) -> Statistics:
-    weight = weight if isinstance(weight, Weight) else Weight(weight)
+    weight = weight if isinstance(weight, Matrix) else Matrix(weight)
     rows = torch.arange(len(states), dtype=torch.int32) if rows is None else rows
     places = rows if places is None else places
     total = total or len(states)
@@ -50,13 +52,13 @@ def test_statistics_are_those_of_the_logits(rows, hidden, vocabulary):
     torch.manual_seed(rows)
     states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
     banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
 
 
 def test_half_precision_rounds_logits_as_the_head_does():
     torch.manual_seed(0)
     states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
-    found, expected = find(states, weight), look_reference(states, Weight(weight), NONE)
+    found, expected = find(states, weight), look_reference(states, Matrix(weight), NONE)
     assert found.top.tolist() == expected.top.tolist()
     torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
 
@@ -76,7 +78,7 @@ def test_a_tile_of_banned_tokens_alone_is_no_nan():
     tile = tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
     banned = torch.tensor([tile], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Weight(weight), banned))
+    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
 
 
 def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
@@ -85,7 +87,7 @@ def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
     states[[0, 2, 3, 5]] = math.nan
     rows, places = torch.tensor([4, 1], dtype=torch.int32), torch.tensor([7, 2], dtype=torch.int32)
     found = find(states, weight, rows=rows, places=places, total=9)
-    expected = look_reference(states[[4, 1]], Weight(weight), NONE)
+    expected = look_reference(states[[4, 1]], Matrix(weight), NONE)
     assert found.top[[7, 2]].tolist() == expected.top.tolist()
     torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
     assert found.probability.isnan().sum() == 7
@@ -104,13 +106,50 @@ def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
     offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
-    check(find(states, weight, noise=noise), look_reference(states, Weight(weight), NONE, offsets))
+    check(find(states, weight, noise=noise), look_reference(states, Matrix(weight), NONE, offsets))
 
 
-def test_draws_follow_the_probabilities():
-    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
-    counts = torch.zeros(4)
-    for draw in range(4000):
-        counts[(logits + gumbel_reference(12345, draw, 4)).argmax()] += 1
-    expected = logits.softmax(0) * 4000
-    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # 99.9 % point of chi-squared, 3 degrees of freedom
+@pytest.mark.parametrize("temperature", [0.6, 1.3])
+def test_draws_are_distributed_as_those_of_the_torch_path(temperature):
+    torch.manual_seed(2)
+    sequences, length, vocabulary = 16, 64, 20
+    logits = 2 * torch.randn(1, vocabulary)
+    banned = Draws(temperature, banned=(3,))
+    seeds = torch.randint(0, 2**62, (sequences,))
+    noise = Noise(temperature, seeds, torch.arange(sequences, dtype=torch.int32) * 1000)
+    # The states are such that the weights' first column is the logits, all places alike.
+    states, weight = torch.zeros(1, 16), torch.zeros(vocabulary, 16)
+    states[0, 0], weight[:, 0] = 1.0, logits[0]
+    rows, places = torch.zeros(length * sequences, dtype=torch.int32), torch.arange(length * sequences).int()
+    found = draw(states, weight, banned.banned, rows, places, noise, length)
+    again = draw(states, weight, banned.banned, rows[:64], places[64:128], noise, length)
+    assert torch.equal(found[64:128], again[64:128])
+    assert not torch.equal(found[:64], found[64:128])
+
+    torch_path = banned.choose(banned.allowed(logits.repeat(len(found), 1)), torch.rand(len(found)).tolist())
+    mine, theirs = (torch.bincount(tokens.long(), minlength=vocabulary) for tokens in (found, torch_path))
+    expected = torch.softmax(banned.allowed(logits.clone())[0] / temperature, 0) * len(found)
+    assert mine[3] == theirs[3] == 0
+    often = expected >= 5
+    kinds = torch.stack([torch.cat((c[often], c[~often].sum()[None])) for c in (mine, theirs)]).numpy()
+    share = torch.cat((expected[often], expected[~often].sum()[None])).double().numpy()
+    kept = kinds.sum(0) > 0
+    assert chisquare(kinds[0][kept], share[kept] * kinds[0].sum() / share[kept].sum()).pvalue > 1e-3
+    assert chi2_contingency(kinds[:, kept]).pvalue > 1e-3
+
+
+def draw(states, weight, banned, rows, places, noise, length):
+    total = len(noise.seeds) * length
+    found = Statistics(torch.full((total,), -1, dtype=torch.int32), *torch.zeros(3, total))
+    count = torch.tensor([len(places)], dtype=torch.int32)
+    space = workspace(len(weight), len(places), "cpu")
+    tokens = torch.tensor(banned, dtype=torch.int32)
+    look(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
+    return found.top
+
+
+def test_noise_is_that_of_the_gumbel_distribution_up_to_its_rare_values():
+    noise = torch.cat([gumbel_reference(12345, number, 4096) for number in range(64)]).double()
+    assert kstest(noise.numpy(), gumbel_r.cdf).pvalue > 1e-3
+    # More than e^10 is had once in 22,027 draws, as a sum over exponentials so small has to be.
+    assert abs(int((noise > 10).sum()) - len(noise) * -math.expm1(-math.exp(-10))) < 4 * math.sqrt(12)

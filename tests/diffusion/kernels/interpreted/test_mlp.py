@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from evalharness.diffusion.kernels.fp8 import Weight, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantise
 from evalharness.diffusion.kernels.mlp import gate_up, gate_up_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
 
-def run(x: torch.Tensor, weight: Weight, live: torch.Tensor = LIVE, fill: float = math.nan) -> torch.Tensor:
+def run(x: torch.Tensor, weight: Matrix, live: torch.Tensor = LIVE, fill: float = math.nan) -> torch.Tensor:
     out = torch.full((x.shape[0], weight.values.shape[0] // 2), fill, dtype=x.dtype)
     gate_up(x, weight, out, live)
     return out
@@ -26,13 +26,13 @@ def inputs(rows: int, width: int, inner: int, dtype: torch.dtype = torch.float32
 @pytest.mark.parametrize(("rows", "width", "inner"), [(32, 64, 128), (1, 32, 64), (17, 50, 80), (130, 33, 64)])
 def test_gate_up_agrees_with_pytorch(rows, width, inner):
     x, matrix = inputs(rows, width, inner)
-    weight = Weight(matrix)
+    weight = Matrix(matrix)
     torch.testing.assert_close(run(x, weight), gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_rounded_where_the_network_rounds():
     x, matrix = inputs(16, 64, 128, torch.float16)
-    found, expected = run(x, Weight(matrix)), gate_up_reference(x, Weight(matrix))
+    found, expected = run(x, Matrix(matrix)), gate_up_reference(x, Matrix(matrix))
     # Sums in another order may round the other way; what is rounded elsewhere would differ in a third of all values.
     assert (found != expected).float().mean() < 0.02
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=1e-3)
@@ -44,6 +44,13 @@ def test_weights_of_eight_bits():
     torch.testing.assert_close(run(x, weight), gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
 
 
+def test_rows_and_weights_of_eight_bits():
+    x, weight = (quantise(part) for part in inputs(20, 40, 128))
+    out = torch.full((20, 40), math.nan)
+    gate_up(x, weight, out, LIVE)
+    torch.testing.assert_close(out, gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
+
+
 def test_nothing_is_written_once_all_sequences_are_done():
     x, matrix = inputs(2, 32, 64)
-    assert (run(x, Weight(matrix), torch.zeros(1, dtype=torch.int32), fill=7) == 7).all()
+    assert (run(x, Matrix(matrix), torch.zeros(1, dtype=torch.int32), fill=7) == 7).all()

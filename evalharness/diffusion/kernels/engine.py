@@ -28,6 +28,8 @@ ROUND = 256
 """Caches have a multiple of so many slots, so that one serves batches of like lengths."""
 ROUND_WHOLE = 64
 """The same of sequences that each pass computes anew, where every slot is work."""
+LONGEST = 1024
+"""Tokens of a block; one program orders them by their scores."""
 FOLLOWING = 16
 """Tokens generated one by one before the host looks at them."""
 ENDS = 4
@@ -65,9 +67,10 @@ class Engine:
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
-    def takes(self, draws: Draws, rule: str | None = None) -> bool:
-        """Whether it can decode this way: tokens chosen among all, and by a rule that fixes each position once."""
-        return (draws.temperature == 0 or draws.top_p == 1) and (rule is None or rule in RULES)
+    def takes(self, draws: Draws, rule: str | None = None, block: int = 0) -> bool:
+        """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once."""
+        known = rule is None or rule in RULES
+        return known and block <= LONGEST and (draws.temperature == 0 or draws.top_p == 1)
 
     def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""

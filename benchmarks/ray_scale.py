@@ -1,7 +1,9 @@
 """Samples per second, and the driver's cost, of grading many cheap samples: local engine, and Ray with 1, 2, 4 nodes.
 
 Each node is a raylet of its own with one processor, all on this machine. Rates are of the middle of a run, from a tenth
-to nine tenths of its rows, so that starting up is left out. Prints a line per run and a JSON document; draws a plot.
+to nine tenths of its rows, so that starting up is left out. On a machine that others work on, times of the processor
+tell more: of the driver, of the processes that judge on the nodes, and of Ray's own; what runs in containers is in none
+of them. Prints a line per run and a JSON document; draws a plot.
 
     python benchmarks/ray_scale.py --samples 20000 --nodes 1,2,4 --out benchmarks/ray_scale.png
 """
@@ -13,14 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from ray_nodes import Cluster, ray_cluster
 
 from evalharness.adapters import open_task
+from evalharness.cluster.worker import GradingWorker
 
 TASK = "mbpp"
 
@@ -34,9 +38,24 @@ class Measured:
     samples: int
     samples_per_s: float
     driver_cpu_ms_per_sample: float
+    judging_cpu_ms_per_sample: float
+    """Of the processes on the nodes that hold the sandbox pools; the local engine judges in the driver."""
+    ray_cpu_ms_per_sample: float
+    """Of everything else that the cluster consists of."""
     driver_mb_early: float
     driver_mb_most: float
     load: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many rows were there at a time, for so many seconds of the processor."""
+
+    at: float
+    rows: int
+    driver: float
+    judging: float
+    ray: float
 
 
 def write_samples(path: Path, count: int) -> None:
@@ -50,54 +69,68 @@ def write_samples(path: Path, count: int) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-@contextmanager
-def cluster(nodes: int) -> Iterator[str]:
-    """The address of a Ray cluster of so many nodes, and a head that does no work."""
-    from ray.cluster_utils import Cluster
-
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(nodes):
-            made.add_node(num_cpus=1, object_store_memory=200 << 20)
-        made.wait_for_nodes()
-        yield made.address
-    finally:
-        made.shutdown()
+def cpu_s(processes: Iterable[psutil.Process]) -> float:
+    """The processor time that they have had, seconds; of those that are there."""
+    found = 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            found += times.user + times.system
+    return found
 
 
-def measure(samples: Path, count: int, workers: int, address: str | None, folder: Path) -> Measured:
-    """Grades the file, watching the driver."""
-    out = folder / f"{'ray' if address else 'local'}{workers}-{time.monotonic_ns()}"
+def cluster_cpu_s(cluster: Cluster | None) -> tuple[float, float]:
+    """Of the processes that judge, and of Ray's own."""
+    judging: list[psutil.Process] = []
+    own: list[psutil.Process] = []
+    for process in cluster.processes() if cluster else ():
+        with suppress(psutil.NoSuchProcess):
+            judges = "".join(process.cmdline()).startswith(f"ray::{GradingWorker.__name__}")
+            (judging if judges else own).append(process)
+    return cpu_s(judging), cpu_s(own)
+
+
+def measure(samples: Path, count: int, workers: int, cluster: Cluster | None, folder: Path) -> Measured:
+    """Grades the file, watching the driver and the cluster."""
+    engine = "ray" if cluster else "local"
+    out = folder / f"{engine}{workers}-{time.monotonic_ns()}"
     words = ["grade", "--task", TASK, "--data", "sample", "--samples", samples, "--out", out]
-    words += ["--engine", "ray", "--ray-address", address] if address else ["--workers", workers]
+    words += ["--engine", "ray", "--ray-address", cluster.address] if cluster else ["--workers", workers]
     program = Path(sys.executable).with_name("evalharness")
-    process = subprocess.Popen([str(program), *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    said = folder / "said"
+    with said.open("wb") as file:
+        process = subprocess.Popen([str(program), *map(str, words)], stdout=file, stderr=file)
     driver, rows = psutil.Process(process.pid), Rows(out / "verdicts.jsonl")
-    early: tuple[float, int, float] | None = None
-    late = (0.0, 0, 0.0)
+    early: Moment | None = None
+    late: Moment | None = None
     mb_early = mb_most = 0.0
     while process.poll() is None:
-        time.sleep(0.2)
+        time.sleep(0.5)
         try:
-            done, times = rows.count(), driver.cpu_times()
+            now = Moment(time.monotonic(), rows.count(), cpu_s([driver]), *cluster_cpu_s(cluster))
             mb = driver.memory_info().rss / 2**20
         except psutil.NoSuchProcess:
             break
-        now = (time.monotonic(), done, times.user + times.system)
-        if done >= count / 10:
+        if now.rows >= count / 10:
             early, mb_early = early or now, mb_early or mb
             mb_most = max(mb_most, mb)
-        if done <= count * 9 / 10:
+        if now.rows <= count * 9 / 10:
             late = now
-    if process.wait() or early is None:
-        raise RuntimeError(f"the run failed with exit code {process.returncode}")
-    seconds, graded = late[0] - early[0], late[1] - early[1]
+    if process.wait() or early is None or late is None:
+        raise RuntimeError(f"the run failed with exit code {process.returncode}: {said.read_text()[-3000:]}")
+    graded = late.rows - early.rows
+
+    def ms_per_sample(before: float, after: float) -> float:
+        return round(1000 * (after - before) / graded, 3)
+
     return Measured(
-        "ray" if address else "local",
+        engine,
         workers,
         count,
-        round(graded / seconds, 1),
-        round(1000 * (late[2] - early[2]) / graded, 3),
+        round(graded / (late.at - early.at), 1),
+        ms_per_sample(early.driver, late.driver),
+        ms_per_sample(early.judging, late.judging),
+        ms_per_sample(early.ray, late.ray),
         round(mb_early),
         round(mb_most),
         round(os.getloadavg()[0], 1),
@@ -153,8 +186,8 @@ def main() -> None:
         for workers in map(int, given.nodes.split(",")):
             found.append(measure(samples, given.samples, workers, None, folder))
             print(found[-1], flush=True)
-            with cluster(workers) as address:
-                found.append(measure(samples, given.samples, workers, address, folder))
+            with ray_cluster(workers) as cluster:
+                found.append(measure(samples, given.samples, workers, cluster, folder))
             print(found[-1], flush=True)
     if given.out:
         draw(found, given.out)

@@ -10,12 +10,12 @@ from typing import Any
 
 from evalharness.backends import find_backend, option_names
 from evalharness.errors import UserError
-from evalharness.manifest import machine
+from evalharness.manifest import machine, without_secrets
 from evalharness.metrics.throughput import conditions, cost_per_problem, percentiles, speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.records import Backend, Completion, Problem, Sampling
 from evalharness.run import RunConfig, check_prompt, make_backend, prepare
-from evalharness.store import append_rows, write_json
+from evalharness.store import append_rows, differences, write_json
 from evalharness.workload import code_problems, fingerprint, refuse_random, requests_of
 
 CODE_TOKENS = 1000
@@ -77,10 +77,10 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
     check(config)
     problems, sampling = workload(config)
     tokenizer = common_tokenizer(config.tokenizer)
-    if (out / "manifest.json").exists():
-        raise UserError(f"{out} holds a run; choose another --out for a bench")
+    settings = {**asdict(config), "options": {key: without_secrets(value) for key, value in config.options.items()}}
+    refuse_others(out, settings)
     told: dict[str, Any] = {
-        "config": asdict(config),
+        "config": settings,
         "workload": {"prompts": len(problems), "fingerprint": fingerprint(problems)},
         "sampling": asdict(sampling),
     }
@@ -112,6 +112,20 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
+
+
+def refuse_others(out: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError where the folder holds a run, or a bench with other settings; one with the same is replaced."""
+    if (out / "manifest.json").exists():
+        raise UserError(f"{out} holds a run; choose another --out for a bench")
+    try:
+        held = json.loads((out / "bench.json").read_bytes())["config"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{out / 'bench.json'} cannot be read; choose another --out") from None
+    for place, old, new in differences(held, json.loads(json.dumps(settings))):
+        raise UserError(f"{out} holds a bench with other settings: {place} was {old}, now {new}; choose another --out")
 
 
 def check(config: BenchConfig) -> None:

@@ -105,9 +105,12 @@ def remarks(levels: Sequence["Level"]) -> list[str]:
         parts += [f"{level.failed} FAILED, in no figure"] if level.failed else []
         parts += [f"{level.untimed} without a time, in no figure"] if level.untimed else []
         found.append("; ".join(parts))
-    held = dict(levels[-1].speed.get("conditions", {}))
-    held.pop("concurrency", None)
-    shown = ", ".join(f"{key} {value}" for key, value in held.items())
+    conditions = [level.speed.get("conditions", {}) for level in levels]
+    shown = ", ".join(
+        f"{key} {value}"
+        for key, value in conditions[0].items()
+        if key not in ("concurrency", "batch_size") and all(each.get(key) == value for each in conditions)
+    )
     return [*found, f"measured on: {shown or 'hardware not stated'}"]
 
 

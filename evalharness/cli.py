@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -44,7 +43,10 @@ app.command()(train_cli.train)
 INTERRUPTED = 130
 
 TaskOption = Annotated[str, typer.Option("--task", help="Task or group names, separated by commas.")]
-WorkersOption = Annotated[int, typer.Option(help="Samples graded at a time, each in a container of its own.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(help="Samples graded at a time, each in a container of its own. [default: one for each core]"),
+]
 DataOption = Annotated[
     str | None, typer.Option(help="A data folder, hub, or sample. [default: $EVALHARNESS_DATA, hub]")
 ]
@@ -61,8 +63,19 @@ EngineOption = Annotated[str, typer.Option("--engine", help="local, or ray: on t
 RayAddressOption = Annotated[
     str | None, typer.Option("--ray-address", help="auto, or a cluster's address. [default: one on this machine alone]")
 ]
-ReplicasOption = Annotated[int, typer.Option("--replicas", help="Engine ray: copies of the backend. [default: GPUs]")]
+ReplicasOption = Annotated[
+    int | None, typer.Option("--replicas", help="Engine ray: copies of the backend. [default: one for each GPU]")
+]
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
+
+
+def workers_of(given: int | None, engine: str = "local") -> int:
+    """As many as asked for, else as there are cores that this process may use; 0 leaves it to a cluster's nodes."""
+    if given is not None:
+        if given < 1:
+            raise UserError("--workers must be at least 1")
+        return given
+    return default_workers() if engine == "local" else 0
 
 
 def default_workers() -> int:
@@ -85,14 +98,14 @@ def run(
     max_new_tokens: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Decides every sampled token together with task and sample.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Prompts per forward pass, for backends that batch.")] = 1,
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
     tokenizer: TokenizerOption = None,
     shard: ShardOption = None,
     engine: EngineOption = "local",
     ray_address: RayAddressOption = None,
-    replicas: ReplicasOption = 0,
+    replicas: ReplicasOption = None,
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
@@ -108,7 +121,7 @@ def run(
         "max_new_tokens": max_new_tokens,
         "seed": seed,
         "batch_size": batch_size,
-        "workers": workers or (default_workers() if engine == "local" else 0),
+        "workers": workers_of(workers, engine),
         "data": data,
         "sandbox": sandbox,
         "tokenizer": tokenizer,
@@ -126,7 +139,7 @@ def grade(
     task: TaskOption,
     samples: Annotated[Path, typer.Option(help="A .jsonl or .jsonl.gz file; see the README for its lines.")],
     k: KsOption = "",
-    workers: WorkersOption = 0,
+    workers: WorkersOption = None,
     data: DataOption = None,
     sandbox: SandboxOption = "docker",
     shard: ShardOption = None,
@@ -140,7 +153,7 @@ def grade(
     settings = {
         "backend": "replay",
         "ks": parse_numbers("--k", k),
-        "workers": workers or (default_workers() if engine == "local" else 0),
+        "workers": workers_of(workers, engine),
         "data": data,
         "sandbox": sandbox,
         "shard": shard,
@@ -272,9 +285,14 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    command: Callable[..., Any] = app
+    command = typer.main.get_command(app)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        code = command(args=arguments, prog_name="evalharness", standalone_mode=False)
+        # Not called as a whole: what that makes of an interruption differs from one version of typer to the next.
+        with command.make_context("evalharness", list(words)) as context:
+            code = command.invoke(context)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
     except USAGE_ERROR as error:
         print(f"error: {one_line(error.format_message()).rstrip('.')}; see --help", file=sys.stderr)
         sys.exit(2)

@@ -58,6 +58,8 @@ class Engine:
     sandbox: Sandboxes
     backend: Backend
     grader: Callable[[Task, Mapping[str, Problem], Finished], Judging]
+    copies: int = 1
+    """Of the backend, each on hardware of its own."""
 
     def close(self) -> None:
         """Frees everything. Safe to call twice."""
@@ -92,7 +94,7 @@ def _open_local(
         log(f"memory allows {sandbox.workers} samples at a time, not {config.workers}; see --option memory_gb=")
 
     def grader(task: Task, problems: Mapping[str, Problem], finished: Finished) -> Grader:
-        return Grader(task, problems, sandbox, expected_cost(task, sandbox), finished, config.workers)
+        return Grader(task, problems, sandbox, expected_cost(task, sandbox), finished, sandbox.threads)
 
     return Engine(sandbox, backend, grader)
 

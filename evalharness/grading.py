@@ -20,7 +20,7 @@ class _Job:
 
 
 class Grader:
-    """Judges completions on `workers` threads and hands each verdict to `finished`, which must be thread-safe.
+    """Judges completions on so many `threads` and hands each verdict to `finished`, which must be thread-safe.
 
     `cost(problem)` is how many seconds a problem should take; the costliest waiting one goes first.
     After `finish` or `close`, `join`.
@@ -33,7 +33,7 @@ class Grader:
         sandbox: Sandbox,
         cost: Callable[[Problem], float],
         finished: Callable[[Verdict], None],
-        workers: int,
+        threads: int,
     ):
         self.task, self.problems, self.sandbox = task, problems, sandbox
         self.cost, self.finished = cost, finished
@@ -42,7 +42,7 @@ class Grader:
         self._number = itertools.count()
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 

@@ -44,10 +44,10 @@ def configuration(
     }
 
 
-def environment(workers: int, sandbox: Sandboxes) -> dict[str, Any]:
-    """The machine and the software around the run. May differ when a run is resumed."""
+def environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> dict[str, Any]:
+    """The machine and the software around the run, several copies of its backend too. May differ when it is resumed."""
     around = {key: value for key, value in sandbox.describe().items() if key in AROUND}
-    return {**machine(), "sandbox": around, "workers": workers}
+    return {**machine(), "sandbox": around, "workers": workers, **({"copies": copies} if copies > 1 else {})}
 
 
 def machine() -> dict[str, Any]:

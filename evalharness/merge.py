@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evalharness.errors import UserError
+from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.records import Key
 from evalharness.report.runs import run_folders
 from evalharness.run import Prepared, RunConfig, Summary, figures, prepare
@@ -72,12 +73,24 @@ def _shared(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> S
         raise UserError(f"the runs are shards of different numbers of shards: {', '.join(map(str, sorted(counts)))}")
     for folder in folders:
         _refuse_if_held(folder)
-    one = _reopen(config, data, ks)
+    one = _reopen(config, data, ks, _tokenizer(folders))
     asked = config["backend"]["samples"] if "file" in config["samples"] else one.n * len(one.problems)
     return Shared(config, manifests, one, asked)
 
 
-def _reopen(config: Mapping[str, Any], data: str | None, ks: tuple[int, ...]) -> Prepared:
+def _tokenizer(folders: Sequence[Path]) -> str | None:
+    """The common tokenizer that the finished runs counted by; None for the bundled one.
+
+    Raises UserError where they counted by several: their sum would mean nothing.
+    """
+    speeds = [summary.get("speed", {}) for summary in map(_summary, folders) if summary]
+    names = {name for speed in speeds if (name := speed.get("tokenizer"))}
+    if len(names) > 1:
+        raise UserError(f"the runs counted by several tokenizers ({', '.join(sorted(names))}); end them with one")
+    return next((name for name in names if not name.startswith(BUNDLED_NAME)), None)
+
+
+def _reopen(config: Mapping[str, Any], data: str | None, ks: tuple[int, ...], tokenizer: str | None) -> Prepared:
     """The task as the runs had it. Raises UserError where the data at hand are others."""
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
@@ -86,7 +99,7 @@ def _reopen(config: Mapping[str, Any], data: str | None, ks: tuple[int, ...]) ->
         RunConfig(
             name, config["backend"]["name"], config["backend"]["model"], samples.get("limit"), samples.get("n"), ks,
             sampling["temperature"], sampling["top_p"], sampling["max_new_tokens"], sampling["seed"],
-            data=data if name == task["name"] else "sample",
+            data=data if name == task["name"] else "sample", tokenizer=tokenizer,
             options={key: value for key, value in options.items() if value is not None},
         )
     )  # fmt: skip
@@ -120,15 +133,21 @@ def _write(out: Path, shared: Shared) -> Merged:
 
 def _header(shared: Shared) -> Summary:
     """What the shards' summaries have in common, from one that is finished."""
-    for folder in shared.manifests:
-        try:
-            summary = json.loads((folder / "summary.json").read_bytes())
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError):
-            raise UserError(f"{folder / 'summary.json'} cannot be read; the command that made it mends it") from None
-        return {key: value for key, value in summary.items() if key not in (*COUNTED, "infrastructure")}
+    for summary in map(_summary, shared.manifests):
+        if summary:
+            return {key: value for key, value in summary.items() if key not in (*COUNTED, "infrastructure")}
     raise UserError(f"none of the runs is finished, such as {next(iter(shared.manifests))}; finish one at least")
+
+
+def _summary(folder: Path) -> Summary:
+    """The summary of a run; empty for an unfinished one."""
+    try:
+        found: Summary = json.loads((folder / "summary.json").read_bytes())
+        return found
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        raise UserError(f"{folder / 'summary.json'} cannot be read; the command that made it mends it") from None
 
 
 def _join(path: Path, shared: Shared) -> int:

@@ -83,9 +83,10 @@ def leaderboard(
 
     writers = {"md": markdown, "csv": as_csv, "latex": latex, "html": html}
     ending = {"tex": "latex", "htm": "html"}.get(out.suffix[1:], out.suffix[1:]) if out else ""
-    chosen = format or (ending if ending in writers else "md")
+    chosen = format or ending or "md"
     if chosen not in writers:
-        raise UserError(f"--format {chosen} is unknown; known: {', '.join(writers)}")
+        what = f"--format {chosen}" if format else f"the format of {out}"
+        raise UserError(f"{what} is unknown; give --format one of {', '.join(writers)}")
     text = writers[chosen](boards(load_runs(runs, note), load_published(published), metric))
     if out is None:
         print(text, end="")

@@ -19,11 +19,11 @@ from evalharness.data import resolve_source
 from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
 from evalharness.manifest import configuration, environment
-from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet
+from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import conditions, speed
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.progress import Progress, Silent
-from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Task, Verdict
+from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Status, Task, Verdict
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sharding import parse_shard
 from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
@@ -54,8 +54,8 @@ class RunConfig:
     engine: str = "local"
     ray_address: str | None = None
     """Of a running cluster, or auto; None begins one on this machine alone. For engine ray, as is `replicas`."""
-    replicas: int = 0
-    """Copies of a generating backend; 0 for one per GPU, or one where there is none."""
+    replicas: int | None = None
+    """Copies of a generating backend; None for one per GPU, or one where there is none."""
     shard: str | None = None
     """Which share of the samples, such as 1/7; None for all."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +106,7 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
         manifests = [manifest(one, backend, sandbox) for one in prepared]
         for (_, out), wanted in zip(jobs, manifests, strict=True):
             is_same_run(out, wanted)
-        around = environment(shared.workers or sandbox.workers, sandbox)
+        around = environment(shared.workers or sandbox.workers, sandbox, engine.copies)
         stores = [
             stack.enter_context(closing(Store(out, wanted, around)))
             for (_, out), wanted in zip(jobs, manifests, strict=True)
@@ -222,8 +222,12 @@ def run_one(
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numbers that make no sense together."""
-    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1 or config.replicas < 0:
+    if n < 1 or config.workers < (config.engine == "local") or config.batch_size < 1:
         raise UserError("--n, --workers and --batch-size must be at least 1")
+    if config.replicas is not None and config.replicas < 1:
+        raise UserError("--replicas must be at least 1")
+    if config.engine == "local" and (config.ray_address is not None or config.replicas is not None):
+        raise UserError("--ray-address and --replicas are for --engine ray; add that, or leave them out")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
     if sampling.max_new_tokens < 1:
@@ -354,21 +358,22 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
 def figures(one: Prepared, folder: Path, asked: int) -> Summary:
     """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted."""
     ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
-    verdicts = list(read_verdicts(folder))
-    statuses = Counter(verdict.status for verdict in verdicts)
-    failures = [f"{row.task_id}: {row.detail}" for row in verdicts if row.status == "infrastructure"]
+    tallies = tally(read_verdicts(folder))
+    statuses = sum((each.statuses for each in tallies.values()), Counter[Status]())
+    failed = (f"{row.task_id}: {row.detail}" for row in read_verdicts(folder) if row.status == "infrastructure")
+    held = conditions(told["config"]["backend"], told["environment"]["hardware"])
+    if merged := told["environment"].get("merged"):
+        held["merged_runs"] = len(merged)
+    if copies := told["environment"].get("copies"):
+        held["copies"] = copies
     return {
-        "problems": len({verdict.task_id for verdict in verdicts}),
+        "problems": len(tallies),
         "problems_of_task": len(one.problems),
-        "samples": len(verdicts),
+        "samples": statuses.total(),
         "asked": asked,
-        "metrics": rates(verdicts, ks),
-        **({"facets": by} if (by := rates_by_facet(verdicts, one.problems, ks)) else {}),
-        "speed": speed(
-            read_completions(folder),
-            common_tokenizer(one.config.tokenizer),
-            conditions(told["config"]["backend"], told["environment"]["hardware"]),
-        ),
+        "metrics": rates(tallies, ks),
+        **({"facets": by} if (by := rates_by_facet(tallies, one.problems, ks)) else {}),
+        "speed": speed(read_completions(folder), common_tokenizer(one.config.tokenizer), held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
-        **({"infrastructure": failures[0]} if failures else {}),
+        **({"infrastructure": next(failed)} if statuses["infrastructure"] else {}),
     }

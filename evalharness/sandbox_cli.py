@@ -10,7 +10,7 @@ app = typer.Typer(help="The containers that samples run in.", no_args_is_help=Tr
 Names = Annotated[list[str] | None, typer.Argument(help="Image names. [default: Python and the six of `multipl-e`]")]
 All = Annotated[bool, typer.Option("--all", help="Every image that there is a folder for.")]
 EngineOption = Annotated[str, typer.Option("--sandbox", help="docker or bubblewrap.")]
-Options = Annotated[list[str] | None, typer.Option("--option", help="runtime=, memory_gb=, allow= (key=value)")]
+Options = Annotated[list[str] | None, typer.Option("--option", help="runtime=, memory_gb= (key=value)")]
 
 
 def say(text: str) -> None:
@@ -56,14 +56,17 @@ def check(
 ) -> None:
     """Tries the engine and prints what it guarantees here, line by line; exits 1 if anything does not hold."""
     from evalharness.arguments import parse_key_values
+    from evalharness.errors import UserError
     from evalharness.sandbox import conformance, images
     from evalharness.sandbox.guarantees import GUARANTEES
     from evalharness.sandbox.languages import languages
     from evalharness.sandbox.opening import open_sandbox
 
     chosen = [name for name in choose(names, everything) if name in languages()]
-    options = {**parse_key_values(option or []), "allow": ",".join(GUARANTEES)}
-    pool = open_sandbox(sandbox, 1, options, say)
+    options = parse_key_values(option or [])
+    if unknown := sorted(set(options) - {"runtime", "memory_gb"}):
+        raise UserError(f"option {unknown[0]} is none of a check's; known: runtime, memory_gb")
+    pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, say)
     good, said = True, Console(soft_wrap=True, highlight=False)
 
     def show(finding: conformance.Finding) -> None:

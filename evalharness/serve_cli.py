@@ -19,7 +19,7 @@ def serve_sandbox(
     ),
     port: Annotated[int, typer.Option(help="Where to listen.")] = 8377,
     task: Annotated[str, typer.Option(help="Tasks to make ready at the start; others are on first use.")] = "",
-    workers: Annotated[int, typer.Option(help="Samples judged at a time.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Samples judged at a time. [default: one for each core]")] = None,
     queue: Annotated[int, typer.Option(help="Samples waiting or in work; beyond that 503.")] = 1000,
     per_client: Annotated[int, typer.Option(help="The same of one address; beyond that 429.")] = 500,
     max_body_mb: Annotated[int, typer.Option(help="The longest submission.")] = 16,
@@ -40,7 +40,7 @@ def serve_sandbox(
     if unknown := set(options) - set(sandbox_options(options)):
         raise UserError(f"option {min(unknown)} is none of the sandbox's; submissions name their tasks' options")
     config = ServiceConfig(
-        host, port, os.environ.get(TOKEN, ""), tuple(expand(task)) if task else (), workers or cli.default_workers(),
+        host, port, os.environ.get(TOKEN, ""), tuple(expand(task)) if task else (), cli.workers_of(workers),
         queue, per_client, max_body_mb << 20, 16 * max_body_mb << 20, read_timeout, drain, data, sandbox, options,
     )  # fmt: skip
     if not serve(config, lambda text: print(text, file=sys.stderr, flush=True)):

@@ -248,7 +248,8 @@ def _value(key: str, value: Any) -> Any:
 
 def plain_row(row: Completion | Verdict) -> dict[str, Any]:
     """A row as a JSON object, without what is not known."""
-    return {key: value for key, value in asdict(row).items() if value is not None}
+    found = {each.name: value for each in fields(row) if (value := getattr(row, each.name)) is not None}
+    return {**found, "trace": asdict(found["trace"])} if "trace" in found else found
 
 
 def _line(row: Completion | Verdict) -> bytes:

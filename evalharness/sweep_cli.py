@@ -27,13 +27,13 @@ def sweep(
     max_new_tokens: Annotated[int | None, typer.Option(help="[default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="As of run.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Prompts per forward pass, for backends that batch.")] = 1,
-    workers: Annotated[int, typer.Option(help="Samples graded at a time.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="As of run.")] = None,
     data: Annotated[str | None, typer.Option(help="A data folder, hub, or sample.")] = None,
     sandbox: Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap.")] = "docker",
     tokenizer: Annotated[str | None, typer.Option(help="As of run.")] = None,
     engine: Annotated[str, typer.Option("--engine", help="local, or ray: on the nodes of a cluster.")] = "local",
     ray_address: Annotated[str | None, typer.Option("--ray-address", help="As of run.")] = None,
-    replicas: Annotated[int, typer.Option("--replicas", help="As of run.")] = 0,
+    replicas: Annotated[int | None, typer.Option("--replicas", help="As of run.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of all runs. [default: one in results/]")] = None,
 ) -> None:
     """Runs every combination of options with several values; `frontier` draws them as one curve."""
@@ -51,7 +51,7 @@ def sweep(
     settings: dict[str, Any] = {
         "backend": backend, "model": model, "limit": limit, "n": n, "ks": parse_numbers("--k", k),
         "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens, "seed": seed,
-        "batch_size": batch_size, "workers": workers or (cli.default_workers() if engine == "local" else 0),
+        "batch_size": batch_size, "workers": cli.workers_of(workers, engine),
         "data": data, "sandbox": sandbox,
         "tokenizer": tokenizer, "engine": engine, "ray_address": ray_address, "replicas": replicas, "options": fixed,
     }  # fmt: skip

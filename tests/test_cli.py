@@ -12,6 +12,7 @@ import pytest
 
 from evalharness import __version__
 from evalharness.cards import groups
+from evalharness.cli import main
 from evalharness.sandbox import images
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -67,6 +68,10 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         ((*SAMPLE, *TASK, "--limit", "0"), ["--limit must be at least 1"]),
         ((*SAMPLE, *TASK, "--n", "0"), ["--n", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "-1"), ["--workers", "at least 1"]),
+        ((*SAMPLE, *TASK, "--workers", "0"), ["--workers must be at least 1"]),
+        ((*SAMPLE, *TASK, "--replicas", "2"), ["--replicas", "--engine ray"]),
+        ((*SAMPLE, *TASK, "--ray-address", "auto"), ["--ray-address", "--engine ray"]),
+        ((*SAMPLE, *TASK, "--engine", "ray", "--replicas", "0"), ["--replicas must be at least 1"]),
         ((*SAMPLE, *TASK, "--max-new-tokens", "0"), ["--max-new-tokens must be at least 1"]),
         ((*SAMPLE, *TASK, "--temperature", "-1"), ["--temperature must be at least 0"]),
         ((*SAMPLE, *TASK, "--backend", "transformers"), ["transformers needs a model", "--model"]),
@@ -75,6 +80,9 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         (("run", *TASK, "--data", "nowhere", "--out", "out"), ["data folder nowhere does not exist", "--data"]),
         (("run", *TASK, "--data", "..", "--out", "out"), ["HumanEval.jsonl.gz is missing", "--data"]),
         (("sandbox", "build", "pithon"), ["sandbox image 'pithon'", "did you mean python"]),
+        (("sandbox", "check", "--option", "memory=1"), ["option memory", "known: runtime, memory_gb"]),
+        (("serve-sandbox", "--port", "99999"), ["--port 99999", "65535"]),
+        (("leaderboard", "..", "--out", "table.pdf"), ["the format of table.pdf is unknown", "md, csv, latex, html"]),
     ],
     ids=" ".join,
 )
@@ -259,3 +267,16 @@ def test_help(words: tuple[str, ...], shown: list[str], cli: Command) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in shown:
         assert word in done.stdout
+
+
+def test_an_interruption_at_any_moment_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evalharness.cli.parse_key_values", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--task", "humaneval", "--data", "sample"])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"

@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
+from evalharness.metrics.tokenizing import BUNDLED
 from evalharness.records import Problem, Prompt, Request
+from evalharness.report.cells import hardware_of
+from evalharness.report.runs import load_runs
 from evalharness.sharding import Shard, parse_shard
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -84,6 +87,26 @@ def test_merged_shards_equal_one_run(runs: Path, tmp_path: Path, cli: Command) -
     assert summary(merged) == summary(whole)
     configs = [json.loads((folder / "manifest.json").read_text())["config"] for folder in (merged, whole)]
     assert configs[0] == configs[1]
+
+
+@pytest.mark.docker
+def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_merged(
+    engine: None, tmp_path: Path, cli: Command
+) -> None:
+    run = ("run", "--task", "mbpp", "--data", "sample", "--limit", 4, "--backend", "ar", "--max-new-tokens", 4)
+    for number in (1, 2):
+        done = cli(*run, "--shard", f"{number}/2", "--tokenizer", BUNDLED, "--out", tmp_path / str(number))
+        assert done.returncode == 0, done.stderr
+    assert cli("merge", tmp_path / "merged", tmp_path / "1", tmp_path / "2").returncode == 0
+    speed = json.loads((tmp_path / "merged" / "summary.json").read_text())["speed"]
+    assert speed["tokenizer"] == str(BUNDLED)
+    assert speed["conditions"]["merged_runs"] == 2
+    [record] = load_runs([tmp_path / "merged"])
+    assert hardware_of(record).endswith("(2 merged runs)")
+    assert cli(*run, "--shard", "2/2", "--out", tmp_path / "2").returncode == 0
+    done = cli("merge", tmp_path / "again", tmp_path / "1", tmp_path / "2")
+    assert done.returncode == 2
+    assert "several tokenizers" in done.stderr
 
 
 @pytest.mark.docker

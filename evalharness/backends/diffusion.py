@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from evalharness.backends.diffusion_gemma import Gemma
     from evalharness.backends.network import Network
 
+SETTINGS = {
+    "threshold": ("threshold",), "factor": ("bound",), "confidence": ("steps",), "margin": ("steps",),
+    "entropy": ("steps",), "entropy-bounded": ("bound",), "static": ("steps",), "dynamic": ("threshold", "steps"),
+    "editing": ("threshold", "edit"),
+}  # fmt: skip
+"""Which options each rule looks at."""
+
 
 class Options(NetworkOptions):
     """The backend's `--option key=value` pairs."""
@@ -34,13 +41,20 @@ class Options(NetworkOptions):
         ]
         | None
     ) = None
-    threshold: float | None = Field(None, ge=0)
+    threshold: float | None = Field(None, ge=0, le=1)
     steps: int | None = Field(None, ge=1)
     """Passes per block; by default as many as it has tokens."""
     bound: float | None = Field(None, gt=0)
-    edit: float = Field(0.9, ge=0)
+    edit: float = Field(0.9, ge=0, le=1)
     block: int | None = Field(None, ge=1)
     """Tokens per block, where the model leaves a choice."""
+
+    def check_rule(self, rule: str) -> None:
+        """Raises UserError for a setting of the rules that this one does not look at: it would change nothing."""
+        for setting in ("threshold", "steps", "bound", "edit"):
+            if setting in self.model_fields_set and setting not in SETTINGS[rule]:
+                rules = ", ".join(name for name, settings in SETTINGS.items() if setting in settings)
+                raise UserError(f"option {setting} means nothing to rule={rule}; leave it out, or use rule= {rules}")
 
 
 class DiffusionBackend:
@@ -54,6 +68,8 @@ class DiffusionBackend:
         check_batch(config)
         self._config = config
         self._options = parse_options(Options, self.name, config.options)
+        if self._options.rule:
+            self._options.check_rule(self._options.rule)
         self._loaded: Network | None = None
         self._gemma: Gemma | None = None
 

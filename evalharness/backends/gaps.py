@@ -44,12 +44,17 @@ def check_gap(network: Network, prompt: Prompt) -> None:
 
 
 def decoding_options(network: Network, options: Options) -> dict[str, Any]:
-    """Rule, threshold and block, as given or as they come with the model; block 0 is the whole canvas."""
+    """Rule, threshold and block, as given or as they come with the model; block 0 is the whole canvas.
+
+    Raises UserError for a block that the model does not leave open, and for settings that the rule does not look at.
+    """
     family, block = network.family, network.model.config.block_size
     if options.block and family.aligned and options.block != block:
         raise UserError(f"option block={options.block}: model {network.name} has blocks of {block}; leave it out")
+    rule = options.rule or family.rule
+    options.check_rule(rule)
     return {
-        "rule": options.rule or family.rule,
+        "rule": rule,
         "threshold": family.tau if options.threshold is None else options.threshold,
         "block": options.block or block,
     }

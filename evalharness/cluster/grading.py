@@ -48,6 +48,7 @@ class ClusterGrader:
         self._queue: queue.Queue[Completion] = queue.Queue(most_waiting)
         self._again: deque[Completion] = deque()
         self._losses: dict[Key, int] = {}
+        self._gone: list[Node] = []
         self._open = 0
         self._seconds = 1.0
         self._lock = threading.Lock()
@@ -178,9 +179,11 @@ class ClusterGrader:
                     self._open -= 1
 
     def _lost(self, node: Node, chunk: list[Completion], why: str) -> None:
-        if node.id in self.sandboxes.nodes:
+        with self._lock:
+            noticed = node in self._gone
+            self._gone.append(node)
+        if not noticed:
             self.log(f"node {node.address} ({node.id[:8]}) is lost ({why}); others judge what it was judging")
-            self.sandboxes.drop(node)
         for completion in chunk:
             if self._may_try_again(completion):
                 self._again.append(completion)
@@ -189,6 +192,7 @@ class ClusterGrader:
             self.finished(Verdict(*completion.key, passed=False, status="infrastructure", detail=detail))
             with self._lock:
                 self._open -= 1
+        self.sandboxes.drop(node)  # at the end: it waits while a node is being started
 
     def _may_try_again(self, completion: Completion) -> bool:
         with self._lock:

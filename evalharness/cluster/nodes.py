@@ -156,7 +156,8 @@ class ClusterSandboxes:
         import ray
 
         with self._lock:
-            self.nodes.pop(node.id, None)
+            if self.nodes.get(node.id) is node:
+                del self.nodes[node.id]
         ray.kill(node.actor)
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ def open_cluster(
     def grader(task: Task, problems: Mapping[str, Problem], finished: Finished) -> ClusterGrader:
         return ClusterGrader(task, problems, sandboxes, finished, log)
 
-    return Engine(sandboxes, backend, grader)
+    return Engine(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
 
 
 def connect(address: str | None) -> None:

@@ -55,7 +55,7 @@ class GradingWorker:
         options = {key: value for key, value in self.config.options.items() if key in OPTIONS}
         workers = self.config.workers or self.cpus
         self.pool = open_sandbox(self.config.sandbox, workers, options, self.notes.append, needed=self.needed)
-        self.threads = ThreadPoolExecutor(self.pool.workers, "judge")
+        self.threads = ThreadPoolExecutor(self.pool.threads, "judge")
         return self.pool.workers
 
     def image_id(self, image: str) -> str | None:
@@ -76,7 +76,7 @@ class GradingWorker:
         return self.pool.describe()
 
     def judge(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
-        """The verdicts on completions of a task, in their order; as many at a time as the pool has workers."""
+        """The verdicts on completions of a task, in their order; as many at a time as the pool takes."""
         task, problems = self._kept.get(task_reference)
 
         def one(completion: Completion) -> Verdict:

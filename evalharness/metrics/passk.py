@@ -1,13 +1,14 @@
 """pass@k, the chance that one of k samples of a problem passes, with 95 % intervals."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from evalharness.metrics.statistics import interval
-from evalharness.records import Problem, Verdict
+from evalharness.records import Problem, Status, Verdict
 
 DEFAULT_KS = (1, 5, 10, 100)
 
@@ -25,42 +26,61 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     return float(1.0 - np.prod(1.0 - k / np.arange(samples - passed + 1, samples + 1)))
 
 
-def rates(verdicts: Iterable[Verdict], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Any]:
+@dataclass(slots=True)
+class Tally:
+    """What became of a problem's samples. Those whose machinery failed are in `statuses`, and in no other count."""
+
+    statuses: Counter[Status] = field(default_factory=Counter)
+    samples: int = 0
+    passed: int = 0
+    base_samples: int = 0
+    base_passed: int = 0
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
+    """The verdicts counted by problem, in the order of task ids, whatever the order of the rows; they are not kept."""
+    found: dict[str, Tally] = defaultdict(Tally)
+    for row in verdicts:
+        one = found[row.task_id]
+        one.statuses[row.status] += 1
+        if row.status != "infrastructure":
+            one.samples += 1
+            one.passed += row.passed
+            if row.base_passed is not None:
+                one.base_samples += 1
+                one.base_passed += row.base_passed
+    return dict(sorted(found.items()))  # the bootstrap's draws depend on the order
+
+
+def rates(tallies: Mapping[str, Tally], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Any]:
     """`pass@k` for each k that every problem has samples enough for, and `base_pass@k` for the plus tasks.
 
     Each is {"value": fraction, "ci95": [low, high]}. Samples whose machinery failed are in no rate.
     """
-    # In a fixed order, which the bootstrap's draws depend on; that of the rows is the order of finishing.
-    judged = sorted((row for row in verdicts if row.status != "infrastructure"), key=lambda row: row.key)
-    found = _rates("pass", [(row.task_id, row.passed) for row in judged], ks)
-    base = [(row.task_id, row.base_passed) for row in judged if row.base_passed is not None]
-    return found | (_rates("base_pass", base, ks) if base else {})
+    found = _rates("pass", [(each.samples, each.passed) for each in tallies.values()], ks)
+    return found | _rates("base_pass", [(each.base_samples, each.base_passed) for each in tallies.values()], ks)
 
 
 def rates_by_facet(
-    verdicts: Sequence[Verdict], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
+    tallies: Mapping[str, Tally], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, Any]]:
     """The same for each kind of problem: facet -> kind -> {"problems": how many, "metrics": as `rates`}."""
-    kinds: dict[str, dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
-    for row in verdicts:
-        for facet, kind in problems[row.task_id].facets.items():
-            kinds[facet][kind].append(row)
+    kinds: dict[str, dict[str, dict[str, Tally]]] = defaultdict(lambda: defaultdict(dict))
+    for task_id, one in tallies.items():
+        for facet, kind in problems[task_id].facets.items():
+            kinds[facet][kind][task_id] = one
     return {
-        facet: {
-            kind: {"problems": len({row.task_id for row in rows}), "metrics": rates(rows, ks)}
-            for kind, rows in sorted(by_kind.items())
-        }
+        facet: {kind: {"problems": len(each), "metrics": rates(each, ks)} for kind, each in sorted(by_kind.items())}
         for facet, by_kind in kinds.items()
     }
 
 
-def _rates(name: str, outcomes: list[tuple[str, bool]], ks: Sequence[int]) -> dict[str, Any]:
-    by_problem: dict[str, list[bool]] = defaultdict(list)
-    for task_id, passed in outcomes:
-        by_problem[task_id].append(passed)
-    fewest = min((len(each) for each in by_problem.values()), default=0)
+def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Any]:
+    """From the samples and the passed ones of each problem; one without samples is left out."""
+    judged = [(samples, passed) for samples, passed in counts if samples]
+    fewest = min((samples for samples, _ in judged), default=0)
     return {
-        f"{name}@{k}": _estimate([pass_at_k(len(each), sum(each), k) for each in by_problem.values()])
+        f"{name}@{k}": _estimate([pass_at_k(samples, passed, k) for samples, passed in judged])
         for k in ks
         if k <= fewest
     }

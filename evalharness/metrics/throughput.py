@@ -6,6 +6,8 @@ that needs a number of every request is absent where one request lacks it: what 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -45,11 +47,17 @@ def speed(
     batch: the largest number of requests that shared forward passes.
     conditions: what the figures hold for, as given.
     """
-    timed = [row for row in completions if row.total_s is not None and row.started_at is not None and not row.error]
+    timed: list[Completion] = []
+    common: list[int] = []
+    for row in completions:
+        if row.total_s is not None and row.started_at is not None and not row.error:
+            timed.append(replace(row, text="", trace=None))  # of many rows, these would fill the memory
+            common.append(tokenizer.count(row.text) if tokenizer else 0)
     if not timed:
         return {}
     dropped = warmup_keys(timed) if warmup is None else warmup
-    rows = [row for row in timed if row.key not in dropped]
+    kept = [row.key not in dropped for row in timed]
+    rows = list(compress(timed, kept))
     if not rows:
         return {}
     busy = busy_seconds([_ends(row) for row in rows])
@@ -62,7 +70,8 @@ def speed(
         found["time_per_output_token_s"] = percentiles(each)
     if busy > 0:
         found["characters_per_s"] = sum(row.characters for row in rows) / busy
-    found |= _token_figures(rows, busy) | _common_figures(rows, busy, tokenizer) | _network_figures(rows)
+    common_tokens = sum(compress(common, kept))
+    found |= _token_figures(rows, busy) | _common_figures(common_tokens, busy, tokenizer) | _network_figures(rows)
     found |= steady_figures(timed, after=max((_ends(row)[1] for row in timed if row.key in dropped), default=None))
     return found | ({"conditions": dict(conditions)} if conditions else {})
 
@@ -85,10 +94,9 @@ def _token_figures(rows: Sequence[Completion], busy: float) -> dict[str, Any]:
     return found
 
 
-def _common_figures(rows: Sequence[Completion], busy: float, tokenizer: CommonTokenizer | None) -> dict[str, Any]:
+def _common_figures(total: int, busy: float, tokenizer: CommonTokenizer | None) -> dict[str, Any]:
     if tokenizer is None or busy <= 0:
         return {}
-    total = sum(tokenizer.count(row.text) for row in rows)
     return {"common_tokens": total, "common_tokens_per_s": total / busy, "tokenizer": tokenizer.name}
 
 

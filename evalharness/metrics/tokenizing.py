@@ -9,6 +9,8 @@ from evalharness import diffusion
 from evalharness.errors import UserError
 
 BUNDLED = diffusion.BUNDLED / "tokenizer.json"
+BUNDLED_NAME = "bundled-"
+"""How the bundled one's name begins; a digest of its contents follows."""
 
 
 @dataclass(frozen=True)
@@ -36,5 +38,5 @@ def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
         why = " ".join(str(error).split())[:200].rstrip(".")
         raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
     # The bundled one may differ between releases, and counts by different ones must not be taken for alike.
-    name = given or f"bundled-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
+    name = given or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
     return CommonTokenizer(name, lambda text: len(loaded.encode(text, add_special_tokens=False).ids))

@@ -56,17 +56,24 @@ def speed_conditions(run: RunRecord) -> str:
     parts = [
         hardware + (f" x {held['cores']} cores" if "cores" in held else ""),
         f"{clocks:g} MHz" if isinstance(clocks, int | float) else clocks,
+        f"{held['copies']} copies" if "copies" in held else "",
         held.get("dtype"),
         f"batch {speed['batch']}" if "batch" in speed else "",
+        f"{held['merged_runs']} merged runs, maybe side by side" if "merged_runs" in held else "",
         f"concurrency {steady}" if (steady := speed.get("steady", {}).get("concurrency")) else "",
     ]
     return ", ".join(filter(None, parts))
 
 
 def hardware_of(run: RunRecord) -> str:
-    """The hardware in a few words, for an axis; "hardware not stated" where nobody knows."""
+    """The hardware in a few words, for an axis; "hardware not stated" where nobody knows.
+
+    It is that of one copy and of one machine, though the speed may be that of several at once, which is said.
+    """
     held = run.summary.get("speed", {}).get("conditions", {})
-    return str(held.get("hardware") or "hardware not stated")
+    copies = f" ({held['copies']} copies)" if "copies" in held else ""
+    merged = f" ({held['merged_runs']} merged runs)" if "merged_runs" in held else ""
+    return str(held.get("hardware") or "hardware not stated") + copies + merged
 
 
 def shortfall(run: RunRecord) -> str:

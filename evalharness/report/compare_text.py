@@ -71,9 +71,10 @@ def _flip(one: Comparison, flip: Flip, found: Sides, problems: Problems) -> Iter
     if problem := problems.found.get(flip.task_id):
         yield "  prompt:"
         yield indent(prompt_text(problem.prompt), "    | ")
-    for name, completions, verdicts in zip(one.names, found.completions, found.verdicts, strict=True):
+    shares = (flip.first, flip.second)
+    for name, share, completions, verdicts in zip(one.names, shares, found.completions, found.verdicts, strict=True):
         by_key = {verdict.key: verdict for verdict in verdicts}
-        completion = _telling(completions, by_key, one, flip)
+        completion = _telling(completions, by_key, share == max(shares))
         if completion is None:
             yield f"  {name}: no completion is kept"
             continue
@@ -82,13 +83,11 @@ def _flip(one: Comparison, flip: Flip, found: Sides, problems: Problems) -> Iter
 
 
 def _telling(
-    completions: Sequence[Completion], verdicts: dict[tuple[str, int], Verdict], one: Comparison, flip: Flip
+    completions: Sequence[Completion], verdicts: dict[tuple[str, int], Verdict], better: bool
 ) -> Completion | None:
     """The first sample that shows the change: one that passed on the better side, one that did not on the worse."""
     if not completions:
         return None
-    own = verdicts and sum(verdict.passed for verdict in verdicts.values()) / len(verdicts)
-    better = own == max(flip.first, flip.second)
     wanted = [c for c in completions if c.key in verdicts and verdicts[c.key].passed == better]
     return (wanted or list(completions))[0]
 

@@ -148,6 +148,10 @@ class BubblewrapChannel:
         except (OSError, ValueError) as error:
             raise InfrastructureError(f"the container is gone: {error}") from None
 
+    def cpu_s(self) -> float | None:
+        """What its control group has counted."""
+        return self.group.cpu_s()
+
     def close(self) -> None:
         """Ends the container, whatever runs in it. Safe to call twice."""
         with contextlib.suppress(OSError):

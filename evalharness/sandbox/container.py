@@ -21,6 +21,10 @@ class Channel(Protocol):
         """What has come from the agent, at least one byte."""
         ...
 
+    def cpu_s(self) -> float | None:
+        """Seconds of processor that the container has used so far; None where nobody knows."""
+        ...
+
     def close(self) -> None:
         """Ends the container, whatever runs in it. Safe to call twice."""
         ...

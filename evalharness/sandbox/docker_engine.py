@@ -156,10 +156,16 @@ class DockerChannel:
             environment={"PYTHONHASHSEED": str(hash_seed)},
         )
         self.id = str(created["Id"])
-        attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        self._attached = attached
-        self._socket: socket.socket = getattr(attached, "_sock", attached)
-        client.api.start(self.id)
+        try:
+            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._attached = attached
+            self._socket: socket.socket = getattr(attached, "_sock", attached)
+            client.api.start(self.id)
+        except BaseException:
+            # One that never ran is not removed by the engine, whatever it was told.
+            with contextlib.suppress(DockerException, RequestException):
+                client.api.remove_container(self.id, force=True)
+            raise
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends everything to the agent's stdin."""
@@ -192,6 +198,15 @@ class DockerChannel:
                 raise InfrastructureError(f"the container ended; {last_words(self._stderr)}")
             parts += part
         return bytes(parts)
+
+    def cpu_s(self) -> float | None:
+        """What its control group has counted."""
+        try:
+            told = self.client.api.stats(self.id, stream=False, one_shot=True)
+        except (DockerException, RequestException):
+            return None
+        used = told.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return used / 1e9 if used else None
 
     def close(self) -> None:
         """Ends the container, whatever runs in it. Safe to call twice."""

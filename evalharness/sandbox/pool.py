@@ -14,6 +14,7 @@ from evalharness.sandbox.container import Container, Engine
 from evalharness.sandbox.guarantees import missing_guarantees
 from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
 from evalharness.sandbox.languages import FailsOn
+from evalharness.sandbox.places import Places
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
 from evalharness.sandbox.turns import Turns
@@ -60,10 +61,11 @@ class ContainerLost(InfrastructureError):
 
 
 class ContainerPool:
-    """Runs programs in containers. `run` may be called from `workers` threads at once, and waits beyond that.
+    """Runs programs in containers. `run` may be called from `threads` threads at once, and waits beyond that.
 
-    At most `workers` containers are busy, fewer where their limits together would exceed `budget_mb`; as many again
-    may be idle, so that several images, and the reference solutions, need not start a container each time.
+    At most `workers` containers compute, fewer where their limits together would exceed `budget_mb`; beside these as
+    many again, where the budget allows, may be busy with programs that only wait, or idle, so that several images, and
+    the reference solutions, need not start a container each time.
     """
 
     def __init__(
@@ -81,7 +83,8 @@ class ContainerPool:
         if self.workers < 1:
             raise UserError(f"a memory budget of {budget} MB is less than the {memory_mb} MB of one sample")
         self.references = ReferenceCache()
-        self._slots = threading.Semaphore(self.workers)
+        self._places = Places(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
+        self.threads = self._places.most
         self._turns = Turns()
         self._idle: list[tuple[Kind, Container]] = []
         self._all: set[Container] = set()
@@ -189,10 +192,11 @@ class ContainerPool:
         self, kind: Kind, job: dict[str, Any], secret: dict[str, Any], tries: int = TRIES
     ) -> tuple[dict[str, Any], bytes]:
         messages = pack_job(job) + pack_job(secret)
-        with self._slots:
+        with self._places.held() as place:
             for attempt in range(tries):
                 try:
                     container = self._borrow(kind)
+                    place.meter = container.channel.cpu_s
                     started = time.monotonic()
                     try:
                         answer = container.request(messages, WAIT_S)
@@ -249,6 +253,7 @@ class ContainerPool:
         """Ends every container. Safe to call twice."""
         with self._lock:
             self._closed = True
+            self._places.close()
             containers, self._all = self._all, set()
             self._idle.clear()
         for container in containers:

@@ -28,11 +28,11 @@ class OpenTask:
 
 
 class Judges:
-    """Judges samples on as many threads as the sandbox has workers."""
+    """Judges samples on as many threads as the sandbox takes."""
 
     def __init__(self, sandbox: ContainerPool, data: str | None):
         self.sandbox, self.source = sandbox, resolve_source(data)
-        self._threads = ThreadPoolExecutor(sandbox.workers, "judge")
+        self._threads = ThreadPoolExecutor(sandbox.threads, "judge")
         self._open: OrderedDict[tuple[str, tuple[tuple[str, str], ...]], OpenTask] = OrderedDict()
         self._lock, self._opening = threading.Lock(), threading.Lock()
 

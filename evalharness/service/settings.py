@@ -44,6 +44,8 @@ class ServiceConfig:
             raise UserError("--workers, --queue, --per-client and --max-body-mb must be at least 1")
         if min(self.read_s, self.drain_s) <= 0:
             raise UserError("--read-timeout and --drain must be above 0")
+        if not 0 < self.port < 1 << 16:
+            raise UserError(f"--port {self.port} is none; give one from 1 to 65535")
         if not self.token and not is_loopback(self.host):
             raise UserError(
                 f"{self.host} can be reached from other machines; set ${TOKEN} to a secret that clients must send, or "

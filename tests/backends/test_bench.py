@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from openai_server import Endpoint, refuse, say, serving
 
-from evalharness.bench import BenchConfig, bench
+from evalharness.bench import BenchConfig, Level, bench
+from evalharness.bench_cli import remarks
 from evalharness.errors import UserError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -85,6 +86,27 @@ def test_a_run_is_not_written_over(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(UserError, match="holds a run"):
         bench(config(endpoint), tmp_path)
+
+
+def test_another_bench_is_not_written_over_but_the_same_is_measured_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+    first = config(endpoint, requests=2, warmup=0)
+    bench(first, tmp_path)
+    with pytest.raises(UserError, match=r"other settings: requests was 2, now 3"):
+        bench(config(endpoint, requests=3, warmup=0), tmp_path)
+    bench(first, tmp_path)
+    assert len((tmp_path / "completions-1.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_login_in_the_address_is_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
+    address = endpoint.url.replace("http://", "http://user:hidden-word@") + "?key=hidden-key"
+    bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
+    assert "hidden" not in (tmp_path / "bench.json").read_text()
+
+
+def test_only_what_holds_for_every_level_is_said_of_all() -> None:
+    speeds = [{"warmup_requests": 1, "conditions": {"hardware": "H100", "batch_size": width}} for width in (1, 2)]
+    levels = [Level(1, speed, 0, 0, {}, {}, 0, None) for speed in speeds]
+    assert remarks(levels)[-1] == "measured on: hardware H100"
 
 
 def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:

@@ -44,7 +44,7 @@ def test_speculation_gives_the_same_text_in_fewer_passes(requests: list[Request]
 
 def test_diffusion_needs_fewer_passes_the_lower_the_threshold(requests: list[Request]) -> None:
     forwards = []
-    for threshold in ("1.1", "0.9", "0.5"):
+    for threshold in ("1.0", "0.9", "0.5"):
         backend = DiffusionBackend(BackendConfig(options={"threshold": threshold}))
         found = list(backend.generate(requests, SAMPLING))
         assert all(one.text.strip() for one in found)

@@ -115,8 +115,9 @@ def test_a_trace_is_the_text_and_its_passes(folder: Path) -> None:
 
 def test_rules_differ_and_a_schedule_takes_its_passes(folder: Path) -> None:
     passes = {}
-    for rule in ("threshold", "confidence", "entropy", "factor"):
-        (row,) = diffusion(folder, rule=rule, steps="4", threshold="0.1").generate([ask("x", 1)], SAMPLING)
+    given = {"threshold": {"threshold": "0.1"}, "confidence": {"steps": "4"}, "entropy": {"steps": "4"}, "factor": {}}
+    for rule, settings in given.items():
+        (row,) = diffusion(folder, rule=rule, **settings).generate([ask("x", 1)], SAMPLING)
         passes[rule] = row.forwards
         assert row.text
     assert passes["confidence"] in (11, 12)
@@ -230,6 +231,12 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
         DiffusionBackend(BackendConfig()).describe()
     with pytest.raises(UserError, match=r"option rule='hope' of backend diffusion: .*'threshold'"):
         diffusion(folder, rule="hope")
+    with pytest.raises(UserError, match=r"threshold='2' .* less than or equal to 1"):
+        diffusion(folder, threshold="2")
+    with pytest.raises(UserError, match=r"option threshold means nothing to rule=confidence; .* rule= threshold"):
+        diffusion(folder, rule="confidence", threshold="0.9")
+    with pytest.raises(UserError, match="option steps means nothing to rule=threshold"):
+        diffusion(folder, steps="8").describe()  # the rule comes with the model
     with pytest.raises(UserError, match="did you mean threshold"):
         diffusion(folder, treshold="1")
     with pytest.raises(UserError, match="--batch-size a number of at least 1"):

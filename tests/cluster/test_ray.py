@@ -3,49 +3,23 @@
 import json
 import signal
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 from own_engine import own_engine, until
-from ray_cluster import Cluster, ray_cluster
+from ray_nodes import Cluster, ray_cluster
+from ray_runs import PROGRAM, on, rows, written
+
+from evalharness.report.cells import hardware_of
+from evalharness.report.runs import load_runs
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-PROGRAM = str(Path(sys.executable).with_name("evalharness"))
-TIMES = ("cpu_s", "wall_s", "peak_mb", "borderline", "started_at", "total_s", "first_output_s")
 SAMPLES = 60
-
-
-@pytest.fixture(scope="module")
-def cluster(engine: None) -> Iterator[Cluster]:
-    with ray_cluster(3) as made:
-        yield made
-
-
-def rows(out: Path, name: str = "verdicts") -> list[dict[str, Any]]:
-    """In the order of samples, without what differs from one run to the next."""
-    path = out / f"{name}.jsonl"
-    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    kept = [{key: value for key, value in row.items() if key not in TIMES} for row in found]
-    return sorted(kept, key=lambda row: (row["task_id"], row["sample_id"]))
-
-
-def written(out: Path) -> int:
-    path = out / "verdicts.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def on(cluster: Cluster) -> tuple[str, ...]:
-    return ("--engine", "ray", "--ray-address", cluster.address)
 
 
 def mixed(folder: Path, samples: int = SAMPLES) -> Path:
@@ -158,32 +132,6 @@ def test_a_node_without_the_image_is_given_it(engine: None, graded: Path, tmp_pa
         assert len(ids) == 1
 
 
-class Answers(BaseHTTPRequestHandler):
-    """An endpoint that takes its time."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        time.sleep(0.1)
-        text = f"    return {len(body['prompt'])}\n"
-        answer = json.dumps({"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
-
-
 def test_copies_of_a_backend_generate_and_may_be_killed(
     engine: None, endpoint: str, tmp_path: Path, command: Command
 ) -> None:
@@ -207,6 +155,8 @@ def test_copies_of_a_backend_generate_and_may_be_killed(
         assert run.returncode == 0, said
         for name in ("completions", "verdicts"):
             assert rows(out, name) == rows(tmp_path / "local", name) != []
+        assert json.loads((out / "summary.json").read_text())["speed"]["conditions"]["copies"] == 2
+        assert hardware_of(load_runs([out])[0]).endswith("(2 copies)")
 
 
 def test_without_a_cluster_at_the_address_it_says_so(cli: Command) -> None:

@@ -10,7 +10,7 @@ from evalplus.eval import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.metrics.passk import pass_at_k, rates, rates_by_facet
+from evalharness.metrics.passk import pass_at_k, rates, rates_by_facet, tally
 from evalharness.metrics.statistics import wilson
 from evalharness.records import Problem, Prompt, Status, Verdict
 
@@ -49,34 +49,34 @@ def verdicts(outcomes: dict[str, list[bool | None]], base: bool = False) -> list
 
 
 def test_one_sample_per_problem_has_wilsons_interval() -> None:
-    found = rates(verdicts({str(number): [number < 3] for number in range(10)}))
+    found = rates(tally(verdicts({str(number): [number < 3] for number in range(10)})))
     assert set(found) == {"pass@1"}
     assert found["pass@1"]["value"] == pytest.approx(0.3)
     assert found["pass@1"]["ci95"] == pytest.approx(wilson(3, 10))
 
 
 def test_what_the_machine_failed_on_is_in_no_rate() -> None:
-    found = rates(verdicts({"a": [True], "b": [False], "c": [None], "d": [None, True]}))
+    found = rates(tally(verdicts({"a": [True], "b": [False], "c": [None], "d": [None, True]})))
     assert found["pass@1"]["value"] == pytest.approx(2 / 3)
-    assert rates(verdicts({"a": [None]})) == {}
-    assert rates([]) == {}
+    assert rates(tally(verdicts({"a": [None]}))) == {}
+    assert rates(tally([])) == {}
 
 
 def test_a_k_is_left_out_where_a_problem_has_fewer_samples() -> None:
     rows: dict[str, list[bool | None]] = {"a": [True] * 5, "b": [False] * 5}
-    assert set(rates(verdicts(rows))) == {"pass@1", "pass@5"}
+    assert set(rates(tally(verdicts(rows)))) == {"pass@1", "pass@5"}
     rows["b"][2] = None
-    assert set(rates(verdicts(rows))) == {"pass@1"}
-    assert set(rates(verdicts(rows), (1, 2, 4, 5))) == {"pass@1", "pass@2", "pass@4"}
+    assert set(rates(tally(verdicts(rows)))) == {"pass@1"}
+    assert set(rates(tally(verdicts(rows)), (1, 2, 4, 5))) == {"pass@1", "pass@2", "pass@4"}
 
 
 def test_problems_count_alike_however_many_samples_they_have() -> None:
-    found = rates(verdicts({"a": [*[True] * 9, False], "b": [False]}))
+    found = rates(tally(verdicts({"a": [*[True] * 9, False], "b": [False]})))
     assert found["pass@1"]["value"] == pytest.approx(0.45)
 
 
 def test_the_base_of_plus_tasks_has_rates_of_its_own() -> None:
-    found = rates(verdicts({"a": [True, False], "b": [False, None]}, base=True))
+    found = rates(tally(verdicts({"a": [True, False], "b": [False, None]}, base=True)))
     assert set(found) == {"pass@1", "base_pass@1"}
     assert found["pass@1"]["value"] == pytest.approx(0.25)
     assert found["base_pass@1"]["value"] == 1.0
@@ -86,16 +86,16 @@ def test_rates_do_not_depend_on_the_order_of_the_rows() -> None:
     """Rows are written as they are judged, which is never twice in the same order."""
     draw = random.Random(0)
     rows = verdicts({str(number): [draw.random() < 0.4 for _ in range(4)] for number in range(30)})
-    found = rates(rows)
+    found = rates(tally(rows))
     draw.shuffle(rows)
-    assert rates(rows) == found
+    assert rates(tally(rows)) == found
 
 
 def test_rates_of_each_kind_of_problem() -> None:
     months = {"a": {"month": "2024-08"}, "b": {"month": "2024-08"}, "c": {"month": "2024-09"}, "d": {}}
     problems = {name: Problem(name, Prompt(), {}, "", facets=facets) for name, facets in months.items()}
     rows = [Verdict(name, 0, name != "b", "failed" if name == "b" else "passed") for name in months]
-    found = rates_by_facet(rows, problems)["month"]
+    found = rates_by_facet(tally(rows), problems)["month"]
     assert {kind: each["problems"] for kind, each in found.items()} == {"2024-08": 2, "2024-09": 1}
     assert [each["metrics"]["pass@1"]["value"] for each in found.values()] == [0.5, 1.0]
-    assert found["2024-08"]["metrics"] == rates(rows[:2])
+    assert found["2024-08"]["metrics"] == rates(tally(rows[:2]))

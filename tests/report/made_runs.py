@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.passk import rates
+from evalharness.metrics.passk import rates, tally
 from evalharness.metrics.throughput import conditions, speed
 from evalharness.records import Completion, Verdict
 from evalharness.store import write_json
@@ -62,7 +62,7 @@ def write_run(
     summary = {
         "task": task, "backend": backend, "model": model, "recipe": recipe, "version": "v1.0", "split": "",
         "options": {}, "note": "", "official_data": official, "problems": problems, "problems_of_task": problems,
-        "samples": len(passed), "asked": asked or len(passed), "metrics": rates(verdicts),
+        "samples": len(passed), "asked": asked or len(passed), "metrics": rates(tally(verdicts)),
         "speed": speed(rows, conditions=conditions(described, CPU), warmup=()), "statuses": {},
     }  # fmt: skip
     write_json(folder / "summary.json", summary)

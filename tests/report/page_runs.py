@@ -9,7 +9,7 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data import Source
-from evalharness.metrics.passk import rates, rates_by_facet
+from evalharness.metrics.passk import rates, rates_by_facet, tally
 from evalharness.metrics.throughput import speed
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
 from evalharness.store import Store
@@ -61,8 +61,8 @@ def write_run(
             "problems_of_task": len(problems),
             "samples": len(verdicts),
             "asked": len(problems) * n,
-            "metrics": rates(verdicts),
-            "facets": rates_by_facet(verdicts, problems),
+            "metrics": rates(tally(verdicts)),
+            "facets": rates_by_facet(tally(verdicts), problems),
             "speed": speed(store.completions()),
             "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         }

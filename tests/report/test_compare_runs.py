@@ -1,5 +1,6 @@
 """Two runs compared: what is unfair comes first, what cannot be compared is refused, flips are the true ones."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,17 @@ def test_flipped_problems_are_shown_with_both_answers_and_verdicts(pair: tuple[R
     assert "fast, sample 0: failed: AssertionError" in text
     assert "|     return 100" in text
     assert "|     return None" in text
+
+
+def test_a_sample_without_a_verdict_does_not_hide_the_one_that_shows_the_change(tmp_path: Path) -> None:
+    better = write_run(tmp_path / "a", "m", [False, True] * 5, n=2)
+    worse = write_run(tmp_path / "b", "n", [False, False] * 5, n=2)
+    rows = [json.loads(line) for line in (better / "verdicts.jsonl").read_text().splitlines()]
+    failed = [{**row, "status": "infrastructure"} if not row["passed"] else row for row in rows]
+    (better / "verdicts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in failed))
+    text = lines(compare(run(better), run(worse)), show=1)
+    assert "100% -> 0%" in text
+    assert "m, sample 1: passed" in text
 
 
 def test_a_margin(pair: tuple[RunRecord, RunRecord]) -> None:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from docker.errors import APIError, NotFound
 from programs import calls_program, only, run
 
 from evalharness.errors import InfrastructureError, UserError
@@ -103,6 +104,21 @@ def test_a_container_that_does_not_start_says_why(engine: None, monkeypatch: pyt
     monkeypatch.setattr(images, "image_tag", lambda name: f"evalharness/{name}:here")
     with pytest.raises(InfrastructureError, match=r"did not start.*evalharness/nothing"):
         DockerEngine().start("nothing", 64, 1.0, 0)
+
+
+def test_a_container_that_does_not_start_is_not_left_behind(engine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = DockerEngine()
+    tried: list[str] = []
+
+    def refuse(container: str) -> None:
+        tried.append(container)
+        raise APIError("no more processes")
+
+    monkeypatch.setattr(made.client.api, "start", refuse)
+    with pytest.raises(InfrastructureError, match="did not start: no more processes"):
+        made.start("python", 256, 1.0, 0)
+    with pytest.raises(NotFound):
+        made.client.containers.get(tried[0])
 
 
 def test_a_container_that_ended_gives_its_last_words(engine: None) -> None:

@@ -8,13 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-from own_engine import until
 
 TRIES = 4
+HEAD_S = 90.0
 RAY = Path(sys.executable).with_name("ray")
 
 
@@ -54,6 +54,14 @@ class Cluster:
                 time.sleep(0.5)
         raise AssertionError(Path(self.log.name).read_text()[-3000:])
 
+    def wait_for_head(self) -> None:
+        """Returns when the head answers."""
+        end = time.monotonic() + HEAD_S
+        while self.there() != 0:
+            if self.head.poll() is not None or time.monotonic() > end:
+                raise AssertionError(Path(self.log.name).read_text()[-3000:])
+            time.sleep(0.1)
+
     def there(self) -> int:
         """How many nodes there are, without the head; -1 if not even that answers."""
         code = (
@@ -67,9 +75,18 @@ class Cluster:
         """At one stroke, with all that it started."""
         every = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
         for process in every:
-            with_suppressed_kill(process)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
         node.wait()
         self.nodes = [each for each in self.nodes if each is not node]
+
+    def processes(self) -> list[psutil.Process]:
+        """All that the cluster consists of now."""
+        found = []
+        for each in (self.head, *self.nodes):
+            with suppress(psutil.NoSuchProcess):
+                found += [psutil.Process(each.pid), *psutil.Process(each.pid).children(recursive=True)]
+        return found
 
     def close(self) -> None:
         """Ends everything."""
@@ -80,21 +97,13 @@ class Cluster:
             self.kill(self.head)
 
 
-def with_suppressed_kill(process: psutil.Process) -> None:
-    """Kills a process, which may be gone already."""
-    try:
-        process.send_signal(signal.SIGKILL)
-    except psutil.NoSuchProcess:
-        return
-
-
 @contextmanager
 def ray_cluster(nodes: int, cpus: int = 1) -> Iterator[Cluster]:
     """A cluster with so many nodes that grade."""
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder:
         cluster = Cluster(folder)
         try:
-            until(lambda: cluster.there() == 0, 90)
+            cluster.wait_for_head()
             for _ in range(nodes):
                 cluster.add(cpus)
             yield cluster

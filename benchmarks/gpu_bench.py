@@ -76,6 +76,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
     from evalharness.diffusion.kernels.wishes import Precision
 
     device = report.device
+    attention = config.attention
     config = replace(fused.served(config), max_length=2 * context, block_size=BLOCK)
     model = fused.random_model(config, device)
     engine = Engine(model)
@@ -95,11 +96,20 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
     def eight_bits(batch: int, precision: Precision) -> dict[str, Any]:
         return sweep(replace(narrow(), precision=precision), batch, PER_PASS)
 
+    def canvas_pass(precision: Precision) -> dict[str, Any]:
+        made = weights if precision.weights == "network" else replace(narrow(), precision=precision)
+        return forward(fused.prepare_whole(made, 1, context // 4, BLOCK), PER_PASS)
+
     report.measure(name, "forward", partial(forward, bench, PER_PASS))
     report.measure(name, "forward, fp8", partial(eight_bits, 1, Precision("fp8")))
     for batch in batches[len(batches) // 2 :]:
         for precision in (Precision("fp8"), Precision("fp8-w8a8", w8a8_rows=1)):
             report.measure(name, f"diffusion, {precision.weights}", partial(eight_bits, batch, precision))
+    if attention == "bidirectional":
+        for precision in (Precision(), Precision("fp8-w8a8", w8a8_rows=1)):
+            report.measure(name, f"whole canvas, {precision.weights}", partial(canvas_pass, precision))
+        canvas = partial(others.whole_pass, model, context // 4, BLOCK)
+        report.measure(name, "whole canvas, torch", lambda: {"s": seconds(canvas(), device)})
     narrow.cache_clear()
     for call in fused.kernel_times(bench):
         report.measure(name, "kernel", call)

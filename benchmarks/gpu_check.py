@@ -94,6 +94,9 @@ def real_checks(device: torch.device, part: int) -> Iterator[Check]:
         for sequences, context in ((1, 1024), (4, 200)):
             yield from steps.check_step(place, causal, sequences, context, 32)
     small = replace(QWEN_05B, **SMALL | {"hidden": 256, "vocab_size": 2000})  # type: ignore[arg-type]
+    if part == 0:
+        whole = replace(small, attention="bidirectional", shift=True)
+        yield from steps.check_decoding(place, whole, 2, 48, ("confidence", "entropy"))
     if part == 1:
         yield from kernels.check_draws(place, 64, 64)
         yield from steps.check_memory(place, replace(QWEN_7B, layers=2))

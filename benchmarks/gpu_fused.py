@@ -82,6 +82,23 @@ def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench
     return Bench(weights, state, buffers, cache, Policy("threshold", 0.9) if block else None)
 
 
+def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> Bench:
+    """The step of a network that sees its whole canvas: a block of masks behind so many tokens, all computed anew."""
+    config = replace(weights.config, attention="bidirectional")
+    weights, size, device = replace(weights, config=config), before + block, weights.embed.device
+    cache = KVCache(replace(config, layers=1), sequences, size, weights.embed.dtype, device)
+    state = new_state(sequences, block, before, 1, 1, device, tail=1)
+    state.tokens.fill_(config.mask_id)
+    state.masked.fill_(1)
+    state.length.fill_(block)
+    state.ahead.fill_(before)
+    state.last.fill_(1 << 30)
+    state.done.zero_()
+    state.live.fill_(sequences)
+    buffers = new_buffers(weights, cache, size, block, (config.mask_id,))
+    return Bench(weights, state, buffers, cache, Policy("threshold", 0.9))
+
+
 def step_seconds(bench: Bench) -> float:
     """A step from a graph, with the state put back before each, and at the end: as many masks, nothing done."""
     begun = bench.state.flat.clone()
@@ -180,4 +197,4 @@ def decoded_per_second(
 
 def served(config: ModelConfig) -> ModelConfig:
     """The shape, with text that is cached: what the kernels are for."""
-    return replace(config, attention="block_causal") if config.attention == "bidirectional" else config
+    return replace(config, attention="causal") if config.attention == "bidirectional" else config

@@ -34,6 +34,21 @@ def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor,
     return lambda: call(tokens, positions)
 
 
+def whole_pass(model: Transformer, before: int, block: int) -> Pass:
+    """Our own network in PyTorch over a whole canvas, a block of it looked at."""
+    config, device = model.config, model.embed.weight.device
+    tokens = torch.full((1, before + block), config.mask_id, device=device)
+    positions = torch.arange(before + block, device=device)[None]
+    draws = Draws(banned=(config.mask_id,))
+
+    def once() -> Tensor:
+        logits = draws.allowed(model.logits(model(tokens, positions)[0, before:]))
+        top, *_ = statistics(logits, draws.choose(logits, ()), True)
+        return top
+
+    return once
+
+
 def transformers_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor) -> Pass:
     """The network as transformers has it, with views of our weights; the whole block sees itself."""
     from transformers import DynamicCache

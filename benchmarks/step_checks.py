@@ -107,10 +107,10 @@ def check_step(place: Place, config: ModelConfig, sequences: int, context: int, 
     yield Check("step, likeliest tokens", shape, differ / (MORE * explained + 0.01 * places + 1))
 
 
-def make_row(prompt: list[int], limit: int) -> Row:
+def make_row(prompt: list[int], limit: int, canvas: int = 0) -> Row:
     """A row that ends at its limit alone."""
     decoder: Decoder = Silent()  # type: ignore[assignment]
-    return Row(prompt, RowWatch(decoder, frozenset(), (), limit))
+    return Row(prompt, RowWatch(decoder, frozenset(), (), limit), canvas=canvas)
 
 
 def disagreement(mine: list[Row], theirs: list[Row]) -> float:
@@ -135,9 +135,9 @@ def check_decoding(
     model = random_network(place, config, strength=4.0)
     exact_model = copy.deepcopy(model).float()
     engine, draws = Engine(model), Draws(banned=(config.mask_id,))
-    prompts = random_texts(config, sequences, 11)
+    prompts, canvas = random_texts(config, sequences, 11), limit if config.attention == "bidirectional" else 0
     for rule in rules:
-        fused, plain, exact = ([make_row(prompt, limit) for prompt in prompts] for _ in range(3))
+        fused, plain, exact = ([make_row(prompt, limit, canvas) for prompt in prompts] for _ in range(3))
         for network, rows, own in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if rule == NEXT:
                 autoregress(network, rows, draws, own)

@@ -98,10 +98,10 @@ class DiffusionBackend:
         while chunk := list(islice(waiting, self._config.batch_size)):
             policy = chunk[0].problem.prompt.middle
             how = denoising(network, options, sampling, fixed=policy in ("oracle", "search"))
+            engine = engine_for(network, options, how.draws, how.rule.name, how.block)
             if policy == "search":
-                yield from (search(network, request, sampling, how, options.trace) for request in chunk)
+                yield from (search(network, request, sampling, how, options.trace, engine) for request in chunk)
                 continue
-            engine = engine_for(network, options, how.draws, how.rule.name)
             rows = [gap_row(network, request, sampling, how) for request in chunk]
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = now()

@@ -25,6 +25,7 @@ from evalharness.records import Completion, Prompt, Request, Sampling
 
 if TYPE_CHECKING:
     from evalharness.backends.diffusion import Options
+    from evalharness.diffusion.kernels.engine import Engine
 
 
 def check_gap(network: Network, prompt: Prompt) -> None:
@@ -100,7 +101,9 @@ def lengths(most: int) -> list[int]:
     return sorted({length for length in steps if length <= most} | {most})
 
 
-def search(network: Network, request: Request, sampling: Sampling, how: Denoising, trace: bool) -> Completion:
+def search(
+    network: Network, request: Request, sampling: Sampling, how: Denoising, trace: bool, engine: Engine | None = None
+) -> Completion:
     """The middle with the highest of `scores`, of all `lengths`.
 
     All are denoised in one batch, and passes and time are those of all of them.
@@ -110,7 +113,7 @@ def search(network: Network, request: Request, sampling: Sampling, how: Denoisin
     started_at, start = now(), time.perf_counter()
     if not able:
         return completion(network.decoder, request, rows[0], started_at, 0, trace)
-    if error := attempt(partial(denoise, network.model, able, how)):
+    if error := attempt(partial(denoise, network.model, able, how, engine)):
         return completion(
             network.decoder, request, next(row for row in able if not row.ended), started_at, 0, trace, error
         )

@@ -95,18 +95,20 @@ def _open_engine(model: Transformer, precision: Precision) -> Engine:
     return Engine(model, precision)
 
 
-def engine_for(network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None) -> Engine | None:
+def engine_for(
+    network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None, block: int = 0
+) -> Engine | None:
     """The network's engine, where it has one that decodes this way.
 
     Raises UserError where it does not and an option insists on the fused kernels.
     """
     engine = network.engine
-    if engine is None or engine.takes(draws, rule):
+    if engine is None or engine.takes(draws, rule, block):
         return engine
     if insists := insistence(options.kernels, options.weights):
         raise UserError(
-            f"{insists}: the fused kernels draw from all tokens and rewrite none; use --top-p 1 and another rule than "
-            f"editing, or {remedy(options.weights)}"
+            f"{insists}: the fused kernels draw from all tokens, rewrite none and take blocks of up to 1024; use "
+            f"--top-p 1 and another rule than editing, a shorter block, or {remedy(options.weights)}"
         )
     return None
 

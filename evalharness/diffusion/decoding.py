@@ -132,7 +132,7 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
     if not rows:
         return
     config, cache = model.config, None
-    if engine is not None and not engine.takes(how.draws, how.rule.name):
+    if engine is not None and not engine.takes(how.draws, how.rule.name, how.block):
         engine = None
     # What an engine prepares once for all batches of a kind belongs to none of them.
     room = engine.cache(rows, how.draws, how) if engine else None

@@ -56,11 +56,21 @@ def policy(how: Denoising) -> Policy:
 def ranks(masked, score, BLOCK_L: tl.constexpr):
     """How many masks come before each place [L] by descending score, of equal scores the first place first."""
     place = tl.arange(0, BLOCK_L)
-    # The scores once as a row: of place j, seen from each place i.
     score = tl.where(masked, score, -float("inf"))
-    other = tl.reshape(score, [1, BLOCK_L])
-    before = (other > score[:, None]) | ((other == score[:, None]) & (place[None, :] < place[:, None]))
-    return tl.sum((before & tl.reshape(masked, [1, BLOCK_L])).to(tl.int32), axis=1)
+    rank = tl.zeros([BLOCK_L], tl.int32)
+    # All pairs of a long block are too many to be held at once: some places at a time are picked out of the column.
+    PART: tl.constexpr = BLOCK_L if BLOCK_L <= 128 else 16
+    for first in range(0, BLOCK_L, PART):
+        if PART == BLOCK_L:
+            other, mask, number = tl.reshape(score, [1, PART]), tl.reshape(masked, [1, PART]), place[None, :]
+        else:
+            number = first + tl.arange(0, PART)[None, :]
+            picked = place[:, None] == number
+            other = tl.max(tl.where(picked, score[:, None], -float("inf")), axis=0)[None, :]
+            mask = tl.max((picked & masked[:, None]).to(tl.int32), axis=0)[None, :] > 0
+        before = (other > score[:, None]) | ((other == score[:, None]) & (number < place[:, None]))
+        rank += tl.sum((before & mask).to(tl.int32), axis=1)
+    return rank
 
 
 @triton.jit
@@ -109,7 +119,7 @@ def commit_block(
     live, done, tokens, masked, length, given, counts, last, context, ahead, cached, step, fixed, sure, draws, ends,
     top, probability, second, entropy, level,
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
-    SEEDED: tl.constexpr, SHIFT: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
+    SEEDED: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """One sequence's block after a pass: what is fixed, whether that ends it, and what the cache holds now."""
     if not enter(live, PDL):
@@ -142,13 +152,14 @@ def commit_block(
     tl.store(step + sequence, now + 1)
     tl.store(draws + sequence, tl.load(draws + sequence) + L)
 
-    # The next pass has the text in the cache, but for its last token where that one is read for the first mask.
-    before = tl.load(ahead + sequence)
-    kept = tl.minimum(before, SHIFT)
-    if kept > 0:
-        tl.store(context + sequence * C, tl.load(context + sequence * C + before - 1))
-    tl.store(ahead + sequence, kept)
-    tl.store(cached + sequence, tl.load(cached + sequence) + before - kept)
+    if not WHOLE:
+        # The next pass has the text in the cache, but for its last token where that one is read for the first mask.
+        before = tl.load(ahead + sequence)
+        kept = tl.minimum(before, SHIFT)
+        if kept > 0:
+            tl.store(context + sequence * C, tl.load(context + sequence * C + before - 1))
+        tl.store(ahead + sequence, kept)
+        tl.store(cached + sequence, tl.load(cached + sequence) + before - kept)
 
     hidden = hidden & ~chosen
     prefix = tl.min(tl.where(hidden, place, own), axis=0)
@@ -187,8 +198,11 @@ def append_token(
     finish(sequence, over, done, live)
 
 
-def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None:
-    """Fixes in each block what the policy says of the statistics `found`; blocks that are finished or end are done."""
+def commit(state: State, found: Statistics, policy: Policy, shift: bool, whole: bool = False) -> None:
+    """Fixes in each block what the policy says of the statistics `found`; blocks that are finished or end are done.
+
+    The text is taken as cached from then on, unless each pass computes the `whole` sequence.
+    """
     sequences, length = state.tokens.shape
     block = triton.next_power_of_2(length)
     commit_block[(sequences,)](
@@ -197,8 +211,9 @@ def commit(state: State, found: Statistics, policy: Policy, shift: bool) -> None
         state.draws, state.ends,
         found.top, found.probability, found.second, found.entropy, policy.level,
         L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.ends.shape[0], RULE=policy.rule,
-        SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift), BLOCK_L=block,
-        num_warps=max(1, min(32, block * block // 1024)), **options(state.live),
+        SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift),
+        WHOLE=whole, BLOCK_L=block,
+        num_warps=max(1, block * block // 1024 if block <= 128 else block // 64), **options(state.live),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ tokens have the same distribution and come from the same seeds, but by other num
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, Slot
 from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
+from evalharness.diffusion.kernels.launch import divide
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
 from evalharness.diffusion.kernels.wishes import Precision
@@ -25,6 +26,10 @@ from evalharness.diffusion.rows import Draws, Row
 
 ROUND = 256
 """Caches have a multiple of so many slots, so that one serves batches of like lengths."""
+ROUND_WHOLE = 64
+"""The same of sequences that each pass computes anew, where every slot is work."""
+LONGEST = 1024
+"""Tokens of a block; one program orders them by their scores."""
 FOLLOWING = 16
 """Tokens generated one by one before the host looks at them."""
 ENDS = 4
@@ -58,19 +63,25 @@ class Engine:
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
         """With matrices as `precision` says; the prompt is still computed with those of `model`."""
         self.weights: Weights = read_weights(model, precision)
+        self._whole = model.config.attention == "bidirectional"
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
-    def takes(self, draws: Draws, rule: str | None = None) -> bool:
-        """Whether it can decode this way: tokens chosen among all, and by a rule that fixes each position once."""
-        return (draws.temperature == 0 or draws.top_p == 1) and (rule is None or rule in RULES)
+    def takes(self, draws: Draws, rule: str | None = None, block: int = 0) -> bool:
+        """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once."""
+        known = rule is None or rule in RULES
+        return known and block <= LONGEST and (draws.temperature == 0 or draws.top_p == 1)
 
     def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
         block = how.block if how else 0
-        size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
-        capacity = -(-size // ROUND) * ROUND
-        key = (len(rows), block, draws, policy(how) if how else None)
+        if self._whole:
+            size = max(len(row.prompt) + row.canvas + len(row.suffix) for row in rows)
+            capacity = divide(size, ROUND_WHOLE) * ROUND_WHOLE
+        else:
+            size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
+            capacity = divide(size, ROUND) * ROUND
+        key = (len(rows), block, draws, policy(how) if how else None, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
             self._session, self._key = self._open(len(rows), capacity, block, draws, how), key
@@ -87,8 +98,8 @@ class Engine:
         while running:
             session.host.done.fill_(1)
             for place, slot in running.items():
-                _load(session.host, place, slot, rule)
-            session.run(long=bool((session.host.ahead > config.shift).any()))
+                _load(session.host, place, slot, rule, config.mask_id if self._whole else None)
+            session.run(long=not self._whole and bool((session.host.ahead > config.shift).any()))
             tables = (session.host.tokens, session.host.fixed, session.host.sure, session.host.step)
             tokens, fixed, sure, steps = (table.tolist() for table in tables)
             for place, slot in list(running.items()):
@@ -145,11 +156,13 @@ class Engine:
     def _open(self, sequences: int, capacity: int, block: int, draws: Draws, how: Denoising | None) -> Session:
         weights, config = self.weights, self.weights.config
         device, rule = weights.embed.device, policy(how) if how else None
-        cache = KVCache(config, sequences, capacity, weights.embed.dtype, device)
+        kept = replace(config, layers=1) if self._whole else config
+        cache = KVCache(kept, sequences, capacity, weights.embed.dtype, device)
         length = block or FOLLOWING
         steps = rule.steps if rule and rule.steps else 1
+        room, tail = (capacity, capacity) if self._whole else (block + 1, 0)
         state, host = (
-            new_state(sequences, length, block + 1, steps, ENDS, place) for place in (device, torch.device("cpu"))
+            new_state(sequences, length, room, steps, ENDS, place, tail) for place in (device, torch.device("cpu"))
         )
         count = per_launch(weights.bytes)
 
@@ -158,6 +171,9 @@ class Engine:
             once = partial(step, weights, state, buffers, cache, rule, block, draws.temperature)
             return repeated(once, count, state.live)
 
+        if self._whole:
+            going_on = graph(capacity, rule, count)
+            return Session(state, host, cache, going_on, going_on)
         going_on = graph(block + config.shift if rule else 1, rule, count)
         opening = graph(2 * block + config.shift, rule, 1) if rule else going_on
         return Session(state, host, cache, opening, going_on)
@@ -176,10 +192,14 @@ def _tell_draws(host: State, place: int, row: Row, number: int) -> None:
         host.seeds[place], host.draws[place] = row.generator.initial_seed(), number
 
 
-def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
-    """Writes a slot's opened block, and what the cache lacks of its text, to the host's state."""
+def _load(host: State, place: int, slot: Slot, rule: Policy, mask: int | None) -> None:
+    """Writes a slot's opened block, and what the cache lacks of its text, to the host's state.
+
+    With a `mask`, that token, nothing is in the cache, and what is behind the block belongs to the pass as well.
+    """
     row, size = slot.row, len(slot.tokens)
-    text = row.text[row.cached :]
+    cached = row.cached if mask is None else 0
+    text = row.text[cached:]
 
     def write(table: Tensor, values: Sequence[int]) -> None:
         table[place, : len(values)] = torch.tensor(values, dtype=table.dtype)
@@ -192,6 +212,11 @@ def _load(host: State, place: int, slot: Slot, rule: Policy) -> None:
     write(host.counts, rule.counts(slot.masks))
     host.length[place], host.given[place] = size, slot.given
     host.last[place] = slot.given + row.watch.limit - len(row.watch.tokens)
-    host.ahead[place], host.cached[place] = len(text), row.cached
+    host.ahead[place], host.cached[place] = len(text), cached
+    if mask is not None:
+        tail = [*[mask] * slot.ahead, *row.suffix]
+        assert len(text) + size + len(tail) <= host.tail.shape[1]
+        write(host.tail, tail)
+        host.behind[place] = len(tail)
     _tell_draws(host, place, row, row.forwards * host.tokens.shape[1])
     host.done[place] = host.step[place] = 0

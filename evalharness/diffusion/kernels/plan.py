@@ -16,7 +16,8 @@ class State:
     """What is being generated of B sequences: blocks of up to L tokens, or the next L tokens one after the other.
 
     int32 where nothing else is said, written by the host between blocks alone. A pass computes, per sequence, the
-    `ahead` tokens of `context`, whose first has position `cached`, and behind them the block.
+    `ahead` tokens of `context`, whose first has position `cached`, behind them the block, and behind that the `behind`
+    tokens of `tail`, which only a network that sees them has.
     """
 
     flat: Tensor
@@ -39,6 +40,10 @@ class State:
     """[B]."""
     cached: Tensor
     """[B]."""
+    tail: Tensor
+    """[B, A]."""
+    behind: Tensor
+    """[B]."""
     step: Tensor
     """[B]: passes since the host last wrote."""
     fixed: Tensor
@@ -57,12 +62,15 @@ class State:
     """[E]: tokens that end a sequence."""
 
 
-def new_state(sequences: int, length: int, context: int, steps: int, ends: int, device: torch.device | str) -> State:
+def new_state(
+    sequences: int, length: int, context: int, steps: int, ends: int, device: torch.device | str, tail: int = 0
+) -> State:
     """A state with room for so much, in which all sequences are done."""
     one, block = (sequences,), (sequences, length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "given": one, "counts": (sequences, steps), "last": one,
-        "context": (sequences, context), "ahead": one, "cached": one, "step": one, "fixed": block, "sure": block,
+        "context": (sequences, context), "ahead": one, "cached": one, "tail": (sequences, tail), "behind": one,
+        "step": one, "fixed": block, "sure": block,
         "seeds": (sequences, 2), "draws": one, "done": one, "live": (1,), "ends": (ends,),
     }  # fmt: skip
     # Each begins at a multiple of 16 bytes, as the compiler likes pointers to.
@@ -104,10 +112,11 @@ def new_pieces(sequences: int, size: int, places: int, device: torch.device | st
 
 @triton.jit(do_not_specialize=["size", "sequences"])
 def lay_out_pieces(
-    live, done, block_tokens, masked, length, context, ahead, cached, tokens, positions, limits, rows, places, count,
-    size, sequences,
-    L: tl.constexpr, C: tl.constexpr, BLOCK: tl.constexpr, SHIFT: tl.constexpr, NEXT: tl.constexpr,
-    BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr, BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
+    live, done, block_tokens, masked, length, context, ahead, cached, tail, behind, tokens, positions,
+    limits, rows, places, count, size, sequences,
+    L: tl.constexpr, C: tl.constexpr, A: tl.constexpr, BLOCK: tl.constexpr, SHIFT: tl.constexpr,
+    NEXT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
+    BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """The piece of one sequence, and its part of the list of rows that are looked at."""
     if not enter(live, PDL):
@@ -127,9 +136,16 @@ def lay_out_pieces(
     if BLOCK > 0:
         limit = tl.minimum(end, (position // BLOCK + 1) * BLOCK) - 1
     limit = tl.where(text, limit, tl.where(block, end + own - 1, -1))
+    there = text | block
+    if WHOLE:
+        after = tl.load(behind + sequence)
+        rest = (t >= before + own) & (t < before + own + after) & ~idle
+        token += tl.load(tail + sequence * A + t - before - own, mask=rest, other=0)
+        there = there | rest
+        limit = tl.where(there, end + own + after - 1, -1)
     at = sequence * size + t
     tl.store(tokens + at, token, mask=t < size)
-    tl.store(positions + at, tl.where(text | block, position, -1), mask=t < size)
+    tl.store(positions + at, tl.where(there, position, -1), mask=t < size)
     tl.store(limits + at, limit, mask=t < size)
 
     everything = tl.arange(0, BLOCK_ALL)
@@ -154,18 +170,20 @@ def lay_out_pieces(
         tl.store(count, tl.sum(others.to(tl.int32), axis=0) + tl.sum(counted, axis=0))
 
 
-def lay_out(state: State, pieces: Pieces, *, block: int, shift: bool, following: bool) -> None:
+def lay_out(state: State, pieces: Pieces, *, block: int, shift: bool, following: bool, whole: bool = False) -> None:
     """Writes the pieces of the next pass; positions of one sequence that is done are all -1.
 
     `block` is positive where a text's tokens see their own block of that length, 0 where they see what is before them.
     `shift` as in the network's configuration. `following`: it is asked what follows the piece, not what is in it.
+    `whole`: all tokens see all others of their sequence, those behind the block included.
     """
     sequences, length = state.tokens.shape
-    size = pieces.tokens.shape[0] // sequences
+    size, everything = pieces.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
     lay_out_pieces[(sequences,)](
         state.live, state.done, state.tokens, state.masked, state.length, state.context, state.ahead, state.cached,
-        pieces.tokens, pieces.positions, pieces.limits, pieces.rows, pieces.places, pieces.count, size, sequences,
-        L=length, C=state.context.shape[1], BLOCK=block, SHIFT=int(shift), NEXT=following,
-        BLOCK_T=triton.next_power_of_2(size), BLOCK_L=triton.next_power_of_2(length),
-        BLOCK_ALL=triton.next_power_of_2(sequences * length), num_warps=4, **options(state.live),
+        state.tail, state.behind, pieces.tokens, pieces.positions, pieces.limits, pieces.rows, pieces.places,
+        pieces.count, size, sequences,
+        L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block, SHIFT=int(shift), NEXT=following,
+        WHOLE=whole, BLOCK_T=triton.next_power_of_2(size), BLOCK_L=triton.next_power_of_2(length),
+        BLOCK_ALL=everything, num_warps=max(4, min(16, everything // 1024)), **options(state.live),
     )  # fmt: skip

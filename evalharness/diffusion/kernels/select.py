@@ -34,6 +34,9 @@ def select(wish: Wish, model: Transformer, weights: Weights = "network") -> Choi
         raise UserError(f"{insists}: {obstacle}; {remedy(weights)}")
     if obstacle:
         return Choice("torch", obstacle)
+    if model.config.attention == "bidirectional" and not insists:
+        # Passes over hundreds of rows: what the kernels save of launches and waiting is little there.
+        return Choice("torch", "the network computes its whole canvas in each pass, which waits for no memory")
     why = insists or "a Hopper GPU, and a network that they suit"
     return Choice("fused", f"{why}; prompts, drafts, draws with top_p below 1 and the rule editing run on torch")
 
@@ -49,8 +52,6 @@ def find_obstacle(model: Transformer) -> str:
     if weight.dtype != torch.bfloat16:
         name = str(weight.dtype).removeprefix("torch.")
         return f"the fused kernels compute in bfloat16, and the network is in {name}"
-    if config.attention == "bidirectional":
-        return "the network sees its whole canvas in each pass, and the fused kernels are for text that is cached"
     if config.head_dim not in (64, 128):
         return f"the fused kernels are for heads of 64 or 128 dimensions, and the network's have {config.head_dim}"
     for name in ("hidden", "intermediate"):

@@ -154,7 +154,8 @@ def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) ->
 
     norm.first(b.pieces.tokens, weights.embed, weights.layers[0].attention_norm, eps, b.residual, b.normed, live)
     for number, (layer, gain) in enumerate(zip(weights.layers, gains, strict=True)):
-        keys, values = cache.layer(number)
+        # Nothing of a network that sees the whole sequence anew lasts longer than its layer.
+        keys, values = cache.layer(0 if config.attention == "bidirectional" else number)
         heads, out, down = b.products
         gemm.product(fit(b.normed, 0), layer.qkv, heads, live)
         qkv.finish(
@@ -180,8 +181,8 @@ def step(
     """
     config, live = weights.config, state.live
     shift = config.shift and how is not None
-    seen = block if config.attention == "block_causal" else 0
-    lay_out(state, buffers.pieces, block=seen, shift=shift, following=how is None)
+    seen, whole = block if config.attention == "block_causal" else 0, config.attention == "bidirectional"
+    lay_out(state, buffers.pieces, block=seen, shift=shift, following=how is None, whole=whole)
     forward(weights, buffers, cache, live)
     wanted, places = buffers.pieces, buffers.found.top.shape[0] // cache.rows
     head.look(
@@ -191,4 +192,4 @@ def step(
     if how is None:
         commit.append(state, buffers.found)
     else:
-        commit.commit(state, buffers.found, how, shift)
+        commit.commit(state, buffers.found, how, shift, whole)

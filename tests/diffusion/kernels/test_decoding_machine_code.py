@@ -64,12 +64,15 @@ def test_head(hidden, wanted, drawn, fp8):
     )
 
 
-@pytest.mark.parametrize(("rule", "block"), [*((rule, 32) for rule in commit.RULES), ("entropy-bounded", 128)])
+@pytest.mark.parametrize(
+    ("rule", "block"),
+    [*((rule, 32) for rule in commit.RULES), ("entropy-bounded", 128), ("entropy", 512), ("dynamic", 1024)],
+)
 def test_rules(rule, block):
     state, figures = new_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
     found = head.Statistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
     policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
-    assert not found_faults(lambda: commit.commit(state, found, policy, True))
+    assert not found_faults(lambda: commit.commit(state, found, policy, True, whole=block > 128))
 
 
 @pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
@@ -83,3 +86,14 @@ def test_whole_steps(rule, temperature):
     policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
+
+
+def test_a_step_of_a_network_that_sees_its_whole_canvas():
+    config = replace(MODELS["LLaDA-8B"], layers=1)
+    with torch.device("meta"):
+        weights = read_weights(Transformer(config).to(torch.bfloat16))
+    cache = KVCache(config, 8, 1280, torch.bfloat16, "meta")
+    state = new_state(8, 32, 1280, 32, 4, "meta", tail=1280)
+    buffers = new_buffers(weights, cache, 1280, 32, (config.mask_id,))
+    policy = commit.Policy("confidence", steps=32)
+    assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -48,7 +49,6 @@ def test_on_a_cpu_auto_is_torch_and_fused_is_refused() -> None:
     ("dtype", "changes", "reason"),
     [
         (torch.float32, {}, "in float32"),
-        (torch.bfloat16, {"attention": "bidirectional"}, "whole canvas"),
         (torch.bfloat16, {"head_dim": 32}, "have 32"),
         (torch.bfloat16, {"intermediate": 200}, "intermediate size is 200"),
         (torch.bfloat16, {}, ""),
@@ -62,6 +62,18 @@ def test_what_a_gpu_does_not_take_is_said(
     found = find_obstacle(OnDevice(network(dtype, **changes)))  # type: ignore[arg-type]
     assert reason in found
     assert bool(found) == bool(reason)
+
+
+def test_a_network_without_a_cache_is_decoded_by_the_kernels_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    whole: Any = OnDevice(network(attention="bidirectional"))
+    choice = select("auto", whole)
+    assert (choice.name, "whole canvas" in choice.reason) == ("torch", True)
+    assert select("fused", whole).name == select("auto", whole, "fp8").name == "fused"
+    assert select("auto", OnDevice(network())).name == "fused"  # type: ignore[arg-type]
 
 
 def test_another_gpu_is_refused_by_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:

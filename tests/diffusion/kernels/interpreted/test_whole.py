@@ -1,0 +1,73 @@
+"""Networks that see their whole canvas, decoded in the kernels token for token as on the torch path."""
+
+import pytest
+import torch
+from tiny import MASK, new_row, tiny_model
+
+from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.kernels import engine
+from evalharness.diffusion.kernels.commit import commit, policy
+from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.kernels.head import Statistics
+from evalharness.diffusion.kernels.plan import new_state
+from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rules import Blocks, find_rule
+
+GREEDY = Draws(banned=(MASK,))
+
+
+def network(shift):
+    return tiny_model(4, layers=2 - shift, heads=2, kv_heads=1, attention="bidirectional", shift=shift)
+
+
+def rows():
+    # Canvases of two blocks and of one, the first with something behind its gap.
+    return [
+        new_row([5, 9, 30], 6, canvas=8, suffix=[7, 8, 33]),
+        new_row([12, 33, 4, 4, 21, 6], 3, canvas=3, length=3),
+    ]
+
+
+@pytest.mark.parametrize(("shift", "rule"), [(False, "confidence"), (True, "entropy")])
+def test_tokens_passes_and_confidences_are_those_of_the_torch_path(shift, rule, monkeypatch):
+    monkeypatch.setattr(engine, "ROUND_WHOLE", 16)
+    model = network(shift)
+    how = Denoising(find_rule(rule, tau=0.9, steps=3, block=4), 4, GREEDY)
+    # Of two layers a short row is enough.
+    mine, theirs = (rows()[1 - shift :] for _ in range(2))
+    denoise(model, mine, how, Engine(model))
+    denoise(model, theirs, how)
+    for row, other in zip(mine, theirs, strict=True):
+        assert (row.output, row.steps, row.blocks) == (other.output, other.steps, other.blocks)
+        assert (row.forwards, row.watch.reason, row.ended) == (other.forwards, other.watch.reason, True)
+        torch.testing.assert_close(row.confidences, other.confidences, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["entropy", "factor"])
+def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name):
+    torch.manual_seed(0)
+    length = 150
+    masked = torch.rand(1, length) < 0.8
+    # Few different values, so that equal ones are common.
+    probability, second, entropy = (torch.randint(0, 30, (1, length)) / 30 for _ in range(3))
+    how = Denoising(find_rule(name, tau=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
+    state = new_state(1, length, 4, 3, 1, "cpu")
+    state.masked.copy_(masked)
+    masks = int(masked.sum())
+    state.counts.copy_(torch.tensor([[*policy(how).counts(masks), 1, 1, 1][:3]]))
+    state.length.fill_(length)
+    state.last.fill_(999)
+    state.done.zero_()
+    state.live.fill_(1)
+    state.ahead.fill_(3)
+    state.cached.fill_(2)
+    top = torch.arange(length, dtype=torch.int32)[None]
+    blocks = Blocks(
+        masked, top.long(), probability, second, entropy, state.tokens.long(), masked, torch.tensor([masks]),
+        torch.tensor([0]),
+    )  # fmt: skip
+    expected = how.rule.choose(blocks)
+    figures = (values.flatten() for values in (probability, second, entropy))
+    commit(state, Statistics(top.flatten(), *figures), policy(how), shift=False, whole=True)
+    assert (masked & (state.masked == 0)).tolist() == expected.tolist()
+    assert (state.ahead.item(), state.cached.item()) == (3, 2)

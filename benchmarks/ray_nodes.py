@@ -15,6 +15,8 @@ import psutil
 
 TRIES = 4
 HEAD_S = 90.0
+FOR_RAY = {"RAY_DISABLE_MEMORY_MONITOR": "1", "RAY_worker_niceness": "0"}
+"""Ray would give its workers a niceness of 15, and all else on the machine the processor before them."""
 RAY = Path(sys.executable).with_name("ray")
 
 
@@ -39,7 +41,7 @@ class Cluster:
             [str(RAY), "start", *words, *common, *store],
             stdout=self.log,
             stderr=self.log,
-            env={**os.environ, "RAY_DISABLE_MEMORY_MONITOR": "1", **environment},
+            env={**FOR_RAY, **os.environ, **environment},
         )
 
     def add(self, cpus: int = 1, **environment: str) -> "subprocess.Popen[bytes]":

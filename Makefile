@@ -13,6 +13,7 @@ test: setup images browser
 	$(BIN)/pytest -m "not slow"
 
 test-all: setup images browser
+	$(BIN)/pip install -qq -e ".[ray]"
 	$(BIN)/pytest
 
 check: setup

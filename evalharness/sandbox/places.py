@@ -1,6 +1,5 @@
 """Places for programs to run in, as many as may compute at once; one whose program only waits is lent to another."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,9 +81,7 @@ class Places:
 def _asleep(place: Place) -> bool:
     """Looks at it once more."""
     before, meter = place.used_s, place.meter
-    place.used_s = None
-    with contextlib.suppress(Exception):  # the container may be gone by now
-        place.used_s = meter() if meter else None
+    place.used_s = meter() if meter else None
     waits = before is not None and place.used_s is not None and 0 <= place.used_s - before < ASLEEP * LOOK_S
     place.looks = place.looks + 1 if waits else 0
     return place.looks >= LOOKS

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -176,19 +176,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--nodes", default="1,2,4", help="how many workers and nodes, with commas")
+    parser.add_argument("--engines", default="local,ray", help="which of them; one alone for a run of hours")
     parser.add_argument("--out", type=Path, default=None, help="the plot, a .png or .svg")
     given = parser.parse_args()
+    engines = given.engines.split(",")
+    if set(engines) - {"local", "ray"}:
+        parser.error("--engines takes local, ray, or both with a comma")
     found = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         samples = folder / "samples.jsonl"
         write_samples(samples, given.samples)
         for workers in map(int, given.nodes.split(",")):
-            found.append(measure(samples, given.samples, workers, None, folder))
-            print(found[-1], flush=True)
-            with ray_cluster(workers) as cluster:
-                found.append(measure(samples, given.samples, workers, cluster, folder))
-            print(found[-1], flush=True)
+            for engine in engines:
+                with ray_cluster(workers) if engine == "ray" else nullcontext() as cluster:
+                    found.append(measure(samples, given.samples, workers, cluster, folder))
+                print(found[-1], flush=True)
     if given.out:
         draw(found, given.out)
     print(json.dumps([asdict(one) for one in found], indent=1))

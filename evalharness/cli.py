@@ -23,6 +23,7 @@ from evalharness import (
 )
 from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.wording import counted
 
 app = typer.Typer(
     help="Measures code models: how often they are right and how fast they are.",
@@ -193,7 +194,8 @@ def require_verdicts(summaries: list[dict[str, Any]]) -> None:
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
         example = next((f" ({summary['infrastructure']})" for summary in summaries if "infrastructure" in summary), "")
-        fail(f"{missing} samples have no verdict: the machine failed{example}; the same command tries them again", 1)
+        without = f"{counted(missing, 'sample')} without a verdict"
+        fail(f"{without}: the machine failed{example}; the same command tries again", 1)
 
 
 def folder_of(config: Any, out: Path | None, alone: bool) -> Path:

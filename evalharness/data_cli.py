@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from evalharness.wording import counted
+
 app = typer.Typer(help="The benchmarks' data.", no_args_is_help=True)
 
 Tasks = Annotated[list[str] | None, typer.Argument(help="Task or group names. [default: all]")]
@@ -23,7 +25,9 @@ def pull(tasks: Tasks = None, folder: Folder = Path("data"), all_versions: Every
 
     failed = 0
     for found in pulling.pull(expand(",".join(tasks or [EVERYTHING])), folder, all_versions):
-        what = f"{found.problems} problems in {found.path}" if found.path else f"not to be had: {found.error}"
+        what = (
+            f"{counted(found.problems, 'problem')} in {found.path}" if found.path else f"not to be had: {found.error}"
+        )
         print(f"{found.task} {found.version}: {what}", flush=True)
         failed += not found.path
     if failed:

@@ -19,7 +19,7 @@ def task_rows() -> Iterator[Row]:
             image = entry.image or card.image
             yield (
                 entry.name,
-                str(find_version(entry, None).problems),
+                str(problem_count(entry)),
                 first_first(entry.versions, entry.default_version),
                 first_first(card.recipes_of(entry), entry.default_recipe),
                 first_first(entry.splits, entry.default_split),
@@ -28,6 +28,16 @@ def task_rows() -> Iterator[Row]:
             )
     for group, members in groups().items():
         yield (group, "", f"group of {', '.join(members)}", "", "", "", "")
+
+
+def problem_count(entry: TaskEntry) -> int:
+    """How many problems a run without further options has: of the default version, those of the default split."""
+    numbers = entry.splits.get(entry.default_split or "")
+    if isinstance(numbers, tuple):
+        return numbers[1] - numbers[0] + 1
+    whole = find_version(entry, None).problems
+    assert isinstance(whole, int)
+    return whole
 
 
 def data_state(entry: TaskEntry, source: Source) -> str:

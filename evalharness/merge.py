@@ -15,6 +15,7 @@ from evalharness.report.runs import run_folders
 from evalharness.run import Prepared, RunConfig, Summary, figures, prepare
 from evalharness.sharding import parse_shard
 from evalharness.store import differences, read_manifest, whole_lines, write_json
+from evalharness.wording import counted
 
 COUNTED = ("shard", "problems", "problems_of_task", "samples", "asked", "metrics", "facets", "speed", "statuses")
 """What of a shard's summary is its own."""
@@ -192,7 +193,7 @@ def _keys(path: Path) -> Iterator[tuple[Key, int]]:
 def _missing(shared: Shared, samples: int) -> Iterator[str]:
     if samples <= 0:
         return
-    yield f"{samples} of {shared.asked} samples have no verdict"
+    yield f"{samples} of {counted(shared.asked, 'sample')} without a verdict"
     shards = [shard for manifest in shared.manifests.values() if (shard := _shard(manifest))]
     if shards and (absent := sorted(set(range(1, shards[0].of + 1)) - {shard.number for shard in shards})):
         yield f"not among the runs: {', '.join(f'{number}/{shards[0].of}' for number in absent)}"

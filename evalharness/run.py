@@ -28,6 +28,7 @@ from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sharding import parse_shard
 from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
 from evalharness.suggest import unknown_name
+from evalharness.wording import counted
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,11 @@ def run_one(
     progress: Progress,
 ) -> Summary:
     """Runs, or resumes, one prepared task."""
-    progress.note(f"{one.task.name}: {len(one.problems)} problems, {len(requests)} samples, into {store.folder}")
+    amounts = f"{counted(len(one.problems), 'problem')}, {counted(len(requests), 'sample')}"
+    progress.note(f"{one.task.name}: {amounts}, into {store.folder}")
     covered = len({request.problem.task_id for request in requests})
     if one.config.shard:
-        progress.note(f"shard {one.config.shard}: {covered} problems; `evalharness merge` joins the shards")
+        progress.note(f"shard {one.config.shard}: {counted(covered, 'problem')}; `evalharness merge` joins the shards")
     elif covered < len(one.problems):
         progress.note(f"only {covered} of {len(one.problems)} problems have samples; rates are over those alone")
     if store.resumed:

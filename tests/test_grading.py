@@ -159,7 +159,7 @@ def test_what_the_machine_failed_on_is_no_wrong_answer_and_is_tried_again(
 
     done = cli(*run)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("2 samples have no verdict")
+    assert done.stderr.splitlines()[-1].startswith("2 samples without a verdict")
     assert "the endpoint is gone" in done.stderr
     assert "2 infrastructure" in done.stdout
     summary = json.loads((tmp_path / "summary.json").read_text())

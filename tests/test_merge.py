@@ -113,7 +113,7 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
 def test_a_merged_run_is_resumed_as_any_other(runs: Path, tmp_path: Path, cli: Command) -> None:
     done = cli("merge", tmp_path / "merged", *shards(runs)[:-1])
     assert done.returncode == 1
-    assert "6 of 48 samples have no verdict; not among the runs: 7/7" in done.stderr
+    assert "6 of 48 samples without a verdict; not among the runs: 7/7" in done.stderr
     assert cli(*RUN, "--out", tmp_path / "merged").returncode == 0
     assert in_order(rows(tmp_path / "merged", "verdicts.jsonl")) == in_order(rows(runs / "whole", "verdicts.jsonl"))
 
@@ -153,7 +153,7 @@ def test_a_torn_last_row_of_a_killed_shard_counts_as_missing(runs: Path, tmp_pat
     (torn / "summary.json").unlink()
     done = cli("merge", tmp_path / "merged", *shards(runs)[:-1], torn)
     assert done.returncode == 1
-    assert f"1 of 48 samples have no verdict; {torn} is not finished" in done.stderr
+    assert f"1 of 48 samples without a verdict; {torn} is not finished" in done.stderr
 
 
 @pytest.mark.docker

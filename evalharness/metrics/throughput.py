@@ -33,7 +33,8 @@ def speed(
       `warmup_keys`).
     generation_s: seconds in which at least one of the requests was under way.
     latency_s: percentiles of total_s, from sending to the last token.
-    first_output_s: percentiles of the time to the first piece of output; for diffusion, to the first committed block.
+    first_output_s: percentiles of the time to the first piece of output, over the requests that had any; for diffusion,
+      to the first committed block.
     time_per_output_token_s: percentiles of (total_s - first_output_s) / (output_tokens - first_output_tokens), so that
       a first piece of 32 tokens is 32 tokens; over the requests that had output after their first piece.
     output_tokens, prompt_tokens: sums. output_tokens_per_s: output_tokens / generation_s, and its 95 % interval over
@@ -63,7 +64,7 @@ def speed(
     busy = busy_seconds([_ends(row) for row in rows])
     found: dict[str, Any] = {"requests": len(rows), "warmup_requests": len(timed) - len(rows), "generation_s": busy}
     found["latency_s"] = percentiles([row.total_s or 0.0 for row in rows])
-    first = _of_all([row.first_output_s for row in rows])
+    first = _of_all([row.first_output_s for row in rows if not _empty(row)])
     if first:
         found["first_output_s"] = percentiles(first)
     if each := seconds_per_token(rows):
@@ -119,6 +120,8 @@ def seconds_per_token(rows: Iterable[Completion]) -> list[float] | None:
     """Time per output token of each request that had output after its first piece; None where one cannot be told."""
     found = []
     for row in rows:
+        if _empty(row):
+            continue
         if row.first_output_s is None or row.first_output_tokens is None or row.output_tokens is None:
             return None
         if row.output_tokens > row.first_output_tokens:
@@ -204,6 +207,11 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 def _ends(row: Completion) -> tuple[float, float]:
     start = row.started_at or 0.0
     return start, start + (row.total_s or 0.0)
+
+
+def _empty(row: Completion) -> bool:
+    """Whether the answer was empty, so that there was no first piece to be timed."""
+    return row.first_output_s is None and not row.characters
 
 
 def _of_all(values: Sequence[Any]) -> list[Any]:

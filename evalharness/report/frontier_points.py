@@ -19,6 +19,7 @@ from evalharness.report.naming import Family, name_runs
 from evalharness.report.published import PublishedPoint
 from evalharness.report.published import speed_of as published_speed
 from evalharness.report.runs import RunRecord
+from evalharness.wording import counted
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def panels(
             )
         )  # fmt: skip
     if left_out:
-        note(f"{left_out} runs are left out: they have no {metric} or no tokens/s (what was not measured is not drawn)")
+        note(f"{counted(left_out, 'run')} left out, without {metric} or tokens/s (what was not measured is not drawn)")
     if not held:
         raise UserError(
             f"none of the runs has both {metric} and tokens/s; run a backend that is timed, with enough --n"

@@ -6,6 +6,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from evalharness.wording import counted
+
 ABSENT = "-"
 
 
@@ -59,7 +61,7 @@ def _size(summary: Mapping[str, Any]) -> str:
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
         return f"{summary['samples']}\n{problems} of {total} problems"
-    return str(summary["samples"]) + (f"\n{problems} problems" if problems != summary["samples"] else "")
+    return str(summary["samples"]) + (f"\n{counted(problems, 'problem')}" if problems != summary["samples"] else "")
 
 
 def conditions(summary: Mapping[str, Any]) -> str:

@@ -49,6 +49,17 @@ def test_what_was_not_measured_is_absent() -> None:
     assert speed([done(0.0, 1.0, first=0.5)])["first_output_s"]["p50"] == 0.5
 
 
+def test_an_empty_answer_has_no_first_piece_and_takes_away_no_figure() -> None:
+    """Endpoints count the end token of an empty answer, so that tokens do not tell."""
+    empty = replace(done(1.0, 1.0, tokens=1), text="", characters=0)
+    answered = streamed(0.0, 2.5, 160, first=0.5, first_tokens=32)
+    found = speed([answered, empty])
+    assert found["first_output_s"] == speed([answered])["first_output_s"]
+    assert found["time_per_output_token_s"] == speed([answered])["time_per_output_token_s"]
+    assert found["requests"] == 2
+    assert found["output_tokens"] == 161
+
+
 def test_no_tokens_are_zero_and_no_time_is_no_rate() -> None:
     assert speed([done(0.0, 1.0, tokens=0)])["output_tokens_per_s"] == 0.0
     instant = speed([done(0.0, 0.0)])

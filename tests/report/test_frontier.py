@@ -96,7 +96,7 @@ def test_what_has_no_speed_is_left_out_and_said(runs: Path) -> None:
     notes: list[str] = []
     found = panels(load_runs([runs]), note=notes.append)
     assert sum(len(panel.points) for panel in found) == 5
-    assert "1 runs are left out" in notes[0]
+    assert "1 run left out" in notes[0]
     with pytest.raises(UserError, match="none of the runs"):
         panels(load_runs([runs / "untimed"]))
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from evalharness.report.runs import RunRecord
 
-UNNAMED = ("seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model")
+UNNAMED = (
+    "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
+    "kernels_reason",
+)  # fmt: skip
 """Settings that are no name for a reader, if there is another."""
 Family = str
 Key = tuple[Any, Any]

@@ -38,6 +38,12 @@ def test_a_setting_that_a_run_lacks_is_not_named(tmp_path: Path) -> None:
     assert labels(tmp_path) == ["m (rule=threshold)", "m (rule=confidence, steps=6)"]
 
 
+def test_a_setting_is_named_and_not_the_reason_of_another(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", GOOD, options={"draft": 0, "kernels_reason": "the fused kernels need a Hopper GPU"})
+    write_run(tmp_path / "b", "m", GOOD, options={"draft": 8, "kernels_reason": "drafts run on torch"})
+    assert labels(tmp_path) == ["m (draft=0)", "m (draft=8)"]
+
+
 def test_only_what_differs_is_named_and_equal_runs_by_their_folder(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, options={"threshold": 0.5, "steps": 8})
     write_run(tmp_path / "b", "m", GOOD, options={"threshold": 0.9, "steps": 8})

@@ -165,6 +165,7 @@ def draw(found: Sequence[Measured], path: Path) -> None:
         axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=engine)
     axes.set_xlabel("workers (local), nodes of one processor (ray)")
     axes.set_ylabel("samples/s")
+    axes.set_xticks(sorted({one.workers for one in found}))
     axes.set_ylim(0)
     axes.set_title(f"{found[0].samples:,} cheap samples on {os.cpu_count()} shared cores", fontsize=10)
     axes.legend()

@@ -18,6 +18,7 @@ from evalharness.cards import Recipe
 from evalharness.data import resolve_source
 from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
+from evalharness.keys import KeySet
 from evalharness.manifest import configuration, environment
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import conditions, speed
@@ -308,9 +309,10 @@ def work(
         store.add_verdict(verdict)
         progress.graded(verdict)
 
-    wanted = {request.key for request in requests}
+    wanted = KeySet(request.key for request in requests)
+    graded = sum(request.key in store.judged for request in requests)
     missing = [request for request in requests if request.key not in store.completed]
-    progress.start(len(requests), len(requests) - len(missing), len(store.judged & wanted))
+    progress.start(len(requests), len(requests) - len(missing), graded)
     waiting = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
     grader = engine.grader(one.task, one.problems, finished)
     try:

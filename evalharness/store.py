@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from evalharness.errors import UserError
+from evalharness.keys import KeySet
 from evalharness.records import Completion, Key, Trace, Verdict
 
 SYNC_S = 1.0
@@ -58,8 +59,8 @@ class Store:
                 write_json(folder / "manifest.json", {"config": config, "environment": environment})
             with explained(folder):
                 self._clean()
-            self.completed = {row.key for row in self.completions()}
-            self.judged = {row.key for row in self.verdicts()}
+            self.completed = KeySet(row.key for row in self.completions())
+            self.judged = KeySet(row.key for row in self.verdicts())
         except BaseException:
             self.close()
             raise
@@ -97,11 +98,9 @@ class Store:
         if self._is_new(verdict.key, self.judged):
             self._append("verdicts.jsonl", verdict)
 
-    def _is_new(self, key: Key, keys: set[Key]) -> bool:
+    def _is_new(self, key: Key, keys: KeySet) -> bool:
         with self._lock:
-            new = key not in keys
-            keys.add(key)
-            return new
+            return keys.add(key)
 
     def _append(self, name: str, row: Completion | Verdict) -> None:
         line = _line(row)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
+from evalharness.keys import KeySet
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
 
 Form = Literal["program", "solution", "completion"]
@@ -76,22 +77,22 @@ def open_samples(path: Path) -> IO[bytes]:
 
 def _scan(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     """Each sample of the file, and where its line begins. Raises UserError as `read_samples`."""
-    lines: dict[Key, int] = {}
+    seen = KeySet()
     counts: dict[str, int] = {}
     offset = 0
     file.seek(0)
     for number, line in enumerate(file, start=1):
         if line.strip():
             sample = parse_sample(f"{path}, line {number}", number, _parse(path, number, line.strip()), counts)
-            if sample.key in lines:
+            if not seen.add(sample.key):
+                first = next(earlier.line for _, earlier in _scan(path, file) if earlier.key == sample.key)
                 raise UserError(
                     f"{path}, line {number}: task_id {sample.task_id!r} with sample_id {sample.sample_id} stands in "
-                    f"line {lines[sample.key]} already; number the samples of a problem apart"
+                    f"line {first} already; number the samples of a problem apart"
                 )
-            lines[sample.key] = number
             yield offset, sample
         offset += len(line)
-    if not lines:
+    if not seen:
         raise UserError(f"{path} holds no samples; it needs one JSON object per line")
 
 

@@ -101,7 +101,7 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
     with FakeHub({version.hub.repo: ("0" * 40, {"README.md": b"", "test.jsonl": line})}) as hub:
         done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
     folder = tmp_path / "data"
-    assert "livecodebench full: 1 problems in data/livecodebench/code_generation" in done.stdout
+    assert "livecodebench full: 1 problem in data/livecodebench/code_generation" in done.stdout
     assert "livecodebench lite: not to be had: the hub does not give livecodebench/code_generation_lite" in done.stdout
     assert "public" not in done.stdout  # which is nowhere to be pulled from
     assert (folder / version.file[0]).read_bytes() == line

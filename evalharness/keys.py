@@ -9,7 +9,7 @@ LARGEST = 1 << 16
 
 
 class KeySet(Set[Key]):
-    """A growing set: a bit for each sample of a problem, a hundredth of what a set of tuples takes."""
+    """A growing set: a bit for each sample of a problem, where a set of tuples takes over a hundred bytes."""
 
     def __init__(self, keys: Iterable[Key] = ()):
         self._bits: dict[str, bytearray] = {}

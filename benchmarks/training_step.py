@@ -1,44 +1,62 @@
-"""What compiling layers and losses saves in training: seconds of the processor for the same batches, one thread.
+"""What compiling and a second process save in training: tokens/s of forward and backward passes, the same batches.
 
     EVALHARNESS_DATA=DIR python benchmarks/training_step.py --corpus training/corpus
 
-A fresh network of the recipe's shape; the first batches, in which compiling happens, are not counted.
+A fresh network of the recipe's shape; the first batches, in which compiling happens, are not counted. The ways take
+turns, so that a busy machine slows all of them alike; medians over the rounds.
 """
 
 import argparse
+import statistics
 import time
 from pathlib import Path
 
-import torch
-
-from evalharness.diffusion.batches import stream
+from evalharness.diffusion.batches import Batch, stream
 from evalharness.diffusion.corpus.build import build_corpus
 from evalharness.diffusion.recipe import read_recipe
-from evalharness.diffusion.training import Trainer, attention
+from evalharness.diffusion.training import Trainer
 
 RECIPE = Path(__file__).resolve().parents[1] / "evalharness" / "diffusion" / "recipes" / "cpu-8m.yaml"
-WARM_UP = 8
+WAYS = {
+    "one process, as written": {"processes": 1, "compile": False},
+    "one process, compiled": {"processes": 1, "compile": True},
+    "two processes, compiled": {"processes": 2, "compile": True},
+}
 
 
-def seconds(corpus: Path, compiled: bool, count: int) -> float:
-    """Of `count` batches, forward and backward."""
-    recipe = read_recipe(RECIPE, threads=1, compile=compiled)
-    trainer = Trainer(recipe, *build_corpus(recipe.data, corpus), corpus.parent)
-    rows = stream(trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, 0)
-    batches = [trainer.batch(next(rows)) for _ in range(WARM_UP + count)]
-    with attention(torch.device("cpu")):
-        for number, batch in enumerate(batches):
-            if number == WARM_UP:
-                start = time.process_time()
-            trainer.losses([batch], recipe.objective, number, batch.answered)
-            trainer.gather()
-    return time.process_time() - start
+def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
+    """Tokens/s of these batches."""
+    start = time.monotonic()
+    trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answered for batch in batches))
+    trainer.replicas.gather()
+    return sum(int(batch.lengths.sum()) for batch in batches) / (time.monotonic() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True, help="the recipe's corpus, made there if it is not")
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--rounds", type=int, default=9, help="the first two warm up")
+    parser.add_argument("--batches", type=int, default=4, help="in a round")
+    given = parser.parse_args()
+    trainers = {name: _trainer(given.recipe, given.corpus, **way) for name, way in WAYS.items()}
+    first = next(iter(trainers.values()))
+    rows = stream(first.corpus, 0, first.config.block_size, first.recipe.micro_tokens, 0)
+    found: dict[str, list[float]] = {name: [] for name in WAYS}
+    for number in range(given.rounds):
+        batches = [first.batch(next(rows)) for _ in range(given.batches)]
+        for name, trainer in trainers.items():
+            found[name].append(speed(trainer, batches, number))
+    plain = next(iter(found.values()))[2:]
+    for name, rates in found.items():
+        ratio = statistics.median(rate / base for rate, base in zip(rates[2:], plain, strict=True))
+        print(f"{name}: {statistics.median(rates[2:]):,.0f} tokens/s, {ratio:.2f} times the first")
+
+
+def _trainer(path: Path, corpus: Path, **changes: object) -> Trainer:
+    recipe = read_recipe(path, **changes)
+    return Trainer(recipe, *build_corpus(recipe.data, corpus), corpus.parent)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, required=True, help="the recipe's corpus, made there if it is not")
-    parser.add_argument("--batches", type=int, default=16)
-    given = parser.parse_args()
-    plain, compiled = (seconds(given.corpus, compiled, given.batches) for compiled in (False, True))
-    print(f"{given.batches} batches: {plain:.1f} s, compiled {compiled:.1f} s, {plain / compiled:.2f} times as fast")
+    main()

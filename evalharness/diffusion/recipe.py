@@ -120,8 +120,8 @@ class Recipe(Strict):
     evaluated: int = 128
     """Held-out documents that are measured each time."""
     log_every: int = 10
-    threads: int = 2
-    """Batches that are computed side by side, on a CPU."""
+    processes: int = 2
+    """Batches that are computed side by side, on a CPU; on a GPU, 1."""
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
     compile: bool = False

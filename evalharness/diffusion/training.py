@@ -1,14 +1,12 @@
 """Trains the network: steps, evaluation, checkpoints, log; resumes where it was stopped."""
 
 import contextlib
-import copy
 import json
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,10 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.corpus.encoding import Corpus
 from evalharness.diffusion.corpus.tokenizer import END, MASK, PAD
 from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.objectives import Losses, TokenLosses, joint_loss, token_losses
+from evalharness.diffusion.objectives import Losses
 from evalharness.diffusion.optimisers import Average, make_optimisers, rate_factor
 from evalharness.diffusion.recipe import Objective, Recipe
+from evalharness.diffusion.replicas import Replicas
 from evalharness.errors import UserError
 
 CHECKPOINT = "checkpoint.pt"
@@ -54,7 +53,8 @@ class Trainer:
         self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
         if recipe.device == "cuda" and not torch.cuda.is_available():
             raise UserError("the recipe asks for a GPU, and torch finds none; set device: cpu")
-        torch.set_num_threads(1)
+        # The optimiser works while the processes of the batches wait.
+        torch.set_num_threads(recipe.processes)
         torch.manual_seed(recipe.seed)
         self.device = torch.device(recipe.device)
         if recipe.certainty:
@@ -62,12 +62,9 @@ class Trainer:
         else:
             self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
         self.config = self.model.config
-        # Batches run side by side, each thread with a copy of its own in the precision of products: on a busy machine
-        # threads that share one product wait for each other at every operation.
+        # Products in bfloat16 go with weights that are kept and changed in float32.
         dtype = torch.bfloat16 if recipe.bf16 else torch.float32
-        self.pool = ThreadPoolExecutor(recipe.threads, initializer=torch.set_num_threads, initargs=(1,))
-        self.replicas = [copy.deepcopy(self.model).to(dtype) for _ in range(recipe.threads)]
-        self.token_losses = compiled(self.replicas) if recipe.compile else token_losses
+        self.replicas = Replicas(self.model, recipe.processes, dtype, recipe.compile)
         self.optimisers = make_optimisers(self.model, recipe.optimiser)
         self.rates = [[group["lr"] for group in optimiser.param_groups] for optimiser in self.optimisers]
         self.average = Average(self.model.parameters(), recipe.optimiser.ema)
@@ -92,7 +89,7 @@ class Trainer:
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
         )
         last_save = clock = time.monotonic()
-        with told() as signals, attention(self.device):
+        with told() as signals:
             while self.progress() < 1 and not signals["stop"]:
                 if signals["cool"] and self.state.cooling_from is None:
                     self.state.cooling_from = self.state.spent_s
@@ -129,7 +126,7 @@ class Trainer:
         if self.progress() < objective.denoise_from:
             objective = objective.model_copy(update={"alpha": 0.0})
         found = self.losses(batches, objective, state.step, answered)
-        self.gather()
+        self.replicas.gather()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.optimiser.clip)
         for optimiser, rates in zip(self.optimisers, self.rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
@@ -162,33 +159,7 @@ class Trainer:
     def losses(self, batches: Sequence[Batch], objective: Objective, step: int, answered: int | None) -> list[Losses]:
         """The losses of the batches; with `answered`, their gradients over that number are left in the replicas."""
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
-
-        def work(which: int) -> list[tuple[int, Losses]]:
-            replica = self.replicas[which]
-            done = []
-            for number in range(which, len(batches), len(self.replicas)):
-                generator = torch.Generator().manual_seed(seeds[number])
-                with torch.set_grad_enabled(answered is not None):
-                    found = joint_loss(replica, batches[number], objective, generator, self.token_losses)
-                    if answered is not None:
-                        (found.total / answered).backward()  # type: ignore[no-untyped-call]
-                done.append((number, replace(found, total=found.total.detach())))
-            return done
-
-        for replica in self.replicas:
-            with torch.no_grad():
-                for mine, whole in zip(replica.parameters(), self.model.parameters(), strict=True):
-                    mine.copy_(whole)
-        parts = self.pool.map(work, range(len(self.replicas)))
-        return [found for _, found in sorted((pair for part in parts for pair in part), key=lambda pair: pair[0])]
-
-    def gather(self) -> None:
-        """Moves the sum of the replicas' gradients to the network."""
-        for whole, *mine in zip(*(network.parameters() for network in (self.model, *self.replicas)), strict=True):
-            given = [parameter.grad.float() for parameter in mine if parameter.grad is not None]
-            whole.grad = torch.stack(given).sum(0) if len(given) > 1 else given[0]
-            for parameter in mine:
-                parameter.grad = None
+        return self.replicas.losses(list(zip(seeds, batches, strict=True)), objective, answered)
 
     def evaluate(self) -> Row:
         """Losses per token of the averaged weights on held-out documents, the same masks every time."""
@@ -210,7 +181,7 @@ class Trainer:
 
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
-            "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "threads", "compile"}),
+            "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "processes", "compile"}),
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "average": (self.average.values, self.average.count),
@@ -230,7 +201,7 @@ class Trainer:
         if not path.exists():
             return False
         values = torch.load(path, map_location=self.device, weights_only=True)
-        free: dict[str, Any] = {"steps": 1, "minutes": None, "threads": 1, "compile": False}
+        free: dict[str, Any] = {"steps": 1, "minutes": None, "processes": 1, "compile": False}
         if Recipe.model_validate(json.loads(values["recipe"]) | free) != self.recipe.model_copy(update=free):
             raise UserError(f"{path} is of a run with another recipe; name another folder with --out")
         self.model.load_state_dict(values["model"])
@@ -250,16 +221,6 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
 
 
-def compiled(networks: Sequence[Transformer]) -> TokenLosses:
-    """Compiles the networks' layers in place, and gives the compiled loss. Raises UserError without a compiler."""
-    if not any(shutil.which(name) for name in ("g++", "clang++")):
-        raise UserError("compile: true needs a C++ compiler; install g++, or set compile: false")
-    for network in networks:
-        for layer in network.layers:
-            layer.compile(dynamic=True)
-    return torch.compile(token_losses, dynamic=True)
-
-
 def export(trainer: Trainer, folder: Path, quantised: bool = True) -> None:
     """Writes the averaged weights with configuration and tokenizer, as the backends load them."""
     parameters = list(trainer.model.parameters())
@@ -274,19 +235,6 @@ def line(row: Row) -> str:
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
-
-
-@contextlib.contextmanager
-def attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, attention as plain products: for a few hundred positions it is faster than the fused kernel."""
-    if device.type != "cpu":
-        yield
-        return
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)
-    with sdpa_kernel(SDPBackend.MATH):
-        yield
 
 
 @contextlib.contextmanager

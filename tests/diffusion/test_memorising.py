@@ -19,7 +19,7 @@ from evalharness.records import Problem, Prompt, Request, Sampling
 
 RECIPE = {
     "minutes": 2,
-    "threads": 2,
+    "processes": 2,
     "step_tokens": 4096,
     "micro_tokens": 2048,
     "evaluate_every": 100_000,

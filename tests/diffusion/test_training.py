@@ -95,7 +95,7 @@ def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
 
 
 def test_replicas_side_by_side_give_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    one, two = (Trainer(told(TINY, threads=threads), *made, tmp_path) for threads in (1, 2))
+    one, two = (Trainer(told(TINY, processes=count), *made, tmp_path) for count in (1, 2))
     first, second = one.step(_rows(one)), two.step(_rows(two))
     assert first["loss"] == second["loss"]
     assert first["norm"] == pytest.approx(second["norm"], rel=1e-4)

@@ -72,7 +72,8 @@ class Replicas:
         self.networks = [copy.deepcopy(model).to(dtype) for _ in range(count)]
         self.gradients = [[torch.zeros_like(p) for p in network.parameters()] for network in self.networks]
         self._here = Replica(self.networks[0], self.gradients[0], compile) if count == 1 else None
-        self._there: list[tuple[BaseProcess, Connection]] = []
+        self.processes: list[BaseProcess] = []
+        self._connections: list[Connection] = []
         if count > 1:
             context = torch.multiprocessing.get_context("spawn")
             for network, gradients in zip(self.networks, self.gradients, strict=True):
@@ -81,7 +82,8 @@ class Replicas:
                 process = context.Process(target=_serve, args=(theirs, network, gradients, compile), daemon=True)
                 process.start()
                 theirs.close()
-                self._there.append((process, ours))
+                self.processes.append(process)
+                self._connections.append(ours)
 
     def losses(self, batches: Sequence[tuple[int, Batch]], objective: Objective, answered: int | None) -> list[Losses]:
         """The losses of batches, each given with the seed of its masks, in their order.
@@ -98,9 +100,9 @@ class Replicas:
             return self._here.losses(orders[0])
         found: list[Losses | None] = [None] * len(batches)
         try:
-            for (_, connection), order in zip(self._there, orders, strict=True):
+            for connection, order in zip(self._connections, orders, strict=True):
                 connection.send_bytes(pickle.dumps(order))
-            for which, (_, connection) in enumerate(self._there):
+            for which, connection in enumerate(self._connections):
                 found[which::count] = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             raise InfrastructureError("a process of the training died; train again to resume") from None

@@ -20,6 +20,7 @@ def train(
     """Trains a diffusion code model from a recipe; stopped at any time, it leaves weights and can be resumed."""
     from evalharness.diffusion.certainty import answer_corpus
     from evalharness.diffusion.corpus.build import build_corpus
+    from evalharness.diffusion.corpus.tokenizer import read_tokenizer
     from evalharness.diffusion.recipe import read_recipe
     from evalharness.diffusion.training import Trainer
 
@@ -28,7 +29,7 @@ def train(
     if recipe.certainty:
         corpus, tokenizer = answer_corpus(recipe.certainty.model, recipe.certainty, folder)
     else:
-        corpus, tokenizer = build_corpus(recipe.data, folder)
+        corpus, tokenizer = build_corpus(recipe.data, folder, read_tokenizer(recipe.start) if recipe.start else None)
     trainer = Trainer(recipe, corpus, tokenizer, out)
     resumed = trainer.resume()
     size = sum(parameter.numel() for parameter in trainer.model.parameters())

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from evalharness.backends import BackendConfig, find_backend
 from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
+from evalharness.diffusion.corpus.tokenizer import read_tokenizer
 from evalharness.diffusion.corpus.views import assertions, completion
 from evalharness.diffusion.recipe import Certainty
 from evalharness.errors import UserError
@@ -77,7 +78,7 @@ def ask(model: Path, settings: Certainty) -> Answers:
 
 def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:
     """The passing answers as a corpus in `folder`, made there first if need be. Raises UserError for too few."""
-    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    tokenizer = read_tokenizer(model)
     if not (folder / FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         found = ask(model, settings)

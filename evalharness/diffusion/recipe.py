@@ -128,7 +128,9 @@ class Recipe(Strict):
     """By torch.compile: 1.7 times as fast on a CPU (benchmarks/training_step.py); needs g++ or clang++."""
     data: Data = Field(default_factory=Data)
     shape: Shape | None = None
-    """That of the weights to fine-tune, if left out."""
+    """Of a new network."""
+    start: Path | None = None
+    """Instead of a shape: the folder of a network whose weights and tokenizer the run begins with."""
     objective: Objective = Field(default_factory=Objective)
     optimiser: Optimiser = Field(default_factory=Optimiser)
     certainty: Certainty | None = None
@@ -137,9 +139,14 @@ class Recipe(Strict):
     def _ends(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either steps or minutes")
-        if (self.shape is None) == (self.certainty is None):
-            raise ValueError("give a shape for a new network, or certainty with the model to fine-tune")
+        if [self.shape, self.start, self.certainty].count(None) != 2:
+            raise ValueError("give a shape for a new network, or start with one to go on from, or certainty with one")
         return self
+
+    @property
+    def begins_with(self) -> Path | None:
+        """The folder of the network that is trained further, if it is no new one."""
+        return self.certainty.model if self.certainty else self.start
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:

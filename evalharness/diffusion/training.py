@@ -57,8 +57,8 @@ class Trainer:
         torch.set_num_threads(recipe.processes)
         torch.manual_seed(recipe.seed)
         self.device = torch.device(recipe.device)
-        if recipe.certainty:
-            self.model = weights.load(recipe.certainty.model, device=self.device).train().requires_grad_(True)
+        if recipe.begins_with:
+            self.model = weights.load(recipe.begins_with, device=self.device).train().requires_grad_(True)
         else:
             self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
         self.config = self.model.config

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer
 from evalharness.diffusion import weights
 from evalharness.diffusion.corpus.build import build_corpus
 from evalharness.diffusion.corpus.encoding import Corpus
+from evalharness.diffusion.corpus.tokenizer import read_tokenizer, train_tokenizer
 from evalharness.diffusion.recipe import Recipe, read_recipe
 from evalharness.diffusion.training import Trainer
 from evalharness.errors import UserError
@@ -125,6 +127,30 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     second.communicate(timeout=120)
     assert any("resumed after step" in line for line in heard)
     assert second.returncode == 0
+
+
+def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    first = Trainer(told(TINY, steps=40), *made, tmp_path / "first")
+    first.run(quiet)
+    data = TINY.data.model_copy(update={"seed": 5})
+    recipe = told(TINY, shape=None, start=tmp_path / "first" / "model", data=data.model_dump(), steps=2)
+    corpus, tokenizer = build_corpus(data, tmp_path / "corpus", read_tokenizer(tmp_path / "first" / "model"))
+    assert tokenizer.to_str() == made[1].to_str()
+    assert not np.array_equal(corpus.tokens[:1000], made[0].tokens[:1000])
+    second = Trainer(recipe, corpus, tokenizer, tmp_path / "second")
+    fresh = Trainer(TINY, corpus, tokenizer, tmp_path / "fresh")
+    assert second.evaluate()["held_ar"] < fresh.evaluate()["held_ar"] - 1.5  # type: ignore[operator]
+    second.run(quiet)
+    assert Trainer(recipe, corpus, tokenizer, tmp_path / "second").resume()
+
+
+def test_a_corpus_of_another_tokenizer_is_made_anew(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    _, own = build_corpus(TINY.data, tmp_path)
+    other = train_tokenizer(["x = 1\n"] * 50, 300)
+    _, given = build_corpus(TINY.data, tmp_path, other)
+    assert given.to_str() == other.to_str() != own.to_str()
+    with pytest.raises(UserError, match=r"there is no .*tokenizer\.json"):
+        read_tokenizer(tmp_path / "nowhere")
 
 
 def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:

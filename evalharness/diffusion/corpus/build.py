@@ -1,5 +1,6 @@
 """Makes a training corpus: documents, tokenizer, token files and the data card."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -26,13 +27,18 @@ from evalharness.paths import bundled
 FILE = "corpus.npz"
 
 
-def build_corpus(data: Data, folder: Path) -> tuple[Corpus, Tokenizer]:
-    """The corpus in `folder`, made there first if it is not there for the same settings."""
+def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
+    """The corpus in `folder`, made there first if it is not there for the same settings.
+
+    It is encoded by `tokenizer`, or by one trained on it.
+    """
     settings = folder / "settings.json"
     wanted = data.model_dump_json(indent=2)
+    if tokenizer is not None:
+        wanted += f"\ntokenizer {hashlib.sha256(tokenizer.to_str().encode()).hexdigest()}\n"
     if not (settings.exists() and settings.read_text() == wanted):
         folder.mkdir(parents=True, exist_ok=True)
-        _make(data, folder)
+        _make(data, folder, tokenizer)
         settings.write_text(wanted)
     return load_corpus(folder / FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
@@ -61,12 +67,13 @@ def shared_with(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) ->
     return found
 
 
-def _make(data: Data, folder: Path) -> None:
+def _make(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
     benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
     card: dict[str, Any] = {"settings": data.model_dump(), "dropped": Counter(), "packages": {}}
     kept = [*_generated(data, benchmarks, card["dropped"]), *_library(data, benchmarks, card)]
     Random(data.seed).shuffle(kept)
-    tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
+    if tokenizer is None:
+        tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
     lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in kept])]
     # Some room is left for what encoding prompt and answer apart, and the end token, add.

@@ -1,10 +1,12 @@
 """The tokenizer: BPE over bytes, so any text can be written, trained on the corpus itself."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from evalharness.diffusion.corpus.views import ASSISTANT, MIDDLE, PREFIX, SUFFIX, USER
+from evalharness.errors import UserError
 
 END, PAD, MASK = "<|end|>", "<|pad|>", "<|mask|>"
 SPECIAL = (END, PAD, MASK, PREFIX, SUFFIX, MIDDLE, USER, ASSISTANT)
@@ -27,3 +29,11 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a checkpoint folder. Raises UserError where there is none."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"there is no {path}; name a folder that `evalharness train` has written")
+    return Tokenizer.from_file(str(path))

@@ -61,7 +61,7 @@ def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
 
 
 SANITIZER_S = 60
-PARTS = 4
+PARTS = 5
 """Processes that check at the same time: most of the time is the compiler's."""
 
 
@@ -101,7 +101,7 @@ def real_checks(device: torch.device, part: int) -> Iterator[Check]:
         yield from kernels.check_draws(place, 64, 64)
         yield from steps.check_memory(place, replace(QWEN_7B, layers=2))
         yield from steps.check_bundled(place)
-    if part > 1:
+    if part in (2, 3):
         yield from steps.check_decoding(place, small, 1 if part == 2 else 5, limit=96)
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="only the small shapes")
     parser.add_argument("--interpreted", action="store_true", help="those, on a CPU, in Triton's interpreter")
     parser.add_argument("--part", type=int, choices=range(PARTS), help="only one part of the real shapes")
-    parser.add_argument("--minutes", type=float, default=2.5, help="after which the parts are ended")
+    parser.add_argument("--minutes", type=float, default=4.0, help="after which the parts are ended")
     parser.add_argument("--out", type=Path, help="a JSON file for what was found")
     given = parser.parse_args()
     if given.interpreted and os.environ.get("TRITON_INTERPRET") != "1":

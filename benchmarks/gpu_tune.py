@@ -20,6 +20,8 @@ from gpu_timing import copy_bandwidth, graph_seconds
 from kernel_checks import Place, make_weight
 from rich.console import Console
 from rich.table import Table
+from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import gemm, mlp, norm
@@ -47,7 +49,10 @@ def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[P
 
 
 def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
-    """Seconds of one product by a plan: of qkv alone, of the others with the kernel that comes behind."""
+    """Seconds of one product by a plan: of qkv alone, of the others with the kernel that comes behind.
+
+    Infinite for a plan that the compiler or the device has no room for.
+    """
     width, inner = weights[0].values.shape
     x, live = place.random(rows, inner), place.live()
     gated, row, gain = place.random(rows, width // 2), place.random(rows, width), place.random(width)
@@ -64,7 +69,10 @@ def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
                 if name != "qkv":
                     norm.add(partials, row, gain, 1e-6, row, live)
 
-        return graph_seconds(once, place.device, repeats=10) / len(weights)
+        try:
+            return graph_seconds(once, place.device, repeats=10) / len(weights)
+        except (CompilationError, OutOfResources):
+            return math.inf
 
     return seconds
 
@@ -84,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=list(MODELS), default="7B")
     parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--product", choices=list(products(MODELS["7B"])), help="only this one: all take long")
     parser.add_argument("--out", type=Path, help="a JSON file for all times")
     given = parser.parse_args()
     if not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
@@ -95,6 +104,8 @@ def main() -> None:
     bandwidth = copy_bandwidth(place.device)
     table, rows = Table("product", "weights", "plan", "us", "of copy bandwidth"), []
     for (name, (width, inner)), fp8 in itertools.product(products(MODELS[given.model]).items(), (False, True)):
+        if given.product not in (None, name):
+            continue
         size = width * inner * (1 if fp8 else 2)
         weights = [make_weight(place, width, inner, fp8) for _ in range(math.ceil(COLD / size))]
         timed = timer(place, name, weights, given.rows)
@@ -107,11 +118,12 @@ def main() -> None:
             said = f"{label}: tile {how.tile} step {how.step} splits {how.splits} warps {how.warps} stages {how.stages}"
             share = f"{size / took / bandwidth:.0%}"
             table.add_row(name, "fp8" if fp8 else "bf16", said, f"{took * 1e6:.1f}", share)
-        rows += [{"product": name, "fp8": fp8, **asdict(how), "seconds": took} for how, took in times.items()]
+        there = {how: took for how, took in times.items() if took < math.inf}
+        rows += [{"product": name, "fp8": fp8, **asdict(how), "seconds": took} for how, took in there.items()]
+        if given.out:
+            given.out.write_text(json.dumps({"model": given.model, "rows": given.rows, "times": rows}, indent=1) + "\n")
     Console(width=120).print(table)
     print(f"{given.model}, {given.rows} rows, {torch.cuda.get_device_name()}: {bandwidth / 1e12:.2f} TB/s in a copy")
-    if given.out:
-        given.out.write_text(json.dumps({"model": given.model, "rows": given.rows, "times": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from evalharness.backends.infilling import Infilling, find_infilling
 from evalharness.backends.stopping import Decoder
 from evalharness.errors import UserError
 from evalharness.records import Prompt
+from evalharness.wording import one_line
 
 if TYPE_CHECKING:
     from evalharness.backends.transformers import Options
@@ -165,11 +166,6 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's message on one line, at most 300 characters."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
 
 
 def _place(name: str) -> str:

@@ -35,12 +35,7 @@ SETTINGS = {
 class Options(NetworkOptions):
     """The backend's `--option key=value` pairs."""
 
-    rule: (
-        Literal[
-            "threshold", "factor", "confidence", "margin", "entropy", "entropy-bounded", "static", "dynamic", "editing"
-        ]
-        | None
-    ) = None
+    rule: Literal[*SETTINGS] | None = None  # type: ignore[valid-type]
     threshold: float | None = Field(None, ge=0, le=1)
     steps: int | None = Field(None, ge=1)
     """Passes per block; by default as many as it has tokens."""
@@ -98,7 +93,7 @@ class DiffusionBackend:
         while chunk := list(islice(waiting, self._config.batch_size)):
             policy = chunk[0].problem.prompt.middle
             how = denoising(network, options, sampling, fixed=policy in ("oracle", "search"))
-            engine = engine_for(network, options, how.draws, how.rule.name, how.block)
+            engine = engine_for(network, options, how.draws, how)
             if policy == "search":
                 yield from (search(network, request, sampling, how, options.trace, engine) for request in chunk)
                 continue

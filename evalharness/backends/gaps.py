@@ -51,6 +51,8 @@ def decoding_options(network: Network, options: Options) -> dict[str, Any]:
     family, block = network.family, network.model.config.block_size
     if options.block and family.aligned and options.block != block:
         raise UserError(f"option block={options.block}: model {network.name} has blocks of {block}; leave it out")
+    if options.block and options.block > (room := network.model.config.max_length):
+        raise UserError(f"option block={options.block}: model {network.name} has {room} positions; give a smaller one")
     rule = options.rule or family.rule
     options.check_rule(rule)
     return {
@@ -70,7 +72,8 @@ def denoising(network: Network, options: Options, sampling: Sampling, fixed: boo
     )
     ends = network.ends | (network.infilling.ends if network.infilling else frozenset())
     chosen = draws(network, sampling, sorted(ends) if fixed else ())
-    return Denoising(rule, block, chosen, network.family.aligned, network.family.sub_block, network.family.seeded)
+    family = network.family
+    return Denoising(rule, block, chosen, family.aligned, family.sub_block, family.seeded, family.tempered)
 
 
 def gap_row(network: Network, request: Request, sampling: Sampling, how: Denoising, length: int | None = None) -> Row:

@@ -25,8 +25,10 @@ from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+from evalharness.wording import one_line
 
 if TYPE_CHECKING:
+    from evalharness.diffusion.decoding import Denoising
     from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
@@ -95,20 +97,18 @@ def _open_engine(model: Transformer, precision: Precision) -> Engine:
     return Engine(model, precision)
 
 
-def engine_for(
-    network: Network, options: NetworkOptions, draws: Draws, rule: str | None = None, block: int = 0
-) -> Engine | None:
+def engine_for(network: Network, options: NetworkOptions, draws: Draws, how: Denoising | None = None) -> Engine | None:
     """The network's engine, where it has one that decodes this way.
 
     Raises UserError where it does not and an option insists on the fused kernels.
     """
     engine = network.engine
-    if engine is None or engine.takes(draws, rule, block):
+    if engine is None or engine.takes(draws, how):
         return engine
     if insists := insistence(options.kernels, options.weights):
         raise UserError(
             f"{insists}: the fused kernels draw from all tokens, rewrite none and take blocks of up to 1024; use "
-            f"--top-p 1 and another rule than editing, a shorter block, or {remedy(options.weights)}"
+            f"--top-p 1 and another rule than editing, a shorter block, --temperature 0, or {remedy(options.weights)}"
         )
     return None
 
@@ -132,7 +132,10 @@ def encode(network: Network, prompt: Prompt) -> list[int]:
 
 
 def encode_text(tokenizer: Any, model: str, prompt: Prompt) -> list[int]:
-    """Token ids of a text, or of chat messages by the tokenizer's template. Raises UserError where it has none."""
+    """Token ids of a text, or of chat messages by the tokenizer's template.
+
+    Raises UserError where it has none, or one that refuses them.
+    """
     if not prompt.messages:
         return list(tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
     if not getattr(tokenizer, "chat_template", None):
@@ -141,7 +144,10 @@ def encode_text(tokenizer: Any, model: str, prompt: Prompt) -> list[int]:
             "--option recipe=..."
         )
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
-    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    try:
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # templates raise whatever their author chose
+        raise UserError(f"the chat template of model {model} refuses the prompt: {one_line(error)}") from error
     # The template has written the special tokens that open a text; the tokenizer must not add them again.
     return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
 

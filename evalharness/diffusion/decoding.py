@@ -38,6 +38,8 @@ class Denoising:
     """Where positive, a block is denoised in parts of this length, from left to right."""
     seeded: bool = False
     """The first mask of a block is fixed alone, in the block's first pass, whatever the rule says of it."""
+    tempered: bool = False
+    """The rule looks at the distribution that tokens are drawn from; else at the network's own."""
 
 
 @dataclass
@@ -132,7 +134,7 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
     if not rows:
         return
     config, cache = model.config, None
-    if engine is not None and not engine.takes(how.draws, how.rule.name, how.block):
+    if engine is not None and not engine.takes(how.draws, how):
         engine = None
     # What an engine prepares once for all batches of a kind belongs to none of them.
     room = engine.cache(rows, how.draws, how) if engine else None
@@ -205,13 +207,16 @@ def look(
     if how.draws.temperature:
         for slot, places in zip(slots, wanted, strict=True):
             uniforms += [slot.row.uniform(slot.row.forwards * how.block + place) for place in places]
-    top, probability, second, entropy = statistics(logits, how.draws.choose(logits, uniforms), how.rule.full)
+    chosen = how.draws.choose(logits, uniforms)
+    top, probability, lead, entropy = statistics(
+        how.draws.tempered(logits) if how.tempered else logits, chosen, how.rule.full
+    )
     may = spread(torch.ones_like(top)).bool()
     blocks = Blocks(
         masked=table([slot.masked for slot in slots], torch.bool),
         top=spread(top),
         probability=spread(probability),
-        second=spread(second),
+        lead=spread(lead),
         entropy=spread(entropy),
         tokens=table([slot.tokens for slot in slots], torch.long),
         editable=may,
@@ -236,18 +241,18 @@ def choose(blocks: Blocks, how: Denoising) -> Tensor:
 
 
 def statistics(logits: Tensor, top: Tensor, full: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Of logits [N, V] and chosen tokens [N]: these, their probabilities, the runners-up's and the entropies, [N] all.
+    """Of logits [N, V] and chosen tokens [N]: these, their probabilities, the likeliest ones' leads and the entropies.
 
-    The last two are zero unless `full`.
+    [N] all. The last two are zero unless `full`.
     """
     chosen = logits.gather(1, top[:, None])
     if not full:
         zero = torch.zeros_like(chosen[:, 0])
         return top, 1 / (logits - chosen).exp_().sum(dim=-1), zero, zero
     logs = logits.log_softmax(dim=-1)
-    second = logs.scatter(1, top[:, None], -torch.inf).amax(dim=-1).exp()
+    best = logs.topk(2, dim=-1).values.exp()
     entropy = torch.special.entr(logs.exp()).sum(dim=-1)
-    return top, logs.gather(1, top[:, None])[:, 0].exp(), second, entropy
+    return top, logs.gather(1, top[:, None])[:, 0].exp(), best[:, 0] - best[:, 1], entropy
 
 
 def keep_running(slots: list[Slot], cache: KVCache | None) -> list[Slot]:

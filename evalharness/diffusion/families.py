@@ -29,6 +29,8 @@ class Family:
     """Where positive, a block is denoised in parts of this length, from left to right."""
     seeded: bool = False
     """The first token of a block is what the last token before it says, whatever the rule says of it."""
+    tempered: bool = False
+    """Of drawn tokens, the rule looks at the distribution after temperature and top-p; else at the network's own."""
     diffusion: bool = True
     """False for models that write from left to right alone."""
     drafts: bool = False
@@ -46,7 +48,8 @@ _QWEN_ENDS = ("<|im_end|>", "<|endoftext|>", "<|dlm_pad|>")
 _DREAM = Family(
     "dream",
     "DreamLM/Dream generation_utils.py _sample, alg=entropy; also Dream-Coder and DiffuCoder",
-    attention="bidirectional", shift=True, mask_id=151666, rule="entropy", ends=_QWEN_ENDS,
+    attention="bidirectional", shift=True, mask_id=151666, rule="entropy", tempered=True,
+    ends=_QWEN_ENDS,
 )  # fmt: skip
 
 FAMILIES = {
@@ -60,18 +63,19 @@ FAMILIES = {
     "open-dcoder": Family(
         "open-dcoder",
         "pengzhangzhi/Open-dLLM veomni/models/transformers/qwen2/generation_utils.py _mdm_sample, alg=entropy",
-        attention="bidirectional", shift=True, mask="<M>", rule="entropy", ends=_QWEN_ENDS,
+        attention="bidirectional", shift=True, mask="<M>", rule="entropy", tempered=True, ends=_QWEN_ENDS,
     ),
     "Fast_dLLM_Qwen": Family(
         "fast-dllm-v2",
         "NVlabs/Fast-dLLM v2/generation_functions.py batch_sample, without its sub-block cache",
         attention="block_causal", shift=True, mask_id=151665, block=32, aligned=True, sub_block=8, seeded=True,
-        ends=_QWEN_ENDS,
+        tempered=True, ends=_QWEN_ENDS,
     ),
     "sdar": Family(
         "sdar",
         "JetAstra/SDAR generate.py block_diffusion_generate, low_confidence_dynamic",
-        attention="block_causal", mask_id=151669, rule="dynamic", tau=0.85, block=4, aligned=True, ends=_QWEN_ENDS,
+        attention="block_causal", mask_id=151669, rule="dynamic", tau=0.85, block=4, aligned=True, tempered=True,
+        ends=_QWEN_ENDS,
     ),
     "qwen2": Family("qwen2", "transformers", diffusion=False),
     "qwen3": Family("qwen3", "transformers", diffusion=False),

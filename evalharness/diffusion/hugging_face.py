@@ -96,8 +96,6 @@ def read_state(
     """Our names for the weights in the folder's safetensors files. Raises UserError where some are not there."""
     names = _LLADA if family.name == "llada" else _LLAMA
     layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
-    absent = {"q_norm.weight", "k_norm.weight"} if not config.qk_norm else set()
-    absent |= {"qkv.bias"} if not config.qkv_bias else set()
     wanted: dict[str, list[str]] = {}
     for name, sources in names.items():
         if name in ("embed.weight", "norm.weight", "head.weight"):

@@ -1,6 +1,6 @@
 """The network: a pre-norm Transformer with RMSNorm, RoPE, grouped-query attention and SwiGLU.
 
-Which position sees which is told by a mask from outside (`masks`), so one network is autoregressive and diffusion.
+Which position sees which is told by a mask from outside, so one network is autoregressive and diffusion.
 """
 
 import functools

@@ -106,7 +106,7 @@ def joint_loss(
     weight = torch.cat([rest[:0], *(w[pick] for w, pick in zip(weights, picked, strict=True))])
     counted = torch.cat([inside[:0, 0], *(inside[pick] for pick in picked)])
     denoising = (rest * weight).sum()
-    if objective.certainty:
+    if objective.certainty and len(rest):
         doubt = _doubt(model.logits(states[-len(rest) :]).float(), goals[-len(rest) :])
         denoising = denoising + objective.certainty * (doubt * weight).sum()
     return Losses(
@@ -127,7 +127,7 @@ def _doubt(logits: Tensor, goals: Tensor) -> Tensor:
 
 
 def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:
-    """What each masked token counts, scaled so that the flat weighting counts every token of an answer about once."""
+    """What each masked token counts: flat, or by one over its block's masked share."""
     found = []
     for mask in masks:
         weight = inside.float() + objective.after_end * (reached & ~inside).float()

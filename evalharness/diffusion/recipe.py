@@ -58,7 +58,7 @@ class Objective(Strict):
     denoise_from: float = 0.0
     """The share of the run before which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
     noise: tuple[float, float] = (0.15, 1.0)
-    """The masked share of a block is drawn uniformly between these; at least one token is masked."""
+    """The masked share of a block is drawn uniformly between these, the lower one first; at least one is masked."""
     all_masked: float = 0.2
     """The share of blocks that are masked entirely, as decoding meets them first."""
     complementary: bool = False
@@ -72,6 +72,12 @@ class Objective(Strict):
     after_end: float = 0.1
     """The weight of the end tokens that fill an answer's last block."""
 
+    @model_validator(mode="after")
+    def _noise_rises(self) -> "Objective":
+        if not 0 <= self.noise[0] <= self.noise[1] <= 1:
+            raise ValueError("noise has two shares from 0 to 1, the lower one first")
+        return self
+
 
 class Certainty(Strict):
     """Answers that the model gives itself: a run with these is a fine-tuning of the weights in `model`."""
@@ -80,6 +86,8 @@ class Certainty(Strict):
     functions: int = 4000
     seed: int = 1_000_003
     """Of the functions to complete: another than the corpus has."""
+    decontaminate: bool = True
+    """Drop answers that share anything with the benchmark data below $EVALHARNESS_DATA."""
     least: int = 200
     """With fewer passing answers there is nothing to learn from."""
     backend: Literal["ar", "diffusion"] = "diffusion"
@@ -98,10 +106,10 @@ class Optimiser(Strict):
     matrix_rate: float = 0.003
     decay: float = 0.02
     clip: float = 1.0
-    ema: float = 0.99
+    ema: float = Field(default=0.99, ge=0, lt=1)
     warm_up: int = 50
     """Steps."""
-    cool_down: float = 0.3
+    cool_down: float = Field(default=0.3, ge=0, lt=1)
     """The last share of the run, in which the rate falls linearly to zero."""
 
 
@@ -109,18 +117,18 @@ class Recipe(Strict):
     """A training run. It ends after `steps`, or when `minutes` have been spent on it."""
 
     seed: int = 0
-    steps: int | None = None
-    minutes: float | None = None
-    step_tokens: int = 16_384
+    steps: int | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0)
+    step_tokens: int = Field(default=16_384, gt=0)
     """Positions per optimiser step, noised copies included."""
-    micro_tokens: int = 4_096
+    micro_tokens: int = Field(default=4_096, gt=0)
     """Positions per forward pass."""
     checkpoint_s: float = 180
-    evaluate_every: int = 200
+    evaluate_every: int = Field(default=200, gt=0)
     evaluated: int = 128
     """Held-out documents that are measured each time."""
-    log_every: int = 10
-    processes: int = 2
+    log_every: int = Field(default=10, gt=0)
+    processes: int = Field(default=2, gt=0)
     """Batches that are computed side by side, on a CPU; on a GPU, 1."""
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
@@ -141,6 +149,8 @@ class Recipe(Strict):
             raise ValueError("give either steps or minutes")
         if [self.shape, self.start, self.certainty].count(None) != 2:
             raise ValueError("give a shape for a new network, or start with one to go on from, or certainty with one")
+        if self.device == "cuda" and self.processes != 1:
+            raise ValueError("on a GPU, give processes: 1")
         return self
 
     @property

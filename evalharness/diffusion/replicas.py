@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 
 import torch
 import torch.multiprocessing
@@ -22,6 +23,7 @@ from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.objectives import Losses, joint_loss, token_losses
 from evalharness.diffusion.recipe import Objective
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.wording import one_line
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Replica:
 class Replicas:
     """`count` copies of a network in the type `dtype`: one in this process, or several in processes of their own.
 
-    Raises UserError if they are to be compiled and there is no compiler.
+    Raises UserError if they are to be compiled and there is no compiler, or if processes cannot be started.
     """
 
     def __init__(self, model: Transformer, count: int, dtype: torch.dtype, compile: bool) -> None:
@@ -80,10 +82,18 @@ class Replicas:
                 ours, theirs = context.Pipe()
                 # Network and gradients reach the process as memory that both share.
                 process = context.Process(target=_serve, args=(theirs, network, gradients, compile), daemon=True)
-                process.start()
+                try:
+                    process.start()
+                except (RuntimeError, OSError) as error:
+                    raise UserError(
+                        f"processes: {count} cannot be started ({one_line(error)}); enlarge /dev/shm, or set "
+                        "processes: 1"
+                    ) from None
                 theirs.close()
                 self.processes.append(process)
                 self._connections.append(ours)
+            # Hung up before multiprocessing would end them by the signal that they leave to this process.
+            Finalize(self, _hang_up, (self._connections,), exitpriority=0)
 
     def losses(self, batches: Sequence[tuple[int, Batch]], objective: Objective, answered: int | None) -> list[Losses]:
         """The losses of batches, each given with the seed of its masks, in their order.
@@ -117,13 +127,18 @@ class Replicas:
             torch._foreach_zero_(gradients)
 
 
+def _hang_up(connections: Sequence[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
 def _serve(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
     """Answers orders until the other end is closed. Signals are for the process that trains."""
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     replica = Replica(network, gradients, compile)
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send_bytes(pickle.dumps(replica.losses(pickle.loads(connection.recv_bytes()))))
 

@@ -86,6 +86,18 @@ class Draws:
             logits[:, token] = -torch.inf
         return logits
 
+    def tempered(self, logits: torch.Tensor) -> torch.Tensor:
+        """Of allowed logits [N, V], those of what is drawn from: minus infinity outside the nucleus."""
+        if self.temperature == 0:
+            return logits
+        scaled = logits / self.temperature
+        if self.top_p < 1:
+            from evalharness.backends.drawing import keep_nucleus
+
+            outside = keep_nucleus(torch.softmax(scaled.double(), dim=-1), self.top_p) == 0
+            scaled = scaled.masked_fill(outside, -torch.inf)
+        return scaled
+
     def choose(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
         """Token ids [N] for allowed logits [N, V]: the likeliest, or drawn by inverting at `uniforms`, N of them."""
         if self.temperature == 0:

@@ -22,8 +22,8 @@ class Blocks:
     """The likeliest token, or the one drawn, int64 [B, L]; this and the following mean nothing where not computed."""
     probability: Tensor
     """Of `top`, float [B, L]."""
-    second: Tensor
-    """The probability of the runner-up; only where the rule is `full`."""
+    lead: Tensor
+    """How much likelier the likeliest token is than the runner-up, drawn or not; only where the rule is `full`."""
     entropy: Tensor
     """Of the distribution, in nats; only where the rule is `full`."""
     tokens: Tensor
@@ -43,7 +43,7 @@ class Rule:
     name: str
     choose: Callable[[Blocks], Tensor]
     full: bool = False
-    """Whether it looks at the runner-up and the entropy."""
+    """Whether it looks at the lead and the entropy."""
     edits: int = 0
     """Passes that a block may have after its last mask was fixed; only with these are other positions looked at."""
 
@@ -99,7 +99,7 @@ def static(blocks: Blocks, steps: int, length: int) -> Tensor:
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """As many as the schedule says, the largest lead over the runner-up first: Dream's topk_margin."""
-    return _best(blocks.masked, blocks.probability - blocks.second, _counts(blocks, steps, schedule))
+    return _best(blocks.masked, blocks.lead, _counts(blocks, steps, schedule))
 
 
 def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:

@@ -47,7 +47,10 @@ class State:
 
 
 class Trainer:
-    """A run: network, optimisers, average and state. Everything random comes from the recipe's seed and the step."""
+    """A run: network, optimisers, average and state. Everything random comes from the recipe's seed and the step.
+
+    With more than one process, a script that makes it must stand behind `if __name__ == "__main__"`.
+    """
 
     def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> None:
         self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
@@ -94,9 +97,11 @@ class Trainer:
                 if signals["cool"] and self.state.cooling_from is None:
                     self.state.cooling_from = self.state.spent_s
                 if not self.state.cooled and rate_factor(self.recipe, 10**9, self.progress()) < 1:
-                    self.state.cooled = True
+                    # What was asked of this run is not for one that goes on from here.
+                    asked, self.state.cooling_from = self.state.cooling_from, None
                     self.save()
                     shutil.copyfile(self.out / CHECKPOINT, self.out / BEFORE)
+                    self.state.cooling_from, self.state.cooled = asked, True
                 row = self.step(rows)
                 now = time.monotonic()
                 self.state.spent_s += now - clock

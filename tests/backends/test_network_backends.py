@@ -14,7 +14,6 @@ from evalharness.backends.diffusion import DiffusionBackend, Options
 from evalharness.backends.gaps import lengths, scores
 from evalharness.backends.stopping import RowWatch
 from evalharness.diffusion.config import Attention, ModelConfig
-from evalharness.diffusion.masks import causal_mask
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.weights import save
@@ -177,7 +176,8 @@ def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> Non
         rows.append(row)
     for row, score in zip(rows, scores(loaded, rows), strict=True):
         tokens = [*row.prompt, *row.output, 0]
-        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causal_mask(len(tokens)))
+        before = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], before[None, None])
         logs = loaded.model.logits(hidden)[0].log_softmax(-1)
         alone = [float(logs[place - 1, tokens[place]]) for place in range(2, len(tokens))]
         assert score == pytest.approx(sum(alone) / len(alone), abs=1e-4)

@@ -4,10 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import END, MASK, new_row, tiny_model
+from tiny import END, MASK, causal_mask, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress, speculate
-from evalharness.diffusion.masks import causal_mask
 from evalharness.diffusion.rows import Draws
 
 GREEDY = Draws(banned=(MASK,))

@@ -11,6 +11,7 @@ from open_checkpoints import KINDS, MASK, block_causal, build, logits
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion import DiffusionBackend, Options
+from evalharness.backends.drawing import sample_seed
 from evalharness.backends.gaps import denoising, gap_row
 from evalharness.backends.network import encode, load_network
 from evalharness.diffusion.checkpoints import Checkpoint, open_checkpoint
@@ -67,9 +68,9 @@ def ask(text: str, number: int = 0) -> Request:
     return Request(Problem(f"t/{number}", Prompt(text), {}, ""), number)
 
 
-def generated(folder: Path, count: int, **options: Any) -> list[list[int]]:
+def generated(folder: Path, count: int, temperature: float = 0.0, **options: Any) -> list[list[int]]:
     """The output tokens of both texts, as the backend decodes them in one batch."""
-    given, sampling = Options(**options), Sampling(max_new_tokens=count)
+    given, sampling = Options(**options), Sampling(temperature, 1.0, count, 0)
     network = load_network(str(folder), given)
     how = denoising(network, given, sampling, fixed=False)
     rows = [gap_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
@@ -87,6 +88,22 @@ def until_end(ours: Checkpoint, tokens: list[int]) -> list[int]:
 
 def without_mask(found: torch.Tensor, mask: int) -> torch.Tensor:
     return found.index_fill(-1, torch.tensor([mask]), -torch.inf)
+
+
+def pick(out: torch.Tensor, temperature: float, uniforms: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The chances after temperature, and tokens: the likeliest, or where the sum of chances passes the uniforms."""
+    if not temperature:
+        return out.softmax(-1), out.argmax(-1)
+    chances = (out / temperature).double().softmax(-1)
+    sums = chances.cumsum(-1)
+    drawn = [int((row <= at * row[-1]).sum()) for row, at in zip(sums, uniforms, strict=True)]
+    return chances, torch.tensor(drawn)
+
+
+def random_numbers(number: int) -> list[float]:
+    """Those of the text of that number."""
+    generator = torch.Generator().manual_seed(sample_seed(0, (f"t/{number}", number)))
+    return [value for _ in range(60) for value in torch.rand(64, generator=generator).tolist()]
 
 
 @pytest.mark.parametrize("steps", [None, 8])
@@ -110,36 +127,36 @@ def test_llada_decodes_as_published(steps: int | None, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Dream", "open-dcoder"])
-@pytest.mark.parametrize("steps", [24, 7])
-def test_dream_and_open_dcoder_decode_as_published(kind: str, steps: int, opened: Opened) -> None:
-    """The whole canvas at once, lowest entropy first, logits read one place before."""
+@pytest.mark.parametrize(("steps", "temperature"), [(24, 0.0), (7, 0.0), (7, 0.6)])
+def test_dream_and_open_dcoder_decode_as_published(kind: str, steps: int, temperature: float, opened: Opened) -> None:
+    """The whole canvas at once, lowest entropy after temperature first, logits read one place before."""
     folder, model, ours = opened[kind]
-    found = generated(folder, 24, steps=steps)
+    found = generated(folder, 24, temperature, steps=steps)
     mask = ours.model.config.mask_id
-    for text, output in zip(TEXTS, found, strict=True):
-        prompt = ids(ours, text)
+    for number, (text, output) in enumerate(zip(TEXTS, found, strict=True)):
+        prompt, numbers = ids(ours, text), random_numbers(number)
         x = torch.tensor(prompt + [mask] * 24)
         times = torch.linspace(1, 1e-3, steps + 1)
         for step in range(steps):
             places = (x == mask).nonzero()[:, 0]
             out = logits(model, x.tolist(), torch.ones(len(x), len(x), dtype=torch.bool))
             out = without_mask(torch.cat([out[:1], out[:-1]]), mask)[places]
-            chances = out.softmax(-1)
+            chances, best = pick(out, temperature, [numbers[step * 24 + int(at) - len(prompt)] for at in places])
             score = (chances * chances.clamp_min(1e-10).log()).sum(-1)
             many = int(len(places) * (1 - times[step + 1] / times[step])) if step < steps - 1 else len(places)
             chosen = score.topk(many).indices
-            x[places[chosen]] = out[chosen].argmax(-1)
+            x[places[chosen]] = best[chosen]
         assert output == until_end(ours, x[len(prompt) :].tolist())
 
 
-@pytest.mark.parametrize("tau", [0.85, 0.02])
-def test_sdar_decodes_as_published(tau: float, opened: Opened) -> None:
+@pytest.mark.parametrize(("tau", "temperature"), [(0.85, 0.0), (0.02, 0.0), (0.1, 0.5)])
+def test_sdar_decodes_as_published(tau: float, temperature: float, opened: Opened) -> None:
     """Blocks of four from the text's start; all above the threshold, or as many as the schedule says."""
     folder, model, ours = opened["sdar"]
-    found = generated(folder, 20, threshold=tau, steps=2)
+    found = generated(folder, 20, temperature, threshold=tau, steps=2)
     mask = MASK
-    for text, output in zip(TEXTS, found, strict=True):
-        prompt = ids(ours, text)
+    for number, (text, output) in enumerate(zip(TEXTS, found, strict=True)):
+        prompt, numbers, passes = ids(ours, text), random_numbers(number), 0
         size = -(-(len(prompt) + 20) // 4) * 4
         x = torch.tensor(prompt + [mask] * (size - len(prompt)))
         for start in range(len(prompt) // 4 * 4, size, 4):
@@ -148,7 +165,9 @@ def test_sdar_decodes_as_published(tau: float, opened: Opened) -> None:
                 if not masked.any():
                     break
                 out = logits(model, x[: start + 4].tolist(), block_causal(start + 4, 4))[start:]
-                chance, best = without_mask(out, mask).softmax(-1).max(-1)
+                chances, best = pick(without_mask(out, mask), temperature, numbers[4 * passes : 4 * passes + 4])
+                passes += 1
+                chance = chances.gather(1, best[:, None])[:, 0]
                 chance[~masked] = -torch.inf
                 high = chance > tau
                 if high.sum() < 2:

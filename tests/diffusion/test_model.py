@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_config, tiny_model
+from tiny import causal_mask, tiny_config, tiny_model
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import read_config, write_config
-from evalharness.diffusion.masks import causal_mask, joint_mask
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.weights import dequantise, load, quantise, save
 from evalharness.errors import UserError
@@ -66,36 +65,6 @@ def test_kept_rows_go_on_in_their_new_order() -> None:
     assert (cache.rows, cache.capacity) == (2, 9)
     found = model(tokens[[2, 0], 8:], places[:, 8:], None, cache)
     torch.testing.assert_close(found, model(tokens[[2, 0]], places, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("attention", ["causal", "block_causal"])
-def test_the_joint_pass_gives_what_separate_passes_give(attention: str) -> None:
-    """Two packed documents, two noised copies: each noised block as if it stood behind its document's clean text."""
-    model, tokens = tiny_model(attention=attention), draw(1, 14)
-    documents = torch.tensor([[0] * 8 + [1] * 6])
-    blocks = torch.tensor([[0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4]])
-    places = torch.tensor([[*range(8), *range(6)]])
-    noised = torch.where(torch.arange(14) % 2 == 0, 0, tokens)
-    other = torch.where(torch.arange(14) % 2 == 1, 0, tokens)
-    mask = joint_mask(documents, blocks, 2, model.config.attention)
-    joint = model(torch.cat((tokens, noised, other), 1), places.repeat(1, 3), mask)[0]
-
-    for document in (0, 1):
-        mine = documents[0] == document
-        size, own = int(mine.sum()), blocks[0, mine]
-        order = torch.arange(size)
-        sees = order[:, None] >= order if attention == "causal" else own[:, None] >= own
-        clean = model(tokens[:, mine], places[:, mine], sees[None, None])[0]
-        torch.testing.assert_close(joint[:14][mine], clean, rtol=1e-4, atol=1e-4)
-        for number, copy in ((1, noised), (2, other)):
-            for block in own.unique():
-                inside = own == block
-                text = torch.where(inside, copy[0, mine], tokens[0, mine])[None, : int(inside.nonzero()[-1]) + 1]
-                start, end = int(inside.nonzero()[0]), text.shape[1]
-                look = sees[:end, :end] | (torch.arange(end) >= start)[:, None]
-                alone = model(text, order[None, :end], look[None, None])[0, start:]
-                within = (mine & (blocks[0] == block)).nonzero()[:, 0] + 14 * number
-                torch.testing.assert_close(joint[within], alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("tied", [True, False])

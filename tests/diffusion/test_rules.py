@@ -26,7 +26,7 @@ def blocks(probability: list[list[float]], masked: list[list[int]] | None = None
     sure = torch.tensor(probability)
     given = torch.ones_like(sure) if masked is None else torch.tensor(masked)
     fields: dict[str, Any] = {
-        "masked": given.bool(), "top": torch.full(sure.shape, 7), "probability": sure, "second": (1 - sure) / 2,
+        "masked": given.bool(), "top": torch.full(sure.shape, 7), "probability": sure, "lead": (3 * sure - 1) / 2,
         "entropy": -sure.log(), "tokens": torch.full(sure.shape, 3), "editable": torch.ones_like(sure).bool(),
         "masks": given.sum(-1), "step": torch.zeros(len(sure), dtype=torch.long),
     }  # fmt: skip
@@ -93,10 +93,10 @@ def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(rows * size, 12, generator=generator) * data.draw(st.sampled_from([0.0, 1.0, 20.0]))
     masked = torch.rand(rows, size, generator=generator) < 0.6
-    top, sure, second, entropy = (each.view(rows, size) for each in statistics(logits, logits.argmax(-1), True))
+    top, sure, lead, entropy = (each.view(rows, size) for each in statistics(logits, logits.argmax(-1), True))
     masks = masked.sum(-1) + 1
     state = blocks(
-        sure.tolist(), masked.tolist(), top=top, second=second, entropy=entropy, masks=masks, editable=masked,
+        sure.tolist(), masked.tolist(), top=top, lead=lead, entropy=entropy, masks=masks, editable=masked,
         step=torch.randint(0, 5, (rows,), generator=generator),
     )  # fmt: skip
     rule = find_rule(
@@ -111,9 +111,9 @@ def test_statistics_are_those_of_the_distribution() -> None:
     logits = torch.randn(6, 40, generator=torch.Generator().manual_seed(1)) * 3
     chances = logits.softmax(-1)
     ordered = chances.sort(-1, descending=True).values
-    top, sure, second, entropy = statistics(logits.clone(), logits.argmax(-1), True)
+    top, sure, lead, entropy = statistics(logits.clone(), logits.argmax(-1), True)
     torch.testing.assert_close(sure, ordered[:, 0])
-    torch.testing.assert_close(second, ordered[:, 1])
+    torch.testing.assert_close(lead, ordered[:, 0] - ordered[:, 1])
     torch.testing.assert_close(entropy, -(chances * chances.log()).sum(-1))
     torch.testing.assert_close(statistics(logits.clone(), top, False)[1], sure)
     other = torch.zeros(6, dtype=torch.long)

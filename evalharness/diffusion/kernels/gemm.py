@@ -129,14 +129,16 @@ def multiply(
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
     """How to multiply weights [width, inner] with `rows` rows.
 
-    All programs are to run at once, two on a multiprocessor, so that no last few run alone. The larger tile reads x
-    half as often, and is taken where there are weights enough for it.
+    All programs are to run at once, two on a multiprocessor, so that no last few run alone: of many rows fewer stages
+    leave memory for two, and with weights of 8 bits registers allow one. The larger tile reads x half as often, and is
+    taken where there are weights enough for it.
     """
     tile = 128 if divide(width, 128) * 8 >= PROCESSORS else 64
     tokens, step = tokens_per_program(rows), step_along(inner, fp8)
     programs = divide(width, tile) * divide(rows, tokens)
-    splits = max(1, min(10, 2 * PROCESSORS // programs, inner // 128))
-    return Plan(tile, tokens, step, splits, warps=tile // 16, stages=4)
+    at_once = PROCESSORS if fp8 and tokens == 128 else 2 * PROCESSORS
+    splits = max(1, min(10, at_once // programs, inner // 128))
+    return Plan(tile, tokens, step, splits, warps=tile // 16, stages=4 if tokens <= 64 else 3)
 
 
 def tokens_per_program(rows: int) -> int:

@@ -2,17 +2,23 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
-AHEAD = 2 << 30
-"""Bytes of weights that a launch reads at least, so that the host is always ahead of the device: 0.6 ms of an H100."""
+AHEAD = 128
+"""Kernels of a launch at least, if live: they take longer than the 40 microseconds in which the host makes the next."""
 
 
-def per_launch(weight_bytes: int) -> int:
-    """Steps per graph: few of a large network, as those behind a block's end still cost their launches."""
-    return max(1, min(8, AHEAD // weight_bytes))
+def per_launch(kernels: int) -> int:
+    """Steps of so many kernels per graph: no more than it takes, as those behind a block's end still cost launches."""
+    return -(-AHEAD // kernels)
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a CUDA device the current one, which is where Triton launches and graphs are captured."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def repeated(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
@@ -24,19 +30,26 @@ def repeated(step: Callable[[], None], count: int, live: Tensor) -> Callable[[],
     step()
     torch.cuda.synchronize(live.device)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=torch.cuda.Stream(live.device)):
         for _ in range(count):
             step()
-    return graph.replay
+
+    def replay(_kept: Callable[[], None] = step) -> None:
+        # A graph knows addresses alone: `step` holds the buffers that lie there.
+        graph.replay()
+
+    return replay
 
 
-def drain(advance: Callable[[], None], live: Tensor) -> None:
-    """Calls `advance` until no sequence is live.
+def drain(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
+    """Calls `first`, if given, and then `advance` until no sequence is live.
 
     The host is one call ahead of what it knows of the device, so that the device has always work; the call that turns
     out to be one too many returns from each kernel at once.
     """
     if not live.is_cuda:
+        if first:
+            first()
         while live.item():
             advance()
         return
@@ -44,7 +57,7 @@ def drain(advance: Callable[[], None], live: Tensor) -> None:
     events = [torch.cuda.Event(), torch.cuda.Event()]
     for number in itertools.count():
         turn = number % 2
-        advance()
+        (first if first and not number else advance)()
         heard[turn : turn + 1].copy_(live, non_blocking=True)
         events[turn].record()
         if number:

@@ -52,8 +52,8 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
         last=99, done=0, live=sequences, step=step, ends=END,
     )  # fmt: skip
     blocks = Blocks(
-        masked, top.long(), probability, second, entropy, state.tokens.long(), masked, torch.tensor(masks),
-        torch.full((sequences,), step),
+        masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
+        torch.tensor(masks), torch.full((sequences,), step),
     )  # fmt: skip
     expected = choose(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]

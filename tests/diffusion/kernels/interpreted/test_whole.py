@@ -63,8 +63,8 @@ def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name
     state.cached.fill_(2)
     top = torch.arange(length, dtype=torch.int32)[None]
     blocks = Blocks(
-        masked, top.long(), probability, second, entropy, state.tokens.long(), masked, torch.tensor([masks]),
-        torch.tensor([0]),
+        masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
+        torch.tensor([masks]), torch.tensor([0]),
     )  # fmt: skip
     expected = how.rule.choose(blocks)
     figures = (values.flatten() for values in (probability, second, entropy))

@@ -22,7 +22,7 @@ from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.clock import now
 from evalharness.diffusion.checkpoints import end_tokens, open_tokenizer, read_json
 from evalharness.diffusion.families import Family
-from evalharness.diffusion.rows import Row
+from evalharness.diffusion.rows import Row, mark
 from evalharness.errors import UserError
 from evalharness.records import Completion, Request, Sampling
 
@@ -82,7 +82,7 @@ class Watcher:
                 break
         self.drafts = []
         self.canvases += 1
-        self.row.mark(self.start)
+        mark([self.row], self.start)
         return torch.tensor([self.row.ended], device=ids.device)
 
 

@@ -13,7 +13,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import prefill
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.passes import Piece, causal_piece, gather, run
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Draws, Row, mark
 
 if TYPE_CHECKING:
     from evalharness.diffusion.kernels.engine import Engine
@@ -41,7 +41,7 @@ def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws, engine: E
         for row, (token,) in zip(active, found, strict=True):
             row.forwards += 1
             _push(row, token)
-            row.mark(start)
+        mark(active, start)
         active = _running(active, cache)
 
 
@@ -68,7 +68,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, draws: Draws)
             for token in (*draft[:agreed], follows[agreed - 1]):
                 if not row.ended:
                     _push(row, token)
-            row.mark(start)
+        mark(active, start)
         active = _running(active, cache)
 
 

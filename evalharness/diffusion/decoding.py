@@ -18,7 +18,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.passes import Piece, gather, run
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Draws, Row, mark
 from evalharness.diffusion.rules import Blocks, Rule
 
 if TYPE_CHECKING:
@@ -154,14 +154,16 @@ def denoise(model: Transformer, rows: Sequence[Row], how: Denoising, engine: Eng
         pieces = [slot.piece(config, how.block) for slot in slots]
         blocks, wanted = look(model, run(model, pieces, cache), slots, pieces, how)
         commit = choose(blocks, how) & wanted
+        moved: list[Row] = []
         found = zip(slots, blocks.top.tolist(), commit.tolist(), blocks.probability.tolist(), strict=True)
         for slot, chosen, places, sure in found:
             # A shifted network reads the first mask of a block from the token before it, each time.
             slot.row.cached = max(0, len(slot.row.text) - config.shift)
             if slot.take(chosen, places, sure, how.rule) or slot.row.ended:
-                slot.row.mark(start)
+                moved.append(slot.row)
                 if not slot.row.ended:
                     slot.open(how, config)
+        mark(moved, start)
         slots = keep_running(slots, cache)
 
 

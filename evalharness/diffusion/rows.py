@@ -1,7 +1,7 @@
 """The rows of a batch while they are being generated: their text, when they end, and what is measured of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -55,20 +55,25 @@ class Row:
             self.confidences.append(confidence)
         return self.ended
 
-    def mark(self, start: float) -> None:
-        """Notes the time since `start` (`time.perf_counter()`) at its first output, and at its end."""
-        now = time.perf_counter() - start
-        if self.first_s is None:
-            self.first_s, self.first_tokens = now, len(self.watch.tokens)
-        if self.ended and self.ended_s is None:
-            self.ended_s = now
-
     def uniform(self, number: int) -> float:
         """The number-th of its random numbers in [0, 1), the same however many are asked for at a time."""
         assert self.generator is not None
         while len(self._uniforms) <= number:
             self._uniforms += torch.rand(64, generator=self.generator).tolist()
         return self._uniforms[number]
+
+
+def mark(rows: Iterable[Row], start: float) -> None:
+    """Notes the time since `start` (`time.perf_counter()`) at rows' first output and at their ends.
+
+    It is the same for all that a pass has moved on, for they moved on together.
+    """
+    now = time.perf_counter() - start
+    for row in rows:
+        if row.first_s is None:
+            row.first_s, row.first_tokens = now, len(row.watch.tokens)
+        if row.ended and row.ended_s is None:
+            row.ended_s = now
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,10 @@ HELD = 0.1
 """A concurrency counts as reached if it was held for this share of the time; a moment's overlap is none."""
 
 
+TOGETHER = 1e-3
+"""Seconds within which requests end at one moment: those of a batch are noted one after the other."""
+
+
 @dataclass(frozen=True)
 class Span:
     """When a request was under way, in seconds on one clock, and its output within that time."""
@@ -73,5 +77,6 @@ def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-i
         held = [(start, end) for start, end, count in pieces if count >= level]
         if sum(end - start for start, end in held) >= HELD * busy:
             break
-    low, high = held[0][0], held[-1][1]
+    low = held[0][0]
+    high = max(end for _, end in spans if end <= held[-1][1] + TOGETHER)
     return Window(low, high, sum(end - start for start, end, _ in pieces if start >= low and end <= high), level)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import END, MASK, new_row, tiny_model
 
+from evalharness.diffusion.autoregression import autoregress, speculate
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.model import Transformer
 from evalharness.diffusion.rows import Draws
@@ -127,6 +128,18 @@ def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed:
     assert stopped.ended_s is not None
     assert 0 < stopped.prefill_s < stopped.first_s <= stopped.ended_s
     assert stopped.first_tokens == min(place + 1, 8)
+
+
+def test_rows_that_a_pass_ends_have_ended_at_one_moment() -> None:
+    model = tiny_model(1)
+    rows = [new_row([5, 9], limit=3) for _ in range(3)]
+    denoise(model, rows, how(tau=2.0))
+    others = [new_row([5, 9], limit=3) for _ in range(3)]
+    autoregress(model, others, GREEDY)
+    drafted = [new_row([5, 9], limit=3) for _ in range(3)]
+    speculate(model, drafted, 4, GREEDY)
+    for batch in (rows, others, drafted):
+        assert len({(row.first_s, row.ended_s) for row in batch}) == 1
 
 
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])

@@ -129,6 +129,18 @@ def test_output_counts_where_it_came_in_the_steady_window() -> None:
     assert found["output_tokens_per_s"] == pytest.approx((100 * 2 / 9 + 20) / 2)
 
 
+@pytest.mark.parametrize("size", [2, 8, 32])
+def test_a_batch_that_ends_within_a_moment_ends_together(size: int) -> None:
+    """Each row in one piece, at the end of its batch; their ends are noted 15 microseconds apart."""
+    rows = []
+    for number in range(4 * size):
+        batch, late = number // size, 15e-6 * (number % size)
+        rows.append(streamed(5.0 * batch, 5.0 + late, 16, first=5.0 + late, first_tokens=16, number=number))
+    found = speed(rows, warmup=())["steady"]
+    assert found["concurrency"] == size
+    assert found["output_tokens_per_s"] == pytest.approx(16 * size / 5.0, rel=0.01)
+
+
 @given(
     st.lists(
         st.tuples(st.floats(0, 50), st.floats(0.01, 20), st.integers(0, 500), st.floats(0, 1), st.floats(0, 1)),

@@ -22,7 +22,7 @@ from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
 from evalharness.diffusion.kernels.wishes import Precision
 from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Draws, Row, mark
 
 ROUND = 256
 """Caches have a multiple of so many slots, so that one serves batches of like lengths."""
@@ -113,6 +113,7 @@ class Engine:
             for place, slot in running.items():
                 _load(host, place, slot, rule, config.mask_id if self._whole else None)
             session.run(long=not self._whole and bool((host["ahead"] > config.shift).any()))
+            moved: list[Row] = []
             tokens, fixed, sure, steps = (host[name].tolist() for name in ("tokens", "fixed", "sure", "step"))
             for place, slot in list(running.items()):
                 slot.row.cached = max(0, len(slot.row.text) - config.shift)
@@ -124,11 +125,12 @@ class Engine:
                         continue
                     commit = [was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)]
                     slot.take(tokens[place], commit, sure[place], how.rule)
-                slot.row.mark(start)
                 if slot.row.ended:
                     del running[place]
                 else:
                     slot.open(how, config)
+                moved.append(slot.row)
+            mark(moved, start)
 
     def follow(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
         """Generates token by token until each row has ended; all but the last of a row's tokens are in the cache.
@@ -151,14 +153,13 @@ class Engine:
                 host["done"][place] = host["step"][place] = host["length"][place] = 0
             session.run(long=False)
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
-            for place, row in list(running.items()):
+            for place, row in running.items():
                 for token in tokens[place][: steps[place]]:
                     row.forwards += 1
                     if not row.ended:
                         push(row, token)
-                row.mark(start)
-                if row.ended:
-                    del running[place]
+            mark(running.values(), start)
+            running = {place: row for place, row in running.items() if not row.ended}
             first = False
 
     def _running(self) -> Session:

@@ -1,6 +1,7 @@
 """The rows of a batch while they are being generated: their text, when they end, and what is measured of them."""
 
 import time
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -39,7 +40,7 @@ class Row:
     """Of each output token, its block."""
     confidences: list[float] = field(default_factory=list)
     """Of each output token, its probability in the pass that fixed it; 1 where nothing was chosen."""
-    _uniforms: list[float] = field(default_factory=list)
+    _uniforms: "array[float]" = field(default_factory=lambda: array("f"))
 
     @property
     def output(self) -> list[int]:
@@ -59,7 +60,7 @@ class Row:
         """The number-th of its random numbers in [0, 1), the same however many are asked for at a time."""
         assert self.generator is not None
         while len(self._uniforms) <= number:
-            self._uniforms += torch.rand(64, generator=self.generator).tolist()
+            self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
         return self._uniforms[number]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalharness.errors import UserError
 from evalharness.report.frontier_labels import STYLES, bars_of, curves_of, label
 from evalharness.report.frontier_points import Panel, Point, caption
+from evalharness.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,8 @@ FEW_PANELS = 9
 MOST_LABELS = (40, 16)
 """In a panel, of few panels and of many, where there is less room; likewise the dots per inch."""
 DPI = (150, 110)
+KEY_COLUMNS = (4, 8)
+"""So many entries of the key have room beside each other over one panel, and over several."""
 
 
 def draw(
@@ -41,7 +44,7 @@ def draw(
         if out.suffix == ".html":
             from evalharness.report.frontier_html import write_html
 
-            write_html(figure, every, out)
+            write_html(figure, every, out, metric)
         else:
             figure.savefig(out)
     except OSError as error:
@@ -58,7 +61,7 @@ def figure_of(
     matplotlib.rcParams.update(
         {"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9, "text.parse_math": False}
     )
-    return make_figure(every, caption(every, published), metric, KINDS[kind])
+    return make_figure(every, caption(every, published, metric), metric, KINDS[kind])
 
 
 def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind: str) -> "tuple[Figure, int]":
@@ -85,7 +88,7 @@ def make_figure(every: Sequence[Panel], lines: Sequence[str], metric: str, kind:
         _draw_panel(axes, every[number], number, metric, kind)
         left_out += label(figure, axes, every[number], MOST_LABELS[len(every) > FEW_PANELS])
     _key(figure, every)
-    more = [f"{left_out} labels had no room; the HTML version names every point."] if left_out else []
+    more = [f"{counted(left_out, 'label')} had no room; the HTML version names every point."] if left_out else []
     figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
     return figure, left_out
 
@@ -169,4 +172,6 @@ def _key(figure: "Figure", every: Sequence[Panel]) -> None:
     ]  # fmt: skip
     if any(len(panel.pareto) > 1 for panel in every):
         handles.append(Line2D([], [], color=PARETO, lw=2.2, alpha=0.55, label="Pareto frontier"))
-    figure.legend(handles=handles, loc="upper center", ncols=len(handles), frameon=False, fontsize=9)
+    most = KEY_COLUMNS[len(every) > 1]
+    figure.legend(handles=handles, loc="upper center", ncols=min(most, len(handles)), frameon=False, fontsize=9,
+                  columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip

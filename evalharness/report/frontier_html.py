@@ -12,13 +12,15 @@ from evalharness.report.frontier_points import Panel, Point
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ROW_HEIGHT = 95
+"""A row of panels is at most so many hundredths of the window high."""
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Speed and quality</title>
 <style>
 body{margin:0;font:14px system-ui,sans-serif;background:#fff;color:#222}
 main{max-width:1500px;margin:auto;padding:8px}
-svg{width:100%;height:auto}
+svg{width:100%;height:auto;max-height:HEIGHTvh}
 svg [data-point]{cursor:pointer;outline:none}
 svg [data-point]:focus path,svg [data-point]:hover path,svg [data-point]:focus use,svg [data-point]:hover use
 {stroke:#000!important;stroke-width:2!important}
@@ -57,10 +59,12 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 """
 
 
-def write_html(figure: "Figure", every: Sequence[Panel], out: Path) -> None:
-    """Writes the page: one file that asks nothing of any other place."""
-    held = json.dumps(notes(every)).replace("<", "\\u003c")
-    out.write_text(PAGE.replace("SVG", inline(figure), 1).replace("POINTS", held, 1), encoding="utf-8")
+def write_html(figure: "Figure", every: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
+    """Writes the page: one file that asks nothing of any other place. A window shows at least one row of panels."""
+    rows = len({axes.get_position().y0 for axes in figure.axes})
+    held = json.dumps(notes(every, metric)).replace("<", "\\u003c")
+    page = PAGE.replace("HEIGHT", str(ROW_HEIGHT * rows), 1)
+    out.write_text(page.replace("SVG", inline(figure), 1).replace("POINTS", held, 1), encoding="utf-8")
 
 
 def inline(figure: "Figure") -> str:
@@ -71,18 +75,18 @@ def inline(figure: "Figure") -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def notes(every: Sequence[Panel]) -> dict[str, str]:
-    """What the note says of each point, by the id of its mark in the drawing."""
+def notes(every: Sequence[Panel], metric: str = "pass@1") -> dict[str, str]:
+    """What the note says of each point, by the id of its mark in the drawing; `metric` names the rate."""
     return {
-        f"point-{number}-{place}": about(panel, point)
+        f"point-{number}-{place}": about(panel, point, metric)
         for number, panel in enumerate(every)
         for place, point in enumerate(panel.points)
     }
 
 
-def about(panel: Panel, point: Point) -> str:
+def about(panel: Panel, point: Point, metric: str) -> str:
     """What the note says of a point."""
-    rate = f"pass@1 {100 * point.rate:.1f} %" + _ends(point.rate_ends, 100)
+    rate = f"{metric} {100 * point.rate:.1f} %" + _ends(point.rate_ends, 100)
     speed = f"{point.speed:.1f} tokens/s" + _ends(point.speed_ends, 1)
     kind = (
         "published, not measured here" if point.published else "on the Pareto frontier" if point in panel.pareto else ""

@@ -56,6 +56,8 @@ class Panel:
     points: tuple[Point, ...]
     pareto: tuple[Point, ...]
     """Measured points of whole runs that no other is both as fast and as right as, slowest first."""
+    standing: str = "full"
+    """Of what its runs are: `full`, `sample`, or `other data`."""
 
 
 def panels(
@@ -71,6 +73,7 @@ def panels(
     """
     held: dict[str, list[Point]] = defaultdict(list)
     tasks: dict[str, str] = {}
+    standings: dict[str, str] = {}
     left_out = 0
     for run, name in zip(runs, name_runs(runs), strict=True):
         rate, speed = rate_of(run, metric), speed_of(run, kind)
@@ -78,7 +81,8 @@ def panels(
         if rate is None or speed is None:
             left_out += 1
             continue
-        if standing(run) == "full":
+        standings[title] = standing(run)
+        if standings[title] == "full":
             tasks[title] = str(run.summary.get("task"))
         lacking = shortfall(run)
         detail = "\n".join(filter(None, [speed_conditions(run), lacking, str(run.folder)]))
@@ -99,7 +103,7 @@ def panels(
         for title, task in tasks.items():
             held[title] += published_points(published, task)
     return [
-        Panel(title, tuple(sorted(points, key=lambda point: point.speed)), pareto(points))
+        Panel(title, tuple(sorted(points, key=lambda point: point.speed)), pareto(points), standings[title])
         for title, points in held.items()
     ]
 
@@ -156,18 +160,31 @@ def listing(panel: Panel) -> list[str]:
     return lines if panel.pareto else [f"{panel.title}: no run covers the whole task, so there is no Pareto frontier"]
 
 
-def caption(every: Sequence[Panel], published: bool) -> list[str]:
+def caption(every: Sequence[Panel], published: bool, metric: str = "pass@1") -> list[str]:
     """What has to be known to read the picture, one line each."""
-    lines = ["Bars: 95 % intervals. Lines join runs of one model with swept settings; steps: the Pareto frontier."]
+    steps = "; steps: the Pareto frontier" if any(len(panel.pareto) > 1 for panel in every) else ""
+    lines = [f"Bars: 95 % intervals. Lines join runs of one model with swept settings{steps}."]
     if any(not point.whole for panel in every for point in panel.points):
         lines.append("* the run does not cover its task.")
     drawn = {point.label: point for panel in every for point in panel.points if point.published}
-    if published and not drawn:
-        lines.append("No published point has both a rate on these tasks and a speed.")
+    if published:
+        lines += _absent(every, bool(drawn), metric)
     if drawn:
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow: published, not measured here, each set under conditions of its own:")
         lines += origins
         if any("(one copy)" in name for name in drawn):
             lines.append("(one copy): known from one second-hand copy alone.")
+    return lines
+
+
+def _absent(every: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
+    """Why published points that were asked for are not there."""
+    if metric != "pass@1":
+        return [f"Published points are of pass@1 and are not drawn beside {metric}."]
+    lines = []
+    if any(panel.standing != "full" for panel in every):
+        lines.append("Published points are of whole benchmarks and are not drawn beside samples or other data.")
+    if not drawn and any(panel.standing == "full" for panel in every):
+        lines.append("No published point has both a rate on these tasks and a speed.")
     return lines

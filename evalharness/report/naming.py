@@ -34,11 +34,15 @@ class RunName:
     fallback: str = ""
     """What tells it apart where no setting does."""
 
+    repeated: bool = False
+    """Whether another run of the same problems has the same settings."""
+
     @property
     def variant(self) -> str:
         if len(self.settings) > LONGEST:
             return self.fallback
-        return ", ".join(f"{key}={_short(value)}" for key, value in self.settings) or self.fallback
+        shown = [f"{key}={_short(value)}" for key, value in self.settings]
+        return ", ".join([*shown, self.fallback] if self.repeated else shown) or self.fallback
 
     @property
     def label(self) -> str:
@@ -47,8 +51,9 @@ class RunName:
 
     @property
     def short(self) -> str:
-        """What tells it apart within its curve: the swept numbers alone."""
-        return ", ".join(_short(value) for key, value in self.settings if _is_swept(key, value))
+        """What tells it apart within its curve: the swept numbers, and its folder where another has the same."""
+        shown = [_short(value) for key, value in self.settings if _is_swept(key, value)]
+        return ", ".join([*shown, self.fallback] if self.repeated else shown)
 
     @property
     def swept(self) -> tuple[float, ...]:
@@ -76,15 +81,40 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
             keys = {key for place in places for key in settings[place]}
             found = {key for key in keys if len({repr(settings[place].get(key)) for place in places}) > 1}
             differing[backend, model] |= {key for key in found if key.split(".")[-1] not in UNNAMED} or found
+    shown = [_shown(differing[key], each) for key, each in zip(full, settings, strict=True)]
     names = []
     for place, run in enumerate(runs):
         key = full[place]
         name = _with_backend(key, short) if short[key] in clashing else short[key]
-        every = [(_last(each), settings[place].get(each)) for each in sorted(differing[key])]
-        shown = tuple(item for item in every if item[1] is not None) or tuple(every)
-        alone = len(same[(*key, _problems(run))]) == 1
-        names.append(RunName(name, family_of(run), shown, "" if alone else run.folder.name))
+        group = same[(*key, _problems(run))]
+        fallback = "" if len(group) == 1 else _folder_names([runs[each] for each in group])[group.index(place)]
+        repeated = sum(shown[each] == shown[place] for each in group) > 1
+        names.append(RunName(name, family_of(run), shown[place], fallback, repeated))
     return names
+
+
+def _shown(differing: set[str], settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """What of a run's settings is named: those that it lacks only if it has none of the others."""
+    every = tuple((_last(key), settings.get(key)) for key in sorted(differing))
+    return tuple(item for item in every if item[1] is not None) or every
+
+
+def _folder_names(runs: Sequence[RunRecord]) -> list[str]:
+    """What runs of one model and task are called by their folders: as short as tells them apart."""
+    folders = [run.folder.resolve() for run in runs]
+    found = [_telling_part(run) for run in runs]
+    for parts in range(2, max(len(folder.parts) for folder in folders) + 1):
+        if len(set(found)) == len(runs):
+            break
+        found = ["/".join(folder.parts[-parts:]) for folder in folders]
+    return found
+
+
+def _telling_part(run: RunRecord) -> str:
+    """The last part of the folder's path that is not merely the task's or the backend's name."""
+    task, folder = str(run.summary.get("task")), run.folder.resolve()
+    plain = {task, task.removesuffix("-sample"), run.summary.get("backend")}
+    return next((part for part in reversed(folder.parts[1:]) if part not in plain), folder.name)
 
 
 def _with_backend(key: Key, short: Mapping[Key, str]) -> str:
@@ -108,15 +138,25 @@ def family_of(run: RunRecord) -> Family:
 
 
 def _problems(run: RunRecord) -> str:
-    """Equal for runs of the same problems."""
+    """Equal for runs of the same task and data; which of their problems a run is of counts as a setting of it."""
     summary = run.summary
     own = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
     return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(own.items())])
 
 
+def _chosen(run: RunRecord) -> str:
+    """Which of its task's problems a run is of: a word, so that no line joins runs of different ones."""
+    asked = run.manifest.get("config", {}).get("samples", {})
+    limit, shard = asked.get("limit"), asked.get("shard")
+    total = run.summary.get("problems_of_task", run.summary.get("problems", 0))
+    parts = [f"first {limit}"] if limit is not None and limit <= total else []
+    return ", ".join([*parts, f"shard {shard}"] if shard else parts) or "all"
+
+
 def _settings(run: RunRecord) -> dict[str, Any]:
     config = run.manifest.get("config", {})
     shown = {
+        "problems": _chosen(run),
         "backend": config.get("backend", {}),
         "recipe": run.summary.get("recipe"),
         "sampling": config.get("sampling", {}),

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
 from evalharness.report.frontier import draw, make_figure
+from evalharness.report.frontier_labels import curves_of
 from evalharness.report.frontier_points import Panel, Point, caption, listing, panels, pareto
 from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
@@ -186,3 +188,70 @@ def test_the_page_tells_about_every_point_and_asks_nothing_of_other_places(runs:
 def test_a_format_that_is_not_known(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg, \.html"):
         draw(panels(load_runs([runs])), tmp_path / "a.jpeg")
+
+
+def test_the_page_names_the_rate_that_is_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
+    found = panels(load_runs([tmp_path / "a"]), metric="pass@10")
+    draw(found, tmp_path / "a.html", "pass@10")
+    page = (tmp_path / "a.html").read_text()
+    [note] = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
+    assert "\npass@10 100.0 %" in note
+    assert "pass@1 " not in page
+
+
+def test_the_caption_says_why_published_points_are_not_there(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", outcomes(0.5), task="humaneval-sample")
+    write_run(tmp_path / "b", "m", outcomes(0.5), task="santacoder-fim-js")
+    points = load_published("mercury")
+
+    def said(folder: Path, metric: str = "pass@1") -> str:
+        return "\n".join(caption(panels(load_runs([folder]), points), True, metric))
+
+    assert "are of whole benchmarks and are not drawn beside samples" in said(tmp_path / "a")
+    assert "No published point" not in said(tmp_path / "a")
+    assert "No published point has both a rate on these tasks and a speed" in said(tmp_path / "b")
+    assert "whole benchmarks" not in said(tmp_path / "b")
+    assert "not drawn beside pass@10" in said(tmp_path / "b", "pass@10")
+
+
+def test_the_caption_explains_steps_only_where_there_are_any(runs: Path) -> None:
+    assert "Pareto" in caption(panels(load_runs([runs])), False)[0]
+    assert "Pareto" not in caption(panels(load_runs([runs / "ar"])), False)[0]
+
+
+def test_runs_of_other_problems_are_joined_by_no_line(tmp_path: Path) -> None:
+    for limit, threshold, seconds in ((164, 0.5, 1.0), (20, 0.9, 2.0)):
+        write_run(tmp_path / f"{limit}", "m", outcomes(0.5, limit), seconds, limit=limit,
+                  options={"threshold": threshold})  # fmt: skip
+    [panel] = panels(load_runs([tmp_path]))
+    assert len(curves_of(panel)) == 2
+
+
+def test_a_window_shows_a_row_of_panels_whole(runs: Path, tmp_path: Path, browser: Any) -> None:
+    draw(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto(f"file://{tmp_path / 'a.html'}")
+    box = page.locator("svg").bounding_box()
+    assert box["y"] + box["height"] <= 900
+    point = page.locator("#point-0-0")
+    point.hover()
+    assert "pass@1 64.0 %" in page.locator("#note").inner_text()
+    page.close()
+
+
+@pytest.mark.parametrize("panel_count", [1, 2])
+def test_the_key_lies_within_the_picture(panel_count: int) -> None:
+    kinds = [(family, published) for family in ("ar", "diffusion", "other") for published in (False, True)]
+    points = tuple(
+        Point("m", family, (number,), 0.9 - number / 10, None, 10.0 + number, None, "H100", "", published)
+        for number, (family, published) in enumerate(kinds)
+    )
+    figure, _ = make_figure([Panel("humaneval", points, pareto(points))] * panel_count, [], "pass@1", "tokens/s")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    title = figure.axes[0].get_position().y1 * figure.bbox.height + 25
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y0 >= title

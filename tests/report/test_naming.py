@@ -1,6 +1,7 @@
 """Runs are called by their model and by what differs between runs of it."""
 
 from pathlib import Path
+from typing import Any
 
 from made_runs import outcomes, write_run
 
@@ -60,3 +61,54 @@ def test_how_a_model_generates(tmp_path: Path) -> None:
     write_run(tmp_path / "d", "m4", GOOD, backend="ar", forwards=50)
     write_run(tmp_path / "e", "m5", GOOD, backend="mine", forwards=98)
     assert [name.family for name in name_runs(load_runs([tmp_path]))] == ["other", "ar", "diffusion", "ar", "other"]
+
+
+def sweep(folder: Path, thresholds: tuple[float, ...] = (0.5, 0.9), **more: Any) -> None:
+    for threshold in thresholds:
+        write_run(folder / f"t{threshold}", "m", GOOD, options={"threshold": threshold}, **more)
+
+
+def test_runs_of_other_problems_are_no_part_of_a_curve(tmp_path: Path) -> None:
+    sweep(tmp_path / "a")
+    sweep(tmp_path / "b", limit=10)
+    sweep(tmp_path / "c", (0.5,), edit=lambda config: config["samples"].update(shard="1/2"))
+    names = name_runs(load_runs([tmp_path]))
+    assert [name.label for name in names] == [
+        "m (threshold=0.5, problems=all)", "m (threshold=0.9, problems=all)",
+        "m (threshold=0.5, problems=first 10)", "m (threshold=0.9, problems=first 10)",
+        "m (threshold=0.5, problems=shard 1/2)",
+    ]  # fmt: skip
+    curves = [name.curve for name in names]
+    assert curves[0] == curves[1] != curves[2] == curves[3] != curves[4] != curves[0]
+
+
+def test_a_limit_beyond_the_last_problem_is_none(tmp_path: Path) -> None:
+    sweep(tmp_path / "a", (0.5,))
+    sweep(tmp_path / "b", (0.9,), limit=11)
+    names = name_runs(load_runs([tmp_path]))
+    assert [name.label for name in names] == ["m (threshold=0.5)", "m (threshold=0.9)"]
+    assert names[0].curve == names[1].curve
+
+
+def test_repeats_within_a_sweep_are_told_apart(tmp_path: Path) -> None:
+    sweep(tmp_path / "a")
+    sweep(tmp_path / "b", (0.5,))
+    names = name_runs(load_runs([tmp_path]))
+    assert [name.label for name in names] == [
+        "m (threshold=0.5, a/t0.5)", "m (threshold=0.9)", "m (threshold=0.5, b/t0.5)",
+    ]  # fmt: skip
+    assert [name.short for name in names] == ["0.5, a/t0.5", "0.9", "0.5, b/t0.5"]
+
+
+def test_a_folder_called_like_task_or_backend_is_passed_over_for_the_one_above(tmp_path: Path) -> None:
+    for side in ("first", "second"):
+        for task in ("humaneval", "mbpp"):
+            write_run(tmp_path / side / task, "m", GOOD, task=f"{task}-sample")
+    write_run(tmp_path / "third" / "transformers", "m", GOOD, task="mbpp-sample")
+    assert labels(tmp_path) == ["m (first)", "m (first)", "m (second)", "m (second)", "m (third)"]
+
+
+def test_folders_that_are_called_alike_are_called_by_more_of_their_path(tmp_path: Path) -> None:
+    write_run(tmp_path / "a" / "humaneval", "m", GOOD)
+    write_run(tmp_path / "a" / "transformers", "m", GOOD)
+    assert labels(tmp_path) == ["m (a/humaneval)", "m (a/transformers)"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from evalharness.cards import TaskEntry, groups, load_cards
+from evalharness.cards import EVERYTHING, TaskEntry, groups, load_cards
 from evalharness.data import Source, files_of, find_version, resolve_source
 from evalharness.errors import UserError
 
@@ -27,7 +27,7 @@ def task_rows() -> Iterator[Row]:
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
             )
     for group, members in groups().items():
-        yield (group, "", f"group of {', '.join(members)}", "", "", "", "")
+        yield (group, "", "every task" if group == EVERYTHING else f"group of {', '.join(members)}", "", "", "", "")
 
 
 def problem_count(entry: TaskEntry) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evalharness import cards, data
-from evalharness.listing import problem_count
+from evalharness.listing import problem_count, task_rows
 
 
 @pytest.mark.data
@@ -14,3 +14,10 @@ def test_as_many_problems_are_listed_as_a_run_has(name: str, datasets_dir: Path)
     card, entry = cards.find_task(name)
     records = data.load_records(card, entry, None, datasets_dir).records
     assert problem_count(entry) == len(data.select_split(entry, records, None))
+
+
+def test_the_group_of_every_task_does_not_repeat_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalharness.listing.image_states", dict)
+    rows = {row[0]: row for row in task_rows()}
+    assert rows["all"][2] == "every task"
+    assert rows["evalplus"][2] == "group of humaneval-plus, mbpp-plus"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.cards import EVERYTHING, groups
+from evalharness.cards import EVERYTHING, groups, load_cards
 
 TITLES = {
     "humaneval": "HumanEval", "mbpp": "MBPP",
@@ -33,8 +33,14 @@ class Column:
 
     @property
     def title(self) -> str:
-        name = TITLES.get(self.task, self.task)
+        name = TITLES.get(self.task) or _title_of_card(self.task)
         return f"{name} (mean)" if self.mean else name
+
+
+def _title_of_card(task: str) -> str:
+    """The title on the task's card, for MultiPL-E the language alone; the task's name where it has no card."""
+    titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
+    return titles.get(task, task).removeprefix("MultiPL-E ")
 
 
 def column_of(summary: Mapping[str, Any]) -> Column:
@@ -48,11 +54,16 @@ def column_of(summary: Mapping[str, Any]) -> Column:
 
 
 def in_order(columns: Iterable[Column]) -> list[Column]:
-    """The columns as the tables have them: a group's mean before its tasks; unknown tasks last, by name."""
+    """The columns as the tables have them: a group's mean before its tasks; unknown tasks last, by name.
+
+    Languages of MultiPL-E without a place of their own follow those that have one.
+    """
 
     def place(column: Column) -> tuple[Any, ...]:
-        known = ORDER.index(column.task) if column.task in ORDER else len(ORDER)
-        return (known, column.task, column.data)
+        language = column.task not in ORDER and column.task.startswith("multipl-e-")
+        nearest = "multipl-e-ts" if language else column.task
+        known = ORDER.index(nearest) if nearest in ORDER else len(ORDER)
+        return (known, language, column.task, column.data)
 
     return sorted(columns, key=place)
 

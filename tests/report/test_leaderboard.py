@@ -88,6 +88,14 @@ def test_samples_other_data_and_published_points_are_kept_apart(folder: Path) ->
     assert "one second-hand copy" in found[3].notes
 
 
+def test_every_language_has_its_name_beside_the_others(tmp_path: Path) -> None:
+    for task in ("multipl-e-ts", "multipl-e-cs", "fim-single-line", "multipl-e-java", "multipl-e-rs", "unknown"):
+        write_run(tmp_path / task, "m", outcomes(0.5), task=task)
+    [board] = boards(tmp_path)
+    titles = [column.title for column in board.columns]
+    assert titles == ["Java", "TypeScript", "C#", "Rust", "FIM single-line", "unknown"]
+
+
 def test_an_incomplete_run_is_marked_and_never_best(folder: Path) -> None:
     write_run(folder / "part", "org/part", outcomes(1.0, 20), limit=20)
     write_run(folder / "cut", "org/cut", outcomes(1.0, 160), asked=164)

@@ -111,7 +111,7 @@ def compare(first: RunRecord, second: RunRecord) -> Comparison:
         first=first,
         second=second,
         names=names,
-        unfair=tuple(unfair(first, second)),
+        unfair=tuple(unfair(first, second, names)),
         rates=(float(np.mean(values[0])), float(np.mean(values[1]))),
         shared=len(ids),
         alone=(len(one) - len(ids), len(two) - len(ids)),

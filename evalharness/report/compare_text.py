@@ -40,12 +40,21 @@ def _task(one: Comparison, corrected: float | None, margin: float | None) -> Ite
         times = f"{ratio.value:.2f} times the {ratio.measure}{ends}"
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
     if not one.ratios:
-        yield "  speed       not measured in both"
+        yield f"  speed       {_without_ratio(one)}"
     yield f"  flipped     {one.lost} got worse, {one.won} better"
     for word, flips in (("worse", one.flips[: one.lost]), ("better", one.flips[one.lost :])):
         if flips:
             named = ", ".join(flip.task_id for flip in flips[:LISTED])
             yield f"    {word}: {named}{' ...' if len(flips) > LISTED else ''}"
+
+
+def _without_ratio(one: Comparison) -> str:
+    """Why there is no ratio of speeds."""
+    runs = zip((one.first, one.second), one.names, strict=True)
+    lacking = [name for run, name in runs if not run.summary.get("speed")]
+    if len(lacking) == 2:
+        return "measured in neither"
+    return f"not measured for {lacking[0]}" if lacking else "no measure that both have"
 
 
 def _flips(one: Comparison, show: int, data: str | None) -> Iterator[str]:

@@ -14,8 +14,11 @@ TASK_PARTS = {
 """What a part of the manifest's task is called here; the rest of it follows from these."""
 
 
-def unfair(first: RunRecord, second: RunRecord) -> list[str]:
-    """What differs besides the model, one line each: data, recipe, grading, samples, sampling, hardware."""
+def unfair(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+    """What differs besides the model, one line each: data, recipe, grading, samples, sampling, hardware.
+
+    `names` are what the runs are called.
+    """
     one, two = first.manifest.get("config", {}), second.manifest.get("config", {})
     kinds: dict[str, list[str]] = defaultdict(list)
     for place, old, new in differences(one.get("task", {}), two.get("task", {})):
@@ -24,17 +27,31 @@ def unfair(first: RunRecord, second: RunRecord) -> list[str]:
             recipes = (_recipe(first), _recipe(second))
             kinds[kind] = [f"{recipes[0]} against {recipes[1]}" if recipes[0] != recipes[1] else "its text differs"]
         elif kind:
-            kinds[kind].append(f"{place} {old} against {new}")
+            kinds[kind].append(_against(place, old, new))
     for part, kind in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
         for place, old, new in differences(one.get(part, {}), two.get(part, {})):
             if place == "max_new_tokens":
-                kinds["token limit"] = [f"{old} against {new}"]
+                kinds["token limit"] = [_against("", old, new)]
             elif place != "seed":
-                kinds[kind].append(f"{place} {old} against {new}")
-    for place, old, new in differences(_conditions(first), _conditions(second)):
-        kinds["speed"].append(f"{place.replace('_', ' ')} {old} against {new}")
+                kinds[kind].append(_against(place, old, new))
+    kinds["speed"] = _speeds_differ(first, second, names)
     order = ("data", "recipe", "token limit", "samples", "sampling", "grading", "speed")
     return [f"{kind}: {'; '.join(kinds[kind])}" for kind in order if kinds[kind]]
+
+
+def _against(place: str, old: str, new: str, absent: str = "none") -> str:
+    """A place and both values there, as `differences` has them; `absent` is said where there is none."""
+    values = [absent if value == "null" else value for value in (old, new)]
+    return f"{place} {values[0]} against {values[1]}".strip()
+
+
+def _speeds_differ(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+    """What the speeds hold for, where it differs; or whose was not measured, where the other's was."""
+    lacking = [name for run, name in zip((first, second), names, strict=True) if not run.summary.get("speed")]
+    if lacking:
+        return [f"not measured for {lacking[0]}"] if len(lacking) == 1 else []
+    found = differences(_conditions(first), _conditions(second))
+    return [_against(place.replace("_", " "), old, new, "not stated") for place, old, new in found]
 
 
 def _recipe(run: RunRecord) -> Any:

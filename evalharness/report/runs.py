@@ -9,6 +9,7 @@ from typing import Any
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
 from evalharness.store import read_rows
+from evalharness.wording import counted
 
 DEPTH = 4
 """How far below a folder run directories are looked for."""
@@ -49,7 +50,7 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
         if not finished:
             raise UserError(f"{path} holds no finished run (no summary.json); the command that began it finishes it")
         if unfinished:
-            note(f"{unfinished} unfinished runs in {path} are left out; the commands that began them finish them")
+            note(f"{counted(unfinished, 'unfinished run')} in {path} left out; the same command finishes each")
         for folder in finished:
             record = RunRecord(folder, _read(folder / "manifest.json"), _read(folder / "summary.json"))
             found.setdefault(folder.resolve(), record)
@@ -70,7 +71,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError):
-        raise UserError(f"{path} cannot be read; run the command that made it again, or leave the folder out") from None
+        todo = "run its command again with another --out, or leave the folder out"
+        raise UserError(f"{path} cannot be read; {todo}") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} does not hold a run; leave the folder out")
     return value

@@ -145,3 +145,25 @@ def test_unmeasured_speeds_are_said_to_be(tmp_path: Path) -> None:
     one = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
     two = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
     assert [ratio.measure for ratio in compare(one, two).ratios] == ["characters/s"]
+
+
+def test_a_condition_that_one_does_not_state(pair: tuple[RunRecord, RunRecord]) -> None:
+    summary = dict(pair[1].summary)
+    summary["speed"] = {**summary["speed"], "batch": None}
+    [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
+    assert line == "speed: batch 1 against not stated"
+
+
+def test_a_setting_that_one_does_not_have(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+    limited = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), limit=164))
+    assert compare(pair[0], limited).unfair == ("samples: limit none against 164",)
+
+
+def test_a_run_without_any_speed_is_named_once(pair: tuple[RunRecord, RunRecord]) -> None:
+    untimed = [RunRecord(each.folder, each.manifest, {**each.summary, "speed": {}}) for each in pair]
+    found = compare(pair[0], untimed[1])
+    assert found.unfair == ("speed: not measured for fast",)
+    assert "  speed       not measured for fast" in lines(found).splitlines()
+    neither = compare(*untimed)
+    assert neither.unfair == ()
+    assert "  speed       measured in neither" in lines(neither).splitlines()

@@ -39,7 +39,7 @@ def test_unfinished_runs_of_a_folder_are_named_not_shown(tmp_path: Path) -> None
     make_run(tmp_path / "b", finished=False)
     notes: list[str] = []
     assert len(load_runs([tmp_path], notes.append)) == 1
-    assert "1 unfinished" in notes[0]
+    assert "1 unfinished run in" in notes[0]
 
 
 @pytest.mark.parametrize("wrong", ["missing", "empty", "unfinished", "damaged", "a list"])
@@ -55,3 +55,10 @@ def test_what_is_no_run_is_refused(tmp_path: Path, wrong: str) -> None:
         (folder / "summary.json").write_text("[]")
     with pytest.raises(UserError, match=str(folder)):
         load_runs([folder])
+
+
+def test_a_damaged_run_is_not_said_to_mend_itself(tmp_path: Path) -> None:
+    """Its command refuses a folder whose manifest it cannot read."""
+    (make_run(tmp_path / "a") / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match="run its command again with another --out, or leave the folder out"):
+        load_runs([tmp_path / "a"])

@@ -50,7 +50,7 @@ def connect(address: str | None) -> None:
     try:
         import ray
     except ImportError:
-        raise UserError("--engine ray needs Ray: pip install 'evalharness[ray]'") from None
+        raise UserError("--engine ray needs Ray: pip install -e '.[ray]'") from None
     if ray.is_initialized():
         return
     settings: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}

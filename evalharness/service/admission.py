@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from evalharness.wording import counted
+
 SLOWEST_RETRY_S = 60
 
 
@@ -31,14 +33,18 @@ class Admission:
         """Holds places for so many samples of a client. Raises Refused where there are not that many."""
         at_once = min(self.most, self.most_per_client)
         if samples > at_once:
-            raise Refused(413, f"{samples} samples are more than the {at_once} taken at once; submit fewer at a time")
+            raise Refused(
+                413, f"{counted(samples, 'sample')}: no more than {at_once} are taken at once; submit fewer at a time"
+            )
         if self._of_client[client] + samples > self.most_per_client:
             already = self._of_client[client]
             raise Refused(
-                429, f"{already} samples of yours are waiting, of {self.most_per_client}; try again later", self.retry_s
+                429,
+                f"{counted(already, 'sample')} of yours waiting, of {self.most_per_client}; try again later",
+                self.retry_s,
             )
         if self.held + samples > self.most:
-            raise Refused(503, f"{self.held} samples are waiting, of {self.most}; try again later", self.retry_s)
+            raise Refused(503, f"{counted(self.held, 'sample')} waiting, of {self.most}; try again later", self.retry_s)
         self.held += samples
         self._of_client[client] += samples
         try:

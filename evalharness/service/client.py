@@ -1,5 +1,6 @@
 """A client for training loops: samples in, verdicts out; waits and tries again while the service is full."""
 
+import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,14 @@ from evalharness.errors import InfrastructureError, UserError
 TRY_AGAIN = (429, 503)
 AT_ONCE = 100
 """Samples in one submission."""
+_log = logging.getLogger(__name__)
 
 
 class SandboxClient:
     """Talks to one service. May be used from several threads.
 
-    `patience_s` is how long a submission is tried again while the service is full, restarting or out of reach.
+    `patience_s` is how long a submission is tried again while the service is full, restarting or out of reach. The
+    first failure to reach it is logged as a warning.
     """
 
     def __init__(self, url: str, token: str = "", patience_s: float = 600.0, answer_s: float = 3600.0):
@@ -40,13 +43,16 @@ class SandboxClient:
         return found
 
     def _post(self, submission: Mapping[str, Any]) -> list[dict[str, Any]]:
-        end = time.monotonic() + self.patience_s
+        end, warned = time.monotonic() + self.patience_s, False
         while True:
             pause_s = 1.0
             try:
                 answer = self._http.post("/v1/verdicts", json=submission)
             except httpx.TransportError as error:
                 why = f"{self._http.base_url} cannot be reached ({error or type(error).__name__})"
+                if not warned:
+                    _log.warning("%s; trying for %g s", why, self.patience_s)
+                    warned = True
             else:
                 if answer.status_code == 200:
                     rows: list[dict[str, Any]] = answer.json()["verdicts"]

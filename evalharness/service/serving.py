@@ -15,6 +15,7 @@ from evalharness.sandbox.opening import open_sandbox
 from evalharness.service.app import make_app
 from evalharness.service.judging import Judges
 from evalharness.service.settings import ServiceConfig
+from evalharness.wording import counted
 
 CONNECTIONS = 4096
 """Beyond so many, uvicorn answers 503."""
@@ -45,7 +46,7 @@ def serve(config: ServiceConfig, note: Callable[[str], None]) -> bool:
         )
         _allow_files(2 * CONNECTIONS)
         listening = _listen(config)
-        note(f"listening on http://{config.host}:{config.port}, {judges.sandbox.workers} samples at a time")
+        note(f"listening on http://{config.host}:{config.port}, {counted(judges.sandbox.workers, 'sample')} at a time")
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again when it has shut down
             server.run(sockets=[listening])
         drained = not app.state.cut_short

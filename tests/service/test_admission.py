@@ -21,7 +21,7 @@ def test_beyond_the_queue_all_are_refused_and_told_when_to_try_again() -> None:
 def test_beyond_its_share_a_client_is_refused_and_others_are_not() -> None:
     admission = Admission(10, 4, workers=2)
     with admission.admit("a", 3):
-        with pytest.raises(Refused, match="3 samples of yours are waiting, of 4") as refused, admission.admit("a", 2):
+        with pytest.raises(Refused, match="3 samples of yours waiting, of 4") as refused, admission.admit("a", 2):
             pass
         assert refused.value.status == 429
         with admission.admit("b", 4):

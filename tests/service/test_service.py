@@ -146,7 +146,7 @@ def test_too_many_at_once_are_refused_and_the_rest_judged(service: Running) -> N
         refused = service.post(**sleeping(0, 6))
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert "25 samples of yours are waiting, of 30" in refused.json()["error"]
+        assert "25 samples of yours waiting, of 30" in refused.json()["error"]
         assert len(first.result().json()["verdicts"]) == 25
     assert held(service) == 0
 
@@ -262,3 +262,12 @@ def test_the_client_says_what_is_wrong(service: Running) -> None:
             client.judge("mbpp", sample)
         with pytest.raises(InfrastructureError, match="is not there"):
             client.health()
+
+
+def test_an_address_where_nobody_is_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with SandboxClient("http://127.0.0.1:9", patience_s=2.0) as client, pytest.raises(InfrastructureError):
+        client.judge("mbpp", [{"task_id": "x", "solution": ""}])
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "http://127.0.0.1:9 cannot be reached" in record.getMessage()
+    assert record.getMessage().endswith("trying for 2 s")

@@ -16,6 +16,7 @@ from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.records import Backend, Completion, Problem, Sampling
 from evalharness.run import RunConfig, check_prompt, make_backend, prepare
 from evalharness.store import append_rows, differences, write_json
+from evalharness.wording import counted
 from evalharness.workload import code_problems, fingerprint, refuse_random, requests_of
 
 CODE_TOKENS = 1000
@@ -93,7 +94,7 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
             told.setdefault("backend", dict(backend.describe()))
             told.setdefault("environment", machine())
             make_folder(out)
-            note(f"concurrency {width}: {warmup} requests to warm up, {config.requests} measured")
+            note(f"concurrency {width}: {counted(warmup, 'request')} to warm up, {config.requests} measured")
             asked = requests_of(problems, begin, warmup + config.requests)
             begin += len(asked)
             rows = list(backend.generate(asked, sampling))

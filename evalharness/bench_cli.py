@@ -9,6 +9,7 @@ import typer
 
 from evalharness.arguments import parse_key_values, parse_numbers
 from evalharness.errors import UserError
+from evalharness.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,7 +99,7 @@ def remarks(levels: Sequence["Level"]) -> list[str]:
     """Lengths, warm-up, failures and what the figures hold for."""
     found = []
     for level in levels:
-        parts = [f"at {level.concurrency}: {level.speed['warmup_requests']} warm-up requests dropped"]
+        parts = [f"at {level.concurrency}: {counted(level.speed['warmup_requests'], 'warm-up request')} dropped"]
         for what, held in (("prompt", level.prompt_tokens), ("output", level.output_tokens)):
             parts += [f"{what} tokens p50 {held['p50']:.0f}, p99 {held['p99']:.0f}"] if held else []
         parts.append(f"{level.at_limit} ended by the limit")

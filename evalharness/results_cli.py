@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from evalharness.errors import UserError
+from evalharness.wording import counted
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -62,7 +63,7 @@ def frontier(
     for panel in every:
         print("\n".join(listing(panel)))
     if left_out:
-        note(f"{left_out} labels had no room in the picture; an .html names every point")
+        note(f"{counted(left_out, 'label')} had no room in the picture; an .html names every point")
     print(f"written to {out}")
 
 

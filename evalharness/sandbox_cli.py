@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from evalharness.wording import counted
+
 app = typer.Typer(help="The containers that samples run in.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Image names. [default: Python and the six of `multipl-e`]")]
@@ -103,8 +105,8 @@ def clean(
     from evalharness.sandbox.docker_engine import connect, remove_orphans
 
     client: Any = connect()
-    say(f"{remove_orphans(client)} containers removed")
-    say(f"{cgroups.remove_left(bubblewrap.living())} control groups removed")
+    say(f"{counted(remove_orphans(client), 'container')} removed")
+    say(f"{counted(cgroups.remove_left(bubblewrap.living()), 'control group')} removed")
     if built:
-        say(f"{images.remove_old(client)} images of earlier versions removed")
-        say(f"{rootfs.remove_old()} root file systems of earlier versions removed")
+        say(f"{counted(images.remove_old(client), 'image')} of earlier versions removed")
+        say(f"{counted(rootfs.remove_old(), 'root file system')} of earlier versions removed")

@@ -55,7 +55,7 @@ def speed_conditions(run: RunRecord) -> str:
     hardware = held.get("hardware") or (f"endpoint {held['endpoint']}" if "endpoint" in held else "")
     clocks = held.get("clocks")
     parts = [
-        hardware + (f" x {held['cores']} cores" if "cores" in held else ""),
+        hardware + (f" x {counted(held['cores'], 'core')}" if "cores" in held else ""),
         f"{clocks:g} MHz" if isinstance(clocks, int | float) else clocks,
         f"{held['copies']} copies" if "copies" in held else "",
         held.get("dtype"),

@@ -109,6 +109,13 @@ def test_only_what_holds_for_every_level_is_said_of_all() -> None:
     assert remarks(levels)[-1] == "measured on: hardware H100"
 
 
+def test_one_request_is_one() -> None:
+    levels = [Level(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
+    first, second, _ = remarks(levels)
+    assert "1 warm-up request dropped" in first
+    assert "2 warm-up requests dropped" in second
+
+
 def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
     common = ("bench", "--backend", "openai", "--model", "m", "--option", f"base_url={endpoint.url}")
     more = ("--option", "hardware=8x H800", "--requests", 4, "--concurrency", "1,2", "--out", tmp_path / "out")

@@ -108,7 +108,7 @@ def test_clean_removes_what_killed_harnesses_left(engine: None, cli: Any) -> Non
     client.api.start(created["Id"])
     done = cli("sandbox", "clean")
     assert done.returncode == 0
-    assert "1 containers removed" in done.stdout
+    assert "1 container removed" in done.stdout
     assert not [each for each in client.containers.list(all=True) if each.id == created["Id"]]
 
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
+import typer
+
 from evalharness.errors import UserError
+
+
+def show_help(context: typer.Context) -> None:
+    """Prints the help of a group of commands where none of them is named."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def parse_key_values(pairs: Sequence[str]) -> dict[str, str]:

@@ -42,7 +42,10 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="The folder to write. [default: one in results/]")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", help="key=value for task or backend.")] = None,
 ) -> None:
-    """Measures speed alone, on a task's prompts or on code of about 1,000 tokens in and out."""
+    """Measures speed alone.
+
+    Prompts are a task's, or code of about 1,000 tokens in and out.
+    """
     from rich.console import Console
 
     from evalharness.bench import BenchConfig

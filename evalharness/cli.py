@@ -1,5 +1,7 @@
 """The command line. Whatever a command does can be called from Python; here are only its words."""
 
+import os
+import select
 import signal
 import sys
 from pathlib import Path
@@ -21,12 +23,14 @@ from evalharness import (
     sweep_cli,
     train_cli,
 )
-from evalharness.arguments import parse_key_values, parse_numbers
+from evalharness.arguments import parse_key_values, parse_numbers, show_help
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.wording import counted
 
 app = typer.Typer(
     help="Measures code models: how often they are right and how fast they are.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,6 +46,8 @@ app.command()(report_cli.report)
 app.command()(train_cli.train)
 
 INTERRUPTED = 130
+NOT_READ = 141
+"""As a shell says of a command that the signal SIGPIPE ended."""
 
 TaskOption = Annotated[str, typer.Option("--task", help="Task or group names, separated by commas.")]
 WorkersOption = Annotated[
@@ -70,6 +76,24 @@ ReplicasOption = Annotated[
 KsOption = Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")]
 
 
+def print_version(asked: bool) -> None:
+    """Prints the version and ends, where that is asked for."""
+    if asked:
+        print(__version__)
+        raise typer.Exit()
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=print_version, is_eager=True, help="Prints the version.")
+]
+
+
+@app.callback()
+def evalharness(context: typer.Context, version: VersionOption = False) -> None:
+    """The help, where no command is named."""
+    show_help(context)
+
+
 def workers_of(given: int | None, engine: str = "local") -> int:
     """As many as asked for, else as there are cores that this process may use; 0 leaves it to a cluster's nodes."""
     if given is not None:
@@ -81,8 +105,6 @@ def workers_of(given: int | None, engine: str = "local") -> int:
 
 def default_workers() -> int:
     """As many as there are cores that this process may use."""
-    import os
-
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -110,7 +132,7 @@ def run(
     out: OutOption = None,
     option: KeyValues = None,
 ) -> None:
-    """Prompts a model, runs what it answers, and reports pass@k and speed."""
+    """Prompts a model, runs its answers, tells pass@k and speed."""
     settings: dict[str, Any] = {
         "backend": backend,
         "model": model,
@@ -211,7 +233,7 @@ def _infrastructure(summary: dict[str, Any]) -> int:
 
 @app.command()
 def tasks() -> None:
-    """Lists the tasks and groups, and what of them is at hand: data and sandbox images."""
+    """Lists the tasks and groups, and what of them is at hand."""
     from evalharness.listing import TASK_HEADINGS, task_rows
 
     table = plain_table(*TASK_HEADINGS)
@@ -263,10 +285,17 @@ def plain_table(*headings: str) -> Table:
 
 def print_wide(table: Table) -> None:
     """Prints a table; where there is no terminal, as wide as it wants to be."""
-    console = Console()
+    console = Printer()
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Printer(width=200)
     console.print(table)
+
+
+class Printer(Console):
+    """Leaves it to `main` to end where nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise
 
 
 def fail(text: str, code: int) -> NoReturn:
@@ -287,27 +316,46 @@ def main(arguments: list[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    try:
+        code = perform(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python writes the rest as it ends
+        code = NOT_READ
+    sys.exit(code)
+
+
+def perform(words: list[str]) -> int:
+    """Does what the words of the command line say. The exit code, after one line on stderr if it is not 0."""
     command = typer.main.get_command(app)
-    words = sys.argv[1:] if arguments is None else arguments
     try:
         # Not called as a whole: what that makes of an interruption differs from one version of typer to the next.
         with command.make_context("evalharness", list(words)) as context:
             code = command.invoke(context)
     except typer.Exit as done:
-        sys.exit(done.exit_code)
+        return done.exit_code
     except USAGE_ERROR as error:
         print(f"error: {one_line(error.format_message()).rstrip('.')}; see --help", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except UserError as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except InfrastructureError as error:
         print(f"the machine failed: {one_line(str(error))}; the same command tries again", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def nobody_reads() -> bool:
+    """Whether stdout is a pipe whose reader has gone, such as `head` when it has seen enough."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def one_line(text: str) -> str:

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from evalharness.arguments import show_help
 from evalharness.wording import counted
 
-app = typer.Typer(help="The benchmarks' data.", no_args_is_help=True)
+app = typer.Typer(help="The benchmarks' data.", callback=show_help, invoke_without_command=True)
 
 Tasks = Annotated[list[str] | None, typer.Argument(help="Task or group names. [default: all]")]
 Folder = Annotated[Path, typer.Option("--dir", envvar="EVALHARNESS_DATA", help="Where to put them.")]
@@ -16,9 +17,9 @@ Every = Annotated[bool, typer.Option("--all-versions", help="Every version, not 
 
 @app.command()
 def pull(tasks: Tasks = None, folder: Folder = Path("data"), all_versions: Every = False) -> None:
-    """Fetches data that a machine without a network will need, and checks them; $EVALHARNESS_DATA takes them there.
+    """Fetches and checks data for a machine without a network.
 
-    Exits 2 if some could not be had.
+    There $EVALHARNESS_DATA takes them. Exits 2 if some could not be had.
     """
     from evalharness import pulling
     from evalharness.cards import EVERYTHING, expand
@@ -33,8 +34,3 @@ def pull(tasks: Tasks = None, folder: Folder = Path("data"), all_versions: Every
     if failed:
         raise typer.Exit(2)
     print(f"to use them: export EVALHARNESS_DATA={folder.resolve()}")
-
-
-@app.callback()
-def commands() -> None:
-    """The benchmarks' data."""

@@ -19,7 +19,10 @@ def merge(
         str | None, typer.Option(help="The tasks' data: a folder or hub. [default: $EVALHARNESS_DATA, hub]")
     ] = None,
 ) -> None:
-    """Joins the run directories of `--shard 1/n` to `n/n` into one that equals a single run."""
+    """Joins the runs of shards 1/n to n/n into one.
+
+    It equals a single run.
+    """
     from evalharness import cli
     from evalharness.merge import merge as join
     from evalharness.report.table import facet_tables, summary_table

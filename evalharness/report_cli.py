@@ -15,9 +15,10 @@ Data = Annotated[
 
 
 def report(runs: Runs, out: Out = Path("results/report"), data: Data = None, published: Published = "") -> None:
-    """Writes a page of runs: frontier, leaderboard, and every problem with what the model made of it.
+    """Writes a page of runs, down to every single sample.
 
-    The page is a folder of plain files. It needs no server and no network.
+    It has frontier, leaderboard, and every problem with what the model made of it. It is a folder of plain files, and
+    needs no server and no network.
     """
     from evalharness.data import resolve_source
     from evalharness.report.page import write_page

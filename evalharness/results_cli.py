@@ -28,7 +28,10 @@ def compare(
     ] = None,
     data: Annotated[str | None, typer.Option(help="Where --show finds prompts: a folder, hub, or sample.")] = None,
 ) -> None:
-    """Two runs side by side: difference and speed ratio with intervals, and which problems flipped and why."""
+    """Tells the difference of two runs, and how sure it is.
+
+    Of quality and speed, with intervals, and which problems flipped and why.
+    """
     from evalharness.report.compare import compare_all
     from evalharness.report.compare_text import report
     from evalharness.report.runs import load_runs
@@ -49,7 +52,10 @@ def frontier(
         str, typer.Option(help="Which tokens/s: aggregate, steady, request, or common (one tokenizer for all).")
     ] = "aggregate",
 ) -> None:
-    """Draws quality against speed, one point per run, and lists the Pareto frontier."""
+    """Draws quality against speed, one point per run.
+
+    It lists the Pareto frontier, too.
+    """
     from evalharness.report.cells import SPEEDS
     from evalharness.report.frontier import draw
     from evalharness.report.frontier_points import listing, panels
@@ -75,7 +81,10 @@ def leaderboard(
     published: Published = "",
     metric: Metric = "pass@1",
 ) -> None:
-    """A table of models and tasks, with speed; best in bold, ties by interval."""
+    """Writes a table of models and tasks, with speed.
+
+    Best in bold, ties by interval.
+    """
     from evalharness.report.leaderboard import leaderboard as boards
     from evalharness.report.leaderboard_html import html
     from evalharness.report.leaderboard_text import as_csv, latex, markdown

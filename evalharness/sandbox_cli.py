@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from evalharness.arguments import show_help
 from evalharness.wording import counted
 
-app = typer.Typer(help="The containers that samples run in.", no_args_is_help=True)
+app = typer.Typer(help="The containers that samples run in.", callback=show_help, invoke_without_command=True)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Image names. [default: Python and the six of `multipl-e`]")]
 All = Annotated[bool, typer.Option("--all", help="Every image that there is a folder for.")]
@@ -56,7 +57,10 @@ def choose(names: list[str] | None, everything: bool) -> list[str]:
 def check(
     names: Names = None, everything: All = False, sandbox: EngineOption = "docker", option: Options = None
 ) -> None:
-    """Tries the engine and prints what it guarantees here, line by line; exits 1 if anything does not hold."""
+    """Tries the engine and prints what it guarantees here.
+
+    Exits 1 if anything does not hold.
+    """
     from evalharness.arguments import parse_key_values
     from evalharness.errors import UserError
     from evalharness.sandbox import conformance, images
@@ -100,7 +104,10 @@ def check(
 def clean(
     built: Annotated[bool, typer.Option("--images", help="Remove images of earlier versions, too.")] = False,
 ) -> None:
-    """Removes containers and control groups that killed harnesses left behind."""
+    """Removes what killed harnesses left behind.
+
+    These are containers and control groups.
+    """
     from evalharness.sandbox import bubblewrap, cgroups, images, rootfs
     from evalharness.sandbox.docker_engine import connect, remove_orphans
 

@@ -29,7 +29,10 @@ def serve_sandbox(
     sandbox: Annotated[str, typer.Option("--sandbox", help="docker, or bubblewrap.")] = "docker",
     option: Annotated[list[str] | None, typer.Option("--option", help="key=value for the sandbox.")] = None,
 ) -> None:
-    """Grades over HTTP: POST /v1/verdicts with a task and samples answers with their verdicts."""
+    """Grades over HTTP.
+
+    POST /v1/verdicts with a task and samples answers with their verdicts.
+    """
     from evalharness import cli
     from evalharness.cards import expand
     from evalharness.run import sandbox_options

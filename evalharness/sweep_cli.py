@@ -36,7 +36,10 @@ def sweep(
     replicas: Annotated[int | None, typer.Option("--replicas", help="As of run.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of all runs. [default: one in results/]")] = None,
 ) -> None:
-    """Runs every combination of options with several values; `frontier` draws them as one curve."""
+    """Runs every combination of options with several values.
+
+    `frontier` draws them as one curve.
+    """
     from rich.console import Console
 
     from evalharness import cli

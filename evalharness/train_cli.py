@@ -17,7 +17,10 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Instead of the recipe's length.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's length.")] = None,
 ) -> None:
-    """Trains a diffusion code model from a recipe; stopped at any time, it leaves weights and can be resumed."""
+    """Trains a diffusion code model from a recipe.
+
+    Stopped at any time, it leaves weights and can be resumed.
+    """
     from evalharness.diffusion.certainty import answer_corpus
     from evalharness.diffusion.corpus.build import build_corpus
     from evalharness.diffusion.corpus.tokenizer import read_tokenizer

@@ -2,8 +2,10 @@
 
 import contextlib
 import gzip
+import os
 import resource
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,7 +239,7 @@ def test_a_cache_that_cannot_be_written(
 
 
 def test_lists_and_version(folder: Path, cli: Command) -> None:
-    assert cli("version").stdout == f"{__version__}\n"
+    assert cli("version").stdout == cli("--version").stdout == f"{__version__}\n"
     tasks = cli("tasks")
     assert tasks.returncode == 0
     assert all(name in tasks.stdout for name in groups())
@@ -267,6 +269,32 @@ def test_help(words: tuple[str, ...], shown: list[str], cli: Command) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for word in shown:
         assert word in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("sandbox",), ("data",)], ids=" ".join)
+def test_without_a_command_there_is_help(words: tuple[str, ...], cli: Command) -> None:
+    done = cli(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == cli(*words, "--help").stdout == cli(*words, "-h").stdout
+    assert "..." not in done.stdout.partition("Commands:")[2], "a summary is cut"
+
+
+@pytest.mark.parametrize("words", [("tasks",), ("version",), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nothing_is_said_where_nobody_reads(unbuffered: str, words: tuple[str, ...], folder: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    program = Path(sys.executable).with_name("evalharness")
+    done = subprocess.run(
+        [program, *words],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_an_interruption_at_any_moment_is_told(

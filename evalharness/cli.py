@@ -161,6 +161,7 @@ def run(
 def grade(
     task: TaskOption,
     samples: Annotated[Path, typer.Option(help="A .jsonl or .jsonl.gz file; see the README for its lines.")],
+    model: Annotated[str | None, typer.Option(help="Whose samples they are; names the row of tables.")] = None,
     k: KsOption = "",
     workers: WorkersOption = None,
     data: DataOption = None,
@@ -175,6 +176,7 @@ def grade(
     options = {**parse_key_values(option or []), "samples": str(samples)}
     settings = {
         "backend": "replay",
+        "model": model,
         "ks": parse_numbers("--k", k),
         "workers": workers_of(workers, engine),
         "data": data,

@@ -129,6 +129,8 @@ class Prepared:
     task: Task
     context: TaskContext
     problems: Mapping[str, Problem]
+    whole: int
+    """How many problems the task has; `problems` may be cut by a limit."""
     n: int
     sampling: Sampling
 
@@ -145,10 +147,11 @@ def prepare(config: RunConfig) -> Prepared:
     )
     n = samples_per_problem(config, recipe)
     check_numbers(config, n, sampling)
-    problems = {problem.task_id: problem for problem in list(task.problems())[: config.limit]}
+    every = list(task.problems())
+    problems = {problem.task_id: problem for problem in every[: config.limit]}
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
-    return Prepared(config, task, context, problems, n, sampling)
+    return Prepared(config, task, context, problems, len(every), n, sampling)
 
 
 def prepare_all(jobs: Sequence[Job], progress: Progress) -> tuple[list[Job], list[Prepared]]:
@@ -284,6 +287,8 @@ def all_requests(one: Prepared, backend: Backend) -> list[Request]:
     config, problems = one.config, one.problems
     if isinstance(backend, ReplayBackend):
         keys = backend.requests(problems)
+        if (recipe := backend.recipe()) not in (None, one.context.recipe_name):
+            raise UserError(f"{backend.path} is of a run with another recipe; add --option recipe={recipe}")
         for sample in backend.samples() if any(each.accepts_programs for each in problems.values()) else ():
             # A whole program is refused before any work where its tests are not in it.
             if sample.form(problems[sample.task_id]) == "program":
@@ -360,7 +365,10 @@ def summarize(one: Prepared, backend: Backend, store: Store, asked: int) -> Summ
 
 
 def figures(one: Prepared, folder: Path, asked: int) -> Summary:
-    """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted."""
+    """What a run directory's rows say, of which so many were asked for: the part of its summary that is counted.
+
+    `problems` have a verdict, of `problems_of_task`, whatever the limit or the shard; the rates are over the former.
+    """
     ks, told = one.config.ks or DEFAULT_KS, read_manifest(folder)
     tallies = tally(read_verdicts(folder))
     statuses = sum((each.statuses for each in tallies.values()), Counter[Status]())
@@ -372,7 +380,7 @@ def figures(one: Prepared, folder: Path, asked: int) -> Summary:
         held["copies"] = copies
     return {
         "problems": len(tallies),
-        "problems_of_task": len(one.problems),
+        "problems_of_task": one.whole,
         "samples": statuses.total(),
         "asked": asked,
         "metrics": rates(tallies, ks),

@@ -165,9 +165,29 @@ def test_limit_and_n_give_pass_at_k(engine: None, tmp_path: Path, cli: Command) 
     done = cli("run", "--task", "humaneval", "--data", "sample", "--out", tmp_path / "run", *options)
     assert done.returncode == 0
     assert judged(tmp_path / "run") == [(f"Sample/{i}", j, True, "passed") for i in range(3) for j in range(5)]
-    metrics = json.loads((tmp_path / "run" / "summary.json").read_text())["metrics"]
-    assert {name: rate["value"] for name, rate in metrics.items()} == {"pass@1": 1.0, "pass@5": 1.0}
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert {name: rate["value"] for name, rate in summary["metrics"].items()} == {"pass@1": 1.0, "pass@5": 1.0}
+    assert (summary["problems"], summary["problems_of_task"], summary["samples"]) == (3, 16, 15)
     assert "pass@5" in done.stdout
+    assert "3 of 16 problems" in done.stdout
+
+
+def test_a_run_s_own_completions_are_graded_again_under_a_name(engine: None, tmp_path: Path, cli: Command) -> None:
+    task, run, again = ("--task", "humaneval", "--data", "sample"), tmp_path / "run", tmp_path / "again"
+    network = ("--backend", "ar", "--max-new-tokens", 64, "--option", "recipe=chat")
+    assert cli("run", *task, *network, "--limit", 4, "--out", run).returncode == 0
+    grade = ("grade", *task, "--samples", run / "completions.jsonl", "--model", "org/mine", "--out", again)
+    refused = cli(*grade)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"error: {run / 'completions.jsonl'} is of a run with another recipe; add --option recipe=chat\n"
+    )
+    assert cli(*grade, "--option", "recipe=chat").returncode == 0
+    assert judged(again) == judged(run)
+    rows = [json.loads(line) for line in (run / "completions.jsonl").read_text().splitlines()]
+    assert {row["form"] for row in rows} == {"answer"}
+    assert json.loads((again / "summary.json").read_text())["model"] == "org/mine"
+    assert "| mine " in cli("leaderboard", again).stdout
 
 
 @pytest.fixture

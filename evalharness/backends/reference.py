@@ -21,6 +21,11 @@ class ReferenceBackend:
         model_config = ConfigDict(extra="forbid")
 
     def __init__(self, config: BackendConfig):
+        """Raises UserError for a model, which would lend its name to solutions that are not its own."""
+        if config.model is not None:
+            raise UserError(
+                "backend reference asks no model; leave --model out, or choose --backend transformers, openai or ar"
+            )
         parse_options(self.Options, self.name, config.options)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:

@@ -20,10 +20,13 @@ from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
 from evalharness.keys import KeySet
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
+from evalharness.store import read_manifest
 
-Form = Literal["program", "solution", "completion"]
+Form = Literal["program", "solution", "completion", "answer"]
 FORMS: tuple[Form, ...] = ("program", "solution", "completion")
-"""What a line may give; of several the first that its problem accepts counts."""
+"""What a line may give by name; of a program and another the first that its problem accepts counts."""
+WRITTEN: tuple[Form, ...] = (*FORMS, "answer")
+"""The `form` that a row of a run's completions may say its `text` to be of."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Sample:
 def read_samples(path: Path) -> list[Sample]:
     """The samples of a .jsonl or .jsonl.gz file, in its order.
 
-    A line has `task_id`, one or more of `FORMS`, and may have `sample_id`; where it is missing the samples of a
-    problem are numbered in the order of the file. Raises UserError, naming the line, for anything else.
+    A line has `task_id`, a solution or completion, or a program, or `text` and `form` as a run writes them, and may
+    have `sample_id`; where it is missing the samples of a problem are numbered in the order of the file. Raises
+    UserError, naming the line, for anything else.
     """
     with contextlib.closing(open_samples(path)) as file:
         return [sample for _, sample in _scan(path, file)]
@@ -83,6 +87,8 @@ def _scan(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     file.seek(0)
     for number, line in enumerate(file, start=1):
         if line.strip():
+            if not seen and line.lstrip().startswith(b"["):
+                raise UserError(f"{path} is a JSON array; write one object per line")
             sample = parse_sample(f"{path}, line {number}", number, _parse(path, number, line.strip()), counts)
             if not seen.add(sample.key):
                 first = next(earlier.line for _, earlier in _scan(path, file) if earlier.key == sample.key)
@@ -112,14 +118,28 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
     task_id = sys.intern(str(row["task_id"]))
-    texts: dict[Form, str] = {form: row[form] for form in FORMS if isinstance(row.get(form), str)}
-    if not texts:
-        raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
+    texts = _texts(where, row)
     sample_id = row.get("sample_id", counts.get(task_id, 0))
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
         raise UserError(f"{where}: sample_id {sample_id!r} is not a number from 0 on")
     counts[task_id] = counts.get(task_id, 0) + 1
     return Sample(number, task_id, sample_id, texts)
+
+
+def _texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
+    """What a line gives, by form."""
+    texts: dict[Form, str] = {form: row[form] for form in FORMS if isinstance(row.get(form), str)}
+    if "solution" in texts and "completion" in texts:
+        raise UserError(f"{where}: both a solution and a completion; leave one of them out")
+    if texts:
+        return texts
+    if not isinstance(row.get("text"), str) or row.get("form") not in WRITTEN:
+        raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
+    if row.get("error"):
+        raise UserError(
+            f"{where}: the backend failed, so there is nothing to grade; make the sample, or remove the line"
+        )
+    return {row["form"]: row["text"]}
 
 
 def check_sample(where: str, sample: Sample, known: Mapping[str, Problem]) -> None:
@@ -156,6 +176,12 @@ class ReplayBackend:
             self._places[sample.key] = (sample.line, offset)
             digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
         self._sha256 = digest.hexdigest()
+
+    def recipe(self) -> str | None:
+        """The recipe that its answers are of, where the file is a run's own; None for any other file."""
+        if self.path.name != "completions.jsonl" or not (self.path.parent / "manifest.json").exists():
+            return None
+        return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])
 
     def samples(self) -> Iterator[Sample]:
         """All samples, in the file's order."""

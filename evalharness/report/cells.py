@@ -85,7 +85,9 @@ def shortfall(run: RunRecord) -> str:
     lacking = summary.get("asked", 0) - summary.get("samples", 0) + failed
     covered, total = summary.get("problems", 0), summary.get("problems_of_task", summary.get("problems", 0))
     if limit is not None and limit <= covered:
-        return f"only the first {counted(covered, 'problem')}"
+        return "only the first " + (
+            f"{covered} of {total} problems" if covered < total else counted(covered, "problem")
+        )
     if covered < total:
         return f"only {covered} of {total} problems"
     return f"{lacking} of {summary['asked']} samples without a verdict" if lacking > 0 else ""

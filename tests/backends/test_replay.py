@@ -11,6 +11,7 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.replay import ReplayBackend, Sample, read_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Prompt, Request, Sampling
+from evalharness.store import plain_row
 
 
 def written(path: Path, *rows: Any) -> Path:
@@ -39,13 +40,13 @@ def test_both_forms_and_numbers_in_the_order_of_the_file(name: str, tmp_path: Pa
         {"task_id": "a", "solution": "s", "official": {"passed": True}},
         "",
         {"task_id": 7, "completion": "ü"},
-        {"task_id": "a", "solution": "t", "completion": "not this", "program": 3},
+        {"task_id": "a", "solution": "t", "completion": None, "program": 3},
         {"task_id": "b", "sample_id": 5, "completion": ""},
     )
     assert read_samples(path) == [
         Sample(1, "a", 0, {"solution": "s"}),
         Sample(3, "7", 0, {"completion": "ü"}),
-        Sample(4, "a", 1, {"solution": "t", "completion": "not this"}),
+        Sample(4, "a", 1, {"solution": "t"}),
         Sample(5, "b", 5, {"completion": ""}),
     ]
 
@@ -60,8 +61,16 @@ def test_a_request_gets_its_sample_untimed(tmp_path: Path) -> None:
         generated(path, ("a", 1))
 
 
+@pytest.mark.parametrize("form", ["answer", "completion", "solution", "program"])
+def test_the_rows_of_a_run_keep_their_form(form: Any, tmp_path: Path) -> None:
+    row = plain_row(Completion("a", 1, "t", form, prompt_tokens=3, total_s=0.5, characters=1))
+    problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=True)
+    replayed = backend(written(tmp_path / "completions.jsonl", row)).generate([Request(problem, 1)], Sampling())
+    assert list(replayed) == [Completion("a", 1, "t", form, characters=1)]
+
+
 def test_a_whole_program_counts_only_where_the_problem_accepts_one(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", {"task_id": "a", "completion": "c", "solution": "s", "program": "p"})
+    path = written(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s", "program": "p"})
     for accepts, form in ((True, "program"), (False, "solution")):
         problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=accepts)
         (completion,) = backend(path).generate([Request(problem, 0)], Sampling())
@@ -96,7 +105,14 @@ def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
     [
         ([], "holds no samples"),
         (["", "{"], "line 2: not JSON"),
-        (["[]"], "line 1: no task_id"),
+        (["3"], "line 1: no task_id"),
+        (["[]"], "is a JSON array; write one object per line"),
+        (["", " [", {"task_id": "a", "solution": ""}, "]"], "is a JSON array; write one object per line"),
+        ([{"task_id": "a", "solution": ""}, "[]"], "line 2: no task_id"),
+        ([{"task_id": "a", "solution": "", "completion": ""}], "line 1: both a solution and a completion; leave one"),
+        ([{"task_id": "a", "text": "", "form": "poem"}], "line 1: neither solution nor completion"),
+        ([{"task_id": "a", "text": ""}], "line 1: neither solution nor completion"),
+        ([{"task_id": "a", "text": "", "form": "answer", "error": "HTTP 500"}], "line 1: the backend failed"),
         ([{"task_id": None, "solution": ""}], "line 1: no task_id"),
         ([{"task_id": "a"}], "line 1: neither solution nor completion"),
         ([{"task_id": "a", "solution": None}], "line 1: neither solution nor completion"),

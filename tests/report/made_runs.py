@@ -27,6 +27,7 @@ def write_run(
     options: dict[str, Any] | None = None,
     n: int = 1,
     limit: int | None = None,
+    whole: int | None = None,
     official: bool = True,
     recipe: str = "completion",
     asked: int | None = None,
@@ -61,7 +62,8 @@ def write_run(
     problems = len(passed) // n
     summary = {
         "task": task, "backend": backend, "model": model, "recipe": recipe, "version": "v1.0", "split": "",
-        "options": {}, "note": "", "official_data": official, "problems": problems, "problems_of_task": problems,
+        "options": {}, "note": "", "official_data": official, "problems": problems,
+        "problems_of_task": whole or problems,
         "samples": len(passed), "asked": asked or len(passed), "metrics": rates(tally(verdicts)),
         "speed": speed(rows, conditions=conditions(described, CPU), warmup=()), "statuses": {},
     }  # fmt: skip

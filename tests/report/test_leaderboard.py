@@ -97,13 +97,15 @@ def test_every_language_has_its_name_beside_the_others(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_run_is_marked_and_never_best(folder: Path) -> None:
-    write_run(folder / "part", "org/part", outcomes(1.0, 20), limit=20)
+    write_run(folder / "part", "org/part", outcomes(1.0, 20), limit=20, whole=164)
+    write_run(folder / "old", "org/old", outcomes(1.0, 20), limit=20)
     write_run(folder / "cut", "org/cut", outcomes(1.0, 160), asked=164)
     [board] = boards(folder)
     assert best(board, "humaneval") == {"top", "next"}
     notes = {one.name: cell.notes for one in board.lines for cell in one.cells.values() if not cell.whole}
     assert notes == {
-        "part": ("incomplete: only the first 20 problems",),
+        "part": ("incomplete: only the first 20 of 164 problems",),
+        "old": ("incomplete: only the first 20 problems",),
         "cut": ("incomplete: 4 of 164 samples without a verdict",),
     }
     assert r"100.0\*" in markdown([board])

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalharness.adapters import TaskContext, open_task
 from evalharness.adapters import option_names as task_option_names
-from evalharness.backends import BackendConfig, find_backend, option_names
+from evalharness.backends import BackendConfig, find_backend, option_names, unknown_option
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
 from evalharness.data import resolve_source
@@ -28,7 +28,6 @@ from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Requ
 from evalharness.sandbox.opening import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sharding import parse_shard
 from evalharness.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
-from evalharness.suggest import unknown_name
 from evalharness.wording import counted
 
 
@@ -267,7 +266,7 @@ def make_backend(config: RunConfig) -> Backend:
     known = option_names(backend)
     for key in own:
         if key not in known:
-            raise UserError(unknown_name("option", key, sorted(known | others)))
+            raise UserError(unknown_option(key, config.backend, known | others))
     return backend(BackendConfig(config.model, config.batch_size, own))
 
 

@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 def unknown_name(kind: str, name: str, known: Sequence[str]) -> str:
     """One line for an unknown name: the near matches if there are any, else all known names."""
+    if not known:
+        return f"unknown {kind} {name!r}; there are none, so leave it out"
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     return f"unknown {kind} {name!r}; {hint}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -46,6 +48,17 @@ def option_names(backend: Any) -> frozenset[str]:
     return frozenset(schema.model_fields) if schema else frozenset()
 
 
+def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
+    """One line for an option that is not among the known ones; says so if it is another backend's."""
+    elsewhere = {
+        option: other for other in backend_names() for option in option_names(find_backend(other)) - set(known)
+    }
+    nearest = get_close_matches(name, [*known, *elsewhere], n=1)
+    if nearest and nearest[0] in elsewhere:
+        return f"unknown option {name!r} of backend {backend}; {nearest[0]} is one of backend {elsewhere[nearest[0]]}"
+    return unknown_name("option", name, sorted(known))
+
+
 def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
     """The options as the backend's pydantic model. Raises UserError for an unknown key or a bad value."""
     from pydantic import ValidationError
@@ -58,6 +71,9 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "literal_error":
+            values = re.findall(r"'(.*?)'", first["ctx"]["expected"])
+            raise UserError(unknown_name(f"{place} of backend {backend}", str(first["input"]), values)) from None
         raise UserError(f"option {place}={first.get('input')!r} of backend {backend}: {first['msg']}") from None
 
 

@@ -229,7 +229,7 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
     monkeypatch.setattr(network, "BUNDLED", tmp_path)
     with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):
         DiffusionBackend(BackendConfig()).describe()
-    with pytest.raises(UserError, match=r"option rule='hope' of backend diffusion: .*'threshold'"):
+    with pytest.raises(UserError, match=r"unknown rule of backend diffusion 'hope'; known: .*threshold"):
         diffusion(folder, rule="hope")
     with pytest.raises(UserError, match=r"threshold='2' .* less than or equal to 1"):
         diffusion(folder, threshold="2")

@@ -39,9 +39,13 @@ def _engine() -> Iterator[Finding]:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"container engine {client.version().get('Version', '')}")
-    for name, image in images.built_images(client):
-        hint = "" if image else f" is not built; it will be on first use, or by: evalharness sandbox build {name}"
-        yield Finding(image is not None, f"sandbox image {name}{hint}", needed=False)
+    found = dict(images.built_images(client))
+    for name in found:
+        if found[name]:
+            yield Finding(True, f"sandbox image {name}")
+    if lacking := [name for name in found if not found[name]]:
+        hint = "built on first use, or by: evalharness sandbox build NAME"
+        yield Finding(False, f"sandbox images not built yet: {', '.join(lacking)}; {hint}", needed=False)
     yield Finding(
         shutil.which("mmdebstrap") is not None,
         "mmdebstrap, which makes images where no registry answers (apt-get install mmdebstrap)",
@@ -51,7 +55,16 @@ def _engine() -> Iterator[Finding]:
 
 def _data() -> Iterator[Finding]:
     folder = os.environ.get("EVALHARNESS_DATA")
-    if folder:
-        yield Finding(Path(folder).is_dir(), f"benchmark data in EVALHARNESS_DATA={folder}")
-    else:
+    if not folder:
         yield Finding(False, "EVALHARNESS_DATA is not set: data come from the hub, or use --data sample", needed=False)
+        return
+    lack = _lack(Path(folder).expanduser())
+    todo = f" {lack}; evalharness data pull --dir {folder}" if lack else ""
+    yield Finding(not lack, f"benchmark data in EVALHARNESS_DATA={folder}{todo}")
+
+
+def _lack(folder: Path) -> str:
+    """What keeps the folder from holding data; empty if nothing does."""
+    if not folder.is_dir():
+        return "is no folder"
+    return "" if any(folder.iterdir()) else "is empty"

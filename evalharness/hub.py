@@ -16,11 +16,15 @@ from typing import Any
 from evalharness.cards import EvalPlusSource, HubSource
 from evalharness.datafiles import Record, read_records
 from evalharness.errors import UserError
+from evalharness.wording import shortened
 
 ANSWER_S = 10.0
 """How long the hub may take to answer at all."""
 STALL_S = 60.0
 """How long a download may stand still."""
+
+OR_DATA = ", or use --data DIR"
+"""The other way out, for whoever wants to read the data; `evalharness data pull` has no such option."""
 
 
 def hub_records(source: HubSource) -> list[Record]:
@@ -73,8 +77,8 @@ def _asking(source: HubSource) -> Iterator[str]:
     except Exception as error:  # the libraries' errors have no common class
         reason = silent or _one_line(error)
         raise UserError(
-            f"the hub does not give {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, "
-            "or use --data DIR"
+            f"the hub does not give {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
+            f"{OR_DATA}"
         ) from error
 
 
@@ -104,9 +108,7 @@ def _download(url: str, path: Path) -> None:
             utils.make_cache(url, str(part))
         part.replace(path)
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise UserError(
-            f"{url} cannot be downloaded ({_one_line(error)}); check the network, or use --data DIR"
-        ) from error
+        raise UserError(f"{url} cannot be downloaded ({_one_line(error)}); check the network{OR_DATA}") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -184,5 +186,5 @@ def _one_line(error: BaseException) -> str:
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    shown = [f"{type(each).__name__}: {' '.join(str(each).split())[:150]}" for each in (error, root)]
+    shown = [f"{type(each).__name__}: {shortened(str(each), 150)}" for each in (error, root)]
     return "; ".join(dict.fromkeys(shown))

@@ -12,7 +12,7 @@ from pathlib import Path
 from evalharness.cards import Card, HubSource, TaskEntry, Version, find_task
 from evalharness.data import Loaded, Source, find_version, load_records, pulled_path
 from evalharness.errors import UserError
-from evalharness.hub import hub_files
+from evalharness.hub import OR_DATA, hub_files
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
                 else f"{loaded.origin} does not hold the data that the card names ({loaded.fingerprint[:19]}...)"
             )
     except UserError as error:
-        return Pulled(entry.name, version.name, error=str(error))
+        return Pulled(entry.name, version.name, error=_why(error))
     if not path.exists():
         _write(path, loaded)
     return Pulled(entry.name, version.name, len(loaded.records), path)
@@ -72,8 +72,12 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
         if version.sha256 and not loaded.official:
             raise UserError(f"{paths[0].parent} does not hold the data that the card names; remove it")
     except UserError as error:
-        return Pulled(entry.name, version.name, error=str(error))
+        return Pulled(entry.name, version.name, error=_why(error))
     return Pulled(entry.name, version.name, len(loaded.records), paths[0].parent)
+
+
+def _why(error: UserError) -> str:
+    return str(error).removesuffix(OR_DATA)
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -8,4 +8,12 @@ def counted(number: int, noun: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, at most 300 characters."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:300].rstrip(".")
+    return shortened(str(error).strip().rstrip(".") or type(error).__name__, 300)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text on one line; what is longer than so many characters ends after a word, with `...`."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    return (line[: most - 2].rpartition(" ")[0] or line[: most - 3]) + "..."

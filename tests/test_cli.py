@@ -189,7 +189,10 @@ def test_an_image_that_is_not_built_is_built_on_first_use(
         client.images.remove("evalharness/python:test-not-built", force=True)
     done = cli("doctor")
     assert done.returncode == 0
-    assert "note    sandbox image python is not built; it will be on first use" in done.stdout
+    [note] = [line for line in done.stdout.splitlines() if "sandbox image" in line]
+    assert note.startswith("note    sandbox images not built yet: ")
+    assert "python" in note
+    assert note.endswith("; built on first use, or by: evalharness sandbox build NAME")
     done = cli(*SAMPLE, *TASK)
     assert done.returncode == 0
     assert "building evalharness/python:test-not-built" in done.stderr
@@ -208,6 +211,7 @@ def test_the_doctor_without_an_engine(folder: Path, command: Command, monkeypatc
 @pytest.mark.docker
 def test_the_doctor_with_everything(folder: Path, engine: None, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVALHARNESS_DATA", str(folder))
+    (folder / "humaneval").mkdir()
     done = cli("doctor")
     assert done.returncode == 0
     assert "MISSING" not in done.stdout
@@ -216,7 +220,13 @@ def test_the_doctor_with_everything(folder: Path, engine: None, cli: Command, mo
     monkeypatch.setenv("EVALHARNESS_DATA", "nowhere")
     done = cli("doctor")
     assert done.returncode == 2
-    assert "MISSING benchmark data in EVALHARNESS_DATA=nowhere" in done.stdout
+    where = "MISSING benchmark data in EVALHARNESS_DATA"
+    assert f"{where}=nowhere is no folder; evalharness data pull --dir nowhere\n" in done.stdout
+    (folder / "empty").mkdir()
+    monkeypatch.setenv("EVALHARNESS_DATA", "empty")
+    done = cli("doctor")
+    assert done.returncode == 2
+    assert f"{where}=empty is empty; evalharness data pull --dir empty\n" in done.stdout
 
 
 @pytest.mark.docker

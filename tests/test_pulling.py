@@ -65,6 +65,8 @@ def test_one_that_cannot_be_had_does_not_keep_others_from_being_tried(tmp_path: 
         "mbpp full",
         "mbpp sanitized",
     ]
+    assert "check the network" in done.stdout
+    assert "--data" not in done.stdout
     assert done.stderr == ""
 
 

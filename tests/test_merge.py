@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED
 from evalharness.records import Problem, Prompt, Request
-from evalharness.report.cells import hardware_of
+from evalharness.report.cells import hardware_of, shortfall
 from evalharness.report.runs import load_runs
 from evalharness.sharding import Shard, parse_shard
 
@@ -102,6 +102,8 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
     assert speed["tokenizer"] == str(BUNDLED)
     assert speed["conditions"]["merged_runs"] == 2
     [record] = load_runs([tmp_path / "merged"])
+    assert shortfall(record) == "only the first 4 of 16 problems"
+    assert shortfall(load_runs([tmp_path / "1"])[0]) == "only 2 of 16 problems"
     assert hardware_of(record).endswith("(2 merged runs)")
     assert cli(*run, "--shard", "2/2", "--out", tmp_path / "2").returncode == 0
     done = cli("merge", tmp_path / "again", tmp_path / "1", tmp_path / "2")

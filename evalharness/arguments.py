@@ -24,6 +24,11 @@ def parse_key_values(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas, each once."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+
+
 def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
     """Whole numbers separated by commas. Raises UserError for anything else."""
     try:

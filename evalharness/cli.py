@@ -23,7 +23,7 @@ from evalharness import (
     sweep_cli,
     train_cli,
 )
-from evalharness.arguments import parse_key_values, parse_numbers, show_help
+from evalharness.arguments import parse_key_values, parse_names, parse_numbers, show_help
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.wording import counted
 
@@ -114,6 +114,7 @@ def run(
     backend: Annotated[str, typer.Option(help="A source of completions; see `evalharness backends`.")] = "reference",
     model: Annotated[str | None, typer.Option(help="Model id or path, for backends that have one.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N problems.")] = None,
+    only: Annotated[str, typer.Option(help="Only the problems with these ids, separated by commas.")] = "",
     n: Annotated[int | None, typer.Option(help="Samples per problem. [default: the recipe's]")] = None,
     k: KsOption = "",
     temperature: Annotated[float | None, typer.Option(help="0 is greedy. [default: the recipe's]")] = None,
@@ -137,6 +138,7 @@ def run(
         "backend": backend,
         "model": model,
         "limit": limit,
+        "only": parse_names(only),
         "n": n,
         "ks": parse_numbers("--k", k),
         "temperature": temperature,

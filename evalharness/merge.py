@@ -100,7 +100,7 @@ def _reopen(config: Mapping[str, Any], data: str | None, ks: tuple[int, ...], to
         RunConfig(
             name, config["backend"]["name"], config["backend"]["model"], samples.get("limit"), samples.get("n"), ks,
             sampling["temperature"], sampling["top_p"], sampling["max_new_tokens"], sampling["seed"],
-            data=data if name == task["name"] else "sample", tokenizer=tokenizer,
+            data=data if name == task["name"] else "sample", tokenizer=tokenizer, only=tuple(samples.get("only", ())),
             options={key: value for key, value in options.items() if value is not None},
         )
     )  # fmt: skip

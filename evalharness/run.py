@@ -15,6 +15,7 @@ from evalharness.adapters import option_names as task_option_names
 from evalharness.backends import BackendConfig, find_backend, option_names, unknown_option
 from evalharness.backends.replay import ReplayBackend
 from evalharness.cards import Recipe
+from evalharness.choosing import choose
 from evalharness.data import resolve_source
 from evalharness.engines import Engine, Sandboxes, open_engine
 from evalharness.errors import NoSample, UserError
@@ -59,13 +60,15 @@ class RunConfig:
     """Copies of a generating backend; None for one per GPU, or one where there is none."""
     shard: str | None = None
     """Which share of the samples, such as 1/7; None for all."""
+    only: tuple[str, ...] = ()
+    """The ids of single problems, where not all are asked for."""
     options: Mapping[str, str] = field(default_factory=dict)
 
     def folder_name(self) -> str:
         """A name that the same configuration always gives, for a run without --out."""
         parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
         unnamed = {"workers", "options", "sandbox", "tokenizer", "engine", "ray_address", "replicas"}
-        unnamed |= set() if self.shard else {"shard"}
+        unnamed |= {name for name in ("shard", "only") if not getattr(self, name)}
         kept = {key: value for key, value in vars(self).items() if key not in unnamed}
         options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
@@ -147,7 +150,7 @@ def prepare(config: RunConfig) -> Prepared:
     n = samples_per_problem(config, recipe)
     check_numbers(config, n, sampling)
     every = list(task.problems())
-    problems = {problem.task_id: problem for problem in every[: config.limit]}
+    problems = choose(every, config.limit, config.only, config.task)
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
     return Prepared(config, task, context, problems, len(every), n, sampling)
@@ -199,6 +202,8 @@ def manifest(one: Prepared, backend: Backend, sandbox: Sandboxes) -> Summary:
     asked: Summary = {"file": True} if isinstance(backend, ReplayBackend) else {"n": one.n, "limit": one.config.limit}
     if one.config.shard:
         asked["shard"] = str(parse_shard(one.config.shard))
+    if one.config.only:
+        asked["only"] = list(one.problems)
     return configuration(one.context, backend, one.config.model, one.sampling, sandbox, asked)
 
 

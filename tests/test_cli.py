@@ -77,6 +77,7 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         ((*SAMPLE, *TASK, "--k", "0"), ["--k", "at least 1"]),
         ((*SAMPLE, *TASK, "--backend", "openai", "--model", "m", "--n", "2"), ["--n 2", "--temperature"]),
         ((*SAMPLE, *TASK, "--limit", "0"), ["--limit must be at least 1"]),
+        ((*SAMPLE, *TASK, "--only", "Sample/99"), ["humaneval has no problem 'Sample/99'", "such as Sample/0"]),
         ((*SAMPLE, *TASK, "--n", "0"), ["--n", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "-1"), ["--workers", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "0"), ["--workers must be at least 1"]),

@@ -13,6 +13,7 @@ UNNAMED = (
 )  # fmt: skip
 """Settings that are no name for a reader, if there is another."""
 Family = str
+Settings = tuple[tuple[str, Any], ...]
 Key = tuple[Any, Any]
 """Backend and model."""
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
@@ -29,13 +30,13 @@ class RunName:
 
     model: str
     family: Family
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: Settings = ()
     """Key and value of what differs between this and other runs of the model."""
     fallback: str = ""
     """What tells it apart where no setting does."""
 
     repeated: bool = False
-    """Whether another run of the same problems has the same settings."""
+    """Whether another run of the task has settings that look the same."""
 
     @property
     def variant(self) -> str:
@@ -88,12 +89,17 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
         name = _with_backend(key, short) if short[key] in clashing else short[key]
         group = same[(*key, _problems(run))]
         fallback = "" if len(group) == 1 else _folder_names([runs[each] for each in group])[group.index(place)]
-        repeated = sum(shown[each] == shown[place] for each in group) > 1
+        repeated = sum(_alike(shown[each], shown[place]) for each in group) > 1
         names.append(RunName(name, family_of(run), shown[place], fallback, repeated))
     return names
 
 
-def _shown(differing: set[str], settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _alike(one: Settings, other: Settings) -> bool:
+    """Whether two runs' settings look alike where they are shown, which long ones are in part."""
+    return [(key, _short(value)) for key, value in one] == [(key, _short(value)) for key, value in other]
+
+
+def _shown(differing: set[str], settings: Mapping[str, Any]) -> Settings:
     """What of a run's settings is named: those that it lacks only if it has none of the others."""
     every = tuple((_last(key), settings.get(key)) for key in sorted(differing))
     return tuple(item for item in every if item[1] is not None) or every
@@ -147,9 +153,10 @@ def _problems(run: RunRecord) -> str:
 def _chosen(run: RunRecord) -> str:
     """Which of its task's problems a run is of: a word, so that no line joins runs of different ones."""
     asked = run.manifest.get("config", {}).get("samples", {})
-    limit, shard = asked.get("limit"), asked.get("shard")
+    limit, shard, only = asked.get("limit"), asked.get("shard"), asked.get("only")
     total = run.summary.get("problems_of_task", run.summary.get("problems", 0))
     parts = [f"first {limit}"] if limit is not None and limit <= total else []
+    parts += [" ".join(only)] if only else []
     return ", ".join([*parts, f"shard {shard}"] if shard else parts) or "all"
 
 

@@ -82,6 +82,15 @@ def test_runs_of_other_problems_are_no_part_of_a_curve(tmp_path: Path) -> None:
     assert curves[0] == curves[1] != curves[2] == curves[3] != curves[4] != curves[0]
 
 
+def test_runs_of_named_problems_are_told_apart_though_their_lists_are_long(tmp_path: Path) -> None:
+    for name, last in (("a", 8), ("b", 9)):
+        ids = [f"HumanEval/{number}" for number in (*range(6), last)]
+        sweep(tmp_path / name, (0.5,), edit=lambda config, ids=ids: config["samples"].update(only=ids))
+    names = name_runs(load_runs([tmp_path]))
+    assert [name.label[-9:] for name in names] == [", a/t0.5)", ", b/t0.5)"]
+    assert names[0].curve != names[1].curve
+
+
 def test_a_limit_beyond_the_last_problem_is_none(tmp_path: Path) -> None:
     sweep(tmp_path / "a", (0.5,))
     sweep(tmp_path / "b", (0.9,), limit=11)

@@ -133,7 +133,7 @@ class Recipe(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
     compile: bool = False
-    """By torch.compile: 1.7 times as fast on a CPU (benchmarks/training_step.py); needs g++ or clang++."""
+    """By torch.compile: 1.3 to 1.7 times as fast on two CPUs (benchmarks/training_step.py); needs g++ or clang++."""
     data: Data = Field(default_factory=Data)
     shape: Shape | None = None
     """Of a new network."""

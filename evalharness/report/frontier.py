@@ -140,7 +140,7 @@ def _draw_point(axes: "Axes", point: Point, name: str, crowded: bool) -> None:
 
 
 def _limits(axes: "Axes", panel: Panel) -> None:
-    """Room on all sides for labels; a log axis of at least half a decade with numbers that are read at a glance."""
+    """Room on all sides for labels; at least twelve points of rate, and half a decade of speed on a log axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ends or ()))]
@@ -149,7 +149,8 @@ def _limits(axes: "Axes", panel: Panel) -> None:
     middle = (low * high) ** 0.5
     axes.set_xlim(middle / ratio**0.5 / ratio**0.18, middle * ratio**0.5 * ratio**0.18)
     rates = [100 * value for point in panel.points for value in (point.rate, *(point.rate_ends or ()))]
-    room = max(6.0, 0.12 * (max(rates) - min(rates)))
+    span = max(rates) - min(rates)
+    room = max(0.14 * span, (12.0 - span) / 2)
     axes.set_ylim(min(rates) - room, max(rates) + room)
     axes.set_yticks([tick for tick in axes.get_yticks() if -1e-9 <= tick <= 100 + 1e-9])
     axes.set_ylim(min(rates) - room, max(rates) + room)

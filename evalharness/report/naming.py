@@ -9,7 +9,7 @@ from evalharness.report.runs import RunRecord
 
 UNNAMED = (
     "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
-    "kernels_reason",
+    "kernels_reason", "trace",
 )  # fmt: skip
 """Settings that are no name for a reader, if there is another."""
 Family = str

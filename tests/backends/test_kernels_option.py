@@ -10,7 +10,9 @@ from test_network_backends import ar, build, diffusion
 
 from evalharness.backends.network import describe, draws, engine_for, load_network, without_engine
 from evalharness.backends.network_options import NetworkOptions
+from evalharness.diffusion.decoding import Denoising
 from evalharness.diffusion.kernels.select import Choice
+from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
 from evalharness.records import Sampling
 
@@ -51,12 +53,14 @@ def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_n
         draws(network, sampling)
         for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
     )
+    rules = (find_rule(name, tau=0.9, steps=4, block=8) for name in ("threshold", "editing"))
+    sure, editing = (Denoising(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
-    assert engine_for(network, fused, greedy, "threshold") is network.engine
-    assert engine_for(network, auto, drawn, "threshold") is network.engine
+    assert engine_for(network, fused, greedy, sure) is network.engine
+    assert engine_for(network, auto, drawn, sure) is network.engine
     assert engine_for(network, auto, nucleus) is None
-    assert engine_for(network, auto, greedy, "editing") is None
-    for chosen, rule in ((nucleus, None), (greedy, "editing")):
+    assert engine_for(network, auto, greedy, editing) is None
+    for chosen, rule in ((nucleus, None), (greedy, editing)):
         with pytest.raises(UserError, match=r"kernels=fused: .*--top-p 1 and another rule.*kernels=auto"):
             engine_for(network, fused, chosen, rule)
         with pytest.raises(UserError, match=r"weights=fp8: .*--top-p 1 and another rule.*weights=network"):

@@ -42,8 +42,6 @@ app.add_typer(bench_cli.app)
 app.add_typer(results_cli.app)
 app.add_typer(merge_cli.app)
 app.add_typer(serve_cli.app)
-app.command()(report_cli.report)
-app.command()(train_cli.train)
 
 INTERRUPTED = 130
 NOT_READ = 141
@@ -277,6 +275,10 @@ def doctor() -> None:
 def version() -> None:
     """Prints the version."""
     print(__version__)
+
+
+app.command()(report_cli.report)
+app.command()(train_cli.train)
 
 
 def plain_table(*headings: str) -> Table:

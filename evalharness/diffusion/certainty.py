@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from evalharness.backends import BackendConfig, find_backend
 from evalharness.diffusion.corpus.build import benchmark_folders
-from evalharness.diffusion.corpus.decontaminate import read_benchmarks
+from evalharness.diffusion.corpus.decontaminate import Benchmarks, read_benchmarks
 from evalharness.diffusion.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.diffusion.corpus.generator import functions
 from evalharness.diffusion.corpus.tokenizer import read_tokenizer
@@ -76,8 +76,12 @@ def ask(model: Path, settings: Certainty) -> Answers:
             verdicts = list(pool.map(passes, zip(asked, answers, strict=True)))
     pairs = zip(asked, answers, verdicts, strict=True)
     right = ((problem.stem, answer.text) for (problem, _), answer, passed in pairs if passed)
-    kept = tuple(pair for pair in right if benchmarks is None or not benchmarks.overlap("".join(pair)))
-    return Answers(len(asked), kept)
+    return Answers(len(asked), tuple(pair for pair in right if benchmarks is None or is_new(pair, benchmarks)))
+
+
+def is_new(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
+    """Whether a prompt with its answer shares nothing with the benchmarks."""
+    return benchmarks.overlap("".join(pair)) is None
 
 
 def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:

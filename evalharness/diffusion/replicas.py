@@ -138,9 +138,14 @@ def _serve(connection: Connection, network: Transformer, gradients: Sequence[Ten
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     replica = Replica(network, gradients, compile)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            connection.send_bytes(pickle.dumps(replica.losses(pickle.loads(connection.recv_bytes()))))
+    while True:
+        try:
+            order = pickle.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return
+        answer = pickle.dumps(replica.losses(order))
+        with contextlib.suppress(OSError):  # nobody waits for it any more, which the next order tells
+            connection.send_bytes(answer)
 
 
 @contextlib.contextmanager

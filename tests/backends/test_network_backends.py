@@ -237,6 +237,8 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
         diffusion(folder, rule="confidence", threshold="0.9")
     with pytest.raises(UserError, match="option steps means nothing to rule=threshold"):
         diffusion(folder, steps="8").describe()  # the rule comes with the model
+    with pytest.raises(UserError, match=r"option block=5000: model .* positions; give a smaller one"):
+        diffusion(folder, block="5000").describe()
     with pytest.raises(UserError, match="did you mean threshold"):
         diffusion(folder, treshold="1")
     with pytest.raises(UserError, match="--batch-size a number of at least 1"):
@@ -250,3 +252,15 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
         ar(both, draft="4").describe()
     with pytest.raises(UserError, match="sentinel tokens for infilling"):
         diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(gap("free").problem.prompt)
+
+
+def test_what_a_chat_template_refuses_is_said_in_one_line() -> None:
+    class Tokenizer:
+        chat_template = "..."
+
+        def apply_chat_template(self, messages: object, **how: object) -> str:
+            raise ValueError("system role\nnot supported")
+
+    prompt = Prompt(messages=(Message("system", "Be brief."), Message("user", "Hello")))
+    with pytest.raises(UserError, match="template of model m refuses the prompt: system role not supported"):
+        network.encode_text(Tokenizer(), "m", prompt)

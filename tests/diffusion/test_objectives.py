@@ -111,3 +111,13 @@ def test_an_epoch_has_every_document_once_in_batches_that_fit(lengths: list[tupl
     for rows in planned:
         batch = make_batch(made, rows.tolist(), 4, 0, 1)
         assert len(rows) == 1 or batch.tokens.numel() + batch.answers.numel() <= positions
+
+
+def test_certainty_asks_nothing_where_nothing_is_masked() -> None:
+    torch.manual_seed(0)
+    model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
+    plain, sure = (
+        joint_loss(model, made, Objective(alpha=0.0, certainty=certainty), torch.Generator().manual_seed(0))
+        for certainty in (0.0, 2.0)
+    )
+    assert sure.total == plain.total > 0

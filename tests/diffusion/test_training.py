@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from evalharness.diffusion import weights
 from evalharness.diffusion.corpus.build import build_corpus
 from evalharness.diffusion.corpus.encoding import Corpus
 from evalharness.diffusion.corpus.tokenizer import read_tokenizer, train_tokenizer
+from evalharness.diffusion.corpus.views import in_order
 from evalharness.diffusion.recipe import Recipe, read_recipe
 from evalharness.diffusion.training import Trainer
 from evalharness.errors import UserError
@@ -129,6 +131,51 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert second.returncode == 0
 
 
+def test_a_signal_to_the_whole_group_leaves_a_checkpoint(tmp_path: Path) -> None:
+    """As `timeout`, systemd and Slurm send it: the processes of the batches leave it to the one that trains."""
+    recipe = tmp_path / "recipe.yaml"
+    values = yaml.safe_load((RECIPES / "tiny.yaml").read_text()) | {"steps": 100_000, "processes": 2}
+    recipe.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-c", "from evalharness.cli import main; main()", "train", "--config", str(recipe)]
+    command += ["--out", str(tmp_path / "run")]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert run.stdout is not None
+    assert any(line.startswith("step 3") for line in iter(run.stdout.readline, ""))
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    os.killpg(run.pid, signal.SIGTERM)
+    said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert "Traceback" not in said[1]
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
+    made: tuple[Corpus, Tokenizer], tmp_path: Path
+) -> None:
+    recipe = told(TINY, steps=None, minutes=0.2, log_every=1)
+    Trainer(recipe, *made, tmp_path).run(
+        lambda text: os.kill(os.getpid(), signal.SIGUSR1) if text.startswith("step 5 ") else None
+    )
+    (tmp_path / "before-cool-down.pt").replace(tmp_path / "checkpoint.pt")
+    longer = Trainer(told(recipe, minutes=10), *made, tmp_path)
+    assert longer.resume()
+    assert longer.progress() < 0.05
+    assert not longer.state.cooled
+
+
+def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: Path) -> None:
+    data = TINY.data.model_copy(update={"held_out": 200})
+    corpus, tokenizer = build_corpus(data, tmp_path)
+    texts = [in_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
+             for number in range(len(corpus))]  # fmt: skip
+    names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
+    bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
+    learned = {(name, body) for found, body in zip(names[:-200], bodies[:-200], strict=True) for name in found}
+    held = {(name, body) for found, body in zip(names[-200:], bodies[-200:], strict=True) for name in found}
+    assert len(held) > 50
+    assert len(held & learned) <= 1  # one function may lie on the border
+
+
 def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     first = Trainer(told(TINY, steps=40), *made, tmp_path / "first")
     first.run(quiet)
@@ -170,6 +217,10 @@ def test_shipped_recipes_are_valid(name: str) -> None:
     [
         ("steps: 3\nminutes: 4\n", "either steps or minutes"),
         ("steps: 3\n", "give a shape"),
+        ("steps: 0\n", "greater than 0"),
+        ("steps: 3\nprocesses: 0\n", "greater than 0"),
+        ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
+        ("steps: 3\nstart: x\ndevice: cuda\n", "on a GPU, give processes: 1"),
         ("steps: 3\nstep: 4\n", "step: Extra inputs"),
         ("- a\n", "holds no mapping"),
         ("a: [", "is not YAML"),

@@ -27,10 +27,10 @@ from pathlib import Path
 
 from evalharness.adapters import open_task
 from evalharness.adapters.bigcodebench import unsolvable
-from evalharness.data import resolve_source
+from evalharness.data.loading import resolve_source
 from evalharness.records import Completion, Problem, Program, Task
-from evalharness.sandbox.docker_engine import DockerEngine
-from evalharness.sandbox.images import image_tag
+from evalharness.sandbox.engines.docker import DockerEngine
+from evalharness.sandbox.engines.images import image_tag
 from evalharness.sandbox.pool import ContainerPool
 
 WORKERS = 2

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from evalharness.backends import BackendConfig, find_backend
 from evalharness.metrics.statistics import paired_difference
+from evalharness.pipeline.pipeline import Prepared, RunConfig, Summary, all_requests, prepare, run
+from evalharness.pipeline.store import read_completions, read_verdicts
 from evalharness.records import Request, Sampling
-from evalharness.run import Prepared, RunConfig, Summary, all_requests, prepare, run
-from evalharness.store import read_completions, read_verdicts
 
 Way = tuple[str, str, dict[str, str]]
 WAYS: tuple[Way, ...] = (

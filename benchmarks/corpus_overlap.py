@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from evalharness.diffusion.corpus.build import FILE, benchmark_folders, shared_with
-from evalharness.diffusion.corpus.decontaminate import read_benchmarks
-from evalharness.diffusion.corpus.encoding import load_corpus
+from evalharness.training.corpus.build import FILE, benchmark_folders, shared_with
+from evalharness.training.corpus.decontaminate import read_benchmarks
+from evalharness.training.corpus.encoding import load_corpus
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -14,16 +14,16 @@ from functools import partial
 
 import torch
 
-from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion.autoregression import autoregress, speculate
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import Denoising, denoise, prefill
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.forward import Piece, run
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
-from evalharness.diffusion.passes import Piece, run
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
+from evalharness.generation.stopping import Decoder, RowWatch
 
 CONTEXT, TOKENS = 256, 128
 

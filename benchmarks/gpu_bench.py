@@ -72,8 +72,8 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
     from gpu_timing import graph_seconds, seconds
 
     from evalharness.diffusion.kernels.engine import Engine
+    from evalharness.diffusion.kernels.kernel_options import Precision
     from evalharness.diffusion.kernels.step import read_weights
-    from evalharness.diffusion.kernels.wishes import Precision
 
     device = report.device
     attention = config.attention

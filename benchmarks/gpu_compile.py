@@ -39,9 +39,9 @@ def compile_steps(model: str, kind: str, device: torch.device, context: int, blo
     """Runs one step of each batch size."""
     import gpu_fused as fused
 
+    from evalharness.diffusion.kernels.kernel_options import Precision
     from evalharness.diffusion.kernels.shapes import MODELS
     from evalharness.diffusion.kernels.step import read_weights
-    from evalharness.diffusion.kernels.wishes import Precision
 
     config = replace(fused.served(MODELS[model]), layers=1, max_length=2 * context, block_size=block)
     precision = Precision(KINDS[kind], w8a8_rows=1)  # type: ignore[arg-type]

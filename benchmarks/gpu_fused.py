@@ -8,7 +8,6 @@ import torch
 from decoding_cost import Silent
 from gpu_timing import graph_seconds
 
-from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
@@ -18,9 +17,10 @@ from evalharness.diffusion.kernels.commit import Policy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.plan import State, lay_out, new_state
 from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, step
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
+from evalharness.generation.stopping import Decoder, RowWatch
 
 L2_BYTES = 50 << 20
 """Of an H100 or H200: what is repeated within it is not read from memory."""

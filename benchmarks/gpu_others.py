@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import statistics
-from evalharness.diffusion.model import Layer, Transformer
+from evalharness.diffusion.network import Layer, Transformer
 from evalharness.diffusion.rows import Draws
 
 Pass = Callable[[], Tensor]

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data import resolve_source
+from evalharness.data.loading import resolve_source
 from evalharness.records import Completion, Execution, Problem
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 WORKERS = 2
@@ -79,7 +79,7 @@ def prepare(task: str, folder: Path) -> tuple[Path, Path]:
 def ours(task: str, samples: Path, folder: Path) -> Measured:
     """One `evalharness grade`, into a new directory."""
     out = tempfile.mkdtemp(dir=folder)
-    command = [sys.executable, "-c", "from evalharness.cli import main; main()", "grade", "--task", task]
+    command = [sys.executable, "-c", "from evalharness.cli.main import main; main()", "grade", "--task", task]
     return measure([*command, "--samples", str(samples), "--workers", str(WORKERS), "--out", out], {})
 
 

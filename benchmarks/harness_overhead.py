@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from evalharness.backends import BackendConfig
-from evalharness.backends.openai import OpenAIBackend
+from evalharness.backends.openai.backend import OpenAIBackend
 from evalharness.metrics.throughput import speed
 from evalharness.records import Problem, Prompt, Request, Sampling
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
-from evalharness.diffusion.kernels.wishes import Weights
+from evalharness.diffusion.kernels.kernel_options import Weights
 
 SUM = 1e-5
 """Rounding of sums in single precision, as a fraction of the sum of all magnitudes."""

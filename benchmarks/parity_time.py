@@ -16,9 +16,9 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from evalharness.cards import find_task
-from evalharness.run import RunConfig, prepare, run
-from evalharness.sandbox.opening import open_sandbox
+from evalharness.data.cards import find_task
+from evalharness.pipeline.pipeline import RunConfig, prepare, run
+from evalharness.sandbox.factory import open_sandbox
 
 SUFFIX = ".jsonl.gz"
 PARTS = {"passed": "passed", "base_passed": "base"}

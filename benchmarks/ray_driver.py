@@ -19,12 +19,12 @@ from ray_nodes import Cluster, ray_cluster
 from ray_scale import TASK
 
 from evalharness.adapters import open_task
+from evalharness.cluster.executor import connect
 from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
-from evalharness.cluster.opening import connect
+from evalharness.pipeline.pipeline import RunConfig
+from evalharness.pipeline.store import Store
 from evalharness.records import Completion, Problem
-from evalharness.run import RunConfig
-from evalharness.store import Store
 
 
 def completions(problems: list[Problem], count: int) -> Iterator[Completion]:

@@ -16,12 +16,12 @@ from ray_nodes import Cluster, ray_cluster
 from ray_scale import TASK, cluster_cpu_s, cpu_s
 
 from evalharness.adapters import open_task
+from evalharness.cluster.executor import connect
 from evalharness.cluster.nodes import ClusterSandboxes
-from evalharness.cluster.opening import connect
-from evalharness.grading import judge
+from evalharness.pipeline.grading import judge
+from evalharness.pipeline.pipeline import RunConfig
 from evalharness.records import Completion, Problem
-from evalharness.run import RunConfig
-from evalharness.sandbox.opening import open_sandbox
+from evalharness.sandbox.factory import open_sandbox
 
 IDLE_S = 15.0
 

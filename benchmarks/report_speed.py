@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from evalharness.cards import groups
+from evalharness.data.cards import groups
 from evalharness.metrics.statistics import wilson
 
 LIMIT_S = 5.0

@@ -19,10 +19,10 @@ from contextlib import closing
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.data import resolve_source
+from evalharness.data.loading import resolve_source
 from evalharness.records import Completion, Problem, Program
+from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.jobs import whole_source
-from evalharness.sandbox.opening import open_sandbox
 
 Timed = Callable[[Problem, Program], float]
 

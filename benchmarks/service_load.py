@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 
 from evalharness.adapters import open_task
-from evalharness.sandbox import docker_engine
+from evalharness.sandbox.engines import docker as docker_engine
 
 TOKEN = "a token for this benchmark alone"
 TASK = "mbpp"

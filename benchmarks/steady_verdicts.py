@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data import resolve_source
+from evalharness.data.loading import resolve_source
 
 LOAD = 4
 """Busy processes per core."""
@@ -63,7 +63,7 @@ def write_samples(task: str, folder: Path, number: int) -> Path:
 def grade(task: str, samples: Path, folder: Path) -> Verdicts:
     """The verdicts of one `evalharness grade`."""
     out = tempfile.mkdtemp(dir=folder)
-    command = [sys.executable, "-c", "from evalharness.cli import main; main()", "grade", "--task", task]
+    command = [sys.executable, "-c", "from evalharness.cli.main import main; main()", "grade", "--task", task]
     subprocess.run([*command, "--samples", str(samples), "--out", out], check=True, capture_output=True)
     rows = [json.loads(line) for line in (Path(out) / "verdicts.jsonl").read_text().splitlines()]
     return {(f"{task} {row['task_id']}", row["sample_id"]): (row["passed"], row["status"]) for row in rows}

@@ -9,21 +9,21 @@ from decoding_cost import Silent
 from kernel_checks import Check, Place
 from torch import Tensor
 
-from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.checkpoints import open_checkpoint
+from evalharness.diffusion.checkpoints.loading import open_checkpoint
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.forward import Piece, run
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.plan import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
-from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.passes import Piece, run
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
+from evalharness.generation.stopping import Decoder, RowWatch
 
 SAME = 0.99
 """Of all choices of a trained network, those that have to be the same."""

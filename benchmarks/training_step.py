@@ -11,12 +11,12 @@ import statistics
 import time
 from pathlib import Path
 
-from evalharness.diffusion.batches import Batch, stream
-from evalharness.diffusion.corpus.build import build_corpus
-from evalharness.diffusion.recipe import read_recipe
-from evalharness.diffusion.training import Trainer
+from evalharness.training.batches import Batch, stream
+from evalharness.training.corpus.build import build_corpus
+from evalharness.training.recipe import read_recipe
+from evalharness.training.trainer import Trainer
 
-RECIPE = Path(__file__).resolve().parents[1] / "evalharness" / "diffusion" / "recipes" / "cpu-8m.yaml"
+RECIPE = Path(__file__).resolve().parents[1] / "evalharness" / "training" / "recipes" / "cpu-8m.yaml"
 WAYS = {
     "one process, as written": {"processes": 1, "compile": False},
     "one process, compiled": {"processes": 1, "compile": True},

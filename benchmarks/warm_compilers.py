@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from evalharness.records import Checks, Limits, Outcome, Program
 from evalharness.sandbox import jobs
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import Language, languages
 from evalharness.sandbox.pool import ContainerPool
 

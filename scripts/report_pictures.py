@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from evalharness.report.page import write_page
+from evalharness.report.page.page import write_page
 from evalharness.report.runs import RunRecord, load_runs
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"

@@ -25,8 +25,8 @@ def datasets_dir() -> Path:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A container engine with Python's image, and outputs kept for the session; without one the test fails."""
-    from evalharness.sandbox import images, rootfs
-    from evalharness.sandbox.docker_engine import connect
+    from evalharness.sandbox.engines import images, rootfs
+    from evalharness.sandbox.engines.docker import connect
 
     client = connect()
     images.build(client, "python", print)
@@ -52,7 +52,7 @@ def command() -> Command:
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """The same within this process, which saves the time of a start."""
-    from evalharness.cli import main
+    from evalharness.cli.main import main
 
     handler = signal.getsignal(signal.SIGTERM)
 

@@ -5,10 +5,10 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from evalharness.adapters.context import TaskContext, open_context, option_names
-from evalharness.data import Source
+from evalharness.data.loading import Source
 from evalharness.errors import UserError
 from evalharness.records import Task
-from evalharness.suggest import unknown_name
+from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.adapters"
 

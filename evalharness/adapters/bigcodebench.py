@@ -11,11 +11,11 @@ from functools import cache
 import yaml
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
 from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
-from evalharness.sandbox.images import image_folder
+from evalharness.sandbox.engines.images import image_folder
 
 FACET = "in this image"
 

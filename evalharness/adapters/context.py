@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalharness.cards import Card, Recipe, TaskEntry, Version, find_task, load_cards
-from evalharness.data import Loaded, Source, find_version, load_records, select_split
-from evalharness.datafiles import Record
+from evalharness.data.cards import Card, Recipe, TaskEntry, Version, find_task, load_cards
+from evalharness.data.files import Record
+from evalharness.data.loading import Loaded, Source, find_version, load_records, select_split
+from evalharness.data.time_window import Window
 from evalharness.errors import UserError
 from evalharness.records import Limits
 from evalharness.sandbox.languages import command_rules, languages
-from evalharness.suggest import unknown_name
-from evalharness.windows import Window
+from evalharness.util.suggest import unknown_name
 
 OPTIONS = ("version", "recipe", "split")
 """The `--option` keys that every task knows."""

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.mbpp_inputs import restore_inputs
 from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Completion, Execution, Problem, Program, Reference, Verdict
 from evalharness.sandbox.agent.wire import dumps
 

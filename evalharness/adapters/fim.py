@@ -6,8 +6,8 @@ Official grader: openai/human-eval-infilling, human_eval_infilling/execution.py 
 from collections.abc import Sequence
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.gaps import filled, infill_prompt
-from evalharness.adapters.judging import verdict_of
+from evalharness.adapters.infilling import filled, infill_prompt
+from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 

@@ -6,8 +6,8 @@ Official grader: openai/human-eval, human_eval/execution.py `unsafe_execute`, `c
 from collections.abc import Sequence
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 

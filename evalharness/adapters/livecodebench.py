@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
-from evalharness.cards import fill
+from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.cards import fill
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Execution, Problem, Program, Prompt, Verdict
 

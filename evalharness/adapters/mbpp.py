@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
-from evalharness.cards import fill
+from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.cards import fill
 from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
 
 SHOTS = (2, 3, 4)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.judging import verdict_of
 from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
 from evalharness.records import Checks, Completion, Execution, Limits, Problem, Program, Verdict
 from evalharness.sandbox.languages import languages

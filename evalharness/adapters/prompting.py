@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Callable, Mapping
 
 from evalharness.adapters.multipl_e_answers import fenced_function
-from evalharness.adapters.sanitizing import sanitize, sanitize_for_bigcodebench
-from evalharness.cards import Recipe, fill
+from evalharness.adapters.sanitizer import sanitize, sanitize_for_bigcodebench
+from evalharness.data.cards import Recipe, fill
 from evalharness.records import Completion, Message, Problem, Prompt
 
 FENCE = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)

@@ -6,7 +6,7 @@ Official grader: bigcode-project/bigcode-evaluation-harness, bigcode_eval/tasks/
 from collections.abc import Sequence
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.gaps import infill_prompt, middle_of
+from evalharness.adapters.infilling import infill_prompt, middle_of
 from evalharness.records import Completion, Execution, Problem, Verdict
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from evalharness.errors import UserError
 from evalharness.records import Backend, Completion, Request
-from evalharness.suggest import unknown_name
+from evalharness.util.suggest import unknown_name
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from evalharness.backends import BackendConfig, parse_options
-from evalharness.backends.infilling import require_free_middle
 from evalharness.backends.network_options import NetworkOptions, check_batch
-from evalharness.clock import now
 from evalharness.errors import UserError
+from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
+from evalharness.util.clock import now
 
 if TYPE_CHECKING:
     from evalharness.backends.network import Network

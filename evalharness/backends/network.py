@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from evalharness.backends import nothing
-from evalharness.backends.devices import pick_device, pick_dtype
-from evalharness.backends.drawing import sample_seed
-from evalharness.backends.fingerprints import sample_weights, sha256
-from evalharness.backends.infilling import Infilling, find_infilling
 from evalharness.backends.network_options import NetworkOptions
-from evalharness.backends.stopping import Decoder, RowWatch
 from evalharness.diffusion import BUNDLED
-from evalharness.diffusion.checkpoints import open_checkpoint
-from evalharness.diffusion.families import Family
+from evalharness.diffusion.checkpoints.families import Family
+from evalharness.diffusion.checkpoints.loading import open_checkpoint
+from evalharness.diffusion.kernels.kernel_options import Precision, insistence, remedy
 from evalharness.diffusion.kernels.select import Choice, select
-from evalharness.diffusion.kernels.wishes import Precision, insistence, remedy
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
+from evalharness.generation.devices import pick_device, pick_dtype
+from evalharness.generation.fingerprints import sample_weights, sha256
+from evalharness.generation.infilling import Infilling, find_infilling
+from evalharness.generation.sampling import sample_seed
+from evalharness.generation.stopping import Decoder, RowWatch
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
-from evalharness.wording import one_line
+from evalharness.util.text import one_line
 
 if TYPE_CHECKING:
     from evalharness.diffusion.decoding import Denoising

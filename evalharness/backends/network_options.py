@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalharness.backends import BackendConfig
-from evalharness.diffusion.kernels.wishes import Precision, Weights
+from evalharness.diffusion.kernels.kernel_options import Precision, Weights
 from evalharness.errors import UserError
 
 

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from evalharness.backends import BackendConfig, parse_options
 from evalharness.errors import UserError
-from evalharness.keys import KeySet
+from evalharness.pipeline.store import read_manifest
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
-from evalharness.store import read_manifest
+from evalharness.util.key_set import KeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
 FORMS: tuple[Form, ...] = ("program", "solution", "completion")

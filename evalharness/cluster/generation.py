@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evalharness.cluster.worker import GenerationWorker
-from evalharness.engines import Log
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.pipeline.executors import Log
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 if TYPE_CHECKING:
-    from evalharness.run import RunConfig
+    from evalharness.pipeline.pipeline import RunConfig
 
 BATCHES = 4
 """Batches in a chunk, so that a backend can order and overlap its requests."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from evalharness.cluster.nodes import ClusterSandboxes, Node
-from evalharness.engines import Finished, Log
 from evalharness.errors import InfrastructureError
-from evalharness.grading import WAITING
+from evalharness.pipeline.executors import Finished, Log
+from evalharness.pipeline.grading import WAITING
 from evalharness.records import Completion, Key, Problem, Task, Verdict
 
 CHUNKS_AT_ONCE = 2

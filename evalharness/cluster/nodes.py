@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness import __version__
 from evalharness.cluster.worker import GradingWorker
-from evalharness.engines import Log
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.manifest import AROUND
+from evalharness.pipeline.executors import Log
+from evalharness.pipeline.manifest import AROUND
 
 if TYPE_CHECKING:
-    from evalharness.run import RunConfig
+    from evalharness.pipeline.pipeline import RunConfig
 
 START_S = 120.0
 """How long a node may take to give the processors that are asked of it, and to start Python on them."""
@@ -133,7 +133,7 @@ class ClusterSandboxes:
 
     def _check_same(self, described: Mapping[str, Any]) -> None:
         """Keeps what the first node says of its sandbox; another must say the same of all that can change a verdict."""
-        from evalharness.store import differences
+        from evalharness.pipeline.store import differences
 
         if not self._described:
             self._described = described

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness import __version__
 from evalharness.errors import UserError
-from evalharness.grading import judge
+from evalharness.pipeline.grading import judge
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling, Verdict
-from evalharness.sandbox import shipping
-from evalharness.sandbox.opening import OPTIONS, open_sandbox
+from evalharness.sandbox.engines import image_transfer as shipping
+from evalharness.sandbox.factory import OPTIONS, open_sandbox
 
 if TYPE_CHECKING:
-    from evalharness.run import RunConfig
+    from evalharness.pipeline.pipeline import RunConfig
 
 
 class Kept:
@@ -94,7 +94,7 @@ class GenerationWorker:
     """A copy of a backend."""
 
     def __init__(self, config: "RunConfig"):
-        from evalharness.run import make_backend
+        from evalharness.pipeline.pipeline import make_backend
 
         self.backend = make_backend(config)
         self._kept = Kept()
@@ -104,7 +104,7 @@ class GenerationWorker:
 
     def accept(self, prompt: Prompt) -> None:
         """Raises UserError for a prompt of a kind that the backend cannot take."""
-        from evalharness.run import check_prompt
+        from evalharness.pipeline.pipeline import check_prompt
 
         check_prompt(self.backend, prompt)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import prefill
-from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.passes import Piece, causal_piece, gather, run
+from evalharness.diffusion.forward import Piece, causal_piece, gather, run
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row, mark
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.model import Transformer
-from evalharness.diffusion.passes import Piece, gather, run
+from evalharness.diffusion.forward import Piece, gather, run
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row, mark
 from evalharness.diffusion.rules import Blocks, Rule
 

@@ -6,7 +6,7 @@ PyTorch lays a matrix out anew in each call of `linear`, which at a few rows tak
 import torch
 from torch import Tensor, nn
 
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 
 ROWS = 32
 """The number of rows that the layout is chosen for; any other number works as well."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from evalharness.backends.stopping import RowWatch
+from evalharness.generation.stopping import RowWatch
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Draws:
             return logits
         scaled = logits / self.temperature
         if self.top_p < 1:
-            from evalharness.backends.drawing import keep_nucleus
+            from evalharness.generation.sampling import keep_nucleus
 
             outside = keep_nucleus(torch.softmax(scaled.double(), dim=-1), self.top_p) == 0
             scaled = scaled.masked_fill(outside, -torch.inf)
@@ -108,7 +108,7 @@ class Draws:
         """Token ids [N] for allowed logits [N, V]: the likeliest, or drawn by inverting at `uniforms`, N of them."""
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU
-        from evalharness.backends.drawing import invert, keep_nucleus
+        from evalharness.generation.sampling import invert, keep_nucleus
 
         weights = torch.softmax(logits.double() / self.temperature, dim=-1)
         if self.top_p < 1:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.paths import bundled
-from evalharness.suggest import unknown_name
+from evalharness.util.paths import bundled
+from evalharness.util.suggest import unknown_name
 
 ONE_COPY = "secondary, one copy"
 THROUGHPUT = "output throughput"

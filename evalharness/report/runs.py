@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.pipeline.store import read_rows
 from evalharness.records import Completion, Verdict
-from evalharness.store import read_rows
-from evalharness.wording import counted
+from evalharness.util.text import counted
 
 DEPTH = 4
 """How far below a folder run directories are looked for."""

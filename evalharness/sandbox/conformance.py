@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from evalharness.errors import UserError
 from evalharness.records import Checks, Execution, Limits, Program
-from evalharness.sandbox.container import Engine
-from evalharness.sandbox.guarantees import GUARANTEES
+from evalharness.sandbox.engines.container import Engine
+from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import SAMPLE_SEED, ContainerPool
 

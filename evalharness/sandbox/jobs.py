@@ -7,10 +7,10 @@ from typing import Any
 from evalharness.errors import UserError
 from evalharness.records import Checks, Program, Reference
 from evalharness.sandbox.agent.wire import dumps
-from evalharness.sandbox.canaries import canaries, with_token
 from evalharness.sandbox.languages import Language, command_rules, languages
-from evalharness.sandbox.suite_canary import Canary, suite_canaries, with_own_builtins
-from evalharness.sandbox.suspicion import is_suspicious
+from evalharness.sandbox.tampering.canaries import canaries, with_token
+from evalharness.sandbox.tampering.suite_canary import Canary, suite_canaries, with_own_builtins
+from evalharness.sandbox.tampering.suspicion import is_suspicious
 
 NOTHING = dumps([])
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evalharness.errors import UserError
-from evalharness.paths import bundled
+from evalharness.util.paths import bundled
 
 
 class _Strict(BaseModel):

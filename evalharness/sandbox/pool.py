@@ -10,14 +10,14 @@ from weakref import WeakKeyDictionary
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.records import Execution, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import pack_job
-from evalharness.sandbox.container import Container, Engine
-from evalharness.sandbox.guarantees import missing_guarantees
+from evalharness.sandbox.engines.container import Container, Engine
+from evalharness.sandbox.engines.guarantees import missing_guarantees
 from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
 from evalharness.sandbox.languages import FailsOn
-from evalharness.sandbox.places import Places
 from evalharness.sandbox.references import ReferenceCache
+from evalharness.sandbox.shared_lock import Turns
 from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
-from evalharness.sandbox.turns import Turns
+from evalharness.sandbox.worker_slots import Places
 
 TRIES = 3
 JOBS_PER_CONTAINER = 1000

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evalharness.adapters import open_task
-from evalharness.cards import find_task
-from evalharness.data import find_version
+from evalharness.data.cards import find_task
+from evalharness.data.loading import find_version
 from evalharness.records import Problem, Task
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]

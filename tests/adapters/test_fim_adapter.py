@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evalharness.cards import expand
+from evalharness.data.cards import expand
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from evalharness.adapters import open_task
+from evalharness.pipeline.pipeline import RunConfig, run
 from evalharness.records import Completion, Problem, Prompt, Task
-from evalharness.run import RunConfig, run
 from evalharness.sandbox.jobs import whole_source
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]

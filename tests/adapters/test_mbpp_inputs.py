@@ -8,8 +8,8 @@ import pytest
 from evalplus.data.mbpp import mbpp_deserialize_inputs
 
 from evalharness.adapters.mbpp_inputs import EACH, EVERY, restore_inputs
-from evalharness.cards import find_task
-from evalharness.data import load_records
+from evalharness.data.cards import find_task
+from evalharness.data.loading import load_records
 
 NUMBERS = sorted({number for table in (EVERY, EACH) for numbers in table.values() for number in numbers})
 

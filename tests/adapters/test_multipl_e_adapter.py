@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from evalharness.adapters import open_task
-from evalharness.cards import expand, load_cards
-from evalharness.data import find_version
+from evalharness.data.cards import expand, load_cards
+from evalharness.data.loading import find_version
 from evalharness.errors import UserError
 from evalharness.records import Completion, Execution, Outcome, Problem, Task
 from evalharness.sandbox.languages import languages

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evalharness.adapters.multipl_e_answers import FORMS, fenced_function, function_name
-from evalharness.datafiles import read_records
+from evalharness.data.files import read_records
 from evalharness.records import Problem, Prompt
 from evalharness.sandbox.languages import languages
 

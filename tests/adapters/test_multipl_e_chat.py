@@ -7,7 +7,7 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.records import Completion
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from target import ENGINES, Target
+from helpers.target import ENGINES, Target
 
 SECOND_ENGINE = ENGINES[1]
 SAME_BY_ANY_ENGINE = (

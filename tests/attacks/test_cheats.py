@@ -1,8 +1,8 @@
 """Python programs that try to pass without solving the problem: none may."""
 
 import pytest
-from attack import Attack, calls_program, cases_program, load, marked, python_program, suite_program
-from target import Target
+from helpers.attack import Attack, calls_program, cases_program, load, marked, python_program, suite_program
+from helpers.target import Target
 
 pytestmark = pytest.mark.docker
 

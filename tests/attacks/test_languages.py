@@ -2,12 +2,12 @@
 
 import pytest
 import yaml
-from attack import PROGRAMS, Attack, load
-from target import Target
+from helpers.attack import PROGRAMS, Attack, load
+from helpers.target import Target
 
 from evalharness.records import Checks, Limits, Program
-from evalharness.sandbox import images
-from evalharness.sandbox.images import DEFAULT
+from evalharness.sandbox.engines import images
+from evalharness.sandbox.engines.images import DEFAULT
 from evalharness.sandbox.languages import languages
 
 pytestmark = pytest.mark.docker

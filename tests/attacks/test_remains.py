@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from attack import Attack, load, marked, python_program
-from target import Target
+from helpers.attack import Attack, load, marked, python_program
+from helpers.target import Target
 
 pytestmark = pytest.mark.docker
 

@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from attack import python_program
-from target import Target
+from helpers.attack import python_program
+from helpers.target import Target
 
 pytestmark = pytest.mark.docker
 

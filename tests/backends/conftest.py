@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny base model."""
-    from tiny_model import build_model
+    from helpers.tiny_model import build_model
 
     return build_model(tmp_path_factory.mktemp("model"))
 
@@ -16,6 +16,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chat_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny model with a chat template."""
-    from tiny_model import build_model
+    from helpers.tiny_model import build_model
 
     return build_model(tmp_path_factory.mktemp("chat_model"), chat=True)

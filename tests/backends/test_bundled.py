@@ -12,8 +12,9 @@ import pytest
 from evalharness.adapters import open_task
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
-from evalharness.backends.diffusion import DiffusionBackend
-from evalharness.diffusion import BUNDLED, weights
+from evalharness.backends.diffusion.backend import DiffusionBackend
+from evalharness.diffusion import BUNDLED
+from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.records import Request, Sampling
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_network_backends import ar, build, diffusion
+from helpers.network_backends import ar, build, diffusion
 
 from evalharness.backends.network import describe, draws, engine_for, load_network, without_engine
 from evalharness.backends.network_options import NetworkOptions
@@ -97,4 +97,6 @@ for name in ("ar", "diffusion"):
 print(*sorted(name for name in sys.modules if name.startswith("evalharness.diffusion.kernels.")))
 """
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
-    assert done.stdout == "evalharness.diffusion.kernels.select evalharness.diffusion.kernels.wishes\n", done.stderr
+    assert done.stdout == "evalharness.diffusion.kernels.select evalharness.diffusion.kernels.kernel_options\n", (
+        done.stderr
+    )

@@ -6,71 +6,23 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from helpers.network_backends import SPECIAL, ar, ask, build, diffusion, gap
 
 from evalharness.backends import BackendConfig, network
-from evalharness.backends.ar import AutoregressiveBackend
-from evalharness.backends.diffusion import DiffusionBackend, Options
-from evalharness.backends.gaps import lengths, scores
-from evalharness.backends.stopping import RowWatch
-from evalharness.diffusion.config import Attention, ModelConfig
-from evalharness.diffusion.model import Transformer
+from evalharness.backends.diffusion.backend import DiffusionBackend, Options
+from evalharness.backends.diffusion.infilling import lengths, scores
 from evalharness.diffusion.rows import Row
-from evalharness.diffusion.weights import save
 from evalharness.errors import UserError
-from evalharness.records import Completion, Message, Middle, Oracle, Problem, Prompt, Request, Sampling
+from evalharness.generation.stopping import RowWatch
+from evalharness.records import Completion, Message, Oracle, Prompt, Sampling
 
-SPECIAL = (
-    *("<|end|>", "<|pad|>", "<|mask|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    *("<|user|>", "<|assistant|>"),
-)
 SAMPLING = Sampling(max_new_tokens=20)
 TEXTS = ("def f(a):\n    return", "x", "for i in range(3):\n    print(i)\n", "snow ☃")
-
-
-def build(folder: Path, attention: Attention = "causal", seed: int = 0, special: Sequence[str] = SPECIAL) -> Path:
-    """A checkpoint folder with random weights and a byte-level tokenizer."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        special_tokens=list(special), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator([], trainer)
-    torch.manual_seed(seed)
-    config = ModelConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden=32, layers=2, heads=4, kv_heads=2, head_dim=8, intermediate=48,
-        mask_id=2, end_id=0, pad_id=1, block_size=8, max_length=128, attention=attention,
-    )  # fmt: skip
-    model = Transformer(config)
-    for parameter in model.parameters():
-        if parameter.dim() == 2:
-            parameter.data.mul_(10)
-    save(model, folder, quantised=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("own"))
-
-
-def ask(text: str, number: int = 0, **more: Any) -> Request:
-    return Request(Problem(f"t/{number}", Prompt(text, **more), {}, ""), number)
-
-
-def gap(middle: Middle, reference: str = "") -> Request:
-    oracle = Oracle(reference) if middle == "oracle" else None
-    return ask("def f():\n", suffix="\n    return a\n", middle=middle, oracle=oracle)
-
-
-def diffusion(folder: Path, rows: int = 1, **options: str) -> DiffusionBackend:
-    return DiffusionBackend(BackendConfig(str(folder), rows, options))
-
-
-def ar(folder: Path, rows: int = 1, **options: str) -> AutoregressiveBackend:
-    return AutoregressiveBackend(BackendConfig(str(folder), rows, options))
 
 
 def shown(completions: Sequence[Completion]) -> list[tuple[Any, ...]]:
@@ -212,7 +164,7 @@ def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
     def full(*_: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore")
 
-    monkeypatch.setattr("evalharness.diffusion.passes.Transformer.forward", full)
+    monkeypatch.setattr("evalharness.diffusion.forward.Transformer.forward", full)
     for make in (diffusion, ar):
         for row in make(folder, 2).generate([ask("a", 0), ask("", 1)], SAMPLING):
             assert (row.text, row.output_tokens, row.finish_reason) == ("", None, "error")

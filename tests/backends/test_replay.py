@@ -10,8 +10,8 @@ import pytest
 from evalharness.backends import BackendConfig
 from evalharness.backends.replay import ReplayBackend, Sample, read_samples
 from evalharness.errors import UserError
+from evalharness.pipeline.store import plain_row
 from evalharness.records import Completion, Problem, Prompt, Request, Sampling
-from evalharness.store import plain_row
 
 
 def written(path: Path, *rows: Any) -> Path:

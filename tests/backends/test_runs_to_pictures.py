@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from openai_server import Reply, serving
+from helpers.openai_server import Reply, serving
 
-from evalharness.paths import bundled
+from evalharness.util.paths import bundled
 
 pytestmark = pytest.mark.docker
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import docker
 import pytest
-from own_engine import own_engine, until
+from helpers.own_engine import own_engine, until
+from helpers.ray_runs import PROGRAM, on, rows, written
 from ray_nodes import Cluster, ray_cluster
-from ray_runs import PROGRAM, on, rows, written
 
-from evalharness.report.cells import hardware_of
+from evalharness.report.run_metrics import hardware_of
 from evalharness.report.runs import load_runs
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -118,7 +118,8 @@ def test_a_node_without_a_container_engine_takes_no_grading(engine: None, graded
 
 
 def test_a_node_without_the_image_is_given_it(engine: None, graded: Path, tmp_path: Path) -> None:
-    from evalharness.sandbox import docker_engine, images
+    from evalharness.sandbox.engines import docker as docker_engine
+    from evalharness.sandbox.engines import images
 
     with own_engine(with_image=False) as other, ray_cluster(1) as cluster:
         cluster.add(DOCKER_HOST=other.host)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from own_engine import until
+from helpers.own_engine import until
+from helpers.ray_runs import PROGRAM, on, rows, written
 from ray_nodes import Cluster
-from ray_runs import PROGRAM, on, rows, written
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from evalharness.adapters import open_task
-from evalharness.cards import load_cards
-from evalharness.paths import bundled
+from evalharness.data.cards import load_cards
 from evalharness.records import Completion
+from evalharness.util.paths import bundled
 
 SAMPLES = bundled("tasks") / "samples"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -31,8 +31,9 @@ def test_an_unknown_engine_is_refused(cli: Command) -> None:
 
 def test_the_local_engine_imports_no_ray() -> None:
     code = (
-        "import sys; import evalharness.cli, evalharness.run, evalharness.engines, evalharness.sweep;"
-        "import evalharness.cluster.opening, evalharness.cluster.worker;"
+        "import sys; import evalharness.cli.main, evalharness.pipeline.pipeline;"
+        "import evalharness.pipeline.executors, evalharness.pipeline.sweep;"
+        "import evalharness.cluster.executor, evalharness.cluster.worker;"
         "sys.exit('ray' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

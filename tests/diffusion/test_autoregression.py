@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from helpers.tiny_network import END, MASK, causal_mask, new_row, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import END, MASK, causal_mask, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress, speculate
 from evalharness.diffusion.rows import Draws

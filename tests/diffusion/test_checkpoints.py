@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from open_checkpoints import KINDS, MASK, block_causal, build, logits
+from helpers.open_checkpoints import KINDS, MASK, block_causal, build, logits
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
-from evalharness.backends.diffusion import DiffusionBackend, Options
-from evalharness.backends.drawing import sample_seed
-from evalharness.backends.gaps import denoising, gap_row
+from evalharness.backends.diffusion.backend import DiffusionBackend, Options
+from evalharness.backends.diffusion.infilling import denoising, gap_row
 from evalharness.backends.network import encode, load_network
-from evalharness.diffusion.checkpoints import Checkpoint, open_checkpoint
+from evalharness.diffusion.checkpoints.families import FAMILIES
+from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
 from evalharness.diffusion.decoding import denoise
-from evalharness.diffusion.families import FAMILIES
 from evalharness.errors import UserError
+from evalharness.generation.sampling import sample_seed
 from evalharness.records import Message, Problem, Prompt, Request, Sampling
 
 Opened = dict[str, tuple[Path, Any, Checkpoint]]

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers.tiny_network import END, MASK, new_row, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import END, MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress, speculate
 from evalharness.diffusion.decoding import Denoising, denoise
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import RULES, find_rule
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import tiny_model
+from helpers.tiny_network import tiny_model
 
 from evalharness.diffusion.packing import PackedLinear, can_pack, pack
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evalharness.cards import find_task
+from evalharness.data.cards import find_task
 from evalharness.records import Checks, Limits, Program
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fim_planted_cases import COMMIT, PROBLEMS, QUICK, SLOW
+from helpers.fim_planted_cases import COMMIT, PROBLEMS, QUICK, SLOW
 
-from evalharness.run import RunConfig, run
+from evalharness.pipeline.pipeline import RunConfig, run
 
 CHECKOUT = "HUMAN_EVAL_INFILLING"
 """Names a checkout of openai/human-eval-infilling, to ask the official grader again."""

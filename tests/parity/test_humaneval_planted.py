@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from evalharness.records import Limits, Program
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker

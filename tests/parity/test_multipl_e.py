@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from evalharness.cards import find_task
-from evalharness.run import RunConfig, run
+from evalharness.data.cards import find_task
+from evalharness.pipeline.pipeline import RunConfig, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.slow]
 

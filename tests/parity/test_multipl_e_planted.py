@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from evalharness.records import Checks, Limits, Outcome, Program
-from evalharness.sandbox.docker_engine import DockerEngine
-from evalharness.sandbox.images import DEFAULT
+from evalharness.sandbox.engines.docker import DockerEngine
+from evalharness.sandbox.engines.images import DEFAULT
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import ContainerPool
 

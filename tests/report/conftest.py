@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import page_runs
 import pytest
+from helpers import page_runs
 
-from evalharness.report.page import write_page
+from evalharness.report.page.page import write_page
 from evalharness.report.runs import load_runs
 
 FLAGS = [

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from made_runs import outcomes, write_run
+from helpers.made_runs import outcomes, write_run
 
 from evalharness.report.naming import name_runs
 from evalharness.report.runs import load_runs

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.cards import groups
+from evalharness.data.cards import groups
 from evalharness.errors import UserError
 from evalharness.report.published import load_published, published_sets, speed_of
 

@@ -1,21 +1,20 @@
 """A sandbox that runs, and the official grader to compare it with."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
-from official_evalplus import Official
+from helpers.official_evalplus import Official
+from helpers.sandboxes import MakeSandbox, RunWithin
 
 from evalharness.records import Execution, Program
-from evalharness.sandbox.docker_engine import DockerEngine, connect
+from evalharness.sandbox.engines.docker import DockerEngine, connect
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.references import cache_folder
 
 IMAGE = "python"
-MakeSandbox = Callable[[], ContainerPool]
-RunWithin = Callable[[Program, float], Execution]
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.sandbox import docker_engine, images
-from evalharness.sandbox.container import Container
-from evalharness.sandbox.docker_engine import DockerEngine
-from evalharness.sandbox.guarantees import GUARANTEES, missing_guarantees
-from evalharness.sandbox.opening import open_sandbox
+from evalharness.sandbox.engines import docker as docker_engine
+from evalharness.sandbox.engines import images
+from evalharness.sandbox.engines.container import Container
+from evalharness.sandbox.engines.docker import DockerEngine
+from evalharness.sandbox.engines.guarantees import GUARANTEES, missing_guarantees
+from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker

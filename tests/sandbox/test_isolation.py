@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from evalharness.records import Limits, Outcome, Program
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker

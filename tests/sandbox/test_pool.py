@@ -15,13 +15,15 @@ from typing import Any
 
 import docker
 import pytest
-from conftest import MakeSandbox
-from programs import calls_program, exec_program, only, run
+from helpers.programs import calls_program, exec_program, only, run
+from helpers.sandboxes import MakeSandbox
 
 from evalharness.errors import UserError
 from evalharness.records import Execution, Limits, Outcome, Program
-from evalharness.sandbox import docker_engine, images, pool
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox import pool
+from evalharness.sandbox.engines import docker as docker_engine
+from evalharness.sandbox.engines import images
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -36,8 +38,8 @@ for name in os.listdir('/proc'):
 HOLDER = """
 import sys, threading, time
 sys.path.insert(0, {0!r})
-from programs import exec_program
-from evalharness.sandbox.docker_engine import DockerEngine
+from helpers.programs import exec_program
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 sandbox = ContainerPool(DockerEngine(), 2)
 sandbox.prepare(["python"])
@@ -178,7 +180,7 @@ def test_close_while_a_container_starts_leaves_nothing(ours: Callable[[], set[st
 
 def test_a_killed_process_leaves_no_container(client: docker.DockerClient) -> None:
     """Neither an idle one nor one in the middle of a job."""
-    script = HOLDER.format(str(Path(__file__).parent))
+    script = HOLDER.format(str(Path(__file__).parents[1]))
     holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"ready\n"

@@ -7,11 +7,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import MakeSandbox
-from programs import calls_program, only
+from helpers.programs import calls_program, only
+from helpers.sandboxes import MakeSandbox
 
 from evalharness.records import Program, Reference
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import REFERENCE_SEED, ContainerPool
 from evalharness.sandbox.references import ReferenceCache
 

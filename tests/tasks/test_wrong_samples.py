@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.paths import bundled
-from evalharness.run import RunConfig, run
+from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.util.paths import bundled
 
 pytestmark = pytest.mark.docker
 FIM = ("fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light")

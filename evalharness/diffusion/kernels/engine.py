@@ -17,11 +17,11 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, Slot
 from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import current, drain, per_launch, repeated
+from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.launch import divide
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
-from evalharness.diffusion.kernels.wishes import Precision
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row, mark
 
 ROUND = 256

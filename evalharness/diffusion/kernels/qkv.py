@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels.launch import enter, options
-from evalharness.diffusion.model import rotate, rotations
+from evalharness.diffusion.network import rotate, rotations
 
 Table = tuple[Tensor, Tensor]
 """Cosines and sines [positions, rotated dimensions / 2]."""

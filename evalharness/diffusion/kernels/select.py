@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 
-from evalharness.diffusion.kernels.wishes import Weights, Wish, insistence, remedy
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.kernels.kernel_options import Weights, Wish, insistence, remedy
+from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
 

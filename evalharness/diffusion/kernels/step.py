@@ -9,9 +9,9 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
+from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.plan import Pieces, State, lay_out, new_pieces
-from evalharness.diffusion.kernels.wishes import Precision
-from evalharness.diffusion.model import Layer, Transformer
+from evalharness.diffusion.network import Layer, Transformer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not to be had on this system")
 
-from gate import binaries, faults
+from helpers.kernel_gate import binaries, faults
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.kernels import attention, commit, head
@@ -16,7 +16,7 @@ from evalharness.diffusion.kernels.fp8 import FP8, Matrix
 from evalharness.diffusion.kernels.plan import new_state
 from evalharness.diffusion.kernels.shapes import MODELS
 from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 
 MATRIX = {"multiply", "gate_up_tile", "attend_split", "vocabulary_tile"}
 

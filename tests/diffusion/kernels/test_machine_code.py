@@ -7,7 +7,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not to be had on this system")
 
-from gate import Binary, binaries, faults
+from helpers.kernel_gate import Binary, binaries, faults
 
 from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import FP8, Matrix, narrow, new_room

@@ -9,7 +9,7 @@ import torch
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels.select import Choice, find_obstacle, select
-from evalharness.diffusion.model import Transformer
+from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
 SHAPE = {

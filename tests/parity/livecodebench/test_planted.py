@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from official import HERE, programs
+from helpers import official_livecodebench
+from helpers.official_livecodebench import HERE, programs
 
-from evalharness.cards import find_task
+from evalharness.data.cards import find_task
 from evalharness.records import Cases, Limits, Outcome, Program
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 PLANTED = programs()
@@ -66,6 +67,6 @@ def test_official_results_are_what_the_official_grader_says() -> None:
     checkout = os.environ.get("LIVECODEBENCH_CHECKOUT")
     if not checkout:
         pytest.skip("no official grader here; set LIVECODEBENCH_CHECKOUT to a folder that has it")
-    command = [sys.executable, str(Path(HERE, "official.py")), checkout]
+    command = [sys.executable, official_livecodebench.__file__, checkout]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert json.loads(done.stdout)["results"] == OFFICIAL

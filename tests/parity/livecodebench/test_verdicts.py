@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.run import RunConfig, run
+from evalharness.pipeline.pipeline import RunConfig, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data]
 WORKERS = 2

@@ -1,10 +1,10 @@
 """Outputs of a program are judged as EvalPlus judges them, verdict by verdict."""
 
 import pytest
-from evalplus_cases import CASES, Case
-from evalplus_early_cases import EARLY_CASES
-from official_evalplus import Official
-from programs import calls_program, only
+from helpers.evalplus_cases import CASES, Case
+from helpers.evalplus_early_cases import EARLY_CASES
+from helpers.official_evalplus import Official
+from helpers.programs import calls_program, only
 
 from evalharness.sandbox.agent.calls import shown, time_limits
 from evalharness.sandbox.pool import ContainerPool

@@ -1,8 +1,8 @@
 """Whatever a program leaves behind, the next one in the same container does not find it, and gets its right verdict."""
 
 import pytest
-from conftest import MakeSandbox
-from programs import run
+from helpers.programs import run
+from helpers.sandboxes import MakeSandbox
 
 from evalharness.sandbox.pool import ContainerPool
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from programs import exec_program, only
+from helpers.programs import exec_program, only
 
 from evalharness.sandbox.agent import clock
 from evalharness.sandbox.agent.clock import Stopwatch

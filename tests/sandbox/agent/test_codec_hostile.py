@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 import pytest
+from helpers.plain_values import plain_values
+from helpers.steady import steady
 from hypothesis import given
 from hypothesis import strategies as st
-from steady import steady
-from test_codec import plain_values
 
 from evalharness.sandbox.agent import codec
 from evalharness.sandbox.agent.codec import TAG, decode, encode

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.official_evalplus import Official
+from helpers.programs import oracle_of
+from helpers.steady import steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from official_evalplus import Official
-from programs import oracle_of
-from steady import steady
 
 from evalharness.sandbox.agent.codec import decode, encode
 from evalharness.sandbox.agent.compare import Comparison, padded_digit_distance, pyramid_surface

@@ -1,7 +1,7 @@
 """Large outputs are judged by digest and by pieces as small ones are judged whole."""
 
 import pytest
-from programs import calls_program, only
+from helpers.programs import calls_program, only
 
 from evalharness.sandbox.pool import ContainerPool
 

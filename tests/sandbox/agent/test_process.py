@@ -1,8 +1,8 @@
 """A program that writes on the channel to its judge gains nothing by it, and never counts as the machine's failure."""
 
 import pytest
-from conftest import RunWithin
-from programs import calls_program, exec_program, only, run
+from helpers.programs import calls_program, exec_program, only, run
+from helpers.sandboxes import RunWithin
 
 from evalharness.sandbox.pool import ContainerPool
 

@@ -1,7 +1,7 @@
 """A program with its checks inside runs as under the graders of HumanEval and MBPP."""
 
 import pytest
-from programs import HUMANEVAL, calls_program, exec_program, only, run
+from helpers.programs import HUMANEVAL, calls_program, exec_program, only, run
 
 from evalharness.sandbox.pool import ContainerPool
 

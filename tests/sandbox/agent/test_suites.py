@@ -1,7 +1,7 @@
 """Checks that are a `unittest` class: what passes, what fails, and who is caught."""
 
 import pytest
-from programs import only
+from helpers.programs import only
 
 from evalharness.records import Checks, Limits, Outcome, Program
 from evalharness.sandbox.pool import ContainerPool

@@ -10,7 +10,7 @@ import pytest
 
 from evalharness.records import Checks, Execution, Limits, Program
 from evalharness.sandbox import jobs
-from evalharness.sandbox.docker_engine import DockerEngine
+from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import ContainerPool
 

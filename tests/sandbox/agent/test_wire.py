@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from helpers.steady import steady
 from hypothesis import given
 from hypothesis import strategies as st
-from steady import steady
 
 from evalharness.sandbox.agent import wire
 

@@ -3,8 +3,8 @@
 from collections import Counter
 
 import pytest
+from helpers.tiny_network import END, MASK, new_row, tiny_model
 from scipy.stats import chi2_contingency
-from tiny import END, MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.decoding import Denoising, denoise

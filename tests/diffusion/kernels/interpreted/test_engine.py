@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import END, MASK, new_row, tiny_model
+from helpers.tiny_network import END, MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.forward import Piece, run
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.fp8 import quantise
+from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.plan import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
-from evalharness.diffusion.kernels.wishes import Precision
-from evalharness.diffusion.passes import Piece, run
 from evalharness.diffusion.rows import Draws
 from evalharness.diffusion.rules import find_rule
 

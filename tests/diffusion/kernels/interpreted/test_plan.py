@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import new_row, tiny_config
+from helpers.tiny_network import new_row, tiny_config
 
 from evalharness.diffusion.decoding import Denoising, Slot
 from evalharness.diffusion.kernels.plan import lay_out, new_pieces, new_state

@@ -62,7 +62,7 @@ def test_other_slots_stay_and_padding_writes_nothing():
 
 
 def test_the_table_is_what_the_network_computes():
-    from evalharness.diffusion.model import rotations
+    from evalharness.diffusion.network import rotations
 
     config = make_config(rotary=0.5)
     cosines, sines = rotation_table(config, 40, torch.bfloat16, CPU)

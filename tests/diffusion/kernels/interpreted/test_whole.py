@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import MASK, new_row, tiny_model
+from helpers.tiny_network import MASK, new_row, tiny_model
 
 from evalharness.diffusion.decoding import Denoising, denoise
 from evalharness.diffusion.kernels import engine

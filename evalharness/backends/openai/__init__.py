@@ -1,0 +1,1 @@
+"""Completions from any endpoint that speaks the OpenAI API."""

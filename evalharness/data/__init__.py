@@ -1,0 +1,1 @@
+"""Task cards and benchmark data: loading, the hub, download."""

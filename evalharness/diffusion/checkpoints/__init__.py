@@ -1,0 +1,1 @@
+"""Opens checkpoints: folders of this project and open families."""

@@ -1,0 +1,130 @@
+"""Configurations and weights in Hugging Face's formats, read as our own. No code of a checkpoint is run."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from evalharness.diffusion.checkpoints.families import Family
+from evalharness.diffusion.config import ModelConfig
+from evalharness.errors import UserError
+
+_LLAMA = {
+    "embed.weight": ("model.embed_tokens.weight",),
+    "norm.weight": ("model.norm.weight",),
+    "head.weight": ("lm_head.weight",),
+    "attention_norm.weight": ("input_layernorm.weight",),
+    "qkv.weight": ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"),
+    "qkv.bias": ("self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"),
+    "q_norm.weight": ("self_attn.q_norm.weight",),
+    "k_norm.weight": ("self_attn.k_norm.weight",),
+    "out.weight": ("self_attn.o_proj.weight",),
+    "mlp_norm.weight": ("post_attention_layernorm.weight",),
+    "gate_up.weight": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
+    "down.weight": ("mlp.down_proj.weight",),
+}
+_LLADA = {
+    "embed.weight": ("model.transformer.wte.weight",),
+    "norm.weight": ("model.transformer.ln_f.weight",),
+    "head.weight": ("model.transformer.ff_out.weight",),
+    "attention_norm.weight": ("attn_norm.weight",),
+    "qkv.weight": ("q_proj.weight", "k_proj.weight", "v_proj.weight"),
+    "out.weight": ("attn_out.weight",),
+    "mlp_norm.weight": ("ff_norm.weight",),
+    "gate_up.weight": ("ff_proj.weight", "up_proj.weight"),
+    "down.weight": ("ff_out.weight",),
+}
+_LLADA_KEYS = {
+    "hidden_size": "d_model",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "num_key_value_heads": "n_kv_heads",
+    "intermediate_size": "mlp_hidden_size",
+    "max_position_embeddings": "max_sequence_length",
+    "tie_word_embeddings": "weight_tying",
+    "attention_bias": "include_qkv_bias",
+}
+"""What LLaDA's config.json, which is OLMo's, calls what others call so."""
+
+
+def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id: int) -> ModelConfig:
+    """The configuration that a `config.json` of this family describes. Raises UserError for what is not supported."""
+    kind = str(values["model_type"])
+    if family.name == "llada":
+        values = {**values, **{name: values.get(key) for name, key in _LLADA_KEYS.items()}}
+        values["vocab_size"] = values.get("embedding_size") or values["vocab_size"]
+    rope = {**(values.get("rope_scaling") or {}), **(values.get("rope_parameters") or {})}
+    scaling = rope.get("rope_type", rope.get("type", "default"))
+    if scaling != "default" or values.get("use_sliding_window") or values.get("mlp_bias"):
+        what = f"RoPE scaling {scaling!r}" if scaling != "default" else "sliding windows or biases of the MLP"
+        raise UserError(f"a {kind} model with {what} is not supported here; use --backend transformers")
+    qwen3 = kind in ("qwen3", "sdar")
+    bias = bool(values.get("attention_bias") or False)
+    if bias and (qwen3 or kind == "llama"):
+        raise UserError(f"a {kind} model with attention_bias is not supported here; use --backend transformers")
+    heads = int(values["num_attention_heads"])
+    return ModelConfig(
+        vocab_size=values["vocab_size"],
+        hidden=values["hidden_size"],
+        layers=values["num_hidden_layers"],
+        heads=heads,
+        kv_heads=values.get("num_key_value_heads") or heads,
+        head_dim=values.get("head_dim") or values["hidden_size"] // heads,
+        intermediate=values["intermediate_size"],
+        mask_id=mask_id,
+        end_id=end_id,
+        pad_id=end_id,
+        block_size=values.get("bd_size") or values.get("block_size") or family.block,
+        max_length=values["max_position_embeddings"],
+        attention=family.attention,
+        shift=family.shift,
+        rope_theta=float(rope.get("rope_theta") or values.get("rope_theta") or 10_000.0),
+        qkv_bias=bias or (not qwen3 and kind not in ("llama", "llada")),
+        qk_norm=qwen3,
+        tied=bool(values.get("tie_word_embeddings") or False),
+        norm_eps=values["rms_norm_eps"],
+    )
+
+
+def read_state(
+    folder: Path, config: ModelConfig, family: Family, dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """Our names for the weights in the folder's safetensors files. Raises UserError where some are not there."""
+    names = _LLADA if family.name == "llada" else _LLAMA
+    layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
+    wanted: dict[str, list[str]] = {}
+    for name, sources in names.items():
+        if name in ("embed.weight", "norm.weight", "head.weight"):
+            wanted[name] = list(sources)
+            continue
+        if (name == "qkv.bias" and not config.qkv_bias) or (
+            name in ("q_norm.weight", "k_norm.weight") and not config.qk_norm
+        ):
+            continue
+        for number in range(config.layers):
+            wanted[f"layers.{number}.{name}"] = [layer.format(number) + source for source in sources]
+    if config.tied:
+        wanted["head.weight"] = wanted["embed.weight"]
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(safe_open(path, "pt", str(device))) for path in sorted(folder.glob("*.safetensors"))
+        ]
+        place = {key: file for file in files for key in file.keys()}  # noqa: SIM118
+
+        def read(key: str) -> Tensor:
+            if key not in place:
+                raise UserError(f"model folder {folder} has no weights for {key}; give --model a complete checkpoint")
+            tensor: Tensor = place[key].get_tensor(key)
+            return tensor.to(dtype)
+
+        state = {
+            name: read(keys[0]) if len(keys) == 1 else torch.cat([read(key) for key in keys])
+            for name, keys in wanted.items()
+        }
+    if config.tied:
+        state["head.weight"] = state["embed.weight"]
+    return state

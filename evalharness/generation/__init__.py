@@ -1,0 +1,1 @@
+"""What backends share: sampling, stop sequences, devices, infilling formats."""

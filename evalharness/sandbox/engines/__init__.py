@@ -1,0 +1,1 @@
+"""Container engines and the images that they run."""

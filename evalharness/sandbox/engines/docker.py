@@ -1,0 +1,220 @@
+"""Hardened containers by any engine that speaks the Docker API: Docker, rootless Docker, Podman (`DOCKER_HOST`)."""
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from evalharness.errors import InfrastructureError, UserError
+from evalharness.sandbox.engines import images
+from evalharness.sandbox.engines.container import Container, last_words
+
+STREAM = struct.Struct("!BxxxI")
+STDERR = 2
+MEMORY_FOR_AGENT_MB = 1024
+"""Above the sample's own limit: the judge, files in memory, and what the kernel counts beside."""
+FILES_MB = 256
+INODES = 65536
+PIDS = 256
+LABEL, OWNER = "evalharness", "evalharness.owner"
+
+
+def connect() -> docker.DockerClient:
+    """A client of the container engine. Raises UserError, one line that says how to get one, where none answers."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except (DockerException, RequestException) as error:
+        where = os.environ.get("DOCKER_HOST", "the local Docker socket")
+        raise UserError(
+            f"no container engine answers at {where} ({_short(error)}); install and start one: "
+            "apt-get install docker.io && (systemctl start docker || dockerd &), or set DOCKER_HOST"
+        ) from None
+    return client
+
+
+def _short(error: Exception) -> str:
+    text = str(error).replace("\n", " ")
+    return (
+        "permission denied" if "Permission denied" in text else "not running" if "No such file" in text else text[-80:]
+    )
+
+
+def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
+    """The engine's settings that confine a container; README.md says what they guarantee."""
+    memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
+    tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
+    return {
+        "network_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "cap_add": ["SETUID", "SETGID", "KILL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": PIDS,
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "nano_cpus": int(cpus * 1e9),
+        "tmpfs": {"/tmp": tmpfs, "/dev/shm": tmpfs},
+        "log_config": {"type": "none", "config": {}},
+        "auto_remove": True,
+        "ipc_mode": "private",
+        # No shared memory, semaphores or message queues by which one sample could leave word for the next.
+        "sysctls": {"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"},
+    }
+
+
+def owner(pid: int) -> str:
+    """A process of this machine, as the label of its containers names it."""
+    return f"{socket.gethostname()} {pid} {_started(pid)}"
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since boot, so that a number used again is not taken for it; or nothing."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def remove_orphans(client: docker.DockerClient) -> int:
+    """Removes the containers of harnesses on this machine that live no more, and returns how many there were."""
+    removed = 0
+    with contextlib.suppress(DockerException, RequestException):
+        for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
+            host, _, process = container.labels.get(OWNER, "").partition(" ")
+            pid, _, started = process.partition(" ")
+            if host == socket.gethostname() and (not pid.isdigit() or not started or _started(int(pid)) != started):
+                with contextlib.suppress(DockerException, RequestException):
+                    container.remove(force=True)
+                    removed += 1
+    return removed
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Raises InfrastructureError where the engine, which was there a moment ago, does not answer."""
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise InfrastructureError(f"the container engine does not answer: {error}") from None
+
+
+class DockerEngine:
+    """Containers by the Docker API. `runtime` names another runtime than the engine's own, such as `runsc`."""
+
+    name = "docker"
+
+    def __init__(self, runtime: str | None = None, log: images.Log = lambda text: None):
+        self.client, self.runtime, self.log = connect(), runtime, log
+        with answering():
+            known = self.client.info().get("Runtimes", {})
+        if runtime and known and runtime not in known:
+            raise UserError(f"the container engine has no runtime {runtime!r}; it has {', '.join(sorted(known))}")
+        remove_orphans(self.client)
+
+    def prepare(self, image: str) -> dict[str, str]:
+        """Builds the image unless it is there."""
+        with answering():
+            return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
+
+    def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
+        """Starts a container and waits for its agent."""
+        try:
+            channel = DockerChannel(self.client, images.image_tag(image), memory_mb, cpus, hash_seed, self.runtime)
+        except (DockerException, RequestException) as error:
+            raise InfrastructureError(f"the container did not start: {error}") from None
+        return Container(channel, channel.id)
+
+    def describe(self) -> dict[str, Any]:
+        """The engine's version and runtime."""
+        with answering():
+            version = self.client.version()
+        return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}
+
+
+class DockerChannel:
+    """The attached streams of a container, of which stdout carries the agent's messages."""
+
+    def __init__(
+        self, client: docker.DockerClient, tag: str, memory_mb: int, cpus: float, hash_seed: int, runtime: str | None
+    ):
+        self.client = client
+        self._stderr = b""
+        settings = hardening(memory_mb, cpus) | ({"runtime": runtime} if runtime else {})
+        created = client.api.create_container(
+            tag,
+            stdin_open=True,
+            host_config=client.api.create_host_config(**settings),
+            labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
+            environment={"PYTHONHASHSEED": str(hash_seed)},
+        )
+        self.id = str(created["Id"])
+        try:
+            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._attached = attached
+            self._socket: socket.socket = getattr(attached, "_sock", attached)
+            client.api.start(self.id)
+        except BaseException:
+            # One that never ran is not removed by the engine, whatever it was told.
+            with contextlib.suppress(DockerException, RequestException):
+                client.api.remove_container(self.id, force=True)
+            raise
+
+    def send(self, data: bytes, wait_s: float) -> None:
+        """Sends everything to the agent's stdin."""
+        try:
+            self._socket.settimeout(wait_s)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise InfrastructureError(f"the container is gone: {error}; {last_words(self._stderr)}") from None
+
+    def more(self, wait_s: float) -> bytes:
+        """What the agent wrote on stdout; what came on stderr is kept as its last words."""
+        self._socket.settimeout(wait_s)
+        while True:
+            kind, length = STREAM.unpack(self._receive(STREAM.size))
+            data = self._receive(length)
+            if kind != STDERR:
+                return data
+            self._stderr = (self._stderr + data)[-2000:]
+
+    def _receive(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            try:
+                part = self._socket.recv(min(size - len(parts), 1 << 20))
+            except OSError as error:
+                raise InfrastructureError(
+                    f"the container does not answer: {error}; {last_words(self._stderr)}"
+                ) from None
+            if not part:
+                raise InfrastructureError(f"the container ended; {last_words(self._stderr)}")
+            parts += part
+        return bytes(parts)
+
+    def cpu_s(self) -> float | None:
+        """What its control group has counted."""
+        try:
+            told = self.client.api.stats(self.id, stream=False, one_shot=True)
+        except (DockerException, RequestException):
+            return None
+        used = told.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return used / 1e9 if used else None
+
+    def close(self) -> None:
+        """Ends the container, whatever runs in it. Safe to call twice."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(DockerException, RequestException):
+            self.client.api.remove_container(self.id, force=True)
+        # Last, for another thread may be about to read from it, and must not find another connection's descriptor.
+        with contextlib.suppress(OSError):
+            self._attached.close()
+            self._socket.close()

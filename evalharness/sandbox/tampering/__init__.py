@@ -1,0 +1,1 @@
+"""Finds programs that pass without solving: canaries, negated tests, suspicion."""

@@ -1,0 +1,184 @@
+"""Whether a Python program could have touched the checks that run in its own process.
+
+A list of what is harmless, not of what is dangerous: a program is plain if it is made of plain functions over plain
+values and of the library functions below, and nothing else. Whatever is not plain is suspicious, and a suspicious
+sample is also checked apart from its checks, which costs some milliseconds.
+"""
+
+import ast
+import builtins
+import functools
+import math
+import re
+import string
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from evalharness.util.python_syntax import parse
+
+MODULES = """
+bisect: bisect bisect_left bisect_right insort insort_left insort_right
+collections: Counter OrderedDict defaultdict deque
+copy: copy deepcopy
+datetime: date datetime timedelta
+decimal: Decimal ROUND_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP
+fractions: Fraction
+functools: cache cmp_to_key lru_cache partial reduce
+hashlib: md5 sha1 sha256 sha512
+heapq: heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest
+itertools: accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse
+itertools: from_iterable groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest
+random: choice choices randint random randrange sample shuffle uniform
+re: DOTALL I IGNORECASE M MULTILINE S VERBOSE X compile escape findall finditer fullmatch match search split sub
+statistics: mean median mode pstdev pvariance stdev variance
+string: ascii_letters ascii_lowercase ascii_uppercase digits hexdigits punctuation whitespace
+sys: maxsize
+typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
+typing: Tuple Union
+"""
+"""What a plain program may use of which module; and all of `math`. Not `seed`: checks draw from `random` as well, and
+who seeds it knows what they will draw."""
+BUILTINS = """
+abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
+hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
+tuple zip
+"""
+"""And of the builtins, beside the exceptions."""
+VALUES = (
+    *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
+    *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
+)
+
+
+def _functions() -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {"math": frozenset(name for name in dir(math) if not name.startswith("_"))}
+    for line in MODULES.strip().splitlines():
+        module, _, names = line.partition(":")
+        found[module] = found.get(module, frozenset()) | frozenset(names.split())
+    return found
+
+
+FUNCTIONS = _functions()
+PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
+}
+ATTRIBUTES = (
+    frozenset(name for kind in VALUES for name in dir(kind) if not name.startswith("_"))
+    | {"hexdigest", "digest"}
+    | frozenset().union(*FUNCTIONS.values())
+) - {"format", "format_map"}
+SYNTAX = (
+    *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.While, ast.If),
+    *(ast.Raise, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Nonlocal, ast.Expr, ast.Pass, ast.Break),
+    *(ast.Continue, ast.Delete, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Lambda, ast.IfExp, ast.Dict, ast.Set, ast.List),
+    *(ast.Tuple, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Yield, ast.YieldFrom, ast.Compare),
+    *(ast.Call, ast.FormattedValue, ast.JoinedStr, ast.Constant, ast.Attribute, ast.Subscript, ast.Starred, ast.Name),
+    *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
+    *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
+)
+"""Classes, `global`, `with`, `match`, assignment expressions and coroutines are not among it."""
+
+
+def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
+    """True unless the program is plain, so that it cannot reach its checks.
+
+    `tests` is the text of the checks. A name that they use is the sample's to define only if it is `entry_point`,
+    or, without one, if they call it.
+    """
+    try:
+        tree, used = parse(source), _used(tests, entry_point)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    everywhere = {name for node in ast.walk(tree) for name in bound_by(node)}
+    stands_in = set(bound_globally(tree)) & (used | set(dir(builtins)))
+    return bool(stands_in) or not _is_plain(tree, everywhere)
+
+
+@functools.lru_cache(4096)
+def _used(tests: str, entry_point: str) -> frozenset[str]:
+    """Names that the checks define or use, but those that are the sample's to define."""
+    checks = parse(tests)
+    used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
+    used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    if not entry_point:
+        calls = (node.func for node in ast.walk(checks) if isinstance(node, ast.Call))
+        used -= {function.id for function in calls if isinstance(function, ast.Name)}
+    return frozenset(used)
+
+
+def bound_globally(tree: ast.Module) -> Iterator[str]:
+    """Names that a program without assignment expressions binds in its global scope, but by `global`."""
+    pending: list[ast.AST] = list(tree.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+            continue
+        yield from bound_by(node)
+        if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def bound_by(node: ast.AST) -> Iterator[str]:
+    """Names that this node itself gives a meaning to."""
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, ast.alias):
+        yield node.asname or node.name
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    elif isinstance(node, ast.arg):
+        yield node.arg
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+
+
+def _is_plain(tree: ast.Module, bound: set[str]) -> bool:
+    if bound & (set(dir(builtins)) - PLAIN_BUILTINS):
+        return False  # a name that is bound in one scope is a builtin in another
+    known = PLAIN_BUILTINS | bound
+    harmless = {id(node) for statement in ast.walk(tree) for node in _harmless_where_it_is(statement)}
+    return all(id(node) in harmless or _is_plain_node(node, known) for node in ast.walk(tree))
+
+
+def _harmless_where_it_is(node: ast.AST) -> Iterator[ast.AST]:
+    """Functions that do harm elsewhere: `type` of what is compared at once, and `format` of a text that is at hand."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            for operand in (left, *others):
+                match operand:
+                    case ast.Call(func=ast.Name(id="type") as function, args=[_], keywords=[]):
+                        yield function
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format") as function):
+            if _has_plain_fields(text):
+                yield function
+
+
+def _has_plain_fields(text: str) -> bool:
+    """Whether a format reads no attributes and no items of what it is given."""
+    try:
+        fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
+    except ValueError:
+        return False
+    return all("." not in name and "[" not in name and "{" not in spec for name, spec in fields)
+
+
+def _is_plain_node(node: ast.AST, known: frozenset[str] | set[str]) -> bool:
+    if not isinstance(node, SYNTAX) or any(name.startswith("__") for name in bound_by(node)):
+        return False
+    match node:
+        case ast.Name(id=name):
+            return name in known
+        case ast.Attribute(attr=attribute, ctx=context):
+            return isinstance(context, ast.Load) and attribute in ATTRIBUTES
+        case ast.Import(names=names):
+            return all(alias.name in FUNCTIONS for alias in names)
+        case ast.ImportFrom(module=module, names=names):
+            allowed = FUNCTIONS.get(module or "", frozenset())
+            return all(alias.name in allowed or (module, alias.name) == ("math", "*") for alias in names)
+    return True

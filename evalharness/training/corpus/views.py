@@ -1,0 +1,177 @@
+"""The forms in which a function is shown: to complete, as an instruction, with a gap."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from evalharness.training.corpus.function import Case, Function, indent
+from evalharness.training.corpus.words import VERBS
+
+PREFIX, SUFFIX, MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
+USER, ASSISTANT = "<|user|>", "<|assistant|>"
+CHAT = "{instruction}\n\n```python\n{prompt}\n```\n"
+INSTRUCTIONS = (
+    "Complete this Python function. Answer with the whole function, and all it needs, in one fenced code block.",
+    "Write the body of this function and answer with the whole function.",
+    "Finish the following Python function.",
+    "Write a solution to the following problem:",
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text in two parts: what is given, and what is to be written, which an end token follows."""
+
+    prompt: str
+    answer: str
+    kind: str
+    family: str
+
+
+def in_order(text: str) -> str:
+    """A document's text without sentinels, and what fills a gap in its place."""
+    if text.startswith(PREFIX) and MIDDLE in text:
+        before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
+        head, _, tail = before.partition(SUFFIX)
+        return head + middle + tail
+    return text
+
+
+def documents(function: Function, cases: Sequence[Case], random: Random, gaps: float) -> Iterator[Document]:
+    """One main view of the function, and one with a gap in the share `gaps` of all functions."""
+    roll = random.random()
+    if roll < 0.68:
+        prompt, body = completion(function, cases, random)
+        if random.random() < 0.1:
+            prompt, body = prompt.rstrip("\n"), "\n" + body
+        yield Document(prompt, body, "completion", function.family)
+    elif roll < 0.82:
+        yield _assertions(function, cases, random)
+    elif roll < 0.95:
+        yield _docstring_first(function, cases, random)
+    else:
+        yield _chat(function, cases, random)
+    if random.random() < gaps:
+        prompt, body = completion(function, cases, random)
+        yield with_gap(prompt, body, random, function.family)
+
+
+def completion(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
+    """Imports, signature and docstring; and the body."""
+    typed = random.random() < 0.7
+    preamble = function.preamble(typed)
+    head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
+    return f"{head}{function.signature(typed)}\n{_docstring(function, cases, random)}", indent(function.body)
+
+
+def _docstring(function: Function, cases: Sequence[Case], random: Random) -> str:
+    quotes = random.choices(('"""', "'''"), (85, 15))[0]
+    width = random.choice((70, 84, 100, 400))
+    sentences = textwrap.wrap(function.text, width)
+    if random.random() < 0.3 and ". " in function.text:
+        sentences = [line for part in re.split(r"(?<=\.) ", function.text) for line in textwrap.wrap(part, width)]
+    lines = sentences + _examples(function, cases, random)
+    opening = random.choice((quotes + " ", quotes + " ", quotes, f"{quotes}\n    "))
+    return "    " + opening + lines[0] + "\n" + indent("\n".join([*lines[1:], quotes]))
+
+
+def _examples(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
+    """Lines with some cases, in one of the ways in which docstrings give them."""
+    count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
+    chosen = informative(cases, random)[:count]
+    if not chosen:
+        return []
+    calls = [(call(function, case), repr(case.value)) for case in chosen]
+    gap = [""] if random.random() < 0.3 else []
+    roll = random.random()
+    if roll < 0.62:
+        return gap + [line for text, value in calls for line in (f">>> {text}", value)]
+    heading = random.choice(("For example:", "Examples:", "Example:", "Examples", "For instance:", "e.g."))
+    sign = random.choice((" == ", " => ", " ➞ ", " -> ", " returns ", " # => ", " should return "))
+    return [*gap, heading, *(text + sign + value for text, value in calls)]
+
+
+def informative(cases: Sequence[Case], random: Random) -> list[Case]:
+    """The cases in random order, those with different and non-empty values first."""
+    mixed = random.sample(list(cases), len(cases))
+    first: dict[str, Case] = {}
+    for case in mixed:
+        if case.value not in (0, [], "", {}, None):
+            first.setdefault(repr(case.value), case)
+    front = list(first.values())
+    rest = [case for case in mixed if all(case is not other for other in front)]
+    ordered = front + rest
+    if len(ordered) > 2 and random.random() < 0.3 and rest:
+        ordered.insert(1, ordered.pop())
+    return ordered
+
+
+def call(function: Function, case: Case) -> str:
+    """The call of a case as code."""
+    return f"{function.name}({', '.join(map(repr, case.arguments))})"
+
+
+def assertions(function: Function, cases: Sequence[Case]) -> list[str]:
+    """The cases as assert lines."""
+    return [f"assert {call(function, case)} == {case.value!r}" for case in cases]
+
+
+def request(function: Function, random: Random) -> str:
+    """The text as a request: `Write a function to ...`."""
+    first, _, rest = function.text.partition(" ")
+    if first in VERBS:
+        return f"Write a {random.choice(('', '', 'python '))}function to {first.lower()} {rest}"
+    return function.text if first in ("Write", "This") else f"Write a function. {function.text}"
+
+
+def code(function: Function) -> str:
+    """The function without types and docstring, with its imports."""
+    return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
+
+
+def _assertions(function: Function, cases: Sequence[Case], random: Random) -> Document:
+    tests = "\n".join(assertions(function, informative(cases, random)[:3]))
+    prompt = (
+        f"You are an expert Python programmer, and here is your task: {request(function, random)} "
+        f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
+    )
+    return Document(prompt, code(function) + "[DONE]", "assertions", function.family)
+
+
+def _docstring_first(function: Function, cases: Sequence[Case], random: Random) -> Document:
+    shown = random.choice((1, 1, 1, 3))
+    tests = "\n".join(assertions(function, informative(cases, random)[:shown]))
+    return Document(f'"""\n{request(function, random)}\n{tests}\n"""\n', code(function), "instruction", function.family)
+
+
+def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document:
+    prompt, body = completion(function, cases, random)
+    asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
+    head = function.preamble(False) + function.signature(False) + "\n"
+    if random.random() < 0.5:
+        asked = (
+            request(function, random) + "\n\n" + "\n".join(assertions(function, informative(cases, random)[:3])) + "\n"
+        )
+    return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
+
+
+def with_gap(before: str, body: str, random: Random, family: str) -> Document:
+    """The text with a line, some lines or any span of the body taken out; sentinels tell the parts apart."""
+    lines = body.splitlines(keepends=True)
+    roll = random.random()
+    if roll < 0.45:
+        start = random.randrange(len(lines))
+        parts = "".join(lines[:start]), lines[start], "".join(lines[start + 1 :])
+    elif roll < 0.75:
+        start = random.randrange(len(lines))
+        end = random.randint(start + 1, len(lines))
+        parts = "".join(lines[:start]), "".join(lines[start:end]), "".join(lines[end:])
+    else:
+        left, right = sorted(random.sample(range(len(body) + 1), 2))
+        parts = body[:left], body[left:right], body[right:]
+    head, middle, tail = parts
+    if middle.endswith("\n") and len(middle) > 1 and random.random() < 0.15:
+        middle, tail = middle[:-1], "\n" + tail
+    return Document(f"{PREFIX}{before}{head}{SUFFIX}{tail}{MIDDLE}", middle, "gap", family)

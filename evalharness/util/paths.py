@@ -1,0 +1,16 @@
+"""Where the folders that travel with the package are."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def bundled(name: str) -> Path:
+    """The folder `name` ("tasks", "sandboxes" or "results/published") of an installed wheel or of a checkout.
+
+    Raises FileNotFoundError where neither has it, which is a broken installation.
+    """
+    for root in (_PACKAGE / "_bundled", _PACKAGE.parent):
+        if (root / name).is_dir():
+            return root / name
+    raise FileNotFoundError(f"evalharness is installed without its folder {name!r}; install it again")

@@ -1,0 +1,88 @@
+"""What becomes of an answer before it is put into a gap."""
+
+import pytest
+
+from evalharness.adapters.infilling import CUTS, middle_of
+from evalharness.data.cards import Recipe, load_cards
+from evalharness.records import Completion, Problem, Prompt
+
+STEM, TAIL = "def f(x):\n    y = x\n    if y", "\n    return y\n"
+PROBLEM = Problem("t", Prompt(""), {}, "", stem=STEM, tail=TAIL)
+
+
+def overlap_of_nemo_skills(text: str) -> str:
+    """The published rule, written down anew: the longest repeated text goes, at the beginning and then at the end."""
+
+    def counts(shared: str) -> bool:
+        return bool(shared.strip()) or "\n" in shared
+
+    sizes = [n for n in range(len(text) + 1) if n and STEM.endswith(text[:n]) and counts(text[:n])]
+    text = text[max(sizes, default=0) :]
+    sizes = [n for n in range(len(TAIL) + 1) if n and text.endswith(TAIL[:n]) and counts(TAIL[:n])]
+    return text[: len(text) - max(sizes, default=0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "middle"),
+    [
+        (" > 0: pass", " > 0: pass"),
+        ("y > 0: pass", " > 0: pass"),
+        ("if y > 0: pass", " > 0: pass"),
+        ("    y = x\n    if y > 0: pass", " > 0: pass"),
+        (" > 0: pass\n", " > 0: pass"),
+        (" > 0: pass\n    return y\n", " > 0: pass"),
+        (" > 0: pass\n    return y\n\n", " > 0: pass\n    return y\n"),
+        ("if y > 0: pass\n    return", " > 0: pass"),
+        ("if y", ""),
+        ("", ""),
+        (" ", " "),
+        ("\n", ""),
+        ("\n    return y\n", ""),
+    ],
+)
+def test_overlap(text: str, middle: str) -> None:
+    assert CUTS["without_overlap"](PROBLEM, text) == middle == overlap_of_nemo_skills(text)
+
+
+@pytest.mark.parametrize(
+    ("cut", "text", "middle"),
+    [
+        ("as_it_is", "a\nb", "a\nb"),
+        ("first_line", "a\nb", "a\n"),
+        ("first_line", "a", "a\n"),
+        ("first_line", "\na", "\n"),
+        ("first_line", "", "\n"),
+        ("first_filled_line", "a\nb", "a"),
+        ("first_filled_line", "\na\nb", "a"),
+        ("first_filled_line", " \n a\nb", " a"),
+        ("first_filled_line", "  \na", "  "),
+        ("first_filled_line", "", ""),
+    ],
+)
+def test_cuts(cut: str, text: str, middle: str) -> None:
+    assert CUTS[cut](PROBLEM, text) == middle
+
+
+def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
+    recipe = Recipe(kind="infill", middle="free", description="", extraction="as_it_is", max_new_tokens=1)
+
+    def middle(text: str) -> str | None:
+        return middle_of(PROBLEM, Completion("t", 0, text, form="solution"), recipe)
+
+    assert middle(f"{STEM} > 1: pass{TAIL}") == " > 1: pass"
+    assert middle(STEM + TAIL) == ""
+    assert middle(STEM + TAIL[1:]) is None
+    assert middle(f"{STEM}x") is None
+    assert (
+        middle_of(
+            Problem("t", Prompt(""), {}, "", stem="ab", tail="bc"), Completion("t", 0, "abc", form="solution"), recipe
+        )
+        is None
+    )
+
+
+def test_every_recipe_of_the_families_that_infill_names_a_cut() -> None:
+    for card in load_cards():
+        if card.adapter in ("fim", "santacoder-fim"):
+            assert {recipe.extraction for recipe in card.recipes.values()} <= set(CUTS)
+            assert all(recipe.middle == "free" for recipe in card.recipes.values() if recipe.stops and recipe.middle)

@@ -1,0 +1,176 @@
+"""The sanitizer keeps what EvalPlus's keeps, in a fraction of the time."""
+
+import time
+
+import pytest
+from evalplus.sanitize import code_extract
+from evalplus.sanitize import sanitize as official
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalharness.adapters.sanitizer import longest_parsable_run, sanitize, sanitize_for_bigcodebench
+
+PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
+STATEMENTS = ["x = 1", "y: int = 3", "import os", "return", "print 'hi'", "1 = x", "f(a=1, 2)", "a := 1", "é = 2", "x;"]
+BLOCKS = ["def f(a):", "    return a", "\treturn a", "  return a", "@deco", "class A:", "    pass", "if x:", "else:"]
+MORE_BLOCKS = [
+    "async def g():",
+    "    await x",
+    "match x:",
+    "    case 1:",
+    "        pass",
+    "try:",
+    "except:",
+    "    # in",
+]
+OPEN = [
+    "    x = (",
+    ")",
+    "    )",
+    "foo(",
+    "bar]",
+    "y = [1,",
+    "2]",
+    "x = {'a': 1",
+    "}",
+    "from x import (",
+    "a,",
+    "x = 1 \\",
+]
+STRINGS = [
+    '"""',
+    '    """doc',
+    'text """',
+    "'''",
+    "'unclosed",
+    'f"{x}"',
+    'f"{x y}"',
+    'f"{"',
+    "    f'''{",
+    "}'''",
+    "{a b}",
+]
+ODD = ["\\", "+ 2", "\x0c", "x = 1\r", "a = 1\rb = (", "0777", "\u00a0x = 1", "\ufeffx = 1", "def f(a, a):", "None = 1"]
+TEXTS = st.lists(st.sampled_from(PROSE + STATEMENTS + BLOCKS + MORE_BLOCKS + OPEN + STRINGS + ODD), max_size=14).map(
+    "\n".join
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(TEXTS)
+def test_the_longest_run_is_the_official_one(text: str) -> None:
+    assert longest_parsable_run(text) == code_extract(text)
+
+
+@settings(deadline=None, max_examples=150)
+@given(TEXTS, st.sampled_from(["f", "A", "g", "none"]))
+def test_what_is_kept_is_what_the_package_keeps(text: str, entry_point: str) -> None:
+    assert sanitize(text, entry_point) == official(text, entry_point)
+
+
+ANSWER = """Let's see: f(x) needs (a helper
+
+```python
+import math
+from typing import List
+
+LIMIT = 3
+UNUSED = 4
+
+def helper(x):
+    return min(x, LIMIT)
+
+def nothing(x):
+    print(x)
+
+class Kept:
+    limit = 1
+
+def f(x: List[int]):
+    return helper(x[0]) + Kept.limit
+
+print(f([1]))
+```
+
+It's O(n).
+"""
+
+
+def test_an_answer() -> None:
+    kept = sanitize(ANSWER, "f")
+    assert kept == official(ANSWER, "f")
+    for word in ("import math", "from typing", "LIMIT = 3", "def helper", "class Kept", "def f("):
+        assert word in kept
+    for word in ("UNUSED", "nothing", "print", "It's", "```"):
+        assert word not in kept
+
+
+def test_codes_of_a_terminal_are_taken_out() -> None:
+    """Newer releases of the package do so before the search; 0.3.1 does not."""
+    coloured = ANSWER.replace("def f(", "\x1b[1;32mdef\x1b[0m f(").replace("import", "\x1b[31mimport\x1b[0m")
+    assert sanitize(coloured, "f") == sanitize(ANSWER, "f")
+    assert "\x1b" not in longest_parsable_run("\x1b[2Kplain text here\x1b[0m")
+
+
+def test_nothing_that_parses() -> None:
+    for text in ("", "I cannot.", "I cannot do\nthat for you", "x = ("):
+        assert sanitize(text, "f") == official(text, "f")
+
+
+FUNCTION = "def f(x):\n    y = [\n        1,\n        x,\n    ]\n    return sum(y)\n"
+THOUGHT = ["First, let's think (about this", "We need f(x) = x + 1, so it's", "1. Read", "- item", "Hmm", "x = [1, 2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join([*THOUGHT * 30, "```python", FUNCTION, "```", *THOUGHT * 35]),
+        FUNCTION * 66 + "x = (",
+        "\n".join([FUNCTION, "oops here"] * 50),
+        "\n".join(["it's", "x = 1"] * 200),
+        "\n".join(["Wait, is that right?", "Let me see."] * 200),
+        "\n".join(["x = 1", 'y = """', "a"] * 133),
+        "\n".join([" " * depth + "if x:" for depth in range(90)] * 4),
+    ],
+    ids=["transcript", "unclosed end", "broken often", "quotes", "prose", "open strings", "nested"],
+)
+def test_a_long_answer_takes_less_than_a_second(text: str) -> None:
+    start = time.perf_counter()
+    sanitize(text, "f")
+    assert time.perf_counter() - start < 1
+
+
+def test_an_answer_that_repeats_an_open_bracket_takes_less_than_a_second() -> None:
+    """What a model in a loop gives until its tokens end; the first, most expensive case for a search."""
+    start = time.perf_counter()
+    sanitize("\n".join(["x = ("] * 200), "f")
+    assert time.perf_counter() - start < 1
+
+
+BIG = """Here you are:
+```python
+import os
+LIMIT = 3
+
+def unused():
+    pass
+
+def task_func(x):
+    print(x + LIMIT)
+
+{}
+```
+"""
+
+
+def test_for_bigcodebench_functions_need_no_return() -> None:
+    kept = sanitize_for_bigcodebench(BIG.format(""), "task_func")
+    assert kept == "import os\nLIMIT = 3\ndef task_func(x):\n    print(x + LIMIT)"
+    assert "def task_func" not in sanitize(BIG.format(""), "task_func")
+
+
+def test_for_bigcodebench_calls_at_the_end_are_cut() -> None:
+    """Of lines that begin in the first column, from the last one upwards, those from the first that names it on."""
+    kept = sanitize_for_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
+    assert kept.endswith("print(x + LIMIT)")
+    assert sanitize_for_bigcodebench("nothing (here", "task_func") == "nothing (here"

@@ -1,0 +1,128 @@
+"""`bench` against a real server: what is sent, what is dropped, what is written and what is refused."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.openai_server import Endpoint, refuse, say, serving
+
+from evalharness.bench.levels import BenchConfig, Level, bench
+from evalharness.cli.bench import remarks
+from evalharness.errors import UserError
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with serving() as running:
+        running.otherwise = say("def ", "f(): pass", usage=(1000, 20), delay_s=0.05)
+        yield running
+
+
+def config(endpoint: Endpoint, **more: Any) -> BenchConfig:
+    options = {"base_url": endpoint.url, "retry_base_s": "0.001", **more.pop("options", {})}
+    return BenchConfig("openai", "m", options=options, **{"requests": 8, **more})
+
+
+def test_each_level_sends_its_own_prompts_and_drops_its_warm_up(endpoint: Endpoint, tmp_path: Path) -> None:
+    levels = bench(config(endpoint, concurrency=(1, 4), output_tokens=20, prices=(1.0, 10.0)), tmp_path / "out")
+    assert len(endpoint.bodies) == 1 + 8 + 4 + 8
+    assert len({body["prompt"] for body in endpoint.bodies}) == 21
+    assert {body["max_tokens"] for body in endpoint.bodies} == {20}
+    assert endpoint.most_in_flight == 4
+    for level, width in zip(levels, (1, 4), strict=True):
+        assert (level.concurrency, level.speed["requests"], level.speed["warmup_requests"]) == (width, 8, width)
+        assert level.speed["steady"]["concurrency"] == width
+        assert level.cost_per_problem == pytest.approx((1000 * 1 + 20 * 10) / 1e6)
+        assert level.prompt_tokens["p50"] == 1000
+    assert levels[0].speed["output_tokens_per_s"] == pytest.approx(20 / 0.1, rel=0.2)
+    assert 2.5 < levels[1].speed["steady"]["output_tokens_per_s"] / (20 / 0.1) < 4.2
+    held = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert [level["concurrency"] for level in held["levels"]] == [1, 4]
+    assert held["environment"]["hardware"]["cores"]
+    assert len((tmp_path / "out" / "completions-4.jsonl").read_text().splitlines()) == 12
+
+
+def test_a_tasks_prompts_are_sent_as_its_recipe_has_them(endpoint: Endpoint, tmp_path: Path) -> None:
+    [level] = bench(config(endpoint, task="humaneval", data="sample", requests=4, warmup=0), tmp_path / "out")
+    assert level.speed["requests"] == 4
+    assert level.cost_per_problem is None
+    assert all(body["prompt"].strip() and body["stop"] for body in endpoint.bodies)
+
+
+def test_what_failed_is_counted_and_in_no_figure(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.play(say("x", usage=(5, 5)), refuse(500), say("x", usage=(5, 5)))
+    [level] = bench(config(endpoint, requests=3, warmup=0, options={"max_retries": "0"}), tmp_path / "out")
+    assert (level.failed, level.speed["requests"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": "random"}, "random tokens measure nothing"),
+        ({"concurrency": (0,)}, "at least 1"),
+        ({"concurrency": (2, 2)}, "each once"),
+        ({"requests": 0}, "--requests"),
+        ({"task": "humaneval", "input_tokens": 5}, "leave --input-tokens or --task out"),
+        ({"backend": "reference"}, "generates nothing"),
+        ({"options": {"concurrency": "3"}}, "--concurrency"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    endpoint: Endpoint, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    given = {"backend": "openai", "model": "m", "options": {"base_url": endpoint.url}, **changes}
+    with pytest.raises(UserError, match=words):
+        bench(BenchConfig(**given), tmp_path / "out")
+    assert not endpoint.bodies
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_not_written_over(endpoint: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a run"):
+        bench(config(endpoint), tmp_path)
+
+
+def test_another_bench_is_not_written_over_but_the_same_is_measured_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+    first = config(endpoint, requests=2, warmup=0)
+    bench(first, tmp_path)
+    with pytest.raises(UserError, match=r"other settings: requests was 2, now 3"):
+        bench(config(endpoint, requests=3, warmup=0), tmp_path)
+    bench(first, tmp_path)
+    assert len((tmp_path / "completions-1.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_login_in_the_address_is_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
+    address = endpoint.url.replace("http://", "http://user:hidden-word@") + "?key=hidden-key"
+    bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
+    assert "hidden" not in (tmp_path / "bench.json").read_text()
+
+
+def test_only_what_holds_for_every_level_is_said_of_all() -> None:
+    speeds = [{"warmup_requests": 1, "conditions": {"hardware": "H100", "batch_size": width}} for width in (1, 2)]
+    levels = [Level(1, speed, 0, 0, {}, {}, 0, None) for speed in speeds]
+    assert remarks(levels)[-1] == "measured on: hardware H100"
+
+
+def test_one_request_is_one() -> None:
+    levels = [Level(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
+    first, second, _ = remarks(levels)
+    assert "1 warm-up request dropped" in first
+    assert "2 warm-up requests dropped" in second
+
+
+def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
+    common = ("bench", "--backend", "openai", "--model", "m", "--option", f"base_url={endpoint.url}")
+    more = ("--option", "hardware=8x H800", "--requests", 4, "--concurrency", "1,2", "--out", tmp_path / "out")
+    done = cli(*common, *more, "--price-in", 1, "--price-out", 10)
+    assert done.returncode == 0, done.stderr
+    for words in ("at once", "cost per", "0.001200", "warm-up requests dropped", "hardware 8x H800"):
+        assert words in done.stdout
+    one = cli(*common, "--price-in", 1)
+    assert one.returncode == 2
+    assert "both prices" in one.stderr

@@ -1,0 +1,214 @@
+"""Task cards: the bundled ones are whole, malformed ones are named, plugins can add some."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evalharness.data import cards
+from evalharness.data.loading import find_version
+from evalharness.errors import UserError
+from evalharness.util import paths
+
+MINIMAL: dict[str, Any] = {
+    "adapter": "adding",
+    "family": "Adding",
+    "description": "Sums.",
+    "image": "python",
+    "licence": "Apache-2.0",
+    "grading": {"repository": "someone/adding", "commit": "abc", "function": "grade.py check"},
+    "recipes": {"plain": {"kind": "completion", "description": "d", "extraction": "none", "max_new_tokens": 8}},
+    "rules": {},
+    "deviations": [],
+    "tasks": {
+        "adding": {
+            "title": "Adding",
+            "default_recipe": "plain",
+            "default_version": "v1",
+            "versions": {
+                "v1": {
+                    "problems": 1,
+                    "fingerprint": f"sha256:{'0' * 64}",
+                    "file": "adding.jsonl",
+                    "fields": ["task_id"],
+                }
+            },
+        }
+    },
+}
+
+PLUGIN_FOLDER: list[Path] = []
+
+
+def plugin_folder() -> Path:
+    """What a plugin's entry point names."""
+    return PLUGIN_FOLDER[-1]
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object], None]]:
+    """Installs a card as if another package brought it."""
+    point = EntryPoint("more", f"{__name__}:plugin_folder", "evalharness.cards")
+    monkeypatch.setattr(cards, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
+    PLUGIN_FOLDER.append(tmp_path)
+    cards.load_cards.cache_clear()
+
+    def install(card: object) -> None:
+        (tmp_path / "adding.yaml").write_text(yaml.safe_dump(card))
+
+    yield install
+    PLUGIN_FOLDER.pop()
+    cards.load_cards.cache_clear()
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The minimal card with the entry at a dotted path set, or removed where the value is None."""
+    card = deepcopy(MINIMAL)
+    *parents, last = path.split(".")
+    place = card
+    for key in parents:
+        place = place[key]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return card
+
+
+def test_bundled_tasks_and_groups() -> None:
+    everything = set(cards.expand("all"))
+    assert everything >= {"humaneval", "mbpp", "humaneval-plus", "mbpp-plus"}
+    assert cards.groups()["evalplus"] == ("humaneval-plus", "mbpp-plus")
+    card, entry = cards.find_task("mbpp")
+    assert (card.adapter, card.image, entry.name) == ("mbpp", "python", "mbpp")
+    assert entry.splits[entry.default_split or ""] == (11, 510)
+    assert entry.versions["full"].name == "full"
+
+
+def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], None]) -> None:
+    card = changed("tasks.adding.values", {"lang": "x"})
+    task = card["tasks"]["adding"]
+    task |= {"splits": {"a": "", "b": ""}, "default_split": "a"}
+    task["versions"]["v1"] |= {"file": "{lang}-{split}.jsonl", "problems": {"a": 1, "b": 2}}
+    task["versions"]["v1"]["fingerprint"] = {"a": f"sha256:{'1' * 64}", "b": f"sha256:{'2' * 64}"}
+    plugin(card)
+    _, entry = cards.find_task("adding")
+    one = find_version(entry, None, "b")
+    assert (one.file, one.problems, one.fingerprint) == (("x-b.jsonl",), 2, f"sha256:{'2' * 64}")
+    assert find_version(entry, None).problems == 1
+    task["versions"]["v1"]["problems"] = {"a": 1}
+    plugin(card)
+    cards.load_cards.cache_clear()
+    with pytest.raises(UserError, match="version v1 must say it for each of a, b"):
+        cards.load_cards()
+
+
+def test_bundled_images_exist() -> None:
+    for card in cards.load_cards():
+        for entry in card.tasks.values():
+            image = entry.image or card.image
+            assert not image or (paths.bundled("sandboxes") / image / "Dockerfile").is_file(), entry.name
+
+
+def test_a_card_can_be_written_to_a_manifest() -> None:
+    card, _ = cards.find_task("humaneval")
+    assert "folder" not in card.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("names", "tasks"),
+    [
+        ("mbpp", ["mbpp"]),
+        ("mbpp, humaneval,mbpp", ["mbpp", "humaneval"]),
+        ("mbpp-plus,evalplus", ["mbpp-plus", "humaneval-plus"]),
+    ],
+)
+def test_expand_keeps_order_and_drops_duplicates(names: str, tasks: list[str]) -> None:
+    assert cards.expand(names) == tasks
+
+
+def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
+    card, entry = cards.find_task("fim-multi-line")
+    assert "first-line" in card.recipes
+    assert "first-line" not in card.recipes_of(entry)
+    assert "first-line" in card.recipes_of(cards.find_task("fim-single-line")[1])
+    card, entry = cards.find_task("humaneval")
+    assert card.recipes_of(entry) == card.recipes
+
+
+def test_unknown_names_get_near_matches() -> None:
+    with pytest.raises(UserError, match="unknown task 'humanevl'; did you mean humaneval"):
+        cards.find_task("humanevl")
+    with pytest.raises(UserError, match="unknown task 'evalpls'; did you mean evalplus"):
+        cards.expand("mbpp,evalpls")
+    with pytest.raises(UserError, match="no task is named"):
+        cards.expand(" , ")
+
+
+def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
+    plugin(MINIMAL)
+    card, entry = cards.find_task("adding")
+    assert card.recipes["plain"].max_new_tokens == 8
+    assert entry.versions["v1"].file == ("adding.jsonl",)
+    assert "adding" in cards.expand("all")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("licence", None, "licence: Field required"),
+        ("licens", "MIT", "licens: Extra inputs are not permitted"),
+        ("recipes.plain.kind", "essay", "recipes.plain.kind: "),
+        ("recipes.plain.max_new_tokens", 0, "recipes.plain.max_new_tokens: "),
+        ("recipes.plain.kind", "infill", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "free", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.middle", "long", "recipes.plain.middle: "),
+        ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes names 'chatty'"),
+        ("tasks.adding.versions.v1.problems", None, "tasks.adding.versions.v1.problems: Field required"),
+        ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
+        ("tasks.adding.default_version", "v2", "default_version names 'v2'"),
+        ("tasks.adding.default_recipe", "chatty", "tasks.adding.default_recipe names 'chatty'"),
+        ("tasks.adding.splits", {"test": [1, 2]}, "default_split names None"),
+        ("tasks", {}, "tasks: "),
+        ("tasks", "adding", "tasks: "),
+        ("groups", {"sums": ["subtracting"]}, "groups.sums names 'subtracting'"),
+        ("groups", {"all": ["adding"]}, "'all' is made of every task"),
+        ("groups", {"adding": ["adding"]}, "'adding' is used more than once"),
+        ("groups", {"mbpp": ["adding"]}, "'mbpp' is used more than once"),
+    ],
+)
+def test_a_malformed_plugin_card_names_file_and_field(
+    plugin: Callable[[object], None], path: str, value: Any, said: str
+) -> None:
+    plugin(changed(path, value))
+    with pytest.raises(UserError) as caught:
+        cards.load_cards()
+    assert said in str(caught.value)
+    assert "entry point 'more'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tasks").mkdir()
+    monkeypatch.setattr(cards, "bundled", tmp_path.joinpath)
+    for text, said in [("adapter: x\n", "grading: Field required"), ("a: [", "not YAML"), ("- a\n", "is a mapping")]:
+        (tmp_path / "tasks" / "broken.yaml").write_text(text)
+        cards.load_cards.cache_clear()
+        with pytest.raises(ValueError, match=r"broken\.yaml.*" + said):
+            cards.load_cards()
+    cards.load_cards.cache_clear()
+
+
+def test_bundled_folders_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "evalharness"
+    (package / "_bundled" / "results" / "published").mkdir(parents=True)
+    (tmp_path / "site" / "tasks").mkdir()
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    assert paths.bundled("results/published") == package / "_bundled" / "results" / "published"
+    assert paths.bundled("tasks") == tmp_path / "site" / "tasks"
+    with pytest.raises(FileNotFoundError, match="'sandboxes'"):
+        paths.bundled("sandboxes")

@@ -1,0 +1,121 @@
+"""`evalharness data pull` against a hub on this machine: what it fetches is checked, kept, and used from the folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.fake_hub import FakeHub, dead_url
+from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
+
+from evalharness.cli.task_table import data_state
+from evalharness.data import cards
+from evalharness.data import loading as data
+from evalharness.data.files import read_records
+
+MAIN = "from evalharness.cli.main import main; main()"
+TASK = cards.find_task("humaneval")
+
+
+def pull(home: Path, url: str, *words: object) -> "subprocess.CompletedProcess[str]":
+    """The command in a process of its own, for the hub's library reads its settings at import."""
+    kept = {name: value for name, value in os.environ.items() if name != "EVALHARNESS_DATA"}
+    environment = {**kept, "HF_ENDPOINT": url, "HF_HOME": str(home / "hf")}
+    command = [sys.executable, "-c", MAIN, "data", "pull", *map(str, words)]
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.data
+def test_what_is_pulled_is_used_from_the_folder(tmp_path: Path, datasets_dir: Path) -> None:
+    records, folder = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz"), tmp_path / "data"
+    assert data_state(TASK[1], folder) == "on the hub"
+    with FakeHub(humaneval_repo(records)) as hub:
+        done = pull(tmp_path, hub.url, "humaneval", "--dir", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "humaneval v1.0: 164 problems in" in done.stdout
+    assert f"export EVALHARNESS_DATA={folder}" in done.stdout
+    assert data_state(TASK[1], folder) == "here"
+    loaded = data.load_records(*TASK, None, folder)
+    assert loaded.official
+    assert loaded.records == records
+
+    again = pull(tmp_path, dead_url(), "humaneval", "--dir", folder)
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    [kept] = (folder / "pulled").iterdir()
+    kept.write_bytes(kept.read_bytes()[:1000])
+    broken = pull(tmp_path, dead_url(), "humaneval", "--dir", folder)
+    assert broken.returncode == 2
+    assert f"not to be had: data file {kept} cannot be read" in broken.stdout
+
+
+def test_other_data_are_refused(tmp_path: Path) -> None:
+    with FakeHub(humaneval_repo(HUMANEVAL)) as hub:
+        done = pull(tmp_path, hub.url, "humaneval")
+    assert done.returncode == 2
+    assert "does not hold the data that the card names" in done.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_one_that_cannot_be_had_does_not_keep_others_from_being_tried(tmp_path: Path) -> None:
+    done = pull(tmp_path, dead_url(), "humaneval", "mbpp", "--all-versions")
+    assert done.returncode == 2
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        "humaneval v1.0",
+        "mbpp full",
+        "mbpp sanitized",
+    ]
+    assert "check the network" in done.stdout
+    assert "--data" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, datasets_dir: Path) -> None:
+    (tmp_path / "file").write_text("")
+    records = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz")
+    with FakeHub(humaneval_repo(records)) as hub:
+        done = pull(tmp_path, hub.url, "humaneval", "--dir", tmp_path / "file")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write")
+    assert "--dir" in done.stderr
+
+
+def test_official_files_go_before_pulled_ones(tmp_path: Path) -> None:
+    card, entry = TASK
+    pulled = data.pulled_path(entry, entry.versions["v1.0"], tmp_path)
+    official = tmp_path / "humaneval" / "HumanEval.jsonl"
+    for path, count in ((pulled.with_suffix(""), 1), (official, 2)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in HUMANEVAL[:count]))
+    for path in (pulled.with_suffix(""), official):
+        subprocess.run(["gzip", path], check=True)
+    assert len(data.load_records(card, entry, None, tmp_path).records) == 2
+    official.with_suffix(".jsonl.gz").unlink()
+    assert len(data.load_records(card, entry, None, tmp_path).records) == 1
+
+
+def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
+    """Of a version without checksums on the card: others are refused as above."""
+    card, entry = cards.find_task("livecodebench")
+    version = entry.versions["full"]
+    assert version.hub is not None
+    line = json.dumps(dict.fromkeys(version.fields, "x")).encode() + b"\n"
+    with FakeHub({version.hub.repo: ("0" * 40, {"README.md": b"", "test.jsonl": line})}) as hub:
+        done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
+    folder = tmp_path / "data"
+    assert "livecodebench full: 1 problem in data/livecodebench/code_generation" in done.stdout
+    assert "livecodebench lite: not to be had: the hub does not give livecodebench/code_generation_lite" in done.stdout
+    assert "public" not in done.stdout  # which is nowhere to be pulled from
+    assert (folder / version.file[0]).read_bytes() == line
+    assert len(data.load_records(card, entry, "full", folder).records) == 1
+
+
+def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
+    _, entry = cards.find_task("livecodebench")
+    assert data.find_version(entry, None, source=tmp_path).name == "public"
+    assert data.find_version(entry, None, source="hub").name == "lite"
+    path = tmp_path / entry.versions["lite"].file[3]
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    assert data.find_version(entry, None, source=tmp_path).name == "lite"

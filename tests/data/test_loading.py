@@ -1,0 +1,216 @@
+"""Loading data: from folders, from samples, and official or not. The hub is in test_hub.py."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalharness.data import cards
+from evalharness.data import loading as data
+from evalharness.data.files import read_records
+from evalharness.errors import UserError
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "task_id": f"HumanEval/{number}",
+        "prompt": f"def f{number}(x):\n",
+        "entry_point": f"f{number}",
+        "canonical_solution": "    return x\n",
+        "test": "def check(f):\n    assert f('é') == 'é'\n",
+    }
+    for number in (0, 2, 10)
+]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes rows in the form that the suffix names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    texts = {".gz": gzip.compress(lines), ".jsonl": lines, ".json": json.dumps(rows).encode()}
+    path.write_bytes(texts[path.suffix])
+
+
+def humaneval(folder: Path, rows: list[dict[str, Any]]) -> data.Loaded:
+    write(folder / "humaneval" / "HumanEval.jsonl.gz", rows)
+    return data.load_records(*cards.find_task("humaneval"), None, folder)
+
+
+def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_source_is_the_option_then_the_variable_then_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
+    assert data.resolve_source(None) == "hub"
+    monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
+    assert data.resolve_source(None) == tmp_path
+    assert data.resolve_source("hub") == "hub"
+    assert data.resolve_source("sample") == "sample"
+    with pytest.raises(UserError, match="nowhere does not exist") as caught:
+        data.resolve_source(str(tmp_path / "nowhere"))
+    one_line(caught)
+
+
+@pytest.mark.data
+def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
+    for card in cards.load_cards():
+        for entry in card.tasks.values():
+            for name, version in entry.versions.items():
+                for split in entry.splits if version.by_split else [None]:
+                    chosen = data.find_version(entry, name, split)
+                    if not all((datasets_dir / file).exists() for file in chosen.file):
+                        assert version.hub  # the folder need not have what the hub has
+                        continue
+                    loaded = data.load_records(card, entry, name, datasets_dir, split)
+                    assert len(loaded.records) == chosen.problems, (entry.name, name)
+                    assert loaded.official, (entry.name, name, split, loaded.fingerprint)
+                    assert loaded.origin == f"folder {datasets_dir}"
+                    assert not version.by_split or data.select_split(entry, loaded.records, split) == loaded.records
+
+
+@pytest.mark.data
+def test_mbpp_splits(datasets_dir: Path) -> None:
+    card, entry = cards.find_task("mbpp")
+    records = data.load_records(card, entry, None, datasets_dir).records
+    sizes = {name: len(data.select_split(entry, records, name)) for name in entry.splits}
+    assert sizes == {"prompt": 10, "test": 500, "validation": 90, "train": 374, "all": 974}
+    assert data.select_split(entry, records, None) == data.select_split(entry, records, "test")
+    sanitized = data.load_records(card, entry, "sanitized", datasets_dir).records
+    assert len(data.select_split(entry, sanitized, None)) == 257
+    with pytest.raises(UserError, match="unknown split of mbpp 'tests'; did you mean test"):
+        data.select_split(entry, records, "tests")
+
+
+def test_a_task_without_splits_has_no_split_names() -> None:
+    _, entry = cards.find_task("humaneval")
+    assert data.select_split(entry, ROWS, None) == ROWS
+    with pytest.raises(UserError, match="unknown split of humaneval 'test'"):
+        data.select_split(entry, ROWS, "test")
+
+
+def test_unknown_version() -> None:
+    card, entry = cards.find_task("humaneval-plus")
+    with pytest.raises(UserError, match=r"unknown version of humaneval-plus 'v0\.1\.8'; did you mean v0\.1\.9"):
+        data.load_records(card, entry, "v0.1.8", Path())
+
+
+def test_other_records_are_loaded_in_id_order_and_are_not_official(tmp_path: Path) -> None:
+    loaded = humaneval(tmp_path, ROWS[::-1])
+    assert loaded.records == ROWS
+    assert not loaded.official
+
+
+def test_the_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
+    plain = humaneval(tmp_path, ROWS).fingerprint
+    noted = [{**dict(reversed(row.items())), "note": "not a field of the card"} for row in ROWS]
+    assert humaneval(tmp_path, noted).fingerprint == plain
+    assert humaneval(tmp_path, [{**ROWS[0], "test": ""}, *ROWS[1:]]).fingerprint != plain
+    assert humaneval(tmp_path, ROWS[:2]).fingerprint != plain
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "holds no records"),
+        ([ROWS[0], ROWS[0]], "has two records HumanEval/0"),
+        ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "has a record 2 without prompt, entry_point"),
+        ([{"prompt": ""}], "has a record None without task_id"),
+    ],
+)
+def test_records_of_another_form(tmp_path: Path, rows: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        humaneval(tmp_path, rows)
+    one_line(caught)
+
+
+def test_a_missing_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
+    task = cards.find_task("humaneval")
+    with pytest.raises(UserError, match=r"gone does not exist"):
+        data.load_records(*task, None, tmp_path / "gone")
+    with pytest.raises(UserError, match=r"HumanEval\.jsonl\.gz is missing") as caught:
+        data.load_records(*task, None, tmp_path)
+    one_line(caught)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json"])
+def test_every_form_of_file_gives_the_same_records(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, ROWS)
+    assert read_records(tmp_path / name) == ROWS
+
+
+def test_an_object_of_records_and_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a/1": {"x": 1}, "a/2": {"x": 2}}')
+    assert read_records(tmp_path / "a.json") == [{"task_id": "a/1", "x": 1}, {"task_id": "a/2", "x": 2}]
+    (tmp_path / "a.jsonl").write_text('\n{"x": 1}\n\n')
+    assert read_records(tmp_path / "a.jsonl") == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", b'{"x": 1}\n{"x": \n', r"a\.jsonl line 2 is not JSON"),
+        ("a.jsonl", b'{"x": 1}\n[1]\n', r"a\.jsonl line 2 is not a JSON object"),
+        ("a.jsonl", b'{"x": "\xff"}\n', r"a\.jsonl line 1 is not JSON"),
+        ("a.jsonl", b"[" * 100_000, r"a\.jsonl line 1 is not JSON"),
+        ("a.json", b'[\n{"x": 1},\n{"x" 1}]', r"a\.json line 3 is not JSON"),
+        ("a.json", b"[1]", r"a\.json entry 1 is not a JSON object"),
+        ("a.json", b'{"a": 1}', r"a\.json entry 'a' is not a JSON object"),
+        ("a.json", b'"x"', r"a\.json holds neither a list nor an object"),
+        ("a.jsonl.gz", b'{"x": 1}\n', r"a\.jsonl\.gz cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"x": 1}\n')[:-12], r"a\.jsonl\.gz cannot be read"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said) as caught:
+        read_records(tmp_path / name)
+    one_line(caught)
+
+
+def test_a_task_picks_its_records_from_data_of_several(tmp_path: Path) -> None:
+    card, entry = cards.find_task("santacoder-fim-js")
+    fields = dict.fromkeys(entry.versions["v1.0"].fields, "x")
+    rows = [{**fields, "name": str(number), "language": ["py", "js"][number % 2]} for number in range(4)]
+    write(tmp_path / entry.versions["v1.0"].file[0], rows)
+    loaded = data.load_records(card, entry, None, tmp_path)
+    assert [record["task_id"] for record in loaded.records] == ["1", "3"]
+    write(tmp_path / entry.versions["v1.0"].file[0], rows[::2])
+    with pytest.raises(UserError, match="holds no records"):
+        data.load_records(card, entry, None, tmp_path)
+
+
+def test_samples_lie_beside_the_card_and_are_never_official(tmp_path: Path) -> None:
+    card, entry = cards.find_task("humaneval")
+    card = card.model_copy(update={"folder": tmp_path})
+    with pytest.raises(UserError, match="there is no sample of humaneval"):
+        data.load_records(card, entry, None, "sample")
+    write(tmp_path / "samples" / "humaneval.jsonl", ROWS)
+    loaded = data.load_records(card, entry, None, "sample")
+    assert (loaded.records, loaded.origin, loaded.official) == (ROWS, "sample", False)
+
+
+def test_a_sample_has_the_default_version_only() -> None:
+    with pytest.raises(UserError, match="the sample of mbpp has no version 'sanitized'"):
+        data.load_records(*cards.find_task("mbpp"), "sanitized", "sample")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "humaneval",
+        "mbpp",
+        "humaneval-plus",
+        "mbpp-plus",
+        "livecodebench",
+        "bigcodebench",
+        *cards.expand("fim,santacoder-fim"),
+    ],
+)
+def test_bundled_samples_have_the_official_form(name: str) -> None:
+    card, entry = cards.find_task(name)
+    loaded = data.load_records(card, entry, None, "sample")
+    assert loaded.records
+    assert not loaded.official

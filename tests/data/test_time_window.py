@@ -1,0 +1,54 @@
+"""Windows of time hold what the official filter of LiveCodeBench holds."""
+
+import pytest
+
+from evalharness.data.time_window import Window
+from evalharness.errors import UserError
+
+STAMPS = (
+    "2024-07-31T23:59:59",
+    "2024-08-01T00:00:00",
+    "2024-08-03T19:30:00",
+    "2024-08-31T00:00:00",
+    "2024-08-31T07:30:00",
+)
+RECORDS = [{"task_id": stamp, "date": stamp} for stamp in STAMPS]
+
+
+def chosen(start: str | None, end: str | None) -> list[str]:
+    return [record["date"] for record in Window.of(start, end).choose(RECORDS, "date", "these")]
+
+
+def test_no_bounds_hold_everything_dated_or_not() -> None:
+    assert chosen(None, None) == list(STAMPS)
+    assert Window.of(None, None).choose([{"task_id": "1"}], "date", "these") == [{"task_id": "1"}]
+
+
+def test_both_days_are_included_but_of_the_last_only_its_midnight() -> None:
+    assert chosen("2024-08-01", None) == list(STAMPS[1:])
+    assert chosen(None, "2024-08-31") == list(STAMPS[:4])
+    assert chosen("2024-08-01", "2024-08-31") == list(STAMPS[1:4])
+    assert chosen("2024-08-01", "2024-08-01") == [STAMPS[1]]
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-8-1", "2024-13-01", "2024-02-30", "20240801", "2024-08-01T00:00:00", "august", ""]
+)
+def test_what_is_no_date_is_said_in_one_line(text: str) -> None:
+    with pytest.raises(UserError, match="is not a date such as 2024-08-01") as caught:
+        Window.of(text, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_window_and_one_the_wrong_way_round() -> None:
+    with pytest.raises(UserError, match="start=2024-09-02 is after end=2024-09-01"):
+        Window.of("2024-09-02", "2024-09-01")
+    with pytest.raises(UserError, match="no problem of these lies in the window"):
+        chosen("2025-01-01", None)
+
+
+def test_records_without_dates_have_no_windows() -> None:
+    with pytest.raises(UserError, match="the records of these have no date"):
+        Window.of("2024-09-02", None).choose([{"task_id": "1"}], "date", "these")
+    with pytest.raises(UserError, match="is not a date; replace the data"):
+        Window.of("2024-09-02", None).choose([{"date": "soon"}], "date", "these")

@@ -1,0 +1,114 @@
+"""What the network sees, what the cache remembers, and what a checkpoint folder gives back."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.tiny_network import causal_mask, tiny_config, tiny_model
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.checkpoints.folder import dequantise, load, quantise, save
+from evalharness.diffusion.config import read_config, write_config
+from evalharness.diffusion.network import Transformer
+from evalharness.errors import UserError
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randint(3, 40, shape, generator=torch.Generator().manual_seed(7))
+
+
+def test_a_causal_text_does_not_see_what_follows_and_a_bidirectional_one_does() -> None:
+    model, tokens, places = tiny_model(), draw(1, 12), torch.arange(12)[None]
+    changed = tokens.clone()
+    changed[0, 9] = (tokens[0, 9] + 1) % 40
+    for mask, equal in ((causal_mask(12), True), (None, False)):
+        one, other = model(tokens, places, mask)[:, :9], model(changed, places, mask)[:, :9]
+        assert torch.equal(one, other) == equal
+
+
+def test_distance_counts_and_not_the_position_itself() -> None:
+    model, tokens, places = tiny_model(), draw(1, 12), torch.arange(12)[None]
+    torch.testing.assert_close(model(tokens, places), model(tokens, places + 100), rtol=1e-4, atol=1e-4)
+    assert (model(tokens, places) - model(tokens, places * 2)).abs().max() > 1e-2
+
+
+def test_pieces_through_the_cache_equal_the_whole_for_rows_of_different_lengths() -> None:
+    """Also after the end of a row was dropped and written again."""
+    model, tokens = tiny_model(), draw(2, 20)
+    whole = model(tokens, torch.arange(20)[None], causal_mask(20))
+    cache = KVCache(model.config, 2, 32, torch.float32, "cpu")
+    starts = torch.tensor([0, 0])
+    for sizes in ((7, 4), (5, 6), (1, 3)):
+        size = max(sizes)
+        places = starts[:, None] + torch.arange(size)
+        given = torch.where(torch.arange(size) < torch.tensor(sizes)[:, None], tokens.gather(1, places), 39)
+        cache.seek(starts.tolist(), size)
+        mask = torch.arange(int(starts.max()) + size) <= places[:, :, None]
+        found = model(given, places, mask[:, None], cache)
+        for row, length in enumerate(sizes):
+            expected = whole[row, starts[row] : starts[row] + length]
+            torch.testing.assert_close(found[row, :length], expected, rtol=1e-4, atol=1e-5)
+        starts += torch.tensor(sizes)
+        starts[1] -= 2
+    assert starts.tolist() == [13, 7]
+
+
+def test_kept_rows_go_on_in_their_new_order() -> None:
+    model, tokens, places = tiny_model(), draw(3, 9), torch.arange(9)[None]
+    cache = KVCache(model.config, 3, 9, torch.float32, "cpu")
+    cache.seek([0, 0, 0], 8)
+    model(tokens[:, :8], places[:, :8], causal_mask(8), cache)
+    cache.keep([2, 0])
+    cache.seek([8, 8], 1)
+    assert (cache.rows, cache.capacity) == (2, 9)
+    found = model(tokens[[2, 0], 8:], places[:, 8:], None, cache)
+    torch.testing.assert_close(found, model(tokens[[2, 0]], places, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_folder_gives_back_the_same_network(tmp_path: Path, tied: bool) -> None:
+    model, tokens, places = tiny_model(tied=tied), draw(1, 9), torch.arange(9)[None]
+    save(model, tmp_path, quantised=False)
+    again = load(tmp_path)
+    assert again.config == model.config
+    assert torch.equal(again.logits(again(tokens, places)), model.logits(model(tokens, places)))
+    assert sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
+    assert load(tmp_path, torch.bfloat16)(tokens, places).dtype == torch.bfloat16
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1  # who may read one may read the other
+
+
+def test_eight_bits_are_off_by_half_a_step_at_most(tmp_path: Path) -> None:
+    state = {"m": torch.randn(5, 30), "v": torch.randn(7), "zero": torch.zeros(2, 3)}
+    again = dequantise(quantise(state))
+    assert torch.equal(again["v"], state["v"])
+    assert torch.equal(again["zero"], state["zero"])
+    step = state["m"].abs().amax(1, keepdim=True) / 127
+    assert ((again["m"] - state["m"]).abs() <= step * 0.5001).all()
+    save(tiny_model(), tmp_path / "small", quantised=True)
+    save(tiny_model(), tmp_path / "large", quantised=False)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("small", "large")]
+    assert sizes[0] < sizes[1] / 2
+    assert load(tmp_path / "small").config == tiny_config()
+
+
+def test_what_a_folder_lacks_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"config\.json cannot be read: .*; give --model a checkpoint folder"):
+        load(tmp_path)
+    write_config(tiny_config(), tmp_path)
+    assert read_config(tmp_path) == tiny_config()
+    with pytest.raises(UserError, match=r"model\.safetensors cannot be read: .*"):
+        load(tmp_path)
+    save(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantised=True)
+    write_config(tiny_config(), tmp_path)
+    with pytest.raises(UserError, match=r"does not fit its config\.json: .*layers\.1"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(UserError, match="of model type 'llama'"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "evalharness-diffusion", "heads": 3}))
+    with pytest.raises(UserError, match="does not describe a model"):
+        read_config(tmp_path)
+    with pytest.raises(UserError, match="3 attention heads cannot share 2"):
+        tiny_config(heads=3)

@@ -1,0 +1,56 @@
+"""Draws that belong to the sample."""
+
+import math
+from pathlib import Path
+
+import torch
+from helpers.tiny_model import HEAD, SNOW_HEAD, backend, request
+from transformers import TopPLogitsWarper
+
+from evalharness.generation.sampling import SeededDraw, invert, keep_nucleus, sample_seed
+from evalharness.records import Request, Sampling
+
+
+def texts(folder: Path, rows: int, asked: list[Request], sampling: Sampling) -> dict[tuple[str, int], str]:
+    return {c.key: c.text for c in backend(folder, rows).generate(asked, sampling)}
+
+
+def test_samples_depend_on_seed_and_key_alone(model: Path) -> None:
+    asked = [request(text, task_id=text, sample_id=j) for text in (HEAD, "d", SNOW_HEAD) for j in range(3)]
+    sampling = Sampling(temperature=1.5, top_p=0.95, max_new_tokens=20, seed=7)
+    first = texts(model, 1, asked, sampling)
+    assert texts(model, 3, asked, sampling) == first
+    assert texts(model, 4, asked[::-1], sampling) == first
+    assert texts(model, 2, asked[5:], sampling).items() <= first.items()
+    assert len({first["d", j] for j in range(3)}) == 3
+    assert texts(model, 3, asked, Sampling(1.5, 0.95, 20, seed=8)) != first
+
+
+def test_seeds_are_stable() -> None:
+    assert sample_seed(0, ("HumanEval/0", 0)) == 7497644185507188418
+    assert len({sample_seed(s, (t, j)) for s in range(3) for t in ("a", "b") for j in range(3)}) == 18
+
+
+def test_draws_follow_the_distribution() -> None:
+    logits = torch.tensor([[2.0, 0.0, -math.inf, 1.0]])
+    rows = 4000
+    draw = SeededDraw(list(range(rows)), temperature=2.0, top_p=1.0)
+    chosen = draw(torch.empty(0), logits.expand(rows, -1)).argmax(-1)
+    shares = torch.bincount(chosen, minlength=4) / rows
+    assert torch.allclose(shares, torch.softmax(logits[0] / 2, -1), atol=0.03)
+    assert shares[2] == 0
+
+
+def test_nucleus_is_that_of_transformers() -> None:
+    torch.manual_seed(1)
+    logits = torch.randn(16, 50, dtype=torch.float64) * 3
+    for top_p in (0.05, 0.5, 0.9, 0.99):
+        ours = keep_nucleus(torch.softmax(logits, -1), top_p) > 0
+        theirs = TopPLogitsWarper(top_p)(torch.empty(0), logits) > -math.inf
+        assert torch.equal(ours, theirs)
+
+
+def test_inversion_never_chooses_weight_zero() -> None:
+    weights = torch.tensor([[0.0, 0.3, 0.0, 0.3, 0.0]])
+    picked = [int(invert(weights, torch.tensor([[u]]))) for u in (0.0, 0.49, 0.51, 1 - 2**-24, 1.0)]
+    assert picked == [1, 1, 3, 3, 3]

@@ -1,0 +1,108 @@
+"""Stop sequences, end tokens, and the text and time of each row."""
+
+from pathlib import Path
+
+import pytest
+from helpers.tiny_model import ADD, END, GREEDY, HEAD, REST, SNOW_HEAD, SNOW_REST, TURN, backend, one, request
+from tokenizers import Tokenizer, decoders, models, normalizers
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from evalharness.generation.stopping import Decoder, RowWatch, count_tokens, cut
+
+
+@pytest.mark.parametrize(
+    ("stops", "text"),
+    [
+        (["\ndef"], REST.partition("\ndef")[0]),
+        (["nothing", "b\n\nde", ""], REST.partition("b\n\nde")[0]),
+        (["sub", " + b"], REST.partition(" + b")[0]),
+        (["+"], REST.partition("+")[0]),
+        (["\n"], ""),
+        ([END], REST),
+    ],
+)
+def test_stops_cut_at_the_earliest(model: Path, stops: list[str], text: str) -> None:
+    done = one(model, request(HEAD, stops))
+    assert (done.text, done.finish_reason, done.characters) == (text, "stop", len(text))
+    ids = AutoTokenizer.from_pretrained(model)(ADD.removeprefix(HEAD).removesuffix(END))["input_ids"]
+    assert done.output_tokens == smallest(model, ids, text)
+
+
+def smallest(folder: Path, ids: list[int], text: str) -> int:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    return next(n for n in range(len(ids) + 1) if tokenizer.decode(ids[:n]).startswith(text))
+
+
+def test_stop_in_a_character_of_several_tokens(model: Path) -> None:
+    done = one(model, request(SNOW_HEAD, ["ï"]))
+    assert done.text == SNOW_REST.partition("ï")[0]
+
+
+@pytest.mark.parametrize("stop", ["☃ ünï ☃", "return '☃ ü", "\n    return", "ï ☃'\n"])
+def test_row_ends_at_the_token_that_completes_the_stop(model: Path, stop: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    ids = tokenizer(SNOW_REST)["input_ids"]
+    last = next(n for n in range(len(ids)) if stop in tokenizer.decode(ids[: n + 1]))
+    watch = RowWatch(Decoder(tokenizer), frozenset(), ["absent", stop], limit=99)
+    assert [watch.push(token) for token in ids[: last + 1]] == [False] * last + [True]
+    assert watch.result()[0] == SNOW_REST.partition(stop)[0]
+
+
+def test_special_token_as_stop(model: Path) -> None:
+    """Special tokens are left out of the text, but a stop sequence written like one is honoured."""
+    assert one(model, request("# say")).text == "\nprint('a')\nprint('b')\n"
+    done = one(model, request("# say", [TURN]))
+    assert (done.text, done.finish_reason) == ("\nprint('a')\n", "stop")
+
+
+def test_stop_ends_generation(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+    forward = LlamaForCausalLM.forward
+
+    def counted(self: LlamaForCausalLM, *args: object, **kwargs: object) -> object:
+        steps.append(1)
+        return forward(self, *args, **kwargs)
+
+    source = backend(model, 2)
+    source.describe()
+    monkeypatch.setattr(LlamaForCausalLM, "forward", counted)
+    done = list(source.generate([request(HEAD, ["return"]), request(SNOW_HEAD, ["return"])], GREEDY))
+    assert [c.finish_reason for c in done] == ["stop", "stop"]
+    assert len(steps) == 2
+
+
+def test_rows_of_a_batch_end_on_their_own(model: Path) -> None:
+    asked = [request(HEAD, ["return"]), request(HEAD)]
+    early, late = backend(model, 2).generate(asked, GREEDY)
+    assert late.text == REST
+    assert early.first_output_s == late.first_output_s
+    assert 0 < early.first_output_s <= early.total_s < late.total_s
+    assert early.started_at == late.started_at
+
+
+def sentencepiece_decoder() -> tuple[Decoder, list[int]]:
+    """A tokenizer that drops a text's first space, as Llama's does; and tokens that begin with spaces."""
+    vocabulary = {"<unk>": 0, "▁a": 1, "▁▁▁": 2, "▁return": 3, "<0x0A>": 4, "▁": 5, "a": 6}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [("▁", "a")], unk_token="<unk>", byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return Decoder(PreTrainedTokenizerFast(tokenizer_object=tokenizer)), [2, 3, 4, 2, 3]
+
+
+def test_indentation_at_the_start_is_kept() -> None:
+    decoder, tokens = sentencepiece_decoder()
+    assert decoder.text(tokens) == "    return\n    return"
+    watch = RowWatch(decoder, frozenset(), ["\n  "], limit=9)
+    assert [watch.push(token) for token in tokens[:4]] == [False, False, False, True]
+    assert watch.result() == ("    return", 2)
+
+
+def test_cut_and_count() -> None:
+    decoder, tokens = sentencepiece_decoder()
+    assert cut("ab c", ["c", "b", "x"]) == "a"
+    assert cut("ab c", []) == "ab c"
+    assert count_tokens(decoder, tokens, "") == 0
+    assert count_tokens(decoder, tokens, "    ret") == 2
+    assert count_tokens(decoder, tokens, "    return\n ") == 4

@@ -1,0 +1,1 @@
+"""What several tests share: small networks, scripted servers, made runs, programs."""

@@ -1,0 +1,104 @@
+"""Run directories as `evalharness run` writes them, of the bundled sample's problems and with verdicts as wanted."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from evalharness.adapters import open_task
+from evalharness.data.loading import Source
+from evalharness.metrics.passk import rates, rates_by_facet, tally
+from evalharness.metrics.throughput import speed
+from evalharness.pipeline.store import Store
+from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
+
+Answer = Callable[[Problem, int], tuple[Completion, Verdict | None]]
+"""What a run has of a problem and a sample's number."""
+
+DETAILS: dict[Status, str] = {
+    "failed": 'Traceback (most recent call last):\n  File "check.py", line 3\nAssertionError: expected [1, 2]',
+    "timeout": "no answer within 3.0 s",
+    "memory": "MemoryError",
+    "error": "SyntaxError: invalid syntax",
+}
+
+
+def write_run(
+    folder: Path, task: str, answer: Answer, *, n: int = 1, backend: str = "ar", model: str | None = None,
+    data: Source = "sample",
+) -> Path:  # fmt: skip
+    """A finished run of the task's problems; returns its directory."""
+    opened, context = open_task(task, data, {})
+    problems = {problem.task_id: problem for problem in opened.problems()}
+    config = {
+        "task": context.describe(),
+        "backend": {"name": backend, "model": model, "generates": True},
+        "sampling": {"temperature": 0.0, "seed": 0},
+        "samples": {"n": n, "limit": None},
+    }
+    with closing(Store(folder, config, {"hardware": {"processor": "a processor"}})) as store:
+        for problem in problems.values():
+            for number in range(n):
+                completion, verdict = answer(problem, number)
+                store.add_completion(completion)
+                if verdict:
+                    store.add_verdict(verdict)
+        verdicts = list(store.verdicts())
+        statuses = Counter(row.status for row in verdicts)
+        summary: dict[str, Any] = {
+            "task": opened.name,
+            "backend": backend,
+            "model": model,
+            "recipe": context.recipe_name,
+            "version": context.version.name,
+            "split": context.split,
+            "options": dict(context.options),
+            "note": "",
+            "official_data": context.loaded.official,
+            "problems": len({row.task_id for row in verdicts}),
+            "problems_of_task": len(problems),
+            "samples": len(verdicts),
+            "asked": len(problems) * n,
+            "metrics": rates(tally(verdicts)),
+            "facets": rates_by_facet(tally(verdicts), problems),
+            "speed": speed(store.completions()),
+            "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
+        }
+        store.write_summary(summary)
+    return folder
+
+
+def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | None = None) -> Answer:
+    """The reference solution (or `text`) of each problem, with these verdicts in turn."""
+
+    def answer(problem: Problem, number: int) -> tuple[Completion, Verdict]:
+        solution = text if text is not None else (problem.reference or "").removeprefix(problem.stem)
+        trace = trace_of(solution) if traced else None
+        place = int(re.findall(r"\d+", problem.task_id)[-1]) + number
+        status = statuses[place % len(statuses)]
+        pieces = len(re.findall(r"\w+|\s+|\W", solution))
+        completion = Completion(
+            problem.task_id, number, solution, output_tokens=pieces, characters=len(solution), prompt_tokens=80,
+            started_at=1e9 + place, total_s=0.5 + place / 100, trace=trace, forwards=trace and max(trace.steps) + 1,
+        )  # fmt: skip
+        return completion, Verdict(
+            problem.task_id, number, status == "passed", status, 0.01, 0.02, 27.5, DETAILS.get(status, "")
+        )
+
+    return answer
+
+
+def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|>") -> Trace:
+    """A denoising of the text and what was cut after it: block by block, in each the longest tokens first."""
+    tokens = [*re.findall(r"\w+|\n\s*|[^\S\n]+|[^\w\s]", text), tail]
+    blocks = [place // block for place in range(len(tokens))]
+    steps, start = [0] * len(tokens), 0
+    for number in range(blocks[-1] + 1):
+        places = [place for place, each in enumerate(blocks) if each == number]
+        order = sorted(places, key=lambda place: (-len(tokens[place]), place))
+        for rank, place in enumerate(order):
+            steps[place] = start + rank // per_pass
+        start = max(steps[place] for place in places) + 1
+    return Trace(tuple(tokens), tuple(steps), tuple(blocks))

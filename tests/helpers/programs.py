@@ -1,0 +1,69 @@
+"""Short ways to write the programs that the tests run, with the rules of the task cards."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalharness.data.cards import find_task
+from evalharness.records import Execution, Limits, Outcome, Program, Reference
+from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.pool import ContainerPool
+
+EVALPLUS, MBPP_PLUS = find_task("mbpp-plus")
+HUMANEVAL = find_task("humaneval")[0]
+KEPT = ("guard", "stack_depth", "min_time_s", "time_factor", "max_time_s", "edition")
+
+
+def oracle_of(entry_point: str, edition: str = "0.3") -> str:
+    """The rule by which the outputs of this entry point are compared, as the card has it."""
+    version = MBPP_PLUS.versions["v0.1.0" if edition == "0.2" else "v0.2.0"]
+    for rules in (EVALPLUS.rules, {**MBPP_PLUS.rules, **version.rules}):
+        for oracle, names in rules["oracles"].items():
+            if entry_point in names:
+                return str(oracle)
+    return ""
+
+
+def exec_program(source: str, time_s: float = 3.0, memory_mb: int = 4096, **rules: Any) -> Program:
+    """A program with its checks inside, as HumanEval and MBPP have them."""
+    card = {"guard": HUMANEVAL.rules["guard"], "stack_depth": HUMANEVAL.rules["stack_depth"]}
+    return Program("python", "exec", source, Limits(time_s, memory_mb), {**card, **rules})
+
+
+def calls_program(
+    source: str,
+    reference: str,
+    inputs: Sequence[Sequence[Any]] | Mapping[str, Sequence[Sequence[Any]]] = ((1,),),
+    entry_point: str = "f",
+    atol: float = 0,
+    edition: str = "0.3",
+    **rules: Any,
+) -> Program:
+    """A program whose entry point is called on inputs, as EvalPlus has it; `inputs` of one group, or by group."""
+    groups = inputs if isinstance(inputs, Mapping) else {"base": inputs}
+    card = {name: EVALPLUS.rules[name] for name in KEPT}
+    oracle = oracle_of(entry_point, edition)
+    return Program(
+        image="python",
+        runner="calls",
+        source=source,
+        limits=Limits(time_s=62.0),
+        rules={**card, "edition": edition, "oracle": oracle, "atol": atol, **rules},
+        reference=Reference(
+            source=reference,
+            entry_point=entry_point,
+            groups={name: dumps([list(args) for args in group]) for name, group in groups.items()},
+            output_not_none=oracle == "not_none",
+        ),
+    )
+
+
+def only(execution: Execution) -> Outcome:
+    """The outcome of an execution that must have exactly one part."""
+    assert not execution.infrastructure, execution.infrastructure
+    (outcome,) = execution.parts.values()
+    return outcome
+
+
+def run(sandbox: ContainerPool, source: str, time_s: float = 3.0, **options: Any) -> Outcome:
+    """The outcome of a program with its checks inside."""
+    return only(sandbox.run(exec_program(source, time_s, **options)))

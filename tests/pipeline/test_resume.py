@@ -1,0 +1,150 @@
+"""A run that is killed, stopped or disturbed ends with the rows of one left alone."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+RUN = [
+    sys.executable,
+    "-c",
+    "from evalharness.cli.main import main; main()",
+    "run",
+    "--task",
+    "mbpp",
+    "--data",
+    "sample",
+]
+SAMPLES = 150
+
+
+def command(out: Path, *more: str) -> list[str]:
+    return [*RUN, "--n", str(SAMPLES), "--out", str(out), *more]
+
+
+def rows(out: Path, name: str = "verdicts") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
+
+
+def judged(out: Path) -> list[tuple[str, int, bool, str]]:
+    return sorted((row["task_id"], row["sample_id"], row["passed"], row["status"]) for row in rows(out))
+
+
+def heed_interrupts() -> None:
+    """A shell without a terminal starts what runs in the background with interrupts ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    subprocess.run(command(out), check=True, capture_output=True)
+    return out
+
+
+def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
+    draw, kills = random.Random(5), 0
+    while True:
+        process = subprocess.Popen(command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            process.communicate(timeout=draw.uniform(1.2, 2.4) if kills < 4 else 120)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+    assert process.returncode == 0
+    assert kills >= 3
+    assert judged(tmp_path / "run") == judged(undisturbed)
+    keys = [(row["task_id"], row["sample_id"]) for row in rows(tmp_path / "run", "completions")]
+    assert len(keys) == len(set(keys)) == len(judged(undisturbed))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_person_or_a_cluster(undisturbed: Path, tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        command(tmp_path / "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
+    verdicts = tmp_path / "run" / "verdicts.jsonl"
+    while process.poll() is None and not (verdicts.exists() and verdicts.stat().st_size > 2000):
+        pass
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "the same command resumes" in said
+    assert "Traceback" not in said
+    before = rows(tmp_path / "run")
+    subprocess.run(command(tmp_path / "run"), check=True, capture_output=True)
+    assert rows(tmp_path / "run")[: len(before)] == before
+    assert judged(tmp_path / "run") == judged(undisturbed)
+
+
+def test_torn_lines_are_repaired(undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    subprocess.run(command(out), check=True, capture_output=True)
+    for name in ("completions.jsonl", "verdicts.jsonl"):
+        data = (out / name).read_bytes()
+        (out / name).write_bytes(data[: len(data) * 2 // 3])
+    subprocess.run(command(out), check=True, capture_output=True)
+    assert judged(out) == judged(undisturbed)
+
+
+def test_another_configuration_is_refused_and_nothing_lost(undisturbed: Path) -> None:
+    before = {path.name: path.read_bytes() for path in undisturbed.iterdir()}
+    done = subprocess.run(command(undisturbed, "--seed", "1"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "sampling.seed was 0, now 1" in done.stderr
+    assert {path.name: path.read_bytes() for path in undisturbed.iterdir()} == before
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    first = subprocess.Popen(command(tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "run" / "manifest.json").exists():
+        assert first.poll() is None
+    second = subprocess.run(command(tmp_path / "run"), capture_output=True, text=True)
+    first.communicate()
+    assert (second.returncode, first.returncode) == (2, 0)
+    assert "another evalharness process" in second.stderr
+
+
+def test_a_failed_machine_is_no_wrong_answer(tmp_path: Path) -> None:
+    """An endpoint that breaks for some requests: exit 1, outside the rate, asked again by the same command."""
+    plugin = f"""
+import evalharness.pipeline.pipeline as run
+from evalharness.backends.reference import ReferenceBackend
+from evalharness.cli.main import main
+from dataclasses import replace
+
+class Broken(ReferenceBackend):
+    def generate(self, requests, sampling):
+        for completion in super().generate(requests, sampling):
+            broken = {{}}.get if {{mended}} else lambda task_id: int(task_id) % 2
+            yield replace(completion, text="", error="it broke") if broken(completion.task_id) else completion
+
+run.find_backend = lambda name: Broken
+main(["run", "--task", "mbpp", "--data", "sample", "--out", {str(tmp_path / "run")!r}])
+"""
+    outcome = {}
+    for mended in (False, True):
+        code = plugin.replace("{mended}", str(mended))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
+        outcome[mended] = (done.returncode, json.loads((tmp_path / "run" / "summary.json").read_text()))
+        if not mended:
+            assert "it broke" in done.stderr
+    assert outcome[False][0] == 1
+    assert outcome[False][1]["statuses"] == {"passed": 8, "infrastructure": 8}
+    assert outcome[False][1]["metrics"]["pass@1"]["value"] == 1.0
+    assert outcome[True][0] == 0
+    assert outcome[True][1]["statuses"] == {"passed": 16}

@@ -1,0 +1,169 @@
+"""Two runs compared: what is unfair comes first, what cannot be compared is refused, flips are the true ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.made_runs import outcomes, write_run
+
+from evalharness.errors import UserError
+from evalharness.metrics.statistics import mcnemar
+from evalharness.report.compare.comparison import Comparison, compare, compare_all
+from evalharness.report.compare.text import report
+from evalharness.report.runs import RunRecord, load_runs
+
+
+def run(folder: Path) -> RunRecord:
+    [record] = load_runs([folder])
+    return record
+
+
+def lines(comparison: Comparison, margin: float | None = None, show: int = 0) -> str:
+    return "\n".join(report([comparison], margin, show, None))
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
+    """164 problems: 100 right in both, 12 only in the first, 4 only in the second; the second is twice as fast."""
+    first = [True] * 112 + [False] * 52
+    second = [True] * 100 + [False] * 12 + [True] * 4 + [False] * 48
+    return (
+        run(write_run(tmp_path / "a", "org/slow", first, 2.0)),
+        run(write_run(tmp_path / "b", "org/fast", second, 1.0, backend="diffusion")),
+    )
+
+
+def test_difference_test_and_speed(pair: tuple[RunRecord, RunRecord]) -> None:
+    found = compare(*pair)
+    assert found.difference.value == pytest.approx(-8 / 164)
+    assert found.difference.p == pytest.approx(mcnemar(12, 4))
+    assert (found.lost, found.won, found.shared) == (12, 4, 164)
+    assert found.unfair == ()
+    tokens = found.ratios[0]
+    assert tokens.value == pytest.approx(2.0)
+    assert tokens.ci95 is not None
+    assert 1.8 < tokens.ci95[0] < 2.0 < tokens.ci95[1] < 2.2
+    assert {flip.task_id for flip in found.flips} == {f"p/{number}" for number in (*range(100, 116),)}
+
+
+def test_what_is_unfair_is_said_before_anything_else(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+    def edit(config: dict[str, dict[str, object]]) -> None:
+        config["task"]["version"] = "v2"
+        config["sampling"]["max_new_tokens"] = 64
+        config["backend"]["dtype"] = "bfloat16"
+
+    other = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), recipe="chat", limit=164, edit=edit))
+    found = compare(pair[0], other)
+    kinds = [line.partition(":")[0] for line in found.unfair]
+    assert kinds == ["data", "recipe", "token limit", "samples"]
+    assert "512 against 64" in found.unfair[2]
+    text = lines(found).splitlines()
+    assert [line.split()[0] for line in text[1:5]] == ["UNFAIR"] * 4
+    assert not any("UNFAIR" in line for line in text[5:])
+
+
+def test_other_hardware_is_unfair_for_the_speed(pair: tuple[RunRecord, RunRecord]) -> None:
+    summary = dict(pair[1].summary)
+    summary["speed"] = {**summary["speed"], "conditions": {**summary["speed"]["conditions"], "hardware": "H100"}}
+    [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
+    assert line.startswith("speed: hardware")
+    assert "H100" in line
+
+
+def test_different_tasks_and_samples_against_full_data_are_refused(tmp_path: Path) -> None:
+    full = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
+    mbpp = run(write_run(tmp_path / "b", "m", outcomes(0.5), task="mbpp"))
+    sample = run(write_run(tmp_path / "c", "m", outcomes(0.5), task="humaneval-sample"))
+    with pytest.raises(UserError, match="different tasks"):
+        compare(full, mbpp)
+    with pytest.raises(UserError, match="samples and full data"):
+        compare(full, sample)
+    with pytest.raises(UserError, match="samples and full data"):
+        compare_all([sample], [full])
+
+
+def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
+    for side in ("x", "y"):
+        for task in ("humaneval", "mbpp"):
+            write_run(tmp_path / side / task, side, outcomes(0.5, seed=len(side + task)), task=task)
+    write_run(tmp_path / "y" / "more", "y", outcomes(0.5), task="livecodebench")
+    notes: list[str] = []
+    found = compare_all(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
+    assert [one.first.summary["task"] for one in found] == ["humaneval", "mbpp"]
+    assert "livecodebench" in notes[0]
+    assert "Holm" in "\n".join(report(found, None, 0, None))
+    with pytest.raises(UserError, match="both of humaneval"):
+        compare_all(load_runs([tmp_path]), load_runs([tmp_path / "y"]))
+
+
+def test_only_shared_problems_count(tmp_path: Path) -> None:
+    short = run(write_run(tmp_path / "a", "m", [True] * 10))
+    long = run(write_run(tmp_path / "b", "n", [True] * 5 + [False] * 15))
+    found = compare(short, long)
+    assert (found.shared, found.alone) == (10, (0, 10))
+    assert found.rates == (1.0, 0.5)
+    assert "10 only in n" in lines(found)
+
+
+def test_several_samples_a_problem_are_compared_by_their_share(tmp_path: Path) -> None:
+    one = run(write_run(tmp_path / "a", "m", [True, False, False, False] * 20, n=4))
+    two = run(write_run(tmp_path / "b", "n", [True, True, True, False] * 20, n=4))
+    found = compare(one, two)
+    assert found.difference.value == pytest.approx(0.5)
+    assert found.difference.test == "sign-flip permutation"
+    assert found.difference.p < 0.001
+    assert found.flips[0].first == 0.25
+
+
+def test_flipped_problems_are_shown_with_both_answers_and_verdicts(pair: tuple[RunRecord, RunRecord]) -> None:
+    text = lines(compare(*pair), show=3)
+    assert text.count("--- p/") == 3
+    assert "--- p/100: 100% -> 0%" in text
+    assert "slow, sample 0: passed" in text
+    assert "fast, sample 0: failed: AssertionError" in text
+    assert "|     return 100" in text
+    assert "|     return None" in text
+
+
+def test_a_sample_without_a_verdict_does_not_hide_the_one_that_shows_the_change(tmp_path: Path) -> None:
+    better = write_run(tmp_path / "a", "m", [False, True] * 5, n=2)
+    worse = write_run(tmp_path / "b", "n", [False, False] * 5, n=2)
+    rows = [json.loads(line) for line in (better / "verdicts.jsonl").read_text().splitlines()]
+    failed = [{**row, "status": "infrastructure"} if not row["passed"] else row for row in rows]
+    (better / "verdicts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in failed))
+    text = lines(compare(run(better), run(worse)), show=1)
+    assert "100% -> 0%" in text
+    assert "m, sample 1: passed" in text
+
+
+def test_a_margin(pair: tuple[RunRecord, RunRecord]) -> None:
+    assert "is not shown to be within 2 points" in lines(compare(*pair), margin=2)
+    assert "fast is within 15 points of slow" in lines(compare(*pair), margin=15)
+
+
+def test_unmeasured_speeds_are_said_to_be(tmp_path: Path) -> None:
+    one = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
+    two = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
+    assert [ratio.measure for ratio in compare(one, two).ratios] == ["characters/s"]
+
+
+def test_a_condition_that_one_does_not_state(pair: tuple[RunRecord, RunRecord]) -> None:
+    summary = dict(pair[1].summary)
+    summary["speed"] = {**summary["speed"], "batch": None}
+    [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
+    assert line == "speed: batch 1 against not stated"
+
+
+def test_a_setting_that_one_does_not_have(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+    limited = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), limit=164))
+    assert compare(pair[0], limited).unfair == ("samples: limit none against 164",)
+
+
+def test_a_run_without_any_speed_is_named_once(pair: tuple[RunRecord, RunRecord]) -> None:
+    untimed = [RunRecord(each.folder, each.manifest, {**each.summary, "speed": {}}) for each in pair]
+    found = compare(pair[0], untimed[1])
+    assert found.unfair == ("speed: not measured for fast",)
+    assert "  speed       not measured for fast" in lines(found).splitlines()
+    neither = compare(*untimed)
+    assert neither.unfair == ()
+    assert "  speed       measured in neither" in lines(neither).splitlines()

@@ -1,0 +1,257 @@
+"""The frontier holds every run once, no label covers another, and what no run beats is drawn and listed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.made_runs import outcomes, write_run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.errors import UserError
+from evalharness.report.frontier.labels import curves_of
+from evalharness.report.frontier.picture import draw, make_figure
+from evalharness.report.frontier.points import Panel, Point, caption, listing, panels, pareto
+from evalharness.report.published import load_published
+from evalharness.report.runs import load_runs
+
+
+def point(speed: float, rate: float, **more: object) -> Point:
+    return Point(f"{speed}", "ar", (speed,), rate, None, speed, None, "H100", "", **more)  # type: ignore[arg-type]
+
+
+places = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=15)
+
+
+@given(places)
+def test_a_point_is_on_the_frontier_if_and_only_if_none_beats_it(pairs: list[tuple[int, int]]) -> None:
+    points = [point(float(speed), rate / 9) for speed, rate in pairs]
+    found = pareto(points)
+
+    def beaten(one: Point) -> bool:
+        return any(
+            (other.speed >= one.speed and other.rate > one.rate) or (other.speed > one.speed and other.rate >= one.rate)
+            for other in points
+        )
+
+    assert {(one.speed, one.rate) for one in found} == {(one.speed, one.rate) for one in points if not beaten(one)}
+    assert [one.speed for one in found] == sorted({one.speed for one in found})
+
+
+def test_published_points_and_incomplete_runs_beat_nobody() -> None:
+    points = [point(10.0, 0.5), point(20.0, 0.9, published=True), point(30.0, 0.9, whole=False)]
+    assert pareto(points) == (points[0],)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for threshold, rate, seconds in ((0.5, 0.4, 0.25), (0.9, 0.6, 0.7)):
+        write_run(tmp_path / f"d{threshold}", "org/dif", outcomes(rate), seconds, backend="diffusion",
+                  options={"threshold": threshold}, forwards=30)  # fmt: skip
+    write_run(tmp_path / "ar", "org/ar", outcomes(0.64), 2.0)
+    write_run(tmp_path / "slow", "org/slow", outcomes(0.5), 4.0)
+    write_run(tmp_path / "mbpp", "org/ar", outcomes(0.7, 100), 2.0, task="mbpp")
+    return tmp_path
+
+
+def test_one_panel_per_task_one_point_per_run_one_curve_per_swept_model(runs: Path) -> None:
+    humaneval, mbpp = sorted(panels(load_runs([runs])), key=lambda panel: panel.title)
+    assert [one.label for one in humaneval.points] == [
+        "slow", "ar", "dif (threshold=0.9)", "dif (threshold=0.5)",
+    ]  # fmt: skip
+    assert [one.family for one in humaneval.points] == ["ar", "ar", "diffusion", "diffusion"]
+    assert len({one.curve for one in humaneval.points}) == 3
+    assert [one.label for one in humaneval.pareto] == ["ar", "dif (threshold=0.9)", "dif (threshold=0.5)"]
+    assert [one.label for one in mbpp.points] == ["ar"]
+    lines = listing(humaneval)
+    assert len(lines) == 4
+    assert "64.0 %" in lines[1]
+
+
+def test_a_curve_joins_its_points_in_the_order_of_what_was_swept(tmp_path: Path) -> None:
+    """Not in the order of their speed, which may go up and down."""
+    for threshold, seconds in ((0.5, 1.0), (0.7, 3.0), (0.9, 2.0)):
+        write_run(tmp_path / f"{threshold}", "m", outcomes(0.5), seconds, options={"threshold": threshold})
+    [panel] = panels(load_runs([tmp_path]))
+    figure, _ = make_figure([panel], [], "pass@1", "tokens/s")
+    [line] = [each for each in figure.axes[0].get_lines() if len(each.get_xdata()) == 3]
+    speeds = {one.swept[0]: one.speed for one in panel.points}
+    assert list(line.get_xdata()) == [speeds[0.5], speeds[0.7], speeds[0.9]]
+
+
+def test_runs_that_differ_in_words_are_no_curve(tmp_path: Path) -> None:
+    for dtype in ("float32", "bfloat16"):
+
+        def edit(config: dict[str, dict[str, object]], dtype: str = dtype) -> None:
+            config["backend"]["dtype"] = dtype
+
+        write_run(tmp_path / dtype, "m", outcomes(0.5), edit=edit)
+    [panel] = panels(load_runs([tmp_path]))
+    assert sorted(one.label for one in panel.points) == ["m (dtype=bfloat16)", "m (dtype=float32)"]
+    assert len({one.curve for one in panel.points}) == 2
+
+
+def test_what_has_no_speed_is_left_out_and_said(runs: Path) -> None:
+    write_run(runs / "untimed", "m", outcomes(0.9), tokens=None)
+    notes: list[str] = []
+    found = panels(load_runs([runs]), note=notes.append)
+    assert sum(len(panel.points) for panel in found) == 5
+    assert "1 run left out" in notes[0]
+    with pytest.raises(UserError, match="none of the runs"):
+        panels(load_runs([runs / "untimed"]))
+
+
+def test_samples_and_other_data_have_panels_of_their_own(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", outcomes(0.5))
+    write_run(tmp_path / "b", "m", outcomes(0.5), task="humaneval-sample")
+    write_run(tmp_path / "c", "m", outcomes(0.5), official=False)
+    assert [panel.title for panel in panels(load_runs([tmp_path]))] == [
+        "humaneval, v1.0", "humaneval-sample, v1.0", "humaneval, v1.0, OTHER DATA",
+    ]  # fmt: skip
+
+
+def test_an_incomplete_run_is_marked(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", outcomes(0.5, 20), limit=20)
+    [panel] = panels(load_runs([tmp_path]))
+    assert panel.points[0].label == "m*"
+    assert panel.pareto == ()
+    assert any("does not cover" in line for line in caption([panel], False))
+
+
+def test_published_points_stand_apart_with_their_conditions(runs: Path) -> None:
+    [panel] = panels(load_runs([runs / "ar"]), load_published("mercury"))
+    mini = next(one for one in panel.points if one.label == "Mercury Coder Mini")
+    assert (mini.published, mini.rate, mini.speed, mini.family) == (True, 0.88, 1109, "diffusion")
+    assert "H100" in mini.detail
+    text = "\n".join(caption([panel], True))
+    assert "H100" in text
+    assert "coding prompts" in text
+    assert "one second-hand copy" in text
+
+
+def texts_of(panels_: list[Panel]) -> list[list[tuple[float, float, float, float]]]:
+    """The boxes of the labels of each panel, in pixels, as the renderer draws them."""
+    figure, _ = make_figure(panels_, ["caption"], "pass@1", "tokens/s")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    return [
+        [text.get_window_extent(renderer).extents for text in axes.texts] for axes in figure.axes if axes.get_visible()
+    ]
+
+
+def many(count: int) -> list[Panel]:
+    import random
+
+    draw_ = random.Random(count)
+    points = tuple(
+        Point(f"model-{number} (threshold=0.{number % 10})", ("ar", "diffusion")[number % 2], (number // 5,),
+              draw_.uniform(0.2, 0.9), (0.1, 0.95), 10 ** draw_.uniform(0.5, 3), None, "H100", "", short="0.5")
+        for number in range(count)
+    )  # fmt: skip
+    ordered = tuple(sorted(points, key=lambda one: one.speed))
+    return [Panel("humaneval", ordered, pareto(ordered))]
+
+
+@pytest.mark.parametrize("count", [1, 7, 60])
+def test_no_label_covers_another(count: int) -> None:
+    [boxes] = texts_of(many(count))
+    assert len(boxes) == 1 if count == 1 else len(boxes) >= 7
+    for place, (left, low, right, high) in enumerate(boxes):
+        for other in boxes[:place]:
+            assert right <= other[0] + 1 or other[2] <= left + 1 or high <= other[1] + 1 or other[3] <= low + 1
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.svg", "a.html"])
+def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
+    found = panels(load_runs([runs]), load_published("mercury"))
+    draw(found, tmp_path / "new" / name, published=True)
+    data = (tmp_path / "new" / name).read_bytes()
+    assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
+
+
+def test_the_page_tells_about_every_point_and_asks_nothing_of_other_places(runs: Path, tmp_path: Path) -> None:
+    found = panels(load_runs([runs]), load_published("mercury"))
+    draw(found, tmp_path / "a.html", published=True)
+    page = (tmp_path / "a.html").read_text()
+    held = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
+    assert len(held) == sum(len(panel.points) for panel in found)
+    assert all(f'id="{name}"' in page for name in held)
+    assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in held.values())
+    named = set(re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0]))
+    assert all("w3.org" in address for address in named)  # names of formats, which nobody asks for
+    assert not re.search(r"(src|href)=\"(?!#)", page)
+
+
+def test_a_format_that_is_not_known(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"\.png, \.svg, \.html"):
+        draw(panels(load_runs([runs])), tmp_path / "a.jpeg")
+
+
+def test_the_page_names_the_rate_that_is_drawn(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
+    found = panels(load_runs([tmp_path / "a"]), metric="pass@10")
+    draw(found, tmp_path / "a.html", "pass@10")
+    page = (tmp_path / "a.html").read_text()
+    [note] = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
+    assert "\npass@10 100.0 %" in note
+    assert "pass@1 " not in page
+
+
+def test_the_caption_says_why_published_points_are_not_there(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", "m", outcomes(0.5), task="humaneval-sample")
+    write_run(tmp_path / "b", "m", outcomes(0.5), task="santacoder-fim-js")
+    points = load_published("mercury")
+
+    def said(folder: Path, metric: str = "pass@1") -> str:
+        return "\n".join(caption(panels(load_runs([folder]), points), True, metric))
+
+    assert "are of whole benchmarks and are not drawn beside samples" in said(tmp_path / "a")
+    assert "No published point" not in said(tmp_path / "a")
+    assert "No published point has both a rate on these tasks and a speed" in said(tmp_path / "b")
+    assert "whole benchmarks" not in said(tmp_path / "b")
+    assert "not drawn beside pass@10" in said(tmp_path / "b", "pass@10")
+
+
+def test_the_caption_explains_steps_only_where_there_are_any(runs: Path) -> None:
+    assert "Pareto" in caption(panels(load_runs([runs])), False)[0]
+    assert "Pareto" not in caption(panels(load_runs([runs / "ar"])), False)[0]
+
+
+def test_runs_of_other_problems_are_joined_by_no_line(tmp_path: Path) -> None:
+    for limit, threshold, seconds in ((164, 0.5, 1.0), (20, 0.9, 2.0)):
+        write_run(tmp_path / f"{limit}", "m", outcomes(0.5, limit), seconds, limit=limit,
+                  options={"threshold": threshold})  # fmt: skip
+    [panel] = panels(load_runs([tmp_path]))
+    assert len(curves_of(panel)) == 2
+
+
+def test_a_window_shows_a_row_of_panels_whole(runs: Path, tmp_path: Path, browser: Any) -> None:
+    draw(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto(f"file://{tmp_path / 'a.html'}")
+    box = page.locator("svg").bounding_box()
+    assert box["y"] + box["height"] <= 900
+    point = page.locator("#point-0-0")
+    point.hover()
+    assert "pass@1 64.0 %" in page.locator("#note").inner_text()
+    page.close()
+
+
+@pytest.mark.parametrize("panel_count", [1, 2])
+def test_the_key_lies_within_the_picture(panel_count: int) -> None:
+    kinds = [(family, published) for family in ("ar", "diffusion", "other") for published in (False, True)]
+    points = tuple(
+        Point("m", family, (number,), 0.9 - number / 10, None, 10.0 + number, None, "H100", "", published)
+        for number, (family, published) in enumerate(kinds)
+    )
+    figure, _ = make_figure([Panel("humaneval", points, pareto(points))] * panel_count, [], "pass@1", "tokens/s")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    title = figure.axes[0].get_position().y1 * figure.bbox.height + 25
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y0 >= title

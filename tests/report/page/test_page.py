@@ -1,0 +1,148 @@
+"""The report is written whole or not at all, never over something else, and does without data not at hand."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import page_runs
+
+from evalharness.errors import UserError
+from evalharness.records import Completion, Verdict
+from evalharness.report.page.overview import names_of
+from evalharness.report.page.page import write_page
+from evalharness.report.runs import RunRecord, load_runs
+
+Command = Callable[..., Any]
+CYCLE = page_runs.cycling(["passed", "failed"])
+
+
+def value(page: Path, name: str) -> Any:
+    """What a data file hands to the page."""
+    text = (page.parent / "data" / f"{name}.js").read_text()
+    found = re.fullmatch(r"evalharness\.receive\([^,]+,(.*)\);\n", text)
+    assert found
+    return json.loads(found.group(1))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """One run of the bundled HumanEval sample."""
+    return page_runs.write_run(tmp_path / "runs" / "one", "humaneval", CYCLE)
+
+
+def test_the_command_writes_a_page_and_says_where(run: Path, tmp_path: Path, cli: Command) -> None:
+    done = cli("report", run, "--out", tmp_path / "page")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(tmp_path / "page" / "index.html") in done.stdout
+    assert (tmp_path / "page" / "index.html").exists()
+    assert cli("report", run, "--out", tmp_path / "page").returncode == 0  # a report may be written again
+    assert [path.name for path in tmp_path.iterdir()] == ["runs", "page"] or not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(run: Path, tmp_path: Path, cli: Command) -> None:
+    for out in (run, tmp_path, run / "manifest.json"):
+        done = cli("report", run, "--out", out)
+        assert done.returncode == 2
+        assert "is not a report; choose another folder with --out" in done.stderr
+    assert (run / "completions.jsonl").exists()
+
+
+def test_a_report_stays_until_the_new_one_is_whole(run: Path, tmp_path: Path) -> None:
+    page = write_page(load_runs([run]), tmp_path / "page")
+    before = page.read_bytes()
+    with (run / "completions.jsonl").open("a") as file:
+        file.write("{damaged\n")
+    with pytest.raises(UserError, match="line 17 is damaged"):
+        write_page(load_runs([run]), tmp_path / "page")
+    assert page.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "page"}
+
+
+def test_every_sample_is_written_once_with_what_is_known_of_it(run: Path, tmp_path: Path) -> None:
+    page = write_page(load_runs([run]), tmp_path / "page")
+    rows = value(page, "one/rows")
+    assert [problem[0] for problem in rows["problems"]] == [f"Sample/{number}" for number in range(16)]
+    [record] = load_runs([run])
+    completions, verdicts = ({row.key: row for row in rows} for rows in (record.completions(), record.verdicts()))
+    found = {}
+    for problem, sample_id, status, tokens, seconds, chunk, index, detail, traced in rows["samples"]:
+        key = (rows["problems"][problem][0], sample_id)
+        sample = value(page, f"one/sample{chunk}")[index]
+        completion, verdict = completions[key], verdicts[key]
+        assert (sample["task_id"], sample["sample_id"], sample["text"]) == (*key, completion.text)
+        assert (rows["statuses"][status], sample["status"]) == (verdict.status, verdict.status)
+        assert (tokens, seconds, traced) == (completion.output_tokens, completion.total_s, 0)
+        assert sample.get("detail", "") == verdict.detail
+        assert verdict.detail.endswith(detail)
+        found[key] = sample
+    assert found.keys() == completions.keys()
+
+
+def test_samples_without_a_verdict_or_without_a_completion_are_told(tmp_path: Path) -> None:
+    failed = Verdict("Sample/1", 0, False, "infrastructure", detail="the endpoint did not answer")
+    run = page_runs.write_run(
+        tmp_path / "run", "humaneval", lambda problem, number: (Completion(problem.task_id, number, "x"), None)
+    )
+    lines = (run / "completions.jsonl").read_text().splitlines(keepends=True)
+    (run / "completions.jsonl").write_text("".join(line for line in lines if '"Sample/1"' not in line))
+    (run / "verdicts.jsonl").write_text(json.dumps(asdict(failed)) + "\n")
+    page = write_page(load_runs([run]), tmp_path / "page")
+    rows = value(page, "run/rows")
+    statuses = [rows["statuses"][row[2]] for row in rows["samples"]]
+    assert statuses == ["ungraded", "infrastructure", *["ungraded"] * 14]
+
+
+def test_prompts_come_from_the_task_s_data(run: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+    page = write_page(load_runs([run]), tmp_path / "page", note=notes.append)
+    rows = value(page, "one/rows")
+    chunk, index = rows["problems"][3][3]
+    assert "def shelf_stock(" in value(page, f"one/prompt{chunk}")[index]["text"]
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "fingerprint", "reason"),
+    [
+        ("hub x@main", None, "The task's data are not at hand"),
+        ("folder /nowhere", None, "The task's data are not at hand"),
+        (None, "sha256:0", "are not those of this run"),
+    ],
+)
+def test_without_its_data_a_run_is_shown_without_prompts_and_says_why(
+    origin: str | None, fingerprint: str | None, reason: str, run: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
+    manifest = json.loads((run / "manifest.json").read_text())
+    data = manifest["config"]["task"]["data"]
+    manifest["config"]["task"]["name"] = "humaneval-sample" if origin is None else "humaneval"
+    manifest["config"]["task"]["data"] = {
+        **data, "origin": origin or data["origin"], "fingerprint": fingerprint or data["fingerprint"]
+    }  # fmt: skip
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    notes: list[str] = []
+    page = write_page(load_runs([run]), tmp_path / "page", note=notes.append)
+    assert reason in value(page, "runs")["runs"][0]["no_prompts"]
+    assert reason in notes[0]
+    assert len(value(page, "one/rows")["samples"]) == 16
+
+
+def test_a_manifest_of_another_kind_costs_the_prompts_alone(run: Path, tmp_path: Path) -> None:
+    (run / "manifest.json").write_text("{}")
+    page = write_page(load_runs([run]), tmp_path / "page")
+    assert "does not say which data" in value(page, "runs")["runs"][0]["no_prompts"]
+
+
+def test_names_are_fit_for_files_and_none_is_given_twice(tmp_path: Path) -> None:
+    folders = ("a/humaneval", "b/humaneval", "b/Ünï cödé", "c/x", "d/x", "e/../..")
+    runs = [RunRecord(tmp_path / folder, {}, {"task": "humaneval-sample"}) for folder in folders]
+    names = names_of(runs)
+    assert names[:2] == ["a-humaneval", "b-humaneval"]
+    assert names[3:5] == ["x", "x-2"]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)

@@ -1,0 +1,88 @@
+"""A program that only waits lends its place; one that computes does not, and never more run than may."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from helpers.programs import run
+from helpers.sandboxes import MakeSandbox
+
+from evalharness.sandbox.worker_slots import LOOK_S, LOOKS, Places
+
+WAITS = "import time\ntime.sleep(8)\n"
+COMPUTES = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n"
+QUICK = "x = 1\n"
+
+
+def test_a_place_is_lent_while_its_meter_stands_still() -> None:
+    places = Places(1, spare=1)
+    ended = threading.Event()
+
+    def sleeper() -> None:
+        with places.held() as place:
+            place.meter = lambda: 5.0
+            ended.wait(30)
+
+    thread = threading.Thread(target=sleeper)
+    thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    with places.held():
+        assert LOOKS * LOOK_S - 0.5 < time.monotonic() - began < 10 * LOOK_S
+        ended.set()
+        thread.join()
+        third = threading.Event()
+
+        def another() -> None:
+            with places.held():
+                third.set()
+
+        threading.Thread(target=another).start()
+        assert not third.wait(0.5), "what was lent is given out twice"
+    assert third.wait(5)
+    places.close()
+
+
+@pytest.mark.parametrize("meter", [time.monotonic, lambda: None, None])
+def test_a_place_is_not_lent_while_it_computes_or_nobody_knows(meter: Callable[[], float | None] | None) -> None:
+    places = Places(1, spare=1)
+    ended = threading.Event()
+
+    def busy() -> None:
+        with places.held() as place:
+            place.meter = meter
+            ended.wait(30)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    time.sleep(0.1)
+    threading.Timer(4 * LOOK_S, ended.set).start()
+    began = time.monotonic()
+    with places.held():
+        assert time.monotonic() - began > 3.5 * LOOK_S
+    thread.join()
+    places.close()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("source", "lends"), [(WAITS, True), (COMPUTES, False)])
+def test_others_are_judged_while_a_sample_sleeps_but_not_while_it_computes(
+    source: str, lends: bool, make_sandbox: MakeSandbox
+) -> None:
+    sandbox = make_sandbox()
+    assert (sandbox.workers, sandbox.threads) == (1, 2)
+    run(sandbox, QUICK)
+    ended: list[str] = []
+
+    def judge(program: str) -> None:
+        assert run(sandbox, program, time_s=20.0).status == "passed"
+        ended.append(program)
+
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(judge, source)
+        time.sleep(0.5)
+        threads.submit(judge, QUICK).result()
+        slow.result()
+    assert ended == ([QUICK, source] if lends else [source, QUICK])

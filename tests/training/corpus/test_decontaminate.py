@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from evalharness.training.corpus.decontaminate import Benchmarks, collect, read_benchmarks
+
+PROBLEM = '''from typing import List
+
+
+def widest_gap(marks: List[int], least: int = 0) -> int:
+    """ The marks of a ruler are given in any order, and some of them may be missing altogether.
+    Return the widest gap.
+    >>> widest_gap([1, 9, 4])
+    5
+    """
+    ordered = sorted(marks)
+    widest = least
+    for left, right in zip(ordered, ordered[1:]):
+        widest = max(widest, right - left)
+    return widest
+'''
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> Benchmarks:
+    return collect([PROBLEM])
+
+
+def test_a_copied_solution_is_caught_whatever_its_layout(benchmarks: Benchmarks) -> None:
+    code = "x = sorted(marks)\nordered  =  sorted( marks )\nwidest = least\n"
+    code += "for left, right in zip(ordered, ordered[1:]): pass"
+    assert benchmarks.overlap(code) == "run"
+
+
+def test_a_copied_sentence_is_caught_when_wrapped_and_in_capitals(benchmarks: Benchmarks) -> None:
+    text = (
+        "THE MARKS of a ruler are given\n    in any order, and some of them may be\n    missing altogether. Add them."
+    )
+    assert benchmarks.overlap(text) == "sentence"
+
+
+def test_a_copied_signature_is_caught_without_its_types(benchmarks: Benchmarks) -> None:
+    assert benchmarks.overlap("def widest_gap(marks, least):\n    return 0\n") == "signature"
+
+
+def test_what_shares_less_is_kept(benchmarks: Benchmarks) -> None:
+    assert benchmarks.overlap("def widest_gap(values):\n    return max(values)\n") is None
+    assert benchmarks.overlap('"""Return the widest gap."""') is None
+    assert benchmarks.overlap("ordered = sorted(marks)\nwidest = least\n") is None
+    assert benchmarks.overlap("") is None
+
+
+def test_benchmark_files_are_read_whole(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.jsonl").write_text('{"deep": [{"code": "def one_two(first_name, other):\\n    pass"}]}\n')
+    assert read_benchmarks([tmp_path]).overlap("def one_two(first_name: str, other=3): ...") == "signature"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_real_data_catches_itself() -> None:
+    from evalharness.data.files import read_records
+
+    folder = Path(os.environ["EVALHARNESS_DATA"]) / "humaneval"
+    benchmarks = read_benchmarks([folder])
+    records = read_records(folder / "HumanEval.jsonl.gz")
+    assert all(benchmarks.overlap(record["prompt"] + record["canonical_solution"]) for record in records)

@@ -1,0 +1,51 @@
+import itertools
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.training.corpus.function import Case
+from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.views import (
+    MIDDLE,
+    PREFIX,
+    SUFFIX,
+    completion,
+    documents,
+    in_order,
+    informative,
+    with_gap,
+)
+
+
+@given(st.integers(0, 10**6))
+def test_a_gap_put_back_gives_the_text_again(seed: int) -> None:
+    before, body = "def f(xs):\n", "    total = 0\n    for x in xs:\n        total += x\n    return total\n"
+    document = with_gap(before, body, Random(seed), "t")
+    prefix, rest = document.prompt.removeprefix(PREFIX).split(SUFFIX)
+    suffix = rest.removesuffix(MIDDLE)
+    assert prefix + document.answer + suffix == before + body
+    assert document.answer
+    assert in_order(document.prompt + document.answer) == before + body
+
+
+def test_about_half_of_the_documents_have_a_gap() -> None:
+    random = Random(0)
+    kinds = [d.kind for f, cases in itertools.islice(functions(2), 300) for d in documents(f, cases, random, gaps=0.8)]
+    assert 0.38 < kinds.count("gap") / len(kinds) < 0.5
+    assert {"completion", "assertions", "instruction", "chat", "gap"} == set(kinds)
+
+
+def test_prompts_look_like_functions_to_complete() -> None:
+    random = Random(0)
+    for function, cases in itertools.islice(functions(4), 50):
+        prompt, body = completion(function, cases, random)
+        assert prompt.count("def ") == 1
+        assert prompt.rstrip().endswith(('"""', "'''"))
+        assert body.startswith("    ")
+        assert body.endswith("\n")
+
+
+def test_examples_show_different_values_first() -> None:
+    cases = [Case(([],), []), Case(([1],), [1]), Case(([1],), [1]), Case(([2],), [2])]
+    assert {repr(case.value) for case in informative(cases, Random(1))[:1]} <= {"[1]", "[2]"}

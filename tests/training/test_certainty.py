@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from evalharness.diffusion.checkpoints import folder as weights
+from evalharness.errors import UserError
+from evalharness.training.certainty import answer_corpus, ask, is_new, problems
+from evalharness.training.corpus.build import benchmark_folders, build_corpus
+from evalharness.training.corpus.decontaminate import collect
+from evalharness.training.recipe import Certainty, Recipe, read_recipe
+from evalharness.training.trainer import Trainer
+
+RECIPES = Path(weights.__file__).parent / "recipes"
+TINY = read_recipe(RECIPES / "tiny.yaml")
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def test_problems_hold_tests_that_their_own_solutions_pass() -> None:
+    for problem, tests in problems(20, seed=9):
+        assert problem.reference is not None
+        assert problem.reference.startswith(problem.stem)
+        exec(problem.reference + "\n" + tests, {})
+
+
+def test_answers_that_are_in_a_benchmark_are_none() -> None:
+    prompt, answer = "def area(width, height):\n", "    return width * height\n"
+    assert is_new((prompt, answer), collect(["def volume(width, height, depth): pass"]))
+    assert not is_new((prompt, answer), collect(["def area(width, height): ..."]))
+    whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
+    assert not is_new((prompt, whole), collect([whole]))
+
+
+def test_a_folder_without_data_is_no_benchmark_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for root in (str(tmp_path), str(tmp_path / "nowhere"), ""):
+        monkeypatch.setenv("EVALHARNESS_DATA", root)
+        with pytest.raises(UserError, match="EVALHARNESS_DATA to a folder with it"):
+            benchmark_folders()
+    (tmp_path / "a.jsonl").write_text("{}\n")
+    monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
+    assert benchmark_folders()[0] == tmp_path
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_model_that_knows_nothing_has_nothing_to_learn_from(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
+    Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
+    settings = Certainty(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
+    assert len(ask(tmp_path / "model", settings).passed) < 3
+    with pytest.raises(UserError, match="train longer first"):
+        answer_corpus(tmp_path / "model", settings, tmp_path / "answers")
+
+
+def test_fine_tuning_starts_from_the_weights_given(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 3})
+    corpus, tokenizer = build_corpus(recipe.data, tmp_path / "corpus")
+    first = Trainer(recipe, corpus, tokenizer, tmp_path / "first")
+    first.run(quiet)
+    values = read_recipe(RECIPES / "certainty.yaml").model_dump() | {"minutes": None, "steps": 2, "bf16": False}
+    values["certainty"]["model"] = tmp_path / "first" / "model"
+    second = Trainer(Recipe.model_validate(values), corpus, tokenizer, tmp_path / "second")
+    assert second.evaluate()["held_ar"] == pytest.approx(first.evaluate()["held_ar"], abs=0.02)
+    second.run(quiet)
+    assert second.state.step == 2

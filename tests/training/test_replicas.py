@@ -1,0 +1,82 @@
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from evalharness.diffusion.network import Transformer
+from evalharness.errors import InfrastructureError
+from evalharness.training.batches import Batch, make_batch, plan_held_out
+from evalharness.training.corpus.build import build_corpus
+from evalharness.training.recipe import read_recipe
+from evalharness.training.replicas import Replicas
+from evalharness.training.trainer import model_config
+
+TINY = read_recipe(Path(__file__).parents[2] / "evalharness" / "training" / "recipes" / "tiny.yaml")
+Work = list[tuple[int, Batch]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transformer, Work]:
+    corpus, tokenizer = build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
+    torch.manual_seed(0)
+    model = Transformer(model_config(TINY, tokenizer))
+    planned = plan_held_out(corpus, 5, 8, 256)
+    config = model.config
+    batches = [make_batch(corpus, rows, config.block_size, config.end_id, config.pad_id) for rows in planned]
+    assert len(batches) > 3
+    return model, list(enumerate(batches))
+
+
+def test_two_processes_give_the_losses_and_gradients_of_one(made: tuple[Transformer, Work]) -> None:
+    model, work = made
+    found = []
+    for count in (1, 2):
+        replicas = Replicas(model, count, torch.float32, compile=False)
+        for _ in range(2):  # gradients of a step are not added to those of the step before
+            losses = replicas.losses(work, TINY.objective, 100)
+            replicas.gather()
+        found.append((losses, [parameter.grad.clone() for parameter in model.parameters()]))  # type: ignore[union-attr]
+    assert [one.total for one in found[0][0]] == [two.total for two in found[1][0]]
+    for one, two in zip(found[0][1], found[1][1], strict=True):
+        assert one.abs().sum() > 0
+        torch.testing.assert_close(one, two)
+
+
+def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> None:
+    model, work = made
+    replicas = Replicas(model, 2, torch.float32, compile=False)
+    assert len(replicas.losses(work[:1], TINY.objective, None)) == 1
+    replicas.gather()
+    assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
+
+
+def test_processes_follow_the_network_as_it_changes(made: tuple[Transformer, Work]) -> None:
+    model, work = made
+    replicas = Replicas(model, 2, torch.float32, compile=False)
+    before = replicas.losses(work, TINY.objective, None)
+    kept = model.embed.weight.detach().clone()
+    with torch.no_grad():
+        model.embed.weight.mul_(3)
+    after = replicas.losses(work, TINY.objective, None)
+    with torch.no_grad():
+        model.embed.weight.copy_(kept)
+    assert all(one.total != two.total for one, two in zip(before, after, strict=True))
+
+
+def test_a_dead_process_is_the_machines_failure(made: tuple[Transformer, Work]) -> None:
+    model, work = made
+    replicas = Replicas(model, 2, torch.float32, compile=False)
+    replicas.processes[1].kill()
+    with pytest.raises(InfrastructureError, match="train again to resume"):
+        replicas.losses(work, TINY.objective, None)
+
+
+def test_processes_end_with_what_holds_them(made: tuple[Transformer, Work]) -> None:
+    replicas = Replicas(made[0], 2, torch.float32, compile=False)
+    processes = replicas.processes
+    del replicas
+    deadline = time.monotonic() + 60
+    while any(process.is_alive() for process in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

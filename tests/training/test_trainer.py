@@ -1,0 +1,241 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tokenizers import Tokenizer
+
+from evalharness.diffusion.checkpoints import folder as weights
+from evalharness.errors import UserError
+from evalharness.training.corpus.build import build_corpus
+from evalharness.training.corpus.encoding import Corpus
+from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
+from evalharness.training.corpus.views import in_order
+from evalharness.training.recipe import Recipe, read_recipe
+from evalharness.training.trainer import Trainer
+
+RECIPES = Path(weights.__file__).parent / "recipes"
+TINY = read_recipe(RECIPES / "tiny.yaml")
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Tokenizer]:
+    return build_corpus(TINY.data, tmp_path_factory.mktemp("corpus"))
+
+
+def losses(trainer: Trainer) -> list[float]:
+    return [row["loss"] for row in trainer.state.log]  # type: ignore[misc]
+
+
+def told(recipe: Recipe, **changes: object) -> Recipe:
+    return Recipe.model_validate(recipe.model_dump() | changes)
+
+
+def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    trainer = Trainer(told(TINY, steps=40), *made, tmp_path)
+    before = trainer.evaluate()
+    trainer.run(quiet)
+    after = trainer.evaluate()
+    assert after["held_ar"] < before["held_ar"] - 1.5  # type: ignore[operator]
+    assert after["held_denoising"] < before["held_denoising"] - 0.8  # type: ignore[operator]
+    model = weights.load(tmp_path / "model")
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in trainer.model.parameters())
+    assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 40
+    assert Tokenizer.from_file(str(tmp_path / "model" / "tokenizer.json")).get_vocab_size() == 768
+
+
+def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them(
+    made: tuple[Corpus, Tokenizer], tmp_path: Path
+) -> None:
+    recipe = told(TINY, steps=12, log_every=1)
+    whole = Trainer(recipe, *made, tmp_path / "whole")
+    whole.run(quiet)
+    cut = Trainer(recipe, *made, tmp_path / "cut")
+    cut.run(lambda text: os.kill(os.getpid(), signal.SIGTERM) if text.startswith("step 7") else None)
+    again = Trainer(recipe, *made, tmp_path / "cut")
+    assert again.resume()
+    assert again.state.step == 7
+    again.run(quiet)
+    assert losses(again) == losses(whole)
+    assert all(torch.equal(a, b) for a, b in zip(again.average.values, whole.average.values, strict=True))
+
+
+def test_denoising_may_begin_later(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    objective = TINY.objective.model_copy(update={"denoise_from": 0.5})
+    trainer = Trainer(told(TINY, steps=8, log_every=1, objective=objective.model_dump()), *made, tmp_path)
+    trainer.run(quiet)
+    assert ["denoising" in row for row in trainer.state.log] == [False] * 4 + [True] * 4
+    assert "held_denoising" in trainer.state.log[-1]
+
+
+@pytest.mark.slow
+def test_compiled_layers_give_the_same_losses(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    recipe = told(TINY, steps=4, log_every=1, bf16=False)
+    found = [Trainer(told(recipe, compile=compiled), *made, tmp_path / str(compiled)) for compiled in (False, True)]
+    for trainer in found:
+        trainer.run(quiet)
+    assert losses(found[1]) == pytest.approx(losses(found[0]), rel=1e-4)
+
+
+def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
+    from evalharness.training.batches import stream
+
+    recipe = trainer.recipe
+    return stream(trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches)
+
+
+def test_replicas_side_by_side_give_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    one, two = (Trainer(told(TINY, processes=count), *made, tmp_path) for count in (1, 2))
+    first, second = one.step(_rows(one)), two.step(_rows(two))
+    assert first["loss"] == second["loss"]
+    assert first["norm"] == pytest.approx(second["norm"], rel=1e-4)
+
+
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    values = yaml.safe_load((RECIPES / "tiny.yaml").read_text()) | {"steps": 100_000, "checkpoint_s": 0.1}
+    recipe.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-c", "from evalharness.cli.main import main; main()", "train", "--config", str(recipe)]
+    command += ["--out", str(tmp_path / "run")]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "log.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    first.kill()
+    first.wait()
+    second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    heard = []
+    for line in second.stdout:
+        heard.append(line)
+        if line.startswith("step"):
+            break
+    second.terminate()
+    second.communicate(timeout=120)
+    assert any("resumed after step" in line for line in heard)
+    assert second.returncode == 0
+
+
+def test_a_signal_to_the_whole_group_leaves_a_checkpoint(tmp_path: Path) -> None:
+    """As `timeout`, systemd and Slurm send it: the processes of the batches leave it to the one that trains."""
+    recipe = tmp_path / "recipe.yaml"
+    values = yaml.safe_load((RECIPES / "tiny.yaml").read_text()) | {"steps": 100_000, "processes": 2}
+    recipe.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-c", "from evalharness.cli.main import main; main()", "train", "--config", str(recipe)]
+    command += ["--out", str(tmp_path / "run")]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert run.stdout is not None
+    assert any(line.startswith("step 3") for line in iter(run.stdout.readline, ""))
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    os.killpg(run.pid, signal.SIGTERM)
+    said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert "Traceback" not in said[1]
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
+    made: tuple[Corpus, Tokenizer], tmp_path: Path
+) -> None:
+    recipe = told(TINY, steps=None, minutes=0.2, log_every=1)
+    Trainer(recipe, *made, tmp_path).run(
+        lambda text: os.kill(os.getpid(), signal.SIGUSR1) if text.startswith("step 5 ") else None
+    )
+    (tmp_path / "before-cool-down.pt").replace(tmp_path / "checkpoint.pt")
+    longer = Trainer(told(recipe, minutes=10), *made, tmp_path)
+    assert longer.resume()
+    assert longer.progress() < 0.05
+    assert not longer.state.cooled
+
+
+def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: Path) -> None:
+    data = TINY.data.model_copy(update={"held_out": 200})
+    corpus, tokenizer = build_corpus(data, tmp_path)
+    texts = [in_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
+             for number in range(len(corpus))]  # fmt: skip
+    names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
+    bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
+    learned = {(name, body) for found, body in zip(names[:-200], bodies[:-200], strict=True) for name in found}
+    held = {(name, body) for found, body in zip(names[-200:], bodies[-200:], strict=True) for name in found}
+    assert len(held) > 50
+    assert len(held & learned) <= 1  # one function may lie on the border
+
+
+def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    first = Trainer(told(TINY, steps=40), *made, tmp_path / "first")
+    first.run(quiet)
+    data = TINY.data.model_copy(update={"seed": 5})
+    recipe = told(TINY, shape=None, start=tmp_path / "first" / "model", data=data.model_dump(), steps=2)
+    corpus, tokenizer = build_corpus(data, tmp_path / "corpus", read_tokenizer(tmp_path / "first" / "model"))
+    assert tokenizer.to_str() == made[1].to_str()
+    assert not np.array_equal(corpus.tokens[:1000], made[0].tokens[:1000])
+    second = Trainer(recipe, corpus, tokenizer, tmp_path / "second")
+    fresh = Trainer(TINY, corpus, tokenizer, tmp_path / "fresh")
+    assert second.evaluate()["held_ar"] < fresh.evaluate()["held_ar"] - 1.5  # type: ignore[operator]
+    second.run(quiet)
+    assert Trainer(recipe, corpus, tokenizer, tmp_path / "second").resume()
+
+
+def test_a_corpus_of_another_tokenizer_is_made_anew(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    _, own = build_corpus(TINY.data, tmp_path)
+    other = train_tokenizer(["x = 1\n"] * 50, 300)
+    _, given = build_corpus(TINY.data, tmp_path, other)
+    assert given.to_str() == other.to_str() != own.to_str()
+    with pytest.raises(UserError, match=r"there is no .*tokenizer\.json"):
+        read_tokenizer(tmp_path / "nowhere")
+
+
+def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    Trainer(told(TINY, steps=1), *made, tmp_path).run(quiet)
+    assert Trainer(told(TINY, steps=5), *made, tmp_path).resume()
+    with pytest.raises(UserError, match="another recipe"):
+        Trainer(told(TINY, seed=1), *made, tmp_path).resume()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
+def test_shipped_recipes_are_valid(name: str) -> None:
+    assert read_recipe(RECIPES / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("steps: 3\nminutes: 4\n", "either steps or minutes"),
+        ("steps: 3\n", "give a shape"),
+        ("steps: 0\n", "greater than 0"),
+        ("steps: 3\nprocesses: 0\n", "greater than 0"),
+        ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
+        ("steps: 3\nstart: x\ndevice: cuda\n", "on a GPU, give processes: 1"),
+        ("steps: 3\nstep: 4\n", "step: Extra inputs"),
+        ("- a\n", "holds no mapping"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_told(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=said):
+        read_recipe(path)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_decontamination_without_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
+    with pytest.raises(UserError, match="EVALHARNESS_DATA"):
+        build_corpus(TINY.data.model_copy(update={"decontaminate": True}), tmp_path)

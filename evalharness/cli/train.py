@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 ConfigOption = Annotated[
-    Path, typer.Option("--config", help="A recipe (YAML); some lie in evalharness/diffusion/recipes.")
+    Path, typer.Option("--config", help="A recipe (YAML); some lie in evalharness/training/recipes.")
 ]
 
 

@@ -168,7 +168,7 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no mapping; see the recipes in evalharness/diffusion/recipes")
+        raise UserError(f"{path} holds no mapping; see the recipes in evalharness/training/recipes")
     if changes.get("steps") is not None or changes.get("minutes") is not None:
         values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
     try:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.diffusion.checkpoints import folder as weights
+import evalharness
 from evalharness.errors import UserError
 from evalharness.training.certainty import answer_corpus, ask, is_new, problems
 from evalharness.training.corpus.build import benchmark_folders, build_corpus
@@ -10,7 +10,7 @@ from evalharness.training.corpus.decontaminate import collect
 from evalharness.training.recipe import Certainty, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
-RECIPES = Path(weights.__file__).parent / "recipes"
+RECIPES = Path(evalharness.__file__).parent / "training" / "recipes"
 TINY = read_recipe(RECIPES / "tiny.yaml")
 
 

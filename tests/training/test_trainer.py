@@ -13,6 +13,7 @@ import torch
 import yaml
 from tokenizers import Tokenizer
 
+import evalharness
 from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.errors import UserError
 from evalharness.training.corpus.build import build_corpus
@@ -22,7 +23,7 @@ from evalharness.training.corpus.views import in_order
 from evalharness.training.recipe import Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
-RECIPES = Path(weights.__file__).parent / "recipes"
+RECIPES = Path(evalharness.__file__).parent / "training" / "recipes"
 TINY = read_recipe(RECIPES / "tiny.yaml")
 
 

@@ -1,4 +1,4 @@
-"""The words of the harness as frozen dataclasses, in the order in which a run produces them.
+"""The records that pass through a run, as frozen dataclasses in the order in which a run produces them.
 
 Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
 """
@@ -11,20 +11,20 @@ Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "
 STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
 
 Key = tuple[str, int]
-"""Names a sample: (task_id, sample_id)."""
+"""The identity of a sample: (task_id, sample_id)."""
 
-Middle = Literal["free", "oracle", "canvas", "search"]
-"""How the length of an infilled middle comes about, which decides the score of a model that fills a canvas.
+MiddleLength = Literal["free", "oracle", "canvas", "search"]
+"""How the length of an infilled middle is determined. It affects the score of a model that denoises a canvas.
 
-free: the model writes from left to right until it ends. oracle: as many tokens as the reference has, which gives a
-part of the answer away. canvas: always `max_new_tokens`, cut at the first end token. search: the model looks for the
-length itself, up to `max_new_tokens`.
+free: the model generates from left to right until its end token. oracle: the middle has as many tokens as the
+reference's, which reveals a part of the answer. canvas: always `max_new_tokens`, cut at the first end token. search:
+the backend searches for the length, up to `max_new_tokens`.
 """
 
 
 @dataclass(frozen=True)
 class Message:
-    """One chat turn."""
+    """One message of a chat."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -32,58 +32,62 @@ class Message:
 
 @dataclass(frozen=True)
 class Oracle:
-    """The length of a reference's middle. The text is there to be counted, and for nothing else."""
+    """Reveals the length of the reference's middle, and never its text."""
 
     _text: str = field(repr=False)
 
     def length(self, count: Callable[[str], int]) -> int:
-        """What `count`, such as the number of a tokenizer's tokens, says of the text."""
+        """Returns the length of the reference's middle by `count`, for example a tokenizer's number of tokens."""
         return count(self._text)
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a backend receives for a problem: text to continue, chat messages, or a gap to infill.
+    """What a backend receives for a problem: text to continue, chat messages, or prefix and suffix to infill.
 
-    Exactly one of `text` and `messages` is given. `prefill` opens the assistant's answer where the backend can
-    continue an answer; the completion is the text after it. The output is cut before the first of `stops`.
+    Exactly one of `text` and `messages` is set. The output ends before the first stop sequence.
     """
 
     text: str | None = None
+    """The text to continue; for infilling, the prefix."""
     messages: tuple[Message, ...] = ()
     prefill: str = ""
+    """The beginning of the assistant's answer, for backends that can continue one. The completion excludes it."""
     stops: tuple[str, ...] = ()
+    """Stop sequences."""
     suffix: str | None = None
-    """The text that follows the gap, where `text` is to be infilled rather than continued."""
-    middle: Middle = "free"
-    """How long the text in the gap is to be."""
+    """Infilling only: the text after the middle. None for a prompt that is continued or answered."""
+    middle_length: MiddleLength = "free"
+    """Infilling only: how the length of the middle is determined."""
     oracle: Oracle | None = None
-    """Given with the policy `oracle` alone."""
+    """Set only where `middle_length` is "oracle"."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One item of a task. `record` is the official record as the data has it; `entry_point` may be empty."""
+    """One item of a task."""
 
     task_id: str
     prompt: Prompt
     record: Mapping[str, Any]
+    """The item as the benchmark's data file has it."""
     reference: str | None
-    """The official solution, as a whole program; None where none was published."""
+    """The official solution as a whole program; None where none is published."""
     entry_point: str = ""
-    stem: str = ""
-    """The text that a bare completion in a samples file continues."""
-    tail: str = ""
-    """The text that follows a completion in the program, where there is a gap to infill."""
+    """The function that the tests call; empty where there is none."""
+    prefix: str = ""
+    """The program text before a completion."""
+    suffix: str = ""
+    """The program text after a completion; empty except for infilling."""
     facets: Mapping[str, str] = field(default_factory=dict)
-    """What kinds of problem it belongs to, such as {"month": "2024-08"}; rates are told for each kind as well."""
+    """The problem's categories, such as {"month": "2024-08"}. Reports show a pass rate for each."""
     accepts_programs: bool = False
-    """Whether a samples file may give the whole text that is run, tests included, as `program`."""
+    """Whether a row of a samples file may have `program`: the complete text to run, tests included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The j-th completion asked of a backend for a problem."""
+    """Asks a backend for the completion number `sample_id` of a problem, counted from 0."""
 
     problem: Problem
     sample_id: int
@@ -105,53 +109,58 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Trace:
-    """The denoising of a completion: its output tokens in the order of the text, and when each was fixed."""
+    """The denoising history of a completion: one entry per output token, in the order of the text."""
 
     tokens: tuple[str, ...]
-    """The text of each output token; joined, they are the completion before it was cut at a stop sequence."""
+    """The text of each token. Joined, they are the completion before the cut at a stop sequence."""
     steps: tuple[int, ...]
-    """The forward pass, counted from 0, after which the token at that place no longer changed."""
+    """The forward pass after which each token no longer changes, counted from 0."""
     blocks: tuple[int, ...]
-    """The block that each token was denoised in, counted from 0."""
+    """The block of each token, counted from 0."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a backend returned for a request. Times are in seconds; what was not measured is None, never zero.
+    """What a backend returns for a request; one row of `completions.jsonl`.
 
-    `text` ends before the first stop sequence. `form` says what it is: a model's answer, which the task's recipe
-    turns into a program; a completion, which continues the problem's stem; a solution, which is a whole program; or a
-    program that has its tests in it, where the problem accepts that.
+    Times are in seconds. A value that was not measured is None, never zero.
     """
 
     task_id: str
     sample_id: int
     text: str
+    """The generated text, up to the first stop sequence."""
     form: Literal["answer", "completion", "solution", "program"] = "answer"
+    """How the task makes a program of the text.
+
+    answer: the task's recipe extracts the program from it. completion: it stands between the problem's prefix and
+    suffix. solution: it is a whole program. program: a whole program with its tests, where the problem accepts one.
+    """
     prompt_tokens: int | None = None
     output_tokens: int | None = None
-    """Tokens generated up to the first stop sequence or end token; nothing after it counts."""
+    """Tokens generated up to the first stop sequence or end token. Later ones do not count."""
     characters: int = 0
+    """Length of the generated text."""
     started_at: float | None = None
-    """Wall-clock time (seconds since the epoch) at which the request was sent or its batch began."""
+    """When the request was sent, or its batch began: seconds since the epoch."""
     first_output_s: float | None = None
-    """From the start to the first piece of output, where the backend streams; for diffusion, to the first block."""
+    """Time from the start to the first chunk of output: TTFT for AR; for diffusion, the end of the first block."""
     first_output_tokens: int | None = None
-    """Tokens in that first piece: a server may send 32 of them at once."""
+    """Tokens in the first chunk. A server may send many at once."""
     prefill_s: float | None = None
-    """The part of `total_s` spent on the prompt, where the backend can tell it apart."""
+    """The part of `total_s` spent on the prompt, where the backend can separate it."""
     total_s: float | None = None
-    """From the start to the last token; in a batch, to the step at which this row ended."""
+    """End-to-end latency: time from the start to the last token; in a batch, to the step that ends this row."""
     batch: int | None = None
-    """How many requests shared the forward passes of this one, where the backend batches them itself."""
+    """Number of requests that share this one's forward passes, where the backend itself makes batches."""
     forwards: int | None = None
-    """Forward passes of the network after the prompt's own that this row took part in."""
+    """Forward passes (NFE) that produce this completion, without those of the prompt's prefill."""
     trace: Trace | None = None
-    """How the text came about, where the backend was asked to keep it."""
+    """The denoising history, where the backend is asked to keep it."""
     finish_reason: str = "stop"
-    """stop (a stop sequence or end token), length (the token limit), or what an endpoint says of its own."""
+    """stop (a stop sequence or end token), length (the token limit), or a value of an endpoint's own."""
     error: str = ""
-    """Why there is no completion: the backend's failure, not the model's. Empty for a real completion."""
+    """Why the backend failed to produce a completion; empty for a real completion."""
 
     @property
     def key(self) -> Key:
@@ -273,20 +282,20 @@ class Verdict:
 
 
 class Task(Protocol):
-    """A benchmark, or one variant of it."""
+    """A benchmark, or one variant of it. Adapters implement it."""
 
     name: str
 
     def problems(self) -> Sequence[Problem]:
-        """All problems, in the official order. Raises UserError where the data cannot be had."""
+        """Returns all problems in the official order. Raises UserError where the data are malformed."""
         ...
 
     def program(self, problem: Problem, completion: Completion) -> Program | None:
-        """The program that decides whether the completion solves the problem; None if nothing has to be run."""
+        """Returns the program whose execution decides the verdict; None where the text alone decides."""
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """The judgement by the official grader's rules; of an empty execution where nothing was run."""
+        """Returns the judgement by the official grader's rules. `execution` is empty where nothing was run."""
         ...
 
 

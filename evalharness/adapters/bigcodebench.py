@@ -39,7 +39,7 @@ class BigCodeBench:
                 record=record,
                 reference=f"{record['complete_prompt']}\n{record['canonical_solution']}",
                 entry_point=record["entry_point"],
-                stem=record["complete_prompt"],
+                prefix=record["complete_prompt"],
                 facets=self._facets(record["task_id"]),
             )
             for record in self.context.records

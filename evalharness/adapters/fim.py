@@ -28,8 +28,8 @@ class HumanEvalInfilling:
                 record=record,
                 reference=record["prompt"] + record["canonical_solution"] + record["suffix"],
                 entry_point=record["entry_point"],
-                stem=record["prompt"],
-                tail=record["suffix"],
+                prefix=record["prompt"],
+                suffix=record["suffix"],
             )
             for record in self.context.records
         ]

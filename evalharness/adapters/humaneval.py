@@ -28,7 +28,7 @@ class HumanEval:
                 record=record,
                 reference=record["prompt"] + record["canonical_solution"],
                 entry_point=record["entry_point"],
-                stem=record["prompt"],
+                prefix=record["prompt"],
             )
             for record in self.context.records
         ]

@@ -15,14 +15,14 @@ def infill_prompt(recipe: Recipe, prefix: str, suffix: str, middle: str) -> Prom
     if recipe.middle is None:
         return build_prompt(recipe, {"prefix": prefix, "suffix": suffix})
     oracle = Oracle(middle) if recipe.middle == "oracle" else None
-    return Prompt(prefix, stops=recipe.stops, suffix=suffix, middle=recipe.middle, oracle=oracle)
+    return Prompt(prefix, stops=recipe.stops, suffix=suffix, middle_length=recipe.middle, oracle=oracle)
 
 
 def filled(problem: Problem, completion: Completion, recipe: Recipe) -> str:
     """The whole program that the completion stands for."""
     if completion.form == "solution":
         return completion.text
-    return f"{problem.stem}{middle_of(problem, completion, recipe)}{problem.tail}"
+    return f"{problem.prefix}{middle_of(problem, completion, recipe)}{problem.suffix}"
 
 
 def middle_of(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
@@ -35,8 +35,8 @@ def middle_of(problem: Problem, completion: Completion, recipe: Recipe) -> str |
 
 
 def _between(problem: Problem, program: str) -> str | None:
-    start, end = len(problem.stem), len(program) - len(problem.tail)
-    if start > end or not (program.startswith(problem.stem) and program.endswith(problem.tail)):
+    start, end = len(problem.prefix), len(program) - len(problem.suffix)
+    if start > end or not (program.startswith(problem.prefix) and program.endswith(problem.suffix)):
         return None
     return program[start:end]
 
@@ -62,8 +62,8 @@ def _without_overlap(problem: Problem, text: str) -> str:
     The longest overlap counts, and one of blanks alone only if it has a line break. The text after the gap is
     compared with what is left.
     """
-    text = text[_overlap(problem.stem, text) :]
-    return text[: len(text) - _overlap(text, problem.tail)]
+    text = text[_overlap(problem.prefix, text) :]
+    return text[: len(text) - _overlap(text, problem.suffix)]
 
 
 def _overlap(before: str, after: str) -> int:

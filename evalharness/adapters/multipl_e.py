@@ -44,7 +44,7 @@ class MultiPlE:
             prompt=build_prompt(recipe, values, stops),
             record=record,
             reference=prompt + record["canonical_solution"] if "canonical_solution" in record else None,
-            stem=prompt,
+            prefix=prompt,
             accepts_programs=True,
         )
 

@@ -28,12 +28,12 @@ def solution(problem: Problem, completion: Completion, recipe: Recipe) -> str:
     if completion.form == "solution":
         return completion.text
     if completion.form == "completion":
-        return problem.stem + completion.text
+        return problem.prefix + completion.text
     return EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 
 def _continue_stem(problem: Problem, text: str) -> str:
-    return problem.stem + text
+    return problem.prefix + text
 
 
 def _continue_prompt(problem: Problem, text: str) -> str:
@@ -56,9 +56,9 @@ def _fenced(problem: Problem, text: str) -> str:
     definition = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(problem.entry_point)}\b", re.MULTILINE)
     code = next((block for block in blocks if definition.search(block)), None)
     if code is None:
-        return problem.stem + blocks[0]
-    before = definition.search(problem.stem)
-    return (problem.stem[: before.start()] if before else "") + "\n" + textwrap.dedent(code)
+        return problem.prefix + blocks[0]
+    before = definition.search(problem.prefix)
+    return (problem.prefix[: before.start()] if before else "") + "\n" + textwrap.dedent(code)
 
 
 def _stripped(problem: Problem, text: str) -> str:

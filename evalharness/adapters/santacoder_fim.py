@@ -24,8 +24,8 @@ class SantaCoderFim:
             prompt=infill_prompt(self.context.recipe, prefix, suffix, middle),
             record=record,
             reference=prefix + middle + suffix,
-            stem=prefix,
-            tail=suffix,
+            prefix=prefix,
+            suffix=suffix,
         )
 
     def problems(self) -> Sequence[Problem]:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evalharness.errors import UserError
-from evalharness.records import Middle
+from evalharness.records import MiddleLength
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
@@ -55,7 +55,7 @@ class Recipe(_Strict):
     fields: Mapping[str, Any] = {}
     """Templates, as the adapter names them."""
     stops: tuple[str, ...] = ()
-    middle: Middle | None = None
+    middle: MiddleLength | None = None
     """infill only: how the length of the middle comes about."""
     extraction: str
     max_new_tokens: int = Field(gt=0)

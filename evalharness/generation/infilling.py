@@ -149,10 +149,11 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
 
 def require_free_middle(backend: str, prompt: Prompt) -> None:
     """Raises UserError where the recipe wants more of a model that writes from left to right than that it ends."""
-    if prompt.middle != "free":
+    if prompt.middle_length != "free":
         raise UserError(
-            f"the recipe fixes or searches the length of the middle (middle: {prompt.middle}), and backend {backend} "
-            "writes from left to right until it ends; use a recipe whose middle is free, such as --option recipe=plain"
+            f"the recipe fixes or searches the length of the middle (middle: {prompt.middle_length}), and backend "
+            f"{backend} writes from left to right until it ends; use a recipe whose middle is free, such as --option "
+            "recipe=plain"
         )
 
 

@@ -45,7 +45,7 @@ def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
     for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
         prompt, body = completion(function, cases, random)
         task_id = f"generated/{number}"
-        problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, stem=prompt)
+        problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)
         found.append((problem, "\n".join(assertions(function, cases))))
     return found
 
@@ -66,7 +66,7 @@ def ask(model: Path, settings: Certainty) -> Answers:
 
         def passes(pair: tuple[tuple[Problem, str], Completion]) -> bool:
             (problem, tests), answer = pair
-            source = problem.stem + answer.text
+            source = problem.prefix + answer.text
             checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
             execution = sandbox.run(Program("python", "exec", source, LIMITS, RULES, checks=checks))
             return not execution.infrastructure and all(part.status == "passed" for part in execution.parts.values())
@@ -75,7 +75,7 @@ def ask(model: Path, settings: Certainty) -> Answers:
         with ThreadPoolExecutor(settings.workers) as pool:
             verdicts = list(pool.map(passes, zip(asked, answers, strict=True)))
     pairs = zip(asked, answers, verdicts, strict=True)
-    right = ((problem.stem, answer.text) for (problem, _), answer, passed in pairs if passed)
+    right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
     return Answers(len(asked), tuple(pair for pair in right if benchmarks is None or is_new(pair, benchmarks)))
 
 

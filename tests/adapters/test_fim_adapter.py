@@ -51,12 +51,12 @@ def test_a_prompt_is_prefix_and_suffix_and_says_how_long_the_middle_is(
 ) -> None:
     """Braces in a prompt are text."""
     _, problem = opened_with(opened, recipe)
-    assert problem.prompt == Prompt(RECORD["prompt"], stops=stops, suffix=RECORD["suffix"], middle=middle)  # type: ignore[arg-type]
+    assert problem.prompt == Prompt(RECORD["prompt"], stops=stops, suffix=RECORD["suffix"], middle_length=middle)  # type: ignore[arg-type]
 
 
 def test_the_reference_is_known_to_a_prompt_only_by_length_and_only_under_the_oracle(opened: Open) -> None:
     _, problem = opened_with(opened, "oracle-length")
-    assert problem.prompt.middle == "oracle"
+    assert problem.prompt.middle_length == "oracle"
     assert problem.prompt.oracle is not None
     assert problem.prompt.oracle.length(len) == len(RECORD["canonical_solution"])
     assert RECORD["canonical_solution"].strip() not in repr(problem.prompt)
@@ -104,7 +104,7 @@ def test_a_solution_is_the_whole_program_and_a_completion_the_middle(opened: Ope
 def test_cuts_at_the_first_line_are_for_single_lines(task: str, opened: Open) -> None:
     with pytest.raises(UserError, match=f"unknown recipe of {task} 'first-line'"):
         opened_with(opened, "first-line", task)
-    assert opened_with(opened, "plain", task)[1].tail == RECORD["suffix"]
+    assert opened_with(opened, "plain", task)[1].suffix == RECORD["suffix"]
 
 
 def test_the_group() -> None:

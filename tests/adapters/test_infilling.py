@@ -6,8 +6,8 @@ from evalharness.adapters.infilling import CUTS, middle_of
 from evalharness.data.cards import Recipe, load_cards
 from evalharness.records import Completion, Problem, Prompt
 
-STEM, TAIL = "def f(x):\n    y = x\n    if y", "\n    return y\n"
-PROBLEM = Problem("t", Prompt(""), {}, "", stem=STEM, tail=TAIL)
+PREFIX, SUFFIX = "def f(x):\n    y = x\n    if y", "\n    return y\n"
+PROBLEM = Problem("t", Prompt(""), {}, "", prefix=PREFIX, suffix=SUFFIX)
 
 
 def overlap_of_nemo_skills(text: str) -> str:
@@ -16,9 +16,9 @@ def overlap_of_nemo_skills(text: str) -> str:
     def counts(shared: str) -> bool:
         return bool(shared.strip()) or "\n" in shared
 
-    sizes = [n for n in range(len(text) + 1) if n and STEM.endswith(text[:n]) and counts(text[:n])]
+    sizes = [n for n in range(len(text) + 1) if n and PREFIX.endswith(text[:n]) and counts(text[:n])]
     text = text[max(sizes, default=0) :]
-    sizes = [n for n in range(len(TAIL) + 1) if n and text.endswith(TAIL[:n]) and counts(TAIL[:n])]
+    sizes = [n for n in range(len(SUFFIX) + 1) if n and text.endswith(SUFFIX[:n]) and counts(SUFFIX[:n])]
     return text[: len(text) - max(sizes, default=0)]
 
 
@@ -69,13 +69,15 @@ def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
     def middle(text: str) -> str | None:
         return middle_of(PROBLEM, Completion("t", 0, text, form="solution"), recipe)
 
-    assert middle(f"{STEM} > 1: pass{TAIL}") == " > 1: pass"
-    assert middle(STEM + TAIL) == ""
-    assert middle(STEM + TAIL[1:]) is None
-    assert middle(f"{STEM}x") is None
+    assert middle(f"{PREFIX} > 1: pass{SUFFIX}") == " > 1: pass"
+    assert middle(PREFIX + SUFFIX) == ""
+    assert middle(PREFIX + SUFFIX[1:]) is None
+    assert middle(f"{PREFIX}x") is None
     assert (
         middle_of(
-            Problem("t", Prompt(""), {}, "", stem="ab", tail="bc"), Completion("t", 0, "abc", form="solution"), recipe
+            Problem("t", Prompt(""), {}, "", prefix="ab", suffix="bc"),
+            Completion("t", 0, "abc", form="solution"),
+            recipe,
         )
         is None
     )

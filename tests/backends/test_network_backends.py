@@ -104,7 +104,7 @@ def test_a_network_that_sees_both_sides_fills_a_canvas(tmp_path: Path) -> None:
     assert known.output_tokens == 9
     assert known.prompt_tokens == len("def f():\n")
     (other,) = diffusion(both).generate(
-        [ask("def f():\n", suffix="\n    return b\n", middle="oracle", oracle=Oracle("    a = 1"))], SAMPLING
+        [ask("def f():\n", suffix="\n    return b\n", middle_length="oracle", oracle=Oracle("    a = 1"))], SAMPLING
     )
     assert other.text != known.text
     (found,) = diffusion(both).generate([gap("search")], SAMPLING)

@@ -27,7 +27,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 from evalharness.errors import UserError
 from evalharness.generation.infilling import FORMATS, NAMES, find_format, find_infilling
-from evalharness.records import Middle, Sampling
+from evalharness.records import MiddleLength, Sampling
 
 BYTE_LEVEL = {
     "qwen": QWEN,
@@ -181,7 +181,9 @@ def test_a_tokenizer_without_sentinels_is_refused_before_the_model_is_loaded(
 
 
 @pytest.mark.parametrize("middle", ["oracle", "canvas", "search"])
-def test_models_that_write_from_left_to_right_take_free_middles_alone(middle: Middle, infilling_model: Path) -> None:
+def test_models_that_write_from_left_to_right_take_free_middles_alone(
+    middle: MiddleLength, infilling_model: Path
+) -> None:
     prompt = asked(PREFIX, SUFFIX, middle=middle).problem.prompt
     for refusing in (backend(infilling_model), endpoint_backend()):
         with pytest.raises(UserError, match=rf"middle: {middle}.*from left to right.*recipe=plain"):

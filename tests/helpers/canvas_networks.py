@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from evalharness.records import Middle, Oracle, Problem, Prompt, Request
+from evalharness.records import MiddleLength, Oracle, Problem, Prompt, Request
 from helpers.tiny_model import END, build_model, build_tokenizer
 
 PREFIX, MIDDLE, SUFFIX = "def add(a, b):\n", "    return a + b\n", "\n\ndef sub(a, b):\n"
@@ -16,10 +16,12 @@ CUT_PREFIX, CUT_MIDDLE = "def neg(a):\n", "    return -a\n"
 QWEN = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|file_sep|>", "<|endoftext|>")
 
 
-def asked(prefix: str, suffix: str, stops: Sequence[str] = (), middle: Middle = "free", task_id: str = "t") -> Request:
+def asked(
+    prefix: str, suffix: str, stops: Sequence[str] = (), middle: MiddleLength = "free", task_id: str = "t"
+) -> Request:
     """A request for what is in a gap."""
     oracle = Oracle("    return a\n") if middle == "oracle" else None
-    prompt = Prompt(prefix, stops=tuple(stops), suffix=suffix, middle=middle, oracle=oracle)
+    prompt = Prompt(prefix, stops=tuple(stops), suffix=suffix, middle_length=middle, oracle=oracle)
     return Request(Problem(task_id, prompt, {}, ""), 0)
 
 

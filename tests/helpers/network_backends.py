@@ -13,7 +13,7 @@ from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.diffusion.checkpoints.folder import save
 from evalharness.diffusion.config import Attention, ModelConfig
 from evalharness.diffusion.network import Transformer
-from evalharness.records import Middle, Oracle, Problem, Prompt, Request
+from evalharness.records import MiddleLength, Oracle, Problem, Prompt, Request
 
 SPECIAL = (
     *("<|end|>", "<|pad|>", "<|mask|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
@@ -48,9 +48,9 @@ def ask(text: str, number: int = 0, **more: Any) -> Request:
     return Request(Problem(f"t/{number}", Prompt(text, **more), {}, ""), number)
 
 
-def gap(middle: Middle, reference: str = "") -> Request:
+def gap(middle: MiddleLength, reference: str = "") -> Request:
     oracle = Oracle(reference) if middle == "oracle" else None
-    return ask("def f():\n", suffix="\n    return a\n", middle=middle, oracle=oracle)
+    return ask("def f():\n", suffix="\n    return a\n", middle_length=middle, oracle=oracle)
 
 
 def diffusion(folder: Path, rows: int = 1, **options: str) -> DiffusionBackend:

@@ -74,7 +74,7 @@ def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | Non
     """The reference solution (or `text`) of each problem, with these verdicts in turn."""
 
     def answer(problem: Problem, number: int) -> tuple[Completion, Verdict]:
-        solution = text if text is not None else (problem.reference or "").removeprefix(problem.stem)
+        solution = text if text is not None else (problem.reference or "").removeprefix(problem.prefix)
         trace = trace_of(solution) if traced else None
         place = int(re.findall(r"\d+", problem.task_id)[-1]) + number
         status = statuses[place % len(statuses)]

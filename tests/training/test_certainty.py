@@ -21,7 +21,7 @@ def quiet(text: str) -> None:
 def test_problems_hold_tests_that_their_own_solutions_pass() -> None:
     for problem, tests in problems(20, seed=9):
         assert problem.reference is not None
-        assert problem.reference.startswith(problem.stem)
+        assert problem.reference.startswith(problem.prefix)
         exec(problem.reference + "\n" + tests, {})
 
 

@@ -51,7 +51,7 @@ def test_two_minutes_are_enough_to_know_two_hundred_functions_by_heart(tmp_path:
     requests = []
     for number, document in enumerate(documents):
         prefix, suffix = document.prompt.removeprefix(PREFIX).removesuffix(MIDDLE).split(SUFFIX)
-        prompt = Prompt(prefix, suffix=suffix, middle="free")
+        prompt = Prompt(prefix, suffix=suffix, middle_length="free")
         requests.append(Request(Problem(str(number), prompt, {}, None), 0))
     backend = DiffusionBackend(BackendConfig(model=str(tmp_path / "model"), batch_size=20))
     answers = list(backend.generate(requests, Sampling(max_new_tokens=256)))

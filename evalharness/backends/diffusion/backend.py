@@ -91,7 +91,7 @@ class DiffusionBackend:
             return
         network, waiting = self._network(), iter(requests)
         while chunk := list(islice(waiting, self._config.batch_size)):
-            policy = chunk[0].problem.prompt.middle
+            policy = chunk[0].problem.prompt.middle_length
             how = denoising(network, options, sampling, fixed=policy in ("oracle", "search"))
             engine = engine_for(network, options, how.draws, how)
             if policy == "search":

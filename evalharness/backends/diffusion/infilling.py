@@ -1,7 +1,7 @@
 """How the backend `diffusion` decodes a prompt, and how the length of what fills a gap comes about.
 
 A network that writes from left to right is shown the suffix before the middle, by sentinel tokens. One that sees both
-sides fills masks between prefix and suffix; how many there are is the recipe's policy (`records.Middle`).
+sides fills masks between prefix and suffix; how many there are is the recipe's policy (`records.MiddleLength`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def check_gap(network: Network, prompt: Prompt) -> None:
     """Raises UserError for a gap that the network cannot fill in this way."""
     if network.model.config.attention == "bidirectional":
-        if prompt.middle == "free":
+        if prompt.middle_length == "free":
             raise UserError(
                 f"model {network.name} fills a canvas whose length must be known; use --option recipe=canvas, "
                 "length-search or oracle-length"
@@ -79,7 +79,7 @@ def denoising(network: Network, options: Options, sampling: Sampling, fixed: boo
 def gap_row(network: Network, request: Request, sampling: Sampling, how: Denoising, length: int | None = None) -> Row:
     """The row of a request, whether it has a gap or not; `length` fixes that of the middle, as the oracle does."""
     prompt = request.problem.prompt
-    if prompt.oracle is not None and prompt.middle == "oracle":
+    if prompt.oracle is not None and prompt.middle_length == "oracle":
         length = prompt.oracle.length(lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"]))
     limit = sampling.max_new_tokens if length is None else min(length, sampling.max_new_tokens)
     if network.model.config.attention != "bidirectional":

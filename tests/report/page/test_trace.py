@@ -14,7 +14,7 @@ PLACE = "#/run/dif-humaneval/Sample%2F3/0"
 def trace() -> Any:
     """What was written of that sample."""
     problem = next(each for each in open_task("humaneval", "sample", {})[0].problems() if each.task_id == "Sample/3")
-    return page_runs.trace_of((problem.reference or "").removeprefix(problem.stem))
+    return page_runs.trace_of((problem.reference or "").removeprefix(problem.prefix))
 
 
 def uncovered(page: Any) -> list[str]:

@@ -2,9 +2,10 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := evalharness benchmarks tests
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+SOURCES := evalharness benchmarks tests scripts
 
-.PHONY: demo test test-all check setup engine browser images bench gpu-check gpu-bench clean
+.PHONY: demo test test-all check docs lock setup engine browser images bench gpu-check gpu-bench clean
 
 demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
@@ -20,6 +21,17 @@ check: setup
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/typos
+	$(BIN)/python scripts/check_words.py --report
+	$(MKDOCS) build --strict --quiet
+
+docs: setup
+	$(MKDOCS) serve
+
+# The versions that CI installs. Run it after a change of the dependencies in pyproject.toml.
+lock: setup
+	$(BIN)/uv pip compile pyproject.toml --python-version 3.11 --python-platform linux --extra dev --extra ray --upgrade --quiet \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements-dev.lock
 
 setup: $(STAMP)
 

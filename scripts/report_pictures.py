@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 from evalharness.report.page.page import write_page
 from evalharness.report.runs import RunRecord, load_runs
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIZE = {"width": 1280, "height": 860}
 TALL = {"width": 1280, "height": 1480}
 HALF = """() => {
@@ -65,10 +65,10 @@ def chosen(runs: list[RunRecord], page: Page) -> tuple[str, str, int, bool]:
 
 def take(page: Page, name: str) -> None:
     """A picture of what is on view."""
-    DOCS.mkdir(exist_ok=True)
+    DOCS.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(500)
     page.screenshot(path=DOCS / f"{name}.png")
-    print(f"docs/{name}.png: {(DOCS / f'{name}.png').stat().st_size / 1000:.0f} kB")
+    print(f"docs/images/{name}.png: {(DOCS / f'{name}.png').stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

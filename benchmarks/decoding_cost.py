@@ -23,7 +23,7 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 
 CONTEXT, TOKENS = 256, 128
 
@@ -66,10 +66,10 @@ class Silent:
 
 def decode_ms(model: Transformer, generate: Callable[..., None], clock: Clock, repeats: int) -> tuple[float, int]:
     """Milliseconds and passes for TOKENS tokens after a prompt of CONTEXT tokens, prefill left out."""
-    decoder: Decoder = Silent()  # type: ignore[assignment]
+    decoder: Detokenizer = Silent()  # type: ignore[assignment]
 
     def fresh(limit: int) -> Row:
-        return Row([5] * CONTEXT, RowWatch(decoder, frozenset(), (), limit))
+        return Row([5] * CONTEXT, StopChecker(decoder, frozenset(), (), limit))
 
     def once() -> int:
         row = fresh(TOKENS)

@@ -20,7 +20,7 @@ from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, st
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 
 L2_BYTES = 50 << 20
 """Of an H100 or H200: what is repeated within it is not read from memory."""
@@ -168,9 +168,9 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
 
 def rows(config: ModelConfig, sequences: int, prompt: int, limit: int) -> list[Row]:
     """Random prompts whose rows end at their limit alone."""
-    decoder: Decoder = Silent()  # type: ignore[assignment]
+    decoder: Detokenizer = Silent()  # type: ignore[assignment]
     prompts = torch.randint(0, min(config.mask_id, config.end_id), (sequences, prompt)).tolist()
-    return [Row(tokens, RowWatch(decoder, frozenset(), (), limit)) for tokens in prompts]
+    return [Row(tokens, StopChecker(decoder, frozenset(), (), limit)) for tokens in prompts]
 
 
 def decoded_per_second(

@@ -23,7 +23,7 @@ from evalharness.diffusion.kernels.step import forward, new_buffers, read_weight
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.diffusion.rules import find_rule
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 
 SAME = 0.99
 """Of all choices of a trained network, those that have to be the same."""
@@ -109,8 +109,8 @@ def check_step(place: Place, config: ModelConfig, sequences: int, context: int, 
 
 def make_row(prompt: list[int], limit: int, canvas: int = 0) -> Row:
     """A row that ends at its limit alone."""
-    decoder: Decoder = Silent()  # type: ignore[assignment]
-    return Row(prompt, RowWatch(decoder, frozenset(), (), limit), canvas=canvas)
+    decoder: Detokenizer = Silent()  # type: ignore[assignment]
+    return Row(prompt, StopChecker(decoder, frozenset(), (), limit), canvas=canvas)
 
 
 def disagreement(mine: list[Row], theirs: list[Row]) -> float:

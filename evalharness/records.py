@@ -322,7 +322,7 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Choosy(Protocol):
+class SupportsPromptCheck(Protocol):
     """A backend that says beforehand which prompts it can take. One that says nothing takes all but gaps."""
 
     def accept(self, prompt: Prompt) -> None:

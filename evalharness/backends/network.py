@@ -19,11 +19,11 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
 from evalharness.diffusion.rows import Draws, Row
 from evalharness.errors import UserError
-from evalharness.generation.devices import pick_device, pick_dtype
-from evalharness.generation.fingerprints import sample_weights, sha256
+from evalharness.generation.devices import select_device, select_dtype
+from evalharness.generation.fingerprints import sha256, weights_digest
 from evalharness.generation.infilling import Infilling, find_infilling
 from evalharness.generation.sampling import sample_seed
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 from evalharness.util.text import one_line
 
@@ -43,7 +43,7 @@ class Network:
     model: Transformer
     tokenizer: Any
     family: Family
-    decoder: Decoder
+    decoder: Detokenizer
     ends: frozenset[int]
     infilling: Infilling | None
     kernels: Choice
@@ -66,15 +66,15 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
             "this installation has no bundled weights; give --model a checkpoint folder, such as one that "
             "`evalharness train` wrote"
         )
-    device = pick_device(options.device)
-    loaded = open_checkpoint(name or str(BUNDLED), pick_dtype(options.dtype, device), device, options.revision)
+    device = select_device(options.device)
+    loaded = open_checkpoint(name or str(BUNDLED), select_dtype(options.dtype, device), device, options.revision)
     kernels = select(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
     if parameters < SMALL and can_pack(loaded.model):
         pack(loaded.model)
-    decoder = Decoder(loaded.tokenizer)
+    decoder = Detokenizer(loaded.tokenizer)
     infilling = find_infilling(loaded.tokenizer, "auto")
     shown = name or "bundled"
     engine = _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None
@@ -163,7 +163,7 @@ def make_row(
     room = max(0, min(limit, network.model.config.max_length - len(ids) - behind))
     gap = network.infilling if prompt.suffix is not None else None
     ends, stops = network.ends | (gap.ends if gap else frozenset()), prompt.stops + (gap.stops if gap else ())
-    row = Row(list(ids), RowWatch(network.decoder, ends, stops, room))
+    row = Row(list(ids), StopChecker(network.decoder, ends, stops, room))
     if sampling.temperature > 0:
         row.generator = torch.Generator().manual_seed(sample_seed(sampling.seed, request.key))
     return row
@@ -179,7 +179,7 @@ def attempt(generate: Callable[[], None]) -> str:
 
 
 def completion(
-    decoder: Decoder, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
+    decoder: Detokenizer, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
 ) -> Completion:
     """What the row has come to. One that had no room is empty: the network's own limit, so its failure.
 
@@ -207,7 +207,7 @@ def completion(
     )
 
 
-def make_trace(decoder: Decoder, row: Row) -> Trace:
+def make_trace(decoder: Detokenizer, row: Row) -> Trace:
     """The row's tokens as texts, with the pass and the block that fixed each.
 
     A character that several tokens make up together stands with the last of them.
@@ -230,7 +230,7 @@ def describe(network: Network) -> dict[str, Any]:
         "model": network.name,
         "family": network.family.name,
         "config_sha256": sha256(repr(config).encode()),
-        "weights_sample_sha256": sample_weights(model),
+        "weights_sample_sha256": weights_digest(model),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "device": str(network.device),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from evalharness.generation.stopping import RowWatch
+from evalharness.generation.stopping import StopChecker
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Row:
     """One text being generated. `prompt` is given; `watch` ends it; positions are counted from the prompt's start."""
 
     prompt: list[int]
-    watch: RowWatch
+    watch: StopChecker
     generator: torch.Generator | None = None
     """Where its draws come from; None where it is greedy."""
     suffix: list[int] = field(default_factory=list)
@@ -98,9 +98,9 @@ class Draws:
             return logits
         scaled = logits / self.temperature
         if self.top_p < 1:
-            from evalharness.generation.sampling import keep_nucleus
+            from evalharness.generation.sampling import apply_top_p
 
-            outside = keep_nucleus(torch.softmax(scaled.double(), dim=-1), self.top_p) == 0
+            outside = apply_top_p(torch.softmax(scaled.double(), dim=-1), self.top_p) == 0
             scaled = scaled.masked_fill(outside, -torch.inf)
         return scaled
 
@@ -108,9 +108,9 @@ class Draws:
         """Token ids [N] for allowed logits [N, V]: the likeliest, or drawn by inverting at `uniforms`, N of them."""
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU
-        from evalharness.generation.sampling import invert, keep_nucleus
+        from evalharness.generation.sampling import apply_top_p, invert_cdf
 
         weights = torch.softmax(logits.double() / self.temperature, dim=-1)
         if self.top_p < 1:
-            weights = keep_nucleus(weights, self.top_p)
-        return invert(weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None])[:, 0]
+            weights = apply_top_p(weights, self.top_p)
+        return invert_cdf(weights, torch.tensor(uniforms, dtype=weights.dtype, device=weights.device)[:, None])[:, 0]

@@ -5,7 +5,7 @@ import torch
 from evalharness.errors import UserError
 
 
-def pick_device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """The device of that name; `auto` is the first CUDA device, else the CPU. Raises UserError for an absent one."""
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -17,7 +17,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+def select_dtype(name: str, device: torch.device) -> torch.dtype:
     """The dtype of that name; `auto` is bfloat16 on CUDA, else float32."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32

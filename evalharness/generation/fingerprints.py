@@ -9,7 +9,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sample_weights(model: Any) -> str:
+def weights_digest(model: Any) -> str:
     """SHA-256 of the first values of each parameter: tells checkpoints of one architecture apart, in no time."""
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():

@@ -14,7 +14,7 @@ def sample_seed(seed: int, key: Key) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-class SeededDraw:
+class SeededSampler:
     """A logits processor that draws the next token of each row, to be followed by greedy choice.
 
     Row r's token at step t is found by inverting the cumulative distribution at the t-th number of the row's own
@@ -35,8 +35,8 @@ class SeededDraw:
         wide = torch.float32 if scores.device.type == "mps" else torch.float64
         weights = torch.softmax(scores.to(wide) / self._temperature, dim=-1)
         if self._top_p < 1.0:
-            weights = keep_nucleus(weights, self._top_p)
-        chosen = invert(weights, self._uniform().to(scores.device, wide))
+            weights = apply_top_p(weights, self._top_p)
+        chosen = invert_cdf(weights, self._uniform().to(scores.device, wide))
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen, 0.0)
 
     def _uniform(self) -> torch.Tensor:
@@ -44,7 +44,7 @@ class SeededDraw:
         return torch.stack([torch.rand(1, generator=generator) for generator in self._generators])
 
 
-def keep_nucleus(weights: torch.Tensor, top_p: float) -> torch.Tensor:
+def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
     """Probabilities [rows, vocabulary] with those outside the smallest set that reaches `top_p` set to zero.
 
     The likeliest token always stays. Equally likely tokens are taken in the order of their ids.
@@ -56,7 +56,7 @@ def keep_nucleus(weights: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(weights).scatter_(1, places, ordered.masked_fill(before >= top_p, 0.0))
 
 
-def invert(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+def invert_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     """Token ids [rows, 1] at which the cumulative `weights` [rows, vocabulary] first pass `uniform` [rows, 1].
 
     `weights` need not add up to one; a token of weight zero is never chosen.

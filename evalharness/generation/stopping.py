@@ -14,7 +14,7 @@ MARGIN = 8
 
 
 @dataclass(frozen=True)
-class Ended:
+class RowResult:
     """How a row ended. `tokens` counts as `count_tokens` says; `ended_s` and `first_s` are seconds since the start."""
 
     text: str
@@ -24,7 +24,7 @@ class Ended:
     ended_s: float | None
 
 
-class Decoder:
+class Detokenizer:
     """Text of generated tokens, special tokens left out."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -60,7 +60,7 @@ def cut(text: str, stops: Sequence[str]) -> str:
     return text[: min(found)] if found else text
 
 
-def count_tokens(decoder: Decoder, tokens: Sequence[int], kept: str) -> int:
+def count_tokens(decoder: Detokenizer, tokens: Sequence[int], kept: str) -> int:
     """The smallest number of the first generated tokens whose text contains `kept`, which opens the whole text.
 
     A stop sequence that begins at a token border is therefore not counted at all; of one that begins inside a
@@ -69,14 +69,14 @@ def count_tokens(decoder: Decoder, tokens: Sequence[int], kept: str) -> int:
     return bisect_left(range(len(tokens)), True, key=lambda n: decoder.text(tokens[:n]).startswith(kept))
 
 
-class RowWatch:
+class StopChecker:
     """Follows one row: takes its generated tokens one by one and says when it has ended.
 
     Stop sequences are looked for in the row's generated text alone; one that is written like a special token ends
     the row at that token, which the text does not show. Nothing after the end is kept.
     """
 
-    def __init__(self, decoder: Decoder, ends: frozenset[int], stops: Sequence[str], limit: int) -> None:
+    def __init__(self, decoder: Detokenizer, ends: frozenset[int], stops: Sequence[str], limit: int) -> None:
         """`ends` are the model's end tokens; `limit` is the most tokens to generate."""
         self._decoder = decoder
         self._stops = [stop for stop in stops if stop]
@@ -123,10 +123,10 @@ class RowWatch:
         return any(stop in text for stop in self._stops)
 
 
-class BatchWatch:
-    """A stopping criterion that ends each row of a batch by its own `RowWatch` and times it."""
+class BatchStopChecker:
+    """A stopping criterion that ends each row of a batch by its own `StopChecker` and times it."""
 
-    def __init__(self, rows: Sequence[RowWatch], start: float) -> None:
+    def __init__(self, rows: Sequence[StopChecker], start: float) -> None:
         """`start` is the `time.perf_counter()` from which times are counted."""
         self._rows = rows
         self._start = start
@@ -145,9 +145,9 @@ class BatchWatch:
                 self._ended_s[place] = now
         return torch.tensor([ended is not None for ended in self._ended_s], device=input_ids.device)
 
-    def results(self) -> list[Ended]:
+    def results(self) -> list[RowResult]:
         """How each row ended, in order."""
         return [
-            Ended(*row.result(), row.reason, self._first_s, ended)
+            RowResult(*row.result(), row.reason, self._first_s, ended)
             for row, ended in zip(self._rows, self._ended_s, strict=True)
         ]

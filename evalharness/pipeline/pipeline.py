@@ -26,7 +26,18 @@ from evalharness.pipeline.problem_filter import choose
 from evalharness.pipeline.progress import Progress, Silent
 from evalharness.pipeline.shard import parse_shard
 from evalharness.pipeline.store import Store, is_same_run, read_completions, read_manifest, read_verdicts
-from evalharness.records import STATUSES, Backend, Choosy, Problem, Prompt, Request, Sampling, Status, Task, Verdict
+from evalharness.records import (
+    STATUSES,
+    Backend,
+    Problem,
+    Prompt,
+    Request,
+    Sampling,
+    Status,
+    SupportsPromptCheck,
+    Task,
+    Verdict,
+)
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 from evalharness.util.key_set import KeySet
 from evalharness.util.text import counted
@@ -277,7 +288,7 @@ def make_backend(config: RunConfig) -> Backend:
 
 def check_prompt(backend: Backend, prompt: Prompt) -> None:
     """Raises UserError where the backend cannot take prompts such as this one, of which a task has one kind."""
-    if isinstance(backend, Choosy):
+    if isinstance(backend, SupportsPromptCheck):
         backend.accept(prompt)
     elif prompt.suffix is not None:
         raise UserError(

@@ -13,7 +13,7 @@ from evalharness.backends.diffusion.backend import DiffusionBackend, Options
 from evalharness.backends.diffusion.infilling import lengths, scores
 from evalharness.diffusion.rows import Row
 from evalharness.errors import UserError
-from evalharness.generation.stopping import RowWatch
+from evalharness.generation.stopping import StopChecker
 from evalharness.records import Completion, Message, Oracle, Prompt, Sampling
 
 SAMPLING = Sampling(max_new_tokens=20)
@@ -122,7 +122,7 @@ def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> Non
     loaded = network.load_network(str(folder), Options())
     rows = []
     for output in ([40, 41, 42], [50]):
-        row = Row([30, 31], RowWatch(loaded.decoder, frozenset(), (), 9))
+        row = Row([30, 31], StopChecker(loaded.decoder, frozenset(), (), 9))
         for token in output:
             row.push(token, 0, 0)
         rows.append(row)

@@ -7,7 +7,7 @@ import torch
 from helpers.tiny_model import HEAD, SNOW_HEAD, backend, request
 from transformers import TopPLogitsWarper
 
-from evalharness.generation.sampling import SeededDraw, invert, keep_nucleus, sample_seed
+from evalharness.generation.sampling import SeededSampler, apply_top_p, invert_cdf, sample_seed
 from evalharness.records import Request, Sampling
 
 
@@ -34,7 +34,7 @@ def test_seeds_are_stable() -> None:
 def test_draws_follow_the_distribution() -> None:
     logits = torch.tensor([[2.0, 0.0, -math.inf, 1.0]])
     rows = 4000
-    draw = SeededDraw(list(range(rows)), temperature=2.0, top_p=1.0)
+    draw = SeededSampler(list(range(rows)), temperature=2.0, top_p=1.0)
     chosen = draw(torch.empty(0), logits.expand(rows, -1)).argmax(-1)
     shares = torch.bincount(chosen, minlength=4) / rows
     assert torch.allclose(shares, torch.softmax(logits[0] / 2, -1), atol=0.03)
@@ -45,12 +45,12 @@ def test_nucleus_is_that_of_transformers() -> None:
     torch.manual_seed(1)
     logits = torch.randn(16, 50, dtype=torch.float64) * 3
     for top_p in (0.05, 0.5, 0.9, 0.99):
-        ours = keep_nucleus(torch.softmax(logits, -1), top_p) > 0
+        ours = apply_top_p(torch.softmax(logits, -1), top_p) > 0
         theirs = TopPLogitsWarper(top_p)(torch.empty(0), logits) > -math.inf
         assert torch.equal(ours, theirs)
 
 
 def test_inversion_never_chooses_weight_zero() -> None:
     weights = torch.tensor([[0.0, 0.3, 0.0, 0.3, 0.0]])
-    picked = [int(invert(weights, torch.tensor([[u]]))) for u in (0.0, 0.49, 0.51, 1 - 2**-24, 1.0)]
+    picked = [int(invert_cdf(weights, torch.tensor([[u]]))) for u in (0.0, 0.49, 0.51, 1 - 2**-24, 1.0)]
     assert picked == [1, 1, 3, 3, 3]

@@ -7,7 +7,7 @@ from helpers.tiny_model import ADD, END, GREEDY, HEAD, REST, SNOW_HEAD, SNOW_RES
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from evalharness.generation.stopping import Decoder, RowWatch, count_tokens, cut
+from evalharness.generation.stopping import Detokenizer, StopChecker, count_tokens, cut
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_row_ends_at_the_token_that_completes_the_stop(model: Path, stop: str) -
     tokenizer = AutoTokenizer.from_pretrained(model)
     ids = tokenizer(SNOW_REST)["input_ids"]
     last = next(n for n in range(len(ids)) if stop in tokenizer.decode(ids[: n + 1]))
-    watch = RowWatch(Decoder(tokenizer), frozenset(), ["absent", stop], limit=99)
+    watch = StopChecker(Detokenizer(tokenizer), frozenset(), ["absent", stop], limit=99)
     assert [watch.push(token) for token in ids[: last + 1]] == [False] * last + [True]
     assert watch.result()[0] == SNOW_REST.partition(stop)[0]
 
@@ -80,7 +80,7 @@ def test_rows_of_a_batch_end_on_their_own(model: Path) -> None:
     assert early.started_at == late.started_at
 
 
-def sentencepiece_decoder() -> tuple[Decoder, list[int]]:
+def sentencepiece_decoder() -> tuple[Detokenizer, list[int]]:
     """A tokenizer that drops a text's first space, as Llama's does; and tokens that begin with spaces."""
     vocabulary = {"<unk>": 0, "▁a": 1, "▁▁▁": 2, "▁return": 3, "<0x0A>": 4, "▁": 5, "a": 6}
     tokenizer = Tokenizer(models.BPE(vocabulary, [("▁", "a")], unk_token="<unk>", byte_fallback=True))
@@ -88,13 +88,13 @@ def sentencepiece_decoder() -> tuple[Decoder, list[int]]:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return Decoder(PreTrainedTokenizerFast(tokenizer_object=tokenizer)), [2, 3, 4, 2, 3]
+    return Detokenizer(PreTrainedTokenizerFast(tokenizer_object=tokenizer)), [2, 3, 4, 2, 3]
 
 
 def test_indentation_at_the_start_is_kept() -> None:
     decoder, tokens = sentencepiece_decoder()
     assert decoder.text(tokens) == "    return\n    return"
-    watch = RowWatch(decoder, frozenset(), ["\n  "], limit=9)
+    watch = StopChecker(decoder, frozenset(), ["\n  "], limit=9)
     assert [watch.push(token) for token in tokens[:4]] == [False, False, False, True]
     assert watch.result() == ("    return", 2)
 

@@ -9,7 +9,7 @@ from evalharness.diffusion.checkpoints.tokenizer import FastTokenizer
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 
 MASK, END, PAD = 0, 1, 2
 
@@ -54,6 +54,6 @@ def new_row(
     prompt: list[int], limit: int = 24, stops: tuple[str, ...] = (), seed: int | None = None, **more: Any
 ) -> Row:
     """A row that ends at END, a stop sequence or its limit."""
-    watch = RowWatch(Decoder(tiny_tokenizer()), frozenset({END}), stops, limit)
+    watch = StopChecker(Detokenizer(tiny_tokenizer()), frozenset({END}), stops, limit)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     return Row(prompt, watch, generator, **more)

@@ -19,10 +19,10 @@ from evalharness.diffusion.checkpoints.families import Family
 from evalharness.diffusion.checkpoints.loading import end_tokens, open_tokenizer, read_json
 from evalharness.diffusion.rows import Row, mark
 from evalharness.errors import UserError
-from evalharness.generation.devices import pick_device, pick_dtype
-from evalharness.generation.fingerprints import sample_weights
+from evalharness.generation.devices import select_device, select_dtype
+from evalharness.generation.fingerprints import weights_digest
 from evalharness.generation.sampling import sample_seed
-from evalharness.generation.stopping import Decoder, RowWatch
+from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Request, Sampling
 from evalharness.util.clock import now
 
@@ -39,7 +39,7 @@ class Gemma:
     name: str
     model: Any
     tokenizer: Any
-    decoder: Decoder
+    decoder: Detokenizer
     ends: frozenset[int]
     steps: int | None
 
@@ -93,10 +93,10 @@ def load(name: str, folder: Path, options: Options) -> Gemma:
     unused += ["weights"] if options.weights != "network" else []
     if unused:
         raise UserError(f"option {unused[0]}: model {name} has a sampler of its own; leave it out")
-    device = pick_device(options.device)
+    device = select_device(options.device)
     try:
         model = transformers.DiffusionGemmaForBlockDiffusion.from_pretrained(
-            folder, dtype=pick_dtype(options.dtype, device)
+            folder, dtype=select_dtype(options.dtype, device)
         )
     except Exception as error:  # what a broken checkpoint raises has no common type
         reason = " ".join(str(error).split())[:300]
@@ -104,7 +104,7 @@ def load(name: str, folder: Path, options: Options) -> Gemma:
     tokenizer = open_tokenizer(name, folder)
     values = read_json(folder / "config.json")
     ends = end_tokens(folder, values.get("text_config") or values, tokenizer, FAMILY)
-    return Gemma(name, model.to(device).eval(), tokenizer, Decoder(tokenizer), ends, options.steps)
+    return Gemma(name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 
 
 def generate(gemma: Gemma, requests: Iterable[Request], sampling: Sampling, trace: bool) -> Iterator[Completion]:
@@ -114,7 +114,7 @@ def generate(gemma: Gemma, requests: Iterable[Request], sampling: Sampling, trac
         ids = encode_text(gemma.tokenizer, gemma.name, prompt)
         room = gemma.model.config.get_text_config().max_position_embeddings - len(ids)
         limit = max(0, min(sampling.max_new_tokens, room))
-        row = Row(ids, RowWatch(gemma.decoder, gemma.ends, prompt.stops, limit))
+        row = Row(ids, StopChecker(gemma.decoder, gemma.ends, prompt.stops, limit))
         started_at = now()
         if ids and limit:
             _run(gemma, row, sample_seed(sampling.seed, request.key))
@@ -150,7 +150,7 @@ def describe(gemma: Gemma) -> dict[str, Any]:
         "family": FAMILY.name,
         "sampler": settings | ({} if gemma.steps is None else {"max_denoising_steps": str(gemma.steps)}),
         "canvas_length": model.config.canvas_length,
-        "weights_sample_sha256": sample_weights(model),
+        "weights_sample_sha256": weights_digest(model),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": str(model.dtype).removeprefix("torch."),
         "device": str(model.device),

@@ -25,7 +25,7 @@ from evalharness.util.clock import now
 
 if TYPE_CHECKING:
     from evalharness.backends.transformers.causal_lm import CausalLM
-    from evalharness.generation.stopping import Ended
+    from evalharness.generation.stopping import RowResult
 
 
 class Options(BaseModel):
@@ -177,20 +177,20 @@ def _run_batch(lm: CausalLM, rows: list[_Row], sampling: Sampling) -> list[Compl
     import torch
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-    from evalharness.generation.sampling import SeededDraw, sample_seed
-    from evalharness.generation.stopping import BatchWatch, RowWatch
+    from evalharness.generation.sampling import SeededSampler, sample_seed
+    from evalharness.generation.stopping import BatchStopChecker, StopChecker
 
-    watches = [RowWatch(lm.decoder, *_ends(lm, row.request.problem.prompt), row.limit) for row in rows]
+    watches = [StopChecker(lm.decoder, *_ends(lm, row.request.problem.prompt), row.limit) for row in rows]
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
-        processors.append(SeededDraw(seeds, sampling.temperature, sampling.top_p))
+        processors.append(SeededSampler(seeds, sampling.temperature, sampling.top_p))
     config = GenerationConfig(
         max_new_tokens=max(row.limit for row in rows), do_sample=False, num_beams=1, use_cache=True,
         pad_token_id=lm.pad, eos_token_id=sorted(lm.ends) or None,
     )  # fmt: skip
     started_at, start = now(), time.perf_counter()
-    watch = BatchWatch(watches, start)
+    watch = BatchStopChecker(watches, start)
     width = max(len(row.ids) for row in rows)
     ids = torch.tensor([[lm.pad] * (width - len(row.ids)) + row.ids for row in rows], device=lm.device)
     mask = torch.tensor([[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows], device=lm.device)
@@ -208,7 +208,7 @@ def _ends(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]
     return lm.ends | lm.infilling.ends, prompt.stops + lm.infilling.stops
 
 
-def _completion(row: _Row, end: Ended, started_at: float, batch: int) -> Completion:
+def _completion(row: _Row, end: RowResult, started_at: float, batch: int) -> Completion:
     return Completion(
         *row.request.key,
         text=end.text,

@@ -12,10 +12,10 @@ import torch
 import transformers
 
 from evalharness.errors import UserError
-from evalharness.generation.devices import pick_device, pick_dtype
-from evalharness.generation.fingerprints import sample_weights, sha256
+from evalharness.generation.devices import select_device, select_dtype
+from evalharness.generation.fingerprints import sha256, weights_digest
 from evalharness.generation.infilling import Infilling, find_infilling
-from evalharness.generation.stopping import Decoder
+from evalharness.generation.stopping import Detokenizer
 from evalharness.records import Prompt
 from evalharness.util.text import one_line
 
@@ -32,7 +32,7 @@ class CausalLM:
 
     model: Any
     tokenizer: Any
-    decoder: Decoder
+    decoder: Detokenizer
     device: torch.device
     ends: frozenset[int]
     pad: int
@@ -56,7 +56,7 @@ def load(name: str, tokenizer: Any, options: Options, rows: int) -> CausalLM:
 
     Raises UserError where it or a file it needs cannot be had.
     """
-    device = pick_device(options.device)
+    device = select_device(options.device)
     with _loading(name):
         model = _from_pretrained(_place(name), device, options)
     ends = end_tokens(model, tokenizer)
@@ -68,7 +68,7 @@ def load(name: str, tokenizer: Any, options: Options, rows: int) -> CausalLM:
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     _warm_up(model, torch.full((rows, 8), pad, device=device))
     infilling = find_infilling(tokenizer, options.fim)
-    return CausalLM(model, tokenizer, Decoder(tokenizer), device, ends, pad, positions, infilling)
+    return CausalLM(model, tokenizer, Detokenizer(tokenizer), device, ends, pad, positions, infilling)
 
 
 @contextlib.contextmanager
@@ -89,7 +89,7 @@ def _shared(options: Options) -> dict[str, Any]:
 def _from_pretrained(place: str, device: torch.device, options: Options) -> Any:
     """The model, on its device and in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
-    extra: dict[str, Any] = {dtype_key: pick_dtype(options.dtype, device)}
+    extra: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
     if options.attn is not None:
         extra["attn_implementation"] = options.attn
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
@@ -154,7 +154,7 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
         "model": name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
         "config_sha256": sha256(config.read_bytes()) if config.is_file() else None,
-        "weights_sample_sha256": sample_weights(lm.model),
+        "weights_sample_sha256": weights_digest(lm.model),
         "parameters": sum(p.numel() for p in lm.model.parameters()),
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "device": str(lm.device),

@@ -1,0 +1,5 @@
+"""Fixtures of the generation tests."""
+
+from helpers.tiny_model_fixtures import model
+
+__all__ = ["model"]

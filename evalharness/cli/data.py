@@ -1,36 +1,45 @@
-"""The `evalharness data` commands."""
+"""The commands `data ...`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from evalharness.cli.arguments import show_help
+from evalharness.cli.common import ExitCode, show_help
 from evalharness.util.text import counted
 
-app = typer.Typer(help="The benchmarks' data.", callback=show_help, invoke_without_command=True)
-
-Tasks = Annotated[list[str] | None, typer.Argument(help="Task or group names. [default: all]")]
-Folder = Annotated[Path, typer.Option("--dir", envvar="EVALHARNESS_DATA", help="Where to put them.")]
-Every = Annotated[bool, typer.Option("--all-versions", help="Every version, not only the default one.")]
+app = typer.Typer(help="Downloads the tasks' data.", callback=show_help, invoke_without_command=True)
 
 
 @app.command()
-def pull(tasks: Tasks = None, folder: Folder = Path("data"), all_versions: Every = False) -> None:
-    """Fetches and checks data for a machine without a network.
+def pull(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Tasks or task groups. [default: all tasks]")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", envvar="EVALHARNESS_DATA", help="Folder to download to.")
+    ] = Path("data"),
+    all_versions: Annotated[
+        bool,
+        typer.Option("--all-versions", help="Download every version of the data. [default: the default version only]"),
+    ] = False,
+) -> None:
+    """Downloads and verifies data, for machines without a network.
 
-    There $EVALHARNESS_DATA takes them. Exits 2 if some could not be had.
+    Set $EVALHARNESS_DATA to the folder to use it. Exits 2 if some data are not available.
     """
-    from evalharness.data import download as pulling
     from evalharness.data.cards import EVERYTHING, expand
+    from evalharness.data.download import pull as pull_data
 
     failed = 0
-    for found in pulling.pull(expand(",".join(tasks or [EVERYTHING])), folder, all_versions):
-        what = (
-            f"{counted(found.problems, 'problem')} in {found.path}" if found.path else f"not to be had: {found.error}"
+    for pulled in pull_data(expand(",".join(tasks or [EVERYTHING])), folder, all_versions):
+        result = (
+            f"{counted(pulled.problems, 'problem')} in {pulled.path}"
+            if pulled.path
+            else f"not available: {pulled.error}"
         )
-        print(f"{found.task} {found.version}: {what}", flush=True)
-        failed += not found.path
+        print(f"{pulled.task} {pulled.version}: {result}", flush=True)
+        failed += not pulled.path
     if failed:
-        raise typer.Exit(2)
-    print(f"to use them: export EVALHARNESS_DATA={folder.resolve()}")
+        raise typer.Exit(ExitCode.USER)
+    print(f"to use the data: export EVALHARNESS_DATA={folder.resolve()}")

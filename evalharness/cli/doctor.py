@@ -1,6 +1,5 @@
-"""What this machine has and lacks, one line each."""
+"""The command `doctor`: checks what this machine has, one line per check."""
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -8,26 +7,59 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
+from evalharness.cli.common import ExitCode
 from evalharness.errors import UserError
+from evalharness.util.extras import EXTRAS, install_command, is_installed, missing_modules
+
+PACKAGES = ("torch", "transformers", "datasets", "evalplus")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `needed`: nothing runs without it."""
+    """The result of one check."""
 
-    good: bool
+    ok: bool
     text: str
-    needed: bool = True
+    required: bool = True
+    """Whether nothing runs without it."""
+
+    @property
+    def label(self) -> str:
+        """The first word of the printed line."""
+        return "ok" if self.ok else "MISSING" if self.required else "note"
+
+
+def doctor() -> None:
+    """Checks this machine for missing software and data.
+
+    Prints how to install what is missing. Exits 2 if something is missing that every run needs.
+    """
+    complete = True
+    for finding in findings():
+        print(f"{finding.label:<8}{finding.text}", flush=True)
+        complete = complete and (finding.ok or not finding.required)
+    if not complete:
+        raise typer.Exit(ExitCode.USER)
 
 
 def findings() -> Iterator[Finding]:
-    """Looks at everything that a run depends on."""
+    """Checks everything that a run depends on."""
     yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer)")
-    for package in ("torch", "transformers", "datasets", "evalplus"):
-        found = importlib.util.find_spec(package) is not None
-        yield Finding(found, f"package {package}" + ("" if found else " is not installed; run: make setup"))
+    for package in PACKAGES:
+        installed = is_installed(package)
+        yield Finding(installed, f"package {package}" + ("" if installed else " is not installed; run: make setup"))
+    yield from _extras()
     yield from _engine()
     yield from _data()
+
+
+def _extras() -> Iterator[Finding]:
+    for extra in EXTRAS.values():
+        missing = missing_modules(extra)
+        hint = f" lacks {', '.join(missing)}; install with: {install_command(extra)}" if missing else ""
+        yield Finding(not missing, f"extra {extra.name} ({extra.purpose}){hint}", required=False)
 
 
 def _engine() -> Iterator[Finding]:
@@ -40,32 +72,31 @@ def _engine() -> Iterator[Finding]:
         yield Finding(False, str(error))
         return
     yield Finding(True, f"container engine {client.version().get('Version', '')}")
-    found = dict(images.built_images(client))
-    for name in found:
-        if found[name]:
+    states = dict(images.built_images(client))
+    for name, image in states.items():
+        if image:
             yield Finding(True, f"sandbox image {name}")
-    if lacking := [name for name in found if not found[name]]:
-        hint = "built on first use, or by: evalharness sandbox build NAME"
-        yield Finding(False, f"sandbox images not built yet: {', '.join(lacking)}; {hint}", needed=False)
-    yield Finding(
-        shutil.which("mmdebstrap") is not None,
-        "mmdebstrap, which makes images where no registry answers (apt-get install mmdebstrap)",
-        needed=False,
-    )
+    if missing := [name for name, image in states.items() if not image]:
+        hint = "they are built on first use, or by: evalharness sandbox build NAME"
+        yield Finding(False, f"sandbox images not built yet: {', '.join(missing)}; {hint}", required=False)
+    mmdebstrap = shutil.which("mmdebstrap") is not None
+    hint = "" if mmdebstrap else "; install with: apt-get install mmdebstrap"
+    yield Finding(mmdebstrap, f"mmdebstrap, which builds images without a registry{hint}", required=False)
 
 
 def _data() -> Iterator[Finding]:
     folder = os.environ.get("EVALHARNESS_DATA")
     if not folder:
-        yield Finding(False, "EVALHARNESS_DATA is not set: data come from the hub, or use --data sample", needed=False)
+        text = "EVALHARNESS_DATA is not set: tasks are downloaded from the hub, or use --data sample"
+        yield Finding(False, text, required=False)
         return
-    lack = _lack(Path(folder).expanduser())
-    todo = f" {lack}; evalharness data pull --dir {folder}" if lack else ""
-    yield Finding(not lack, f"benchmark data in EVALHARNESS_DATA={folder}{todo}")
+    problem = _folder_problem(Path(folder).expanduser())
+    hint = f" {problem}; run: evalharness data pull --dir {folder}" if problem else ""
+    yield Finding(not problem, f"benchmark data in EVALHARNESS_DATA={folder}{hint}")
 
 
-def _lack(folder: Path) -> str:
-    """What keeps the folder from holding data; empty if nothing does."""
+def _folder_problem(folder: Path) -> str:
+    """Why the folder has no data; empty if it has some."""
     if not folder.is_dir():
-        return "is no folder"
+        return "is not a folder"
     return "" if any(folder.iterdir()) else "is empty"

@@ -5,35 +5,32 @@ from typing import Annotated
 
 import typer
 
-from evalharness.cli.arguments import parse_numbers
+from evalharness.cli import options as opt
+from evalharness.cli.common import ExitCode, fail, require_verdicts
+from evalharness.cli.run import print_summaries
 
-app = typer.Typer(rich_markup_mode=None)
 
-
-@app.command()
 def merge(
-    out: Annotated[Path, typer.Argument(help="The new run directory; with several tasks, its parent.")],
-    runs: Annotated[list[Path], typer.Argument(help="The shards' run directories, or folders of them.")],
-    k: Annotated[str, typer.Option("--k", help="pass@k to report, such as 1,10. [default: all that n allows]")] = "",
-    data: Annotated[
-        str | None, typer.Option(help="The tasks' data: a folder or hub. [default: $EVALHARNESS_DATA, hub]")
-    ] = None,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="New run directory; with several tasks, the folder of their runs.")
+    ],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN", help="Run directories of the shards, or folders that contain them."),
+    ],
+    k: opt.KsOption = "",
+    data: opt.DataOption = None,
 ) -> None:
-    """Joins the runs of shards 1/n to n/n into one.
+    """Joins the runs of shards 1/N to N/N into one run.
 
-    It equals a single run.
+    The result equals that of a run without shards.
     """
-    from evalharness.cli import main as cli
-    from evalharness.pipeline.merge import merge as join
-    from evalharness.report.summary_table import facet_tables, summary_table
+    from evalharness.pipeline.merge import merge as merge_runs
 
-    done = join(out, runs, data, parse_numbers("--k", k))
-    summaries = [one.summary for one in done]
-    cli.print_wide(summary_table(summaries))
-    for table in facet_tables(summaries):
-        cli.print_wide(table)
-    for one in done:
-        print(f"written to {one.folder}")
-    if lacking := [f"{one.folder}: {'; '.join(one.missing)}" for one in done if one.missing]:
-        cli.fail(" | ".join(lacking), 1)
-    cli.require_verdicts(summaries)
+    merged = merge_runs(out, runs, data, opt.parse_numbers("--k", k))
+    print_summaries([run.summary for run in merged])
+    for run in merged:
+        print(f"written to {run.folder}")
+    if incomplete := [f"{run.folder}: {'; '.join(run.missing)}" for run in merged if run.missing]:
+        fail(" | ".join(incomplete), ExitCode.INFRASTRUCTURE)
+    require_verdicts([run.summary for run in merged])

@@ -1,60 +1,86 @@
-"""The commands that read finished runs: compare, frontier and leaderboard."""
+"""The commands that read finished runs: `compare`, `frontier`, `leaderboard` and `report`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from evalharness.cli import options as opt
+from evalharness.cli.common import log
 from evalharness.errors import UserError
 from evalharness.util.text import counted
 
-app = typer.Typer(rich_markup_mode=None)
-
-Runs = Annotated[list[Path], typer.Argument(help="Run directories, or folders of them.", show_default=False)]
-Published = Annotated[
-    str, typer.Option(help="Published points to show: sets of results/published separated by commas, or all.")
+PublishedOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SET,...|all",
+        help="Published results to add: names of sets in results/published, separated by commas, or `all`. "
+        "[default: none]",
+    ),
 ]
-Metric = Annotated[str, typer.Option(help="The rate to show, such as pass@1, pass@10 or base_pass@1.")]
+MetricOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Rate to show, such as pass@1, pass@10 or base_pass@1.")
+]
+FORMAT_OF_SUFFIX = {"tex": "latex", "htm": "html"}
 
 
-@app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(help="A run directory, or a folder with one run per task.")],
-    second: Annotated[Path, typer.Argument(help="Another, which is compared with the first.")],
-    show: Annotated[int, typer.Option(help="How many flipped problems to show whole.")] = 0,
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Run directory, or a folder with one run per task.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Run or folder that is compared with the first.")],
+    show: Annotated[
+        int,
+        typer.Option(metavar="N", help="Number of problems to print in full among those whose result changed."),
+    ] = 0,
     margin: Annotated[
-        float | None, typer.Option(help="Points by which the second may be worse: tests for non-inferiority.")
+        float | None,
+        typer.Option(
+            metavar="POINTS",
+            help="Test for non-inferiority: percentage points by which the second run may be worse. [default: no test]",
+        ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Where --show finds prompts: a folder, hub, or sample.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|hub|sample",
+            help="Source of the prompts that --show prints: a folder, `hub` or `sample`. "
+            "[default: the folder $EVALHARNESS_DATA if that is set, else the run's own source]",
+        ),
+    ] = None,
 ) -> None:
-    """Tells the difference of two runs, and how sure it is.
+    """Compares two runs and tests whether they differ.
 
-    Of quality and speed, with intervals, and which problems flipped and why.
+    Prints differences of quality and speed with confidence intervals, and the problems whose result changed.
     """
     from evalharness.report.compare.comparison import compare_all
     from evalharness.report.compare.text import report
     from evalharness.report.runs import load_runs
 
     if show < 0 or (margin is not None and margin <= 0):
-        raise UserError("--show must be at least 0 and --margin above 0")
-    for line in report(compare_all(load_runs([first], note), load_runs([second], note), note), margin, show, data):
+        raise UserError("--show must be at least 0 and --margin greater than 0")
+    for line in report(compare_all(load_runs([first], log), load_runs([second], log), log), margin, show, data):
         print(line)
 
 
-@app.command()
 def frontier(
-    runs: Runs,
-    out: Annotated[Path, typer.Option(help="The picture: .png, .svg, or .html, which tells about each point.")],
-    published: Published = "",
-    metric: Metric = "pass@1",
+    runs: opt.RunsArgument,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Picture to write: .png, .svg, or .html, which shows details of each point."),
+    ],
+    published: PublishedOption = "",
+    metric: MetricOption = "pass@1",
     speed: Annotated[
-        str, typer.Option(help="Which tokens/s: aggregate, steady, request, or common (one tokenizer for all).")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Kind of tokens/s: `aggregate` over the run, `steady` at constant concurrency, `request` for one "
+            "request, or `common` with one tokenizer for all models.",
+        ),
     ] = "aggregate",
 ) -> None:
     """Draws quality against speed, one point per run.
 
-    It lists the Pareto frontier, too.
+    Also lists the runs on the Pareto frontier.
     """
     from evalharness.report.frontier.picture import draw
     from evalharness.report.frontier.points import listing, panels
@@ -64,26 +90,28 @@ def frontier(
 
     if speed not in SPEEDS:
         raise UserError(f"--speed {speed} is unknown; known: {', '.join(SPEEDS)}")
-    every = panels(load_runs(runs, note), load_published(published), metric, speed, note)
-    left_out = draw(every, out, metric, speed, bool(published))
-    for panel in every:
+    drawn = panels(load_runs(runs, log), load_published(published), metric, speed, log)
+    omitted_labels = draw(drawn, out, metric, speed, bool(published))
+    for panel in drawn:
         print("\n".join(listing(panel)))
-    if left_out:
-        note(f"{counted(left_out, 'label')} had no room in the picture; an .html names every point")
+    if omitted_labels:
+        log(f"{counted(omitted_labels, 'label')} did not fit into the picture; an .html file names every point")
     print(f"written to {out}")
 
 
-@app.command()
 def leaderboard(
-    runs: Runs,
-    format: Annotated[str, typer.Option(help="md, csv, latex or html. [default: by --out's ending, md]")] = "",
-    out: Annotated[Path | None, typer.Option(help="The file to write. [default: print it]")] = None,
-    published: Published = "",
-    metric: Metric = "pass@1",
+    runs: opt.RunsArgument,
+    format: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="md, csv, latex or html. [default: as the suffix of --out says, else md]"),
+    ] = "",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write. [default: print the table]")] = None,
+    published: PublishedOption = "",
+    metric: MetricOption = "pass@1",
 ) -> None:
     """Writes a table of models and tasks, with speed.
 
-    Best in bold, ties by interval.
+    The best value of a column, and those whose confidence intervals overlap with it, are bold.
     """
     from evalharness.report.leaderboard.boards import leaderboard as boards
     from evalharness.report.leaderboard.html import html
@@ -92,12 +120,12 @@ def leaderboard(
     from evalharness.report.runs import load_runs
 
     writers = {"md": markdown, "csv": as_csv, "latex": latex, "html": html}
-    ending = {"tex": "latex", "htm": "html"}.get(out.suffix[1:], out.suffix[1:]) if out else ""
-    chosen = format or ending or "md"
+    suffix = out.suffix[1:] if out else ""
+    chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:
         what = f"--format {chosen}" if format else f"the format of {out}"
         raise UserError(f"{what} is unknown; give --format one of {', '.join(writers)}")
-    text = writers[chosen](boards(load_runs(runs, note), load_published(published), metric))
+    text = writers[chosen](boards(load_runs(runs, log), load_published(published), metric))
     if out is None:
         print(text, end="")
         return
@@ -109,6 +137,32 @@ def leaderboard(
     print(f"written to {out}")
 
 
-def note(text: str) -> None:
-    """A remark, apart from what the command prints."""
-    print(text, file=sys.stderr)
+def report(
+    runs: opt.RunsArgument,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder to write; an existing report in it is replaced.")
+    ] = Path("results/report"),
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|hub|sample",
+            help="Source of the prompts: a folder, `hub` or `sample`. "
+            "[default: the folder $EVALHARNESS_DATA if that is set, else the run's own source]",
+        ),
+    ] = None,
+    published: PublishedOption = "",
+) -> None:
+    """Writes HTML pages about runs, down to single samples.
+
+    They show the frontier, the leaderboard, and each problem with the model's samples. The pages are static files that
+    need neither a server nor a network.
+    """
+    from evalharness.data.loading import resolve_source
+    from evalharness.report.page.page import write_page
+    from evalharness.report.published import load_published
+    from evalharness.report.runs import load_runs
+
+    if data is not None:
+        resolve_source(data)
+    page = write_page(load_runs(runs, log), out, data, load_published(published), log)
+    print(f"written; open {page} in a browser")

@@ -1,25 +1,36 @@
-"""`evalharness train`: trains the bundled model, or another of its form."""
+"""The command `train`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", help="A recipe (YAML); some lie in evalharness/training/recipes.")
-]
-
 
 def train(
-    config: ConfigOption,
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that lies there is resumed.")] = Path("training"),
-    data: Annotated[Path | None, typer.Option(help="Folder of the corpus. [default: OUT/corpus]")] = None,
-    steps: Annotated[int | None, typer.Option(help="Instead of the recipe's length.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's length.")] = None,
+    config: Annotated[
+        Path,
+        typer.Option(
+            "--config", metavar="FILE", help="Training recipe (YAML); evalharness/training/recipes contains examples."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the training run; an existing run is resumed.")
+    ] = Path("training"),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the training corpus; built if missing. [default: OUT/corpus]"),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Stop after this many optimizer steps. [default: the recipe's value]"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Stop after this many minutes. [default: the recipe's value]")
+    ] = None,
 ) -> None:
     """Trains a diffusion code model from a recipe.
 
-    Stopped at any time, it leaves weights and can be resumed.
+    Training can be stopped at any time: it writes usable weights, and the same command resumes it.
     """
     from evalharness.training.certainty import answer_corpus
     from evalharness.training.corpus.build import build_corpus
@@ -35,11 +46,12 @@ def train(
         corpus, tokenizer = build_corpus(recipe.data, folder, read_tokenizer(recipe.start) if recipe.start else None)
     trainer = Trainer(recipe, corpus, tokenizer, out)
     resumed = trainer.resume()
-    size = sum(parameter.numel() for parameter in trainer.model.parameters())
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     print(
-        f"{size / 1e6:.2f} M parameters, {len(corpus)} documents of {len(corpus.tokens) / 1e6:.1f} M tokens in {folder}"
+        f"{parameters / 1e6:.2f} M parameters; {len(corpus)} documents with {len(corpus.tokens) / 1e6:.1f} M tokens in "
+        f"{folder}"
     )
     if resumed:
         print(f"resumed after step {trainer.state.step}")
     trainer.run(lambda text: print(text, flush=True))
-    print(f"weights are in {out / 'model'}: run --backend diffusion --model {out / 'model'}")
+    print(f"weights written to {out / 'model'}; use them with: run --backend diffusion --model {out / 'model'}")

@@ -13,6 +13,7 @@ from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.errors import UserError
 from evalharness.pipeline.executors import Engine, Finished, Log
 from evalharness.records import Backend, Problem, Task
+from evalharness.util.extras import require_extra
 
 if TYPE_CHECKING:
     from evalharness.pipeline.pipeline import RunConfig
@@ -47,10 +48,9 @@ def connect(address: str | None) -> None:
 
     Raises UserError where Ray is not installed, or no cluster is there.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--engine ray needs Ray: pip install -e '.[ray]'") from None
+    require_extra("ray", "--engine ray")
+    import ray
+
     if ray.is_initialized():
         return
     settings: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}

@@ -1,1 +1,4 @@
-"""Grading as a service: an HTTP API that takes samples of any task and answers with the verdicts of `grade`."""
+"""Grading over HTTP: a service that takes samples of any task and returns the verdicts that `grade` would give.
+
+`server.py` runs the process, `app.py` defines the API, `client.py` is for the programs that call it.
+"""

@@ -1,4 +1,4 @@
-"""Who may submit how much: a bounded number of samples in all, and of each client. For one event loop's thread."""
+"""Admission control: limits how many samples may be pending, in total and per client."""
 
 import math
 from collections import Counter
@@ -7,59 +7,68 @@ from contextlib import contextmanager
 
 from evalharness.util.text import counted
 
-SLOWEST_RETRY_S = 60
+LONGEST_RETRY_S = 60
+SMOOTHING = 0.05
+"""Weight of the newest sample in the moving average of grading times."""
 
 
-class Refused(Exception):
-    """A submission that is not taken: an HTTP status, one line, and after how many seconds to try again, if ever."""
+class RequestRefused(Exception):
+    """A request that the service does not process: HTTP status, one-line reason and seconds until a retry, if any."""
 
     def __init__(self, status: int, reason: str, retry_s: int | None = None):
         super().__init__(reason)
         self.status, self.reason, self.retry_s = status, reason, retry_s
 
 
-class Admission:
-    """Counts the samples that are waiting or in work."""
+class AdmissionControl:
+    """Counts pending samples: those that wait and those that run. Not thread-safe; for use in one event loop."""
 
-    def __init__(self, most: int, most_per_client: int, workers: int):
-        self.most, self.most_per_client, self.workers = most, most_per_client, workers
-        self.held = 0
-        self.seconds = 0.1
-        """What a sample has taken of late."""
-        self._of_client: Counter[str] = Counter()
+    def __init__(self, limit: int, limit_per_client: int, workers: int):
+        self.limit, self.limit_per_client, self.workers = limit, limit_per_client, workers
+        self.pending = 0
+        self.mean_s = 0.1
+        """Moving average of the seconds that grading a sample takes."""
+        self._pending_of: Counter[str] = Counter()
 
     @contextmanager
     def admit(self, client: str, samples: int) -> Iterator[None]:
-        """Holds places for so many samples of a client. Raises Refused where there are not that many."""
-        at_once = min(self.most, self.most_per_client)
-        if samples > at_once:
-            raise Refused(
-                413, f"{counted(samples, 'sample')}: no more than {at_once} are taken at once; submit fewer at a time"
+        """Counts a client's samples as pending inside the context. Raises RequestRefused if a limit is exceeded."""
+        largest = min(self.limit, self.limit_per_client)
+        if samples > largest:
+            raise RequestRefused(
+                413,
+                f"a submission may have at most {counted(largest, 'sample')}, this one has {samples}; "
+                "split it into smaller submissions",
             )
-        if self._of_client[client] + samples > self.most_per_client:
-            already = self._of_client[client]
-            raise Refused(
+        if self._pending_of[client] + samples > self.limit_per_client:
+            raise RequestRefused(
                 429,
-                f"{counted(already, 'sample')} of yours waiting, of {self.most_per_client}; try again later",
+                f"{counted(self._pending_of[client], 'sample')} of this client are pending and {samples} more exceed "
+                f"the limit of {self.limit_per_client}; retry later",
                 self.retry_s,
             )
-        if self.held + samples > self.most:
-            raise Refused(503, f"{counted(self.held, 'sample')} waiting, of {self.most}; try again later", self.retry_s)
-        self.held += samples
-        self._of_client[client] += samples
+        if self.pending + samples > self.limit:
+            raise RequestRefused(
+                503,
+                f"{counted(self.pending, 'sample')} are pending and {samples} more exceed the limit of {self.limit}; "
+                "retry later",
+                self.retry_s,
+            )
+        self.pending += samples
+        self._pending_of[client] += samples
         try:
             yield
         finally:
-            self.held -= samples
-            self._of_client[client] -= samples
-            if not self._of_client[client]:
-                del self._of_client[client]
+            self.pending -= samples
+            self._pending_of[client] -= samples
+            if not self._pending_of[client]:
+                del self._pending_of[client]
 
-    def took(self, seconds: float) -> None:
-        """Learns how long a sample took."""
-        self.seconds += 0.05 * (seconds - self.seconds)
+    def record_duration(self, seconds: float) -> None:
+        """Updates the moving average with the duration of one sample."""
+        self.mean_s += SMOOTHING * (seconds - self.mean_s)
 
     @property
     def retry_s(self) -> int:
-        """When half of what waits should be done."""
-        return max(1, min(SLOWEST_RETRY_S, math.ceil(self.held * self.seconds / self.workers / 2)))
+        """Seconds in which about half of the pending samples should be graded."""
+        return max(1, min(LONGEST_RETRY_S, math.ceil(self.pending * self.mean_s / self.workers / 2)))

@@ -7,103 +7,98 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from evalharness import __version__
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.grading_service.admission import Admission, Refused
-from evalharness.grading_service.counters import Counters
-from evalharness.grading_service.guard import Guard, refusal
-from evalharness.grading_service.judging import Judges, OpenTask
-from evalharness.grading_service.settings import ServiceConfig
-from evalharness.pipeline.store import plain_row
+from evalharness.grading_service.admission import AdmissionControl, RequestRefused
+from evalharness.grading_service.config import ServiceConfig
+from evalharness.grading_service.grading import GradingPool, LoadedTask
+from evalharness.grading_service.messages import ErrorResponse, HealthResponse, Submission, VerdictsResponse
+from evalharness.grading_service.metrics import ServiceMetrics
+from evalharness.grading_service.middleware import RequestChecks, refusal
 from evalharness.records import Completion, Verdict
 
-GONE = 499
-"""What is logged for a client that left; it cannot see it."""
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that disconnected: it appears in the metrics only, since the client cannot read it."""
+
+SUBMISSION_SCHEMA = {"requestBody": {"content": {"application/json": {"schema": Submission.model_json_schema()}}}}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (400, 401, 408, 413, 422, 429, 503)
+}
 
 
-class Submission(BaseModel):
-    """What is posted. Each of `samples` is as a line of a samples file; `options` are the task's, as of `grade`."""
-
-    model_config = ConfigDict(extra="forbid")
-    task: str
-    options: dict[str, str] = Field(default_factory=dict)
-    samples: list[dict[str, Any]] = Field(min_length=1)
-
-
-def make_app(config: ServiceConfig, judges: Judges) -> FastAPI:
-    """The application. It does not close `judges`."""
+def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
+    """The application. The caller closes `pool`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None)
-    admission = Admission(config.queue, config.per_client, judges.sandbox.workers)
-    counters = Counters(lambda: admission.held)
+    admission = AdmissionControl(config.queue, config.per_client, pool.sandbox.workers)
+    metrics = ServiceMetrics(lambda: admission.pending)
     app.state.cut_short = False
-    app.add_middleware(Guard, config=config, answered=counters.answered)
+    app.add_middleware(RequestChecks, config=config, on_response=metrics.count_response)
 
-    @app.post("/v1/verdicts")
+    @app.post("/v1/verdicts", response_model=VerdictsResponse, responses=ERRORS, openapi_extra=SUBMISSION_SCHEMA)
     async def verdicts(request: Request) -> Response:
-        """Judges the samples, and answers when all have their verdicts, in the order of the samples."""
-        submission = await run_in_threadpool(parse, await request.body())
+        """Grades the samples and responds when all have a verdict; stops if the client disconnects."""
+        submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
-            opened = await run_in_threadpool(judges.open, submission.task, submission.options)
-            completions = await run_in_threadpool(judges.completions, opened, submission.samples)
-            judging = asyncio.ensure_future(judge_all(submission.task, opened, completions))
-            leaving = asyncio.ensure_future(request.receive())
+            loaded = await run_in_threadpool(pool.load, submission.task, submission.options)
+            completions = await run_in_threadpool(pool.parse, loaded, submission.samples)
+            grading = asyncio.ensure_future(grade_all(submission.task, loaded, completions))
+            disconnected = asyncio.ensure_future(request.receive())
             try:
-                await asyncio.wait({judging, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({grading, disconnected}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                leaving.cancel()
-                if not judging.done():
-                    judging.cancel()
-                    counters.given_up(len(completions))
-            if judging.cancelled() or not judging.done():
-                return Response(status_code=GONE)
-            return JSONResponse({"verdicts": [plain_row(verdict) for verdict in judging.result()]})
+                disconnected.cancel()
+                if not grading.done():
+                    grading.cancel()
+                    metrics.count_abandoned(len(completions))
+            if grading.cancelled() or not grading.done():
+                return Response(status_code=CLIENT_CLOSED_REQUEST)
+            rows = VerdictsResponse(verdicts=grading.result()).model_dump_json(exclude_none=True)
+            return Response(rows, media_type="application/json")
 
-    async def judge_all(task: str, opened: OpenTask, completions: Sequence[Completion]) -> list[Verdict]:
-        return await asyncio.gather(*[judge_one(task, opened, completion) for completion in completions])
+    async def grade_all(task: str, loaded: LoadedTask, completions: Sequence[Completion]) -> list[Verdict]:
+        return await asyncio.gather(*[grade_one(task, loaded, completion) for completion in completions])
 
-    async def judge_one(task: str, opened: OpenTask, completion: Completion) -> Verdict:
+    async def grade_one(task: str, loaded: LoadedTask, completion: Completion) -> Verdict:
         begin = time.monotonic()
-        verdict = await asyncio.wrap_future(judges.submit(opened, completion))
-        counters.judged(task, verdict.status, time.monotonic() - begin)
-        admission.took(verdict.wall_s)
+        verdict = await asyncio.wrap_future(pool.submit(loaded, completion))
+        metrics.count_verdict(task, verdict.status, time.monotonic() - begin)
+        admission.record_duration(verdict.wall_s)
         return verdict
 
     @app.get("/health")
-    async def health() -> dict[str, Any]:
-        """Whether it is there, and what it takes."""
-        return {"status": "ok", "version": __version__, "held": admission.held, "most": admission.most}
+    async def health() -> HealthResponse:
+        """Reports version and load; needs no token."""
+        return HealthResponse(status="ok", version=__version__, held=admission.pending, most=admission.limit)
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        """Prometheus' text format."""
-        return Response(counters.text(), media_type=CONTENT_TYPE_LATEST)
+    async def prometheus_metrics() -> Response:
+        """Metrics in Prometheus' text format."""
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
+    @app.exception_handler(RequestRefused)
+    async def on_refused(_: Request, error: RequestRefused) -> Response:
         return refusal(error)
 
     @app.exception_handler(UserError)
-    async def mistaken(_: Request, error: UserError) -> Response:
-        return refusal(Refused(422, " ".join(str(error).split())))
+    async def on_user_error(_: Request, error: UserError) -> Response:
+        return refusal(RequestRefused(422, " ".join(str(error).split())))
 
     @app.exception_handler(InfrastructureError)
-    async def failed(_: Request, error: InfrastructureError) -> Response:
-        return refusal(Refused(503, " ".join(str(error).split()), admission.retry_s))
+    async def on_infrastructure_error(_: Request, error: InfrastructureError) -> Response:
+        return refusal(RequestRefused(503, " ".join(str(error).split()), admission.retry_s))
 
     return app
 
 
-def parse(body: bytes) -> Submission:
-    """The submission. Raises Refused for anything else, naming the first thing that is wrong."""
+def parse_submission(body: bytes) -> Submission:
+    """The submission. Raises RequestRefused that names the first error of an invalid one."""
     try:
         return Submission.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise Refused(
-            400 if first["type"] == "json_invalid" else 422, f"{place}: {first['msg']}".lstrip(": ")
-        ) from None
+        position = ".".join(map(str, first["loc"]))
+        status = 400 if first["type"] == "json_invalid" else 422
+        raise RequestRefused(status, f"{position}: {first['msg']}".lstrip(": ")) from None

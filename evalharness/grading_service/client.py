@@ -1,81 +1,82 @@
-"""A client for training loops: samples in, verdicts out; waits and tries again while the service is full."""
+"""A client of the grading service for training loops; it retries while the service is full or unreachable."""
 
 import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.grading_service.messages import VerdictRow
 
-TRY_AGAIN = (429, 503)
-AT_ONCE = 100
-"""Samples in one submission."""
+RETRIED_STATUSES = (429,)
+"""Client errors (4xx) that are retried; all server errors (5xx) are, too."""
+SAMPLES_PER_REQUEST = 100
 _log = logging.getLogger(__name__)
 
 
 class SandboxClient:
-    """Talks to one service. May be used from several threads.
+    """Client of one service. Safe to use from several threads.
 
-    `patience_s` is how long a submission is tried again while the service is full, restarting or out of reach. The
-    first failure to reach it is logged as a warning.
+    `retry_s` is how many seconds a submission is retried while the service is full, restarting or unreachable. The
+    first failure to connect is logged as a warning. `response_s` is the timeout of one response.
     """
 
-    def __init__(self, url: str, token: str = "", patience_s: float = 600.0, answer_s: float = 3600.0):
+    def __init__(self, url: str, token: str = "", retry_s: float = 600.0, response_s: float = 3600.0):
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self.patience_s = patience_s
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(answer_s, connect=10.0))
+        self.retry_s = retry_s
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(response_s, connect=10.0))
 
     def judge(
         self, task: str, samples: Sequence[Mapping[str, Any]], options: Mapping[str, str] | None = None
-    ) -> list[dict[str, Any]]:
-        """One verdict row per sample, in their order; samples are as lines of a samples file.
+    ) -> list[VerdictRow]:
+        """Returns one verdict per sample, in the order of the samples.
 
-        Raises UserError for what the service refuses for good, InfrastructureError where it cannot be had in time.
+        A sample has the fields of a line in a samples file: `task_id`, optional `sample_id`, and `solution` or
+        `completion`. Raises UserError for a submission that the service refuses for good, and InfrastructureError if
+        the service does not answer in time.
         """
-        found: list[dict[str, Any]] = []
-        for first in range(0, len(samples), AT_ONCE):
-            part = [dict(sample) for sample in samples[first : first + AT_ONCE]]
-            found += self._post({"task": task, "options": dict(options or {}), "samples": part})
-        return found
+        verdicts: list[VerdictRow] = []
+        for first in range(0, len(samples), SAMPLES_PER_REQUEST):
+            part = [dict(sample) for sample in samples[first : first + SAMPLES_PER_REQUEST]]
+            verdicts += self._post({"task": task, "options": dict(options or {}), "samples": part})
+        return verdicts
 
-    def _post(self, submission: Mapping[str, Any]) -> list[dict[str, Any]]:
-        end, warned = time.monotonic() + self.patience_s, False
+    def _post(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
+        deadline, warned = time.monotonic() + self.retry_s, False
         while True:
             pause_s = 1.0
             try:
-                answer = self._http.post("/v1/verdicts", json=submission)
+                response = self._http.post("/v1/verdicts", json=submission)
             except httpx.TransportError as error:
-                why = f"{self._http.base_url} cannot be reached ({error or type(error).__name__})"
+                reason = f"cannot reach {self._http.base_url} ({error or type(error).__name__})"
                 if not warned:
-                    _log.warning("%s; trying for %g s", why, self.patience_s)
+                    _log.warning("%s; retrying for %g s", reason, self.retry_s)
                     warned = True
             else:
-                if answer.status_code == 200:
-                    rows: list[dict[str, Any]] = answer.json()["verdicts"]
-                    return rows
-                why = _reason(answer)
-                if answer.status_code < 500 and answer.status_code not in TRY_AGAIN:
-                    raise UserError(f"{self._http.base_url} refuses: {why}")
-                pause_s = float(answer.headers.get("retry-after", 1))
-            pause_s *= random.uniform(0.5, 1.5)
-            if time.monotonic() + pause_s > end:
-                raise InfrastructureError(why)
+                if response.status_code == 200:
+                    return cast(list[VerdictRow], response.json()["verdicts"])
+                reason = _reason(response)
+                if response.status_code < 500 and response.status_code not in RETRIED_STATUSES:
+                    raise UserError(f"{self._http.base_url} refuses the submission: {reason}")
+                pause_s = float(response.headers.get("retry-after", 1))
+            pause_s *= random.uniform(0.5, 1.5)  # so that many clients do not retry at the same moment
+            if time.monotonic() + pause_s > deadline:
+                raise InfrastructureError(reason)
             time.sleep(pause_s)
 
     def health(self) -> dict[str, Any]:
-        """What the service says of itself. Raises InfrastructureError where it is not there."""
+        """Status, version and load of the service. Raises InfrastructureError if it does not answer."""
         try:
-            found: dict[str, Any] = self._http.get("/health").raise_for_status().json()
+            return cast(dict[str, Any], self._http.get("/health").raise_for_status().json())
         except httpx.HTTPError as error:
-            raise InfrastructureError(f"{self._http.base_url} is not there: {error}") from None
-        return found
+            raise InfrastructureError(f"cannot reach {self._http.base_url} ({error})") from None
 
     def close(self) -> None:
-        """Frees the connections. Safe to call twice."""
+        """Closes the connections. Safe to call twice."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -85,8 +86,8 @@ class SandboxClient:
         self.close()
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(response: httpx.Response) -> str:
     try:
-        return str(answer.json()["error"])
+        return str(response.json()["error"])
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {answer.status_code}: {answer.text[:200]}"
+        return f"HTTP {response.status_code}: {response.text[:200]}"

@@ -10,7 +10,7 @@ import pytest
 from helpers.openai_server import Endpoint, refuse, say, serving
 
 from evalharness.bench.levels import BenchConfig, Level, bench
-from evalharness.cli.bench import remarks
+from evalharness.bench.tables import remarks
 from evalharness.errors import UserError
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -112,8 +112,8 @@ def test_only_what_holds_for_every_level_is_said_of_all() -> None:
 def test_one_request_is_one() -> None:
     levels = [Level(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
     first, second, _ = remarks(levels)
-    assert "1 warm-up request dropped" in first
-    assert "2 warm-up requests dropped" in second
+    assert "1 warm-up request excluded" in first
+    assert "2 warm-up requests excluded" in second
 
 
 def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
@@ -121,7 +121,7 @@ def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_
     more = ("--option", "hardware=8x H800", "--requests", 4, "--concurrency", "1,2", "--out", tmp_path / "out")
     done = cli(*common, *more, "--price-in", 1, "--price-out", 10)
     assert done.returncode == 0, done.stderr
-    for words in ("at once", "cost per", "0.001200", "warm-up requests dropped", "hardware 8x H800"):
+    for words in ("concurrency", "cost per", "0.001200", "warm-up requests excluded", "hardware 8x H800"):
         assert words in done.stdout
     one = cli(*common, "--price-in", 1)
     assert one.returncode == 2

@@ -93,7 +93,7 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         (("run", *TASK, "--data", "nowhere", "--out", "out"), ["data folder nowhere does not exist", "--data"]),
         (("run", *TASK, "--data", "..", "--out", "out"), ["HumanEval.jsonl.gz is missing", "--data"]),
         (("sandbox", "build", "pithon"), ["sandbox image 'pithon'", "did you mean python"]),
-        (("sandbox", "check", "--option", "memory=1"), ["option memory", "known: runtime, memory_gb"]),
+        (("sandbox", "check", "--option", "memory=1"), ["--option memory", "known: runtime, memory_gb"]),
         (("serve-sandbox", "--port", "99999"), ["--port 99999", "65535"]),
         (("leaderboard", "..", "--out", "table.pdf"), ["the format of table.pdf is unknown", "md, csv, latex, html"]),
     ],
@@ -193,7 +193,7 @@ def test_an_image_that_is_not_built_is_built_on_first_use(
     [note] = [line for line in done.stdout.splitlines() if "sandbox image" in line]
     assert note.startswith("note    sandbox images not built yet: ")
     assert "python" in note
-    assert note.endswith("; built on first use, or by: evalharness sandbox build NAME")
+    assert note.endswith("; they are built on first use, or by: evalharness sandbox build NAME")
     done = cli(*SAMPLE, *TASK)
     assert done.returncode == 0
     assert "building evalharness/python:test-not-built" in done.stderr
@@ -222,12 +222,12 @@ def test_the_doctor_with_everything(folder: Path, engine: None, cli: Command, mo
     done = cli("doctor")
     assert done.returncode == 2
     where = "MISSING benchmark data in EVALHARNESS_DATA"
-    assert f"{where}=nowhere is no folder; evalharness data pull --dir nowhere\n" in done.stdout
+    assert f"{where}=nowhere is not a folder; run: evalharness data pull --dir nowhere\n" in done.stdout
     (folder / "empty").mkdir()
     monkeypatch.setenv("EVALHARNESS_DATA", "empty")
     done = cli("doctor")
     assert done.returncode == 2
-    assert f"{where}=empty is empty; evalharness data pull --dir empty\n" in done.stdout
+    assert f"{where}=empty is empty; run: evalharness data pull --dir empty\n" in done.stdout
 
 
 @pytest.mark.docker
@@ -275,15 +275,15 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        ((), ["run", "grade", "tasks", "backends", "doctor", "sandbox", "data", "version"]),
+        ((), ["run", "grade", "tasks", "backends", "doctor", "sandbox", "data", "version", "serve-sandbox", "train"]),
         (("run",), ["--task", "--backend", "--model", "--limit", "--n", "--k", "--temperature", "--top-p", "--seed"]),
         (("run",), ["--max-new-tokens", "--batch-size", "--workers", "--data", "--out", "--option"]),
         (("grade",), ["--task", "--samples", "--model", "--k", "--workers", "--data", "--out", "--option"]),
         (("sandbox",), ["build"]),
-        (("sandbox", "build"), ["Image names"]),
+        (("sandbox", "build"), ["Names of images"]),
         (("tasks",), ["Lists the tasks"]),
-        (("data", "pull"), ["--dir", "--all-versions", "Task or group names"]),
-        (("doctor",), ["missing on this machine"]),
+        (("data", "pull"), ["--dir", "--all-versions", "Tasks or task groups"]),
+        (("doctor",), ["Checks this machine"]),
     ],
 )
 def test_help(words: tuple[str, ...], shown: list[str], cli: Command) -> None:
@@ -325,7 +325,7 @@ def test_an_interruption_at_any_moment_is_told(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("evalharness.cli.main.parse_key_values", interrupted)
+    monkeypatch.setattr("evalharness.cli.options.parse_key_values", interrupted)
     with pytest.raises(SystemExit) as ended:
         main(["run", "--task", "humaneval", "--data", "sample"])
     assert ended.value.code == 130

@@ -20,7 +20,7 @@ def test_without_ray_it_says_how_to_get_it(cli: Command, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "ray", None)
     done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "ray")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "pip install -e '.[ray]'" in done.stderr
+    assert "pip install 'evalharness[ray]'" in done.stderr
 
 
 def test_an_unknown_engine_is_refused(cli: Command) -> None:

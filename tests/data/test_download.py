@@ -10,7 +10,7 @@ import pytest
 from helpers.fake_hub import FakeHub, dead_url
 from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
-from evalharness.cli.task_table import data_state
+from evalharness.cli.tasks import data_state
 from evalharness.data import cards
 from evalharness.data import loading as data
 from evalharness.data.files import read_records
@@ -47,7 +47,7 @@ def test_what_is_pulled_is_used_from_the_folder(tmp_path: Path, datasets_dir: Pa
     kept.write_bytes(kept.read_bytes()[:1000])
     broken = pull(tmp_path, dead_url(), "humaneval", "--dir", folder)
     assert broken.returncode == 2
-    assert f"not to be had: data file {kept} cannot be read" in broken.stdout
+    assert f"not available: data file {kept} cannot be read" in broken.stdout
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
         done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
     folder = tmp_path / "data"
     assert "livecodebench full: 1 problem in data/livecodebench/code_generation" in done.stdout
-    assert "livecodebench lite: not to be had: the hub does not give livecodebench/code_generation_lite" in done.stdout
+    assert "livecodebench lite: not available: the hub does not give livecodebench/code_generation_lite" in done.stdout
     assert "public" not in done.stdout  # which is nowhere to be pulled from
     assert (folder / version.file[0]).read_bytes() == line
     assert len(data.load_records(card, entry, "full", folder).records) == 1

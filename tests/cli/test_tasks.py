@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.cli.task_table import problem_count, task_rows
+from evalharness.cli.tasks import problem_count, task_rows
 from evalharness.data import cards
 from evalharness.data import loading as data
 
@@ -18,7 +18,7 @@ def test_as_many_problems_are_listed_as_a_run_has(name: str, datasets_dir: Path)
 
 
 def test_the_group_of_every_task_does_not_repeat_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalharness.cli.task_table.image_states", dict)
+    monkeypatch.setattr("evalharness.cli.tasks.image_states", dict)
     rows = {row[0]: row for row in task_rows()}
     assert rows["all"][2] == "every task"
     assert rows["evalplus"][2] == "group of humaneval-plus, mbpp-plus"

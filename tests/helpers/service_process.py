@@ -1,4 +1,4 @@
-"""A real service, in a process of its own, on loopback."""
+"""Starts the grading service in its own process, on a loopback address."""
 
 import os
 import signal
@@ -18,17 +18,17 @@ from helpers.own_engine import until
 TOKEN = "correct horse"
 
 
-class Running:
-    """A service that was started. `port` is where it listens."""
+class ServiceProcess:
+    """A running service; `arguments` are added to its command line."""
 
-    def __init__(self, *more: str, token: str = TOKEN):
+    def __init__(self, *arguments: str, token: str = TOKEN):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        words = [str(Path(sys.executable).with_name("evalharness")), "serve-sandbox", "--data", "sample"]
+        command = [str(Path(sys.executable).with_name("evalharness")), "serve-sandbox", "--data", "sample"]
         self.process = subprocess.Popen(
-            [*words, "--port", str(self.port), *more],
+            [*command, "--port", str(self.port), *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "EVALHARNESS_TOKEN": token},
@@ -50,24 +50,25 @@ class Running:
     def containers(self) -> list[str]:
         label = f"{docker_engine.OWNER}={docker_engine.owner(self.process.pid)}"
         client: docker.DockerClient = docker_engine.connect()
-        return [each["Id"] for each in client.api.containers(all=True, filters={"label": [label]})]
+        return [container["Id"] for container in client.api.containers(all=True, filters={"label": [label]})]
 
     def memory_mb(self) -> float:
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
     def stop(self) -> tuple[int, str]:
-        """Asks it to end; its exit code and what it said."""
+        """Ends the service with SIGTERM; returns its exit code and its stderr."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=60)
+        _, stderr = self.process.communicate(timeout=60)
         self.http.close()
-        return self.process.returncode, said
+        return self.process.returncode, stderr
 
 
 @contextmanager
-def running(*more: str, token: str = TOKEN) -> Iterator[Running]:
-    service = Running(*more, token=token)
+def running_service(*arguments: str, token: str = TOKEN) -> Iterator[ServiceProcess]:
+    """A service that is stopped at the end, after which none of its containers may be left."""
+    service = ServiceProcess(*arguments, token=token)
     owned = f"{docker_engine.OWNER}={docker_engine.owner(service.process.pid)}"
     try:
         yield service

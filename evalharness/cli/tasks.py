@@ -1,18 +1,28 @@
-"""What there is to run, and what of it is at hand: the table of `evalharness tasks`."""
+"""The command `tasks`: the tasks, and what is available of each on this machine."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from evalharness.cli.common import make_table, print_table
 from evalharness.data.cards import EVERYTHING, TaskEntry, groups, load_cards
 from evalharness.data.loading import Source, files_of, find_version, resolve_source
 from evalharness.errors import UserError
 
-Row = tuple[str, ...]
-TASK_HEADINGS = ("task", "problems", "versions", "recipes", "splits", "data", "image")
+TaskRow = tuple[str, ...]
+HEADINGS = ("task", "problems", "versions", "recipes", "splits", "data", "image")
 
 
-def task_rows() -> Iterator[Row]:
-    """A row for each task and each group. Of several names in a cell, the first is the default."""
+def tasks() -> None:
+    """Lists the tasks and groups, their data and their images."""
+    table = make_table(*HEADINGS)
+    for row in task_rows():
+        table.add_row(*row)
+    print_table(table)
+    print("The first of several versions, recipes or splits is the default.")
+
+
+def task_rows() -> Iterator[TaskRow]:
+    """A row for each task and each group, with the columns `HEADINGS`."""
     source, images = resolve_source(None), image_states()
     for card in load_cards():
         for entry in card.tasks.values():
@@ -20,9 +30,9 @@ def task_rows() -> Iterator[Row]:
             yield (
                 entry.name,
                 str(problem_count(entry)),
-                first_first(entry.versions, entry.default_version),
-                first_first(card.recipes_of(entry), entry.default_recipe),
-                first_first(entry.splits, entry.default_split),
+                default_first(entry.versions, entry.default_version),
+                default_first(card.recipes_of(entry), entry.default_recipe),
+                default_first(entry.splits, entry.default_split),
                 data_state(entry, source),
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
             )
@@ -31,17 +41,17 @@ def task_rows() -> Iterator[Row]:
 
 
 def problem_count(entry: TaskEntry) -> int:
-    """How many problems a run without further options has: of the default version, those of the default split."""
-    numbers = entry.splits.get(entry.default_split or "")
-    if isinstance(numbers, tuple):
-        return numbers[1] - numbers[0] + 1
-    whole = find_version(entry, None).problems
-    assert isinstance(whole, int)
-    return whole
+    """Number of problems in the default split of the default version."""
+    first_and_last = entry.splits.get(entry.default_split or "")
+    if isinstance(first_and_last, tuple):
+        return first_and_last[1] - first_and_last[0] + 1
+    problems = find_version(entry, None).problems
+    assert isinstance(problems, int)
+    return problems
 
 
 def data_state(entry: TaskEntry, source: Source) -> str:
-    """Where the data are that a run without further options would take: here, on the hub, or missing."""
+    """Where the data of the default version are: `here` (in the folder `source`), `on the hub`, or `missing`."""
     version = find_version(entry, None, None, source)
     if isinstance(source, Path) and all(path.exists() for path in files_of(entry, version, source)):
         return "here"
@@ -50,7 +60,7 @@ def data_state(entry: TaskEntry, source: Source) -> str:
 
 
 def image_states() -> Mapping[str, str]:
-    """Each image's state by name; empty where no container engine answers."""
+    """Each image's state by name; empty without a container engine."""
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 
@@ -64,6 +74,6 @@ def image_states() -> Mapping[str, str]:
     }
 
 
-def first_first(names: Iterable[str], first: str | None) -> str:
-    """The names, the default one first."""
-    return ", ".join(sorted(names, key=lambda name: name != first))
+def default_first(names: Iterable[str], default: str | None) -> str:
+    """The names, separated by commas, the default one first."""
+    return ", ".join(sorted(names, key=lambda name: name != default))

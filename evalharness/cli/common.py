@@ -1,0 +1,137 @@
+"""What the commands share: printing, exit codes, and the translation of exceptions into both."""
+
+import os
+import select
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from evalharness.errors import InfrastructureError, UserError
+from evalharness.util.text import counted
+
+WIDTH_WITHOUT_TERMINAL = 200
+"""Columns of a table that is written to a file or a pipe."""
+CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
+"""click's `UsageError`, by a path that exists in every version of typer."""
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line."""
+
+    OK = 0
+    INFRASTRUCTURE = 1
+    """The work is done, but some samples have no verdict because the infrastructure failed."""
+    USER = 2
+    """The user must change something."""
+    INTERRUPTED = 130
+    """As shells report SIGINT."""
+    BROKEN_PIPE = 141
+    """As shells report SIGPIPE: the reader of stdout has gone."""
+
+
+def log(text: str) -> None:
+    """Prints a remark to stderr, apart from the command's result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def fail(text: str, code: ExitCode) -> NoReturn:
+    """Ends the command with one line on stderr."""
+    print(text, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def show_help(context: typer.Context) -> None:
+    """Prints the help of a command group that was called without a command."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def make_table(*headings: str) -> Table:
+    """A table without a frame that wraps long cells."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Prints a table, as wide as the terminal, or `WIDTH_WITHOUT_TERMINAL` without one."""
+    console = StdoutConsole()
+    if not console.is_terminal:
+        console = StdoutConsole(width=WIDTH_WITHOUT_TERMINAL)
+    console.print(table)
+
+
+class StdoutConsole(Console):
+    """A console that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
+    """Ends the command with exit code 1 if the infrastructure left samples without a verdict."""
+    missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
+    if missing:
+        example = next((f" ({summary['infrastructure']})" for summary in summaries if "infrastructure" in summary), "")
+        fail(
+            f"{counted(missing, 'sample')} without a verdict: the infrastructure failed{example}; "
+            "run the same command again to grade them",
+            ExitCode.INFRASTRUCTURE,
+        )
+
+
+def _infrastructure(summary: Mapping[str, Any]) -> int:
+    return int(summary["statuses"].get("infrastructure", 0))
+
+
+def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Runs a command line and returns its exit code. Errors of the user or the machine are one line on stderr."""
+    try:
+        code = _invoke(app, arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_is_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
+        return ExitCode.BROKEN_PIPE
+    return code
+
+
+def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
+        with command.make_context("evalharness", list(arguments)) as context:
+            code = command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    except CLICK_ERROR as error:
+        log(f"error: {_one_line(error.format_message()).rstrip('.')}; see --help")
+        return ExitCode.USER
+    except UserError as error:
+        log(f"error: {_one_line(str(error))}")
+        return ExitCode.USER
+    except InfrastructureError as error:
+        log(f"the infrastructure failed: {_one_line(str(error))}; run the same command again")
+        return ExitCode.INFRASTRUCTURE
+    except (KeyboardInterrupt, typer.Abort):
+        log("interrupted")
+        return ExitCode.INTERRUPTED
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _reader_is_gone() -> bool:
+    """Whether stdout is a pipe whose reader has ended, as `head` does when it has its lines."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

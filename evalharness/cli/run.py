@@ -1,0 +1,168 @@
+"""The commands `run` and `grade`."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from evalharness.cli import options as opt
+from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
+from evalharness.errors import UserError
+
+if TYPE_CHECKING:
+    from evalharness.pipeline.pipeline import RunConfig
+
+INTERRUPTED = "interrupted; finished rows are kept and the same command resumes the run"
+
+
+def run(
+    task: opt.TaskOption,
+    backend: opt.BackendOption = "reference",
+    model: opt.ModelOption = None,
+    limit: opt.LimitOption = None,
+    only: opt.OnlyOption = "",
+    n: opt.SamplesPerProblemOption = None,
+    k: opt.KsOption = "",
+    temperature: opt.TemperatureOption = None,
+    top_p: opt.TopPOption = None,
+    max_new_tokens: opt.MaxNewTokensOption = None,
+    seed: opt.SeedOption = 0,
+    batch_size: opt.BatchSizeOption = 1,
+    workers: opt.WorkersOption = None,
+    data: opt.DataOption = None,
+    sandbox: opt.SandboxOption = "docker",
+    tokenizer: opt.TokenizerOption = None,
+    shard: opt.ShardOption = None,
+    engine: opt.EngineOption = "local",
+    ray_address: opt.RayAddressOption = None,
+    replicas: opt.ReplicasOption = None,
+    out: opt.OutOption = None,
+    option: opt.KeyValueOptions = None,
+) -> None:
+    """Measures a model on tasks: pass@k and speed.
+
+    Generates completions, runs them in the sandbox and prints a table of the results. An unfinished run is resumed.
+    """
+    from evalharness.pipeline.pipeline import RunConfig
+
+    config = RunConfig(
+        task="",
+        backend=backend,
+        model=model,
+        limit=limit,
+        only=opt.parse_names(only),
+        n=n,
+        ks=opt.parse_numbers("--k", k),
+        temperature=temperature,
+        top_p=top_p,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        batch_size=batch_size,
+        workers=workers_of(workers, engine),
+        data=data,
+        sandbox=sandbox,
+        tokenizer=tokenizer,
+        shard=shard,
+        engine=engine,
+        ray_address=ray_address,
+        replicas=replicas,
+        options=opt.parse_key_values(option),
+    )
+    run_tasks(task, config, out)
+
+
+def grade(
+    task: opt.TaskOption,
+    samples: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="Samples file, .jsonl or .jsonl.gz: per line a JSON object with task_id, and solution (a whole "
+            "program) or completion (text that continues the prompt). A run's completions.jsonl is one, too.",
+        ),
+    ],
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the model in tables and reports. [default: none]")
+    ] = None,
+    k: opt.KsOption = "",
+    workers: opt.WorkersOption = None,
+    data: opt.DataOption = None,
+    sandbox: opt.SandboxOption = "docker",
+    shard: opt.ShardOption = None,
+    engine: opt.EngineOption = "local",
+    ray_address: opt.RayAddressOption = None,
+    out: opt.OutOption = None,
+    option: opt.KeyValueOptions = None,
+) -> None:
+    """Grades samples that were generated elsewhere."""
+    from evalharness.pipeline.pipeline import RunConfig
+
+    config = RunConfig(
+        task="",
+        backend="replay",
+        model=model,
+        ks=opt.parse_numbers("--k", k),
+        workers=workers_of(workers, engine),
+        data=data,
+        sandbox=sandbox,
+        shard=shard,
+        engine=engine,
+        ray_address=ray_address,
+        options={**opt.parse_key_values(option), "samples": str(samples)},
+    )
+    run_tasks(task, config, out)
+
+
+def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
+    """Runs every task in `names` with the shared configuration, and prints the results.
+
+    Exits 1 if the infrastructure left samples without a verdict.
+    """
+    from evalharness.data.cards import expand, groups
+    from evalharness.pipeline.pipeline import run_all
+    from evalharness.pipeline.progress import Shown
+
+    progress = Shown(Console(stderr=True, soft_wrap=True))
+    tasks = expand(names)
+    configs = [replace(shared, task=name) for name in tasks]
+    folders = [run_folder(config, out, alone=tasks == [names]) for config in configs]
+    try:
+        done = run_all(list(zip(configs, folders, strict=True)), progress)
+    except KeyboardInterrupt:
+        fail(INTERRUPTED, ExitCode.INTERRUPTED)
+    summaries = list(done.values())
+    print_summaries(summaries, mean=names if names in groups() and len(done) == len(tasks) else None)
+    for folder in done:
+        print(f"written to {folder}")
+    require_verdicts(summaries)
+
+
+def print_summaries(summaries: Sequence[Mapping[str, Any]], mean: str | None = None) -> None:
+    """Prints the table of results, with a row for the mean of group `mean` if given, and the tables by facet."""
+    from evalharness.report.summary_table import facet_tables, summary_table
+
+    print_table(summary_table(summaries, mean=mean))
+    for table in facet_tables(summaries):
+        print_table(table)
+
+
+def run_folder(config: "RunConfig", out: Path | None, alone: bool) -> Path:
+    """The run directory: `out` itself for a task alone, else a folder in it; a name in results/ if `out` is None."""
+    if out is None:
+        return Path("results") / str(config.folder_name())
+    return out if alone else out / config.task
+
+
+def workers_of(value: int | None, engine: str = "local") -> int:
+    """The value of --workers; by default one per available CPU core, or 0 if the nodes of a cluster shall decide."""
+    if value is not None:
+        if value < 1:
+            raise UserError("--workers must be at least 1")
+        return value
+    if engine != "local":
+        return 0
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

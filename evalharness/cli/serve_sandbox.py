@@ -1,0 +1,91 @@
+"""The command `serve-sandbox`."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from evalharness.cli import options as opt
+from evalharness.cli.common import ExitCode, log
+from evalharness.cli.run import workers_of
+from evalharness.errors import UserError
+from evalharness.util.extras import require_extra
+
+
+def serve_sandbox(
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. One that other machines can reach needs a token in $EVALHARNESS_TOKEN.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="TCP port to listen on.")] = 8377,
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Tasks or task groups to load at the start, separated by commas; others are loaded on first use. "
+            "[default: none]",
+        ),
+    ] = "",
+    workers: opt.WorkersOption = None,
+    queue: Annotated[
+        int,
+        typer.Option(metavar="N", help="Most samples waiting or running; submissions beyond it get status 503."),
+    ] = 1000,
+    per_client: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Most samples waiting or running per client address; submissions beyond it get status 429.",
+        ),
+    ] = 500,
+    max_body_mb: Annotated[int, typer.Option(metavar="N", help="Size limit of a submission, in MiB.")] = 16,
+    read_timeout: Annotated[
+        float, typer.Option(metavar="S", help="Seconds that a client may take to send its request.")
+    ] = 30.0,
+    drain: Annotated[
+        float, typer.Option(metavar="S", help="Seconds after SIGTERM in which accepted samples are still graded.")
+    ] = 60.0,
+    data: opt.DataOption = None,
+    sandbox: opt.SandboxOption = "docker",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="Option of the sandbox; may be repeated. [default: none]"),
+    ] = None,
+) -> None:
+    """Serves grading over HTTP.
+
+    POST /v1/verdicts takes a task and samples and returns their verdicts. Needs the extra `serve`.
+    """
+    require_extra("serve", "serve-sandbox")
+    from evalharness.data.cards import expand
+    from evalharness.grading_service.config import TOKEN_VARIABLE, ServiceConfig
+    from evalharness.grading_service.server import serve
+    from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
+
+    options = opt.parse_key_values(option)
+    if unknown := set(options) - set(SANDBOX_OPTIONS):
+        raise UserError(
+            f"--option {min(unknown)} is not an option of the sandbox; known: {', '.join(SANDBOX_OPTIONS)}; "
+            "submissions contain the options of their tasks"
+        )
+    config = ServiceConfig(
+        host=host,
+        port=port,
+        token=os.environ.get(TOKEN_VARIABLE, ""),
+        tasks=tuple(expand(task)) if task else (),
+        workers=workers_of(workers),
+        queue=queue,
+        per_client=per_client,
+        body_bytes=max_body_mb << 20,
+        bodies_bytes=16 * max_body_mb << 20,
+        read_s=read_timeout,
+        drain_s=drain,
+        data=data,
+        sandbox=sandbox,
+        options=options,
+    )
+    if not serve(config, log):
+        raise typer.Exit(ExitCode.INFRASTRUCTURE)

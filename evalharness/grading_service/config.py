@@ -1,0 +1,63 @@
+"""Configuration of the grading service."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evalharness.errors import UserError
+
+TOKEN_VARIABLE = "EVALHARNESS_TOKEN"
+"""Environment variable with the token. There is no option for it: every user of the machine can read command lines."""
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """Settings of one service. Sizes are in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8377
+    token: str = field(default="", repr=False)
+    """Clients send it as `Authorization: Bearer TOKEN`. It may be empty only where `host` is a loopback address."""
+    tasks: tuple[str, ...] = ()
+    """Tasks to load at the start. Other tasks are loaded on first use."""
+    workers: int = 2
+    """Samples graded at a time."""
+    queue: int = 1000
+    """Most samples waiting or running. Submissions beyond it are refused with status 503."""
+    per_client: int = 500
+    """Most samples waiting or running per client address. Submissions beyond it are refused with status 429."""
+    body_bytes: int = 16 << 20
+    """Size limit of one submission."""
+    bodies_bytes: int = 256 << 20
+    """Size limit of all submissions that are being read or graded, together."""
+    read_s: float = 30.0
+    """Seconds that a client may take to send the headers, and again to send the body."""
+    drain_s: float = 60.0
+    """Seconds after SIGTERM in which accepted samples are still graded."""
+    data: str | None = None
+    """Source of the tasks' data: a folder, `hub` or `sample`; None for the default source."""
+    sandbox: str = "docker"
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the sandbox."""
+
+    def check(self) -> None:
+        """Raises UserError for invalid settings."""
+        if min(self.workers, self.queue, self.per_client, self.body_bytes, self.bodies_bytes) < 1:
+            raise UserError("--workers, --queue, --per-client and --max-body-mb must be at least 1")
+        if min(self.read_s, self.drain_s) <= 0:
+            raise UserError("--read-timeout and --drain must be greater than 0")
+        if not 0 < self.port < 1 << 16:
+            raise UserError(f"--port {self.port} is not a valid port; choose one from 1 to 65535")
+        if not self.token and not is_loopback(self.host):
+            raise UserError(
+                f"other machines can reach {self.host}; set ${TOKEN_VARIABLE} to a secret that clients must send, or "
+                "listen on 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens on this host is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

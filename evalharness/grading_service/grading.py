@@ -1,0 +1,92 @@
+"""The loaded tasks, and the threads that grade their samples with the code of `grade`."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.adapters import open_task
+from evalharness.backends.replay import check_sample, parse_sample
+from evalharness.data.loading import resolve_source
+from evalharness.errors import UserError
+from evalharness.pipeline.grading import judge
+from evalharness.records import Completion, Problem, Task, Verdict
+from evalharness.sandbox.pool import ContainerPool
+
+LOADED_TASKS = 16
+"""Most tasks kept loaded, since each holds its data in memory. The least recently used one is dropped."""
+
+TaskKey = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and sorted options of a loaded task."""
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task whose data are in memory and whose sandbox image is ready."""
+
+    task: Task
+    problems: Mapping[str, Problem]
+
+
+class GradingPool:
+    """Grades samples on as many threads as the sandbox uses."""
+
+    def __init__(self, sandbox: ContainerPool, data: str | None):
+        self.sandbox, self.source = sandbox, resolve_source(data)
+        self._threads = ThreadPoolExecutor(sandbox.threads, "grader")
+        self._loaded: OrderedDict[TaskKey, LoadedTask] = OrderedDict()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
+
+    def load(self, name: str, options: Mapping[str, str]) -> LoadedTask:
+        """Returns the task, and loads it on first use.
+
+        Raises UserError for an unknown task or option, and where data or image are not available.
+        """
+        key = (name, tuple(sorted(options.items())))
+        if loaded := self._find(key):
+            return loaded
+        with self._loading:
+            if loaded := self._find(key):
+                return loaded
+            task, context = open_task(name, self.source, options)
+            self.sandbox.prepare([context.image] if context.image else [])
+            loaded = LoadedTask(task, {problem.task_id: problem for problem in task.problems()})
+            with self._lock:
+                self._loaded[key] = loaded
+                while len(self._loaded) > LOADED_TASKS:
+                    self._loaded.popitem(last=False)
+            return loaded
+
+    def _find(self, key: TaskKey) -> LoadedTask | None:
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+            return self._loaded.get(key)
+
+    def parse(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
+        """The samples of a submission as completions. Raises UserError that names the first invalid sample."""
+        counts: dict[str, int] = {}
+        completions = []
+        for number, row in enumerate(rows):
+            where = f"samples[{number}]"
+            sample = parse_sample(where, number, row, counts)
+            check_sample(where, sample, loaded.problems)
+            completion = sample.completion(loaded.problems[sample.task_id])
+            if completion.form == "program":  # raises UserError if the problem's tests are not in the program
+                loaded.task.program(loaded.problems[sample.task_id], completion)
+            completions.append(completion)
+        if not completions:
+            raise UserError("samples is empty; submit at least one")
+        return completions
+
+    def submit(self, loaded: LoadedTask, completion: Completion) -> "Future[Verdict]":
+        """Queues a completion for grading. A future that is cancelled while it waits is not graded."""
+        problem = loaded.problems[completion.task_id]
+        return self._threads.submit(judge, loaded.task, problem, completion, self.sandbox)
+
+    def close(self) -> None:
+        """Ends every container; samples that are still being graded get no verdict. Safe to call twice."""
+        self.sandbox.close()
+        self._threads.shutdown(cancel_futures=True)

@@ -1,0 +1,56 @@
+"""Requests and responses of the HTTP API, shared by server and client."""
+
+from typing import Any, NotRequired, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evalharness.records import Status, Verdict
+
+
+class Submission(BaseModel):
+    """Body of POST /v1/verdicts."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: str
+    options: dict[str, str] = Field(default_factory=dict)
+    """Task options, such as `version`; the same as `--option` of `grade`."""
+    samples: list[dict[str, Any]] = Field(min_length=1)
+    """Each sample has the fields of a line in a samples file; `backends.replay` checks them."""
+
+
+class VerdictsResponse(BaseModel):
+    """Response to POST /v1/verdicts: one verdict per sample, in the order of the samples."""
+
+    verdicts: list[Verdict]
+
+
+class VerdictRow(TypedDict):
+    """A verdict as JSON, with the fields of a row in `verdicts.jsonl`."""
+
+    task_id: str
+    sample_id: int
+    passed: bool
+    status: Status
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    detail: str
+    borderline: NotRequired[str]
+    base_passed: NotRequired[bool]
+
+
+class HealthResponse(BaseModel):
+    """Response to GET /health."""
+
+    status: str
+    version: str
+    held: int
+    """Samples that are waiting or running."""
+    most: int
+    """Limit of `held`."""
+
+
+class ErrorResponse(BaseModel):
+    """Response to every request that is refused: one line that says what is wrong and what to do."""
+
+    error: str

@@ -1,0 +1,47 @@
+"""Prometheus metrics of the grading service."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+
+class ServiceMetrics:
+    """The metrics, in their own registry. `pending()` returns the number of samples that are waiting or running."""
+
+    def __init__(self, pending: Callable[[], int]):
+        self.registry = CollectorRegistry()
+        self._responses = Counter("evalharness_answers", "HTTP responses by status", ["code"], registry=self.registry)
+        self._verdicts = Counter(
+            "evalharness_verdicts", "Verdicts by task and status", ["task", "status"], registry=self.registry
+        )
+        self._latency = Histogram(
+            "evalharness_sample_seconds",
+            "Seconds from a sample's submission to its verdict",
+            ["task"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._abandoned = Counter(
+            "evalharness_given_up", "Samples whose client disconnected before their verdict", registry=self.registry
+        )
+        gauge = Gauge("evalharness_samples_held", "Samples that are waiting or running", registry=self.registry)
+        gauge.set_function(pending)
+
+    def count_response(self, code: int) -> None:
+        """Counts an HTTP response."""
+        self._responses.labels(str(code)).inc()
+
+    def count_verdict(self, task: str, status: str, seconds: float) -> None:
+        """Counts a verdict and records its latency."""
+        self._verdicts.labels(task, status).inc()
+        self._latency.labels(task).observe(seconds)
+
+    def count_abandoned(self, samples: int) -> None:
+        """Counts samples whose client disconnected."""
+        self._abandoned.inc(samples)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

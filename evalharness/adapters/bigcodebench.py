@@ -14,7 +14,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
-from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, Execution, Problem, UnitTestProgram, Verdict
 from evalharness.sandbox.engines.images import image_folder
 
 FACET = "in this image"
@@ -58,14 +58,13 @@ class BigCodeBench:
         cause = self._unsolvable.get(task_id)
         return {FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
         """The solution as a module, with the tests after it."""
-        return Program(
+        return UnitTestProgram(
             image=self.context.image,
-            runner="unittest",
             source=self._calibrate(problem, solution(problem, completion, self.context.recipe)),
             limits=self.context.limits,
-            rules=self.context.rules,
+            rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
         )
 

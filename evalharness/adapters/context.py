@@ -9,7 +9,7 @@ from evalharness.data.files import Record
 from evalharness.data.loading import Loaded, Source, find_version, load_records, select_split
 from evalharness.data.time_window import Window
 from evalharness.errors import UserError
-from evalharness.records import Limits
+from evalharness.records import Limits, ProcessRules
 from evalharness.sandbox.languages import command_rules, languages
 from evalharness.util.suggest import unknown_name
 
@@ -63,6 +63,11 @@ class TaskContext:
     def rules(self) -> dict[str, Any]:
         """The card's rules, with the task's and the version's over them."""
         return {**self.card.rules, **self.entry.rules, **self.version.rules}
+
+    @property
+    def process_rules(self) -> ProcessRules:
+        """The card's rules for the process of a Python program."""
+        return ProcessRules.of(self.rules)
 
     @property
     def limits(self) -> Limits:

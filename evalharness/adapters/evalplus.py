@@ -12,7 +12,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.mbpp_inputs import restore_inputs
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.records import Completion, Execution, Problem, Program, Reference, Verdict
+from evalharness.records import CallRules, CallsProgram, Completion, Execution, Problem, Reference, Verdict
 from evalharness.sandbox.agent.wire import dumps
 
 
@@ -25,7 +25,7 @@ class EvalPlus:
         self._oracles = {
             entry_point: oracle for oracle, names in context.rules["oracles"].items() for entry_point in names
         }
-        keep = ("edition", "guard", "stack_depth", "min_time_s", "time_factor", "max_time_s")
+        keep = ("edition", "min_time_s", "time_factor", "max_time_s")
         self._rules = {name: context.rules[name] for name in keep}
 
     def problems(self) -> Sequence[Problem]:
@@ -43,14 +43,14 @@ class EvalPlus:
             for record in self.context.records
         ]
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> CallsProgram:
         """The solution, called on the base and the plus inputs in a process each."""
-        return Program(
+        return CallsProgram(
             image=self.context.image,
-            runner="calls",
             source=solution(problem, completion, self.context.recipe),
             limits=self.context.limits,
-            rules={**self._rules, "oracle": self._oracle(problem), "atol": problem.record["atol"]},
+            rules=self.context.process_rules,
+            calls=CallRules(**self._rules, oracle=self._oracle(problem), atol=problem.record["atol"]),
             reference=self._reference(problem),
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 
 class HumanEval:
@@ -33,12 +33,12 @@ class HumanEval:
             for record in self.context.records
         ]
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Solution, tests and the call of `check`, run to the end in one namespace."""
         code = solution(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-        return Program(self.context.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
+        return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""

@@ -14,7 +14,7 @@ from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards import fill
 from evalharness.errors import UserError
-from evalharness.records import Cases, Completion, Execution, Problem, Program, Prompt, Verdict
+from evalharness.records import Cases, CasesProgram, Completion, Execution, Problem, Prompt, Verdict
 
 METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
@@ -24,7 +24,6 @@ class LiveCodeBench:
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        self._rules = {name: context.rules[name] for name in ("guard", "stack_depth")}
 
     def problems(self) -> Sequence[Problem]:
         """All problems of the release and the window, by id."""
@@ -47,15 +46,14 @@ class LiveCodeBench:
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
         return build_prompt(self.context.recipe, {**values, "task": fill(str(task), values)})
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """The solution, and the test cases as the record has them."""
         record = problem.record
-        return Program(
+        return CasesProgram(
             image=self.context.image,
-            runner="cases",
             source=solution(problem, completion, self.context.recipe),
             limits=self.context.limits,
-            rules=self._rules,
+            rules=self.context.process_rules,
             cases=Cases(record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point),
         )
 

@@ -12,7 +12,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards import fill
-from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 SHOTS = (2, 3, 4)
 """Ids of the worked examples, of the `prompt` split, as in the MBPP paper (arXiv 2108.07732)."""
@@ -44,14 +44,14 @@ class Mbpp:
         by_id = {record["task_id"]: record for record in self.context.loaded.records}
         return "".join(fill(template, _values(by_id[number])) for number in SHOTS)
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Solution, set-up and assertions, run to the end in one namespace."""
         record = problem.record
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         code = solution(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
         checks = Checks(tests, entry_point=_tested(record))
-        return Program(self.context.image, "exec", code, self.context.limits, self.context.rules, checks=checks)
+        return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if the end was reached within the time."""

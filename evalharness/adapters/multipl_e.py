@@ -12,7 +12,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.prompting import build_prompt, solution
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
-from evalharness.records import Checks, Completion, Execution, Limits, Problem, Program, Verdict
+from evalharness.records import Checks, CommandProgram, Completion, Execution, Limits, Problem, Verdict
 from evalharness.sandbox.languages import languages
 
 HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
@@ -48,7 +48,7 @@ class MultiPlE:
             accepts_programs=True,
         )
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> CommandProgram:
         """Prompt, completion and tests, run by the commands of the language.
 
         Raises UserError for a whole program that does not have the problem's tests at its end.
@@ -61,7 +61,7 @@ class MultiPlE:
         else:
             source, stem = solution(problem, completion, self.context.recipe), prompt
         checks = Checks(tests, stem=stem)
-        return Program(self.context.image, "command", source, self._limits, checks=checks)
+        return CommandProgram(self.context.image, source, self._limits, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Passed if every command left with success and the language's own rules hold."""

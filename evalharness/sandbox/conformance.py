@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evalharness.errors import UserError
-from evalharness.records import Checks, Execution, Limits, Program
+from evalharness.records import Checks, CommandProgram, ExecProgram, Execution, Limits
 from evalharness.sandbox.engines.container import Engine
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.languages import languages
@@ -87,8 +87,8 @@ def check_trials(pool: ContainerPool, image: str) -> Iterator[Finding]:
         yield Finding(good, text, "" if good else f"{found[0]} {found[1]}; afterwards {after[0]} {after[1]}")
 
 
-def _python(image: str, source: str) -> Program:
-    return Program(image, "exec", source, LIMITS, {})
+def _python(image: str, source: str) -> ExecProgram:
+    return ExecProgram(image, source, LIMITS)
 
 
 def check_language(pool: ContainerPool, image: str) -> Finding:
@@ -102,7 +102,7 @@ def check_language(pool: ContainerPool, image: str) -> Finding:
     reasons = []
     for solution, wanted in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
-        program = Program(image, "command", source, Limits(0, 4096), checks=Checks(hello.tests, stem=hello.prompt))
+        program = CommandProgram(image, source, Limits(0, 4096), Checks(hello.tests, stem=hello.prompt))
         status, detail = _status(pool.run(program))
         if status != wanted:
             reasons.append(f"{'right' if wanted == 'passed' else 'wrong'} one: {status} {detail}")

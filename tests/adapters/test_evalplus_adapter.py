@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from evalplus.provider import utility
 
-from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
+from evalharness.records import CallsProgram, Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.agent.wire import dumps
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
@@ -124,8 +124,8 @@ def test_source(recipe: str, text: str, form: str, source: str, opened: Open) ->
 def test_program(opened: Open) -> None:
     task, problem = of(opened, "humaneval-plus", "completion")
     program = task.program(problem, Completion("HumanEval/0", 0, "", form="solution"))
-    assert program.runner == "calls"
-    assert (program.rules["atol"], program.rules["oracle"], program.rules["min_time_s"]) == (1e-6, "", 4.0)
+    assert isinstance(program, CallsProgram)
+    assert (program.calls.atol, program.calls.oracle, program.calls.min_time_s) == (1e-6, "", 4.0)
     assert program.reference is not None
     assert program.reference.source == PROMPT + "    return math.pi * r**2\n"
     assert program.reference.groups == {"base": dumps([[0], [1]]), "plus": dumps([[2.5]])}
@@ -157,8 +157,8 @@ def test_oracles(entry_point: str, version: str, oracle: str, opened: Open) -> N
     record = {**MBPP, "entry_point": entry_point}
     task, problems = opened("mbpp-plus", [record], version=version)
     program = task.program(problems["Mbpp/116"], Completion("Mbpp/116", 0, ""))
-    assert program.rules["oracle"] == oracle
-    assert program.rules["min_time_s"] == (1.0 if version == "v0.1.0" else 4.0)
+    assert program.calls.oracle == oracle
+    assert program.calls.min_time_s == (1.0 if version == "v0.1.0" else 4.0)
     assert program.reference is not None
     assert program.reference.output_not_none == (oracle == "not_none")
 

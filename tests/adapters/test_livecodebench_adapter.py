@@ -126,7 +126,7 @@ def test_what_is_run(opened: Open) -> None:
         task, problem = opened_one(opened, row)
         program = task.program(problem, Completion(problem.task_id, 0, "x", form="solution"))
         assert program is not None
-        assert (program.runner, program.image, program.limits) == ("cases", "python", Limits(6.0, 4096))
+        assert (program.image, program.limits) == ("python", Limits(6.0, 4096))
         assert program.cases == Cases(CASES, "[]", function)
 
 

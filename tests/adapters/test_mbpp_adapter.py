@@ -9,7 +9,7 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.pipeline.pipeline import RunConfig, run
-from evalharness.records import Completion, Problem, Prompt, Task
+from evalharness.records import Completion, ExecProgram, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
@@ -87,7 +87,7 @@ def test_program(recipe: str, text: str, form: str, start: str, opened: Open) ->
     completion = Completion("11", 0, text, form=form)  # type: ignore[arg-type]
     program = task.program(problem, completion)
     assert whole_source(program) == start + TESTS
-    assert (program.runner, program.limits.time_s) == ("exec", 3.0)
+    assert (type(program), program.limits.time_s) == (ExecProgram, 3.0)
 
 
 def test_set_up_code_stands_before_the_assertions(opened: Open) -> None:

@@ -9,7 +9,7 @@ from evalharness.adapters import open_task
 from evalharness.data.cards import expand, load_cards
 from evalharness.data.loading import find_version
 from evalharness.errors import UserError
-from evalharness.records import Completion, Execution, Outcome, Problem, Task
+from evalharness.records import CommandProgram, Completion, Execution, Outcome, Problem, Task
 from evalharness.sandbox.languages import languages
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]
@@ -64,7 +64,7 @@ def test_the_prompt_is_stripped_for_the_model_and_not_for_the_program(opened: Op
     assert text_of(opened, "x", "solution") == "x\ntest();\n"
     program = adapter.program(problem, Completion("HumanEval_1_f", 0, ""))
     assert program is not None
-    assert (program.image, program.runner, program.limits.time_s) == ("js", "command", 5)
+    assert (program.image, type(program), program.limits.time_s) == ("js", CommandProgram, 5)
 
 
 def test_the_recipe_says_what_the_official_driver_does(opened: Open) -> None:

@@ -5,7 +5,7 @@ import yaml
 from helpers.attack import PROGRAMS, Attack, load
 from helpers.target import Target
 
-from evalharness.records import Checks, Limits, Program
+from evalharness.records import Checks, CommandProgram, Limits
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.images import DEFAULT
 from evalharness.sandbox.languages import languages
@@ -28,9 +28,9 @@ def attacks() -> list[object]:
     return found
 
 
-def program(image: str, solution: str) -> Program:
+def program(image: str, solution: str) -> CommandProgram:
     hello = languages()[image].hello
-    return Program(image, "command", hello.prompt + solution, Limits(0, 1024), checks=Checks(hello.tests))
+    return CommandProgram(image, hello.prompt + solution, Limits(0, 1024), Checks(hello.tests))
 
 
 @pytest.mark.parametrize(("image", "attack"), attacks())

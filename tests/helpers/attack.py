@@ -1,19 +1,32 @@
 """Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from evalharness.records import Cases, Checks, Execution, Limits, Outcome, Program, Reference
+from evalharness.records import (
+    CallRules,
+    CallsProgram,
+    Cases,
+    CasesProgram,
+    Checks,
+    ExecProgram,
+    Execution,
+    Limits,
+    Outcome,
+    ProcessRules,
+    Reference,
+    UnitTestProgram,
+)
 from evalharness.sandbox.agent.wire import dumps
 
 PROGRAMS = Path(__file__).parents[1] / "attacks" / "programs"
 LIMITS = Limits(time_s=1.0, memory_mb=1024)
-GUARDED = {"guard": "human-eval", "stack_depth": 13}
+GUARDED = ProcessRules(guard="human-eval", stack_depth=13)
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Attack:
     problem: str = "numbers"
     slow: bool = False
     time_s: float = LIMITS.time_s
-    rules: dict[str, Any] | None = None
+    rules: ProcessRules = field(default_factory=ProcessRules)
     file: str = ""
 
 
@@ -37,7 +50,10 @@ def load(*names: str) -> list[Attack]:
     for name in names:
         for title, entry in yaml.safe_load((PROGRAMS / f"{name}.yaml").read_text()).items():
             ends = entry.pop("ends", "tampered")
-            found.append(Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), file=name, **entry))
+            rules = ProcessRules(**entry.pop("rules", {}))
+            found.append(
+                Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), file=name, rules=rules, **entry)
+            )
     return found
 
 
@@ -94,10 +110,12 @@ CHECKS = {
 whose checks use a function that the sample defines as well."""
 
 
-def python_program(source: str, problem: str = "", rules: Any = None, time_s: float = LIMITS.time_s) -> Program:
+def python_program(
+    source: str, problem: str = "", rules: ProcessRules = ProcessRules(), time_s: float = LIMITS.time_s
+) -> ExecProgram:
     """A program whose checks, if there is a problem, follow it in its own process."""
     limits = replace(LIMITS, time_s=time_s)
-    return Program("python", "exec", source, limits, rules or {}, checks=CHECKS.get(problem))
+    return ExecProgram("python", source, limits, rules, CHECKS.get(problem))
 
 
 SUITE = """
@@ -142,10 +160,10 @@ SUITES |= {
 """Problems of the unittest runner: a number squared, by several kinds of assertion; a file that must be; exceptions."""
 
 
-def suite_program(source: str, problem: str = "areas") -> Program:
+def suite_program(source: str, problem: str = "areas") -> UnitTestProgram:
     """A program whose checks are a unittest class, as in BigCodeBench."""
     suite = SUITES["areas" if problem == "numbers" else problem]
-    return Program("python", "unittest", source, LIMITS, {"guard": "bigcodebench"}, checks=Checks(suite))
+    return UnitTestProgram("python", source, LIMITS, ProcessRules(guard="bigcodebench"), Checks(suite))
 
 
 CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
@@ -159,18 +177,17 @@ CALLS: dict[str, tuple[str, str, list[Any], dict[str, Any]]] = {
     "single": ("f", "def f(x): return [x / 2]", [(1,), (3,)], {"atol": 1e-6}),
     "sets": ("f", "def f(n): return list(range(n))", [(3,), (5,)], {"oracle": "as_sets"}),
 }
-CALL_RULES = {"guard": "evalplus", "stack_depth": 13, "min_time_s": 1.0, "time_factor": 4.0, "max_time_s": 60.0}
-CALL_RULES |= {"edition": "0.3", "oracle": "", "atol": 0}
+CALL_RULES = CallRules("0.3", min_time_s=1.0, time_factor=4.0, max_time_s=60.0)
 REFERENCES = {
     name: Reference(source, entry_point, {"base": dumps([list(args) for args in inputs])})
     for name, (entry_point, source, inputs, _) in CALLS.items()
 }
 
 
-def calls_program(source: str, problem: str = "numbers") -> Program:
+def calls_program(source: str, problem: str = "numbers") -> CallsProgram:
     """A program whose outputs are compared in the judge."""
-    rules = {**CALL_RULES, **CALLS[problem][3]}
-    return Program("python", "calls", source, Limits(62.0, 1024), rules, reference=REFERENCES[problem])
+    rules, calls = ProcessRules(guard="evalplus", stack_depth=13), replace(CALL_RULES, **CALLS[problem][3])
+    return CallsProgram("python", source, Limits(62.0, 1024), rules, calls, REFERENCES[problem])
 
 
 CASES = {
@@ -182,10 +199,10 @@ CASES = {
 """Twice a number, by a program and by a function; the length of a text."""
 
 
-def cases_program(source: str, problem: str = "numbers") -> Program:
+def cases_program(source: str, problem: str = "numbers") -> CasesProgram:
     """A program that answers test cases, judged in the judge."""
-    rules = {"guard": "livecodebench", "stack_depth": 13}
-    return Program("python", "cases", source, LIMITS, rules, cases=CASES[problem])
+    rules = ProcessRules(guard="livecodebench", stack_depth=13)
+    return CasesProgram("python", source, LIMITS, rules, CASES[problem])
 
 
 def last(execution: Execution) -> Outcome:

@@ -1,16 +1,26 @@
 """Short ways to write the programs that the tests run, with the rules of the task cards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from evalharness.data.cards import find_task
-from evalharness.records import Execution, Limits, Outcome, Program, Reference
+from evalharness.records import (
+    CallRules,
+    CallsProgram,
+    ExecProgram,
+    Execution,
+    Limits,
+    Outcome,
+    ProcessRules,
+    Reference,
+)
 from evalharness.sandbox.agent.wire import dumps
 from evalharness.sandbox.pool import ContainerPool
 
 EVALPLUS, MBPP_PLUS = find_task("mbpp-plus")
 HUMANEVAL = find_task("humaneval")[0]
-KEPT = ("guard", "stack_depth", "min_time_s", "time_factor", "max_time_s", "edition")
+CALL_RULES = ("min_time_s", "time_factor", "max_time_s")
 
 
 def oracle_of(entry_point: str, edition: str = "0.3") -> str:
@@ -23,10 +33,10 @@ def oracle_of(entry_point: str, edition: str = "0.3") -> str:
     return ""
 
 
-def exec_program(source: str, time_s: float = 3.0, memory_mb: int = 4096, **rules: Any) -> Program:
+def exec_program(source: str, time_s: float = 3.0, memory_mb: int = 4096, **rules: Any) -> ExecProgram:
     """A program with its checks inside, as HumanEval and MBPP have them."""
-    card = {"guard": HUMANEVAL.rules["guard"], "stack_depth": HUMANEVAL.rules["stack_depth"]}
-    return Program("python", "exec", source, Limits(time_s, memory_mb), {**card, **rules})
+    process_rules = replace(ProcessRules.of(HUMANEVAL.rules), **rules)
+    return ExecProgram("python", source, Limits(time_s, memory_mb), process_rules)
 
 
 def calls_program(
@@ -37,17 +47,17 @@ def calls_program(
     atol: float = 0,
     edition: str = "0.3",
     **rules: Any,
-) -> Program:
+) -> CallsProgram:
     """A program whose entry point is called on inputs, as EvalPlus has it; `inputs` of one group, or by group."""
     groups = inputs if isinstance(inputs, Mapping) else {"base": inputs}
-    card = {name: EVALPLUS.rules[name] for name in KEPT}
+    card = {name: EVALPLUS.rules[name] for name in CALL_RULES}
     oracle = oracle_of(entry_point, edition)
-    return Program(
+    return CallsProgram(
         image="python",
-        runner="calls",
         source=source,
         limits=Limits(time_s=62.0),
-        rules={**card, "edition": edition, "oracle": oracle, "atol": atol, **rules},
+        rules=ProcessRules.of(EVALPLUS.rules),
+        calls=CallRules(**{**card, "edition": edition, "oracle": oracle, "atol": atol, **rules}),
         reference=Reference(
             source=reference,
             entry_point=entry_point,

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from evalharness.records import Execution, Limits, Outcome, Program
+from evalharness.records import ExecProgram, Execution, Limits, Outcome, Program
 from evalharness.sandbox.engines.bubblewrap import BubblewrapEngine
 from evalharness.sandbox.engines.container import Engine
 from evalharness.sandbox.engines.docker import DockerEngine
@@ -48,5 +48,5 @@ class Target:
 
     def assert_fresh(self) -> None:
         """The next program must find nothing of the one before."""
-        found = self.run(Program("python", "exec", FRESH, Limits(2.0, 1024)))
+        found = self.run(ExecProgram("python", FRESH, Limits(2.0, 1024)))
         assert found.status == "passed", f"left behind: {found}"

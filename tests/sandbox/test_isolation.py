@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from evalharness.records import Limits, Outcome, Program
+from evalharness.records import ExecProgram, Limits, Outcome, ProcessRules
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
@@ -59,8 +59,8 @@ def sandbox() -> Iterator[ContainerPool]:
 
 
 def execute(source: str, sandbox: ContainerPool) -> Outcome:
-    rules = {"guard": "human-eval", "stack_depth": 13}
-    return sandbox.run(Program("python", "exec", source, Limits(1.0), rules)).parts["checks"]
+    rules = ProcessRules(guard="human-eval", stack_depth=13)
+    return sandbox.run(ExecProgram("python", source, Limits(1.0), rules)).parts["checks"]
 
 
 def assert_fresh(sandbox: ContainerPool) -> None:

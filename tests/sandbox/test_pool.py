@@ -19,7 +19,7 @@ from helpers.programs import calls_program, exec_program, only, run
 from helpers.sandboxes import MakeSandbox
 
 from evalharness.errors import UserError
-from evalharness.records import Execution, Limits, Outcome, Program
+from evalharness.records import CommandProgram, Execution, Limits, Outcome, Program
 from evalharness.sandbox import pool
 from evalharness.sandbox.engines import docker as docker_engine
 from evalharness.sandbox.engines import images
@@ -237,8 +237,8 @@ def test_several_images_share_the_containers(engine: None, ours: Callable[[], se
     assert len(ours()) == 2
     for _ in range(2):
         assert only(sandbox.run(exec_program("assert 1"))).status == "passed"
-        assert only(sandbox.run(Program("sh", "command", "exit 0", Limits(0)))).status == "passed"
-        assert only(sandbox.run(Program("js", "command", "1", Limits(0)))).status == "passed"
+        assert only(sandbox.run(CommandProgram("sh", "exit 0", Limits(0)))).status == "passed"
+        assert only(sandbox.run(CommandProgram("js", "1", Limits(0)))).status == "passed"
     assert len(ours()) == 2
     sandbox.close()
     assert eventually(lambda: not ours())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalharness.records import Execution, Limits, Outcome, Program
+from evalharness.records import CommandProgram, ExecProgram, Execution, Limits, Outcome
 from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
 
 
@@ -34,11 +34,11 @@ def test_who_did_not_use_up_its_time_by_itself_is_run_again(
     ],
 )
 def test_what_passed_with_little_time_to_spare_is_flagged(outcome: Outcome, flagged: bool) -> None:
-    program = Program("python", "exec", "", Limits(time_s=3.0))
+    program = ExecProgram("python", "", Limits(time_s=3.0))
     assert bool(near_limit(program, Execution({"checks": outcome})).borderline) == flagged
 
 
 def test_steps_have_limits_of_their_own() -> None:
-    program = Program("cpp", "command", "", Limits(time_s=0))
+    program = CommandProgram("cpp", "", Limits(time_s=0))
     execution = Execution({"compile": Outcome("passed", wall_s=14.0), "run": Outcome("passed", wall_s=0.1)})
     assert near_limit(program, execution).borderline == "compile needed 14.0 of 15 s"

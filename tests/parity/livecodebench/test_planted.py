@@ -16,7 +16,7 @@ from helpers import official_livecodebench
 from helpers.official_livecodebench import HERE, programs
 
 from evalharness.data.cards import find_task
-from evalharness.records import Cases, Limits, Outcome, Program
+from evalharness.records import Cases, CasesProgram, Limits, Outcome, ProcessRules
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
 
@@ -35,13 +35,12 @@ def sandbox() -> Iterator[ContainerPool]:
 
 def judged(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
     tests = json.dumps([{"input": given, "output": expected} for given, expected in planted["cases"]])
-    program = Program(
+    program = CasesProgram(
         "python",
-        "cases",
         planted["source"],
         Limits(RULES["time_s"], RULES["memory_mb"]),
-        {name: RULES[name] for name in ("guard", "stack_depth")},
-        cases=Cases(tests, function=planted.get("function", "")),
+        ProcessRules.of(RULES),
+        Cases(tests, function=planted.get("function", "")),
     )
     return sandbox.run(program).parts["cases"]
 

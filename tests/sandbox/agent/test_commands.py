@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from evalharness.records import Checks, Execution, Limits, Program
+from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox.agent import commands
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import languages
@@ -53,9 +53,7 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 def executed(image: str, solution: str | None, sandbox: ContainerPool) -> Execution:
     hello = languages()[image].hello
     source = hello.prompt + (hello.right if solution is None else solution)
-    return sandbox.run(
-        Program(image, "command", source, Limits(0, 1024), checks=Checks(hello.tests, stem=hello.prompt))
-    )
+    return sandbox.run(CommandProgram(image, source, Limits(0, 1024), Checks(hello.tests, stem=hello.prompt)))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +110,7 @@ def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox:
         assert not re.match(compiling.shortcut.begins, f"{other}{text}")
     assert not re.match(compiling.shortcut.begins, "#include<assert.h>\n#include<vector>\nlong f() {}")
     quick = executed("cpp", None, sandbox).parts["compile"]
-    slow = sandbox.run(Program("cpp", "command", f"//\n{text}", Limits(0, 1024), checks=Checks(hello.tests)))
+    slow = sandbox.run(CommandProgram("cpp", f"//\n{text}", Limits(0, 1024), Checks(hello.tests)))
     assert slow.parts["run"].status == "passed"
     assert quick.cpu_s < 0.7 * slow.parts["compile"].cpu_s
     wrong = executed("cpp", "    return nothing;\n", sandbox).parts["compile"]

@@ -3,7 +3,7 @@
 import pytest
 from helpers.programs import only
 
-from evalharness.records import Checks, Limits, Outcome, Program
+from evalharness.records import Checks, Limits, Outcome, ProcessRules, UnitTestProgram
 from evalharness.sandbox.pool import ContainerPool
 
 pytestmark = pytest.mark.docker
@@ -70,7 +70,7 @@ ENDS = {
 
 
 def judged(source: str, sandbox: ContainerPool) -> Outcome:
-    return only(sandbox.run(Program("python", "unittest", source, Limits(1.0), {}, checks=Checks(TESTS))))
+    return only(sandbox.run(UnitTestProgram("python", source, Limits(1.0), ProcessRules(), Checks(TESTS))))
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -137,6 +137,6 @@ class TestCases(unittest.TestCase):
 @pytest.mark.parametrize("time", range(4))
 def test_whoever_solves_the_problem_passes_whatever_is_made_false(time: int, sandbox: ContainerPool) -> None:
     source = "import unittest\n\ndef task_func(x):\n    print(x)\n    return x * x\n"
-    program = Program("python", "unittest", source, Limits(5.0), {}, checks=Checks(HONEST))
+    program = UnitTestProgram("python", source, Limits(5.0), ProcessRules(), Checks(HONEST))
     outcome = only(sandbox.run(program))
     assert outcome.status == "passed", outcome

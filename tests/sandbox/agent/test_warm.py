@@ -8,7 +8,7 @@ from unittest.mock import patch
 import docker
 import pytest
 
-from evalharness.records import Checks, Execution, Limits, Program
+from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox import jobs
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import languages
@@ -65,15 +65,14 @@ def pool(engine: None) -> Iterator[ContainerPool]:
         yield pool
 
 
-def hello(image: str, body: str = "", before: str = "") -> Program:
+def hello(image: str, body: str = "", before: str = "") -> CommandProgram:
     """The language's hello program, right, or with another body."""
     problem = languages()[image].hello
-    return Program(
-        image, "command", before + problem.prompt + (body or problem.right), LIMITS, checks=Checks(problem.tests)
-    )
+    source = before + problem.prompt + (body or problem.right)
+    return CommandProgram(image, source, LIMITS, Checks(problem.tests))
 
 
-def run_changed(pool: ContainerPool, program: Program, **change: object) -> Execution:
+def run_changed(pool: ContainerPool, program: CommandProgram, **change: object) -> Execution:
     """Runs the program with its language's first step changed."""
     language = languages()[program.image]
     steps = [language.steps[0].model_copy(update=change), *language.steps[1:]]

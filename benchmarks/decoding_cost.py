@@ -17,11 +17,12 @@ import torch
 from evalharness.diffusion.autoregression import autoregress, speculate
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.decoding import Denoising, denoise, prefill
-from evalharness.diffusion.forward import Piece, run
+from evalharness.diffusion.decoding import denoise, prefill
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
 
@@ -46,9 +47,9 @@ def pass_ms(model: Transformer, rows: int, clock: Clock, repeats: int) -> tuple[
     """Milliseconds of a pass of `rows` tokens over CONTEXT cached ones, and of the logits of all of them."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + rows, weight.dtype, weight.device)
-    piece = Piece(CONTEXT, [5] * rows, [CONTEXT + rows - 1] * rows)
-    hidden = run(model, [piece], cache)
-    body = seconds(lambda: run(model, [piece], cache), clock, repeats)
+    piece = Segment(CONTEXT, [5] * rows, [CONTEXT + rows - 1] * rows)
+    hidden = forward_segments(model, [piece], cache)
+    body = seconds(lambda: forward_segments(model, [piece], cache), clock, repeats)
     return body * 1e3, seconds(lambda: model.logits(hidden), clock, repeats) * 1e3
 
 
@@ -74,7 +75,7 @@ def decode_ms(model: Transformer, generate: Callable[..., None], clock: Clock, r
     def once() -> int:
         row = fresh(TOKENS)
         generate(rows=[row])
-        return row.forwards
+        return row.forward_passes
 
     text = fresh(TOKENS)
     text.text = text.prompt
@@ -102,7 +103,7 @@ def main() -> None:
         vocab_size=given.vocab, hidden=given.hidden, layers=given.layers, heads=heads, kv_heads=given.kv_heads,
         head_dim=64, intermediate=given.hidden * 8 // 3 // 64 * 64, mask_id=0, end_id=1, pad_id=2,
     )  # fmt: skip
-    draws = Draws(banned=(0,))
+    sampler = Sampler(banned=(0,))
     for dtype in (torch.float32, torch.bfloat16):
         torch.manual_seed(0)
         model = Transformer(config).eval().requires_grad_(False).to(dtype)
@@ -115,19 +116,19 @@ def main() -> None:
                 body, head = pass_ms(model, rows, clock, given.repeats)
                 print(f"  pass of {rows:3} rows: {body + head:6.2f} ms (layers {body:.2f}, logits {head:.2f})")
         few = max(3, given.repeats // 10)
-        plain, passes = decode_ms(model, partial(autoregress, model, draws=draws), clock, few)
+        plain, passes = decode_ms(model, partial(autoregress, model, sampler=sampler), clock, few)
         print(f"  autoregressive: {plain / passes:6.2f} ms a pass, {TOKENS / plain * 1e3:.0f} tokens/s")
         for block in (8, 16, 32):
             # Random weights agree by chance alone: what counts is the cost of a pass.
-            rule = find_rule("confidence", tau=1, steps=max(1, block // 4), block=block)
-            how = Denoising(rule, block, draws)
-            took, passes = decode_ms(model, partial(denoise, model, how=how), clock, few)
+            rule = find_rule("confidence", threshold=1, steps=max(1, block // 4), block=block)
+            how = Denoising(rule, block, sampler)
+            took, passes = decode_ms(model, partial(denoise, model, denoising=how), clock, few)
             print(
                 f"  diffusion, block {block:2}, 4 tokens a pass: {took / passes:6.2f} ms a pass, "
                 f"{TOKENS / took * 1e3:.0f} tokens/s, {plain / took:.2f} times autoregressive"
             )
         for block in (4, 8, 16):
-            took, passes = decode_ms(model, partial(speculate, model, block=block, draws=draws), clock, few)
+            took, passes = decode_ms(model, partial(speculate, model, block=block, sampler=sampler), clock, few)
             print(
                 f"  speculation, draft {block:2}: {took / passes:6.2f} ms a pass; to be 1.5 times as fast as "
                 f"autoregressive each pair must give {3 * took / passes / (plain / TOKENS):.1f} tokens"

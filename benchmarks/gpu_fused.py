@@ -11,14 +11,15 @@ from gpu_timing import graph_seconds
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.commit import Policy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.plan import State, lay_out, new_state
 from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, step
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
 
@@ -182,14 +183,14 @@ def decoded_per_second(
     timed, as the first one compiles.
     """
     config = model.config
-    draws = Draws(banned=(config.mask_id,))
-    how = Denoising(find_rule("confidence", tau=0, steps=block // per_pass, block=block), block, draws)
+    sampler = Sampler(banned=(config.mask_id,))
+    how = Denoising(find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler)
     for _ in range(2):
         batch = rows(config, sequences, prompt, limit)
         if per_pass > 1:
             denoise(model, batch, how, engine)
         else:
-            autoregress(model, batch, draws, engine)
+            autoregress(model, batch, sampler, engine)
     ends = [row.ended_s or 0.0 for row in batch]
     starts = [row.prefill_s or 0.0 for row in batch]
     return sequences * limit / (max(ends) - min(starts))

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.decoding import statistics
+from evalharness.diffusion.decoding import token_statistics
 from evalharness.diffusion.network import Layer, Transformer
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 
 Pass = Callable[[], Tensor]
 """A pass over the block, up to the likeliest tokens [block]."""
@@ -17,15 +17,16 @@ Pass = Callable[[], Tensor]
 
 def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor, compiled: bool) -> Pass:
     """Our own network in PyTorch, with the statistics that decoding takes from its logits."""
-    draws = Draws(banned=(model.config.mask_id,))
+    sampler = Sampler(banned=(model.config.mask_id,))
     size = tokens.shape[1]
     positions = torch.arange(context, context + size, device=tokens.device)[None]
     cache.seek([context], size)
 
     def once(tokens: Tensor, positions: Tensor) -> Tensor:
-        logits = draws.allowed(model.logits(model(tokens, positions, None, cache)[0]))
-        top, *_ = statistics(logits, draws.choose(logits, ()), True)
-        return top
+        logits = sampler.mask_banned(model.logits(model(tokens, positions, None, cache)[0]))
+        proposed = sampler.sample(logits, ())
+        token_statistics(logits, proposed, True)
+        return proposed
 
     if compiled:
         # Another network's code is no reason to compile this one less.
@@ -39,12 +40,13 @@ def whole_pass(model: Transformer, before: int, block: int) -> Pass:
     config, device = model.config, model.embed.weight.device
     tokens = torch.full((1, before + block), config.mask_id, device=device)
     positions = torch.arange(before + block, device=device)[None]
-    draws = Draws(banned=(config.mask_id,))
+    sampler = Sampler(banned=(config.mask_id,))
 
     def once() -> Tensor:
-        logits = draws.allowed(model.logits(model(tokens, positions)[0, before:]))
-        top, *_ = statistics(logits, draws.choose(logits, ()), True)
-        return top
+        logits = sampler.mask_banned(model.logits(model(tokens, positions)[0, before:]))
+        proposed = sampler.sample(logits, ())
+        token_statistics(logits, proposed, True)
+        return proposed
 
     return once
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
-from evalharness.diffusion.kernels.kernel_options import Weights
+from evalharness.diffusion.kernels.kernel_options import WeightFormat
 
 SUM = 1e-5
 """Rounding of sums in single precision, as a fraction of the sum of all magnitudes."""
@@ -74,7 +74,7 @@ def make_weight(place: Place, width: int, inner: int, fp8: bool) -> Matrix:
     return quantise(values) if fp8 else Matrix(values)
 
 
-def make_rows(place: Place, rows: int, inner: int, weights: Weights) -> tuple[Tensor | Matrix, Tensor]:
+def make_rows(place: Place, rows: int, inner: int, weights: WeightFormat) -> tuple[Tensor | Matrix, Tensor]:
     """Activations as the products take them, and the same in double precision."""
     x = place.random(rows, inner)
     if weights != "fp8-w8a8":
@@ -83,7 +83,7 @@ def make_rows(place: Place, rows: int, inner: int, weights: Weights) -> tuple[Te
     return narrowed, narrowed.dense(torch.float64)
 
 
-def check_products(place: Place, config: ModelConfig, rows: int, weights: Weights) -> Iterator[Check]:
+def check_products(place: Place, config: ModelConfig, rows: int, weights: WeightFormat) -> Iterator[Check]:
     """The products of a layer; twice the same to the bit; and nothing written where all sequences are done."""
     queries, fp8 = config.heads * config.head_dim, weights != "network"
     rounding = NARROW_SUM if weights == "fp8-w8a8" else SUM

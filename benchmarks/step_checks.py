@@ -9,21 +9,22 @@ from decoding_cost import Silent
 from kernel_checks import Check, Place
 from torch import Tensor
 
-from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.checkpoints.loading import open_checkpoint
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.decoding import Denoising, denoise
-from evalharness.diffusion.forward import Piece, run
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.plan import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
+from evalharness.util.paths import BUNDLED_NETWORK
 
 SAME = 0.99
 """Of all choices of a trained network, those that have to be the same."""
@@ -61,8 +62,8 @@ def random_texts(config: ModelConfig, sequences: int, length: int) -> list[list[
 def torch_states(model: Transformer, texts: list[list[int]], block: list[int], cache: KVCache) -> Tensor:
     """Final states [B, block, hidden] of a block behind each text, which is in the cache then."""
     start, size = len(texts[0]), len(block)
-    run(model, [Piece(0, text, range(start)) for text in texts], cache)
-    return run(model, [Piece(start, block, [start + size - 1] * size)] * len(texts), cache)
+    forward_segments(model, [Segment(0, text, range(start)) for text in texts], cache)
+    return forward_segments(model, [Segment(start, block, [start + size - 1] * size)] * len(texts), cache)
 
 
 def fused_states(model: Transformer, block: list[int], start: int, cache: KVCache) -> Tensor:
@@ -134,15 +135,15 @@ def check_decoding(
     """
     model = random_network(place, config, strength=4.0)
     exact_model = copy.deepcopy(model).float()
-    engine, draws = Engine(model), Draws(banned=(config.mask_id,))
+    engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
     prompts, canvas = random_texts(config, sequences, 11), limit if config.attention == "bidirectional" else 0
     for rule in rules:
         fused, plain, exact = ([make_row(prompt, limit, canvas) for prompt in prompts] for _ in range(3))
         for network, rows, own in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if rule == NEXT:
-                autoregress(network, rows, draws, own)
+                autoregress(network, rows, sampler, own)
             else:
-                how = Denoising(find_rule(rule, tau=0.5, steps=4, block=8), 8, draws)
+                how = Denoising(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
                 denoise(network, rows, how, own)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"decoding, {rule}", f"{sequences} x {limit} tokens", ours / (2 * theirs + 0.02))
@@ -154,16 +155,16 @@ def check_bundled(place: Place) -> Iterator[Check]:
 
     Where PyTorch in this precision leaves single precision's text itself, the kernels may leave it as soon.
     """
-    loaded = open_checkpoint(str(BUNDLED), place.dtype, place.device)
-    model, draws = loaded.model, Draws(banned=(loaded.model.config.mask_id,))
+    loaded = open_checkpoint(str(BUNDLED_NETWORK), place.dtype, place.device)
+    model, sampler = loaded.model, Sampler(banned=(loaded.model.config.mask_id,))
     exact_model = copy.deepcopy(model).float()
-    engine, how = Engine(model), Denoising(find_rule("threshold", tau=0.9, steps=16, block=16), 16, draws)
+    engine, how = Engine(model), Denoising(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler)
     prompts = [list(loaded.tokenizer(text)["input_ids"]) for text in SNIPPETS]
     for name in ("diffusion", NEXT):
         fused, plain, exact = ([make_row(prompt, 128) for prompt in prompts] for _ in range(3))
         for network, rows, own in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if name == NEXT:
-                autoregress(network, rows, draws, own)
+                autoregress(network, rows, sampler, own)
             else:
                 denoise(network, rows, how, own)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
@@ -174,14 +175,14 @@ def check_bundled(place: Place) -> Iterator[Check]:
 def check_memory(place: Place, config: ModelConfig) -> Iterator[Check]:
     """What decoding takes beside weights and cache: no logits of all tokens, least of all."""
     model = random_network(place, config)
-    engine, draws = Engine(model), Draws(banned=(config.mask_id,))
-    how = Denoising(find_rule("threshold", tau=0.5, steps=4, block=32), 32, draws)
+    engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
+    how = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(place.device)
     before = torch.cuda.memory_allocated(place.device)
     row = make_row(random_texts(config, 1, 32)[0], 64)
     denoise(model, [row], how, engine)
-    cache = engine.cache([make_row(row.prompt, 64)], draws, how)
+    cache = engine.cache([make_row(row.prompt, 64)], sampler, how)
     kept = sum(part.nbytes * config.layers for part in cache.layer(0))
     extra = torch.cuda.max_memory_allocated(place.device) - before - kept
     yield Check("memory beside weights and cache", f"{extra / 1e6:.0f} MB", extra / MEMORY)

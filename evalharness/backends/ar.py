@@ -56,12 +56,12 @@ class AutoregressiveBackend:
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, a batch at a time."""
-        from evalharness.backends.network import attempt, completion, draws, encode, engine_for, make_row
+        from evalharness.backends.network import attempt, completion, encode, engine_for, make_row, make_sampler
         from evalharness.diffusion.autoregression import autoregress, speculate
 
         network, waiting, options = self._network(), iter(requests), self._options
-        chosen, model = draws(network, sampling), network.model
-        engine = engine_for(network, options, chosen)
+        sampler, model = make_sampler(network, sampling), network.model
+        engine = engine_for(network, options, sampler)
         while chunk := list(islice(waiting, self._config.batch_size)):
             prompts = [encode(network, request.problem.prompt) for request in chunk]
             rows = [
@@ -71,9 +71,9 @@ class AutoregressiveBackend:
             able = [row for row in rows if row.prompt and row.watch.limit]
             started_at = now()
             if options.draft:
-                error = attempt(partial(speculate, model, able, options.draft, chosen))
+                error = attempt(partial(speculate, model, able, options.draft, sampler))
             else:
-                error = attempt(partial(autoregress, model, able, chosen, engine))
+                error = attempt(partial(autoregress, model, able, sampler, engine))
             for request, row in zip(chunk, rows, strict=True):
                 yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
 

@@ -10,14 +10,13 @@ import torch
 
 from evalharness.backends import nothing
 from evalharness.backends.network_options import NetworkOptions
-from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints.families import Family
 from evalharness.diffusion.checkpoints.loading import open_checkpoint
-from evalharness.diffusion.kernels.kernel_options import Precision, insistence, remedy
-from evalharness.diffusion.kernels.select import Choice, select
+from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
+from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.packing import can_pack, pack
-from evalharness.diffusion.rows import Draws, Row
+from evalharness.diffusion.rows import Row, Sampler
 from evalharness.errors import UserError
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import sha256, weights_digest
@@ -25,10 +24,11 @@ from evalharness.generation.infilling import Infilling, find_infilling
 from evalharness.generation.sampling import sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+from evalharness.util.paths import BUNDLED_NETWORK
 from evalharness.util.text import one_line
 
 if TYPE_CHECKING:
-    from evalharness.diffusion.decoding import Denoising
+    from evalharness.diffusion.denoising import Denoising
     from evalharness.diffusion.kernels.engine import Engine
 
 SMALL = 100_000_000
@@ -46,7 +46,7 @@ class Network:
     decoder: Detokenizer
     ends: frozenset[int]
     infilling: Infilling | None
-    kernels: Choice
+    kernels: KernelSelection
     engine: Engine | None
     """What decodes where the fused kernels were chosen."""
 
@@ -61,14 +61,16 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
 
     Raises UserError where it cannot be had, is of no family that is known, or cannot run on the kernels asked for.
     """
-    if name is None and not (BUNDLED / "model.safetensors").is_file():
+    if name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
         raise UserError(
             "this installation has no bundled weights; give --model a checkpoint folder, such as one that "
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
-    loaded = open_checkpoint(name or str(BUNDLED), select_dtype(options.dtype, device), device, options.revision)
-    kernels = select(options.kernels, loaded.model, options.weights)
+    loaded = open_checkpoint(
+        name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
+    )
+    kernels = select_kernels(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
@@ -85,9 +87,9 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
 
 def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
     """The network for `what` runs on torch alone. Raises UserError where an option insists on the fused kernels."""
-    if insists := insistence(options.kernels, options.weights):
-        raise UserError(f"{insists}: {what} run on torch; leave them out, or {remedy(options.weights)}")
-    return replace(network, kernels=Choice("torch", f"{what} run on torch"), engine=None)
+    if insists := fused_kernels_option(options.kernels, options.weights):
+        raise UserError(f"{insists}: {what} run on torch; leave them out, or {fallback_hint(options.weights)}")
+    return replace(network, kernels=KernelSelection("torch", f"{what} run on torch"), engine=None)
 
 
 def _open_engine(model: Transformer, precision: Precision) -> Engine:
@@ -97,26 +99,29 @@ def _open_engine(model: Transformer, precision: Precision) -> Engine:
     return Engine(model, precision)
 
 
-def engine_for(network: Network, options: NetworkOptions, draws: Draws, how: Denoising | None = None) -> Engine | None:
+def engine_for(
+    network: Network, options: NetworkOptions, sampler: Sampler, denoising: Denoising | None = None
+) -> Engine | None:
     """The network's engine, where it has one that decodes this way.
 
     Raises UserError where it does not and an option insists on the fused kernels.
     """
     engine = network.engine
-    if engine is None or engine.takes(draws, how):
+    if engine is None or engine.supports(sampler, denoising):
         return engine
-    if insists := insistence(options.kernels, options.weights):
+    if insists := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
             f"{insists}: the fused kernels draw from all tokens, rewrite none and take blocks of up to 1024; use "
-            f"--top-p 1 and another rule than editing, a shorter block, --temperature 0, or {remedy(options.weights)}"
+            f"--top-p 1 and another rule than editing, a shorter block, --temperature 0, or "
+            f"{fallback_hint(options.weights)}"
         )
     return None
 
 
-def draws(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Draws:
+def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Sampler:
     """How tokens are chosen: never a mask."""
     masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
-    return Draws(sampling.temperature, sampling.top_p, (*masks, *banned))
+    return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
 
 
 def encode(network: Network, prompt: Prompt) -> list[int]:
@@ -201,7 +206,7 @@ def completion(
         prefill_s=row.prefill_s,
         total_s=row.ended_s,
         batch=batch,
-        forwards=row.forwards,
+        forwards=row.forward_passes,
         trace=make_trace(decoder, row) if trace else None,
         finish_reason=row.watch.reason,
     )

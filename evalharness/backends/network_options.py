@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from evalharness.backends import BackendConfig
-from evalharness.diffusion.kernels.kernel_options import Precision, Weights
+from evalharness.diffusion.kernels.kernel_options import Precision, WeightFormat
 from evalharness.errors import UserError
 
 
@@ -20,7 +20,7 @@ class NetworkOptions(BaseModel):
     """Of the CPU; 0: one for a small network, else what PyTorch thinks best."""
     kernels: Literal["auto", "fused", "torch"] = "auto"
     """What a pass runs on; auto: the fused kernels where the device and the network's shapes are what they take."""
-    weights: Weights = "network"
+    weights: WeightFormat = "network"
     """What the fused kernels read: the network's own, or 8-bit floats; with fp8-w8a8 activations are such as well."""
     w8a8_rows: int = Field(128, ge=1)
     """Of fp8-w8a8: the least rows of a pass (sequences times tokens, padding included) with activations of 8 bits."""

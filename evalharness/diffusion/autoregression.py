@@ -1,79 +1,82 @@
-"""One token after the other, and the same text sooner: the network drafts a block by diffusion and then verifies it."""
+"""Autoregressive decoding, and self-speculative decoding: the network drafts by diffusion and verifies by itself."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.decoding import prefill
-from evalharness.diffusion.forward import Piece, causal_piece, gather, run
+from evalharness.diffusion.denoising import DecodingEngine
+from evalharness.diffusion.forward import Segment, causal_segment, forward_segments, gather_states
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Draws, Row, mark
-
-if TYPE_CHECKING:
-    from evalharness.diffusion.kernels.engine import Engine
+from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
 @torch.inference_mode()
-def autoregress(model: Transformer, rows: Sequence[Row], draws: Draws, engine: Engine | None = None) -> None:
-    """Generates the rows, in place, until each has ended; a pass per token, that of the prompt's last one included.
+def autoregress(
+    model: Transformer, rows: Sequence[Row], sampler: Sampler, engine: DecodingEngine | None = None
+) -> None:
+    """Generates all rows in place until each has ended, with one forward pass per token.
 
-    Behind the prompts an `engine` of the same network takes over, where there is one and it takes such `draws`.
+    The first counted pass is that over the prompt's last token. After prefill an `engine` of the same network decodes,
+    if it is given and supports the `sampler`.
     """
     if not rows:
         return
-    if engine is not None and engine.takes(draws):
-        room, start = engine.cache(rows, draws), time.perf_counter()
-        _begin(model, rows, 0, start, room)
-        engine.follow(rows, _push, start)
+    if engine is not None and engine.supports(sampler):
+        engine_cache, start = engine.cache(rows, sampler), time.perf_counter()
+        _begin(model, rows, 0, start, engine_cache)
+        engine.decode_tokens(rows, _push, start)
         return
     start = time.perf_counter()
     cache = _begin(model, rows, 0, start)
-    active = list(rows)
-    while active:
-        hidden = run(model, [causal_piece(row.cached, row.text[row.cached :]) for row in active], cache)
-        found = _choose(model, hidden, active, [0], 0, draws)
-        for row, (token,) in zip(active, found, strict=True):
-            row.forwards += 1
+    running = list(rows)
+    while running:
+        hidden = forward_segments(model, [causal_segment(row.cached, row.text[row.cached :]) for row in running], cache)
+        sampled = _sample(model, hidden, running, [0], 0, sampler)
+        for row, (token,) in zip(running, sampled, strict=True):
+            row.forward_passes += 1
             _push(row, token)
-        mark(active, start)
-        active = _running(active, cache)
+        record_times(running, start)
+        running = _keep_running(running, cache)
 
 
 @torch.inference_mode()
-def speculate(model: Transformer, rows: Sequence[Row], block: int, draws: Draws) -> None:
-    """The text of `autoregress`, greedy or drawn: a pass drafts a block, the next one says what follows each token.
+def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
+    """Generates the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next verifies them.
 
-    The pass that drafts computes the last final token too, so that the first token of a draft is certain. The first
-    token that is not what the network says follows those before it is replaced by that.
-    Source: self-speculation of a jointly trained network, as LinearSpec of Nemotron-Labs Diffusion (SGLang).
+    The drafting pass also computes the last final token, so the first token of a draft is always accepted. Verification
+    replaces the first rejected token by the network's own. With a temperature, both passes use the same random numbers.
+    Source: self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs Diffusion (SGLang).
     """
     if not rows:
         return
     start = time.perf_counter()
     cache = _begin(model, rows, block, start)
-    active = list(rows)
-    while active:
-        drafts = _draft(model, active, block, draws, cache)
-        pieces = [causal_piece(len(row.text), draft) for row, draft in zip(active, drafts, strict=True)]
-        found = _choose(model, run(model, pieces, cache), active, range(block), 1, draws)
-        for row, draft, follows in zip(active, drafts, found, strict=True):
-            row.forwards += 2
-            agreed = next((place for place in range(1, block) if draft[place] != follows[place - 1]), block)
-            for token in (*draft[:agreed], follows[agreed - 1]):
+    running = list(rows)
+    while running:
+        drafts = _draft(model, running, block, sampler, cache)
+        segments = [causal_segment(len(row.text), draft) for row, draft in zip(running, drafts, strict=True)]
+        hidden = forward_segments(model, segments, cache)
+        verified = _sample(model, hidden, running, range(block), 1, sampler)
+        for row, draft, following in zip(running, drafts, verified, strict=True):
+            row.forward_passes += 2
+            accepted = next(
+                (position for position in range(1, block) if draft[position] != following[position - 1]), block
+            )
+            for token in (*draft[:accepted], following[accepted - 1]):
                 if not row.ended:
                     _push(row, token)
-        mark(active, start)
-        active = _running(active, cache)
+        record_times(running, start)
+        running = _keep_running(running, cache)
 
 
 def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """The cache of all but the last token of each prompt, whose pass gives the first token."""
+    """Prefills all but the last token of each prompt; the pass over that one predicts the first token."""
     for row in rows:
         row.text = row.prompt[:-1]
     cache = prefill(model, rows, block, start, cache)
@@ -82,42 +85,46 @@ def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, ca
     return cache
 
 
-def _draft(model: Transformer, rows: Sequence[Row], block: int, draws: Draws, cache: KVCache) -> list[list[int]]:
-    """`block` tokens for each row, what follows its last final token and what the masks behind that one say."""
-    pieces = []
+def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache) -> list[list[int]]:
+    """`block` tokens for each row: the one after its last final token, and predictions for the masks that follow."""
+    segments = []
     for row in rows:
         end = len(row.text)
         limits = [end - 1, *[end + block - 1] * block]
-        pieces.append(Piece(row.cached, [row.text[-1], *[model.config.mask_id] * block], limits))
-    return _choose(model, run(model, pieces, cache), rows, [0, *range(2, block + 1)], 0, draws)
+        segments.append(Segment(row.cached, [row.text[-1], *[model.config.mask_id] * block], limits))
+    hidden = forward_segments(model, segments, cache)
+    return _sample(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
 
 
-def _choose(
-    model: Transformer, hidden: Tensor, rows: Sequence[Row], places: Sequence[int], ahead: int, draws: Draws
+def _sample(
+    model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """A token for each of the `places` of each row's piece: its output tokens from the one `ahead` on, in order.
+    """A token for each of the `positions` of each row's segment: consecutive output tokens after `skipped` others.
 
-    A row's n-th output token is drawn at its n-th number, whoever asks for it, so that drafts agree where they can.
+    The n-th output token of a row always uses the row's n-th random number, so that a draft and its verification agree
+    as often as possible.
     """
-    logits = draws.allowed(model.logits(gather(hidden, [(row, place) for row in range(len(rows)) for place in places])))
+    sources = [(row, position) for row in range(len(rows)) for position in positions]
+    logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
     uniforms: list[float] = []
-    if draws.temperature:
+    if sampler.temperature:
         for row in rows:
-            done = len(row.text) - len(row.prompt) + ahead
-            uniforms += [row.uniform(done + number) for number in range(len(places))]
-    tokens = draws.choose(logits, uniforms).tolist()
-    return [tokens[first : first + len(places)] for first in range(0, len(tokens), len(places))]
+            first = len(row.text) - len(row.prompt) + skipped
+            uniforms += [row.uniform(first + index) for index in range(len(positions))]
+    tokens = sampler.sample(logits, uniforms).tolist()
+    return [tokens[first : first + len(positions)] for first in range(0, len(tokens), len(positions))]
 
 
 def _push(row: Row, token: int) -> None:
-    """Takes a final token; the cache holds all before it."""
-    row.push(token, row.forwards - 1, len(row.text) - len(row.prompt))
+    """Appends a final token; the cache then contains every token before it."""
+    row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt))
     row.cached = len(row.text)
     row.text.append(token)
 
 
-def _running(rows: list[Row], cache: KVCache) -> list[Row]:
-    kept = [place for place, row in enumerate(rows) if not row.ended]
-    if kept and len(kept) < len(rows):
-        cache.keep(kept)
-    return [rows[place] for place in kept]
+def _keep_running(rows: list[Row], cache: KVCache) -> list[Row]:
+    """The rows that have not ended; drops the others from the cache."""
+    running = [index for index, row in enumerate(rows) if not row.ended]
+    if running and len(running) < len(rows):
+        cache.keep_rows(running)
+    return [rows[index] for index in running]

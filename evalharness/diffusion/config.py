@@ -1,4 +1,5 @@
-"""The shape of a network and the meaning of its special tokens, kept as `config.json` in Hugging Face's key names."""
+"""The configuration of a network: its shape and special tokens, stored as `config.json` with Hugging Face's key
+names."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from evalharness.errors import UserError
 MODEL_TYPE = "evalharness-diffusion"
 
 Attention = Literal["causal", "bidirectional", "block_causal"]
-"""What committed text attends to: causal, to what is before it; block_causal, to its own block and what is before
-that; bidirectional, to everything, masks included. The block being denoised always sees itself and all before it."""
+"""What committed text attends to. causal: itself and earlier tokens; block_causal: its own block and earlier tokens;
+bidirectional: everything, masks included. The block being denoised always attends to itself and to earlier tokens."""
 
 KEYS = {
     "hidden": "hidden_size",
@@ -28,12 +29,12 @@ KEYS = {
     "pad_id": "pad_token_id",
     "max_length": "max_position_embeddings",
 }
-"""The key in `config.json` of each field that has another name there."""
+"""The key in `config.json` of each field whose name differs there."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes are counts; `rotary` is the fraction of each head's dimensions that RoPE rotates."""
+    """The configuration of a `Transformer`. `rotary` is the fraction of each head's dimensions that RoPE rotates."""
 
     vocab_size: int
     hidden: int
@@ -46,11 +47,11 @@ class ModelConfig:
     end_id: int
     pad_id: int
     block_size: int = 32
-    """0 where a whole canvas is denoised as one block."""
+    """Tokens per block; 0 if the whole canvas is denoised as one block."""
     max_length: int = 1024
     attention: Attention = "causal"
     shift: bool = False
-    """Whether the logits of a mask are read one position before it."""
+    """Whether the logits that predict a mask are those of the position before it."""
     rope_theta: float = 10_000.0
     rotary: float = 1.0
     qkv_bias: bool = False
@@ -60,24 +61,30 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
-            raise UserError(f"{self.heads} attention heads cannot share {self.kv_heads} key-value heads evenly")
+            raise UserError(
+                f"{self.heads} attention heads cannot share {self.kv_heads} key-value heads evenly; give a number of "
+                "heads that is a multiple of kv_heads"
+            )
         if self.rotated % 2:
-            raise UserError(f"RoPE rotates pairs of dimensions, and {self.rotated} of each head's are to be rotated")
+            raise UserError(
+                f"RoPE rotates pairs of dimensions and cannot rotate {self.rotated} dimensions of each head; give a "
+                "rotary fraction with an even number of them"
+            )
 
     @property
     def rotated(self) -> int:
-        """Dimensions of each head that RoPE rotates."""
+        """The number of dimensions of each head that RoPE rotates."""
         return int(self.head_dim * self.rotary)
 
     def to_json(self) -> dict[str, Any]:
-        """The contents of `config.json`."""
+        """The content of `config.json`."""
         return {"model_type": MODEL_TYPE} | {KEYS.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The inverse of `to_json`. Raises UserError for another model type and for other keys."""
+        """The configuration in a `config.json`. Raises UserError for another model type, unknown or missing keys."""
         if values.get("model_type") != MODEL_TYPE:
-            raise UserError(f"config.json is of model type {values.get('model_type')!r}, not {MODEL_TYPE!r}")
+            raise UserError(f"config.json has model_type {values.get('model_type')!r} instead of {MODEL_TYPE!r}")
         names = {key: name for name, key in KEYS.items()}
         fields = {names.get(key, key): value for key, value in values.items() if key != "model_type"}
         try:
@@ -87,7 +94,7 @@ class ModelConfig:
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The configuration of one of our own checkpoints. Raises UserError where there is none."""
+    """The configuration of a checkpoint in this project's format. Raises UserError if the folder has none."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

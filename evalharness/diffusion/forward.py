@@ -1,4 +1,4 @@
-"""One forward pass over pieces of text of any lengths, each at a place of its own in its row."""
+"""Forward passes over segments of text of different lengths, each at its own position in its row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,38 +11,41 @@ from evalharness.diffusion.network import Transformer
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What a row brings to a pass. `limits` names for each token the last position that it sees."""
+class Segment:
+    """Consecutive tokens of a row that a forward pass computes."""
 
     start: int
-    """The position of the first token: what is before it lies in the cache."""
+    """The position of the first token; tokens before it are in the cache."""
     tokens: Sequence[int]
     limits: Sequence[int]
+    """For each token, the last position that it attends to."""
 
 
-def causal_piece(start: int, tokens: Sequence[int]) -> Piece:
-    """Each token sees itself and what is before it."""
-    return Piece(start, tokens, range(start, start + len(tokens)))
+def causal_segment(start: int, tokens: Sequence[int]) -> Segment:
+    """A segment with causal attention: each token attends to itself and to the tokens before it."""
+    return Segment(start, tokens, range(start, start + len(tokens)))
 
 
-def run(model: Transformer, pieces: Sequence[Piece], cache: KVCache | None) -> Tensor:
-    """Hidden states [rows, T, hidden], T the longest piece; what is behind a shorter piece's end means nothing.
+def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVCache | None) -> Tensor:
+    """Hidden states [rows, T, hidden] of one segment per row; T is the longest segment, values after the end undefined.
 
-    Without a cache every piece begins at position 0.
+    Without a cache, every segment has to start at position 0.
     """
     device = model.embed.weight.device
-    size = max(len(piece.tokens) for piece in pieces)
-    starts = [piece.start for piece in pieces]
+    size = max(len(segment.tokens) for segment in segments)
+    starts = [segment.start for segment in segments]
     end = max(starts) + size
-    tokens = torch.tensor([[*piece.tokens, *[0] * (size - len(piece.tokens))] for piece in pieces], device=device)
-    if len(pieces) == 1:
+    tokens = torch.tensor(
+        [[*segment.tokens, *[0] * (size - len(segment.tokens))] for segment in segments], device=device
+    )
+    if len(segments) == 1:
         positions = torch.arange(starts[0], end, device=device)[None]
     else:
         positions = torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
     mask = None
-    if any(len(piece.tokens) < size or min(piece.limits) < end - 1 for piece in pieces):
-        # Padding sees the first slot: to see nothing at all would be no number.
-        limits = [[*piece.limits, *[0] * (size - len(piece.limits))] for piece in pieces]
+    if any(len(segment.tokens) < size or min(segment.limits) < end - 1 for segment in segments):
+        # Padding attends to the first slot, because softmax over no slot is NaN.
+        limits = [[*segment.limits, *[0] * (size - len(segment.limits))] for segment in segments]
         mask = (torch.arange(end, device=device) <= torch.tensor(limits, device=device)[:, :, None])[:, None]
     if cache is not None:
         cache.seek(starts, size)
@@ -50,8 +53,8 @@ def run(model: Transformer, pieces: Sequence[Piece], cache: KVCache | None) -> T
     return hidden
 
 
-def gather(hidden: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
-    """Hidden states [len(places), hidden] at these (row, token) of a pass."""
+def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:
+    """Hidden states [len(sources), hidden] at these (row, token) indices of a pass."""
     size = hidden.shape[1]
-    flat = torch.tensor([row * size + token for row, token in places], device=hidden.device)
-    return hidden.flatten(0, 1)[flat]
+    indices = torch.tensor([row * size + token for row, token in sources], device=hidden.device)
+    return hidden.flatten(0, 1)[indices]

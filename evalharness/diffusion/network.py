@@ -1,6 +1,6 @@
 """The network: a pre-norm Transformer with RMSNorm, RoPE, grouped-query attention and SwiGLU.
 
-Which position sees which is told by a mask from outside, so one network is autoregressive and diffusion.
+The caller passes the attention mask, so that the same network serves autoregressive and diffusion decoding.
 """
 
 import functools
@@ -14,11 +14,11 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines and signed sines [B, T, 1, rotated dimensions]."""
+"""Cosines and signed sines, [B, T, 1, rotated dimensions] each."""
 
 
 class Transformer(nn.Module):
-    """Tokens to hidden states (`forward`), hidden states to logits (`logits`)."""
+    """The network: `forward` computes hidden states of tokens, `logits` the logits of hidden states."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -30,9 +30,9 @@ class Transformer(nn.Module):
         self.head = nn.Linear(config.hidden, config.vocab_size, bias=False)
         if config.tied:
             self.head.weight = self.embed.weight
-        self.apply(_initialise)
+        self.apply(_initialize)
         for layer in layers:
-            # What is added to the residual stream over all layers keeps the variance of one (GPT-2 paper, section 2.3).
+            # The residual stream then keeps the variance of a single layer's output (GPT-2 paper, section 2.3).
             for linear in (layer.out, layer.down):
                 linear.weight.data.div_(math.sqrt(2 * config.layers))
 
@@ -41,8 +41,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions` [B, T].
 
-        `mask` [B or 1, 1, T, S] is true where a position may look; S counts the slots of the cache, or is T without
-        one. None: every position sees all of them.
+        `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
+        without a cache. Without a mask, every position attends to all slots.
         """
         x = self.embed(tokens)
         rotation = rotations(self.config, positions, x.dtype)
@@ -57,7 +57,7 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward; queries, keys and values come from one product, as do gate and up."""
+    """One layer: attention and feed-forward. One product computes queries, keys and values, another gate and up."""
 
     def __init__(self, config: ModelConfig, number: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Layer(nn.Module):
         self.down = nn.Linear(config.intermediate, config.hidden, bias=False)
 
     def forward(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
-        """`x` [B, T, hidden] with attention and feed-forward added; `bias` [B or 1, 1, T, S] adds to the scores."""
+        """Hidden states [B, T, hidden] after this layer; `bias` [B or 1, 1, T, S] is added to the attention scores."""
         x = x + self._attend(self.attention_norm(x), rotation, bias, cache)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
@@ -92,21 +92,24 @@ class Layer(nn.Module):
         values = values.transpose(1, 2)
         if cache is not None:
             keys, values = cache.update(self.number, keys, values)
-        seen = F.scaled_dot_product_attention(
+        attended = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=bias, enable_gqa=self.config.heads != self.config.kv_heads
         )
-        return self.out(seen.transpose(1, 2).reshape(rows, size, -1))  # type: ignore[no-any-return]
+        return self.out(attended.transpose(1, 2).reshape(rows, size, -1))  # type: ignore[no-any-return]
 
 
 def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
-    """What `rotate` needs for `positions` [B, T]. Source: RoFormer (arXiv 2104.09864), halves paired as in Llama."""
+    """Cosines and sines for `rotate` at `positions` [B, T].
+
+    Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
+    """
     angles = positions[..., None, None] * _frequencies(config.rotated, config.rope_theta, positions.device)
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((cos, cos), dim=-1).to(dtype), torch.cat((-sin, sin), dim=-1).to(dtype)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """`x` [B, T, heads, head_dim] with its first dimensions rotated by the angles of its positions."""
+    """`x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head."""
     cos, sin = rotation
     size = cos.shape[-1]
     if size == x.shape[-1]:
@@ -120,7 +123,7 @@ def _frequencies(dimensions: int, theta: float, device: torch.device) -> Tensor:
     return theta ** -(torch.arange(0, dimensions, 2, dtype=torch.float32, device=device) / dimensions)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear) and module.bias is not None:

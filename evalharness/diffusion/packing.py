@@ -1,6 +1,6 @@
-"""Matrices laid out for the CPU's bfloat16 units once, instead of in each product: the same numbers in half the time.
+"""Weight matrices packed once for the CPU's bfloat16 units: the same results in half the time.
 
-PyTorch lays a matrix out anew in each call of `linear`, which at a few rows takes longer than the product.
+PyTorch packs a matrix in every call of `linear`, which for few rows takes longer than the product itself.
 """
 
 import torch
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from evalharness.diffusion.network import Transformer
 
 ROWS = 32
-"""The number of rows that the layout is chosen for; any other number works as well."""
+"""The number of rows that the packed layout is optimized for; any other number works as well."""
 
 
 class PackedLinear(nn.Linear):
-    """A linear layer that keeps its matrix a second time, in oneDNN's layout."""
+    """A linear layer that keeps a second copy of its matrix in oneDNN's packed layout."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__(1, 1, bias=False, device="meta")
@@ -21,20 +21,22 @@ class PackedLinear(nn.Linear):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, input: Tensor) -> Tensor:
-        """As `nn.Linear`."""
+        """The same as `nn.Linear`."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
         return product
 
 
 def can_pack(model: Transformer) -> bool:
-    """Whether the network is one that this is for, and PyTorch has what it takes."""
+    """Whether packing applies: a bfloat16 network on a CPU, and a PyTorch with the operations that it needs."""
     weight = model.embed.weight
-    known = bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return known and weight.device.type == "cpu" and weight.dtype == torch.bfloat16
+    supported = bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    # The packed layout needs the CPU's AVX-512 or AVX-NE-CONVERT; `linear` itself does not.
+    supported = supported and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return supported and weight.device.type == "cpu" and weight.dtype == torch.bfloat16
 
 
 def pack(model: Transformer) -> None:
-    """Replaces the linear layers of a network that is not trained any more."""
+    """Replaces all linear layers by packed ones. The network must not be trained afterwards."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:

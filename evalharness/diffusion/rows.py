@@ -1,4 +1,4 @@
-"""The rows of a batch while they are being generated: their text, when they end, and what is measured of them."""
+"""The rows of a batch during generation: their tokens, when they end, and their timings; and how tokens are sampled."""
 
 import time
 from array import array
@@ -7,48 +7,53 @@ from dataclasses import dataclass, field
 
 import torch
 
+from evalharness.generation.sampling import apply_top_p, invert_cdf
 from evalharness.generation.stopping import StopChecker
 
 
 @dataclass
 class Row:
-    """One text being generated. `prompt` is given; `watch` ends it; positions are counted from the prompt's start."""
+    """One text during generation. `watch` decides when it ends; positions count from the start of the prompt."""
 
     prompt: list[int]
     watch: StopChecker
     generator: torch.Generator | None = None
-    """Where its draws come from; None where it is greedy."""
+    """The source of its random numbers; None for greedy decoding."""
     suffix: list[int] = field(default_factory=list)
-    """What follows the gap, for networks that see it in its place."""
+    """Tokens after the middle, for bidirectional networks, which see them in place."""
     canvas: int = 0
-    """Masks that a bidirectional network sees from the start, all that it may fill; 0 for others."""
+    """Masks that a bidirectional network sees from the start: the most tokens it can generate. 0 for other networks."""
     length: int | None = None
-    """How many tokens are to be generated, where that is fixed beforehand."""
+    """The number of tokens to generate, if it is fixed in advance."""
     text: list[int] = field(default_factory=list)
-    """All tokens that are final, prompt included."""
+    """All final tokens, prompt included."""
     cached: int = 0
-    """How many of them the cache holds."""
-    forwards: int = 0
+    """Tokens of `text` that are in the cache."""
+    forward_passes: int = 0
+    """Forward passes that generated tokens of this row (NFE); prefill is not counted."""
     ended: bool = False
     prefill_s: float | None = None
     first_s: float | None = None
+    """Seconds from the start of the batch to the row's first output."""
     first_tokens: int | None = None
+    """Output tokens at that time."""
     ended_s: float | None = None
+    """Seconds from the start of the batch to the row's end."""
     steps: list[int] = field(default_factory=list)
-    """Of each output token, the pass after which it no longer changed, counted from 0."""
+    """For each output token, the forward pass after which it no longer changed, counted from 0."""
     blocks: list[int] = field(default_factory=list)
-    """Of each output token, its block."""
+    """For each output token, the index of its block."""
     confidences: list[float] = field(default_factory=list)
-    """Of each output token, its probability in the pass that fixed it; 1 where nothing was chosen."""
+    """For each output token, its probability in the pass that committed it; 1 for tokens that were not predicted."""
     _uniforms: "array[float]" = field(default_factory=lambda: array("f"))
 
     @property
     def output(self) -> list[int]:
-        """The tokens generated so far, the end token left out."""
+        """The tokens generated so far, without the end token."""
         return self.watch.tokens
 
     def push(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
-        """Takes the next final token; whether the row has ended with it."""
+        """Appends a final token to the output; returns whether the row has ended with it."""
         self.ended = self.watch.push(token)
         if len(self.watch.tokens) > len(self.steps):
             self.steps.append(step)
@@ -56,18 +61,18 @@ class Row:
             self.confidences.append(confidence)
         return self.ended
 
-    def uniform(self, number: int) -> float:
-        """The number-th of its random numbers in [0, 1), the same however many are asked for at a time."""
+    def uniform(self, index: int) -> float:
+        """The row's random number with this index, in [0, 1); it does not depend on the order of the calls."""
         assert self.generator is not None
-        while len(self._uniforms) <= number:
+        while len(self._uniforms) <= index:
             self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
-        return self._uniforms[number]
+        return self._uniforms[index]
 
 
-def mark(rows: Iterable[Row], start: float) -> None:
-    """Notes the time since `start` (`time.perf_counter()`) at rows' first output and at their ends.
+def record_times(rows: Iterable[Row], start: float) -> None:
+    """Records the seconds since `start` (a `time.perf_counter()`) for rows with their first output or their end.
 
-    It is the same for all that a pass has moved on, for they moved on together.
+    All rows get the same time, because the same pass advanced them.
     """
     now = time.perf_counter() - start
     for row in rows:
@@ -78,38 +83,37 @@ def mark(rows: Iterable[Row], start: float) -> None:
 
 
 @dataclass(frozen=True)
-class Draws:
-    """How tokens are chosen from logits; temperature 0 is greedy. `banned` are tokens that are never chosen."""
+class Sampler:
+    """How tokens are chosen from logits. Temperature 0 is greedy; tokens in `banned` are never chosen."""
 
     temperature: float = 0.0
     top_p: float = 1.0
     banned: tuple[int, ...] = ()
 
-    def allowed(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits [N, V] in single precision, with those of banned tokens at minus infinity."""
+    def mask_banned(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits [N, V] in float32, with minus infinity for banned tokens."""
         logits = logits.float()
         for token in self.banned:
             logits[:, token] = -torch.inf
         return logits
 
-    def tempered(self, logits: torch.Tensor) -> torch.Tensor:
-        """Of allowed logits [N, V], those of what is drawn from: minus infinity outside the nucleus."""
+    def apply_temperature(self, logits: torch.Tensor) -> torch.Tensor:
+        """The logits [N, V] after temperature and top_p: minus infinity outside the nucleus."""
         if self.temperature == 0:
             return logits
         scaled = logits / self.temperature
         if self.top_p < 1:
-            from evalharness.generation.sampling import apply_top_p
-
             outside = apply_top_p(torch.softmax(scaled.double(), dim=-1), self.top_p) == 0
             scaled = scaled.masked_fill(outside, -torch.inf)
         return scaled
 
-    def choose(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Token ids [N] for allowed logits [N, V]: the likeliest, or drawn by inverting at `uniforms`, N of them."""
+    def sample(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
+        """Token ids [N] for logits [N, V]: the likeliest, or at a temperature drawn by inverse transform sampling.
+
+        `uniforms` are N random numbers in [0, 1); greedy decoding needs none. Call `mask_banned` first.
+        """
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU
-        from evalharness.generation.sampling import apply_top_p, invert_cdf
-
         weights = torch.softmax(logits.double() / self.temperature, dim=-1)
         if self.top_p < 1:
             weights = apply_top_p(weights, self.top_p)

@@ -1,7 +1,7 @@
-"""Which positions of a block to fix after a pass: pure functions over statistics of each position, [B, L] all.
+"""Rules of block diffusion: which positions of a block a pass commits, from statistics of each position [B, L].
 
-A rule returns true where the likeliest token is to be written. Every rule fixes at least one mask of a block that has
-any; positions that are not masks are touched by `editing` alone.
+A rule returns true where the proposed token is to be written. Every rule commits at least one mask of a block that has
+masks. Only the rule `editing` changes positions that are not masks.
 """
 
 from collections.abc import Callable
@@ -14,73 +14,86 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks being denoised and what the network says of them; L is the longest block."""
+    """B blocks being denoised and the network's predictions for them; L is the length of the longest block.
+
+    Predictions are defined only at `editable` positions.
+    """
 
     masked: Tensor
     """bool [B, L]."""
-    top: Tensor
-    """The likeliest token, or the one drawn, int64 [B, L]; this and the following mean nothing where not computed."""
+    proposed: Tensor
+    """The likeliest token, or the sampled one, int64 [B, L]."""
     probability: Tensor
-    """Of `top`, float [B, L]."""
-    lead: Tensor
-    """How much likelier the likeliest token is than the runner-up, drawn or not; only where the rule is `full`."""
+    """The probability of `proposed`, float [B, L]."""
+    margin: Tensor
+    """The probability of the likeliest token less that of the second; only if the rule `needs_distribution`."""
     entropy: Tensor
-    """Of the distribution, in nats; only where the rule is `full`."""
+    """The entropy of the distribution in nats; only if the rule `needs_distribution`."""
     tokens: Tensor
-    """What stands there now, int64 [B, L]."""
+    """The current tokens, int64 [B, L]."""
     editable: Tensor
-    """bool [B, L]: a mask, or generated before; not what was given."""
-    masks: Tensor
-    """How many masks each block began with, int64 [B]."""
+    """bool [B, L]: masks; for a rule that edits, also tokens that were generated before. Never prompt tokens."""
+    initial_masks: Tensor
+    """Masks that each block began with, int64 [B]."""
     step: Tensor
-    """Passes that each block has had before this one, int64 [B]."""
+    """Denoising steps that each block has had before this one, int64 [B]."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by name, and what it needs to be applied."""
+    """A rule by name, and what it needs from decoding."""
 
     name: str
     choose: Callable[[Blocks], Tensor]
-    full: bool = False
-    """Whether it looks at the lead and the entropy."""
-    edits: int = 0
-    """Passes that a block may have after its last mask was fixed; only with these are other positions looked at."""
+    needs_distribution: bool = False
+    """Whether the rule reads margins and entropies."""
+    max_edit_passes: int = 0
+    """Passes that a block may have after its last mask was committed. Only if positive, a rule may edit tokens."""
 
 
 Schedule = Callable[[int, int], tuple[int, ...]]
-"""How many positions to fix in each pass, for a number of masks and of passes; all are positive."""
+"""For a number of masks and a number of passes, how many positions each pass commits; all counts are positive."""
 
 
 @cache
 def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
-    """As evenly as possible, the larger ones first. Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens."""
-    each, rest = divmod(masks, steps)
-    return tuple(each + (step < rest) for step in range(min(steps, masks)))
+    """Counts that are as even as possible, larger ones first.
+
+    Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens.
+    """
+    base, rest = divmod(masks, steps)
+    return tuple(base + (step < rest) for step in range(min(steps, masks)))
 
 
 @cache
 def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
-    """The masked fraction falls linearly from 1 to eps. Source: DreamLM/Dream generation_utils.py _sample.
+    """Counts by which the masked fraction falls linearly from 1 to eps.
 
-    There a pass may fix nothing, and the next one then sees the same text: such passes are left out.
+    Source: DreamLM/Dream generation_utils.py _sample. There a pass may commit nothing, and the next one then sees the
+    same text; such passes are left out here.
     """
     times = torch.linspace(1, eps, steps + 1)
-    counts, left = [], masks
+    counts, remaining = [], masks
     for step in range(steps):
-        count = int(left * (1 - times[step + 1] / times[step])) if step < steps - 1 else left
-        left -= count
+        count = int(remaining * (1 - times[step + 1] / times[step])) if step < steps - 1 else remaining
+        remaining -= count
         counts.append(count)
     return tuple(count for count in counts if count)
 
 
-def threshold(blocks: Blocks, tau: float) -> Tensor:
-    """Who is at least `tau` sure, and the surest. Source: Fast-dLLM (arXiv 2505.22618) section 3.3."""
-    return blocks.masked & ((blocks.probability >= tau) | _best(blocks.masked, blocks.probability, 1))
+def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
+    """All masks with a probability of at least `threshold`, and the most probable mask.
+
+    Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
+    """
+    return blocks.masked & ((blocks.probability >= threshold) | _best(blocks.masked, blocks.probability, 1))
 
 
 def factor(blocks: Blocks, bound: float) -> Tensor:
-    """The n surest, for the largest n with (n + 1)(1 - c_n) <= bound. Source: Fast-dLLM section 3.3, theorem 1."""
+    """The n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+
+    Source: Fast-dLLM section 3.3, theorem 1.
+    """
     ordered = _score(blocks.masked, blocks.probability).sort(dim=-1, descending=True).values
     ranks = torch.arange(2, ordered.shape[1] + 2, device=ordered.device)
     counts = ((1 - ordered) * ranks <= bound).sum(dim=-1).clamp_min(1)
@@ -88,77 +101,97 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
 
 
 def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """As many as the schedule says, the surest first: LLaDA's low-confidence remasking."""
+    """The scheduled number of masks, most probable first: low-confidence remasking of LLaDA."""
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, schedule))
 
 
 def static(blocks: Blocks, steps: int, length: int) -> Tensor:
-    """As many as the schedule of a block of `length` masks says, the surest first: SDAR's low_confidence_static."""
+    """The count scheduled for a block of `length` masks, most probable masks first: SDAR's low_confidence_static."""
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, even_schedule, length))
 
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """As many as the schedule says, the largest lead over the runner-up first: Dream's topk_margin."""
-    return _best(blocks.masked, blocks.lead, _counts(blocks, steps, schedule))
+    """The scheduled number of masks, largest margin first: Dream's topk_margin."""
+    return _best(blocks.masked, blocks.margin, _counts(blocks, steps, schedule))
 
 
 def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """As many as the schedule says, the lowest entropy first: Dream's entropy."""
+    """The scheduled number of masks, lowest entropy first: Dream's entropy."""
     return _best(blocks.masked, -blocks.entropy, _counts(blocks, steps, schedule))
 
 
 def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
-    """The most, lowest entropy first, whose entropies add up to `bound` at most (arXiv 2505.24857); one at least."""
+    """As many masks, lowest entropy first, as have a total entropy of at most `bound`, and at least one.
+
+    Source: arXiv 2505.24857.
+    """
     score = _score(blocks.masked, -blocks.entropy)
     total = -score.sort(dim=-1, descending=True).values.cumsum(dim=-1)
     return _best(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
-def dynamic(blocks: Blocks, tau: float, steps: int, length: int) -> Tensor:
-    """All above `tau`, if they are as many as `static` would fix, else those: SDAR, LLaDA2.0."""
+def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
+    """All masks with a probability above `threshold` if `static` would commit no more, else those of `static`.
+
+    Source: SDAR, LLaDA2.0.
+    """
     counts = _counts(blocks, steps, even_schedule, length)
-    sure = blocks.masked & (blocks.probability > tau)
-    enough = sure.sum(dim=-1, keepdim=True) >= counts[:, None]
-    return torch.where(enough, sure, _best(blocks.masked, blocks.probability, counts))
+    confident = blocks.masked & (blocks.probability > threshold)
+    enough = confident.sum(dim=-1, keepdim=True) >= counts[:, None]
+    return torch.where(enough, confident, _best(blocks.masked, blocks.probability, counts))
 
 
-def editing(blocks: Blocks, tau: float, edit: float) -> Tensor:
-    """`threshold`, and rewrites what it is more than `edit` sure should be another token: LLaDA2.1 sections 2 to 4."""
-    wrong = blocks.editable & ~blocks.masked & (blocks.top != blocks.tokens) & (blocks.probability > edit)
-    return threshold(blocks, tau) | wrong
+def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
+    """The choice of `above_threshold`, and committed tokens to replace by others more probable than `edit_threshold`.
+
+    Source: LLaDA2.1 sections 2 to 4.
+    """
+    replaced = (
+        blocks.editable & ~blocks.masked & (blocks.proposed != blocks.tokens) & (blocks.probability > edit_threshold)
+    )
+    return above_threshold(blocks, threshold) | replaced
 
 
 RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-bounded", "static", "dynamic", "editing")
-EDITS = 16
+MAX_EDIT_PASSES = 16
 
 
-def find_rule(name: str, *, tau: float, steps: int, block: int, bound: float | None = None, edit: float = 0.9) -> Rule:
+def find_rule(
+    name: str, *, threshold: float, steps: int, block: int, bound: float | None = None, edit_threshold: float = 0.9
+) -> Rule:
     """The rule of that name, one of RULES.
 
-    `tau` is the confidence of threshold, dynamic and editing; `steps` the passes per block, of `block` tokens, of
-    scheduled rules; `bound` that of factor (by default 1) and entropy-bounded (0.6); `edit` the confidence above which
-    a token is rewritten.
+    `threshold` is for threshold, dynamic and editing. `steps` are the passes per block of `block` tokens, for rules
+    with a schedule. `bound` is for factor (default 1) and entropy-bounded (default 0.6 nats). `edit_threshold` is the
+    probability above which editing replaces a token.
     """
     rules = {
-        "threshold": Rule(name, partial(threshold, tau=tau)),
+        "threshold": Rule(name, partial(above_threshold, threshold=threshold)),
         "factor": Rule(name, partial(factor, bound=1.0 if bound is None else bound)),
         "confidence": Rule(name, partial(confidence, steps=steps)),
         "static": Rule(name, partial(static, steps=steps, length=block)),
-        "margin": Rule(name, partial(margin, steps=steps), full=True),
-        "entropy": Rule(name, partial(entropy, steps=steps), full=True),
-        "entropy-bounded": Rule(name, partial(entropy_bounded, bound=0.6 if bound is None else bound), full=True),
-        "dynamic": Rule(name, partial(dynamic, tau=tau, steps=steps, length=block)),
-        "editing": Rule(name, partial(editing, tau=tau, edit=edit), edits=EDITS),
+        "margin": Rule(name, partial(margin, steps=steps), needs_distribution=True),
+        "entropy": Rule(name, partial(entropy, steps=steps), needs_distribution=True),
+        "entropy-bounded": Rule(
+            name, partial(entropy_bounded, bound=0.6 if bound is None else bound), needs_distribution=True
+        ),
+        "dynamic": Rule(name, partial(dynamic, threshold=threshold, steps=steps, length=block)),
+        "editing": Rule(
+            name,
+            partial(editing, threshold=threshold, edit_threshold=edit_threshold),
+            max_edit_passes=MAX_EDIT_PASSES,
+        ),
     }
     return rules[name]
 
 
 def _score(masked: Tensor, score: Tensor) -> Tensor:
+    """The scores [B, L], with minus infinity for positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
 def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """The masks [B, L] with the `counts` [B] highest scores; of equal ones the first."""
+    """The masks [B, L] with the `counts` [B] highest scores; among equal scores, the first positions."""
     order = _score(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
@@ -167,9 +200,9 @@ def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
 
 
 def _counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
-    """What the schedule of the block's masks, or of `length`, says of the pass that each block [B] is at."""
-    found = []
-    for masks, step in zip(blocks.masks.tolist(), blocks.step.tolist(), strict=True):
+    """The count [B] that the schedule of the block's masks, or of `length` masks, has for each block's current step."""
+    current = []
+    for masks, step in zip(blocks.initial_masks.tolist(), blocks.step.tolist(), strict=True):
         counts = schedule(length or masks, steps)
-        found.append(counts[step] if step < len(counts) else 1)
-    return torch.tensor(found, device=blocks.masked.device)
+        current.append(counts[step] if step < len(counts) else 1)
+    return torch.tensor(current, device=blocks.masked.device)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness import diffusion
 from evalharness.errors import UserError
+from evalharness.util.paths import BUNDLED_NETWORK
 
-BUNDLED = diffusion.BUNDLED / "tokenizer.json"
+BUNDLED = BUNDLED_NETWORK / "tokenizer.json"
 BUNDLED_NAME = "bundled-"
 """How the bundled one's name begins; a digest of its contents follows."""
 

@@ -4,6 +4,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
+BUNDLED_NETWORK = _PACKAGE / "diffusion" / "bundled"
+"""The folder of the bundled network: configuration, weights, tokenizer, model card and data card."""
+
 
 def bundled(name: str) -> Path:
     """The folder `name` ("tasks", "sandboxes" or "results/published") of an installed wheel or of a checkout.

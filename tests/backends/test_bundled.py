@@ -13,9 +13,9 @@ from evalharness.adapters import open_task
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion.backend import DiffusionBackend
-from evalharness.diffusion import BUNDLED
 from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.records import Request, Sampling
+from evalharness.util.paths import BUNDLED_NETWORK
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLING = Sampling(max_new_tokens=64)
@@ -31,7 +31,7 @@ def test_it_loads_in_under_two_seconds() -> None:
     took = []
     for _ in range(3):
         start = time.perf_counter()
-        weights.load(BUNDLED)
+        weights.load(BUNDLED_NETWORK)
         took.append(time.perf_counter() - start)
     assert min(took) < 2
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from helpers.network_backends import ar, build, diffusion
 
-from evalharness.backends.network import describe, draws, engine_for, load_network, without_engine
+from evalharness.backends.network import describe, engine_for, load_network, make_sampler, without_engine
 from evalharness.backends.network_options import NetworkOptions
-from evalharness.diffusion.decoding import Denoising
-from evalharness.diffusion.kernels.select import Choice
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.kernels.select import KernelSelection
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
 from evalharness.records import Sampling
@@ -48,12 +48,12 @@ def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_n
     from evalharness.diffusion.kernels.engine import Engine
 
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
-    network = replace(loaded, engine=Engine(loaded.model), kernels=Choice("fused", "a test"))
+    network = replace(loaded, engine=Engine(loaded.model), kernels=KernelSelection("fused", "a test"))
     greedy, drawn, nucleus = (
-        draws(network, sampling)
+        make_sampler(network, sampling)
         for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
     )
-    rules = (find_rule(name, tau=0.9, steps=4, block=8) for name in ("threshold", "editing"))
+    rules = (find_rule(name, threshold=0.9, steps=4, block=8) for name in ("threshold", "editing"))
     sure, editing = (Denoising(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
     assert engine_for(network, fused, greedy, sure) is network.engine
@@ -80,7 +80,7 @@ def test_the_manifest_says_what_the_kernels_read(folder):
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
     for options, rows in ((NetworkOptions(), None), (NetworkOptions(weights="fp8-w8a8", w8a8_rows=64), 64)):
         engine = Engine(loaded.model, options.precision())
-        facts = describe(replace(loaded, engine=engine, kernels=Choice("fused", "a test")))
+        facts = describe(replace(loaded, engine=engine, kernels=KernelSelection("fused", "a test")))
         assert (facts["weights"], facts["w8a8_rows"]) == (options.weights, rows)
 
 
@@ -97,6 +97,6 @@ for name in ("ar", "diffusion"):
 print(*sorted(name for name in sys.modules if name.startswith("evalharness.diffusion.kernels.")))
 """
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True)
-    assert done.stdout == "evalharness.diffusion.kernels.select evalharness.diffusion.kernels.kernel_options\n", (
+    assert done.stdout == "evalharness.diffusion.kernels.kernel_options evalharness.diffusion.kernels.select\n", (
         done.stderr
     )

@@ -133,7 +133,7 @@ def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> Non
         logs = loaded.model.logits(hidden)[0].log_softmax(-1)
         alone = [float(logs[place - 1, tokens[place]]) for place in range(2, len(tokens))]
         assert score == pytest.approx(sum(alone) / len(alone), abs=1e-4)
-        assert row.forwards == 1
+        assert row.forward_passes == 1
 
 
 def test_lengths_of_a_search() -> None:
@@ -178,7 +178,7 @@ def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
 
 
 def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "BUNDLED", tmp_path)
+    monkeypatch.setattr(network, "BUNDLED_NETWORK", tmp_path)
     with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):
         DiffusionBackend(BackendConfig()).describe()
     with pytest.raises(UserError, match=r"unknown rule of backend diffusion 'hope'; known: .*threshold"):

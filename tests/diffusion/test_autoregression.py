@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.diffusion.autoregression import autoregress, speculate
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 
-GREEDY = Draws(banned=(MASK,))
+GREEDY = Sampler(banned=(MASK,))
 PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 
 
@@ -27,7 +27,7 @@ def test_a_batch_equals_a_loop_without_cache(seed: int) -> None:
             logits[MASK] = -torch.inf
             tokens.append(int(logits.argmax()))
         assert row.output == [token for token in tokens[len(row.prompt) :] if token != END]
-        assert row.forwards == len(tokens) - len(row.prompt)
+        assert row.forward_passes == len(tokens) - len(row.prompt)
         assert row.steps == list(range(len(row.output)))
 
 
@@ -46,14 +46,14 @@ def test_speculation_gives_the_very_same_text(
     model = tiny_model(seed)
     if sharp:
         model.embed.weight[5:] = model.embed.weight[5]
-    draws = Draws(temperature, 0.95, (MASK,))
+    sampler = Sampler(temperature, 0.95, (MASK,))
     plain = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
     fast = [new_row(prompt, 10 + number, seed=number) for number, prompt in enumerate(PROMPTS[:rows])]
-    autoregress(model, plain, draws)
-    speculate(model, fast, block, draws)
+    autoregress(model, plain, sampler)
+    speculate(model, fast, block, sampler)
     assert [row.output for row in fast] == [row.output for row in plain]
     assert [row.watch.reason for row in fast] == [row.watch.reason for row in plain]
-    assert all(row.forwards <= 2 * other.forwards for row, other in zip(fast, plain, strict=True))
+    assert all(row.forward_passes <= 2 * other.forward_passes for row, other in zip(fast, plain, strict=True))
 
 
 def test_a_network_that_is_easy_to_guess_takes_few_passes() -> None:
@@ -64,5 +64,5 @@ def test_a_network_that_is_easy_to_guess_takes_few_passes() -> None:
     model.embed.weight.abs_()
     row = new_row([5, 9], 27)
     speculate(model, [row], 8, GREEDY)
-    assert (row.output, row.forwards) == ([7] * 27, 6)
+    assert (row.output, row.forward_passes) == ([7] * 27, 6)
     assert row.steps == [1] * 9 + [3] * 9 + [5] * 9

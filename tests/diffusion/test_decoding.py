@@ -9,21 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.diffusion.autoregression import autoregress, speculate
-from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import RULES, find_rule
 
-GREEDY = Draws(banned=(MASK,))
+GREEDY = Sampler(banned=(MASK,))
 PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 KINDS = {"causal": False, "block_causal": True}
 
 
-def how(rule: str = "threshold", block: int = 8, tau: float = 0.5, aligned: bool = False) -> Denoising:
-    return Denoising(find_rule(rule, tau=tau, steps=4, block=block, edit=0.3), block, GREEDY, aligned)
+def how(rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False) -> Denoising:
+    return Denoising(
+        find_rule(rule, threshold=threshold, steps=4, block=block, edit_threshold=0.3), block, GREEDY, aligned
+    )
 
 
-def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block: int, aligned: bool) -> list[int]:
+def simply(model: Transformer, prompt: list[int], limit: int, threshold: float, block: int, aligned: bool) -> list[int]:
     """The threshold rule on the whole text, computed anew for each pass, until `limit` tokens or an end."""
     tokens, config = list(prompt), model.config
     while len(tokens) - len(prompt) < limit and END not in tokens[len(prompt) :]:
@@ -42,7 +45,7 @@ def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block:
             chances, best = logits.softmax(-1).max(-1)
             surest = max(open_places, key=lambda place: (float(chances[place]), -place))
             for place in sorted(open_places):
-                if chances[place] >= tau or place == surest:
+                if chances[place] >= threshold or place == surest:
                     tokens[place] = int(best[place])
                     open_places.remove(place)
     output = tokens[len(prompt) :][:limit]
@@ -54,10 +57,10 @@ def simply(model: Transformer, prompt: list[int], limit: int, tau: float, block:
 def test_cached_blocks_equal_a_loop_without_cache(attention: str, seed: int) -> None:
     model = tiny_model(seed, attention=attention)
     for prompt in PROMPTS:
-        for tau in (0.3, 0.9):
+        for threshold in (0.3, 0.9):
             row = new_row(prompt)
-            denoise(model, [row], how(tau=tau, aligned=KINDS[attention]))
-            assert row.output == simply(model, prompt, 24, tau, 8, KINDS[attention])
+            denoise(model, [row], how(threshold=threshold, aligned=KINDS[attention]))
+            assert row.output == simply(model, prompt, 24, threshold, 8, KINDS[attention])
             assert row.text[: len(prompt)] == prompt[: len(row.text)]
 
 
@@ -68,8 +71,8 @@ def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
     model = tiny_model(3, attention=attention)
     settings = how(rule, aligned=attention == "block_causal")
     canvas = 24 * (attention == "bidirectional")
-    for draws in (GREEDY, Draws(0.8, 0.9, (MASK,))):
-        chosen = replace(settings, draws=draws)
+    for sampler in (GREEDY, Sampler(0.8, 0.9, (MASK,))):
+        chosen = replace(settings, sampler=sampler)
         batch, single = (
             [new_row(prompt, limit=24 - 3 * seed, seed=seed, canvas=canvas) for seed, prompt in enumerate(PROMPTS)]
             for _ in range(2)
@@ -78,7 +81,7 @@ def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
         for row in single:
             denoise(model, [row], chosen)
         assert [row.output for row in batch] == [row.output for row in single]
-        assert [row.forwards for row in batch] == [row.forwards for row in single]
+        assert [row.forward_passes for row in batch] == [row.forward_passes for row in single]
         assert [row.steps for row in batch] == [row.steps for row in single]
         assert all(MASK not in row.output for row in batch)
 
@@ -104,10 +107,10 @@ def test_any_rule_ends_in_time_without_masks_and_leaves_the_prompt_alone(
     assert MASK not in row.output
     assert len(row.output) <= limit
     most = len(row.output) + block + (17 * (limit // block + 2) if rule == "editing" else 0)
-    assert 1 <= row.forwards <= most
+    assert 1 <= row.forward_passes <= most
     assert len(row.steps) == len(row.blocks) == len(row.confidences) == len(row.output)
     assert row.blocks == sorted(row.blocks)
-    assert max(row.steps, default=0) < row.forwards
+    assert max(row.steps, default=0) < row.forward_passes
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -115,14 +118,14 @@ def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed:
     """A stop sequence or limit ends it in the pass that fixes the last token before it."""
     model = tiny_model(seed)
     whole = new_row([5, 9])
-    denoise(model, [whole], how(tau=2.0))
+    denoise(model, [whole], how(threshold=2.0))
     text = whole.watch.result()[0]
     place = text.index(text[len(text) // 2])
     stopped, limited = new_row([5, 9], stops=(text[place],)), new_row([5, 9], limit=place + 1)
-    denoise(model, [stopped, limited], how(tau=2.0))
+    denoise(model, [stopped, limited], how(threshold=2.0))
     assert (stopped.watch.result(), stopped.watch.reason) == ((text[:place], place), "stop")
     assert (limited.output, limited.watch.reason) == (whole.output[: place + 1], "length")
-    assert stopped.forwards == limited.forwards == max(whole.steps[: place + 1]) + 1
+    assert stopped.forward_passes == limited.forward_passes == max(whole.steps[: place + 1]) + 1
     assert stopped.prefill_s is not None
     assert stopped.first_s is not None
     assert stopped.ended_s is not None
@@ -133,7 +136,7 @@ def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed:
 def test_rows_that_a_pass_ends_have_ended_at_one_moment() -> None:
     model = tiny_model(1)
     rows = [new_row([5, 9], limit=3) for _ in range(3)]
-    denoise(model, rows, how(tau=2.0))
+    denoise(model, rows, how(threshold=2.0))
     others = [new_row([5, 9], limit=3) for _ in range(3)]
     autoregress(model, others, GREEDY)
     drafted = [new_row([5, 9], limit=3) for _ in range(3)]
@@ -148,6 +151,6 @@ def test_a_fixed_length_is_kept(attention: str, length: int) -> None:
     model = tiny_model(1, attention=attention)
     canvas = length * (attention == "bidirectional")
     rows = [new_row(prompt, limit=length, length=length, canvas=canvas) for prompt in PROMPTS]
-    denoise(model, rows, replace(how(), draws=Draws(banned=(MASK, END))))
+    denoise(model, rows, replace(how(), sampler=Sampler(banned=(MASK, END))))
     assert [len(row.output) for row in rows] == [length] * 4
     assert all(row.watch.reason == "length" for row in rows)

@@ -60,7 +60,7 @@ def test_kept_rows_go_on_in_their_new_order() -> None:
     cache = KVCache(model.config, 3, 9, torch.float32, "cpu")
     cache.seek([0, 0, 0], 8)
     model(tokens[:, :8], places[:, :8], causal_mask(8), cache)
-    cache.keep([2, 0])
+    cache.keep_rows([2, 0])
     cache.seek([8, 8], 1)
     assert (cache.rows, cache.capacity) == (2, 9)
     found = model(tokens[[2, 0], 8:], places[:, 8:], None, cache)
@@ -105,7 +105,7 @@ def test_what_a_folder_lacks_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not fit its config\.json: .*layers\.1"):
         load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(UserError, match="of model type 'llama'"):
+    with pytest.raises(UserError, match="has model_type 'llama'"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "evalharness-diffusion", "heads": 3}))
     with pytest.raises(UserError, match="does not describe a model"):

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.diffusion.decoding import statistics
+from evalharness.diffusion.decoding import token_statistics
 from evalharness.diffusion.rules import (
     RULES,
     Blocks,
+    above_threshold,
     dynamic,
     editing,
     entropy_bounded,
@@ -18,7 +19,6 @@ from evalharness.diffusion.rules import (
     factor,
     find_rule,
     linear_schedule,
-    threshold,
 )
 
 
@@ -26,9 +26,10 @@ def blocks(probability: list[list[float]], masked: list[list[int]] | None = None
     sure = torch.tensor(probability)
     given = torch.ones_like(sure) if masked is None else torch.tensor(masked)
     fields: dict[str, Any] = {
-        "masked": given.bool(), "top": torch.full(sure.shape, 7), "probability": sure, "lead": (3 * sure - 1) / 2,
+        "masked": given.bool(), "proposed": torch.full(sure.shape, 7), "probability": sure,
+        "margin": (3 * sure - 1) / 2,
         "entropy": -sure.log(), "tokens": torch.full(sure.shape, 3), "editable": torch.ones_like(sure).bool(),
-        "masks": given.sum(-1), "step": torch.zeros(len(sure), dtype=torch.long),
+        "initial_masks": given.sum(-1), "step": torch.zeros(len(sure), dtype=torch.long),
     }  # fmt: skip
     return Blocks(**fields | more)
 
@@ -38,9 +39,9 @@ def places(chosen: torch.Tensor) -> list[list[int]]:
 
 
 def test_threshold_fixes_the_sure_and_the_surest() -> None:
-    found = threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), tau=0.9)
+    found = above_threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), threshold=0.9)
     assert places(found) == [[0, 2], [1]]
-    assert places(threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), tau=0.9)) == [[1]]
+    assert places(above_threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), threshold=0.9)) == [[1]]
 
 
 def test_factor_fixes_the_largest_number_whose_doubts_are_small() -> None:
@@ -58,17 +59,17 @@ def test_entropy_bounded_fixes_what_is_certain_together() -> None:
 
 
 def test_dynamic_fixes_all_the_sure_where_they_are_enough() -> None:
-    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), tau=0.85, steps=2, length=4)
+    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), threshold=0.85, steps=2, length=4)
     assert places(found) == [[0, 2, 3], [0, 2]]
-    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), tau=0.85, steps=2, length=4)) == [[0, 2]]
+    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), threshold=0.85, steps=2, length=4)) == [[0, 2]]
 
 
 def test_editing_rewrites_other_tokens_that_are_not_given() -> None:
     state = blocks(
         [[0.99, 0.99, 0.99, 0.5, 0.99]], [[0, 0, 0, 0, 1]],
-        top=torch.tensor([[7, 3, 7, 7, 7]]), editable=torch.tensor([[True, True, False, True, True]]),
+        proposed=torch.tensor([[7, 3, 7, 7, 7]]), editable=torch.tensor([[True, True, False, True, True]]),
     )  # fmt: skip
-    assert places(editing(state, tau=0.9, edit=0.9)) == [[0, 4]]
+    assert places(editing(state, threshold=0.9, edit_threshold=0.9)) == [[0, 4]]
 
 
 def test_schedules_are_those_of_llada_and_dream() -> None:
@@ -93,14 +94,18 @@ def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(rows * size, 12, generator=generator) * data.draw(st.sampled_from([0.0, 1.0, 20.0]))
     masked = torch.rand(rows, size, generator=generator) < 0.6
-    top, sure, lead, entropy = (each.view(rows, size) for each in statistics(logits, logits.argmax(-1), True))
+    proposed = logits.argmax(-1)
+    statistics = token_statistics(logits, proposed, True)
+    probability, margin, entropy = (values.view(rows, size) for values in statistics)
+    proposed = proposed.view(rows, size)
     masks = masked.sum(-1) + 1
     state = blocks(
-        sure.tolist(), masked.tolist(), top=top, lead=lead, entropy=entropy, masks=masks, editable=masked,
+        probability.tolist(), masked.tolist(), proposed=proposed, margin=margin, entropy=entropy,
+        initial_masks=masks, editable=masked,
         step=torch.randint(0, 5, (rows,), generator=generator),
     )  # fmt: skip
     rule = find_rule(
-        name, tau=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)), block=9
+        name, threshold=data.draw(st.sampled_from([0.0, 0.5, 0.9, 2.0])), steps=data.draw(st.integers(1, 12)), block=9
     )
     chosen = rule.choose(state)
     assert torch.equal(chosen.any(-1), masked.any(-1))
@@ -111,10 +116,11 @@ def test_statistics_are_those_of_the_distribution() -> None:
     logits = torch.randn(6, 40, generator=torch.Generator().manual_seed(1)) * 3
     chances = logits.softmax(-1)
     ordered = chances.sort(-1, descending=True).values
-    top, sure, lead, entropy = statistics(logits.clone(), logits.argmax(-1), True)
+    top = logits.argmax(-1)
+    sure, margin, entropy = token_statistics(logits.clone(), top, True)
     torch.testing.assert_close(sure, ordered[:, 0])
-    torch.testing.assert_close(lead, ordered[:, 0] - ordered[:, 1])
+    torch.testing.assert_close(margin, ordered[:, 0] - ordered[:, 1])
     torch.testing.assert_close(entropy, -(chances * chances.log()).sum(-1))
-    torch.testing.assert_close(statistics(logits.clone(), top, False)[1], sure)
+    torch.testing.assert_close(token_statistics(logits.clone(), top, False)[0], sure)
     other = torch.zeros(6, dtype=torch.long)
-    torch.testing.assert_close(statistics(logits.clone(), other, False)[1], chances[:, 0])
+    torch.testing.assert_close(token_statistics(logits.clone(), other, False)[0], chances[:, 0])

@@ -93,7 +93,7 @@ class DiffusionBackend:
         while chunk := list(islice(waiting, self._config.batch_size)):
             policy = chunk[0].problem.prompt.middle_length
             how = denoising(network, options, sampling, fixed=policy in ("oracle", "search"))
-            engine = engine_for(network, options, how.draws, how)
+            engine = engine_for(network, options, how.sampler, how)
             if policy == "search":
                 yield from (search(network, request, sampling, how, options.trace, engine) for request in chunk)
                 continue

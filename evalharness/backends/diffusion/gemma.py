@@ -17,7 +17,7 @@ import transformers
 from evalharness.backends.network import completion, encode_text
 from evalharness.diffusion.checkpoints.families import Family
 from evalharness.diffusion.checkpoints.loading import end_tokens, open_tokenizer, read_json
-from evalharness.diffusion.rows import Row, mark
+from evalharness.diffusion.rows import Row, record_times
 from evalharness.errors import UserError
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import weights_digest
@@ -64,25 +64,25 @@ class Watcher:
     def put_draft(self, value: torch.Tensor) -> None:
         """A pass has ended."""
         self.drafts.append(value[0].tolist())
-        self.row.forwards += 1
+        self.row.forward_passes += 1
 
     def encoded(self, *_: Any) -> None:
         """The prompt, or a finished canvas, has been read; the pass over a canvas counts."""
         if self.row.prefill_s is None:
             self.row.prefill_s = time.perf_counter() - self.start
         else:
-            self.row.forwards += 1
+            self.row.forward_passes += 1
 
     def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         """Takes the canvas that `ids` [1, length] ends with; whether the row has ended, bool [1]."""
-        canvas, before = self.drafts[-1], self.row.forwards - len(self.drafts)
+        canvas, before = self.drafts[-1], self.row.forward_passes - len(self.drafts)
         for place, token in enumerate(canvas):
             changed = [step for step, draft in enumerate(self.drafts) if draft[place] != token]
             if self.row.push(token, before + (changed[-1] + 1 if changed else 0), self.canvases):
                 break
         self.drafts = []
         self.canvases += 1
-        mark([self.row], self.start)
+        record_times([self.row], self.start)
         return torch.tensor([self.row.ended], device=ids.device)
 
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from evalharness.backends.network import Network, attempt, completion, draws, encode, make_row
-from evalharness.diffusion.decoding import Denoising, denoise
-from evalharness.diffusion.forward import causal_piece, gather, run
+from evalharness.backends.network import Network, attempt, completion, encode, make_row, make_sampler
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
@@ -57,7 +58,7 @@ def decoding_options(network: Network, options: Options) -> dict[str, Any]:
     options.check_rule(rule)
     return {
         "rule": rule,
-        "threshold": family.tau if options.threshold is None else options.threshold,
+        "threshold": family.threshold if options.threshold is None else options.threshold,
         "block": options.block or block,
     }
 
@@ -68,12 +69,17 @@ def denoising(network: Network, options: Options, sampling: Sampling, fixed: boo
     block = settled["block"] or sampling.max_new_tokens
     steps = options.steps or block
     rule = find_rule(
-        settled["rule"], tau=settled["threshold"], steps=steps, block=block, bound=options.bound, edit=options.edit
+        settled["rule"],
+        threshold=settled["threshold"],
+        steps=steps,
+        block=block,
+        bound=options.bound,
+        edit_threshold=options.edit,
     )
     ends = network.ends | (network.infilling.ends if network.infilling else frozenset())
-    chosen = draws(network, sampling, sorted(ends) if fixed else ())
+    sampler = make_sampler(network, sampling, sorted(ends) if fixed else ())
     family = network.family
-    return Denoising(rule, block, chosen, family.aligned, family.sub_block, family.seeded, family.tempered)
+    return Denoising(rule, block, sampler, family.aligned, family.sub_block, family.seeded, family.tempered)
 
 
 def gap_row(network: Network, request: Request, sampling: Sampling, how: Denoising, length: int | None = None) -> Row:
@@ -122,7 +128,7 @@ def search(
         )
     found = scores(network, able)
     best = able[found.index(max(found))]
-    best.forwards = sum(row.forwards for row in able)
+    best.forward_passes = sum(row.forward_passes for row in able)
     best.first_s = best.ended_s = time.perf_counter() - start
     best.first_tokens = len(best.output)
     return completion(network.decoder, request, best, started_at, len(able), trace)
@@ -138,12 +144,12 @@ def scores(network: Network, rows: Sequence[Row]) -> list[float]:
     model = network.model
     if model.config.attention != "causal":
         return [sum(map(math.log, row.confidences)) / len(row.confidences) for row in rows]
-    hidden = run(model, [causal_piece(0, [*row.prompt, *row.output]) for row in rows], None)
+    hidden = forward_segments(model, [causal_segment(0, [*row.prompt, *row.output]) for row in rows], None)
     found = []
     for number, row in enumerate(rows):
-        row.forwards += 1
+        row.forward_passes += 1
         places = [(number, len(row.prompt) - 1 + place) for place in range(len(row.output) + 1)]
-        logs = model.logits(gather(hidden, places)).float().log_softmax(dim=-1)
+        logs = model.logits(gather_states(hidden, places)).float().log_softmax(dim=-1)
         wanted = torch.tensor([*row.output, model.config.end_id], device=logs.device)
         found.append(float(logs.gather(1, wanted[:, None]).mean()))
     return found

@@ -20,7 +20,7 @@ class Family:
     mask: str = ""
     """Its text, where only the tokenizer knows its number."""
     rule: str = "threshold"
-    tau: float = 0.9
+    threshold: float = 0.9
     block: int = 0
     """Tokens per block, where the configuration does not say; 0: the whole canvas."""
     aligned: bool = False
@@ -74,7 +74,7 @@ FAMILIES = {
     "sdar": Family(
         "sdar",
         "JetAstra/SDAR generate.py block_diffusion_generate, low_confidence_dynamic",
-        attention="block_causal", mask_id=151669, rule="dynamic", tau=0.85, block=4, aligned=True, tempered=True,
+        attention="block_causal", mask_id=151669, rule="dynamic", threshold=0.85, block=4, aligned=True, tempered=True,
         ends=_QWEN_ENDS,
     ),
     "qwen2": Family("qwen2", "transformers", diffusion=False),

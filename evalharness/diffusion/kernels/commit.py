@@ -1,7 +1,7 @@
 """What a pass fixes, decided on the device: the rules of `rules` over the head's statistics, a program a sequence.
 
-The twin of this is `decoding.choose` with `decoding.Slot.take`, to the bit: scores are compared, never recomputed, and
-of equal ones the first place wins.
+The twin of this is `decoding.choose_positions` with `BlockState.commit`, bit for bit: scores are
+compared, never recomputed, and among equal scores the first position wins.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from functools import partial
 import triton
 import triton.language as tl
 
-from evalharness.diffusion.decoding import Denoising
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.head import Statistics
 from evalharness.diffusion.kernels.launch import enter, options
 from evalharness.diffusion.kernels.plan import State
@@ -48,7 +48,7 @@ def policy(how: Denoising) -> Policy:
     rule: Rule = how.rule
     assert isinstance(rule.choose, partial)
     given = rule.choose.keywords
-    level = given.get("tau", given.get("bound", 0.0))
+    level = given.get("threshold", given.get("bound", 0.0))
     return Policy(rule.name, level, given.get("steps", 0), given.get("length", 0), how.sub_block, how.seeded)
 
 

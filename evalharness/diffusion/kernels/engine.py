@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.decoding import Denoising, Slot
+from evalharness.diffusion.denoising import BlockState, Denoising
 from evalharness.diffusion.kernels.commit import RULES, Policy, policy
 from evalharness.diffusion.kernels.graphs import current, drain, per_launch, repeated
 from evalharness.diffusion.kernels.kernel_options import Precision
@@ -22,7 +22,7 @@ from evalharness.diffusion.kernels.launch import divide
 from evalharness.diffusion.kernels.plan import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.rows import Draws, Row, mark
+from evalharness.diffusion.rows import Row, Sampler, record_times
 
 ROUND = 256
 """Caches have a multiple of so many slots, so that one serves batches of like lengths."""
@@ -72,19 +72,19 @@ class Engine:
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
-    def takes(self, draws: Draws, how: Denoising | None = None) -> bool:
+    def supports(self, sampler: Sampler, how: Denoising | None = None) -> bool:
         """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once.
 
         What a rule sees is the network's own distribution, and the lead of the token that was chosen.
         """
-        drawn = draws.temperature > 0
+        drawn = sampler.temperature > 0
         if how is not None and (how.rule.name not in RULES or how.block > LONGEST):
             return False
         if how is not None and drawn and (how.tempered or how.rule.name == "margin"):
             return False
-        return not drawn or draws.top_p == 1
+        return not drawn or sampler.top_p == 1
 
-    def cache(self, rows: Sequence[Row], draws: Draws, how: Denoising | None = None) -> KVCache:
+    def cache(self, rows: Sequence[Row], sampler: Sampler, how: Denoising | None = None) -> KVCache:
         """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
         block = how.block if how else 0
         if self._whole:
@@ -93,14 +93,14 @@ class Engine:
         else:
             size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
             capacity = divide(size, ROUND) * ROUND
-        key = (len(rows), block, draws, policy(how) if how else None, capacity if self._whole else 0)
+        key = (len(rows), block, sampler, policy(how) if how else None, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
             with current(self.weights.embed.device):
-                self._session, self._key = self._open(len(rows), capacity, block, draws, how), key
+                self._session, self._key = self._open(len(rows), capacity, block, sampler, how), key
         return self._session.cache
 
-    def denoise(self, slots: Iterable[Slot], how: Denoising, start: float) -> None:
+    def denoise(self, slots: Iterable[BlockState], how: Denoising, start: float) -> None:
         """Goes on from opened slots, whose rows' text is in the session's cache, until each row has ended.
 
         `start` is the `time.perf_counter()` from which times are counted.
@@ -121,18 +121,18 @@ class Engine:
                 hidden = host["masked"][place].tolist()
                 for number in range(steps[place]):
                     if slot.row.ended:
-                        slot.row.forwards += 1
+                        slot.row.forward_passes += 1
                         continue
                     commit = [was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)]
-                    slot.take(tokens[place], commit, sure[place], how.rule)
+                    slot.commit(tokens[place], commit, sure[place], how.rule)
                 if slot.row.ended:
                     del running[place]
                 else:
                     slot.open(how, config)
                 moved.append(slot.row)
-            mark(moved, start)
+            record_times(moved, start)
 
-    def follow(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
+    def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
         """Generates token by token until each row has ended; all but the last of a row's tokens are in the cache.
 
         `push` gives a row its next token.
@@ -155,10 +155,10 @@ class Engine:
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
             for place, row in running.items():
                 for token in tokens[place][: steps[place]]:
-                    row.forwards += 1
+                    row.forward_passes += 1
                     if not row.ended:
                         push(row, token)
-            mark(running.values(), start)
+            record_times(running.values(), start)
             running = {place: row for place, row in running.items() if not row.ended}
             first = False
 
@@ -166,7 +166,7 @@ class Engine:
         assert self._session is not None
         return self._session
 
-    def _open(self, sequences: int, capacity: int, block: int, draws: Draws, how: Denoising | None) -> Session:
+    def _open(self, sequences: int, capacity: int, block: int, sampler: Sampler, how: Denoising | None) -> Session:
         weights, config = self.weights, self.weights.config
         device, rule = weights.embed.device, policy(how) if how else None
         kept = replace(config, layers=1) if self._whole else config
@@ -181,8 +181,8 @@ class Engine:
         count = per_launch(KERNELS * config.layers)
 
         def graph(size: int, rule: Policy | None, count: int) -> Callable[[], None]:
-            buffers = new_buffers(weights, cache, size, length if rule else 1, draws.banned)
-            once = partial(step, weights, state, buffers, cache, rule, block, draws.temperature)
+            buffers = new_buffers(weights, cache, size, length if rule else 1, sampler.banned)
+            once = partial(step, weights, state, buffers, cache, rule, block, sampler.temperature)
             return repeated(once, count, state.live)
 
         if self._whole:
@@ -206,7 +206,7 @@ def _tell_draws(host: Tables, place: int, row: Row, number: int) -> None:
         host["seeds"][place], host["draws"][place] = row.generator.initial_seed(), number
 
 
-def _load(host: Tables, place: int, slot: Slot, rule: Policy, mask: int | None) -> None:
+def _load(host: Tables, place: int, slot: BlockState, rule: Policy, mask: int | None) -> None:
     """Writes a slot's opened block, and what the cache lacks of its text, to the host's state.
 
     With a `mask`, that token, nothing is in the cache, and what is behind the block belongs to the pass as well.
@@ -223,14 +223,14 @@ def _load(host: Tables, place: int, slot: Slot, rule: Policy, mask: int | None) 
     write("masked", slot.masked)
     write("context", text)
     host["counts"][place] = 1
-    write("counts", rule.counts(slot.masks))
-    host["length"][place], host["given"][place] = size, slot.given
-    host["last"][place] = slot.given + row.watch.limit - len(row.watch.tokens)
+    write("counts", rule.counts(slot.initial_masks))
+    host["length"][place], host["given"][place] = size, slot.prompt_tokens
+    host["last"][place] = slot.prompt_tokens + row.watch.limit - len(row.watch.tokens)
     host["ahead"][place], host["cached"][place] = len(text), cached
     if mask is not None:
-        tail = [*[mask] * slot.ahead, *row.suffix]
+        tail = [*[mask] * slot.canvas_left, *row.suffix]
         assert len(text) + size + len(tail) <= host["tail"].shape[1]
         write("tail", tail)
         host["behind"][place] = len(tail)
-    _tell_draws(host, place, row, row.forwards * host["tokens"].shape[1])
+    _tell_draws(host, place, row, row.forward_passes * host["tokens"].shape[1])
     host["done"][place] = host["step"][place] = 0

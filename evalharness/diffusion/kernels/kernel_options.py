@@ -1,35 +1,35 @@
-"""What a user may ask of the kernels. Nothing of torch is imported for it."""
+"""User options of the fused kernels. This module does not import torch."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Wish = Literal["auto", "fused", "torch"]
-Weights = Literal["network", "fp8", "fp8-w8a8"]
+KernelsOption = Literal["auto", "fused", "torch"]
+WeightFormat = Literal["network", "fp8", "fp8-w8a8"]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What the products of the fused kernels take: weights as the network has them, or as 8-bit floats (e4m3).
+    """The number formats of the fused kernels' matrix products: the network's own, or 8-bit floats (e4m3).
 
-    With fp8-w8a8 the activations of a layer's products are 8-bit floats too, in passes of `w8a8_rows` rows or more; the
-    head's never are, as it decides between tokens.
+    `fp8` stores weights in 8 bits. `fp8-w8a8` also quantizes the activations of the layers' products, in passes of at
+    least `w8a8_rows` rows. The output head's activations are never quantized, because it decides between tokens.
     """
 
-    weights: Weights = "network"
+    weights: WeightFormat = "network"
     w8a8_rows: int = 128
 
-    def narrows(self, rows: int) -> bool:
-        """Whether a pass of so many rows has activations of 8 bits."""
+    def quantizes_activations(self, rows: int) -> bool:
+        """Whether a pass of that many rows has 8-bit activations."""
         return self.weights == "fp8-w8a8" and rows >= self.w8a8_rows
 
 
-def insistence(wish: Wish, weights: Weights) -> str:
-    """The option that only the fused kernels can fulfil, as it was given; empty where there is none."""
+def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
+    """The option by which the user requires the fused kernels, as `option key=value`; empty if there is none."""
     if weights != "network":
         return f"option weights={weights}"
-    return "option kernels=fused" if wish == "fused" else ""
+    return "option kernels=fused" if kernels == "fused" else ""
 
 
-def remedy(weights: Weights) -> str:
-    """What lets a run go on without the fused kernels."""
+def fallback_hint(weights: WeightFormat) -> str:
+    """Advice for error messages: the option that lets the run continue without the fused kernels."""
     return "use weights=network" if weights != "network" else "use kernels=auto or kernels=torch"

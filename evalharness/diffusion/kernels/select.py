@@ -1,4 +1,4 @@
-"""Whether the fused kernels are to be used, decided from the device, the precision and the network's shape."""
+"""Decides whether decoding uses the fused kernels, from the device, the precision and the network's shape."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -6,54 +6,64 @@ from typing import Literal
 
 import torch
 
-from evalharness.diffusion.kernels.kernel_options import Weights, Wish, insistence, remedy
+from evalharness.diffusion.kernels.kernel_options import (
+    KernelsOption,
+    WeightFormat,
+    fallback_hint,
+    fused_kernels_option,
+)
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What is used, and why."""
+class KernelSelection:
+    """The kernels that a run uses, and the reason, which the manifest records."""
 
     name: Literal["fused", "torch"]
     reason: str
 
 
-def select(wish: Wish, model: Transformer, weights: Weights = "network") -> Choice:
-    """What to decode `model` with. Raises UserError for `fused` or 8-bit weights where that cannot be, and why.
+def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFormat = "network") -> KernelSelection:
+    """The kernels to decode `model` with.
 
-    Of a network that is not on a CUDA device nothing more is looked at, and nothing of Triton's is imported.
+    Raises UserError if the options require the fused kernels and they cannot run; the message says why. Does not import
+    Triton.
     """
-    insists = insistence(wish, weights)
-    if wish == "torch":
-        if insists:
-            raise UserError(f"{insists}: only the fused kernels read such weights; leave out kernels=torch")
-        return Choice("torch", "option kernels=torch")
+    required = fused_kernels_option(kernels, weights)
+    if kernels == "torch":
+        if required:
+            raise UserError(f"{required}: only the fused kernels read 8-bit weights; leave out kernels=torch")
+        return KernelSelection("torch", "option kernels=torch")
     obstacle = find_obstacle(model)
-    if obstacle and insists:
-        raise UserError(f"{insists}: {obstacle}; {remedy(weights)}")
+    if obstacle and required:
+        raise UserError(f"{required}: {obstacle}; {fallback_hint(weights)}")
     if obstacle:
-        return Choice("torch", obstacle)
-    if model.config.attention == "bidirectional" and not insists:
-        # Passes over hundreds of rows: what the kernels save of launches and waiting is little there.
-        return Choice("torch", "the network computes its whole canvas in each pass, which waits for no memory")
-    why = insists or "a Hopper GPU, and a network that they suit"
-    return Choice("fused", f"{why}; prompts, drafts, draws with top_p below 1 and the rule editing run on torch")
+        return KernelSelection("torch", obstacle)
+    if model.config.attention == "bidirectional" and not required:
+        # Passes over hundreds of rows are limited by compute; the kernels save launches and memory traffic.
+        return KernelSelection(
+            "torch", "the network computes its whole canvas in every pass, which is limited by compute"
+        )
+    reason = required or "a Hopper GPU and a network of a supported shape"
+    return KernelSelection(
+        "fused", f"{reason}; prefill, drafts, sampling with top_p below 1 and the rule editing run on torch"
+    )
 
 
 def find_obstacle(model: Transformer) -> str:
-    """Why the kernels cannot be used for a network where it is; empty where they can."""
+    """Why the fused kernels cannot run this network on its device; empty if they can."""
     weight, config = model.embed.weight, model.config
     if weight.device.type != "cuda":
         return f"the fused kernels need a Hopper GPU, and the network is on device {weight.device.type}"
     major, minor = torch.cuda.get_device_capability(weight.device)
     if (major, minor) != (9, 0):
-        return f"the fused kernels are for compute capability 9.0 (H100, H200), and the GPU has {major}.{minor}"
+        return f"the fused kernels need compute capability 9.0 (H100, H200), and the GPU has {major}.{minor}"
     if weight.dtype != torch.bfloat16:
         name = str(weight.dtype).removeprefix("torch.")
         return f"the fused kernels compute in bfloat16, and the network is in {name}"
     if config.head_dim not in (64, 128):
-        return f"the fused kernels are for heads of 64 or 128 dimensions, and the network's have {config.head_dim}"
+        return f"the fused kernels need heads of 64 or 128 dimensions, and the network's have {config.head_dim}"
     for name in ("hidden", "intermediate"):
         if (size := getattr(config, name)) % 64:
             return f"the fused kernels need a multiple of 64, and the network's {name} size is {size}"

@@ -115,7 +115,7 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, places: int, banned
 
     layer = weights.layers[0]
     narrow = None
-    if weights.precision.narrows(rows):
+    if weights.precision.quantizes_activations(rows):
         narrow = (
             new_room(rows, config.hidden, device),
             new_room(rows, wide, device),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.select import Choice, find_obstacle, select
+from evalharness.diffusion.kernels.select import KernelSelection, find_obstacle, select_kernels
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
@@ -39,10 +39,10 @@ class Weight:
 
 def test_on_a_cpu_auto_is_torch_and_fused_is_refused() -> None:
     model = network()
-    assert select("auto", model) == Choice("torch", find_obstacle(model))
+    assert select_kernels("auto", model) == KernelSelection("torch", find_obstacle(model))
     assert "device cpu" in find_obstacle(model)
     with pytest.raises(UserError, match=r"kernels=fused: the fused kernels need a Hopper GPU.*use kernels=auto"):
-        select("fused", model)
+        select_kernels("fused", model)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_a_network_without_a_cache_is_decoded_by_the_kernels_where_they_are_aske
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     whole: Any = OnDevice(network(attention="bidirectional"))
-    choice = select("auto", whole)
+    choice = select_kernels("auto", whole)
     assert (choice.name, "whole canvas" in choice.reason) == ("torch", True)
-    assert select("fused", whole).name == select("auto", whole, "fp8").name == "fused"
-    assert select("auto", OnDevice(network())).name == "fused"  # type: ignore[arg-type]
+    assert select_kernels("fused", whole).name == select_kernels("auto", whole, "fp8").name == "fused"
+    assert select_kernels("auto", OnDevice(network())).name == "fused"  # type: ignore[arg-type]
 
 
 def test_another_gpu_is_refused_by_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     with pytest.raises(UserError, match=r"the GPU has 8\.0"):
-        select("fused", OnDevice(network()))  # type: ignore[arg-type]
+        select_kernels("fused", OnDevice(network()))  # type: ignore[arg-type]
 
 
 def test_nothing_of_triton_is_imported_where_it_is_not_used() -> None:

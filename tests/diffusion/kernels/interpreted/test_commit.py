@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.decoding import Denoising, choose
+from evalharness.diffusion.decoding import choose_positions
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.commit import RULES, append, commit, policy
 from evalharness.diffusion.kernels.head import Statistics
 from evalharness.diffusion.kernels.plan import State, new_state
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
 END = 9
@@ -40,9 +41,9 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
     top = torch.arange(places, dtype=torch.int32).view(sequences, length) + 100
     steps, step = data.draw(st.integers(1, 6)), data.draw(st.integers(0, 7))
     level = data.draw(st.sampled_from([0.3, 0.9, 1.0, 1.3]))
-    rule = find_rule(name, tau=level, steps=steps, block=length, bound=level)
+    rule = find_rule(name, threshold=level, steps=steps, block=length, bound=level)
     how = Denoising(
-        rule, length, Draws(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
+        rule, length, Sampler(), sub_block=data.draw(st.sampled_from([0, 3])), seeded=data.draw(st.booleans())
     )
     masks = [data.draw(st.integers(1, length)) for _ in range(sequences)]
     counts = scheduled(how, masks, 6)
@@ -55,7 +56,7 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
         masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
         torch.tensor(masks), torch.full((sequences,), step),
     )  # fmt: skip
-    expected = choose(blocks, how)
+    expected = choose_positions(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
     commit(state, Statistics(top.flatten(), *stale), policy(how), shift=False)
 
@@ -79,7 +80,7 @@ def committed(tokens, masked, top, **values) -> State:
     )  # fmt: skip
     sure = torch.full((length,), 0.95)
     sure[-1] = 0.1
-    how = Denoising(find_rule("threshold", tau=0.9, steps=1, block=length), length, Draws())
+    how = Denoising(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
     commit(state, Statistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), policy(how), shift=True)
     return state
 

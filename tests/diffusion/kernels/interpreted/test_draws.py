@@ -7,19 +7,20 @@ from helpers.tiny_network import END, MASK, new_row, tiny_model
 from scipy.stats import chi2_contingency
 
 from evalharness.diffusion.autoregression import autoregress
-from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
 
-DRAWN = Draws(temperature=0.9, banned=(MASK,))
+DRAWN = Sampler(temperature=0.9, banned=(MASK,))
 SHAPE = {"layers": 1, "heads": 2, "kv_heads": 1}
 
 
 @pytest.mark.parametrize("rule", ["threshold", None])
 def test_a_seed_gives_a_row_the_same_draws_in_any_batch(rule):
     network = tiny_model(6, **SHAPE)
-    how = Denoising(find_rule("threshold", tau=0.3, steps=4, block=4), 4, DRAWN)
+    how = Denoising(find_rule("threshold", threshold=0.3, steps=4, block=4), 4, DRAWN)
     engine = Engine(network)
 
     def decoded(*seeds):
@@ -28,7 +29,7 @@ def test_a_seed_gives_a_row_the_same_draws_in_any_batch(rule):
             denoise(network, rows, how, engine)
         else:
             autoregress(network, rows, DRAWN, engine)
-        return [(row.output, row.steps, row.forwards) for row in rows]
+        return [(row.output, row.steps, row.forward_passes) for row in rows]
 
     first, second = decoded(1, 2)
     assert decoded(2, 1) == [second, first]
@@ -41,7 +42,7 @@ def test_a_seed_gives_a_row_the_same_draws_in_any_batch(rule):
 
 def test_draws_of_whole_decoding_are_distributed_as_those_of_the_torch_path():
     network = tiny_model(8, **SHAPE)
-    how = Denoising(find_rule("static", tau=1, steps=1, block=2), 2, DRAWN)
+    how = Denoising(find_rule("static", threshold=1, steps=1, block=2), 2, DRAWN)
     mine, theirs = ([new_row([5, 9], 2, seed=number) for number in range(first, first + 100)] for first in (0, 1000))
     for rows, engine in ((mine, Engine(network)), (theirs, None)):
         denoise(network, rows, how, engine)

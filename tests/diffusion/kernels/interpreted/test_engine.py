@@ -10,18 +10,19 @@ from helpers.tiny_network import END, MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.decoding import Denoising, denoise
-from evalharness.diffusion.forward import Piece, run
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.fp8 import quantise
 from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.plan import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
 
-GREEDY = Draws(banned=(MASK,))
+GREEDY = Sampler(banned=(MASK,))
 PROMPTS = [[5, 9, 30], [12, 33, 4, 4, 21, 6, 17, 38]]
 
 
@@ -51,7 +52,7 @@ def test_final_states_are_those_of_the_network(attention, shift):
     for number, text in enumerate(texts):
         end = len(text)
         limits = range(end) if attention == "causal" else [min(end, place // 4 * 4 + 4) - 1 for place in range(end)]
-        pieces.append(Piece(0, [*text, *block], [*limits, *[end + 2] * 3]))
+        pieces.append(Segment(0, [*text, *block], [*limits, *[end + 2] * 3]))
         state.context[number, :end] = torch.tensor(text)
         state.ahead[number] = end
     state.tokens.copy_(torch.tensor([block] * 2))
@@ -64,7 +65,7 @@ def test_final_states_are_those_of_the_network(attention, shift):
         buffer.fill_(math.nan)
     lay_out(state, buffers.pieces, block=4 if attention == "block_causal" else 0, shift=shift, following=False)
     forward(weights, buffers, cache, state.live)
-    expected = run(network, pieces, other)
+    expected = forward_segments(network, pieces, other)
     for number, piece in enumerate(pieces):
         size = len(piece.tokens)
         found = buffers.normed.view(2, 9, -1)[number, :size]
@@ -100,8 +101,8 @@ def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
     buffers = new_buffers(weights, cache, 3, 3, (MASK,))
     lay_out(state, buffers.pieces, block=0, shift=False, following=False)
     forward(weights, buffers, cache, state.live)
-    pieces = [Piece(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
-    expected = run(rounded_network(network), pieces, other)
+    segments = [Segment(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
+    expected = forward_segments(rounded_network(network), segments, other)
     error = (buffers.normed.view(2, 3, -1) - expected).norm() / expected.norm()
     assert (error < 1e-3) == narrow, "as if activations were rounded otherwise"
 
@@ -112,30 +113,30 @@ def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
 )
 def test_denoising_is_that_of_the_torch_path(attention, shift, rule):
     network = model(3, attention=attention, shift=shift)
-    chosen = find_rule(rule, tau=0.5, steps=3, block=4)
+    chosen = find_rule(rule, threshold=0.5, steps=3, block=4)
     how = Denoising(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
     mine, theirs = ([new_row(prompt, 6 + number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
     denoise(network, mine, how, Engine(network))
     denoise(network, theirs, how)
     same(mine, theirs)
-    assert [row.forwards for row in mine] == [row.forwards for row in theirs]
+    assert [row.forward_passes for row in mine] == [row.forward_passes for row in theirs]
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_decodes_a_row_as_the_torch_path_does(rule):
     network = model(5)
-    how = Denoising(find_rule(rule, tau=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
+    how = Denoising(find_rule(rule, threshold=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
     mine, theirs = new_row([5, 9, 30], 7), new_row([5, 9, 30], 7)
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
     same([mine], [theirs])
-    assert mine.forwards == theirs.forwards
+    assert mine.forward_passes == theirs.forward_passes
 
 
 def test_a_session_serves_the_next_batch_and_another_kind_of_decoding_gets_its_own():
     network = model(1)
     engine = Engine(network)
-    how = Denoising(find_rule("threshold", tau=0.5, steps=4, block=4), 4, GREEDY)
+    how = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=4), 4, GREEDY)
     for prompts in (PROMPTS, PROMPTS[::-1]):
         mine, theirs = ([new_row(prompt, 5) for prompt in prompts] for _ in range(2))
         denoise(network, mine, how, engine)
@@ -149,7 +150,7 @@ def test_a_session_serves_the_next_batch_and_another_kind_of_decoding_gets_its_o
 
 def test_a_stop_sequence_that_only_the_host_knows_ends_the_row_there():
     network = model(2)
-    how = Denoising(find_rule("threshold", tau=2.0, steps=4, block=4), 4, GREEDY)
+    how = Denoising(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
     denoise(network, [whole], how)
     stop = whole.watch.result()[0][1]
@@ -157,7 +158,7 @@ def test_a_stop_sequence_that_only_the_host_knows_ends_the_row_there():
     denoise(network, [mine], how, Engine(network))
     denoise(network, [theirs], how)
     assert (mine.output, mine.watch.result(), mine.steps) == (theirs.output, theirs.watch.result(), theirs.steps)
-    assert mine.forwards >= theirs.forwards
+    assert mine.forward_passes >= theirs.forward_passes
 
 
 def test_one_token_after_the_other_is_that_of_the_torch_path():
@@ -166,7 +167,7 @@ def test_one_token_after_the_other_is_that_of_the_torch_path():
     autoregress(network, mine, GREEDY, Engine(network))
     autoregress(network, theirs, GREEDY)
     assert [(row.output, row.steps) for row in mine] == [(row.output, row.steps) for row in theirs]
-    assert [row.forwards for row in mine] == [row.forwards for row in theirs]
+    assert [row.forward_passes for row in mine] == [row.forward_passes for row in theirs]
     assert all(END not in row.output for row in mine)
 
 
@@ -175,16 +176,16 @@ def test_what_it_does_not_take_goes_the_torch_path():
     engine = Engine(network)
     drawn = replace(GREEDY, temperature=0.9)
     nucleus = replace(drawn, top_p=0.9)
-    assert engine.takes(drawn)
-    assert not engine.takes(nucleus)
-    rules = (find_rule(name, tau=0.5, steps=4, block=4) for name in ("margin", "editing", "threshold"))
+    assert engine.supports(drawn)
+    assert not engine.supports(nucleus)
+    rules = (find_rule(name, threshold=0.5, steps=4, block=4) for name in ("margin", "editing", "threshold"))
     margin, editing, sure = (Denoising(rule, 4, drawn) for rule in rules)
-    assert not engine.takes(GREEDY, editing)
-    assert engine.takes(drawn, sure)
-    assert engine.takes(GREEDY, replace(sure, tempered=True))
-    assert not engine.takes(drawn, replace(sure, tempered=True))
-    assert engine.takes(GREEDY, margin)
-    assert not engine.takes(drawn, margin)
+    assert not engine.supports(GREEDY, editing)
+    assert engine.supports(drawn, sure)
+    assert engine.supports(GREEDY, replace(sure, tempered=True))
+    assert not engine.supports(drawn, replace(sure, tempered=True))
+    assert engine.supports(GREEDY, margin)
+    assert not engine.supports(drawn, margin)
     mine, theirs = new_row([5, 9], 4, seed=1), new_row([5, 9], 4, seed=1)
     autoregress(network, [mine], nucleus, engine)
     autoregress(network, [theirs], nucleus)

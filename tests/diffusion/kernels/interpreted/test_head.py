@@ -18,7 +18,7 @@ from evalharness.diffusion.kernels.head import (
     tile_shape,
     workspace,
 )
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 
 LIVE = torch.ones(1, dtype=torch.int32)
 NONE = torch.empty(0, dtype=torch.int32)
@@ -114,7 +114,7 @@ def test_draws_are_distributed_as_those_of_the_torch_path(temperature):
     torch.manual_seed(2)
     sequences, length, vocabulary = 16, 64, 20
     logits = 2 * torch.randn(1, vocabulary)
-    banned = Draws(temperature, banned=(3,))
+    banned = Sampler(temperature, banned=(3,))
     seeds = torch.randint(0, 2**62, (sequences,))
     noise = Noise(temperature, seeds, torch.arange(sequences, dtype=torch.int32) * 1000)
     # The states are such that the weights' first column is the logits, all places alike.
@@ -126,9 +126,9 @@ def test_draws_are_distributed_as_those_of_the_torch_path(temperature):
     assert torch.equal(found[64:128], again[64:128])
     assert not torch.equal(found[:64], found[64:128])
 
-    torch_path = banned.choose(banned.allowed(logits.repeat(len(found), 1)), torch.rand(len(found)).tolist())
+    torch_path = banned.sample(banned.mask_banned(logits.repeat(len(found), 1)), torch.rand(len(found)).tolist())
     mine, theirs = (torch.bincount(tokens.long(), minlength=vocabulary) for tokens in (found, torch_path))
-    expected = torch.softmax(banned.allowed(logits.clone())[0] / temperature, 0) * len(found)
+    expected = torch.softmax(banned.mask_banned(logits.clone())[0] / temperature, 0) * len(found)
     assert mine[3] == theirs[3] == 0
     often = expected >= 5
     kinds = torch.stack([torch.cat((c[often], c[~often].sum()[None])) for c in (mine, theirs)]).numpy()

@@ -4,21 +4,21 @@ import pytest
 import torch
 from helpers.tiny_network import new_row, tiny_config
 
-from evalharness.diffusion.decoding import Denoising, Slot
+from evalharness.diffusion.denoising import BlockState, Denoising
 from evalharness.diffusion.kernels.plan import lay_out, new_pieces, new_state
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
 
 BLOCK = 4
 
 
 def slots(config, lengths, cached):
-    how = Denoising(find_rule("threshold", tau=0.9, steps=1, block=BLOCK), BLOCK, Draws())
+    how = Denoising(find_rule("threshold", threshold=0.9, steps=1, block=BLOCK), BLOCK, Sampler())
     made = []
     for length, held in zip(lengths, cached, strict=True):
         row = new_row([5 + place % 30 for place in range(length)])
         row.text, row.cached = list(row.prompt), held
-        made.append(Slot(row))
+        made.append(BlockState(row))
         made[-1].open(how, config)
     return made
 
@@ -43,7 +43,7 @@ def test_pieces_are_those_of_the_torch_path(attention, shift):
     lay_out(state, pieces, block=block, shift=shift, following=False)
 
     for number, slot in enumerate(made[:2]):
-        piece = slot.piece(config, BLOCK)
+        piece = slot.segment(config, BLOCK)
         size = len(piece.tokens)
         rest = 9 - size
         rows = slice(number * 9, number * 9 + 9)

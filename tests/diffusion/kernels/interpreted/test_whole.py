@@ -4,16 +4,17 @@ import pytest
 import torch
 from helpers.tiny_network import MASK, new_row, tiny_model
 
-from evalharness.diffusion.decoding import Denoising, denoise
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import engine
 from evalharness.diffusion.kernels.commit import commit, policy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.head import Statistics
 from evalharness.diffusion.kernels.plan import new_state
-from evalharness.diffusion.rows import Draws
+from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
-GREEDY = Draws(banned=(MASK,))
+GREEDY = Sampler(banned=(MASK,))
 
 
 def network(shift):
@@ -32,14 +33,14 @@ def rows():
 def test_tokens_passes_and_confidences_are_those_of_the_torch_path(shift, rule, monkeypatch):
     monkeypatch.setattr(engine, "ROUND_WHOLE", 16)
     model = network(shift)
-    how = Denoising(find_rule(rule, tau=0.9, steps=3, block=4), 4, GREEDY)
+    how = Denoising(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
     # Of two layers a short row is enough.
     mine, theirs = (rows()[1 - shift :] for _ in range(2))
     denoise(model, mine, how, Engine(model))
     denoise(model, theirs, how)
     for row, other in zip(mine, theirs, strict=True):
         assert (row.output, row.steps, row.blocks) == (other.output, other.steps, other.blocks)
-        assert (row.forwards, row.watch.reason, row.ended) == (other.forwards, other.watch.reason, True)
+        assert (row.forward_passes, row.watch.reason, row.ended) == (other.forward_passes, other.watch.reason, True)
         torch.testing.assert_close(row.confidences, other.confidences, rtol=1e-4, atol=1e-5)
 
 
@@ -50,7 +51,7 @@ def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name
     masked = torch.rand(1, length) < 0.8
     # Few different values, so that equal ones are common.
     probability, second, entropy = (torch.randint(0, 30, (1, length)) / 30 for _ in range(3))
-    how = Denoising(find_rule(name, tau=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
+    how = Denoising(find_rule(name, threshold=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
     state = new_state(1, length, 4, 3, 1, "cpu")
     state.masked.copy_(masked)
     masks = int(masked.sum())

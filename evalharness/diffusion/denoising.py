@@ -1,0 +1,145 @@
+"""How blocks are denoised, and the state of a block that is being denoised; decoding and the kernels share both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.forward import Segment
+from evalharness.diffusion.rows import Row, Sampler
+from evalharness.diffusion.rules import Rule
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """The settings of block diffusion: which positions a pass commits, the block length, how tokens are sampled."""
+
+    rule: Rule
+    block: int
+    """Tokens per block."""
+    sampler: Sampler
+    aligned: bool = False
+    """Whether blocks begin at multiples of their length, counted from the start of the text. By default the first
+    block begins at the end of the prompt."""
+    sub_block: int = 0
+    """If positive, a block is denoised in sub-blocks of this length, from left to right."""
+    seeded: bool = False
+    """Whether the first pass over a block commits the block's first mask and no other, whatever the rule chooses."""
+    tempered: bool = False
+    """Whether the rule sees probabilities after temperature and top_p. By default it sees the network's own."""
+
+
+class DecodingEngine(Protocol):
+    """An alternative implementation of decoding after prefill, such as the fused kernels."""
+
+    def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
+        """Whether the engine can decode with these settings; without `denoising`, token by token."""
+
+    def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
+        """The cache that prefill has to fill for these rows before the engine decodes them."""
+
+    def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
+        """Denoises from these opened blocks on until each row has ended; `start` is a `time.perf_counter()`."""
+
+    def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
+        """Decodes token by token until each row has ended; `push` appends a token to a row."""
+
+
+@dataclass
+class BlockState:
+    """A row and its current block: the block's tokens, which of them are masks, and when each was committed."""
+
+    row: Row
+    number: int = -1
+    """Index of the block in its row."""
+    tokens: list[int] = field(default_factory=list)
+    masked: list[bool] = field(default_factory=list)
+    prompt_tokens: int = 0
+    """Tokens at the start of the block that belong to the prompt."""
+    canvas_left: int = 0
+    """Masks of the canvas after this block; only bidirectional networks see them."""
+    initial_masks: int = 0
+    step: int = 0
+    """Denoising steps that the block has had."""
+    edit_passes: int = 0
+    """Passes after the last mask was committed; only rules that edit need them."""
+    pushed: int = 0
+    """Leading tokens of the block that the row has received as output."""
+    committed_at: list[int] = field(default_factory=list)
+    """For each token, the row's forward pass that committed it, counted from 0."""
+    confidence: list[float] = field(default_factory=list)
+    """For each token, its probability in that pass; 1 for tokens that were not predicted."""
+
+    def open(self, denoising: Denoising, config: ModelConfig) -> None:
+        """Starts the next block after the row's text."""
+        row = self.row
+        self.number += 1
+        start = len(row.text)
+        prompt_tokens = max(0, len(row.prompt) - start)
+        remaining = None if row.length is None else row.length - (start + prompt_tokens - len(row.prompt))
+        size = denoising.block - prompt_tokens
+        if remaining is not None:
+            size = min(size, remaining)
+        if self.canvas_left:
+            size = min(size, self.canvas_left)
+            self.canvas_left -= size
+        self.tokens = row.prompt[start:] + [config.mask_id] * size
+        self.masked = [False] * prompt_tokens + [True] * size
+        if remaining == size and prompt_tokens + size < denoising.block and config.attention != "bidirectional":
+            # End tokens fill the last block, as in training; they are all that tells the network the row's length.
+            self.masked += [False] * (denoising.block - len(self.tokens))
+            self.tokens += [config.end_id] * (denoising.block - len(self.tokens))
+        self.prompt_tokens = self.pushed = prompt_tokens
+        self.initial_masks, self.step, self.edit_passes = size, 0, 0
+        self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
+
+    def segment(self, config: ModelConfig, block: int) -> Segment:
+        """The tokens that the next pass computes for this row: text that is not in the cache, and the block.
+
+        For a bidirectional network these are the whole canvas and the suffix.
+        """
+        row = self.row
+        if config.attention == "bidirectional":
+            tokens = [*row.text, *self.tokens, *[config.mask_id] * self.canvas_left, *row.suffix]
+            return Segment(0, tokens, [len(tokens) - 1] * len(tokens))
+        end = len(row.text) + len(self.tokens)
+        text_limits = attention_limits(config, block, row.cached, len(row.text))
+        return Segment(
+            row.cached, [*row.text[row.cached :], *self.tokens], [*text_limits, *[end - 1] * len(self.tokens)]
+        )
+
+    def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
+        """Writes the `proposed` tokens at the `chosen` positions, pushes final tokens to the row and counts the pass.
+
+        Returns whether the block is finished.
+        """
+        row = self.row
+        changes = [position for position in range(len(self.tokens)) if chosen[position]]
+        self.edit_passes += not any(self.masked)
+        for position in changes:
+            self.tokens[position], self.masked[position] = proposed[position], False
+            self.committed_at[position], self.confidence[position] = row.forward_passes, confidence[position]
+        row.forward_passes += 1
+        self.step += 1
+        finished = not any(self.masked)
+        if rule.max_edit_passes:
+            finished = finished and (not changes or self.edit_passes >= rule.max_edit_passes)
+            if not finished:
+                return False
+        while self.pushed < len(self.tokens) and not self.masked[self.pushed] and not row.ended:
+            position = self.pushed
+            row.push(self.tokens[position], self.committed_at[position], self.number, self.confidence[position])
+            self.pushed += 1
+        if finished:
+            row.text += self.tokens
+        return finished
+
+
+def attention_limits(config: ModelConfig, block: int, start: int, end: int) -> Sequence[int]:
+    """For each text token at positions [start, end), the last position that it attends to."""
+    if config.attention == "causal":
+        return range(start, end)
+    return [min(end, (position // block + 1) * block) - 1 for position in range(start, end)]

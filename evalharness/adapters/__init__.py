@@ -1,25 +1,14 @@
-"""Benchmarks, one file per family: prompts, programs and judgement. Found by name through entry points."""
+"""Benchmarks, one module per family: prompts, extraction of programs, and judgement.
 
-from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
-from typing import cast
+An adapter is a class that implements `evalharness.records.Task` and takes a `TaskContext`. It is found by the name in
+the entry-point group `evalharness.adapters`, which a task card gives as `adapter`. What an adapter of another package
+needs is exported here.
+"""
 
-from evalharness.adapters.context import TaskContext, open_context, option_names
-from evalharness.data.loading import Source
-from evalharness.errors import UserError
-from evalharness.records import Task
-from evalharness.util.suggest import unknown_name
+from evalharness.adapters.context import TaskContext
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.factory import open_task
+from evalharness.adapters.prompts import build_prompt
+from evalharness.adapters.verdicts import verdict_of
 
-GROUP = "evalharness.adapters"
-
-__all__ = ["TaskContext", "open_task", "option_names"]
-
-
-def open_task(name: str, source: Source, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
-    """The task of that name with its data read. Raises UserError for an unknown name or option, or missing data."""
-    context = open_context(name, source, options)
-    points = {point.name: point for point in entry_points(group=GROUP)}
-    if context.card.adapter not in points:
-        raise UserError(unknown_name(f"adapter of {name}", context.card.adapter, sorted(points)))
-    adapter = cast(Callable[[TaskContext], Task], points[context.card.adapter].load())
-    return adapter(context), context
+__all__ = ["TaskContext", "build_prompt", "extract_program", "open_task", "verdict_of"]

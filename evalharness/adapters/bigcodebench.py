@@ -1,7 +1,7 @@
 """BigCodeBench: write a Python function that uses libraries, from a docstring or an instruction; unit tests decide.
 
-Official grader: bigcode-project/bigcodebench, bigcodebench/evaluate.py `evaluate`, bigcodebench/eval/__init__.py
-`unsafe_execute`, `untrusted_check`.
+Data and official grader: bigcode-project/bigcodebench (paper: arXiv 2406.15877), bigcodebench/evaluate.py `evaluate`,
+bigcodebench/eval/__init__.py `untrusted_check`, `unsafe_execute`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,31 +11,36 @@ from functools import cache
 import yaml
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
 from evalharness.records import Checks, Completion, Execution, Problem, UnitTestProgram, Verdict
 from evalharness.sandbox.engines.images import image_folder
 
 FACET = "in this image"
+"""The category by which results separate problems whose reference solution fails in the image."""
 
 
 class BigCodeBench:
-    """Tasks `bigcodebench` and `bigcodebench-hard`; the split says which of the two prompts a model is given."""
+    """The tasks `bigcodebench` and `bigcodebench-hard`, graded as bigcodebench/evaluate.py `evaluate` does.
+
+    The split (`complete` or `instruct`) selects one of a problem's two prompts.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        self._calibrated = _is_yes(context.options.get("calibrated", "yes"))
+        self._calibrated = _parse_yes_no("calibrated", context.options.get("calibrated", "yes"))
         self._unsolvable = unsolvable(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
-            raise UserError("instructions cannot be continued; use --option recipe=chat with split=instruct")
+            raise UserError("a completion recipe cannot use instructions; add --option recipe=chat to split=instruct")
 
     def problems(self) -> Sequence[Problem]:
-        """All problems, by number."""
+        """Returns all problems in the order of their numbers."""
         return [
             Problem(
                 task_id=record["task_id"],
-                prompt=build_prompt(self.context.recipe, self._texts(record)),
+                prompt=build_prompt(self.context.recipe, self._template_values(record)),
                 record=record,
                 reference=f"{record['complete_prompt']}\n{record['canonical_solution']}",
                 entry_point=record["entry_point"],
@@ -45,8 +50,8 @@ class BigCodeBench:
             for record in self.context.records
         ]
 
-    def _texts(self, record: Mapping[str, str]) -> dict[str, str]:
-        """What templates may name. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
+    def _template_values(self, record: Mapping[str, str]) -> dict[str, str]:
+        """Returns the values of the templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
         if self.context.split == "instruct":
             return {"task": record["instruct_prompt"].strip()}
         prompt = record["complete_prompt"]
@@ -59,22 +64,25 @@ class BigCodeBench:
         return {FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
-        """The solution as a module, with the tests after it."""
+        """Returns the solution as a module, followed by the class of unit tests."""
         return UnitTestProgram(
             image=self.context.image,
-            source=self._calibrate(problem, solution(problem, completion, self.context.recipe)),
+            source=self._calibrate(problem, extract_program(problem, completion, self.context.recipe)),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
         )
 
     def _calibrate(self, problem: Problem, code: str) -> str:
-        """The prompt's imports and an empty function first, unless a samples file has them there already."""
+        """Puts the prompt's imports and an empty function before the code, unless it starts with them already.
+
+        Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
+        """
         head = f"{problem.record['code_prompt']}\n    pass\n"
         return head + code if self._calibrated and not code.startswith(head) else code
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if no test failed or raised. Says so where no solution can pass in this image."""
+        """Returns a pass if no test failed or raised. The detail tells which problems cannot pass in this image."""
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)
         if cause is None or verdict.passed or verdict.status == "infrastructure":
@@ -84,13 +92,13 @@ class BigCodeBench:
 
 @cache
 def unsolvable(image: str) -> Mapping[str, str]:
-    """Problems whose reference solution cannot pass in the image, each with its cause: a word, a colon, and more."""
+    """Returns the problems whose reference solution cannot pass in the image, with the cause as "KIND: EXPLANATION"."""
     path = image_folder(image) / "unsolvable.yaml"
-    found: Mapping[str, str] = yaml.safe_load(path.read_text()) if path.exists() else {}
-    return found
+    causes: Mapping[str, str] = yaml.safe_load(path.read_text()) if path.exists() else {}
+    return causes
 
 
-def _is_yes(text: str) -> bool:
+def _parse_yes_no(option: str, text: str) -> bool:
     if text not in ("yes", "no"):
-        raise UserError(f"--option calibrated={text} is neither yes nor no")
+        raise UserError(f"--option {option}={text} is neither yes nor no; use {option}=yes or {option}=no")
     return text == "yes"

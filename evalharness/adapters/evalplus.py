@@ -1,7 +1,8 @@
-"""EvalPlus: HumanEval+ and MBPP+, judged by what the reference solution returns on many inputs.
+"""EvalPlus (HumanEval+, MBPP+): a solution's outputs on many inputs are compared with the reference solution's.
 
-Official grader: evalplus/evalplus, evalplus/evaluate.py `check_correctness`, evalplus/eval/__init__.py
-`untrusted_check`, `unsafe_execute`. The inputs' contracts are not run there, and so not here.
+Data and official grader: evalplus/evalplus (paper: arXiv 2305.01210), evalplus/evaluate.py `check_correctness`,
+evalplus/eval/__init__.py `untrusted_check`, `unsafe_execute`. Like the official grader, this one does not check the
+inputs against the problems' contracts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,32 +10,38 @@ from dataclasses import replace
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.mbpp_inputs import restore_inputs
-from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.mbpp_plus_inputs import restore_inputs
+from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import CallRules, CallsProgram, Completion, Execution, Problem, Reference, Verdict
 from evalharness.sandbox.agent.wire import dumps
 
+CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
+"""The card's rules that become `CallRules`."""
+
 
 class EvalPlus:
-    """Tasks `humaneval-plus` and `mbpp-plus`."""
+    """The tasks `humaneval-plus` and `mbpp-plus`, graded as evalplus/evaluate.py `check_correctness` does."""
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._references: dict[str, Reference] = {}
         self._oracles = {
-            entry_point: oracle for oracle, names in context.rules["oracles"].items() for entry_point in names
+            entry_point: oracle
+            for oracle, entry_points in context.rules["oracles"].items()
+            for entry_point in entry_points
         }
-        keep = ("edition", "min_time_s", "time_factor", "max_time_s")
-        self._rules = {name: context.rules[name] for name in keep}
+        self._call_rules = {name: context.rules[name] for name in CALL_RULES}
 
     def problems(self) -> Sequence[Problem]:
-        """All problems, by number."""
-        extra = tuple(self.context.rules.get("extra_stops", ())) if self.context.recipe.kind == "completion" else ()
+        """Returns all problems in the order of their numbers."""
+        is_completion = self.context.recipe.kind == "completion"
+        extra_stops = tuple(self.context.rules.get("extra_stops", ())) if is_completion else ()
         return [
             Problem(
                 task_id=record["task_id"],
-                prompt=build_prompt(self.context.recipe, {"prompt": record["prompt"].strip()}, extra),
+                prompt=build_prompt(self.context.recipe, {"prompt": record["prompt"].strip()}, extra_stops),
                 record=record,
                 reference=record["prompt"] + record["canonical_solution"],
                 entry_point=record["entry_point"],
@@ -44,20 +51,22 @@ class EvalPlus:
         ]
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
-        """The solution, called on the base and the plus inputs in a process each."""
+        """Returns the solution with the inputs to call it on: base and plus, each group in its own process."""
         return CallsProgram(
             image=self.context.image,
-            source=solution(problem, completion, self.context.recipe),
+            source=extract_program(problem, completion, self.context.recipe),
             limits=self.context.limits,
             rules=self.context.process_rules,
-            calls=CallRules(**self._rules, oracle=self._oracle(problem), atol=problem.record["atol"]),
+            calls=CallRules(**self._call_rules, oracle=self._oracle(problem), atol=problem.record["atol"]),
             reference=self._reference(problem),
         )
 
     def _oracle(self, problem: Problem) -> str:
+        """Returns the name of the problem's special comparison rule; empty for plain equality."""
         return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference(self, problem: Problem) -> Reference:
+        """Returns the problem's reference, always the same object, because references are compared by identity."""
         if problem.task_id not in self._references:
             record = problem.record
             self._references[problem.task_id] = Reference(
@@ -75,7 +84,7 @@ class EvalPlus:
         return dumps(inputs)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if base and plus passed; `base_passed` tells of the base alone."""
+        """Returns a pass if all base and plus inputs pass; `base_passed` is the result of the base inputs alone."""
         base = execution.parts.get("base")
         verdict = verdict_of(completion, execution)
         return replace(verdict, base_passed=base.status == "passed" if base else None)

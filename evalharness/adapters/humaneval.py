@@ -1,45 +1,47 @@
 """HumanEval: complete a Python function from its signature and docstring; hand-written tests decide.
 
-Official grader: openai/human-eval, human_eval/execution.py `unsafe_execute`, `check_correctness`.
+Data and official grader: openai/human-eval (paper: arXiv 2107.03374), human_eval/execution.py `check_correctness`,
+`unsafe_execute`.
 """
 
 from collections.abc import Sequence
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.files import Record
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 
 class HumanEval:
-    """Task `humaneval`."""
+    """The task `humaneval`, graded as human_eval/execution.py `check_correctness` does."""
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """All problems, by number."""
-        return [
-            Problem(
-                task_id=record["task_id"],
-                prompt=build_prompt(
-                    self.context.recipe, {"prompt": record["prompt"], "stripped_prompt": record["prompt"].strip()}
-                ),
-                record=record,
-                reference=record["prompt"] + record["canonical_solution"],
-                entry_point=record["entry_point"],
-                prefix=record["prompt"],
-            )
-            for record in self.context.records
-        ]
+        """Returns all problems in the order of their numbers."""
+        return [self._problem(record) for record in self.context.records]
+
+    def _problem(self, record: Record) -> Problem:
+        prompt = record["prompt"]
+        return Problem(
+            task_id=record["task_id"],
+            prompt=build_prompt(self.context.recipe, {"prompt": prompt, "stripped_prompt": prompt.strip()}),
+            record=record,
+            reference=prompt + record["canonical_solution"],
+            entry_point=record["entry_point"],
+            prefix=prompt,
+        )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Solution, tests and the call of `check`, run to the end in one namespace."""
-        code = solution(problem, completion, self.context.recipe)
+        """Returns solution, tests and a call of `check`, which run in one namespace."""
+        code = extract_program(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if the end was reached within the time."""
+        """Returns a pass if the program ran to its end within the time limit."""
         return verdict_of(completion, execution)

@@ -1,7 +1,8 @@
-"""LiveCodeBench, code generation: problems of programming contests, by the date of the contest.
+"""LiveCodeBench, code generation: problems of programming contests, selectable by the date of the contest.
 
-Official grader: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/compute_code_generation_metrics.py
-`check_correctness`, lcb_runner/evaluation/testing_util.py `run_test`; prompts: lcb_runner/prompts/code_generation.py.
+Data and official grader: LiveCodeBench/LiveCodeBench (paper: arXiv 2403.07974),
+lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness`, lcb_runner/evaluation/testing_util.py
+`run_test`. Prompts: lcb_runner/prompts/code_generation.py.
 """
 
 import json
@@ -10,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.cards import fill
 from evalharness.errors import UserError
@@ -20,59 +22,60 @@ METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
 
 class LiveCodeBench:
-    """Task `livecodebench`."""
+    """The task `livecodebench`, graded as compute_code_generation_metrics.py `check_correctness` does."""
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """All problems of the release and the window, by id."""
+        """Returns all problems of the release and the time window, in the order of their ids."""
         return [
             Problem(
                 task_id=record["task_id"],
                 prompt=self._prompt(record),
                 record=record,
                 reference=record.get("reference_solution"),
-                entry_point=function_of(record),
+                entry_point=called_function(record),
                 facets=facets_of(record),
             )
             for record in self.context.records
         ]
 
     def _prompt(self, record: Mapping[str, Any]) -> Prompt:
-        """The recipe's prompt. Its `{task}` is the field `with_starter` or `without_starter`, as the problem has it."""
+        """Returns the recipe's prompt, with its template `with_starter` or `without_starter` as `{task}`."""
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
         return build_prompt(self.context.recipe, {**values, "task": fill(str(task), values)})
 
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
-        """The solution, and the test cases as the record has them."""
+        """Returns the solution with the record's test cases, which the sandbox decodes."""
         record = problem.record
         return CasesProgram(
             image=self.context.image,
-            source=solution(problem, completion, self.context.recipe),
+            source=extract_program(problem, completion, self.context.recipe),
             limits=self.context.limits,
             rules=self.context.process_rules,
             cases=Cases(record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point),
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if every test case was answered rightly."""
+        """Returns a pass if the answer to every test case is correct."""
         return verdict_of(completion, execution)
 
 
-def function_of(record: Mapping[str, Any]) -> str:
-    """The method that the test cases call; empty for a program that reads and prints.
+def called_function(record: Mapping[str, Any]) -> str:
+    """Returns the method that the test cases call; empty for a program that reads stdin and writes stdout.
 
-    Where the data come without metadata, it is the one method of the starter code. Raises UserError for neither.
+    It is the metadata's `func_name`; in data without metadata, the only method of the starter code. Raises UserError
+    where neither gives a name.
     """
     if "metadata" in record:
         try:
             return str(json.loads(record["metadata"]).get("func_name") or "")
         except (ValueError, AttributeError):
             raise UserError(
-                f"the metadata of problem {record['task_id']} are no JSON object; replace the data"
+                f"the metadata of problem {record['task_id']} is not a JSON object; replace the data"
             ) from None
     if not record["starter_code"]:
         return ""
@@ -83,6 +86,6 @@ def function_of(record: Mapping[str, Any]) -> str:
 
 
 def facets_of(record: Mapping[str, Any]) -> dict[str, str]:
-    """Month of the contest, difficulty and platform, so far as the data tell."""
+    """Returns the month of the contest, the difficulty and the platform, where the data have them."""
     months = {"month": record["contest_date"][:7]} if "contest_date" in record else {}
     return months | {name: record[name] for name in ("difficulty", "platform") if name in record}

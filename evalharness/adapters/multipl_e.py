@@ -1,28 +1,30 @@
-"""MultiPL-E: HumanEval and MBPP in other languages; tests translated from Python decide, run with the program.
+"""MultiPL-E: HumanEval and MBPP translated into other languages; translated tests follow the program and decide.
 
-Official grader: nuprl/MultiPL-E, evaluation/src/main.py (the program's text), evaluation/src/containerized_eval.py
-and evaluation/src/eval_*.py (each language's commands, which are in sandboxes/*/language.yaml here).
+Data and official grader: nuprl/MultiPL-E (paper: arXiv 2208.08227), evaluation/src/main.py (the program's text),
+evaluation/src/containerized_eval.py and evaluation/src/eval_*.py (each language's commands, which are in
+sandboxes/*/language.yaml here).
 """
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.prompting import build_prompt, solution
+from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.files import Record
 from evalharness.errors import UserError
 from evalharness.records import Checks, CommandProgram, Completion, Execution, Limits, Problem, Verdict
 from evalharness.sandbox.languages import languages
 
 HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
-"""What other harnesses put before a C++ prompt."""
-AFTERWARDS = re.compile(r"\s*(?:\?>\s*)?")
-"""What may follow the tests in a whole program: some harnesses close the tag that opens PHP."""
+"""Lines that other harnesses put before a C++ prompt."""
+AFTER_TESTS = re.compile(r"\s*(?:\?>\s*)?")
+"""Text that may follow the tests in a whole program. Some harnesses close PHP's tag."""
 
 
 class MultiPlE:
-    """Tasks `multipl-e-*`, one for each language."""
+    """The tasks `multipl-e-*`, one per language, graded as evaluation/src/containerized_eval.py does."""
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
@@ -32,10 +34,10 @@ class MultiPlE:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """The problems of the split, by number."""
+        """Returns the problems of the split in the order of their numbers."""
         return [self._problem(record) for record in self.context.records]
 
-    def _problem(self, record: dict[str, Any]) -> Problem:
+    def _problem(self, record: Record) -> Problem:
         recipe, prompt = self.context.recipe, record["prompt"]
         values = {**self.context.entry.values, "prompt": prompt, "stripped_prompt": prompt.strip()}
         stops = tuple(record["stop_tokens"]) if recipe.kind == "completion" else ()
@@ -49,30 +51,30 @@ class MultiPlE:
         )
 
     def program(self, problem: Problem, completion: Completion) -> CommandProgram:
-        """Prompt, completion and tests, run by the commands of the language.
+        """Returns prompt, completion and tests, which the language's commands compile and run.
 
-        Raises UserError for a whole program that does not have the problem's tests at its end.
+        Raises UserError for a whole program that does not end with the problem's tests.
         """
         prompt, tests = problem.record["prompt"], problem.record["tests"]
         if completion.form == "program":
-            source, tests = _split(problem, completion.text)
+            source, tests = _split_at_tests(problem, completion.text)
             start = source.find(prompt)
             stem = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
         else:
-            source, stem = solution(problem, completion, self.context.recipe), prompt
+            source, stem = extract_program(problem, completion, self.context.recipe), prompt
         checks = Checks(tests, stem=stem)
         return CommandProgram(self.context.image, source, self._limits, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if every command left with success and the language's own rules hold."""
+        """Returns a pass if every command exits with 0 and its output fulfils the language's rules."""
         return verdict_of(completion, execution)
 
 
-def _split(problem: Problem, text: str) -> tuple[str, str]:
-    """What stands before the tests in a whole program, and the tests with what follows them."""
+def _split_at_tests(problem: Problem, text: str) -> tuple[str, str]:
+    """Splits a whole program into the text before the tests, and the tests with what follows them."""
     tests = problem.record["tests"].rstrip()
     start = text.rfind(f"\n{tests}")
-    if start < 0 or not AFTERWARDS.fullmatch(text, start + 1 + len(tests)):
+    if start < 0 or not AFTER_TESTS.fullmatch(text, start + 1 + len(tests)):
         raise UserError(
             f"the program given for {problem.task_id} does not end with this problem's tests; check --task and its "
             "version and split options, or give the completion alone"

@@ -1,27 +1,33 @@
-"""SantaCoder's fill-in-the-middle task: put back the very line that was taken out of a function. Nothing is run.
+"""SantaCoder-FIM: restore the line that was removed from a function, by exact match. No program runs.
 
-Official grader: bigcode-project/bigcode-evaluation-harness, bigcode_eval/tasks/santacoder_fim.py `process_results`.
+Data: bigcode/santacoder-fim-task (paper: arXiv 2301.03988). Official grader: bigcode-project/
+bigcode-evaluation-harness, bigcode_eval/tasks/santacoder_fim.py `process_results`.
 """
 
 from collections.abc import Sequence
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.infilling import infill_prompt, middle_of
+from evalharness.adapters.extraction.infilling import extract_middle
+from evalharness.adapters.prompts import build_infilling_prompt
+from evalharness.data.files import Record
 from evalharness.records import Completion, Execution, Problem, Verdict
 
 
 class SantaCoderFim:
-    """Tasks `santacoder-fim-py`, `santacoder-fim-js` and `santacoder-fim-java`."""
+    """The tasks `santacoder-fim-py`, `santacoder-fim-js` and `santacoder-fim-java`.
+
+    They are graded as bigcode_eval/tasks/santacoder_fim.py `process_results` does.
+    """
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._problems = {record["task_id"]: self._problem(record) for record in context.records}
 
-    def _problem(self, record: dict[str, str]) -> Problem:
+    def _problem(self, record: Record) -> Problem:
         prefix, middle, suffix = record["prompt"], record["canonical_solution"], record["suffix"]
         return Problem(
             task_id=record["task_id"],
-            prompt=infill_prompt(self.context.recipe, prefix, suffix, middle),
+            prompt=build_infilling_prompt(self.context.recipe, prefix, suffix, middle),
             record=record,
             reference=prefix + middle + suffix,
             prefix=prefix,
@@ -29,21 +35,25 @@ class SantaCoderFim:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """All problems of the language. The stem is what stands before the gap, the tail what follows it."""
+        """Returns all problems of the language, in the order of their names."""
         return list(self._problems.values())
 
     def program(self, problem: Problem, completion: Completion) -> None:
-        """Nothing has to be run."""
+        """Returns None: the comparison with the reference needs no execution."""
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Passed if the text for the gap is the reference's, blanks at either end aside."""
+        """Returns a pass if the middle equals the reference's, apart from white space at either end."""
         problem = self._problems[completion.task_id]
-        middle = middle_of(problem, completion, self.context.recipe)
+        middle = extract_middle(problem, completion, self.context.recipe)
         passed = middle is not None and middle.strip() == problem.record["canonical_solution"].strip()
-        detail = "the program is another around the gap" if middle is None else "not the line that was taken out"
+        failure = (
+            "the program does not have the problem's prefix and suffix"
+            if middle is None
+            else "the middle differs from the removed line"
+        )
         return Verdict(
             *completion.key,
             passed=passed,
             status="passed" if passed else "failed",
-            detail="" if passed else detail,
+            detail="" if passed else failure,
         )

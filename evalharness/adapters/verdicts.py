@@ -1,28 +1,24 @@
-"""What the Python tasks share in judging: the parts of an execution become one verdict."""
+"""Makes a verdict of an execution, for tasks whose verdict needs no rules of their own."""
 
 from evalharness.records import Completion, Execution, Verdict
 
 
 def verdict_of(completion: Completion, execution: Execution) -> Verdict:
-    """Passed if every part passed; else the status of the first part that did not."""
+    """Returns a verdict that passes if every part of the execution passed; else it has the first other part's status.
+
+    CPU and wall-clock times are summed over the parts; memory is the largest of them.
+    """
     if execution.infrastructure:
-        return Verdict(
-            completion.task_id,
-            completion.sample_id,
-            passed=False,
-            status="infrastructure",
-            detail=execution.infrastructure,
-        )
+        return Verdict(*completion.key, passed=False, status="infrastructure", detail=execution.infrastructure)
     parts = execution.parts.values()
-    worst = next((part for part in parts if part.status != "passed"), None)
+    first_failure = next((part for part in parts if part.status != "passed"), None)
     return Verdict(
-        completion.task_id,
-        completion.sample_id,
-        passed=worst is None,
-        status=worst.status if worst else "passed",
+        *completion.key,
+        passed=first_failure is None,
+        status=first_failure.status if first_failure else "passed",
         cpu_s=round(sum(part.cpu_s for part in parts), 4),
         wall_s=round(sum(part.wall_s for part in parts), 4),
         peak_mb=round(max((part.peak_mb for part in parts), default=0.0), 1),
-        detail=worst.detail if worst else "",
+        detail=first_failure.detail if first_failure else "",
         borderline=execution.borderline or None,
     )

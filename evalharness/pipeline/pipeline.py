@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.adapters import TaskContext, open_task
-from evalharness.adapters import option_names as task_option_names
+from evalharness.adapters.factory import task_option_names
 from evalharness.backends import BackendConfig, find_backend, option_names, unknown_option
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import Recipe

@@ -8,7 +8,7 @@ from evalplus.sanitize import sanitize as official
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.adapters.sanitizer import longest_parsable_run, sanitize, sanitize_for_bigcodebench
+from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize, sanitize_for_bigcodebench
 
 PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
 STATEMENTS = ["x = 1", "y: int = 3", "import os", "return", "print 'hi'", "1 = x", "f(a=1, 2)", "a := 1", "é = 2", "x;"]

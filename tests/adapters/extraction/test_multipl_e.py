@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from evalharness.adapters.multipl_e_answers import FORMS, fenced_function, function_name
+from evalharness.adapters.extraction.multipl_e import called_function, extract_function
+from evalharness.adapters.extraction.multipl_e_languages import SYNTAX
 from evalharness.data.files import read_records
 from evalharness.records import Problem, Prompt
 from evalharness.sandbox.languages import languages
@@ -36,22 +37,22 @@ def squeezed(text: str) -> str:
 
 
 def test_every_language_has_a_form() -> None:
-    assert set(FORMS) == {language.code for language in languages().values()}
+    assert set(SYNTAX) == {language.code for language in languages().values()}
 
 
-@pytest.mark.parametrize("code", sorted(set(FORMS) - {"d", "ml", "jl"}))  # their comments are not lines
+@pytest.mark.parametrize("code", sorted(set(SYNTAX) - {"d", "ml", "jl"}))  # their comments are not lines
 def test_the_whole_function_in_a_block_gives_the_program_of_its_body(code: str) -> None:
     given, texts = hello(code)
     block = texts.prompt + texts.right + CLOSING.get(code, "\n")
     answer = f"Here you are:\n\n```{code}\n{block}```\n\nIt adds.\n\n```\nexample\n```\n"
-    assert squeezed(fenced_function(given, answer)) == squeezed(texts.prompt + texts.right)
+    assert squeezed(extract_function(given, answer)) == squeezed(texts.prompt + texts.right)
 
 
-@pytest.mark.parametrize("code", sorted(FORMS))
+@pytest.mark.parametrize("code", sorted(SYNTAX))
 def test_a_body_alone_continues_the_prompt(code: str) -> None:
     given, texts = hello(code)
     body = texts.right + CLOSING.get(code, "").rstrip("}\n ") + ("\n}" if code in CLOSING else "")
-    assert fenced_function(given, f"```\n{body}\n```") == texts.prompt + texts.right
+    assert extract_function(given, f"```\n{body}\n```") == texts.prompt + texts.right
 
 
 def test_helpers_come_before_the_function_and_a_main_program_goes() -> None:
@@ -61,7 +62,7 @@ def test_helpers_come_before_the_function_and_a_main_program_goes() -> None:
         "long add_up(long a, long b) {\n    // not this }\n    return plus(a, b);\n}\n"
         "long plus(long a, long b) { return a + b; }\nint main() {\n    if (1) { return 0; }\n}\n```"
     )
-    assert fenced_function(given, answer) == (
+    assert extract_function(given, answer) == (
         "#include <map>\nusing namespace std;\n#include<assert.h>\n#include<bits/stdc++.h>\n// Adds.\n"
         "long plus(long a, long b);\nlong plus(long a, long b) { return a + b; }\n"
         "long add_up(long a, long b) {\n    // not this }\n    return plus(a, b);"
@@ -80,7 +81,7 @@ def test_a_class_of_the_models_own_is_taken_off() -> None:
         "import java.util.function.*; import java.util.*; class Problem { // Adds. static long one() { return 1; } "
         "public static long addUp(long a, long b) { return a + b;"
     )
-    found = fenced_function(problem(prompt, "java", "assert(addUp(1, 2) == 3);"), answer)
+    found = extract_function(problem(prompt, "java", "assert(addUp(1, 2) == 3);"), answer)
     assert " ".join(found.split()) == expected
 
 
@@ -92,7 +93,7 @@ def test_new_imports_of_go_follow_the_package() -> None:
         '```go\npackage main\n\nimport (\n\t"fmt"\n\t"math"\n)\n\n'
         "func add_up(a int, b int) int {\n\treturn a + b\n}\n\nfunc main() {\n\tfmt.Println(1)\n}\n```"
     )
-    found = fenced_function(problem(prompt, "go_test.go"), answer)
+    found = extract_function(problem(prompt, "go_test.go"), answer)
     assert found.startswith('package add_up_test\nimport "math"\n\nimport (\n    "testing"\n    "fmt"\n)\n')
     assert found.rstrip().endswith("func add_up(a int, b int) int {\n\treturn a + b\n}")
     assert found.count('"fmt"') == 1
@@ -100,7 +101,7 @@ def test_new_imports_of_go_follow_the_package() -> None:
 
 def test_an_opened_tag_of_php_stands_once() -> None:
     answer = "```php\n<?php\nfunction add_up($a, $b) {\n    return $a + $b;\n}\n?>\n```"
-    found = fenced_function(problem("<?php\n// Adds.\nfunction add_up($a, $b) {\n", "php"), answer)
+    found = extract_function(problem("<?php\n// Adds.\nfunction add_up($a, $b) {\n", "php"), answer)
     assert found == "<?php\n// Adds.\nfunction add_up($a, $b) {\n    return $a + $b;\n}"
 
 
@@ -110,33 +111,33 @@ def test_functions_of_elixir_get_the_module_of_the_prompt() -> None:
         "def add_up(a, b) do\n  a + b\nend\n",
         "defmodule HumanEval do\ndef add_up(a, b) do\n  a + b\nend\nend\n",
     ):
-        found = fenced_function(problem(prompt, "elixir", ""), f"```elixir\n{block}```")
+        found = extract_function(problem(prompt, "elixir", ""), f"```elixir\n{block}```")
         assert found.split() == (prompt.rsplit("def ", 1)[0] + "def add_up(a, b) do a + b end end").split()
 
 
 def test_a_definition_that_stands_in_a_comment_is_written_anew() -> None:
     prompt = "using System;\nclass Problem {\n    // Adds.\n    //     public static long AddUp(long a, long b) {\n"
     answer = "```csharp\npublic static long AddUp(long a, long b) {\n    return a + b;\n}\n```"
-    assert fenced_function(problem(prompt, "cs", "Debug.Assert(AddUp(1, 2) == 3);"), answer) == (
+    assert extract_function(problem(prompt, "cs", "Debug.Assert(AddUp(1, 2) == 3);"), answer) == (
         "using System;\nclass Problem {\n    // Adds.\npublic static long AddUp(long a, long b) {\n    return a + b;"
     )
 
 
 def test_an_answer_without_a_fence_is_code() -> None:
     given = problem("//Adds.\nfunction add_up(a, b){\n", "js")
-    assert fenced_function(given, "  return a + b;\n}") == "//Adds.\nfunction add_up(a, b){\n  return a + b;\n}"
+    assert extract_function(given, "  return a + b;\n}") == "//Adds.\nfunction add_up(a, b){\n  return a + b;\n}"
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("code", sorted(FORMS))
+@pytest.mark.parametrize("code", sorted(SYNTAX))
 def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code: str, datasets_dir: Path) -> None:
     paths = sorted((datasets_dir / "multipl_e").glob(f"*/*-{code}-reworded.json*"))
     assert paths
     for path in paths:
         for row in read_records(path):
-            name = function_name(row["tests"], row["prompt"])
+            name = called_function(row["tests"], row["prompt"])
             in_a_comment = code == "cs" and path.parent.name == "2024-04" and path.name.startswith("humaneval")
             broken = code == "elixir" and path.name.startswith("mbpp")  # its tests call nothing that its prompts define
             pattern = r"[ \t]*//[ \t]*" if in_a_comment else "[ \t]*"
-            pattern += FORMS[code].definition.replace("{name}", re.escape(name))
+            pattern += SYNTAX[code].definition.replace("{name}", re.escape(name))
             assert broken or re.search(f"^{pattern}", row["prompt"], re.MULTILINE), (path, row["name"], name)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalharness.adapters.infilling import CUTS, middle_of
+from evalharness.adapters.extraction.infilling import MIDDLE_EXTRACTIONS, extract_middle
 from evalharness.data.cards import Recipe, load_cards
 from evalharness.records import Completion, Problem, Prompt
 
@@ -41,7 +41,7 @@ def overlap_of_nemo_skills(text: str) -> str:
     ],
 )
 def test_overlap(text: str, middle: str) -> None:
-    assert CUTS["without_overlap"](PROBLEM, text) == middle == overlap_of_nemo_skills(text)
+    assert MIDDLE_EXTRACTIONS["without_overlap"](PROBLEM, text) == middle == overlap_of_nemo_skills(text)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +60,21 @@ def test_overlap(text: str, middle: str) -> None:
     ],
 )
 def test_cuts(cut: str, text: str, middle: str) -> None:
-    assert CUTS[cut](PROBLEM, text) == middle
+    assert MIDDLE_EXTRACTIONS[cut](PROBLEM, text) == middle
 
 
 def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
     recipe = Recipe(kind="infill", middle="free", description="", extraction="as_it_is", max_new_tokens=1)
 
     def middle(text: str) -> str | None:
-        return middle_of(PROBLEM, Completion("t", 0, text, form="solution"), recipe)
+        return extract_middle(PROBLEM, Completion("t", 0, text, form="solution"), recipe)
 
     assert middle(f"{PREFIX} > 1: pass{SUFFIX}") == " > 1: pass"
     assert middle(PREFIX + SUFFIX) == ""
     assert middle(PREFIX + SUFFIX[1:]) is None
     assert middle(f"{PREFIX}x") is None
     assert (
-        middle_of(
+        extract_middle(
             Problem("t", Prompt(""), {}, "", prefix="ab", suffix="bc"),
             Completion("t", 0, "abc", form="solution"),
             recipe,
@@ -86,5 +86,5 @@ def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
 def test_every_recipe_of_the_families_that_infill_names_a_cut() -> None:
     for card in load_cards():
         if card.adapter in ("fim", "santacoder-fim"):
-            assert {recipe.extraction for recipe in card.recipes.values()} <= set(CUTS)
+            assert {recipe.extraction for recipe in card.recipes.values()} <= set(MIDDLE_EXTRACTIONS)
             assert all(recipe.middle == "free" for recipe in card.recipes.values() if recipe.stops and recipe.middle)

@@ -1,0 +1,79 @@
+"""Extracts the middle from a completion of an infilling task."""
+
+from collections.abc import Callable, Mapping
+
+from evalharness.data.cards import Recipe
+from evalharness.records import Completion, Problem
+
+
+def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
+    """Returns the whole program: prefix, extracted middle and suffix."""
+    if completion.form == "solution":
+        return completion.text
+    return f"{problem.prefix}{extract_middle(problem, completion, recipe)}{problem.suffix}"
+
+
+def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
+    """Returns the text between the problem's prefix and suffix; None for a whole program that lacks one of them."""
+    if completion.form == "completion":
+        return completion.text
+    if completion.form == "solution":
+        return _between(problem, completion.text)
+    return MIDDLE_EXTRACTIONS[recipe.extraction](problem, completion.text)
+
+
+def _between(problem: Problem, program: str) -> str | None:
+    start, end = len(problem.prefix), len(program) - len(problem.suffix)
+    if start > end or not (program.startswith(problem.prefix) and program.endswith(problem.suffix)):
+        return None
+    return program[start:end]
+
+
+def _unchanged(problem: Problem, text: str) -> str:
+    return text
+
+
+def _first_line(problem: Problem, text: str) -> str:
+    """Returns the first line with a line break, so that it does not join the suffix's first line.
+
+    The break is added because a stop sequence "\\n" removes it.
+    """
+    return text.partition("\n")[0] + "\n"
+
+
+def _first_filled_line(problem: Problem, text: str) -> str:
+    """Returns the first line, or the second where the first is empty.
+
+    Source: QwenLM/Qwen2.5-Coder, qwencoder-eval/base/benchmarks/fim-bench/hm_fim/humaneval_fim.py.
+    """
+    lines = text.split("\n")
+    return lines[1] if text.startswith(("\n", " \n")) else lines[0]
+
+
+def _without_overlap(problem: Problem, text: str) -> str:
+    """Removes what the text repeats of the prefix's end and of the suffix's beginning.
+
+    The longest overlap counts; an overlap of white space counts only if it has a line break. The overlap with the
+    suffix is computed after the overlap with the prefix is removed.
+    Source: NVIDIA-NeMo/Skills, nemo_skills/evaluation/evaluator/code.py `eval_human_eval_infilling`.
+    """
+    text = text[_overlap(problem.prefix, text) :]
+    return text[: len(text) - _overlap(text, problem.suffix)]
+
+
+def _overlap(before: str, after: str) -> int:
+    """Returns the largest number of characters that both end `before` and begin `after`."""
+    for size in range(min(len(before), len(after)), 0, -1):
+        shared = after[:size]
+        if before.endswith(shared) and (shared.strip() or "\n" in shared):
+            return size
+    return 0
+
+
+MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
+    "as_it_is": _unchanged,
+    "first_line": _first_line,
+    "first_filled_line": _first_filled_line,
+    "without_overlap": _without_overlap,
+}
+"""The values of an infilling recipe's field `extraction`."""

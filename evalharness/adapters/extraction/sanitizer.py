@@ -1,0 +1,129 @@
+"""EvalPlus's sanitizer with a faster first step, the search for the longest run of lines that parses.
+
+The official search (evalplus/sanitize.py `code_extract`) parses every run of lines, which takes 2.9 s for 400 lines.
+This one finds the same run faster, because Python parses from left to right: if a run has a syntax error at some line,
+so has every longer run with the same start, and only runs that end before that line remain to be tried.
+"""
+
+import io
+import re
+import tokenize
+import types
+from functools import cache
+from typing import Any
+
+from evalharness.util.python_syntax import parse
+
+ANSI_ESCAPE = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")
+
+
+def sanitize(text: str, entry_point: str) -> str:
+    """Returns the imports, classes, functions and assignments in the text that the entry point needs.
+
+    Where there are none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
+    """
+    code = str(_official_extraction()(text, entry_point)).strip()
+    return code or longest_parsable_run(text)
+
+
+@cache
+def _official_extraction(needs_return: bool = True) -> Any:
+    """Returns EvalPlus's `extract_target_code_or_empty`, with the faster search in place of `code_extract`.
+
+    Without `needs_return`, it also keeps functions that have no `return` statement.
+    """
+    from evalplus import sanitize as official
+
+    function = official.extract_target_code_or_empty
+    scope = {**vars(official), "code_extract": longest_parsable_run}
+    if not needs_return:
+        scope["has_return_statement"] = lambda node: True
+    return types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__)
+
+
+def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
+    """Returns what `sanitize` does, but keeps functions without `return` and removes trailing calls of the entry point.
+
+    Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
+    """
+    code = str(_official_extraction(needs_return=False)(text.strip(), entry_point))
+    lines = code.splitlines()
+    first_removed = len(lines)
+    for number in range(len(lines) - 1, -1, -1):
+        if lines[number].startswith(" "):
+            break
+        if entry_point in lines[number]:
+            first_removed = number
+    if first_removed < len(lines):
+        code = "\n".join(lines[:first_removed])
+    return code.strip() or longest_parsable_run(text)
+
+
+def longest_parsable_run(text: str) -> str:
+    """Returns the run of at least two lines that parses and has the most non-blank lines; the first of several.
+
+    Where nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
+    """
+    lines = ANSI_ESCAPE.sub("", text).split("\n")
+    nonblank_before = [0]
+    for line in lines:
+        nonblank_before.append(nonblank_before[-1] + bool(line.strip()))
+    best, most = (0, 0), 0
+    for start in range(len(lines)):
+        if nonblank_before[-1] - nonblank_before[start] <= most:
+            break
+        end = _best_end(lines, nonblank_before, start, most)
+        if end is not None:
+            best, most = (start, end), nonblank_before[end + 1] - nonblank_before[start]
+    return "\n".join(lines[best[0] : best[1] + 1])
+
+
+def _best_end(lines: list[str], nonblank_before: list[int], start: int, most: int) -> int | None:
+    """Returns the last line of the best run from `start`; None if no run has more than `most` non-blank lines."""
+    end = len(lines) - 1
+    while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
+        error_line = _line_of_error("\n".join(lines[start : end + 1]))
+        if error_line is None:
+            return _first_equivalent_end(lines, nonblank_before, start, end)
+        end = min(end - 1, start + error_line - 2)
+    return None
+
+
+def _first_equivalent_end(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
+    """Returns the last line of the shortest run from `start` that parses and has as many non-blank lines."""
+    first = end
+    while first - 1 > start and nonblank_before[first] == nonblank_before[end + 1]:
+        first -= 1
+    while first < end and _line_of_error("\n".join(lines[start : first + 1])) is not None:
+        first += 1
+    return first
+
+
+def _first_open_bracket(source: str) -> int | None:
+    """Returns the line of the outermost bracket that is open at the end; None if it is not known."""
+    open_lines: list[int] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.OP and token.string in "([{":
+                open_lines.append(token.start[0])
+            elif token.type == tokenize.OP and token.string in ")]}":
+                open_lines.pop()
+    except tokenize.TokenError:
+        return open_lines[0] if open_lines else None
+    except (SyntaxError, IndexError):
+        pass
+    return None
+
+
+def _line_of_error(source: str) -> int | None:
+    """Returns the line, from 1, before which a shorter source must end to parse; None if this source parses."""
+    try:
+        parse(source)
+    except SyntaxError as error:
+        line = max(error.lineno or 1, error.end_lineno or 1)
+        # The error is at the innermost open bracket, but no source with the outermost one can parse.
+        return min(line, _first_open_bracket(source) or line) if "was never closed" in str(error.msg) else line
+    except (MemoryError, RecursionError, ValueError):
+        # Nesting is too deep, or a character is invalid; shorter runs may parse.
+        return source.count("\n") + 2
+    return None

@@ -1,0 +1,94 @@
+"""Opens a task by name: finds its card, checks the task options, loads its data and makes its adapter."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import cast
+
+from evalharness.adapters.context import TaskContext
+from evalharness.data.cards import Card, TaskEntry, Version, find_task, load_cards
+from evalharness.data.loading import Source, find_version, load_records, select_split
+from evalharness.data.time_window import Window
+from evalharness.errors import UserError
+from evalharness.records import Task
+from evalharness.util.suggest import unknown_name
+
+GROUP = "evalharness.adapters"
+"""The entry-point group of adapters."""
+COMMON_OPTIONS = ("version", "recipe", "split")
+"""Task options (`--option KEY=VALUE`) of every task."""
+WINDOW_OPTIONS = ("start", "end")
+"""Task options of every task whose card has a `date_field`."""
+
+
+def open_task(name: str, source: Source, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
+    """Returns the task of that name, with its data loaded, and its context.
+
+    Raises UserError for an unknown task or option, and for data that cannot be loaded.
+    """
+    context = open_context(name, source, options)
+    adapters = {point.name: point for point in entry_points(group=GROUP)}
+    if context.card.adapter not in adapters:
+        raise UserError(unknown_name(f"adapter of {name}", context.card.adapter, sorted(adapters)))
+    adapter = cast(Callable[[TaskContext], Task], adapters[context.card.adapter].load())
+    return adapter(context), context
+
+
+def task_option_names() -> frozenset[str]:
+    """Returns the names of all task options, of any task."""
+    return frozenset(COMMON_OPTIONS).union(*(family_options(card) for card in load_cards()))
+
+
+def family_options(card: Card) -> tuple[str, ...]:
+    """Returns the names of the task options that a family has besides `COMMON_OPTIONS`."""
+    has_releases = any(entry.releases for entry in card.tasks.values())
+    return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
+
+
+def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskContext:
+    """Checks the task options and loads the data. Raises UserError as `open_task` does."""
+    card, entry = find_task(name)
+    known = (*COMMON_OPTIONS, *family_options(card))
+    for key in options:
+        if key not in known:
+            raise UserError(unknown_name(f"option of task {name}", key, list(known)))
+    recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
+    if recipe_name not in recipes:
+        raise UserError(unknown_name(f"recipe of {name}", recipe_name, list(recipes)))
+    split = options.get("split", entry.default_split)
+    if split is not None and split not in entry.splits:
+        raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
+    version = find_version(entry, options.get("version"), split, source)
+    window = Window.of(options.get("start"), options.get("end"))
+    release = _select_release(entry, version, source, options.get("release"))
+    loaded = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
+    records = select_split(entry, loaded.records, split)
+    if card.date_field:
+        records = window.choose(records, card.date_field, f"version {version.name} of {name}")
+    given = {key: value for key, value in options.items() if key in family_options(card)}
+    return TaskContext(
+        card=card,
+        entry=entry,
+        version=version,
+        recipe_name=recipe_name,
+        recipe=recipes[recipe_name],
+        split=split,
+        loaded=loaded,
+        records=tuple(records),
+        sample=source == "sample",
+        options={**({"release": release} if release else {}), **given},
+    )
+
+
+def _select_release(entry: TaskEntry, version: Version, source: Source, name: str | None) -> str | None:
+    """Returns the named release, or the default one; None for data without releases.
+
+    Raises UserError for an unknown release, and for one of data that have none.
+    """
+    if source == "sample" or len(version.file) == 1:
+        if name is not None:
+            data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
+            raise UserError(f"{data} has no releases; remove the option release=")
+        return None
+    if name is not None and name not in entry.releases:
+        raise UserError(unknown_name(f"release of {entry.name}", name, list(entry.releases)))
+    return name or entry.default_release

@@ -1,0 +1,34 @@
+"""Builds prompts from a recipe's templates."""
+
+from collections.abc import Mapping
+
+from evalharness.data.cards import Recipe, fill
+from evalharness.records import Message, Oracle, Prompt
+
+
+def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
+    """Returns the recipe's prompt, with `values` in place of the templates' `{name}`.
+
+    A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
+    `extra_stops` are added to the recipe's stop sequences.
+    """
+    fields = {name: fill(str(template), values) for name, template in recipe.fields.items()}
+    stops = recipe.stops + extra_stops
+    if recipe.kind == "completion":
+        return Prompt(text=fields["prompt"], stops=stops)
+    system = (Message("system", fields["system"]),) if "system" in fields else ()
+    messages = (*system, Message("user", fields["user"]))
+    return Prompt(messages=messages, prefill=fields.get("prefill", ""), stops=stops)
+
+
+def build_infilling_prompt(recipe: Recipe, prefix: str, suffix: str, reference_middle: str) -> Prompt:
+    """Returns the recipe's prompt for an infilling problem.
+
+    A recipe of kind `infill` passes prefix and suffix to the backend, which knows the model's format. A recipe of
+    another kind places `{prefix}` and `{suffix}` in its templates. Only a recipe with `middle: oracle` uses
+    `reference_middle`, and reveals no more than its length.
+    """
+    if recipe.middle is None:
+        return build_prompt(recipe, {"prefix": prefix, "suffix": suffix})
+    oracle = Oracle(reference_middle) if recipe.middle == "oracle" else None
+    return Prompt(prefix, stops=recipe.stops, suffix=suffix, middle_length=recipe.middle, oracle=oracle)

@@ -1,8 +1,8 @@
-"""A run by the local engine, and the same on a Ray cluster of four nodes of which two are killed, and once the driver.
+"""A run on this machine, and the same run on a Ray cluster whose driver and two of four nodes are killed.
 
-Each node is a `ray start` of its own with one processor, on this machine. Nodes are killed when a fifth and when three
-fifths of the rows are there, the driver at two fifths; it is started again at once. Prints a line per run, and how many
-rows differ from the local engine's, are lost, or are doubled; the exit code is 1 if any is.
+Each node is a `ray start` process with one CPU on this machine. Nodes are killed after 20 % and 60 % of the rows, the
+driver after 40 %; it is restarted at once. Prints a line per run, and how many rows differ from the local run, are lost
+or are duplicated; the exit code is 1 if there are any.
 
     python benchmarks/ray_killed_nodes.py                      # all of humaneval-plus, from $EVALHARNESS_DATA
     python benchmarks/ray_killed_nodes.py --data sample --n 10
@@ -24,40 +24,40 @@ from ray_scale import Rows
 
 NODES = 4
 TIMES = ("cpu_s", "wall_s", "peak_mb", "borderline")
-"""Fields of a row that differ from one run to the next."""
-LONGEST_S = 3600.0
+"""Fields of a row that differ between equal runs."""
+TIMEOUT_S = 3600.0
 Process = subprocess.Popen[str]
 
 
-def start(words: Sequence[str], out: Path) -> Process:
-    """Begins a run, or goes on with it."""
+def start(arguments: Sequence[str], out: Path) -> Process:
+    """Starts or resumes a run."""
     program = Path(sys.executable).with_name("evalharness")
-    command = [str(program), "run", *words, "--out", str(out)]
+    command = [str(program), "run", *arguments, "--out", str(out)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def end(run: Process) -> str:
-    """What the run said. Raises RuntimeError where it failed."""
-    _, said = run.communicate(timeout=LONGEST_S)
+def wait(run: Process) -> str:
+    """The stderr of the run after its end. Raises RuntimeError if it failed."""
+    _, stderr = run.communicate(timeout=TIMEOUT_S)
     if run.returncode:
-        raise RuntimeError(f"the run ended with exit code {run.returncode}: {said[-2000:]}")
-    return said
+        raise RuntimeError(f"the run ended with exit code {run.returncode}: {stderr[-2000:]}")
+    return stderr
 
 
 def wait_for(share: float, asked: int, rows: Rows, run: Process) -> None:
-    """Returns when that share of the verdicts is written. Raises RuntimeError where the run ends before."""
+    """Waits until that share of the verdicts is written. Raises RuntimeError if the run ends before."""
     while rows.count() < share * asked:
         if run.poll() is not None:
-            raise RuntimeError(f"the run ended at {rows.count()} of {asked} rows: {end(run)}")
+            raise RuntimeError(f"the run ended at {rows.count()} of {asked} rows: {wait(run)}")
         time.sleep(0.02)
 
 
-def disturbed(cluster: Cluster, words: Sequence[str], out: Path, asked: int) -> str:
-    """Runs on the cluster, of which it kills two nodes, and the driver between them; what was disturbed when."""
-    words = [*words, "--engine", "ray", "--ray-address", cluster.address]
-    run, rows = start(words, out), Rows(out / "verdicts.jsonl")
-    told: list[str] = []
-    said: list[str] = []
+def run_with_kills(cluster: Cluster, arguments: Sequence[str], out: Path, asked: int) -> str:
+    """Runs on the cluster and kills two nodes and the driver; returns what was killed at which row."""
+    arguments = [*arguments, "--engine", "ray", "--ray-address", cluster.address]
+    run, rows = start(arguments, out), Rows(out / "verdicts.jsonl")
+    kills_done: list[str] = []
+    messages: list[str] = []
 
     def kill_node() -> None:
         cluster.kill(cluster.nodes[0])
@@ -65,66 +65,66 @@ def disturbed(cluster: Cluster, words: Sequence[str], out: Path, asked: int) -> 
     def kill_driver() -> None:
         nonlocal run
         run.kill()
-        said.append(run.communicate()[1])
-        run = start(words, out)
+        messages.append(run.communicate()[1])
+        run = start(arguments, out)
 
     kills: list[tuple[float, str, Callable[[], None]]] = [
         (0.2, "a node", kill_node), (0.4, "the driver", kill_driver), (0.6, "a node", kill_node),
     ]  # fmt: skip
     for share, what, kill in kills:
         wait_for(share, asked, rows, run)
-        told.append(f"{what} killed at {rows.count()}")
+        kills_done.append(f"{what} killed at row {rows.count()}")
         kill()
-    said.append(end(run))
-    noticed = sum(text.count(" is lost (") for text in said)
-    return f"{', '.join(told)}; {noticed} nodes lost at work"
+    messages.append(wait(run))
+    noticed = sum(text.count(" is lost (") for text in messages)
+    return f"{', '.join(kills_done)}; {noticed} nodes were lost during grading"
 
 
 def read(out: Path, name: str) -> list[dict[str, Any]]:
-    """The rows of a file, without what differs from one run to the next."""
+    """The rows of a file, without the fields that differ between equal runs."""
     rows = [json.loads(line) for line in (out / f"{name}.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
 
 def compare(local: Path, other: Path, name: str) -> tuple[int, int, int]:
-    """How many of the local run's rows are different in the other, are lost there, and are doubled there."""
-    wanted: dict[tuple[str, int], Any] = {}
-    found: dict[tuple[str, int], Any] = {}
+    """The number of rows of the other run that differ from the local run's, are lost, and are duplicated."""
+    expected: dict[tuple[str, int], Any] = {}
+    actual: dict[tuple[str, int], Any] = {}
     counts = Counter[tuple[str, int]]()
     for row in read(local, name):
-        wanted[row["task_id"], row["sample_id"]] = row
+        expected[row["task_id"], row["sample_id"]] = row
     for row in read(other, name):
         key = (row["task_id"], row["sample_id"])
         counts[key] += 1
-        found[key] = row
-    differ = sum(found[key] != wanted.get(key) for key in found)
-    return differ, len(set(wanted) - set(found)), counts.total() - len(counts)
+        actual[key] = row
+    differ = sum(actual[key] != expected.get(key) for key in actual)
+    return differ, len(set(expected) - set(actual)), counts.total() - len(counts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="humaneval-plus")
-    parser.add_argument("--data", default=None, help="as of `run`")
+    parser.add_argument("--data", default=None, help="source of the data, as for `evalharness run`")
     parser.add_argument("--limit", type=int, default=None, help="only the first N problems")
     parser.add_argument("--n", type=int, default=1, help="samples per problem")
-    given = parser.parse_args()
-    words = ["--task", given.task, "--backend", "reference", "--n", str(given.n)]
-    words += ["--data", given.data] if given.data else []
-    words += ["--limit", str(given.limit)] if given.limit else []
+    args = parser.parse_args()
+    arguments = ["--task", args.task, "--backend", "reference", "--n", str(args.n)]
+    arguments += ["--data", args.data] if args.data else []
+    arguments += ["--limit", str(args.limit)] if args.limit else []
     bad = 0
     with tempfile.TemporaryDirectory() as name, ray_cluster(NODES) as cluster:
         local, other = Path(name) / "local", Path(name) / "ray"
         begin = time.monotonic()
-        end(start(words, local))
+        wait(start(arguments, local))
         asked = Rows(local / "verdicts.jsonl").count()
         print(f"local: {asked} samples in {time.monotonic() - begin:.0f} s", flush=True)
         begin = time.monotonic()
-        told = disturbed(cluster, words, other, asked)
-        print(f"ray, {NODES} nodes: {asked} samples in {time.monotonic() - begin:.0f} s; {told}", flush=True)
+        kills = run_with_kills(cluster, arguments, other, asked)
+        print(f"ray, {NODES} nodes: {asked} samples in {time.monotonic() - begin:.0f} s; {kills}", flush=True)
         for kind in ("completions", "verdicts"):
-            differ, lost, doubled = compare(local, other, kind)
-            print(f"{kind}: {differ} differ, {lost} lost, {doubled} doubled", flush=True)
-            bad += differ + lost + doubled
+            differ, lost, duplicated = compare(local, other, kind)
+            print(f"{kind}: {differ} differ, {lost} lost, {duplicated} duplicated", flush=True)
+            bad += differ + lost + duplicated
     sys.exit(bad > 0)
 
 

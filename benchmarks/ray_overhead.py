@@ -1,7 +1,7 @@
-"""Processor time per sample of grading one after the other: in this process, and on a Ray node of one processor.
+"""CPU time per sample of grading one sample at a time: in this process, and on a Ray node with one CPU.
 
-Also what the processes cost when nothing is to do, per second: a node at work costs that as well. What runs in
-containers is the same for both, and not counted.
+Also the CPU time per second of an idle node, which a busy node spends, too. What runs in containers is the same for
+both and is not counted.
 
     python benchmarks/ray_overhead.py --samples 300
 """
@@ -26,8 +26,8 @@ from evalharness.sandbox.factory import open_sandbox
 IDLE_S = 15.0
 
 
-class Spent:
-    """Processor time of driver, of what judges on the nodes and of Ray's own, since this was made or last told."""
+class CpuTimer:
+    """CPU time of the driver, of grading processes on the nodes and of Ray's processes since the last report."""
 
     def __init__(self, cluster: Cluster | None):
         self.cluster = cluster
@@ -36,30 +36,30 @@ class Spent:
     def _now(self) -> tuple[float, ...]:
         return (time.monotonic(), cpu_s([psutil.Process()]), *cluster_cpu_s(self.cluster))
 
-    def tell(self, what: str, count: int | None = None) -> None:
-        """Prints it, per sample or else per second."""
+    def report(self, name: str, count: int | None = None) -> None:
+        """Prints the CPU time per sample, or per second without `count`."""
         now = self._now()
         seconds, *spent = (new - old for new, old in zip(now, self._last, strict=True))
-        driver, judging, ray = (1000 * each / (count or seconds) for each in spent)
+        driver, grading, ray = (1000 * cpu_s / (count or seconds) for cpu_s in spent)
         unit = "per sample" if count else "per second"
-        print(f"{what}, {seconds:.1f} s, ms {unit}: driver {driver:.2f}, judging {judging:.2f}, Ray's own {ray:.2f}")
+        print(f"{name}, {seconds:.1f} s, CPU ms {unit}: driver {driver:.2f}, grading {grading:.2f}, Ray {ray:.2f}")
         self._last = self._now()
 
 
-def here(problems: dict[str, Problem], completions: Sequence[Completion]) -> None:
-    """Grades with the local engine's pool."""
+def grade_locally(problems: dict[str, Problem], completions: Sequence[Completion]) -> None:
+    """Grades with a sandbox pool in this process."""
     task, context = open_task(TASK, "sample", {})
     pool = open_sandbox("docker", 1, {}, print)
     pool.prepare([context.image])
-    spent = Spent(None)
+    timer = CpuTimer(None)
     with ThreadPoolExecutor(1) as threads:
-        list(threads.map(lambda one: judge(task, problems[one.task_id], one, pool), completions))
-    spent.tell("local", len(completions))
+        list(threads.map(lambda completion: judge(task, problems[completion.task_id], completion, pool), completions))
+    timer.report("local", len(completions))
     pool.close()
 
 
-def there(problems: dict[str, Problem], completions: Sequence[Completion], cluster: Cluster) -> None:
-    """Grades with a node's, in chunks of two sizes."""
+def grade_on_node(problems: dict[str, Problem], completions: Sequence[Completion], cluster: Cluster) -> None:
+    """Grades on a node, in chunks of two sizes."""
     import ray
 
     task, context = open_task(TASK, "sample", {})
@@ -67,32 +67,32 @@ def there(problems: dict[str, Problem], completions: Sequence[Completion], clust
     config = RunConfig(TASK, "reference", workers=0, data="sample", engine="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])
-    spent = Spent(cluster)
+    timer = CpuTimer(cluster)
     time.sleep(IDLE_S)
-    spent.tell("a node without work")
-    actor, sent = next(iter(sandboxes.nodes.values())).actor, ray.put((task, problems))
+    timer.report("idle node")
+    actor, task_reference = next(iter(sandboxes.nodes.values())).actor, ray.put((task, problems))
     for size in (32, 8):
         for begin in range(0, len(completions), size):
-            ray.get(actor.judge.remote([sent], completions[begin : begin + size]))
-        spent.tell(f"a node, chunks of {size}", len(completions))
+            ray.get(actor.judge.remote([task_reference], completions[begin : begin + size]))
+        timer.report(f"node, chunks of {size}", len(completions))
     sandboxes.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=300)
-    given = parser.parse_args()
+    args = parser.parse_args()
     task, _ = open_task(TASK, "sample", {})
     problems = {problem.task_id: problem for problem in task.problems()}
-    every = list(problems.values())
+    problem_list = list(problems.values())
     completions = [
         Completion(problem.task_id, number, problem.reference or "", form="solution")
-        for number in range(given.samples)
-        for problem in [every[number % len(every)]]
+        for number in range(args.samples)
+        for problem in [problem_list[number % len(problem_list)]]
     ]
-    here(problems, completions)
+    grade_locally(problems, completions)
     with ray_cluster(1) as cluster:
-        there(problems, completions, cluster)
+        grade_on_node(problems, completions, cluster)
 
 
 if __name__ == "__main__":

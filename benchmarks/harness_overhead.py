@@ -1,9 +1,9 @@
-"""What the harness adds to a request: backend `openai` against a local endpoint whose answers take a known time.
+"""Overhead of the harness per request: backend `openai` against a local endpoint with scripted response times.
 
-The endpoint is a process of its own that writes fixed bytes at fixed times, so that all that is measured above its
-time is the harness: building the request, the connection, reading and parsing the stream, and the completion. Told are
-the overhead of a request's own time (its latency less the scripted time, median and p99), and of the whole (seconds of
-the wall clock over those that the scripted answers alone would take, per request). Usage:
+The endpoint is a separate process that writes fixed bytes at fixed times. All time beyond that is the harness: building
+the request, the connection, reading and parsing the stream, and the completion. Prints the overhead of a request (its
+latency minus the scripted time, median and p99) and of the whole run (wall-clock time minus the time of the scripted
+responses alone, per request). Usage:
 
     python benchmarks/harness_overhead.py [--concurrency 32] [--requests 640] [--chunks 20]
 """
@@ -28,22 +28,23 @@ from evalharness.records import Problem, Prompt, Request, Sampling
 LIMIT_MS = 5.0
 FIRST_S, STEP_S = 0.1, 0.02
 SPREAD_S = 0.2
-"""Answers begin up to so much later, each by its number: a hundred that ended at once would wait for each other."""
+"""Responses start up to this much later, depending on their number: a hundred that end together would queue up."""
 TOKENS_PER_CHUNK = 8
 
 
 def first_s(number: int) -> float:
-    """When the answer to that request begins."""
+    """Seconds until the response to this request starts."""
     return FIRST_S + SPREAD_S * (number * 7919 % 101) / 101
 
 
 def event(payload: object) -> bytes:
+    """A server-sent event as a chunk of HTTP chunked encoding."""
     data = b"data: " + json.dumps(payload).encode() + b"\n\n"
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: int) -> None:
-    """Answers request after request on a connection, each chunk at its time from the end of the request on."""
+async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: int) -> None:
+    """Responds to the requests of a connection; each chunk is sent at its scripted time after the request."""
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     piece = event({"choices": [{"index": 0, "text": "abcd" * TOKENS_PER_CHUNK, "finish_reason": None}]})
     last = event({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
@@ -51,12 +52,14 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chu
     loop = asyncio.get_running_loop()
     try:
         while True:
-            asked = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line.split(b":")[1]) for line in asked.lower().splitlines() if b"content-length" in line)
+            request = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                int(line.split(b":")[1]) for line in request.lower().splitlines() if b"content-length" in line
+            )
             body = json.loads(await reader.readexactly(length))
-            begun = loop.time() + first_s(int(body["prompt"].split()[1]))
+            start = loop.time() + first_s(int(body["prompt"].split()[1]))
             for number in range(chunks):
-                await asyncio.sleep(begun + number * STEP_S - loop.time())
+                await asyncio.sleep(start + number * STEP_S - loop.time())
                 writer.write((head if number == 0 else b"") + piece + (last if number == chunks - 1 else b""))
             writer.write(count + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
             await writer.drain()
@@ -64,10 +67,12 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chu
         writer.close()
 
 
-def serve(chunks: int, told: Connection) -> None:
+def serve(chunks: int, parent: Connection) -> None:
+    """Runs the endpoint and sends its port to the parent process."""
+
     async def main() -> None:
-        server = await asyncio.start_server(lambda r, w: answer(r, w, chunks), "127.0.0.1", 0, backlog=512)
-        told.send(server.sockets[0].getsockname()[1])
+        server = await asyncio.start_server(lambda r, w: respond(r, w, chunks), "127.0.0.1", 0, backlog=512)
+        parent.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
     asyncio.run(main())
@@ -75,7 +80,7 @@ def serve(chunks: int, told: Connection) -> None:
 
 @contextmanager
 def endpoint(chunks: int) -> Iterator[str]:
-    """The address of the scripted endpoint, which runs until the end."""
+    """The base URL of a scripted endpoint, which runs inside the context."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(chunks, theirs), daemon=True)
     process.start()
@@ -87,40 +92,40 @@ def endpoint(chunks: int) -> Iterator[str]:
 
 
 def main() -> int:
-    """Prints the figures; 1 if the median overhead of a request or of the whole is above the limit."""
+    """Prints the figures; returns 1 if the overhead per request, by its median or of the whole run, exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--requests", type=int, default=640)
     parser.add_argument("--chunks", type=int, default=20)
-    given = parser.parse_args()
+    args = parser.parse_args()
     requests = [
         Request(Problem(f"{number}", Prompt(text=f"# {number}\n" + "def f():\n" * 100), {}, None), 0)
-        for number in range(given.requests)
+        for number in range(args.requests)
     ]
-    scripted = np.asarray([first_s(number) + (given.chunks - 1) * STEP_S for number in range(given.requests)])
-    with endpoint(given.chunks) as address:
-        options = {"base_url": address, "concurrency": str(given.concurrency)}
+    scripted = np.asarray([first_s(number) + (args.chunks - 1) * STEP_S for number in range(args.requests)])
+    with endpoint(args.chunks) as address:
+        options = {"base_url": address, "concurrency": str(args.concurrency)}
         backend = OpenAIBackend(BackendConfig("scripted", options=options))
-        list(backend.generate(requests[: given.concurrency], Sampling()))
-        begin, used = time.perf_counter(), time.process_time()
+        list(backend.generate(requests[: args.concurrency], Sampling()))
+        begin, cpu_before = time.perf_counter(), time.process_time()
         rows = list(backend.generate(requests, Sampling()))
-        wall, processor = time.perf_counter() - begin, time.process_time() - used
+        wall_s, cpu_s = time.perf_counter() - begin, time.process_time() - cpu_before
     assert not any(row.error for row in rows)
-    own = np.asarray([1000 * ((row.total_s or 0.0) - scripted[int(row.task_id)]) for row in rows])
-    whole = 1000 * (wall - scripted.sum() / given.concurrency) / given.requests
-    tokens = given.chunks * TOKENS_PER_CHUNK
+    request_ms = np.asarray([1000 * ((row.total_s or 0.0) - scripted[int(row.task_id)]) for row in rows])
+    run_ms = 1000 * (wall_s - scripted.sum() / args.concurrency) / args.requests
+    tokens = args.chunks * TOKENS_PER_CHUNK
     figures = speed(rows, warmup=())
     print(json.dumps({
-        "concurrency": given.concurrency, "requests": given.requests, "scripted_s": round(float(scripted.mean()), 3),
-        "overhead_of_a_request_ms": {f"p{rank}": round(float(np.percentile(own, rank)), 2) for rank in (50, 99)},
-        "overhead_of_the_whole_per_request_ms": round(whole, 3),
-        "processor_per_request_ms": round(1000 * processor / given.requests, 3),
+        "concurrency": args.concurrency, "requests": args.requests, "scripted_s": round(float(scripted.mean()), 3),
+        "overhead_of_a_request_ms": {f"p{rank}": round(float(np.percentile(request_ms, rank)), 2) for rank in (50, 99)},
+        "overhead_of_the_whole_per_request_ms": round(run_ms, 3),
+        "processor_per_request_ms": round(1000 * cpu_s / args.requests, 3),
         "tokens_per_s": round(figures["output_tokens_per_s"], 1),
         "tokens_per_s_steady": round(figures["steady"]["output_tokens_per_s"], 1),
-        "true_tokens_per_s": round(given.concurrency * tokens / float(scripted.mean()), 1),
+        "true_tokens_per_s": round(args.concurrency * tokens / float(scripted.mean()), 1),
         "limit_ms": LIMIT_MS,
     }, indent=2))  # fmt: skip
-    return int(max(float(np.median(own)), whole) > LIMIT_MS)
+    return int(max(float(np.median(request_ms)), run_ms) > LIMIT_MS)
 
 
 if __name__ == "__main__":

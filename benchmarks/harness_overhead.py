@@ -92,7 +92,7 @@ def endpoint(chunks: int) -> Iterator[str]:
 
 
 def main() -> int:
-    """Prints the figures; returns 1 if the overhead per request, by its median or of the whole run, exceeds the limit."""
+    """Prints the figures; returns 1 if an overhead (median of requests, or of the whole run) exceeds the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--requests", type=int, default=640)

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from evalharness.adapters import open_task
 from evalharness.adapters.bigcodebench import unsolvable
-from evalharness.data.loading import resolve_source
+from evalharness.data.sources import resolve_source
 from evalharness.records import Completion, Problem, Program, Task
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.engines.images import image_tag

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import resolve_source
+from evalharness.data.sources import resolve_source
 from evalharness.records import Completion, Execution, Problem
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool

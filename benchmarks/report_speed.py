@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.cards import groups
+from evalharness.data.cards import task_groups
 from evalharness.metrics.statistics import wilson
 
 LIMIT_S = 5.0
@@ -26,7 +26,7 @@ PROBLEMS = 164
 def make_runs(folder: Path, runs: int, tasks: int) -> None:
     """Run directories of models, a third of them diffusion models with a swept threshold, on as many tasks."""
     draw = random.Random(0)
-    names = groups()["all"][:tasks]
+    names = task_groups()["all"][:tasks]
     for number in range(runs):
         diffusion, model = number % 3 == 0, number // 5
         skill, pace = draw.uniform(0.2, 0.9), 10 ** draw.uniform(1, 3)

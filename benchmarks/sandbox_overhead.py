@@ -19,7 +19,7 @@ from contextlib import closing
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import resolve_source
+from evalharness.data.sources import resolve_source
 from evalharness.records import Completion, ExecProgram, Problem, Program
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.jobs import whole_source

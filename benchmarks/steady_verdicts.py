@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import resolve_source
+from evalharness.data.sources import resolve_source
 
 LOAD = 4
 """Busy processes per core."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NotRequired, TypedDict
 
-from evalharness.data.cards import Card, Recipe, TaskEntry, Version
+from evalharness.data.card_schema import Card, Recipe, TaskEntry
 from evalharness.data.files import Record
-from evalharness.data.loading import Loaded
+from evalharness.data.loading import LoadedData
+from evalharness.data.version_schema import Version
 from evalharness.records import Limits, ProcessRules
 from evalharness.sandbox.languages import command_rules, languages
 
@@ -50,7 +51,7 @@ class TaskContext:
     recipe_name: str
     recipe: Recipe
     split: str | None
-    loaded: Loaded
+    loaded: LoadedData
     records: tuple[Record, ...]
     """The selected records (release, split and time window), in the order of their ids."""
     sample: bool

@@ -5,9 +5,14 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.data.cards import Card, TaskEntry, Version, find_task, load_cards
-from evalharness.data.loading import Source, find_version, load_records, select_split
-from evalharness.data.time_window import Window
+from evalharness.data.card_schema import Card, TaskEntry
+from evalharness.data.cards import find_task, load_cards
+from evalharness.data.loading import load_records
+from evalharness.data.sources import DataSource
+from evalharness.data.splits import select_split
+from evalharness.data.time_window import TimeWindow
+from evalharness.data.version_schema import Version
+from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.records import Task
 from evalharness.util.suggest import unknown_name
@@ -20,7 +25,7 @@ WINDOW_OPTIONS = ("start", "end")
 """Task options of every task whose card has a `date_field`."""
 
 
-def open_task(name: str, source: Source, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
+def open_task(name: str, source: DataSource, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
     """Returns the task of that name, with its data loaded, and its context.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
@@ -44,7 +49,7 @@ def family_options(card: Card) -> tuple[str, ...]:
     return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
 
 
-def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskContext:
+def open_context(name: str, source: DataSource, options: Mapping[str, str]) -> TaskContext:
     """Checks the task options and loads the data. Raises UserError as `open_task` does."""
     card, entry = find_task(name)
     known = (*COMMON_OPTIONS, *family_options(card))
@@ -58,12 +63,12 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     if split is not None and split not in entry.splits:
         raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
     version = find_version(entry, options.get("version"), split, source)
-    window = Window.of(options.get("start"), options.get("end"))
+    window = TimeWindow.parse(options.get("start"), options.get("end"))
     release = _select_release(entry, version, source, options.get("release"))
     loaded = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
     records = select_split(entry, loaded.records, split)
     if card.date_field:
-        records = window.choose(records, card.date_field, f"version {version.name} of {name}")
+        records = window.select(records, card.date_field, f"version {version.name} of {name}")
     given = {key: value for key, value in options.items() if key in family_options(card)}
     return TaskContext(
         card=card,
@@ -79,7 +84,7 @@ def open_context(name: str, source: Source, options: Mapping[str, str]) -> TaskC
     )
 
 
-def _select_release(entry: TaskEntry, version: Version, source: Source, name: str | None) -> str | None:
+def _select_release(entry: TaskEntry, version: Version, source: DataSource, name: str | None) -> str | None:
     """Returns the named release, or the default one; None for data without releases.
 
     Raises UserError for an unknown release, and for one of data that have none.

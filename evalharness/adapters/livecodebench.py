@@ -14,7 +14,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.data.cards import fill
+from evalharness.data.templates import fill_template
 from evalharness.errors import UserError
 from evalharness.records import Cases, CasesProgram, Completion, Execution, Problem, Prompt, Verdict
 
@@ -46,7 +46,7 @@ class LiveCodeBench:
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
-        return build_prompt(self.context.recipe, {**values, "task": fill(str(task), values)})
+        return build_prompt(self.context.recipe, {**values, "task": fill_template(str(task), values)})
 
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns the solution with the record's test cases, which the sandbox decodes."""

@@ -13,7 +13,7 @@ from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.data.cards import fill
+from evalharness.data.templates import fill_template
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 FEW_SHOT_IDS = (2, 3, 4)
@@ -45,7 +45,7 @@ class Mbpp:
         if template is None:
             return ""
         by_id = {record["task_id"]: record for record in self.context.loaded.records}
-        return "".join(fill(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
+        return "".join(fill_template(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns solution, set-up code and assertions, which run in one namespace."""

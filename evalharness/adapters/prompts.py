@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from evalharness.data.cards import Recipe, fill
+from evalharness.data.card_schema import Recipe
+from evalharness.data.templates import fill_template
 from evalharness.records import Message, Oracle, Prompt
 
 
@@ -12,7 +13,7 @@ def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[s
     A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
     `extra_stops` are added to the recipe's stop sequences.
     """
-    fields = {name: fill(str(template), values) for name, template in recipe.fields.items()}
+    fields = {name: fill_template(str(template), values) for name, template in recipe.fields.items()}
     stops = recipe.stops + extra_stops
     if recipe.kind == "completion":
         return Prompt(text=fields["prompt"], stops=stops)

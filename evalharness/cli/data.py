@@ -28,11 +28,12 @@ def pull(
 
     Set $EVALHARNESS_DATA to the folder to use it. Exits 2 if some data are not available.
     """
-    from evalharness.data.cards import EVERYTHING, expand
+    from evalharness.data.card_files import ALL_TASKS
+    from evalharness.data.cards import expand_task_names
     from evalharness.data.download import pull as pull_data
 
     failed = 0
-    for pulled in pull_data(expand(",".join(tasks or [EVERYTHING])), folder, all_versions):
+    for pulled in pull_data(expand_task_names(",".join(tasks or [ALL_TASKS])), folder, all_versions):
         result = (
             f"{counted(pulled.problems, 'problem')} in {pulled.path}"
             if pulled.path

@@ -157,7 +157,7 @@ def report(
     They show the frontier, the leaderboard, and each problem with the model's samples. The pages are static files that
     need neither a server nor a network.
     """
-    from evalharness.data.loading import resolve_source
+    from evalharness.data.sources import resolve_source
     from evalharness.report.page.page import write_page
     from evalharness.report.published import load_published
     from evalharness.report.runs import load_runs

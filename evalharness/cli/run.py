@@ -122,12 +122,12 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
 
     Exits 1 if the infrastructure left samples without a verdict.
     """
-    from evalharness.data.cards import expand, groups
+    from evalharness.data.cards import expand_task_names, task_groups
     from evalharness.pipeline.pipeline import run_all
     from evalharness.pipeline.progress import Shown
 
     progress = Shown(Console(stderr=True, soft_wrap=True))
-    tasks = expand(names)
+    tasks = expand_task_names(names)
     configs = [replace(shared, task=name) for name in tasks]
     folders = [run_folder(config, out, alone=tasks == [names]) for config in configs]
     try:
@@ -135,7 +135,7 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
     summaries = list(done.values())
-    print_summaries(summaries, mean=names if names in groups() and len(done) == len(tasks) else None)
+    print_summaries(summaries, mean=names if names in task_groups() and len(done) == len(tasks) else None)
     for folder in done:
         print(f"written to {folder}")
     require_verdicts(summaries)

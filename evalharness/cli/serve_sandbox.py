@@ -60,7 +60,7 @@ def serve_sandbox(
     POST /v1/verdicts takes a task and samples and returns their verdicts. Needs the extra `serve`.
     """
     require_extra("serve", "serve-sandbox")
-    from evalharness.data.cards import expand
+    from evalharness.data.cards import expand_task_names
     from evalharness.grading_service.config import TOKEN_VARIABLE, ServiceConfig
     from evalharness.grading_service.server import serve
     from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
@@ -75,7 +75,7 @@ def serve_sandbox(
         host=host,
         port=port,
         token=os.environ.get(TOKEN_VARIABLE, ""),
-        tasks=tuple(expand(task)) if task else (),
+        tasks=tuple(expand_task_names(task)) if task else (),
         workers=workers_of(workers),
         queue=queue,
         per_client=per_client,

@@ -53,7 +53,7 @@ def sweep(
 
     `evalharness frontier` draws the runs as one curve.
     """
-    from evalharness.data.cards import expand
+    from evalharness.data.cards import expand_task_names
     from evalharness.pipeline.pipeline import RunConfig
     from evalharness.pipeline.progress import Shown
     from evalharness.pipeline.sweep import split_options
@@ -83,7 +83,7 @@ def sweep(
             replicas=replicas,
             options=fixed,
         )
-        for name in expand(task)
+        for name in expand_task_names(task)
     ]
     folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"
     try:

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from evalharness.cli.common import make_table, print_table
-from evalharness.data.cards import EVERYTHING, TaskEntry, groups, load_cards
-from evalharness.data.loading import Source, files_of, find_version, resolve_source
+from evalharness.data.card_files import ALL_TASKS
+from evalharness.data.card_schema import TaskEntry
+from evalharness.data.cards import load_cards, task_groups
+from evalharness.data.sources import DataSource, resolve_source
+from evalharness.data.versions import find_version, version_files
 from evalharness.errors import UserError
 
 TaskRow = tuple[str, ...]
@@ -36,8 +39,8 @@ def task_rows() -> Iterator[TaskRow]:
                 data_state(entry, source),
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
             )
-    for group, members in groups().items():
-        yield (group, "", "every task" if group == EVERYTHING else f"group of {', '.join(members)}", "", "", "", "")
+    for group, members in task_groups().items():
+        yield (group, "", "every task" if group == ALL_TASKS else f"group of {', '.join(members)}", "", "", "", "")
 
 
 def problem_count(entry: TaskEntry) -> int:
@@ -50,10 +53,10 @@ def problem_count(entry: TaskEntry) -> int:
     return problems
 
 
-def data_state(entry: TaskEntry, source: Source) -> str:
+def data_state(entry: TaskEntry, source: DataSource) -> str:
     """Where the data of the default version are: `here` (in the folder `source`), `on the hub`, or `missing`."""
     version = find_version(entry, None, None, source)
-    if isinstance(source, Path) and all(path.exists() for path in files_of(entry, version, source)):
+    if isinstance(source, Path) and all(path.exists() for path in version_files(entry, version, source)):
         return "here"
     published = version.hub is not None or version.evalplus is not None
     return "on the hub" if published else "missing"

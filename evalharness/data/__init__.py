@@ -1,1 +1,1 @@
-"""Task cards and benchmark data: loading, the hub, download."""
+"""Task cards, and loading of benchmark data from folders, the hub and bundled samples."""

@@ -1,4 +1,4 @@
-"""Fetches benchmark data for machines without a network: checked, and in the form that a data folder has."""
+"""Downloads benchmark data into a data folder, for machines without a network, and verifies them."""
 
 import contextlib
 import gzip
@@ -9,60 +9,65 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.data.cards import Card, HubSource, TaskEntry, Version, find_task
-from evalharness.data.hub import OR_DATA, hub_files
-from evalharness.data.loading import Loaded, Source, find_version, load_records, pulled_path
+from evalharness.data.card_schema import Card, TaskEntry
+from evalharness.data.cards import find_task
+from evalharness.data.hub import DATA_HINT, hub_files
+from evalharness.data.loading import LoadedData, load_records
+from evalharness.data.sources import DataSource
+from evalharness.data.version_schema import HubSource, Version
+from evalharness.data.versions import find_version, pulled_path
 from evalharness.errors import UserError
 
 
 @dataclass(frozen=True)
-class Pulled:
-    """A version of a task's data in the folder, or why it is not there (`error`)."""
+class PulledVersion:
+    """A version of a task's data in the folder, or why it is not there."""
 
     task: str
     version: str
     problems: int = 0
     path: Path | None = None
+    """The file or folder of the data; None if they are not available."""
     error: str = ""
 
 
-def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[Pulled]:
-    """Puts the default version, or every one, of each task into the folder, each as soon as it is there.
+def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
+    """Downloads the default version, or every version, of each task, and yields the result of each.
 
-    What cannot be had, or is not what the task's card says by its fingerprint, is told and left out; what is there
-    already is kept. Raises UserError for an unknown task and a folder that cannot be written.
+    Data that are in the folder already stay. Data that are not available, or do not have the card's fingerprint, are
+    not stored, and the result has the reason. Raises UserError for an unknown task and a folder that is not writable.
     """
     for task in tasks:
         card, entry = find_task(task)
         for name, version in entry.versions.items():
-            published = version.hub is not None or version.evalplus is not None
-            if name == entry.default_version or (every_version and published):
+            is_published = version.hub is not None or version.evalplus is not None
+            if name == entry.default_version or (every_version and is_published):
                 for split in entry.splits if version.by_split else [None]:
                     yield _pull(card, entry, find_version(entry, name, split), folder)
 
 
-def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulled:
+def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> PulledVersion:
     if version.hub is not None and version.hub.files:
         return _pull_files(card, entry, version, version.hub, folder)
     path = pulled_path(entry, version, folder)
     try:
-        source: Source = folder if path.exists() else "hub"
+        source: DataSource = folder if path.exists() else "hub"
         loaded = load_records(card, entry, version.name, source, version.split or None)
         if version.fingerprint and not loaded.official:
             raise UserError(
-                f"{path} holds other data; remove it"
+                f"{path} does not have the data of the task card; remove it"
                 if path.exists()
-                else f"{loaded.origin} does not hold the data that the card names ({loaded.fingerprint[:19]}...)"
+                else f"{loaded.origin} does not have the data of the task card ({loaded.fingerprint[:19]}...)"
             )
     except UserError as error:
-        return Pulled(entry.name, version.name, error=_why(error))
+        return PulledVersion(entry.name, version.name, error=_without_hint(error))
     if not path.exists():
         _write(path, loaded)
-    return Pulled(entry.name, version.name, len(loaded.records), path)
+    return PulledVersion(entry.name, version.name, len(loaded.records), path)
 
 
-def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> Pulled:
-    """The same for a version that is published as the files that a data folder has."""
+def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> PulledVersion:
+    """Does the same for a version that is published as the files of a data folder."""
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):
@@ -70,30 +75,31 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
                 _copy(source, path)
         loaded = load_records(card, entry, version.name, folder)
         if version.sha256 and not loaded.official:
-            raise UserError(f"{paths[0].parent} does not hold the data that the card names; remove it")
+            raise UserError(f"{paths[0].parent} does not have the data of the task card; remove it")
     except UserError as error:
-        return Pulled(entry.name, version.name, error=_why(error))
-    return Pulled(entry.name, version.name, len(loaded.records), paths[0].parent)
+        return PulledVersion(entry.name, version.name, error=_without_hint(error))
+    return PulledVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
-def _why(error: UserError) -> str:
-    return str(error).removesuffix(OR_DATA)
+def _without_hint(error: UserError) -> str:
+    """Returns the message without the hint to use --data, which `data pull` does not have."""
+    return str(error).removesuffix(DATA_HINT)
 
 
 def _copy(source: Path, path: Path) -> None:
-    with _whole(path) as part:
+    with _complete_or_absent(path) as part:
         shutil.copyfile(source, part)
 
 
-def _write(path: Path, loaded: Loaded) -> None:
-    with _whole(path) as part, gzip.open(part, "wt", encoding="utf-8") as file:
+def _write(path: Path, loaded: LoadedData) -> None:
+    with _complete_or_absent(path) as part, gzip.open(part, "wt", encoding="utf-8") as file:
         for record in loaded.records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A place to write the file to, so that it is there whole or not at all."""
+def _complete_or_absent(path: Path) -> Iterator[Path]:
+    """Yields a temporary path, and renames it to `path` at the end. Raises UserError if it cannot be written."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

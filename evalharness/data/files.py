@@ -1,4 +1,4 @@
-"""Reads the files in which benchmark data comes: .jsonl, .jsonl.gz and .json."""
+"""Reads benchmark data from .jsonl, .jsonl.gz and .json files."""
 
 import gzip
 import json
@@ -10,10 +10,11 @@ from typing import Any
 from evalharness.errors import UserError
 
 Record = dict[str, Any]
+"""One item of a benchmark, as its data file has it."""
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records of a file, in its order. Raises UserError for one that is missing, damaged or of another form."""
+    """Returns the records of a file in their order. Raises UserError for a missing, damaged or unsuitable file."""
     try:
         return _document(path) if path.suffix == ".json" else list(_lines(path))
     except FileNotFoundError as error:
@@ -23,7 +24,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _lines(path: Path) -> Iterator[Record]:
-    """One record per line that is not blank, read as a stream."""
+    """Yields one record per non-blank line, without reading the whole file first."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
@@ -31,27 +32,28 @@ def _lines(path: Path) -> Iterator[Record]:
 
 
 def _document(path: Path) -> list[Record]:
-    """A list of records, or one object that maps ids to records."""
+    """Returns the records of a JSON list, or of an object that maps ids to records."""
     value = _parse(path.read_bytes(), path)
     if isinstance(value, dict):
-        value = [{"task_id": key, **_object(each, f"{path} entry {key!r}")} for key, each in value.items()]
+        value = [{"task_id": key, **_object(entry, f"{path} entry {key!r}")} for key, entry in value.items()]
     if not isinstance(value, list):
-        raise UserError(f"{path} holds neither a list nor an object of records; replace it")
-    return [_object(each, f"{path} entry {number}") for number, each in enumerate(value, start=1)]
+        raise UserError(f"{path} has neither a list nor an object of records; replace it")
+    return [_object(entry, f"{path} entry {number}") for number, entry in enumerate(value, start=1)]
 
 
 def _parse(text: bytes, path: Path, first_line: int = 1) -> Any:
-    """The JSON value that begins at a line of a file."""
+    """Returns the JSON value that starts at line `first_line` of the file."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        line, said = first_line + error.lineno - 1, f"{error.msg}, column {error.colno}"
-        raise UserError(f"{path} line {line} is not JSON ({said}); replace the file") from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, a number too long to read, or nested without end
+        line, reason = first_line + error.lineno - 1, f"{error.msg}, column {error.colno}"
+        raise UserError(f"{path} line {line} is not JSON ({reason}); replace the file") from error
+    except (ValueError, RecursionError) as error:  # Not UTF-8, too long a number, or nested too deeply.
         raise UserError(f"{path} line {first_line} is not JSON ({error}); replace the file") from error
 
 
-def _object(value: Any, place: str) -> Record:
+def _object(value: Any, position: str) -> Record:
+    """Returns the value. Raises UserError, with its position in the file, if it is not an object."""
     if not isinstance(value, dict):
-        raise UserError(f"{place} is not a JSON object; replace the file")
+        raise UserError(f"{position} is not a JSON object; replace the file")
     return value

@@ -1,43 +1,34 @@
-"""Brings benchmark data from where it is published: the Hugging Face hub, or the evalplus package's release files.
-
-Only data are read, never code: no dataset scripts, no pickles.
-"""
+"""Loads data from the Hugging Face hub: rows of a data set, or its files. No code of a data set runs."""
 
 import contextlib
-import io
 import logging
-import os
-import socket
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.cards import EvalPlusSource, HubSource
-from evalharness.data.files import Record, read_records
+from evalharness.data.files import Record
+from evalharness.data.version_schema import HubSource
 from evalharness.errors import UserError
 from evalharness.util.text import shortened
 
 ANSWER_S = 10.0
-"""How long the hub may take to answer at all."""
-STALL_S = 60.0
-"""How long a download may stand still."""
+"""Seconds within which the hub must answer a first request."""
 
-OR_DATA = ", or use --data DIR"
-"""The other way out, for whoever wants to read the data; `evalharness data pull` has no such option."""
+DATA_HINT = ", or use --data DIR"
+"""The end of error messages for commands that read data. `evalharness data pull` has no such option."""
 
 
 def hub_records(source: HubSource) -> list[Record]:
-    """All rows of the source's splits. Raises UserError where the hub does not give them.
+    """Returns all rows of the source's splits. Raises UserError if the hub does not provide them.
 
-    A hub that does not answer is noticed at once, rather than after the library's retries; then only a copy of the
-    data that the library has kept from before will do.
+    A first request finds out whether the hub answers, which is faster than the library's retries. If it does not, only
+    the library's cache is used.
     """
     if Path(source.repo).exists():
         raise UserError(f"the folder {source.repo} hides the hub's data set of that name; run from another folder")
     import datasets
 
-    with _asking(source) as silent:
+    with _hub_or_cache(source) as unreachable:
         rows = datasets.load_dataset(
             source.repo,
             source.config,
@@ -45,22 +36,22 @@ def hub_records(source: HubSource) -> list[Record]:
             split="+".join(source.splits),
             revision=source.revision,
         )
-        _check_kept(rows, source.revision if silent else None)
+        _check_cached_revision(rows, source.revision if unreachable else None)
         return [dict(row) for row in rows.to_list()]
 
 
 def hub_files(source: HubSource) -> list[Path]:
-    """The source's files, where the library keeps them. Raises UserError as `hub_records` does.
+    """Returns the paths of the source's files in the library's cache. Raises UserError as `hub_records` does.
 
-    For data sets that come with a script to load them, which is not run.
+    It serves data sets with a loading script, which does not run.
     """
     from huggingface_hub import hf_hub_download
 
-    with _asking(source) as silent:
+    with _hub_or_cache(source) as unreachable:
         return [
             Path(
                 hf_hub_download(
-                    source.repo, name, repo_type="dataset", revision=source.revision, local_files_only=bool(silent)
+                    source.repo, name, repo_type="dataset", revision=source.revision, local_files_only=bool(unreachable)
                 )
             )
             for name in source.files
@@ -68,53 +59,25 @@ def hub_files(source: HubSource) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _asking(source: HubSource) -> Iterator[str]:
-    """Gives why the hub does not answer, if so: then the libraries look in their caches alone."""
-    silent = _silence(source)
+def _hub_or_cache(source: HubSource) -> Iterator[str]:
+    """Yields why the hub does not answer, or an empty text if it does.
+
+    While it does not answer, the libraries use their caches alone. Errors become UserError.
+    """
+    unreachable = _why_unreachable(source)
     try:
-        with _quiet(), _offline() if silent else contextlib.nullcontext():
-            yield silent
-    except Exception as error:  # the libraries' errors have no common class
-        reason = silent or _one_line(error)
+        with _quiet(), _offline() if unreachable else contextlib.nullcontext():
+            yield unreachable
+    except Exception as error:  # The libraries' errors have no common class.
+        reason = unreachable or error_with_cause(error)
         raise UserError(
-            f"the hub does not give {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
-            f"{OR_DATA}"
+            f"the hub does not provide {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
+            f"{DATA_HINT}"
         ) from error
 
 
-def evalplus_records(source: EvalPlusSource) -> list[Record]:
-    """The records of a release file, kept in the evalplus package's cache. Raises UserError where it cannot be had.
-
-    Inputs are as the file has them: see `evalplus.data.mbpp.mbpp_deserialize_inputs` for those of MBPP+.
-    """
-    from evalplus.data import utils
-
-    url, name = utils.get_dataset_metadata(
-        source.name, source.version, source.variant == "mini", source.variant == "noextreme"
-    )
-    cached = Path(name)
-    if not cached.exists():
-        _download(url, cached)
-    return read_records(cached)
-
-
-def _download(url: str, path: Path) -> None:
-    """Fills the evalplus package's cache by its own means, but never with half a file."""
-    from evalplus.data import utils
-
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), _socket_timeout(STALL_S):
-            utils.make_cache(url, str(part))
-        part.replace(path)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise UserError(f"{url} cannot be downloaded ({_one_line(error)}); check the network{OR_DATA}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _silence(source: HubSource) -> str:
-    """Empty if the hub answers, whatever it says; else why it does not."""
+def _why_unreachable(source: HubSource) -> str:
+    """Returns why the hub does not answer; empty if it answers, whatever the status."""
     from huggingface_hub import constants, get_session
 
     revision = source.revision or "main"
@@ -122,42 +85,42 @@ def _silence(source: HubSource) -> str:
         get_session().head(
             f"{constants.ENDPOINT}/datasets/{source.repo}/resolve/{revision}/README.md", timeout=ANSWER_S
         )
-    except Exception as error:  # the session is of one HTTP library or another, by the version of huggingface_hub
-        return _one_line(error)
+    except Exception as error:  # The HTTP library, and so the class, depends on huggingface_hub's version.
+        return error_with_cause(error)
     return ""
 
 
-def _check_kept(rows: Any, revision: str | None) -> None:
-    """Without the hub the library takes whichever revision it has kept last, in a folder named after it."""
-    if revision and not all(revision in kept["filename"] for kept in rows.cache_files):
-        raise LookupError(f"the copy kept from before is not of revision {revision}")
+def _check_cached_revision(rows: Any, revision: str | None) -> None:
+    """Raises LookupError if cached rows are of another revision. Offline, the library uses the latest in its cache."""
+    if revision and not all(revision in cached["filename"] for cached in rows.cache_files):
+        raise LookupError(f"the cached copy is not of revision {revision}")
 
 
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """Makes the library look in its cache alone."""
+    """Makes the libraries use their caches alone."""
     import datasets
     from huggingface_hub import constants
 
-    places: list[Any] = [datasets.config, constants]
-    before = [place.HF_HUB_OFFLINE for place in places]
+    modules: list[Any] = [datasets.config, constants]
+    before = [module.HF_HUB_OFFLINE for module in modules]
     try:
-        for place in places:
-            place.HF_HUB_OFFLINE = True
+        for module in modules:
+            module.HF_HUB_OFFLINE = True
         yield
     finally:
-        for place, value in zip(places, before, strict=True):
-            place.HF_HUB_OFFLINE = value
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars, and no warnings about retries: what matters is in the error."""
+    """Turns off progress bars and warnings about retries. The error message has the relevant facts."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
-    bars = not datasets.are_progress_bars_disabled()
+    had_bars = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
         for logger in loggers:
@@ -166,25 +129,14 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        if bars:
+        if had_bars:
             datasets.enable_progress_bars()
 
 
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """The evalplus package's downloader has no time limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _one_line(error: BaseException) -> str:
-    """The error and what is at the bottom of it, on one line of bearable length."""
+def error_with_cause(error: BaseException) -> str:
+    """Returns the error and its root cause on one line, each shortened to 150 characters."""
     root = error
     while root.__cause__ is not None:
         root = root.__cause__
-    shown = [f"{type(each).__name__}: {shortened(str(each), 150)}" for each in (error, root)]
-    return "; ".join(dict.fromkeys(shown))
+    messages = [f"{type(item).__name__}: {shortened(str(item), 150)}" for item in (error, root)]
+    return "; ".join(dict.fromkeys(messages))

@@ -1,4 +1,4 @@
-"""Windows of time: the problems that were published between two dates, against contamination."""
+"""Selects problems by date, to exclude those that a model may have seen in its training data."""
 
 import re
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True)
-class Window:
-    """From the midnight that begins the day `start` to the midnight that begins the day `end`, both included.
+class TimeWindow:
+    """The time from 0:00 of the day `start` to 0:00 of the day `end`, both included. None is unbounded.
 
-    So what is stamped later on the last day is out. Source: LiveCodeBench/LiveCodeBench,
+    A later time on the last day is outside. Source: LiveCodeBench/LiveCodeBench,
     lcb_runner/benchmarks/code_generation.py `load_code_generation_dataset`.
     """
 
@@ -23,35 +23,38 @@ class Window:
     end: datetime | None = None
 
     @classmethod
-    def of(cls, start: str | None, end: str | None) -> "Window":
-        """The window between two days such as 2024-08-01. Raises UserError for what is none."""
-        window = cls(_day("start", start), _day("end", end))
+    def parse(cls, start: str | None, end: str | None) -> "TimeWindow":
+        """Returns the window between two days such as 2024-08-01. Raises UserError for an invalid date or order."""
+        window = cls(_parse_day("start", start), _parse_day("end", end))
         if window.start and window.end and window.start > window.end:
-            raise UserError(f"--option start={start} is after end={end}; exchange them")
+            raise UserError(f"--option start={start} is after end={end}; swap them")
         return window
 
-    def choose(self, records: Sequence[Record], field: str, whose: str) -> list[Record]:
-        """The records whose `field` lies in the window. Raises UserError where they have no dates, or none is left."""
+    def select(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
+        """Returns the records whose date in `field` is in the window.
+
+        `data_name` names the data in messages. Raises UserError if records have no date, or none is in the window.
+        """
         if self.start is None and self.end is None:
             return list(records)
         if not all(field in record for record in records):
             raise UserError(
-                f"the records of {whose} have no {field}; leave start= and end= out, or use another version"
+                f"the records of {data_name} have no {field}; remove start= and end=, or use another version"
             )
-        chosen = [record for record in records if self._holds(record[field], whose)]
-        if not chosen:
-            raise UserError(f"no problem of {whose} lies in the window; change start= or end=")
-        return chosen
+        selected = [record for record in records if self._contains(record[field], data_name)]
+        if not selected:
+            raise UserError(f"no problem of {data_name} is in the time window; change start= or end=")
+        return selected
 
-    def _holds(self, stamp: object, whose: str) -> bool:
+    def _contains(self, timestamp: object, data_name: str) -> bool:
         try:
-            date = datetime.fromisoformat(str(stamp))
+            date = datetime.fromisoformat(str(timestamp))
         except ValueError:
-            raise UserError(f"{stamp!r} in the records of {whose} is not a date; replace the data") from None
+            raise UserError(f"{timestamp!r} in the records of {data_name} is not a date; replace the data") from None
         return (self.start is None or self.start <= date) and (self.end is None or date <= self.end)
 
 
-def _day(name: str, text: str | None) -> datetime | None:
+def _parse_day(name: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.backends.replay import check_sample, parse_sample
-from evalharness.data.loading import resolve_source
+from evalharness.data.sources import resolve_source
 from evalharness.errors import UserError
 from evalharness.pipeline.grading import judge
 from evalharness.records import Completion, Problem, Task, Verdict

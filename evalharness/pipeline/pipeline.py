@@ -14,8 +14,8 @@ from evalharness.adapters import TaskContext, open_task
 from evalharness.adapters.factory import task_option_names
 from evalharness.backends import BackendConfig, find_backend, option_names, unknown_option
 from evalharness.backends.replay import ReplayBackend
-from evalharness.data.cards import Recipe
-from evalharness.data.loading import resolve_source
+from evalharness.data.card_schema import Recipe
+from evalharness.data.sources import resolve_source
 from evalharness.errors import NoSample, UserError
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import conditions, speed

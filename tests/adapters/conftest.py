@@ -10,7 +10,7 @@ import pytest
 
 from evalharness.adapters import open_task
 from evalharness.data.cards import find_task
-from evalharness.data.loading import find_version
+from evalharness.data.versions import find_version
 from evalharness.records import Problem, Task
 
 Open = Callable[..., tuple[Task, dict[str, Problem]]]

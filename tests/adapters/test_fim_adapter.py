@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evalharness.data.cards import expand
+from evalharness.data.cards import expand_task_names
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
@@ -108,5 +108,5 @@ def test_cuts_at_the_first_line_are_for_single_lines(task: str, opened: Open) ->
 
 
 def test_the_group() -> None:
-    assert expand("fim") == ["fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light"]
-    assert expand("santacoder-fim") == ["santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java"]
+    assert expand_task_names("fim") == ["fim-single-line", "fim-multi-line", "fim-random-span", "fim-random-span-light"]
+    assert expand_task_names("santacoder-fim") == ["santacoder-fim-py", "santacoder-fim-js", "santacoder-fim-java"]

@@ -202,7 +202,7 @@ def test_releases_are_those_files(release: str | None, numbers: str, tmp_path: P
         ({"release": "v1", "version": "three"}, "version three of livecodebench has no releases"),
         ({"start": "2024-08"}, "--option start=2024-08 is not a date"),
         ({"end": "2024-08-01"}, "the records of version public of livecodebench have no contest_date"),
-        ({"version": "lite"}, "has version public of livecodebench: name one with --option version="),
+        ({"version": "lite"}, "has version public of livecodebench: select it with --option version="),
         ({"begin": "2024-08-01"}, "unknown option of task livecodebench 'begin'"),
     ],
 )

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from evalharness.adapters import open_task
-from evalharness.data.cards import expand, load_cards
-from evalharness.data.loading import find_version
+from evalharness.data.cards import expand_task_names, load_cards
+from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.records import CommandProgram, Completion, Execution, Outcome, Problem, Task
 from evalharness.sandbox.languages import languages
@@ -50,7 +50,7 @@ def test_every_language_of_the_data_is_a_task_with_its_own_image() -> None:
     hub = find_version(card.tasks["multipl-e-cpp"], "2024-04", "mbpp").hub
     assert hub is not None
     assert hub.config == "mbpp-cpp"
-    assert expand("multipl-e") == [f"multipl-e-{name}" for name in ("cpp", "java", "js", "php", "sh", "ts")]
+    assert expand_task_names("multipl-e") == [f"multipl-e-{name}" for name in ("cpp", "java", "js", "php", "sh", "ts")]
 
 
 def test_the_prompt_is_stripped_for_the_model_and_not_for_the_program(opened: Open) -> None:
@@ -142,7 +142,7 @@ def test_splits_lie_in_files_of_their_own(opened: Open) -> None:
     assert list(problems) == ["mbpp_3_is_not_prime"]
     with pytest.raises(UserError, match="unknown split of multipl-e-js 'mbp'; did you mean mbpp"):
         open_task("multipl-e-js", "sample", {"split": "mbp"})
-    with pytest.raises(UserError, match="the sample of multipl-e-js has no split 'mbpp'; leave split= out"):
+    with pytest.raises(UserError, match="the sample of multipl-e-js has no split 'mbpp'; remove the option split="):
         open_task("multipl-e-js", "sample", {"split": "mbpp"})
 
 

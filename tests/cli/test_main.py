@@ -14,7 +14,7 @@ import pytest
 
 from evalharness import __version__
 from evalharness.cli.main import main
-from evalharness.data.cards import groups
+from evalharness.data.cards import task_groups
 from evalharness.sandbox.engines import images
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -54,7 +54,7 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         ((*SAMPLE, "--task", "humanevl"), ["task 'humanevl'", "did you mean humaneval"]),
         ((*SAMPLE, "--task", "mbpp,evalpluss"), ["task 'evalpluss'", "did you mean evalplus"]),
         ((*SAMPLE, "--task", "quite-another"), ["task 'quite-another'", "known: ", "humaneval", "mbpp"]),
-        ((*SAMPLE, "--task", ""), ["no task is named", "humaneval"]),
+        ((*SAMPLE, "--task", ""), ["no task is given", "humaneval"]),
         ((*SAMPLE, *TASK, "--backend", "transformer"), ["backend 'transformer'", "did you mean transformers"]),
         ((*SAMPLE, *TASK, "--option", "vresion=1"), ["option 'vresion'", "did you mean version"]),
         (
@@ -264,7 +264,7 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
     assert cli("version").stdout == cli("--version").stdout == f"{__version__}\n"
     tasks = cli("tasks")
     assert tasks.returncode == 0
-    assert all(name in tasks.stdout for name in groups())
+    assert all(name in tasks.stdout for name in task_groups())
     assert all(word in tasks.stdout for word in ("164", "google-3shot", "v0.1.9", "test", "on the hub", "python: "))
     backends = cli("backends")
     assert backends.returncode == 0

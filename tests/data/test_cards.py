@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from evalharness.data import cards
-from evalharness.data.loading import find_version
+from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.util import paths
 
@@ -80,9 +80,9 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_bundled_tasks_and_groups() -> None:
-    everything = set(cards.expand("all"))
+    everything = set(cards.expand_task_names("all"))
     assert everything >= {"humaneval", "mbpp", "humaneval-plus", "mbpp-plus"}
-    assert cards.groups()["evalplus"] == ("humaneval-plus", "mbpp-plus")
+    assert cards.task_groups()["evalplus"] == ("humaneval-plus", "mbpp-plus")
     card, entry = cards.find_task("mbpp")
     assert (card.adapter, card.image, entry.name) == ("mbpp", "python", "mbpp")
     assert entry.splits[entry.default_split or ""] == (11, 510)
@@ -103,7 +103,7 @@ def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], Non
     task["versions"]["v1"]["problems"] = {"a": 1}
     plugin(card)
     cards.load_cards.cache_clear()
-    with pytest.raises(UserError, match="version v1 must say it for each of a, b"):
+    with pytest.raises(UserError, match="version v1 needs a value for each split: a, b"):
         cards.load_cards()
 
 
@@ -128,7 +128,7 @@ def test_a_card_can_be_written_to_a_manifest() -> None:
     ],
 )
 def test_expand_keeps_order_and_drops_duplicates(names: str, tasks: list[str]) -> None:
-    assert cards.expand(names) == tasks
+    assert cards.expand_task_names(names) == tasks
 
 
 def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
@@ -144,9 +144,9 @@ def test_unknown_names_get_near_matches() -> None:
     with pytest.raises(UserError, match="unknown task 'humanevl'; did you mean humaneval"):
         cards.find_task("humanevl")
     with pytest.raises(UserError, match="unknown task 'evalpls'; did you mean evalplus"):
-        cards.expand("mbpp,evalpls")
-    with pytest.raises(UserError, match="no task is named"):
-        cards.expand(" , ")
+        cards.expand_task_names("mbpp,evalpls")
+    with pytest.raises(UserError, match="no task is given"):
+        cards.expand_task_names(" , ")
 
 
 def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
@@ -154,7 +154,7 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
     card, entry = cards.find_task("adding")
     assert card.recipes["plain"].max_new_tokens == 8
     assert entry.versions["v1"].file == ("adding.jsonl",)
-    assert "adding" in cards.expand("all")
+    assert "adding" in cards.expand_task_names("all")
 
 
 @pytest.mark.parametrize(
@@ -167,16 +167,16 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
         ("recipes.plain.kind", "infill", "recipes.plain: Value error, a recipe of kind infill"),
         ("recipes.plain.middle", "free", "recipes.plain: Value error, a recipe of kind infill"),
         ("recipes.plain.middle", "long", "recipes.plain.middle: "),
-        ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes names 'chatty'"),
+        ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes is 'chatty'"),
         ("tasks.adding.versions.v1.problems", None, "tasks.adding.versions.v1.problems: Field required"),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
-        ("tasks.adding.default_version", "v2", "default_version names 'v2'"),
-        ("tasks.adding.default_recipe", "chatty", "tasks.adding.default_recipe names 'chatty'"),
-        ("tasks.adding.splits", {"test": [1, 2]}, "default_split names None"),
+        ("tasks.adding.default_version", "v2", "default_version is 'v2'"),
+        ("tasks.adding.default_recipe", "chatty", "tasks.adding.default_recipe is 'chatty'"),
+        ("tasks.adding.splits", {"test": [1, 2]}, "default_split is None"),
         ("tasks", {}, "tasks: "),
         ("tasks", "adding", "tasks: "),
-        ("groups", {"sums": ["subtracting"]}, "groups.sums names 'subtracting'"),
-        ("groups", {"all": ["adding"]}, "'all' is made of every task"),
+        ("groups", {"sums": ["subtracting"]}, "groups.sums is 'subtracting'"),
+        ("groups", {"all": ["adding"]}, "'all' is reserved for every task"),
         ("groups", {"adding": ["adding"]}, "'adding' is used more than once"),
         ("groups", {"mbpp": ["adding"]}, "'mbpp' is used more than once"),
     ],

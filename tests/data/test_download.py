@@ -12,8 +12,9 @@ from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
 from evalharness.cli.tasks import data_state
 from evalharness.data import cards
-from evalharness.data import loading as data
 from evalharness.data.files import read_records
+from evalharness.data.loading import load_records
+from evalharness.data.versions import find_version, pulled_path
 
 MAIN = "from evalharness.cli.main import main; main()"
 TASK = cards.find_task("humaneval")
@@ -37,7 +38,7 @@ def test_what_is_pulled_is_used_from_the_folder(tmp_path: Path, datasets_dir: Pa
     assert "humaneval v1.0: 164 problems in" in done.stdout
     assert f"export EVALHARNESS_DATA={folder}" in done.stdout
     assert data_state(TASK[1], folder) == "here"
-    loaded = data.load_records(*TASK, None, folder)
+    loaded = load_records(*TASK, None, folder)
     assert loaded.official
     assert loaded.records == records
 
@@ -54,7 +55,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     with FakeHub(humaneval_repo(HUMANEVAL)) as hub:
         done = pull(tmp_path, hub.url, "humaneval")
     assert done.returncode == 2
-    assert "does not hold the data that the card names" in done.stdout
+    assert "does not have the data of the task card" in done.stdout
     assert not (tmp_path / "data").exists()
 
 
@@ -83,16 +84,16 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, datasets_dir: Path) -> 
 
 def test_official_files_go_before_pulled_ones(tmp_path: Path) -> None:
     card, entry = TASK
-    pulled = data.pulled_path(entry, entry.versions["v1.0"], tmp_path)
+    pulled = pulled_path(entry, entry.versions["v1.0"], tmp_path)
     official = tmp_path / "humaneval" / "HumanEval.jsonl"
     for path, count in ((pulled.with_suffix(""), 1), (official, 2)):
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"{json.dumps(row)}\n" for row in HUMANEVAL[:count]))
     for path in (pulled.with_suffix(""), official):
         subprocess.run(["gzip", path], check=True)
-    assert len(data.load_records(card, entry, None, tmp_path).records) == 2
+    assert len(load_records(card, entry, None, tmp_path).records) == 2
     official.with_suffix(".jsonl.gz").unlink()
-    assert len(data.load_records(card, entry, None, tmp_path).records) == 1
+    assert len(load_records(card, entry, None, tmp_path).records) == 1
 
 
 def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
@@ -105,17 +106,18 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
         done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
     folder = tmp_path / "data"
     assert "livecodebench full: 1 problem in data/livecodebench/code_generation" in done.stdout
-    assert "livecodebench lite: not available: the hub does not give livecodebench/code_generation_lite" in done.stdout
-    assert "public" not in done.stdout  # which is nowhere to be pulled from
+    lite = "livecodebench lite: not available: the hub does not provide livecodebench/code_generation_lite"
+    assert lite in done.stdout
+    assert "public" not in done.stdout  # It is not published.
     assert (folder / version.file[0]).read_bytes() == line
-    assert len(data.load_records(card, entry, "full", folder).records) == 1
+    assert len(load_records(card, entry, "full", folder).records) == 1
 
 
 def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
     _, entry = cards.find_task("livecodebench")
-    assert data.find_version(entry, None, source=tmp_path).name == "public"
-    assert data.find_version(entry, None, source="hub").name == "lite"
+    assert find_version(entry, None, source=tmp_path).name == "public"
+    assert find_version(entry, None, source="hub").name == "lite"
     path = tmp_path / entry.versions["lite"].file[3]
     path.parent.mkdir(parents=True)
     path.write_text("")
-    assert data.find_version(entry, None, source=tmp_path).name == "lite"
+    assert find_version(entry, None, source=tmp_path).name == "lite"

@@ -14,9 +14,10 @@ from helpers.fake_hub import FakeHub, dead_url, load, parquet, readme
 from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
 from evalharness.data import cards
-from evalharness.data import loading as data
+from evalharness.data.evalplus_release import evalplus_records
 from evalharness.data.files import read_records
-from evalharness.data.hub import evalplus_records
+from evalharness.data.loading import load_records
+from evalharness.data.splits import select_split
 from evalharness.errors import UserError
 
 SPLITS = ["prompt", "train", "validation", "test"]
@@ -65,7 +66,7 @@ def mbpp_repo(full: list[dict[str, Any]], sanitized: list[dict[str, Any]]) -> di
     files = {"README.md": readme({"full": SPLITS, "sanitized": SPLITS})}
     for config, rows in (("full", full), ("sanitized", sanitized)):
         for split in SPLITS:
-            part = data.select_split(entry, rows, split)
+            part = select_split(entry, rows, split)
             files[f"{config}/{split}-00000-of-00001.parquet"] = parquet(part)
     return {hub.repo: (hub.revision, files)}
 
@@ -91,7 +92,7 @@ def test_rows_and_fingerprints_of_the_hub_are_those_of_the_files(
     (tmp_path / "mbpp/mbpp.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in MBPP))
     (tmp_path / "mbpp/sanitized-mbpp.json").write_text(json.dumps(SANITIZED))
     for (task, version), remote in zip(VERSIONS, loaded_once[2], strict=True):
-        local = data.load_records(*cards.find_task(task), version, tmp_path)
+        local = load_records(*cards.find_task(task), version, tmp_path)
         assert remote["records"] == local.records
         assert remote["fingerprint"] == local.fingerprint
         assert not remote["official"]
@@ -120,7 +121,7 @@ def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -
         tmp_path, ("livecodebench", "lite", "hub"), ("livecodebench", "full", "hub"), HF_ENDPOINT=dead_url()
     )
     assert again == loaded
-    assert "the hub does not give livecodebench/code_generation (ConnectError" in missing["error"]
+    assert "the hub does not provide livecodebench/code_generation (ConnectError" in missing["error"]
 
 
 @pytest.mark.data
@@ -187,7 +188,7 @@ def test_a_kept_copy_of_another_revision_will_not_do(loaded_once: tuple[Path, st
     for path in kept.iterdir():
         path.rename(kept / path.name.replace("7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544", "0" * 40))
     (refused,) = load(home, ("humaneval", None, "hub"), HF_ENDPOINT=url)
-    assert "the hub does not give openai/openai_humaneval (ConnectError" in refused["error"]
+    assert "the hub does not provide openai/openai_humaneval (ConnectError" in refused["error"]
 
 
 def test_a_dead_hub_is_said_at_once_and_no_folder_stands_for_it(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_a_dead_hub_is_said_at_once_and_no_folder_stands_for_it(tmp_path: Path) 
     start = time.monotonic()
     dead, hidden = load(tmp_path, ("mbpp", None, "hub"), ("humaneval", None, "hub"), HF_ENDPOINT=dead_url())
     assert time.monotonic() - start < 8
-    assert "the hub does not give google-research-datasets/mbpp (ConnectError" in dead["error"]
+    assert "the hub does not provide google-research-datasets/mbpp (ConnectError" in dead["error"]
     assert "--data DIR" in dead["error"]
     assert "\n" not in dead["error"]
     assert "the folder openai/openai_humaneval hides the hub's" in hidden["error"]
@@ -206,7 +207,7 @@ def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> Non
     with FakeHub(humaneval_repo(other)) as hub:
         wrong, missing = load(tmp_path, ("humaneval", None, "hub"), ("mbpp", None, "hub"), HF_ENDPOINT=hub.url)
     assert "record HumanEval/0 without entry_point, canonical_solution, test" in wrong["error"]
-    assert "the hub does not give google-research-datasets/mbpp" in missing["error"]
+    assert "the hub does not provide google-research-datasets/mbpp" in missing["error"]
     assert "\n" not in missing["error"]
 
 

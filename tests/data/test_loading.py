@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from evalharness.data import cards
-from evalharness.data import loading as data
 from evalharness.data.files import read_records
+from evalharness.data.loading import LoadedData, load_records
+from evalharness.data.sources import resolve_source
+from evalharness.data.splits import select_split
+from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 
 ROWS: list[dict[str, Any]] = [
@@ -32,9 +35,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_bytes(texts[path.suffix])
 
 
-def humaneval(folder: Path, rows: list[dict[str, Any]]) -> data.Loaded:
+def humaneval(folder: Path, rows: list[dict[str, Any]]) -> LoadedData:
     write(folder / "humaneval" / "HumanEval.jsonl.gz", rows)
-    return data.load_records(*cards.find_task("humaneval"), None, folder)
+    return load_records(*cards.find_task("humaneval"), None, folder)
 
 
 def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
@@ -44,13 +47,13 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
 
 def test_source_is_the_option_then_the_variable_then_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
-    assert data.resolve_source(None) == "hub"
+    assert resolve_source(None) == "hub"
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
-    assert data.resolve_source(None) == tmp_path
-    assert data.resolve_source("hub") == "hub"
-    assert data.resolve_source("sample") == "sample"
+    assert resolve_source(None) == tmp_path
+    assert resolve_source("hub") == "hub"
+    assert resolve_source("sample") == "sample"
     with pytest.raises(UserError, match="nowhere does not exist") as caught:
-        data.resolve_source(str(tmp_path / "nowhere"))
+        resolve_source(str(tmp_path / "nowhere"))
     one_line(caught)
 
 
@@ -60,41 +63,41 @@ def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
                 for split in entry.splits if version.by_split else [None]:
-                    chosen = data.find_version(entry, name, split)
+                    chosen = find_version(entry, name, split)
                     if not all((datasets_dir / file).exists() for file in chosen.file):
                         assert version.hub  # the folder need not have what the hub has
                         continue
-                    loaded = data.load_records(card, entry, name, datasets_dir, split)
+                    loaded = load_records(card, entry, name, datasets_dir, split)
                     assert len(loaded.records) == chosen.problems, (entry.name, name)
                     assert loaded.official, (entry.name, name, split, loaded.fingerprint)
                     assert loaded.origin == f"folder {datasets_dir}"
-                    assert not version.by_split or data.select_split(entry, loaded.records, split) == loaded.records
+                    assert not version.by_split or select_split(entry, loaded.records, split) == loaded.records
 
 
 @pytest.mark.data
 def test_mbpp_splits(datasets_dir: Path) -> None:
     card, entry = cards.find_task("mbpp")
-    records = data.load_records(card, entry, None, datasets_dir).records
-    sizes = {name: len(data.select_split(entry, records, name)) for name in entry.splits}
+    records = load_records(card, entry, None, datasets_dir).records
+    sizes = {name: len(select_split(entry, records, name)) for name in entry.splits}
     assert sizes == {"prompt": 10, "test": 500, "validation": 90, "train": 374, "all": 974}
-    assert data.select_split(entry, records, None) == data.select_split(entry, records, "test")
-    sanitized = data.load_records(card, entry, "sanitized", datasets_dir).records
-    assert len(data.select_split(entry, sanitized, None)) == 257
+    assert select_split(entry, records, None) == select_split(entry, records, "test")
+    sanitized = load_records(card, entry, "sanitized", datasets_dir).records
+    assert len(select_split(entry, sanitized, None)) == 257
     with pytest.raises(UserError, match="unknown split of mbpp 'tests'; did you mean test"):
-        data.select_split(entry, records, "tests")
+        select_split(entry, records, "tests")
 
 
 def test_a_task_without_splits_has_no_split_names() -> None:
     _, entry = cards.find_task("humaneval")
-    assert data.select_split(entry, ROWS, None) == ROWS
+    assert select_split(entry, ROWS, None) == ROWS
     with pytest.raises(UserError, match="unknown split of humaneval 'test'"):
-        data.select_split(entry, ROWS, "test")
+        select_split(entry, ROWS, "test")
 
 
 def test_unknown_version() -> None:
     card, entry = cards.find_task("humaneval-plus")
     with pytest.raises(UserError, match=r"unknown version of humaneval-plus 'v0\.1\.8'; did you mean v0\.1\.9"):
-        data.load_records(card, entry, "v0.1.8", Path())
+        load_records(card, entry, "v0.1.8", Path())
 
 
 def test_other_records_are_loaded_in_id_order_and_are_not_official(tmp_path: Path) -> None:
@@ -114,10 +117,10 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "holds no records"),
-        ([ROWS[0], ROWS[0]], "has two records HumanEval/0"),
-        ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "has a record 2 without prompt, entry_point"),
-        ([{"prompt": ""}], "has a record None without task_id"),
+        ([], "have no records"),
+        ([ROWS[0], ROWS[0]], "have two records HumanEval/0"),
+        ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "have a record 2 without prompt, entry_point"),
+        ([{"prompt": ""}], "have a record None without task_id"),
     ],
 )
 def test_records_of_another_form(tmp_path: Path, rows: list[dict[str, Any]], said: str) -> None:
@@ -129,9 +132,9 @@ def test_records_of_another_form(tmp_path: Path, rows: list[dict[str, Any]], sai
 def test_a_missing_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
     task = cards.find_task("humaneval")
     with pytest.raises(UserError, match=r"gone does not exist"):
-        data.load_records(*task, None, tmp_path / "gone")
+        load_records(*task, None, tmp_path / "gone")
     with pytest.raises(UserError, match=r"HumanEval\.jsonl\.gz is missing") as caught:
-        data.load_records(*task, None, tmp_path)
+        load_records(*task, None, tmp_path)
     one_line(caught)
 
 
@@ -158,7 +161,7 @@ def test_an_object_of_records_and_blank_lines(tmp_path: Path) -> None:
         ("a.json", b'[\n{"x": 1},\n{"x" 1}]', r"a\.json line 3 is not JSON"),
         ("a.json", b"[1]", r"a\.json entry 1 is not a JSON object"),
         ("a.json", b'{"a": 1}', r"a\.json entry 'a' is not a JSON object"),
-        ("a.json", b'"x"', r"a\.json holds neither a list nor an object"),
+        ("a.json", b'"x"', r"a\.json has neither a list nor an object"),
         ("a.jsonl.gz", b'{"x": 1}\n', r"a\.jsonl\.gz cannot be read"),
         ("a.jsonl.gz", gzip.compress(b'{"x": 1}\n')[:-12], r"a\.jsonl\.gz cannot be read"),
     ],
@@ -175,26 +178,26 @@ def test_a_task_picks_its_records_from_data_of_several(tmp_path: Path) -> None:
     fields = dict.fromkeys(entry.versions["v1.0"].fields, "x")
     rows = [{**fields, "name": str(number), "language": ["py", "js"][number % 2]} for number in range(4)]
     write(tmp_path / entry.versions["v1.0"].file[0], rows)
-    loaded = data.load_records(card, entry, None, tmp_path)
+    loaded = load_records(card, entry, None, tmp_path)
     assert [record["task_id"] for record in loaded.records] == ["1", "3"]
     write(tmp_path / entry.versions["v1.0"].file[0], rows[::2])
-    with pytest.raises(UserError, match="holds no records"):
-        data.load_records(card, entry, None, tmp_path)
+    with pytest.raises(UserError, match="have no records"):
+        load_records(card, entry, None, tmp_path)
 
 
 def test_samples_lie_beside_the_card_and_are_never_official(tmp_path: Path) -> None:
     card, entry = cards.find_task("humaneval")
     card = card.model_copy(update={"folder": tmp_path})
     with pytest.raises(UserError, match="there is no sample of humaneval"):
-        data.load_records(card, entry, None, "sample")
+        load_records(card, entry, None, "sample")
     write(tmp_path / "samples" / "humaneval.jsonl", ROWS)
-    loaded = data.load_records(card, entry, None, "sample")
+    loaded = load_records(card, entry, None, "sample")
     assert (loaded.records, loaded.origin, loaded.official) == (ROWS, "sample", False)
 
 
 def test_a_sample_has_the_default_version_only() -> None:
     with pytest.raises(UserError, match="the sample of mbpp has no version 'sanitized'"):
-        data.load_records(*cards.find_task("mbpp"), "sanitized", "sample")
+        load_records(*cards.find_task("mbpp"), "sanitized", "sample")
 
 
 @pytest.mark.parametrize(
@@ -206,11 +209,11 @@ def test_a_sample_has_the_default_version_only() -> None:
         "mbpp-plus",
         "livecodebench",
         "bigcodebench",
-        *cards.expand("fim,santacoder-fim"),
+        *cards.expand_task_names("fim,santacoder-fim"),
     ],
 )
 def test_bundled_samples_have_the_official_form(name: str) -> None:
     card, entry = cards.find_task(name)
-    loaded = data.load_records(card, entry, None, "sample")
+    loaded = load_records(card, entry, None, "sample")
     assert loaded.records
     assert not loaded.official

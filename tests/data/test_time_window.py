@@ -2,7 +2,7 @@
 
 import pytest
 
-from evalharness.data.time_window import Window
+from evalharness.data.time_window import TimeWindow
 from evalharness.errors import UserError
 
 STAMPS = (
@@ -16,12 +16,12 @@ RECORDS = [{"task_id": stamp, "date": stamp} for stamp in STAMPS]
 
 
 def chosen(start: str | None, end: str | None) -> list[str]:
-    return [record["date"] for record in Window.of(start, end).choose(RECORDS, "date", "these")]
+    return [record["date"] for record in TimeWindow.parse(start, end).select(RECORDS, "date", "these")]
 
 
 def test_no_bounds_hold_everything_dated_or_not() -> None:
     assert chosen(None, None) == list(STAMPS)
-    assert Window.of(None, None).choose([{"task_id": "1"}], "date", "these") == [{"task_id": "1"}]
+    assert TimeWindow.parse(None, None).select([{"task_id": "1"}], "date", "these") == [{"task_id": "1"}]
 
 
 def test_both_days_are_included_but_of_the_last_only_its_midnight() -> None:
@@ -36,19 +36,19 @@ def test_both_days_are_included_but_of_the_last_only_its_midnight() -> None:
 )
 def test_what_is_no_date_is_said_in_one_line(text: str) -> None:
     with pytest.raises(UserError, match="is not a date such as 2024-08-01") as caught:
-        Window.of(text, None)
+        TimeWindow.parse(text, None)
     assert "\n" not in str(caught.value)
 
 
 def test_an_empty_window_and_one_the_wrong_way_round() -> None:
     with pytest.raises(UserError, match="start=2024-09-02 is after end=2024-09-01"):
-        Window.of("2024-09-02", "2024-09-01")
-    with pytest.raises(UserError, match="no problem of these lies in the window"):
+        TimeWindow.parse("2024-09-02", "2024-09-01")
+    with pytest.raises(UserError, match="no problem of these is in the time window"):
         chosen("2025-01-01", None)
 
 
 def test_records_without_dates_have_no_windows() -> None:
     with pytest.raises(UserError, match="the records of these have no date"):
-        Window.of("2024-09-02", None).choose([{"task_id": "1"}], "date", "these")
+        TimeWindow.parse("2024-09-02", None).select([{"task_id": "1"}], "date", "these")
     with pytest.raises(UserError, match="is not a date; replace the data"):
-        Window.of("2024-09-02", None).choose([{"date": "soon"}], "date", "these")
+        TimeWindow.parse("2024-09-02", None).select([{"date": "soon"}], "date", "these")

@@ -152,11 +152,11 @@ LOAD = """
 import dataclasses, json, sys
 from pathlib import Path
 from evalharness.data import cards
-from evalharness.data import loading as data
+from evalharness.data.loading import load_records
 from evalharness.errors import UserError
 for task, version, source in json.loads(sys.argv[1]):
     try:
-        loaded = data.load_records(*cards.find_task(task), version, source if source == "hub" else Path(source))
+        loaded = load_records(*cards.find_task(task), version, source if source == "hub" else Path(source))
         print(json.dumps(dataclasses.asdict(loaded)))
     except UserError as error:
         print(json.dumps({"error": str(error)}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import Source
+from evalharness.data.sources import DataSource
 from evalharness.metrics.passk import rates, rates_by_facet, tally
 from evalharness.metrics.throughput import speed
 from evalharness.pipeline.store import Store
@@ -27,7 +27,7 @@ DETAILS: dict[Status, str] = {
 
 def write_run(
     folder: Path, task: str, answer: Answer, *, n: int = 1, backend: str = "ar", model: str | None = None,
-    data: Source = "sample",
+    data: DataSource = "sample",
 ) -> Path:  # fmt: skip
     """A finished run of the task's problems; returns its directory."""
     opened, context = open_task(task, data, {})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.data.cards import groups
+from evalharness.data.cards import task_groups
 from evalharness.errors import UserError
 from evalharness.report.published import load_published, published_sets, speed_of
 
@@ -15,7 +15,7 @@ EVIDENCE = {"primary", "secondary, several agree", "secondary, one copy"}
 def test_every_point_has_source_evidence_and_a_task_that_exists() -> None:
     points = load_published("all")
     assert len(points) > 700
-    known = {*groups(), *groups()["all"], None}
+    known = {*task_groups(), *task_groups()["all"], None}
     for point in points:
         assert point.evidence in EVIDENCE
         assert point.source

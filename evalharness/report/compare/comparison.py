@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.data.loading import natural
+from evalharness.data.task_ids import natural_key
 from evalharness.errors import UserError
 from evalharness.metrics.statistics import Difference, Interval, paired_difference, ratio_interval
 from evalharness.metrics.throughput import rate_error, warmup_keys
@@ -117,7 +117,7 @@ def compare(first: RunRecord, second: RunRecord) -> Comparison:
         alone=(len(one) - len(ids), len(two) - len(ids)),
         difference=paired_difference(*values),
         ratios=tuple(ratios(first, second)),
-        flips=tuple(sorted(flips, key=lambda flip: (flip.second - flip.first, natural(flip.task_id)))),
+        flips=tuple(sorted(flips, key=lambda flip: (flip.second - flip.first, natural_key(flip.task_id)))),
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.data.cards import EVERYTHING, groups, load_cards
+from evalharness.data.card_files import ALL_TASKS
+from evalharness.data.cards import load_cards, task_groups
 
 TITLES = {
     "humaneval": "HumanEval", "mbpp": "MBPP",
@@ -74,8 +75,8 @@ def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]
     for column in columns:
         by_task.setdefault(column.task, []).append(column)
     found = []
-    for group, members in groups().items():
+    for group, members in task_groups().items():
         held = [by_task.get(member, []) for member in members]
-        if group != EVERYTHING and all(len(each) == 1 for each in held):
+        if group != ALL_TASKS and all(len(each) == 1 for each in held):
             found.append((Column(group, mean=True), [each[0] for each in held]))
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness.adapters import open_task
-from evalharness.data.loading import Source, resolve_source
+from evalharness.data.sources import DataSource, resolve_source
 from evalharness.errors import UserError
 from evalharness.records import Problem
 from evalharness.report.runs import RunRecord
@@ -48,7 +48,7 @@ def problems_of(run: RunRecord, data: str | None = None) -> Problems:
         return Problems(missing=f"The task's data could not be read: {error}")
 
 
-def _source(origin: str, data: str | None) -> Source | None:
+def _source(origin: str, data: str | None) -> DataSource | None:
     if data is not None or os.environ.get("EVALHARNESS_DATA"):
         return resolve_source(data)
     folder = Path(origin.removeprefix("folder "))

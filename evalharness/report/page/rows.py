@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evalharness.data.loading import natural
+from evalharness.data.task_ids import natural_key
 from evalharness.records import STATUSES, Completion, Problem, Prompt, Verdict
 from evalharness.report.page.chunks import Chunks, chunks, write_script
 from evalharness.report.page.prompts import Problems
@@ -45,7 +45,7 @@ def write_run(run: RunRecord, folder: Path, name: str, problems: Problems) -> No
 def _in_order(ids: Iterable[str], problems: Problems) -> list[str]:
     """The ids as the task has its problems, and by name those that it does not have."""
     order = {task_id: number for number, task_id in enumerate(problems.found)}
-    return sorted(ids, key=lambda task_id: (order.get(task_id, len(order)), natural(task_id)))
+    return sorted(ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
 def _rows(run: RunRecord, samples: Chunks) -> Iterator[list[Any]]:

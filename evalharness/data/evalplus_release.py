@@ -1,0 +1,60 @@
+"""Loads the release files of EvalPlus through the evalplus package's download cache."""
+
+import contextlib
+import io
+import os
+import socket
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from evalharness.data.files import Record, read_records
+from evalharness.data.hub import DATA_HINT, error_with_cause
+from evalharness.data.version_schema import EvalPlusSource
+from evalharness.errors import UserError
+
+STALL_S = 60.0
+"""Seconds without data after which a download fails. The evalplus package sets no limit."""
+
+
+def evalplus_records(source: EvalPlusSource) -> list[Record]:
+    """Returns the records of a release file. Raises UserError if it cannot be downloaded.
+
+    Inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`.
+    """
+    from evalplus.data import utils
+
+    url, name = utils.get_dataset_metadata(
+        source.name, source.version, source.variant == "mini", source.variant == "noextreme"
+    )
+    cached = Path(name)
+    if not cached.exists():
+        _download(url, cached)
+    return read_records(cached)
+
+
+def _download(url: str, path: Path) -> None:
+    """Downloads a file into the evalplus package's cache, so that it is complete or absent."""
+    from evalplus.data import utils
+
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), _socket_timeout(STALL_S):
+            utils.make_cache(url, str(part))
+        part.replace(path)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise UserError(
+            f"{url} cannot be downloaded ({error_with_cause(error)}); check the network{DATA_HINT}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,26 @@
+"""Selects the records of a split."""
+
+from collections.abc import Sequence
+
+from evalharness.data.card_schema import TaskEntry
+from evalharness.data.files import Record
+from evalharness.data.task_ids import problem_number
+from evalharness.errors import UserError
+from evalharness.util.suggest import unknown_name
+
+
+def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
+    """Returns the records of a split; None selects the default split, or all records of a task without splits.
+
+    Raises UserError for an unknown split.
+    """
+    name = name or entry.default_split
+    if name is None:
+        return list(records)
+    if name not in entry.splits:
+        raise UserError(unknown_name(f"split of {entry.name}", name, list(entry.splits)))
+    split = entry.splits[name]
+    if isinstance(split, str):
+        return [record for record in records if str(record["task_id"]).startswith(split)]
+    first, last = split
+    return [record for record in records if first <= problem_number(record["task_id"]) <= last]

@@ -1,0 +1,14 @@
+"""Orders problem ids and reads the numbers in them."""
+
+import re
+
+
+def natural_key(task_id: object) -> list[tuple[str, int]]:
+    """Returns a sort key that orders numbers by value: HumanEval/2 comes before HumanEval/10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]*)", str(task_id))]
+
+
+def problem_number(task_id: object) -> int:
+    """Returns the last number in a problem's id; -1 if there is none."""
+    numbers = re.findall(r"[0-9]+", str(task_id))
+    return int(numbers[-1]) if numbers else -1

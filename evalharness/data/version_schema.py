@@ -1,0 +1,117 @@
+"""The part of a task card that describes a version of the data: files, fingerprint, and where they are published."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from evalharness.data.templates import fill_template
+
+
+class StrictModel(BaseModel):
+    """A part of a task card. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""One string or a list of strings in YAML."""
+ProblemCount = Annotated[int, Field(gt=0)]
+FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class HubSource(StrictModel):
+    """A data set on the Hugging Face hub: the rows of `splits`, or the records of `files`."""
+
+    repo: str
+    config: str | None = None
+    folder: str | None = None
+    """The repository's folder to load from, for configurations that are folders without a name."""
+    splits: Names = ()
+    files: Names = ()
+    revision: str | None = None
+    """The pinned commit or branch; None for main."""
+
+    @model_validator(mode="after")
+    def _has_splits_or_files(self) -> Self:
+        if bool(self.splits) == bool(self.files):
+            raise ValueError("a hub source needs either splits or files")
+        return self
+
+
+class EvalPlusSource(StrictModel):
+    """A release file that the evalplus package downloads."""
+
+    name: Literal["HumanEvalPlus", "MbppPlus"]
+    version: str
+    variant: Literal["full", "mini", "noextreme"] = "full"
+
+
+class Version(StrictModel):
+    """A version of a task's data.
+
+    `problems` and `fingerprint` have one value, or one per split where each split has its own files.
+    """
+
+    name: str
+    problems: ProblemCount | Mapping[str, ProblemCount]
+    """Number of problems."""
+    fingerprint: str | Mapping[str, str] | None = None
+    """The fingerprint of the official data (see `data.loading.fingerprint`); None where it is not known."""
+    note: str = ""
+    """A warning that accompanies every result on this version."""
+    file: Names = Field(min_length=1)
+    """File paths in a data folder. `{split}` and the names in the task's `values` are filled in."""
+    sha256: tuple[str, ...] = ()
+    """The checksum of each file. If given, it decides instead of the fingerprint whether data are official."""
+    fields: tuple[str, ...] = Field(min_length=1)
+    """The record fields that every source has. The fingerprint covers them."""
+    hub: HubSource | None = None
+    evalplus: EvalPlusSource | None = None
+    rules: Mapping[str, Any] = {}
+    """Rules of the grader of this version's time. They override those of the task and the card."""
+
+    @model_validator(mode="after")
+    def _lists_have_equal_lengths(self) -> Self:
+        if self.sha256 and len(self.sha256) != len(self.file):
+            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(self.file)} files")
+        if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
+            raise ValueError(f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files")
+        return self
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_fingerprint(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
+        for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
+            if fingerprint is not None and not FINGERPRINT.fullmatch(fingerprint):
+                raise ValueError(f"{fingerprint!r} is not sha256: and 64 hexadecimal digits")
+        return value
+
+    split: str = Field("", exclude=True, repr=False)
+    """The split that this version is narrowed to by `for_split`; no key of the card."""
+
+    @property
+    def by_split(self) -> bool:
+        """Whether each split has its own files."""
+        return not isinstance(self.problems, int)
+
+    def for_split(self, values: Mapping[str, str], split: str | None) -> "Version":
+        """Returns the version with its templates filled, narrowed to the split where each split has its own files."""
+        values = {**values, "split": split or ""}
+        hub = self.hub and self.hub.model_copy(update={"config": fill_template(self.hub.config or "", values) or None})
+        problems = self.problems[split or ""] if isinstance(self.problems, Mapping) else self.problems
+        fingerprint = self.fingerprint[split or ""] if isinstance(self.fingerprint, Mapping) else self.fingerprint
+        return self.model_copy(
+            update={
+                "file": tuple(fill_template(path, values) for path in self.file),
+                "hub": hub,
+                "split": (split or "") if self.by_split else "",
+                "problems": problems,
+                "fingerprint": fingerprint,
+            }
+        )

@@ -1,0 +1,41 @@
+"""Selects a version of a task's data, and its files in a data folder."""
+
+from pathlib import Path
+
+from evalharness.data.card_schema import TaskEntry
+from evalharness.data.sources import DataSource
+from evalharness.data.version_schema import Version
+from evalharness.errors import UserError
+from evalharness.util.suggest import unknown_name
+
+
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None, source: DataSource = "hub") -> Version:
+    """Returns the named version of a task's data, or the source's default version, narrowed to the split.
+
+    Raises UserError for an unknown name.
+    """
+    if name is not None and name not in entry.versions:
+        raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
+    version = entry.versions[name or _default_version(entry, source)]
+    return version.for_split(entry.values, split or entry.default_split)
+
+
+def _default_version(entry: TaskEntry, source: DataSource) -> str:
+    default = entry.versions[entry.default_version]
+    if entry.default_folder_version is None or not isinstance(source, Path):
+        return default.name
+    return default.name if any((source / name).exists() for name in default.file) else entry.default_folder_version
+
+
+def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
+    """Returns the files of a version in a data folder: the official ones, else those of `evalharness data pull`."""
+    if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
+        return [folder / name for name in version.file]
+    official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
+    return official if not pulled.exists() or all(path.exists() for path in official) else [pulled]
+
+
+def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
+    """Returns the file in which `evalharness data pull` stores a version."""
+    parts = [entry.name, version.name, *([version.split] if version.split else [])]
+    return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"

@@ -377,33 +377,33 @@ class Task(Protocol):
 
 
 class Backend(Protocol):
-    """A source of completions."""
+    """A source of completions (see also `SupportsPromptCheck`)."""
 
     name: str
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields one completion per request, in any order, each as soon as it is ready.
 
-        A request that the backend's own machinery failed on, after retries, is yielded with `error` set.
-        Raises UserError where nothing can be generated at all (a model that does not load, a refused key).
+        If the backend itself fails on a request, after retries, the completion has `error` set. Raises UserError if
+        nothing can be generated at all, for example because the model cannot be loaded or the key is refused.
         """
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Everything about the backend that can change a number, for the manifest. Never a secret."""
+        """Returns everything about the backend that can change a number, for the manifest. Contains no secrets."""
         ...
 
     def close(self) -> None:
-        """Frees what the backend holds. Safe to call twice."""
+        """Frees the backend's resources. Safe to call twice."""
         ...
 
 
 @runtime_checkable
 class SupportsPromptCheck(Protocol):
-    """A backend that says beforehand which prompts it can take. One that says nothing takes all but gaps."""
+    """A backend that checks prompts before the run. A backend without this method takes all but infilling prompts."""
 
     def accept(self, prompt: Prompt) -> None:
-        """Raises UserError for a prompt of a kind that it cannot take. Called once a task, before any work."""
+        """Raises UserError for a kind of prompt that the backend cannot take. Called once per task, before any work."""
         ...
 
 

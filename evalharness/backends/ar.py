@@ -1,4 +1,4 @@
-"""The bundled network, or another by --model, decoded one token after the other.
+"""The bundled network, or another one by --model, decoded one token at a time.
 
 With `draft=N` the network drafts N tokens by diffusion and verifies them itself: the same text in fewer passes.
 """
@@ -7,95 +7,109 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field
 
-from evalharness.backends import BackendConfig, parse_options
-from evalharness.backends.network_options import NetworkOptions, check_batch
+from evalharness.backends.factory import BackendConfig
+from evalharness.backends.network.options import NetworkOptions
+from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
+from evalharness.generation.batching import batches, check_batch_size
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
 if TYPE_CHECKING:
-    from evalharness.backends.network import Network
+    from evalharness.backends.network.loading import Network
 
 
-class Options(NetworkOptions):
-    """The backend's `--option key=value` pairs."""
+class AROptions(NetworkOptions):
+    """The `--option key=value` pairs of the backend."""
 
-    draft: int = Field(0, ge=0)
-    """Tokens drafted at a time; 0: none, a pass per token."""
+    draft: int = Field(0, ge=0, description="Tokens that the network drafts before it verifies them; 0: no drafting")
 
 
 class AutoregressiveBackend:
-    """Generates from left to right with a network of ours; loads nothing before it is needed."""
+    """Generates from left to right with a network of `evalharness.diffusion`. Loads it when it is first needed."""
 
     name = "ar"
-    Options: ClassVar[type[BaseModel]] = Options
+    Options: ClassVar[type[BaseModel]] = AROptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for a bad option or a batch size below 1."""
-        check_batch(config)
+        """Raises UserError for a wrong option or a batch size below 1."""
+        check_batch_size(config.batch_size)
         self._config = config
-        self._options = parse_options(Options, self.name, config.options)
-        self._loaded: Network | None = None
+        self._options = parse_options(AROptions, self.name, config.options)
+        self._network: Network | None = None
 
     def accept(self, prompt: Prompt) -> None:
-        """Takes any text, and a gap where the tokenizer has sentinel tokens for it. Raises UserError for others."""
+        """Accepts text and chat prompts; infilling prompts if the tokenizer has sentinel tokens.
+
+        Raises UserError for an infilling prompt that the network cannot take.
+        """
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
-        if self._network().infilling is None:
+        network = self._load()
+        if network.infilling is None:
             raise UserError(
-                f"the tokenizer of model {self._network().name} has no sentinel tokens for infilling; use another "
-                "model, or --option recipe=suffix-first"
+                f"the tokenizer of model {network.name} has no sentinel tokens for infilling; use another model, or "
+                "--option recipe=suffix-first"
             )
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields completions in the order of the requests, a batch at a time."""
-        from evalharness.backends.network import attempt, completion, encode, engine_for, make_row, make_sampler
+        """Yields completions in the order of the requests, one batch at a time."""
+        from evalharness.backends.network.loading import engine_for
+        from evalharness.backends.network.rows import (
+            can_generate,
+            encode,
+            make_completion,
+            make_row,
+            make_sampler,
+            run_batch,
+        )
         from evalharness.diffusion.autoregression import autoregress, speculate
 
-        network, waiting, options = self._network(), iter(requests), self._options
+        network, options = self._load(), self._options
         sampler, model = make_sampler(network, sampling), network.model
         engine = engine_for(network, options, sampler)
-        while chunk := list(islice(waiting, self._config.batch_size)):
-            prompts = [encode(network, request.problem.prompt) for request in chunk]
+        for batch in batches(requests, self._config.batch_size):
+            prompts = [encode(network, request.problem.prompt) for request in batch]
             rows = [
                 make_row(network, request, sampling, ids, sampling.max_new_tokens)
-                for request, ids in zip(chunk, prompts, strict=True)
+                for request, ids in zip(batch, prompts, strict=True)
             ]
-            able = [row for row in rows if row.prompt and row.watch.limit]
+            active = [row for row in rows if can_generate(row)]
             started_at = now()
             if options.draft:
-                error = attempt(partial(speculate, model, able, options.draft, sampler))
+                error = run_batch(partial(speculate, model, active, options.draft, sampler))
             else:
-                error = attempt(partial(autoregress, model, able, sampler, engine))
-            for request, row in zip(chunk, rows, strict=True):
-                yield completion(network.decoder, request, row, started_at, len(able), options.trace, error)
+                error = run_batch(partial(autoregress, model, active, sampler, engine))
+            for request, row in zip(batch, rows, strict=True):
+                yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Everything that can change a number. Loads the model; raises UserError as that does."""
-        from evalharness.backends.network import describe
+        """Returns everything that can change a number. Loads the network; raises UserError if that fails."""
+        from evalharness.backends.network.loading import describe
 
         options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels", "weights", "w8a8_rows"})
-        return {**describe(self._network()), "batch_size": self._config.batch_size, "options": options}
+        return {**describe(self._load()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
-        """Frees the model."""
-        self._loaded = None
+        """Frees the network."""
+        self._network = None
 
-    def _network(self) -> Network:
-        from evalharness.backends.network import load_network, without_engine
+    def _load(self) -> Network:
+        from evalharness.backends.network.loading import load_network, without_engine
 
-        if self._loaded is None:
+        if self._network is None:
             network = load_network(self._config.model, self._options)
             if network.model.config.attention != "causal":
-                raise UserError(f"model {network.name} does not write from left to right; use --backend diffusion")
+                raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
             if self._options.draft and not network.family.drafts:
-                raise UserError(f"option draft: model {network.name} was not trained to draft for itself; leave it out")
-            self._loaded = without_engine(network, self._options, "drafts") if self._options.draft else network
-        return self._loaded
+                raise UserError(
+                    f"option draft: model {network.name} is not trained to draft for itself; leave the option out"
+                )
+            self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
+        return self._network

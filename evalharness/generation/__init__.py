@@ -1,1 +1,1 @@
-"""What backends share: sampling, stop sequences, devices, infilling formats."""
+"""What backends share below them: sampling, stop sequences, devices, chat templates and infilling formats."""

@@ -1,4 +1,4 @@
-"""Where a network runs, and in which precision."""
+"""The device and the floating-point type of a network."""
 
 import torch
 
@@ -6,19 +6,22 @@ from evalharness.errors import UserError
 
 
 def select_device(name: str) -> torch.device:
-    """The device of that name; `auto` is the first CUDA device, else the CPU. Raises UserError for an absent one."""
+    """Returns the device of that name; `auto` is the first CUDA device, else the CPU.
+
+    Raises UserError for a device that does not exist.
+    """
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"option device={name}: there are {torch.cuda.device_count()} CUDA devices; use device=auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("option device=mps: there is no MPS device here; use device=auto")
+        raise UserError("option device=mps: this machine has no MPS device; use device=auto")
     return device
 
 
 def select_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of that name; `auto` is bfloat16 on CUDA, else float32."""
+    """Returns the dtype of that name; `auto` is bfloat16 on CUDA, else float32."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     dtype: torch.dtype = getattr(torch, name)

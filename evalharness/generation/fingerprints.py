@@ -1,16 +1,19 @@
-"""Digests that tell files and weights apart in a manifest."""
+"""Digests that identify files and weights in a manifest."""
 
 import hashlib
 from typing import Any
 
 
 def sha256(content: bytes) -> str:
-    """SHA-256, as hexadecimal digits."""
+    """Returns the SHA-256 digest as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 def weights_digest(model: Any) -> str:
-    """SHA-256 of the first values of each parameter: tells checkpoints of one architecture apart, in no time."""
+    """Returns a SHA-256 digest of the names and the first 16 values of all parameters of a PyTorch module.
+
+    Distinguishes checkpoints of one architecture without reading all of the weights.
+    """
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
         digest.update(name.encode())

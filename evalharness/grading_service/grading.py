@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.adapters import open_task
-from evalharness.backends.replay import check_sample, parse_sample
+from evalharness.backends.samples_file import check_sample, parse_sample
 from evalharness.data.sources import resolve_source
 from evalharness.errors import UserError
 from evalharness.pipeline.grading import judge

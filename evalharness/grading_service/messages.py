@@ -15,7 +15,7 @@ class Submission(BaseModel):
     options: dict[str, str] = Field(default_factory=dict)
     """Task options, such as `version`; the same as `--option` of `grade`."""
     samples: list[dict[str, Any]] = Field(min_length=1)
-    """Each sample has the fields of a line in a samples file; `backends.replay` checks them."""
+    """Each sample has the fields of a line in a samples file; `backends.samples_file` checks them."""
 
 
 class VerdictsResponse(BaseModel):

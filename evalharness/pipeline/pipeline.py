@@ -12,7 +12,8 @@ from typing import Any
 
 from evalharness.adapters import TaskContext, open_task
 from evalharness.adapters.factory import task_option_names
-from evalharness.backends import BackendConfig, find_backend, option_names, unknown_option
+from evalharness.backends import BackendConfig, find_backend, option_names
+from evalharness.backends.factory import unknown_option
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.card_schema import Recipe
 from evalharness.data.sources import resolve_source

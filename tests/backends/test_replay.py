@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evalharness.backends import BackendConfig
-from evalharness.backends.replay import ReplayBackend, Sample, read_samples
+from evalharness.backends.replay import ReplayBackend
+from evalharness.backends.samples_file import Sample, read_samples
 from evalharness.errors import UserError
 from evalharness.pipeline.store import plain_row
 from evalharness.records import Completion, Problem, Prompt, Request, Sampling
@@ -79,7 +80,7 @@ def test_a_whole_program_counts_only_where_the_problem_accepts_one(tmp_path: Pat
 
 def test_a_program_alone_is_refused_where_the_problem_accepts_none(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
-    with pytest.raises(UserError, match="line 1: this task wants a solution or completion, not a program"):
+    with pytest.raises(UserError, match="line 1: this task accepts no program; give a solution or a completion"):
         backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
     assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
 
@@ -87,7 +88,7 @@ def test_a_program_alone_is_refused_where_the_problem_accepts_none(tmp_path: Pat
 def test_all_keys_of_the_file_are_asked_for_and_known(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
     assert backend(path).requests({name: named(name) for name in "abc"}) == [("b", 0), ("a", 0)]
-    with pytest.raises(UserError, match=r"line 2: task_id 'a' is none of this task's \(b, c, \.\.\.\); check --task"):
+    with pytest.raises(UserError, match=r"line 2: task_id 'a' is not in this task \(b, c, \.\.\.\); check --task"):
         backend(path).requests({name: named(name) for name in "bc"})
 
 
@@ -103,7 +104,7 @@ def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "holds no samples"),
+        ([], "contains no samples"),
         (["", "{"], "line 2: not JSON"),
         (["3"], "line 1: no task_id"),
         (["[]"], "is a JSON array; write one object per line"),
@@ -116,8 +117,14 @@ def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
         ([{"task_id": None, "solution": ""}], "line 1: no task_id"),
         ([{"task_id": "a"}], "line 1: neither solution nor completion"),
         ([{"task_id": "a", "solution": None}], "line 1: neither solution nor completion"),
-        ([{"task_id": "a", "solution": "", "sample_id": True}], "line 1: sample_id True is not a number from 0 on"),
-        ([{"task_id": "a", "solution": "", "sample_id": 1.5}], r"line 1: sample_id 1\.5 is not a number"),
+        (
+            [{"task_id": "a", "solution": "", "sample_id": True}],
+            "line 1: sample_id True is not an integer of at least 0",
+        ),
+        (
+            [{"task_id": "a", "solution": "", "sample_id": 1.5}],
+            r"line 1: sample_id 1\.5 is not an integer of at least 0",
+        ),
         ([{"task_id": "a", "solution": ""}, {"task_id": "a", "sample_id": 0, "solution": ""}], "line 2: .* in line 1"),
     ],
 )

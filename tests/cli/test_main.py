@@ -59,7 +59,7 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         ((*SAMPLE, *TASK, "--option", "vresion=1"), ["option 'vresion'", "did you mean version"]),
         (
             (*SAMPLE, *TASK, "--backend", "ar", "--option", "thresold=1"),
-            ["option 'thresold' of backend ar", "threshold is one of backend diffusion"],
+            ["option 'thresold' of backend ar", "backend diffusion has an option threshold"],
         ),
         ((*SAMPLE, *TASK, "--backend", "ar", "--option", "thread=1"), ["option 'thread'", "did you mean threads"]),
         (
@@ -87,7 +87,7 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
         ((*SAMPLE, *TASK, "--max-new-tokens", "0"), ["--max-new-tokens must be at least 1"]),
         ((*SAMPLE, *TASK, "--temperature", "-1"), ["--temperature must be at least 0"]),
         ((*SAMPLE, *TASK, "--backend", "transformers"), ["transformers needs a model", "--model"]),
-        ((*SAMPLE, *TASK, "--model", "m"), ["backend reference asks no model; leave --model out", "--backend"]),
+        ((*SAMPLE, *TASK, "--model", "m"), ["backend reference uses no model; leave --model out", "--backend"]),
         ((*SAMPLE, *TASK, "--backend", "openai"), ["openai needs a model", "--model"]),
         ((*SAMPLE, *TASK, "--backend", "replay"), ["--option samples=FILE"]),
         (("run", *TASK, "--data", "nowhere", "--out", "out"), ["data folder nowhere does not exist", "--data"]),
@@ -122,7 +122,7 @@ def test_bad_words(arguments: tuple[str, ...], words: list[str], folder: Path, c
     ("content", "words"),
     [
         (None, ["samples.jsonl", "does not exist"]),
-        ("", ["holds no samples"]),
+        ("", ["contains no samples"]),
         (LINE + '{"task_id": \n', ["line 2", "not JSON"]),
         (LINE + "[1]\n", ["line 2", "no task_id"]),
         ("[" + LINE + "]", ["is a JSON array"]),

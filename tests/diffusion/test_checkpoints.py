@@ -10,9 +10,11 @@ from helpers.open_checkpoints import KINDS, MASK, block_causal, build, logits
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
-from evalharness.backends.diffusion.backend import DiffusionBackend, Options
-from evalharness.backends.diffusion.infilling import denoising, gap_row
-from evalharness.backends.network import encode, load_network
+from evalharness.backends.diffusion.backend import DiffusionBackend
+from evalharness.backends.diffusion.options import DiffusionOptions
+from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
+from evalharness.backends.network.loading import load_network
+from evalharness.backends.network.rows import encode
 from evalharness.diffusion.checkpoints.families import FAMILIES
 from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
 from evalharness.diffusion.decoding import denoise
@@ -70,10 +72,10 @@ def ask(text: str, number: int = 0) -> Request:
 
 def generated(folder: Path, count: int, temperature: float = 0.0, **options: Any) -> list[list[int]]:
     """The output tokens of both texts, as the backend decodes them in one batch."""
-    given, sampling = Options(**options), Sampling(temperature, 1.0, count, 0)
+    given, sampling = DiffusionOptions(**options), Sampling(temperature, 1.0, count, 0)
     network = load_network(str(folder), given)
-    how = denoising(network, given, sampling, fixed=False)
-    rows = [gap_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
+    how = make_denoising(network, given, sampling, fixed_length=False)
+    rows = [make_denoising_row(network, ask(text, number), sampling, how) for number, text in enumerate(TEXTS)]
     denoise(network.model, rows, how)
     return [row.output for row in rows]
 
@@ -214,14 +216,14 @@ def test_plain_models_write_what_transformers_writes(kind: str, opened: Opened) 
         expected = model.generate(torch.tensor([prompt]), max_new_tokens=16, do_sample=False, eos_token_id=[0])[0]
         output = until_end(ours, expected[len(prompt) :].tolist())
         assert (row.output_tokens, row.text) == (len(output), ours.tokenizer.decode(output, skip_special_tokens=True))
-    with pytest.raises(UserError, match="is no diffusion model; use --backend ar"):
+    with pytest.raises(UserError, match="is not a diffusion model; use --backend ar"):
         DiffusionBackend(BackendConfig(str(folder))).describe()
-    with pytest.raises(UserError, match="was not trained to draft"):
+    with pytest.raises(UserError, match="is not trained to draft"):
         AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()
 
 
 def test_chat_prompts_take_the_checkpoints_template(opened: Opened) -> None:
-    network = load_network(str(opened["sdar"][0]), Options())
+    network = load_network(str(opened["sdar"][0]), DiffusionOptions())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
     assert network.tokenizer.decode(encode(network, prompt)) == "<user>double x<a>```"
 

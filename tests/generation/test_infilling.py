@@ -26,7 +26,8 @@ from helpers.tiny_model import GREEDY, HEAD, REST, backend, one, request
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from evalharness.errors import UserError
-from evalharness.generation.infilling import FORMATS, NAMES, find_format, find_infilling
+from evalharness.generation.infilling import find_infilling
+from evalharness.generation.infilling_formats import FORMAT_NAMES, FORMATS, find_format
 from evalharness.records import MiddleLength, Sampling
 
 BYTE_LEVEL = {
@@ -77,7 +78,7 @@ def test_ids_of_codellama() -> None:
     expected = ids(tokenizer, "<s>", "▁<PRE>", "▁", *"if▁a:", "\n", "▁<SUF>", "▁", "▁", *"b", "\n", "▁<MID>")
     assert infilling.encode("if a:\n", "  b\n") == expected
     assert infilling.encode("a", "b") == ids(tokenizer, "<s>", "▁<PRE>", "▁", "a", "▁<SUF>", "b", "▁<MID>")
-    assert infilling.ends >= set(ids(tokenizer, "▁<EOT>"))
+    assert infilling.end_tokens >= set(ids(tokenizer, "▁<EOT>"))
     assert find_format("codellama").text("a", "b") == "<PRE> a <SUF>b <MID>"
 
 
@@ -89,7 +90,7 @@ def test_ids_of_codestral() -> None:
     expected = ids(tokenizer, "<s>", "[SUFFIX]", "▁", "b", "\n", "[PREFIX]", "▁", *"if▁a:", "\n")
     assert infilling.encode("if a:\n", " b\n") == expected
     assert infilling.encode("a", "") == ids(tokenizer, "<s>", "[SUFFIX]", "[PREFIX]", "▁", "a")
-    assert infilling.ends >= set(ids(tokenizer, "</s>"))
+    assert infilling.end_tokens >= set(ids(tokenizer, "</s>"))
     assert find_format("codestral").text("a", "b") == "[SUFFIX]b[PREFIX]a"
 
 
@@ -100,10 +101,10 @@ def test_texts_that_look_like_places_are_texts() -> None:
 
 
 def test_every_family_says_where_it_is_documented_and_ends_at_its_own_sentinels() -> None:
-    assert len(set(NAMES)) == len(FORMATS) == 7
+    assert len(set(FORMAT_NAMES)) == len(FORMATS) == 7
     for format in FORMATS:
         assert format.source
-        assert set(format.sentinels) <= set(format.ends)
+        assert set(format.sentinels) <= set(format.end_texts)
 
 
 def test_a_named_family_must_be_the_tokenizers() -> None:

@@ -7,7 +7,7 @@ from helpers.tiny_model import ADD, END, GREEDY, HEAD, REST, SNOW_HEAD, SNOW_RES
 from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from evalharness.generation.stopping import Detokenizer, StopChecker, count_tokens, cut
+from evalharness.generation.stopping import Detokenizer, StopChecker, count_tokens, cut_at_stop
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_indentation_at_the_start_is_kept() -> None:
 
 def test_cut_and_count() -> None:
     decoder, tokens = sentencepiece_decoder()
-    assert cut("ab c", ["c", "b", "x"]) == "a"
-    assert cut("ab c", []) == "ab c"
+    assert cut_at_stop("ab c", ["c", "b", "x"]) == "a"
+    assert cut_at_stop("ab c", []) == "ab c"
     assert count_tokens(decoder, tokens, "") == 0
     assert count_tokens(decoder, tokens, "    ret") == 2
     assert count_tokens(decoder, tokens, "    return\n ") == 4

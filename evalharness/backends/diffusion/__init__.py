@@ -1,1 +1,1 @@
-"""Block diffusion decoding of the bundled network, of open checkpoints and of DiffusionGemma."""
+"""The backend `diffusion`: block diffusion decoding of networks of `evalharness.diffusion` and of DiffusionGemma."""

@@ -1,1 +1,1 @@
-"""Completions from any endpoint that speaks the OpenAI API."""
+"""The backend `openai`: completions from any endpoint that implements the OpenAI API."""

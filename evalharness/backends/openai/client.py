@@ -1,53 +1,71 @@
-"""One question to an OpenAI-compatible endpoint: sent, read, timed, and asked again where that can help."""
+"""Sends one request to an OpenAI-compatible endpoint, reads and times its answer, and retries if that may help."""
 
 import asyncio
 import logging
-import random
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from typing import NoReturn
 
 import httpx
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from evalharness.backends.openai.options import Address, OpenAIOptions
-from evalharness.backends.openai.stream import Answer, AttemptError, EventReader, Reading, complaint, parse_piece
+from evalharness.backends.openai.address import Address
+from evalharness.backends.openai.answer import Answer, AnswerReader
+from evalharness.backends.openai.events import EventReader, parse_chunk
+from evalharness.backends.openai.failures import (
+    LONGEST_PAUSE_S,
+    AttemptError,
+    describe_error,
+    error_message,
+    parse_retry_after,
+)
+from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.clock import now
 
 _log = logging.getLogger(__name__)
 
-_PASSING = frozenset({408, 425, 429})
-_LONGEST_PAUSE_S = 60.0
+_TEMPORARY = frozenset({408, 425, 429})
+"""HTTP status codes below 500 after which a request is retried."""
 _CONNECT_S = 30.0
+"""Longest time to connect, in seconds."""
 _DRAIN_S = 1.0
-_QUICK_RETRIES = 2
-_QUOTED = 300
+"""Seconds to wait for the end of a stream after its last chunk, so that the connection can be used again."""
+_UNREACHED_RETRIES = 2
+"""Retries if no connection was ever established: then the address is probably wrong."""
+_LONGEST_QUOTE = 300
+"""Characters of an endpoint's message that are shown."""
 
 
 @dataclass(frozen=True)
-class Query:
-    """A question, ready to send. `early`: hang up at the first stop, as the endpoint does not know all of them."""
+class EndpointRequest:
+    """A request that is ready to send."""
 
     url: httpx.URL
     body: bytes
     stops: tuple[str, ...]
     streamed: bool
-    early: bool
+    stop_early: bool
+    """Close the connection at the first stop sequence, because the request does not contain all of them."""
 
 
 class Client:
-    """Asks one endpoint. Remembers whether it was ever reached: one that never was is the user's to correct."""
+    """Sends requests to one endpoint.
+
+    Remembers whether the endpoint was ever reached, and whether it ever answered: before, a failure is probably the
+    user's to correct; afterwards it is the endpoint's or the single request's.
+    """
 
     def __init__(self, address: Address, options: OpenAIOptions) -> None:
         self._address = address
         self._options = options
         self._reached = False
         self._answered = False
+        self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
     def connect(self) -> httpx.AsyncClient:
-        """Connections for the use of one event loop. Raises UserError where the environment's settings forbid it."""
+        """Returns an HTTP client for one event loop. Raises UserError if the environment's settings are invalid."""
         try:
             return httpx.AsyncClient(
                 headers=self._address.headers(),
@@ -61,139 +79,145 @@ class Client:
                 f"HTTP cannot be set up ({kind}); correct the proxy variables or SSL_CERT_FILE of the environment"
             ) from None
 
-    async def ask(self, http: httpx.AsyncClient, query: Query) -> Answer:
-        """The answer of the first attempt that succeeds; nothing of the others is kept.
+    async def ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+        """Returns the answer of the first attempt that succeeds. Text and times of other attempts are dropped.
 
-        Raises UserError for what no retry mends, InfrastructureError (one line) when the retries are used up.
+        Raises UserError for a failure that no retry can fix, InfrastructureError if all retries fail. Neither has the
+        failed attempt as its cause or context: that would carry the request, and so the key.
         """
-        attempt = 0
-        while True:
-            try:
-                answer = await self._attempt(http, query)
-                self._answered = True
-                return answer
-            except AttemptError as error:
-                broken = error
-            # Outside the handler, so that what is raised does not carry the request, and with it the key, along.
-            why = self._shown(str(broken))
-            self._judge(broken, why, attempt)
-            pause_s = self._pause_s(broken, attempt)
-            _log.info("request failed (%s); asking again in %.1f s", why, pause_s)
-            await asyncio.sleep(pause_s)
-            attempt += 1
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(AttemptError),
+            stop=self._is_last_attempt,
+            wait=self._pause_s,
+            before_sleep=self._log_retry,
+            retry_error_callback=self._give_up,
+            sleep=asyncio.sleep,
+        )
+        answer: Answer = await retrying(self._attempt, http, request)
+        self._answered = True
+        return answer
 
-    def _judge(self, broken: AttemptError, why: str, attempt: int) -> None:
-        """Returns if another attempt is due; else raises what the failure amounts to."""
-        if broken.unreached and not self._reached and attempt >= min(_QUICK_RETRIES, self._options.max_retries):
+    def _is_last_attempt(self, state: RetryCallState) -> bool:
+        retries = state.attempt_number - 1
+        return retries >= self._options.max_retries or (self._never_reached(state) and retries >= _UNREACHED_RETRIES)
+
+    def _never_reached(self, state: RetryCallState) -> bool:
+        return _failure(state).unreached and not self._reached
+
+    def _pause_s(self, state: RetryCallState) -> float:
+        """Returns the pause in seconds: what the endpoint asks for, plus exponential back-off with full jitter.
+
+        The back-off is added so that requests that were refused at the same time do not return at the same time.
+        """
+        return (_failure(state).retry_after_s or 0.0) + self._backoff(state)
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        _log.info("request failed (%s); retrying in %.1f s", self._shown(str(_failure(state))), state.upcoming_sleep)
+
+    def _give_up(self, state: RetryCallState) -> NoReturn:
+        reason = self._shown(str(_failure(state)))
+        if self._never_reached(state):
             raise UserError(
-                f"cannot connect to {self._address.shown} ({why}); start the server or correct --option base_url"
+                f"cannot connect to {self._address.shown} ({reason}); start the server or correct --option base_url"
             )
-        if attempt >= self._options.max_retries:
-            raise InfrastructureError(f"{why} (attempt {attempt + 1} of {self._options.max_retries + 1})")
+        raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
-    def _pause_s(self, broken: AttemptError, attempt: int) -> float:
-        """Exponential back-off with full jitter, on top of what the endpoint asked for, so that requests spread out."""
-        backoff_s = min(_LONGEST_PAUSE_S, self._options.retry_base_s * 2.0**attempt)
-        return (broken.after_s or 0.0) + random.uniform(0.0, backoff_s)
-
-    async def _attempt(self, http: httpx.AsyncClient, query: Query) -> Answer:
-        reading = Reading(query.stops)
-        started_at, begin = now(), time.perf_counter()
+    async def _attempt(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+        """Returns the answer of one attempt. Raises AttemptError if another attempt may succeed, else UserError."""
+        reader = AnswerReader(request.stops)
+        started_at, start = now(), time.perf_counter()
         try:
             async with (
-                asyncio.timeout(self._options.timeout_s) as clock,
-                http.stream("POST", query.url, content=query.body) as response,
+                asyncio.timeout(self._options.timeout_s) as timeout,
+                http.stream("POST", request.url, content=request.body) as response,
             ):
                 self._reached = True
                 if response.status_code != 200:
                     await self._refuse(response)
-                streamed = query.streamed and "json" not in response.headers.get("content-type", "")
+                streamed = request.streamed and "json" not in response.headers.get("content-type", "")
                 if streamed:
-                    await self._stream(response, query, reading, clock, begin)
+                    await self._read_stream(response, request, reader, timeout, start)
                 else:
-                    await self._body(response, reading, begin)
+                    reader.add(parse_chunk(await response.aread()), time.perf_counter() - start)
+                    reader.done = True
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise AttemptError(_reason(error), unreached=True) from None
+            raise AttemptError(describe_error(error), unreached=True) from None
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
-            if not _complete(reading, query):
-                raise error if isinstance(error, AttemptError) else AttemptError(_reason(error)) from None
-        if not _complete(reading, query):
-            raise AttemptError("the answer broke off before its end")
-        return reading.answer(started_at, streamed)
+            if not _has_whole_answer(reader, request):
+                raise error if isinstance(error, AttemptError) else AttemptError(describe_error(error)) from None
+        if not _has_whole_answer(reader, request):
+            raise AttemptError("the connection closed before the end of the answer")
+        return reader.answer(started_at, streamed)
 
-    async def _stream(
-        self, response: httpx.Response, query: Query, reading: Reading, clock: asyncio.Timeout, begin: float
+    async def _read_stream(
+        self,
+        response: httpx.Response,
+        request: EndpointRequest,
+        reader: AnswerReader,
+        timeout: asyncio.Timeout,
+        start: float,
     ) -> None:
-        events, now = EventReader(), asyncio.get_running_loop().time
-        latest = clock.when() or 0.0
+        events, loop = EventReader(), asyncio.get_running_loop()
+        deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
-            at_s = time.perf_counter() - begin
-            self._take(events.feed(block), reading, at_s)
-            if query.early and reading.settled:
+            at_s = time.perf_counter() - start
+            _add_events(events.feed(block), reader, at_s)
+            if request.stop_early and reader.cut_is_final:
                 return
-            # What follows [DONE] is read only so that the connection can be used again.
-            clock.reschedule(min(latest, now() + (_DRAIN_S if reading.done else self._options.idle_timeout_s)))
-        self._take(events.end(), reading, time.perf_counter() - begin)
+            pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
+            timeout.reschedule(min(deadline, loop.time() + pause_s))
+        _add_events(events.end(), reader, time.perf_counter() - start)
 
-    @staticmethod
-    def _take(events: list[bytes], reading: Reading, at_s: float) -> None:
-        for event in events:
-            if event.strip() == b"[DONE]":
-                reading.done = True
-            if not reading.done:
-                reading.add(parse_piece(event), at_s)
+    async def _refuse(self, response: httpx.Response) -> NoReturn:
+        """Raises AttemptError for a temporary status.
 
-    @staticmethod
-    async def _body(response: httpx.Response, reading: Reading, begin: float) -> None:
-        piece = parse_piece(await response.aread())
-        reading.add(piece, time.perf_counter() - begin)
-        reading.done = True
-
-    async def _refuse(self, response: httpx.Response) -> None:
-        """Raises AttemptError for a status that may pass, UserError for any other."""
+        For any other status raises InfrastructureError if earlier requests were answered, so that only this one is
+        refused, and UserError else.
+        """
         code = response.status_code
-        said = self._shown(complaint(await response.aread())) or response.reason_phrase
-        where, name = self._address.shown, self._address.key_name
-        quota = code == 429 and "insufficient_quota" in response.text
-        if (code in _PASSING or code >= 500) and not quota:
-            raise AttemptError(f"HTTP {code}: {said}", _retry_after_s(response.headers.get("retry-after", "")))
-        if code == 401:  # Not quoted: such messages repeat parts of the key.
-            raise UserError(f"{where} refuses the key (HTTP 401); set {name} to a valid one")
+        message = self._shown(error_message(await response.aread())) or response.reason_phrase
+        url, key_name = self._address.shown, self._address.key_name
+        quota_exceeded = code == 429 and "insufficient_quota" in response.text
+        if (code in _TEMPORARY or code >= 500) and not quota_exceeded:
+            raise AttemptError(f"HTTP {code}: {message}", parse_retry_after(response.headers.get("retry-after", "")))
+        if code == 401:  # The message is not shown: it may repeat parts of the key.
+            raise UserError(f"{url} refuses the key (HTTP 401); set {key_name} to a valid key")
         if code == 403:
-            raise UserError(f"{where} refuses access (HTTP 403: {said}); set {name} to a key that may use the model")
+            raise UserError(
+                f"{url} refuses access (HTTP 403: {message}); set {key_name} to a key that may use the model"
+            )
         if code == 404:
-            raise UserError(f"HTTP 404 from {where}: {said}; correct --model, or --option base_url or api")
-        if quota:
-            raise UserError(f"{where} says that the quota is used up ({said}); raise it, or set {name} to another key")
-        if self._answered:  # others were taken: it is this prompt, too long perhaps, and not the settings
-            raise InfrastructureError(f"{where} rejects this request (HTTP {code}: {said})")
+            raise UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api")
+        if quota_exceeded:
+            raise UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
+        if self._answered:  # So the settings are right, and this prompt, which may be too long, is refused.
+            raise InfrastructureError(f"{url} rejects this request (HTTP {code}: {message})")
         raise UserError(
-            f"{where} rejects the request (HTTP {code}: {said}); change --model, the sampling or an --option"
+            f"{url} rejects the request (HTTP {code}: {message}); change --model, the sampling or an --option"
         )
 
     def _shown(self, text: str) -> str:
-        """Without the key or what an endpoint left of it in masking it. Cut last: half a key would not be found."""
-        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.scrub(text))[:_QUOTED]
+        """Returns the text without the key and without parts of it between asterisks, at most 300 characters.
+
+        It is cut last, because a part of a key would not be recognized.
+        """
+        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.scrub(text))[:_LONGEST_QUOTE]
 
 
-def _complete(reading: Reading, query: Query) -> bool:
-    return reading.whole or (query.early and reading.settled)
+def _failure(state: RetryCallState) -> AttemptError:
+    """Returns the exception of the latest attempt."""
+    failure = state.outcome.exception() if state.outcome else None
+    assert isinstance(failure, AttemptError)
+    return failure
 
 
-def _reason(error: Exception) -> str:
-    """An error in one line, with its kind, as many of them have no text of their own."""
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return f"no answer in time ({type(error).__name__})"
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _has_whole_answer(reader: AnswerReader, request: EndpointRequest) -> bool:
+    return reader.complete or (request.stop_early and reader.cut_is_final)
 
 
-def _retry_after_s(value: str) -> float | None:
-    """The pause in seconds that a Retry-After header asks for (a number or an HTTP date), at most a minute."""
-    if re.fullmatch(r"\d+(\.\d*)?", value.strip()):
-        return min(_LONGEST_PAUSE_S, float(value))
-    try:
-        until = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
-        return None
-    left_s = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(_LONGEST_PAUSE_S, max(0.0, left_s))
+def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
+    for event in events:
+        if event.strip() == b"[DONE]":
+            reader.done = True
+        if not reader.done:
+            reader.add(parse_chunk(event), at_s)

@@ -1,4 +1,4 @@
-"""Runs coroutines in a thread of their own, a bounded number at once, for a caller that is not asynchronous."""
+"""Runs coroutines in another thread, a limited number at a time, for a caller that is not asynchronous."""
 
 import asyncio
 import threading
@@ -12,28 +12,29 @@ from typing import Any, Self, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_GRACE_S = 5.0
+_SHUTDOWN_S = 5.0
+"""Longest time in seconds to wait for cancelled coroutines, and then for the thread."""
 
 
 class LoopThread:
     """An event loop in a thread, so that answers are read and timed while the caller does other work.
 
-    Tasks can be cancelled while they wait for the network, which a blocked thread cannot be. `ending` is awaited in
-    the loop after everything was cancelled. The thread is a daemon: nothing keeps the process from ending.
+    A coroutine that waits for the network can be cancelled; a blocked thread cannot. `cleanup` is awaited in the loop
+    after all coroutines are cancelled. The thread is a daemon, so it never keeps the process from exiting.
     """
 
-    def __init__(self, ending: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._ending = ending
+    def __init__(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._cleanup = cleanup
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="openai-requests", daemon=True)
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Begins the work; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(self._tracked(work), self._loop)
+        """Starts the coroutine. Cancelling the future cancels it."""
+        return asyncio.run_coroutine_threadsafe(self._track(work), self._loop)
 
-    async def _tracked(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _track(self, work: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -46,59 +47,59 @@ class LoopThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Cancels what is outstanding and ends the thread; waits at most a few seconds for a task that will not end."""
+        """Cancels all coroutines and ends the thread. Waits only a few seconds for a coroutine that does not end."""
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(self._wind_down(), self._loop).result(_GRACE_S)
+            asyncio.run_coroutine_threadsafe(self._shut_down(), self._loop).result(_SHUTDOWN_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_GRACE_S)
+        self._thread.join(_SHUTDOWN_S)
         if not self._thread.is_alive():
             self._loop.close()
 
-    async def _wind_down(self) -> None:
-        # Only its own tasks: those that the network library started end with them, in the library's order.
+    async def _shut_down(self) -> None:
+        # Cancels only submitted coroutines: tasks of the network library end with them, in the library's order.
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._ending()
+        await self._cleanup()
         await self._loop.shutdown_asyncgens()
 
 
-def as_finished(
-    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], width: int, thread: LoopThread
+def as_completed(
+    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], limit: int, thread: LoopThread
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Yields (item, result) as they finish, with at most `width` items pulled and not yet yielded.
+    """Yields (item, result) pairs as they complete; at most `limit` items are taken but not yet yielded.
 
-    Items are pulled in the caller's thread. When `work` raises, nothing more is pulled, the results that are
-    already there are yielded, and the exception is raised.
+    Items are taken in the caller's thread. If `work` raises, no more items are taken, the results that are complete
+    are yielded, and the exception is raised.
     """
     source = iter(items)
     pending: dict[Future[Result], Item] = {}
-    finished: SimpleQueue[Future[Result]] = SimpleQueue()
+    completed: SimpleQueue[Future[Result]] = SimpleQueue()
 
-    def fill() -> None:
-        for item in islice(source, width - len(pending)):
+    def submit_more() -> None:
+        for item in islice(source, limit - len(pending)):
             future = thread.submit(work(item))
             pending[future] = item
-            future.add_done_callback(finished.put)
+            future.add_done_callback(completed.put)
 
-    fill()
+    submit_more()
     while pending:
-        future = finished.get()
+        future = completed.get()
         item = pending.pop(future)
         if (failure := future.exception()) is not None:
-            yield from _left(finished, pending)
+            yield from _successful(completed, pending)
             raise failure
-        fill()
+        submit_more()
         yield item, future.result()
 
 
-def _left(
-    finished: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
+def _successful(
+    completed: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """The results that are in the queue, without those that failed."""
+    """Yields the results in the queue, without those that failed."""
     with suppress(Empty):
         while True:
-            future = finished.get_nowait()
+            future = completed.get_nowait()
             if future.exception() is None:
                 yield pending[future], future.result()

@@ -1,17 +1,17 @@
-"""Loads a causal language model with its tokenizer through transformers, and describes it."""
-
-from __future__ import annotations
+"""Loads a causal language model with its tokenizer through transformers, encodes prompts, and describes the model."""
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
 
+from evalharness.backends.transformers.options import TransformersOptions
 from evalharness.errors import UserError
+from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
 from evalharness.generation.fingerprints import sha256, weights_digest
 from evalharness.generation.infilling import Infilling, find_infilling
@@ -19,60 +19,60 @@ from evalharness.generation.stopping import Detokenizer
 from evalharness.records import Prompt
 from evalharness.util.text import one_line
 
-if TYPE_CHECKING:
-    from evalharness.backends.transformers.backend import Options
-
 
 @dataclass(frozen=True)
 class CausalLM:
-    """A loaded model. `ends` are its end tokens, `pad` fills short rows, `positions` is the longest sequence.
+    """A loaded model with its tokenizer."""
 
-    `infilling` is None where its tokenizer has no sentinel tokens for that.
-    """
-
+    name: str
+    """The folder or hub id as the user gave it."""
     model: Any
     tokenizer: Any
-    decoder: Detokenizer
+    detokenizer: Detokenizer
     device: torch.device
-    ends: frozenset[int]
+    end_tokens: frozenset[int]
     pad: int
+    """Token id that pads the shorter prompts of a batch."""
     positions: int | None
+    """Longest sequence in tokens, prompt included; None if the configuration sets no limit."""
     infilling: Infilling | None
+    """How the model infills; None if its tokenizer has no sentinel tokens."""
 
 
-def load_tokenizer(name: str, options: Options) -> Any:
-    """The tokenizer of that folder or hub id. Raises UserError where it or a file it needs cannot be had."""
+def load_tokenizer(name: str, options: TransformersOptions) -> Any:
+    """Returns the tokenizer of a folder or hub id. Raises UserError if it or the chat template cannot be loaded."""
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with _loading(name):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(_place(name), **_shared(options))
+    with _explain_failure(name):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(_folder_or_id(name), **_hub_arguments(options))
     if options.chat_template is not None:
-        tokenizer.chat_template = _read(options.chat_template)
+        tokenizer.chat_template = _read_template(options.chat_template)
     return tokenizer
 
 
-def load(name: str, tokenizer: Any, options: Options, rows: int) -> CausalLM:
-    """Loads the model of that folder or hub id, to generate `rows` rows at a time.
+def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
+    """Loads the model of a folder or hub id and runs a few warm-up steps with `batch_size` rows.
 
-    Raises UserError where it or a file it needs cannot be had.
+    Raises UserError if the model or a file it needs is not available.
     """
     device = select_device(options.device)
-    with _loading(name):
-        model = _from_pretrained(_place(name), device, options)
-    ends = end_tokens(model, tokenizer)
-    pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(ends)) if i is not None), 0)
-    # What a checkpoint recommends (penalties, temperatures, ...) must not reach the decoding of a run.
-    model.generation_config = transformers.GenerationConfig(eos_token_id=sorted(ends) or None, pad_token_id=pad)
+    with _explain_failure(name):
+        model = _from_pretrained(_folder_or_id(name), device, options)
+    end_tokens = find_end_tokens(model, tokenizer)
+    pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_tokens)) if i is not None), 0)
+    # Decoding settings that a checkpoint recommends (penalties, temperatures, ...) must not affect a run.
+    model.generation_config = transformers.GenerationConfig(eos_token_id=sorted(end_tokens) or None, pad_token_id=pad)
     if options.compile:
         model.forward = torch.compile(model.forward, dynamic=True)
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    _warm_up(model, torch.full((rows, 8), pad, device=device))
+    _warm_up(model, torch.full((batch_size, 8), pad, device=device))
     infilling = find_infilling(tokenizer, options.fim)
-    return CausalLM(model, tokenizer, Detokenizer(tokenizer), device, ends, pad, positions, infilling)
+    return CausalLM(name, model, tokenizer, Detokenizer(tokenizer), device, end_tokens, pad, positions, infilling)
 
 
 @contextlib.contextmanager
-def _loading(name: str) -> Iterator[None]:
+def _explain_failure(name: str) -> Iterator[None]:
+    """Raises UserError, with advice, for any exception of loading."""
     try:
         yield
     except UserError:
@@ -81,77 +81,64 @@ def _loading(name: str) -> Iterator[None]:
         raise UserError(f"model {name!r} cannot be loaded: {one_line(error)}; {_advice(error)}") from error
 
 
-def _shared(options: Options) -> dict[str, Any]:
-    """What tokenizer and model are loaded with."""
+def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
+    """Returns the arguments that tokenizer and model are loaded with."""
     return {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
 
 
-def _from_pretrained(place: str, device: torch.device, options: Options) -> Any:
-    """The model, on its device and in evaluation mode."""
+def _from_pretrained(folder_or_id: str, device: torch.device, options: TransformersOptions) -> Any:
+    """Returns the model on its device and in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
-    extra: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
+    arguments: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
     if options.attn is not None:
-        extra["attn_implementation"] = options.attn
+        arguments["attn_implementation"] = options.attn
     model, report = transformers.AutoModelForCausalLM.from_pretrained(
-        place, output_loading_info=True, **extra, **_shared(options)
+        folder_or_id, output_loading_info=True, **arguments, **_hub_arguments(options)
     )
     if report["missing_keys"]:
         first = sorted(report["missing_keys"])[0]
-        raise UserError(f"model {place!r} has no weights for {first}; give a complete checkpoint of a causal LM")
+        raise UserError(
+            f"model {folder_or_id!r} has no weights for {first}; give --model a complete checkpoint of a causal LM"
+        )
     return model.to(device).eval()
 
 
 def _warm_up(model: Any, ids: torch.Tensor) -> None:
-    """Generates a few tokens, so that the first measured batch does not pay for what a device sets up once."""
-    # A batch that does not fit is met again, and said, in the run itself.
+    """Generates a few tokens, so that the first measured batch does not include the device's one-time set-up."""
+    # If the batch exceeds the device memory, the run itself handles and reports it.
     with contextlib.suppress(torch.cuda.OutOfMemoryError):
         model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=4)
 
 
-def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The model's end tokens (its generation config's, else its config's) and the tokenizer's."""
+def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Returns the end tokens of the model (of its generation config, else of its config) and of the tokenizer."""
     config = model.config.get_text_config()
     for source in (model.generation_config, config):
         ids = getattr(source, "eos_token_id", None)
         if ids is not None:
             break
-    found = ids if isinstance(ids, list | tuple) else [ids]
-    return frozenset(i for i in (*found, tokenizer.eos_token_id) if i is not None)
+    model_ends = ids if isinstance(ids, list | tuple) else [ids]
+    return frozenset(i for i in (*model_ends, tokenizer.eos_token_id) if i is not None)
 
 
 def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
-    """Token ids of the prompt. Raises UserError for a chat prompt that the chat template does not take.
+    """Returns the token ids of a prompt. An infilling prompt needs a model with `infilling`.
 
-    A gap needs a model with `infilling`.
+    Raises UserError if the prompt is a chat and the chat template is missing or refuses it.
     """
     if prompt.suffix is not None:
         assert lm.infilling is not None
         return lm.infilling.encode(prompt.text or "", prompt.suffix)
-    if not prompt.messages:
-        return list(lm.tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
-    if lm.tokenizer.chat_template is None:
-        raise UserError(
-            "the model's tokenizer has no chat template, and the prompts are chat messages; "
-            "use a base recipe: --option recipe=..., or give --option chat_template=FILE"
-        )
-    turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
-    try:
-        text = lm.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    except Exception as error:  # templates raise whatever their author chose
-        raise UserError(
-            f"the chat template refuses the prompt: {one_line(error)}; give another with --option chat_template=FILE"
-        ) from error
-    # The template has written the special tokens that open a text; the tokenizer must not add them again.
-    return list(lm.tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
+    return encode_prompt(lm.tokenizer, lm.name, prompt, "give another template with --option chat_template=FILE")
 
 
-def describe(name: str, lm: CausalLM) -> dict[str, Any]:
-    """Model, weights, precision, device and library versions, as plain values for the manifest."""
+def describe(lm: CausalLM) -> dict[str, Any]:
+    """Returns model, weights digest, precision, device and library versions, as plain values for the manifest."""
     parameter = next(lm.model.parameters())
     cuda = lm.device.type == "cuda"
-    config = Path(_place(name)) / "config.json"
+    config = Path(_folder_or_id(lm.name)) / "config.json"
     return {
-        "model": name,
+        "model": lm.name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
         "config_sha256": sha256(config.read_bytes()) if config.is_file() else None,
         "weights_sample_sha256": weights_digest(lm.model),
@@ -160,7 +147,7 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
         "device": str(lm.device),
         "device_name": torch.cuda.get_device_name(lm.device) if cuda else lm.device.type,
         "attention": getattr(lm.model.config, "_attn_implementation", None),
-        "end_tokens": sorted(lm.ends),
+        "end_tokens": sorted(lm.end_tokens),
         "infilling": lm.infilling.describe() if lm.infilling else None,
         "chat_template_sha256": sha256(str(lm.tokenizer.chat_template).encode()),
         "torch": torch.__version__,
@@ -168,8 +155,11 @@ def describe(name: str, lm: CausalLM) -> dict[str, Any]:
     }
 
 
-def _place(name: str) -> str:
-    """The folder that `name` stands for, or `name` itself for a hub id."""
+def _folder_or_id(name: str) -> str:
+    """Returns the path if `name` is an existing folder, else `name` itself as a hub id.
+
+    Raises UserError for a path that does not exist.
+    """
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path)
@@ -178,7 +168,7 @@ def _place(name: str) -> str:
     return name
 
 
-def _read(path: str) -> str:
+def _read_template(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -186,6 +176,7 @@ def _read(path: str) -> str:
 
 
 def _advice(error: Exception) -> str:
+    """Returns what a user can do about a model that cannot be loaded."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "use a smaller dtype or another device: --option dtype=bfloat16, --option device=cuda:N"
     if "trust_remote_code" in str(error):

@@ -195,7 +195,7 @@ class Engine:
 
 def _tell_ends(host: Tables, rows: Sequence[Row]) -> None:
     """The device stops at what ends every row of the batch; at what ends some of them, the host does."""
-    common = sorted(frozenset.intersection(*(row.watch.ends for row in rows)))[:ENDS]
+    common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:ENDS]
     host["ends"][:] = -1
     host["ends"][: len(common)] = common
 

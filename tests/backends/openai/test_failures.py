@@ -210,7 +210,7 @@ def test_the_key_is_nowhere(endpoint: Endpoint, caplog: pytest.LogCaptureFixture
         caplog.text,
         *capfd.readouterr(),
     ]
-    assert "asking again" in caplog.text
+    assert "retrying in" in caplog.text
     assert KEY[:5] not in "".join(shown)
 
 

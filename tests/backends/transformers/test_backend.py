@@ -101,7 +101,7 @@ def test_out_of_memory_halves_the_batch(model: Path, monkeypatch: pytest.MonkeyP
         return generate(self, ids, **kwargs)
 
     monkeypatch.setattr(LlamaForCausalLM, "generate", small)
-    with pytest.warns(UserWarning, match="batch of 4 does not fit; going on with 2"):
+    with pytest.warns(UserWarning, match="batch of 4 rows exceeds the device memory; continuing with 2"):
         done = list(backend(model, 4).generate(asked, GREEDY))
     assert [c.text for c in done[:4]] == [c.text for c in expected[:4]]
     assert [c.batch for c in done] == [2, 2, 2, 2, None]

@@ -17,7 +17,7 @@ from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.records import Request, Sampling
 from evalharness.util.paths import BUNDLED_NETWORK
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLING = Sampling(max_new_tokens=64)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.network_backends import ar, build, diffusion
 
-from evalharness.backends.network import describe, engine_for, load_network, make_sampler, without_engine
-from evalharness.backends.network_options import NetworkOptions
+from evalharness.backends.network.loading import describe, engine_for, load_network, without_engine
+from evalharness.backends.network.options import NetworkOptions
+from evalharness.backends.network.rows import make_sampler
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.select import KernelSelection
 from evalharness.diffusion.rules import find_rule

@@ -1,0 +1,83 @@
+"""Infilling by search: middles of several lengths are denoised, and the most likely one is returned."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from evalharness.backends.diffusion.rows import make_denoising_row
+from evalharness.backends.network.loading import Network
+from evalharness.backends.network.rows import can_generate, make_completion, run_batch
+from evalharness.diffusion.decoding import denoise
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
+from evalharness.diffusion.rows import Row
+from evalharness.records import Completion, Request, Sampling
+from evalharness.util.clock import now
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.kernels.engine import Engine
+
+
+def candidate_lengths(longest: int) -> list[int]:
+    """Returns the lengths in tokens that a search tries: up to `longest`, four per doubling."""
+    steps = (round(2 ** (step / 4)) for step in range(4 * longest.bit_length()))
+    return sorted({length for length in steps if length <= longest} | {longest})
+
+
+def search_length(
+    network: Network,
+    request: Request,
+    sampling: Sampling,
+    denoising: Denoising,
+    trace: bool,
+    engine: Engine | None = None,
+) -> Completion:
+    """Returns the middle with the highest score (`middle_scores`) among all `candidate_lengths`.
+
+    All of them are denoised in one batch; forward passes and times of the completion are those of the whole batch.
+    """
+    rows = [
+        make_denoising_row(network, request, sampling, denoising, length)
+        for length in candidate_lengths(sampling.max_new_tokens)
+    ]
+    active = [row for row in rows if can_generate(row)]
+    started_at, start = now(), time.perf_counter()
+    if not active:
+        return make_completion(network.detokenizer, request, rows[0], started_at, 0, trace)
+    if error := run_batch(partial(denoise, network.model, active, denoising, engine)):
+        unfinished = next(row for row in active if not row.ended)
+        return make_completion(network.detokenizer, request, unfinished, started_at, 0, trace, error)
+    scores = middle_scores(network, active)
+    best = active[scores.index(max(scores))]
+    best.forward_passes = sum(row.forward_passes for row in active)
+    best.first_s = best.ended_s = time.perf_counter() - start
+    best.first_tokens = len(best.output)
+    return make_completion(network.detokenizer, request, best, started_at, len(active), trace)
+
+
+@torch.inference_mode()
+def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
+    """Returns the score of each row's middle: the mean log-probability of its tokens.
+
+    A network with causal attention computes it in one more forward pass, from left to right, and includes the end
+    token: only the end token distinguishes a complete middle from the beginning of a longer one. For other networks
+    the probabilities are those with which the tokens were committed.
+    """
+    model = network.model
+    if model.config.attention != "causal":
+        return [sum(map(math.log, row.confidences)) / len(row.confidences) for row in rows]
+    hidden = forward_segments(model, [causal_segment(0, [*row.prompt, *row.output]) for row in rows], None)
+    scores = []
+    for number, row in enumerate(rows):
+        row.forward_passes += 1
+        positions = [(number, len(row.prompt) - 1 + offset) for offset in range(len(row.output) + 1)]
+        log_probabilities = model.logits(gather_states(hidden, positions)).float().log_softmax(dim=-1)
+        targets = torch.tensor([*row.output, model.config.end_id], device=log_probabilities.device)
+        scores.append(float(log_probabilities.gather(1, targets[:, None]).mean()))
+    return scores

@@ -1,0 +1,47 @@
+"""Options of the backend `diffusion`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from evalharness.backends.network.options import NetworkOptions
+from evalharness.errors import UserError
+
+RULE_SETTINGS = {
+    "threshold": ("threshold",), "factor": ("bound",), "confidence": ("steps",), "margin": ("steps",),
+    "entropy": ("steps",), "entropy-bounded": ("bound",), "static": ("steps",), "dynamic": ("threshold", "steps"),
+    "editing": ("threshold", "edit"),
+}  # fmt: skip
+"""The options that each rule uses."""
+
+
+class DiffusionOptions(NetworkOptions):
+    """The `--option key=value` pairs of the backend. Options that are not set come with the model."""
+
+    rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
+        None, description="Which tokens of a block a denoising step commits; by default the rule of the model"
+    )
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Confidence above which a token is committed; by default the model's"
+    )
+    steps: int | None = Field(
+        None, ge=1, description="Denoising steps per block; by default as many as the block has tokens"
+    )
+    bound: float | None = Field(
+        None, gt=0, description="Factor of rule factor, or entropy bound of rule entropy-bounded"
+    )
+    edit: float = Field(
+        0.9, ge=0, le=1, description="Confidence above which rule editing replaces a token that is already committed"
+    )
+    block: int | None = Field(
+        None, ge=1, description="Tokens per block; by default the model's, which some models do not let you change"
+    )
+
+    def check_rule(self, rule: str) -> None:
+        """Raises UserError for an option that `rule` does not use and that would have no effect."""
+        for setting in ("threshold", "steps", "bound", "edit"):
+            if setting in self.model_fields_set and setting not in RULE_SETTINGS[rule]:
+                rules = ", ".join(name for name, settings in RULE_SETTINGS.items() if setting in settings)
+                raise UserError(
+                    f"option {setting} has no effect with rule={rule}; leave it out, or use another rule: {rules}"
+                )

@@ -1,0 +1,102 @@
+"""How the backend `diffusion` denoises a prompt: the decoding settings and the rows.
+
+For infilling, a network with causal attention reads the suffix before the middle, by sentinel tokens. A bidirectional
+network denoises masks between prefix and suffix; `records.MiddleLength` determines their number.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from evalharness.backends.diffusion.options import DiffusionOptions
+from evalharness.backends.network.loading import Network
+from evalharness.backends.network.rows import encode, make_row, make_sampler
+from evalharness.diffusion.denoising import Denoising
+from evalharness.diffusion.rows import Row
+from evalharness.diffusion.rules import find_rule
+from evalharness.errors import UserError
+from evalharness.records import Prompt, Request, Sampling
+
+
+def check_infilling(network: Network, prompt: Prompt) -> None:
+    """Raises UserError for an infilling prompt that the network cannot take."""
+    if network.model.config.attention == "bidirectional":
+        if prompt.middle_length == "free":
+            raise UserError(
+                f"model {network.name} denoises a canvas whose length must be known; use --option recipe=canvas, "
+                "length-search or oracle-length"
+            )
+    elif network.infilling is None:
+        raise UserError(
+            f"the tokenizer of model {network.name} has no sentinel tokens for infilling; use another model, or "
+            "--option recipe=suffix-first"
+        )
+
+
+def resolve_decoding(network: Network, options: DiffusionOptions) -> dict[str, Any]:
+    """Returns rule, threshold and block size, from the options or else from the model.
+
+    A block size of 0 stands for the whole canvas. Raises UserError for a block size that the model does not support,
+    and for options that the rule does not use.
+    """
+    family, block = network.family, network.model.config.block_size
+    if options.block and family.aligned and options.block != block:
+        raise UserError(f"option block={options.block}: model {network.name} has blocks of {block}; leave it out")
+    if options.block and options.block > (positions := network.model.config.max_length):
+        raise UserError(
+            f"option block={options.block}: model {network.name} has {positions} positions; give a smaller block"
+        )
+    rule = options.rule or family.rule
+    options.check_rule(rule)
+    return {
+        "rule": rule,
+        "threshold": family.threshold if options.threshold is None else options.threshold,
+        "block": options.block or block,
+    }
+
+
+def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool) -> Denoising:
+    """Returns how to denoise. With `fixed_length` a row never ends at an end token."""
+    resolved = resolve_decoding(network, options)
+    block = resolved["block"] or sampling.max_new_tokens
+    steps = options.steps or block
+    rule = find_rule(
+        resolved["rule"],
+        threshold=resolved["threshold"],
+        steps=steps,
+        block=block,
+        bound=options.bound,
+        edit_threshold=options.edit,
+    )
+    end_tokens = network.end_tokens | (network.infilling.end_tokens if network.infilling else frozenset())
+    sampler = make_sampler(network, sampling, sorted(end_tokens) if fixed_length else ())
+    family = network.family
+    return Denoising(rule, block, sampler, family.aligned, family.sub_block, family.seeded, family.tempered)
+
+
+def make_denoising_row(
+    network: Network, request: Request, sampling: Sampling, denoising: Denoising, length: int | None = None
+) -> Row:
+    """Returns the row of a request, for infilling or not.
+
+    `length` fixes the number of tokens of the middle; by default the oracle does so if the prompt has one.
+    """
+    prompt = request.problem.prompt
+    if prompt.oracle is not None and prompt.middle_length == "oracle":
+        length = prompt.oracle.length(lambda text: len(network.tokenizer(text, add_special_tokens=False)["input_ids"]))
+    limit = sampling.max_new_tokens if length is None else min(length, sampling.max_new_tokens)
+    if network.model.config.attention != "bidirectional":
+        row = make_row(network, request, sampling, encode(network, prompt), limit)
+        row.length = None if length is None else row.watch.limit
+        return row
+    if prompt.suffix is None:
+        row = make_row(network, request, sampling, encode(network, prompt), limit)
+        row.canvas = math.ceil(row.watch.limit / denoising.block) * denoising.block
+        return row
+    suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])
+    prefix = list(network.tokenizer(prompt.text or "")["input_ids"])
+    row = make_row(network, request, sampling, prefix, limit, reserved=len(suffix))
+    row.suffix, row.canvas = suffix, row.watch.limit
+    row.length = None if length is None else row.watch.limit
+    return row

@@ -1,0 +1,67 @@
+"""Finds backends by name among the entry points of the installed packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from evalharness.errors import UserError
+from evalharness.records import Backend
+from evalharness.util.suggest import unknown_name
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+GROUP = "evalharness.backends"
+"""The entry-point group in which a package registers its backends."""
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """The arguments of the command line that concern the backend.
+
+    `options` holds the `--option key=value` pairs that belong to the backend, as text.
+    """
+
+    model: str | None = None
+    batch_size: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def backend_names() -> list[str]:
+    """Returns the names of all installed backends, sorted."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
+    """Returns the backend class of that name. Raises UserError with similar names for an unknown one."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return cast(Callable[[BackendConfig], Backend], point.load())
+    raise UserError(unknown_name("backend", name, backend_names()))
+
+
+def option_schema(backend: Any) -> type[BaseModel] | None:
+    """Returns the pydantic model of a backend class's options: its attribute `Options`; None where it has none."""
+    return getattr(backend, "Options", None)
+
+
+def option_names(backend: Any) -> frozenset[str]:
+    """Returns the `--option` keys that a backend class accepts."""
+    schema = option_schema(backend)
+    return frozenset(schema.model_fields) if schema else frozenset()
+
+
+def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
+    """Returns a one-line message for an option that is not in `known`; it says so if another backend has the option."""
+    other_owners = {
+        option: other for other in backend_names() for option in option_names(find_backend(other)) - set(known)
+    }
+    nearest = get_close_matches(name, [*known, *other_owners], n=1)
+    if nearest and nearest[0] in other_owners:
+        option = nearest[0]
+        return f"unknown option {name!r} of backend {backend}; backend {other_owners[option]} has an option {option}"
+    return unknown_name("option", name, sorted(known))

@@ -1,0 +1,1 @@
+"""What the backends `ar` and `diffusion` share: loading a network of `evalharness.diffusion`, and its rows."""

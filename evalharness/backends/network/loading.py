@@ -1,0 +1,151 @@
+"""Loads a network of `evalharness.diffusion` with its tokenizer, selects its kernels, and describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from evalharness.backends.network.options import NetworkOptions
+from evalharness.diffusion.checkpoints.families import Family
+from evalharness.diffusion.checkpoints.loading import open_checkpoint
+from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
+from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.packing import can_pack, pack
+from evalharness.diffusion.rows import Sampler
+from evalharness.errors import UserError
+from evalharness.generation.devices import select_device, select_dtype
+from evalharness.generation.fingerprints import sha256, weights_digest
+from evalharness.generation.infilling import Infilling, find_infilling
+from evalharness.generation.stopping import Detokenizer
+from evalharness.util.paths import BUNDLED_NETWORK
+
+if TYPE_CHECKING:
+    from evalharness.diffusion.denoising import Denoising
+    from evalharness.diffusion.kernels.engine import Engine
+
+SMALL = 100_000_000
+"""Number of parameters below which a network gets one CPU thread and a packed copy of its weights.
+
+A second thread speeds up so small a network little and slows down the sandbox; a second copy needs little memory.
+"""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded network with its tokenizer."""
+
+    name: str
+    """The folder or hub id as the user gave it, or "bundled"."""
+    model: Transformer
+    tokenizer: Any
+    family: Family
+    detokenizer: Detokenizer
+    end_tokens: frozenset[int]
+    infilling: Infilling | None
+    """How the network infills; None if its tokenizer has no sentinel tokens."""
+    kernels: KernelSelection
+    engine: Engine | None
+    """Decodes with the fused kernels; None if the network runs on torch."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.model.embed.weight.device
+
+
+def load_network(name: str | None, options: NetworkOptions) -> Network:
+    """Returns the network of a folder or hub id; without a name, the bundled one.
+
+    Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
+    options require.
+    """
+    if name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
+        raise UserError(
+            "this installation has no bundled weights; give --model a checkpoint folder, such as one that "
+            "`evalharness train` wrote"
+        )
+    device = select_device(options.device)
+    loaded = open_checkpoint(
+        name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
+    )
+    kernels = select_kernels(options.kernels, loaded.model, options.weights)
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+    if options.threads or (device.type == "cpu" and parameters < SMALL):
+        torch.set_num_threads(options.threads or 1)
+    if parameters < SMALL and can_pack(loaded.model):
+        pack(loaded.model)
+    return Network(
+        name or "bundled",
+        loaded.model,
+        loaded.tokenizer,
+        loaded.family,
+        Detokenizer(loaded.tokenizer),
+        loaded.ends,
+        find_infilling(loaded.tokenizer, "auto"),
+        kernels,
+        _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
+    )
+
+
+def _open_engine(model: Transformer, precision: Precision) -> Engine:
+    """Returns an engine of the fused kernels. Imports Triton, which needs a GPU."""
+    from evalharness.diffusion.kernels.engine import Engine
+
+    return Engine(model, precision)
+
+
+def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
+    """Returns the network without the fused kernels, because `what` runs only on torch.
+
+    Raises UserError if an option requires the fused kernels.
+    """
+    if required_by := fused_kernels_option(options.kernels, options.weights):
+        raise UserError(f"{required_by}: {what} run on torch; leave them out, or {fallback_hint(options.weights)}")
+    return replace(network, kernels=KernelSelection("torch", f"{what} run on torch"), engine=None)
+
+
+def engine_for(
+    network: Network, options: NetworkOptions, sampler: Sampler, denoising: Denoising | None = None
+) -> Engine | None:
+    """Returns the network's engine if it supports this way of decoding, else None.
+
+    Raises UserError if the engine does not support it and an option requires the fused kernels.
+    """
+    engine = network.engine
+    if engine is None or engine.supports(sampler, denoising):
+        return engine
+    if required_by := fused_kernels_option(options.kernels, options.weights):
+        raise UserError(
+            f"{required_by}: the fused kernels sample without top-p, have no rule editing and take blocks of up to "
+            f"1024 tokens; use --top-p 1 and another rule than editing, a shorter block, --temperature 0, or "
+            f"{fallback_hint(options.weights)}"
+        )
+    return None
+
+
+def describe(network: Network) -> dict[str, Any]:
+    """Returns model, weights digest, precision, device and versions, as plain values for the manifest."""
+    model, config = network.model, network.model.config
+    precision = network.engine.weights.precision if network.engine else Precision()
+    return {
+        "model": network.name,
+        "family": network.family.name,
+        "config_sha256": sha256(repr(config).encode()),
+        "weights_sample_sha256": weights_digest(model),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
+        "device": str(network.device),
+        "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",
+        "kernels": network.kernels.name,
+        "kernels_reason": network.kernels.reason,
+        "weights": precision.weights,
+        "w8a8_rows": precision.w8a8_rows if precision.weights == "fp8-w8a8" else None,
+        "threads": torch.get_num_threads(),
+        "attention": config.attention,
+        "end_tokens": sorted(network.end_tokens),
+        "infilling": network.infilling.describe() if network.infilling else None,
+        "torch": torch.__version__,
+    }

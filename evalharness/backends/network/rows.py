@@ -1,0 +1,115 @@
+"""Rows of a network: from requests to rows to decode, and from decoded rows to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from evalharness.backends.network.loading import Network
+from evalharness.diffusion.rows import Row, Sampler
+from evalharness.generation.chat_template import encode_prompt
+from evalharness.generation.completions import empty_completion
+from evalharness.generation.sampling import sample_seed
+from evalharness.generation.stopping import Detokenizer, StopChecker
+from evalharness.records import Completion, Prompt, Request, Sampling, Trace
+
+
+def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Sampler:
+    """Returns how tokens are chosen from logits: never the mask token, and none of `banned`."""
+    masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
+    return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
+
+
+def encode(network: Network, prompt: Prompt) -> list[int]:
+    """Returns the token ids of a prompt; those of an infilling prompt contain sentinel tokens.
+
+    Raises UserError if the prompt is a chat and the chat template is missing or refuses it.
+    """
+    if prompt.suffix is not None:
+        assert network.infilling is not None
+        return network.infilling.encode(prompt.text or "", prompt.suffix)
+    if prompt.messages and network.family.user:
+        headers = {"user": network.family.user, "system": network.family.user, "assistant": network.family.assistant}
+        chat = "".join(headers[message.role] + message.content.rstrip("\n") + "\n" for message in prompt.messages)
+        return list(network.tokenizer(chat + network.family.assistant + prompt.prefill)["input_ids"])
+    return encode_prompt(network.tokenizer, network.name, prompt)
+
+
+def make_row(
+    network: Network, request: Request, sampling: Sampling, ids: Sequence[int], limit: int, reserved: int = 0
+) -> Row:
+    """Returns the row of a request whose prompt has the token ids `ids`.
+
+    The row generates up to `limit` tokens, or as many as the network's context length allows if `reserved` positions
+    after them are kept for a suffix.
+    """
+    prompt = request.problem.prompt
+    room = max(0, min(limit, network.model.config.max_length - len(ids) - reserved))
+    infilling = network.infilling if prompt.suffix is not None else None
+    end_tokens = network.end_tokens | (infilling.end_tokens if infilling else frozenset())
+    stops = prompt.stops + (infilling.stops if infilling else ())
+    row = Row(list(ids), StopChecker(network.detokenizer, end_tokens, stops, room))
+    if sampling.temperature > 0:
+        row.generator = torch.Generator().manual_seed(sample_seed(sampling.seed, request.key))
+    return row
+
+
+def can_generate(row: Row) -> bool:
+    """Returns whether the row has a prompt and room for at least one token."""
+    return bool(row.prompt) and row.watch.limit > 0
+
+
+def run_batch(generate: Callable[[], None]) -> str:
+    """Runs `generate`. Returns an empty text, or the error if the batch exceeds the device memory."""
+    try:
+        generate()
+    except torch.cuda.OutOfMemoryError as error:
+        return f"out of device memory: {str(error).partition(chr(10))[0]}; use a smaller --batch-size"
+    return ""
+
+
+def make_completion(
+    detokenizer: Detokenizer, request: Request, row: Row, started_at: float, batch: int, trace: bool, error: str = ""
+) -> Completion:
+    """Returns the completion of a decoded row.
+
+    A row without room for output is empty: the limit is the network's, so it counts as the network's failure. `error`
+    is the result of `run_batch` for the row's batch.
+    """
+    text, tokens = row.watch.result()
+    if row.ended_s is None:
+        if not row.prompt:
+            return empty_completion(request, 0, "the prompt has no tokens")
+        return empty_completion(request, len(row.prompt), error if row.watch.limit else "")
+    return Completion(
+        *request.key,
+        text=text,
+        prompt_tokens=len(row.prompt),
+        output_tokens=tokens,
+        characters=len(text),
+        started_at=started_at,
+        first_output_s=row.first_s,
+        first_output_tokens=row.first_tokens,
+        prefill_s=row.prefill_s,
+        total_s=row.ended_s,
+        batch=batch,
+        forwards=row.forward_passes,
+        trace=make_trace(detokenizer, row) if trace else None,
+        finish_reason=row.watch.reason,
+    )
+
+
+def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
+    """Returns the text of each output token with the forward pass and the block that committed it.
+
+    A character that consists of several tokens is the text of the last of them.
+    """
+    texts, shown = [], ""
+    for number in range(1, len(row.output) + 1):
+        text = detokenizer.text(row.output[:number])
+        if number < len(row.output) and text.endswith("\ufffd"):
+            text = shown
+        texts.append(text[len(shown) :])
+        shown = text
+    return Trace(tuple(texts), tuple(row.steps), tuple(row.blocks))

@@ -1,0 +1,106 @@
+"""The address, key and secrets of an endpoint, from the options and the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from evalharness.backends.openai.options import DEFAULT_KEY_NAME, OpenAIOptions
+from evalharness.errors import UserError
+
+DEFAULT_URL = "https://api.openai.com/v1"
+_SHORTEST_SECRET = 6
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Texts that must not appear in anything that is shown or stored."""
+
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    def scrub(self, text: str) -> str:
+        """Returns the text without the secrets. Shorter ones than 6 characters are placeholders for local servers."""
+        for secret in sorted(self.texts, key=len, reverse=True):
+            text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+        return text
+
+    def clean(self, value: Any) -> Any:
+        """Returns a JSON-like value with every text in it scrubbed."""
+        if isinstance(value, Mapping):
+            return {self.clean(key): self.clean(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.clean(item) for item in value]
+        return self.scrub(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of an endpoint and the credentials for it."""
+
+    url: httpx.URL = field(repr=False)
+    """The base URL without userinfo."""
+    shown: str
+    """The base URL without userinfo and query, for messages and manifests."""
+    key_name: str
+    """Name of the environment variable that contains the key."""
+    key: str = field(repr=False)
+    """Empty if there is no key."""
+    login: tuple[str, str] | None = field(repr=False)
+    """User and password if the URL contains them."""
+    secrets: Secrets
+
+    def route(self, path: str) -> httpx.URL:
+        """Returns the URL of an API route, with the query of the base URL."""
+        return self.url.copy_with(path=self.url.path.rstrip("/") + path)
+
+    def headers(self) -> dict[str, str]:
+        """Returns the headers of every request. Compression is declined, because it could delay chunks."""
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
+
+
+def find_address(options: OpenAIOptions) -> Address:
+    """Returns the address from the options and the environment. Raises UserError, which contains no secret."""
+    url = _base_url(options.base_url)
+    key = _read_key(options.api_key_env)
+    login = (url.username, url.password) if url.userinfo else None
+    secrets = Secrets((key, url.password, *url.params.values()))
+    return Address(
+        url=url.copy_with(userinfo=b""),
+        shown=secrets.scrub(str(url.copy_with(userinfo=b"", query=None, fragment=None))),
+        key_name=options.api_key_env,
+        key=key,
+        login=login,
+        secrets=secrets,
+    )
+
+
+def _base_url(option: str | None) -> httpx.URL:
+    try:
+        url = httpx.URL((option or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).strip())
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise UserError(
+            "the base URL of backend openai is not an http(s) address; "
+            "give --option base_url (or OPENAI_BASE_URL) one like http://localhost:8000/v1"
+        )
+    return url
+
+
+def _read_key(name: str) -> str:
+    """Returns the key; an empty text if the default variable is not set.
+
+    Raises UserError, without the name, for another variable that is not set: the name may be a key by mistake.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key and name != DEFAULT_KEY_NAME:
+        raise UserError(
+            "--option api_key_env is not the name of an environment variable that is set; export the variable (the "
+            "option takes no key)"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise UserError(f"the key in {name} contains characters that no key has; set {name} to a valid key")
+    return key

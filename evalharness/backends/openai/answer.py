@@ -1,0 +1,132 @@
+"""The answer of an endpoint: its chunks with their arrival times, cut at the first stop sequence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evalharness.backends.openai.events import Chunk
+
+BURST_S, BURST_SHARE = 0.002, 0.01
+"""Chunks that arrive this soon after the first one count as part of it: a server may send a block token by token.
+
+BURST_S is in seconds; BURST_SHARE is a share of the time from the first chunk to the last. The longer one applies. It
+is also the largest error that this rule can cause in the time per output token of an evenly paced stream.
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer of the successful attempt. Times are in seconds since the request was sent."""
+
+    text: str
+    cut: bool
+    """Whether this client, not the endpoint, removed the text from a stop sequence on."""
+    has_reasoning: bool
+    finish_reason: str
+    prompt_tokens: int | None
+    output_tokens: int | None
+    """The endpoint's count, if it counts exactly the text that was kept."""
+    started_at: float
+    """When the request was sent, in seconds since the epoch."""
+    first_output_s: float | None
+    total_s: float | None
+    first_text: str = ""
+    """The text of the first chunk and of the chunks in one burst with it."""
+    first_tokens: int | None = None
+    """The endpoint's token count of `first_text`, if the endpoint counts while it streams."""
+
+
+def find_stop(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
+    """Returns where the earliest stop sequence in `text` begins; the first `searched` characters contain none."""
+    positions = (text.find(stop, max(0, searched - len(stop) + 1)) for stop in stops)
+    return min((position for position in positions if position >= 0), default=None)
+
+
+class AnswerReader:
+    """Assembles the answer of one attempt from its chunks."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = stops
+        self._text = ""
+        self._cut: int | None = None
+        self._has_reasoning = False
+        self._usage: Mapping[str, Any] = {}
+        self._first_s: float | None = None
+        self._last_s: float | None = None
+        self._arrivals: list[tuple[float, int, int | None]] = []
+        """Of each chunk with text: arrival time, length of the text so far, and the endpoint's token count so far."""
+        self.finish_reason: str | None = None
+        self.done = False
+        """Whether the endpoint has sent its last chunk."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the endpoint says that the answer is complete. An answer without text needs a finish reason."""
+        return self.finish_reason is not None or (self.done and self._last_s is not None)
+
+    @property
+    def cut_is_final(self) -> bool:
+        """Whether a stop sequence was found, and no further text can complete one that begins before it."""
+        if self._cut is None:
+            return False
+        after = len(self._text) - self._cut
+        return not any(self._text.endswith(s[:size]) for s in self._stops for size in range(after + 1, len(s)))
+
+    def add(self, chunk: Chunk, at_s: float) -> None:
+        """Takes the next chunk, which arrived `at_s` seconds after the request was sent."""
+        if (chunk.content or chunk.finish_reason) and self._cut is None:
+            self._last_s = at_s
+        if chunk.content:
+            self._first_s = at_s if self._first_s is None else self._first_s
+            self._usage = {}  # A count that is followed by more text is not the count of the whole answer.
+            searched, self._text = len(self._text), self._text + chunk.content
+            tokens_so_far = _count((chunk.usage or {}).get("completion_tokens"))
+            self._arrivals.append((at_s, len(self._text), tokens_so_far))
+            stop = find_stop(self._text, self._stops, searched)
+            self._cut = min((position for position in (stop, self._cut) if position is not None), default=None)
+        self._has_reasoning |= chunk.has_reasoning
+        self._usage = chunk.usage or self._usage
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+
+    def answer(self, started_at: float, streamed: bool) -> Answer:
+        """Returns the answer so far.
+
+        Without streaming there is no time of the first output; if the text was cut, there is no total time either.
+        """
+        cut = self._cut is not None
+        size, tokens = self._first_burst()
+        return Answer(
+            text=_join_surrogates(self._text[: self._cut]),
+            cut=cut,
+            has_reasoning=self._has_reasoning,
+            finish_reason="stop" if cut else self.finish_reason or "unknown",
+            prompt_tokens=_count(self._usage.get("prompt_tokens")),
+            output_tokens=None if cut else self._output_tokens(),
+            started_at=started_at,
+            first_output_s=self._first_s if streamed else None,
+            total_s=None if cut and not streamed else self._last_s,
+            first_text=_join_surrogates(self._text[:size][: self._cut]) if streamed else "",
+            first_tokens=tokens if streamed else None,
+        )
+
+    def _first_burst(self) -> tuple[int, int | None]:
+        """Returns the characters of the first chunk and its burst, and the endpoint's token count at their end."""
+        if self._first_s is None or self._last_s is None:
+            return 0, None
+        until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
+        return next((size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
+
+    def _output_tokens(self) -> int | None:
+        """Returns the endpoint's token count. Zero for an answer with text is a field without a value, not a count."""
+        count = _count(self._usage.get("completion_tokens"), least=0)
+        return None if count == 0 and (self._text or self._has_reasoning) else count
+
+
+def _count(value: Any, least: int = 1) -> int | None:
+    """Returns the value if it is an integer of at least `least`, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
+
+
+def _join_surrogates(text: str) -> str:
+    """Joins surrogate halves that arrived in different chunks. A half without its other half cannot be stored."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

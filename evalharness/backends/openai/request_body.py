@@ -1,0 +1,83 @@
+"""The JSON body of a request to an OpenAI-compatible endpoint."""
+
+import hashlib
+import json
+from typing import Any
+
+from evalharness.backends.openai.options import OpenAIOptions
+from evalharness.errors import UserError
+from evalharness.generation.infilling_formats import find_format
+from evalharness.records import Prompt, Request, Sampling
+
+
+def is_chat(prompt: Prompt, options: OpenAIOptions) -> bool:
+    """Returns whether the prompt is sent to the chat API."""
+    return options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
+
+
+def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
+    """Returns the texts at which the answer is cut.
+
+    For infilling by sentinel tokens they include the texts that end a middle, because the endpoint does not know that
+    it infills.
+    """
+    infills_by_sentinels = prompt.suffix is not None and options.fim != "suffix"
+    ends = find_format(options.fim).end_texts if infills_by_sentinels else ()
+    return tuple(dict.fromkeys(filter(None, (*prompt.stops, *ends))))
+
+
+def make_body(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> bytes:
+    """Returns the body as JSON. Raises UserError for a prompt that the options do not let the API send."""
+    prompt = request.problem.prompt
+    if prompt.prefill and not options.prefill:
+        raise UserError(
+            "the recipe has a prefill for the answer, which most endpoints refuse; use another recipe, such as "
+            "--option recipe=chat, or --option prefill=true if the endpoint continues an assistant's message"
+        )
+    stops = stop_sequences(prompt, options)[: options.max_stops]
+    fields = {
+        "model": model,
+        **_prompt_fields(prompt, options),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        options.max_tokens_field: sampling.max_new_tokens,
+        "seed": endpoint_seed(sampling.seed, request),
+        "stream": options.stream,
+        **({"stop": stops} if stops else {}),
+        **({"stream_options": {"include_usage": True}} if options.stream and options.include_usage else {}),
+        **options.extra,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+
+
+def endpoint_seed(seed: int, request: Request) -> int:
+    """Returns a seed of 31 bits from the run's seed and the sample's key.
+
+    With the same seed for all samples of a problem, their texts could be equal.
+    """
+    text = json.dumps([seed, *request.key]).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") & 0x7FFFFFFF
+
+
+def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
+    if is_chat(prompt, options):
+        return {"messages": _messages(prompt)}
+    if prompt.suffix is not None:
+        prefix = prompt.text or ""
+        if options.fim == "suffix":
+            return {"prompt": prefix, "suffix": prompt.suffix}
+        return {"prompt": find_format(options.fim).text(prefix, prompt.suffix)}
+    if prompt.text is None:
+        raise UserError(
+            "the prompts are chat messages, which --option api=completions cannot send; use api=chat or api=auto"
+        )
+    return {"prompt": prompt.text + prompt.prefill}
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    if prompt.text is not None:
+        messages = [{"role": "user", "content": prompt.text}]
+    if prompt.prefill:
+        messages.append({"role": "assistant", "content": prompt.prefill})
+    return messages

@@ -1,0 +1,89 @@
+"""Definition, validation and documentation of a backend's options.
+
+A backend class names a pydantic model as its attribute `Options`; each field is one `--option key=value`. The field's
+type and constraints validate the value, and its default and description document it:
+
+    class Options(BackendOptions):
+        threads: int = Field(0, ge=0, description="CPU threads; 0: as many as PyTorch chooses")
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from evalharness.errors import UserError
+from evalharness.util.suggest import unknown_name
+
+Schema = TypeVar("Schema", bound=BaseModel)
+_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
+
+
+class BackendOptions(BaseModel):
+    """Base class of a backend's options. A backend of another package may use any pydantic model instead."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class OptionDescription:
+    """What a user needs to know about one option."""
+
+    name: str
+    values: str
+    """The allowed values: the choices, or the type with its limits."""
+    default: str
+    """The default as it would be written on the command line; empty where leaving the option out means "not set"."""
+    help: str
+
+
+def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
+    """Returns the options as the backend's pydantic model. Raises UserError for an unknown key or a wrong value."""
+    for key in options:
+        if key not in schema.model_fields:
+            raise UserError(unknown_name(f"option of backend {backend}", key, sorted(schema.model_fields)))
+    try:
+        return schema.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "literal_error":
+            choices = re.findall(r"'(.*?)'", first["ctx"]["expected"])
+            raise UserError(unknown_name(f"{option} of backend {backend}", str(first["input"]), choices)) from None
+        raise UserError(f"option {option}={first.get('input')!r} of backend {backend}: {first['msg']}") from None
+
+
+def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
+    """Returns a description of each option, in the order of their definition."""
+    properties: Mapping[str, Mapping[str, Any]] = schema.model_json_schema().get("properties", {})
+    return [
+        OptionDescription(name, _values(entry), _default(entry), entry.get("description", ""))
+        for name, entry in properties.items()
+    ]
+
+
+def _values(entry: Mapping[str, Any]) -> str:
+    """Returns the allowed values of a JSON-schema property. `X | None` counts as `X`: None cannot be written."""
+    for variant in entry.get("anyOf", ()):
+        if variant.get("type") != "null":
+            return _values(variant)
+    if "enum" in entry:
+        return ", ".join(map(str, entry["enum"]))
+    if "const" in entry:
+        return str(entry["const"])
+    if entry.get("contentMediaType") == "application/json":
+        return "JSON"
+    limits = "".join(f" {sign} {entry[key]:g}" for key, sign in _LIMITS.items() if key in entry)
+    return _KINDS.get(entry.get("type", ""), "text") + limits
+
+
+def _default(entry: Mapping[str, Any]) -> str:
+    value = entry.get("default")
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

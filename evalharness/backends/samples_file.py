@@ -1,0 +1,160 @@
+"""Samples files: JSON Lines with one sample per line, as `evalharness grade` and the backend `replay` read them."""
+
+import contextlib
+import gzip
+import json
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from evalharness.errors import UserError
+from evalharness.records import Completion, Key, Problem
+from evalharness.util.key_set import KeySet
+
+Form = Literal["program", "solution", "completion", "answer"]
+"""How a task makes a program of a text (see `Completion.form`)."""
+KEYS: tuple[Form, ...] = ("program", "solution", "completion")
+"""The keys under which a line may give its text. A line with `program` may have another one for other tasks."""
+RUN_FORMS: tuple[Form, ...] = (*KEYS, "answer")
+"""The values of `form` in a run's `completions.jsonl`, whose rows have the text under `text`."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of a samples file."""
+
+    line: int
+    """Line number, counted from 1."""
+    task_id: str
+    sample_id: int
+    texts: Mapping[Form, str]
+
+    @property
+    def key(self) -> Key:
+        return (self.task_id, self.sample_id)
+
+    def form(self, problem: Problem) -> Form | None:
+        """Returns which text is used for the problem; None if there is only a program and the problem accepts none."""
+        return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
+
+    def completion(self, problem: Problem) -> Completion:
+        """Returns the sample as a completion of its problem."""
+        form = self.form(problem) or "solution"
+        text = self.texts[form]
+        return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text))
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Returns the samples of a .jsonl or .jsonl.gz file, in the order of the file.
+
+    A line has `task_id`, one of `solution` and `completion`, or `program`, or `text` and `form` as a run writes them.
+    It may have `sample_id`; without it, the samples of a problem are numbered in the order of the file. Raises
+    UserError, with the line number, for any other line.
+    """
+    with contextlib.closing(open_samples(path)) as file:
+        return [sample for _, sample in scan_samples(path, file)]
+
+
+def open_samples(path: Path) -> IO[bytes]:
+    """Returns the uncompressed file, open for random access. Raises UserError if it cannot be read."""
+    try:
+        if path.suffix != ".gz":
+            return path.open("rb")
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+        with gzip.open(path, "rb") as compressed:
+            shutil.copyfileobj(compressed, file)
+        return file
+    except FileNotFoundError:
+        raise UserError(f"samples file {path} does not exist; give an existing file") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"samples file {path} cannot be read: {error}; give a readable .jsonl or .jsonl.gz file"
+        ) from None
+
+
+def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
+    """Yields the byte offset of the line and the sample, for each sample of the file.
+
+    Raises UserError as `read_samples` does.
+    """
+    keys = KeySet()
+    counts: dict[str, int] = {}
+    offset = 0
+    file.seek(0)
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            if not keys and line.lstrip().startswith(b"["):
+                raise UserError(f"{path} is a JSON array; write one object per line")
+            value = parse_line(path, number, line.strip())
+            sample = parse_sample(f"{path}, line {number}", number, value, counts)
+            if not keys.add(sample.key):
+                first = next(earlier.line for _, earlier in scan_samples(path, file) if earlier.key == sample.key)
+                raise UserError(
+                    f"{path}, line {number}: task_id {sample.task_id!r} with sample_id {sample.sample_id} is already "
+                    f"in line {first}; give the samples of a problem different sample_ids"
+                )
+            yield offset, sample
+        offset += len(line)
+    if not keys:
+        raise UserError(f"{path} contains no samples; write one JSON object per line")
+
+
+def parse_line(path: Path, number: int, line: bytes) -> Any:
+    """Returns the JSON value of line `number`. Raises UserError if the line is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UserError(f"{path}, line {number}: not JSON ({reason}); fix the line or remove it") from None
+
+
+def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
+    """Returns the sample of a JSON value from line `number`.
+
+    `counts` holds the number of samples of each problem so far: a sample without `sample_id` gets it as its number.
+    Raises UserError, whose message begins with `where`, for a value that is not a sample.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
+        raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
+    task_id = sys.intern(str(row["task_id"]))
+    texts = _parse_texts(where, row)
+    sample_id = row.get("sample_id", counts.get(task_id, 0))
+    if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
+        raise UserError(f"{where}: sample_id {sample_id!r} is not an integer of at least 0; give one, or leave it out")
+    counts[task_id] = counts.get(task_id, 0) + 1
+    return Sample(number, task_id, sample_id, texts)
+
+
+def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
+    """Returns the texts of a row by their form."""
+    texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
+    if "solution" in texts and "completion" in texts:
+        raise UserError(f"{where}: both a solution and a completion; leave one of them out")
+    if texts:
+        return texts
+    if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:
+        raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
+    if row.get("error"):
+        raise UserError(
+            f"{where}: the backend failed, so there is nothing to grade; generate the sample again, or remove the line"
+        )
+    return {row["form"]: row["text"]}
+
+
+def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
+    """Raises UserError, whose message begins with `where`, for a sample that no problem accepts.
+
+    `problems` has the task's problems by their task_id.
+    """
+    if sample.task_id not in problems:
+        raise UserError(
+            f"{where}: task_id {sample.task_id!r} is not in this task "
+            f"({', '.join(list(problems)[:2])}, ...); check --task and its options version and split"
+        )
+    if sample.form(problems[sample.task_id]) is None:
+        raise UserError(f"{where}: this task accepts no program; give a solution or a completion")

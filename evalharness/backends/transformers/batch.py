@@ -1,0 +1,90 @@
+"""One batch of requests through a causal language model: from encoded rows to timed completions."""
+
+import time
+from dataclasses import dataclass, field
+
+import torch
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+from evalharness.backends.transformers.causal_lm import CausalLM, encode
+from evalharness.generation.completions import empty_completion
+from evalharness.generation.sampling import SeededSampler, sample_seed
+from evalharness.generation.stopping import BatchStopChecker, RowResult, StopChecker
+from evalharness.records import Completion, Prompt, Request, Sampling
+from evalharness.util.clock import now
+
+
+@dataclass(frozen=True)
+class Row:
+    """An encoded request."""
+
+    request: Request
+    ids: list[int] = field(default_factory=list)
+    """Token ids of the prompt."""
+    limit: int = 0
+    """Most tokens to generate; 0 if the prompt leaves no room."""
+    error: str = ""
+    """Why the row cannot be generated, if it is the backend's failure."""
+
+    def empty_completion(self, error: str) -> Completion:
+        """Returns a completion without text (see `generation.completions.empty_completion`)."""
+        return empty_completion(self.request, len(self.ids), error)
+
+
+def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
+    """Returns the request as a row, with a limit of as many new tokens as fit after its prompt."""
+    ids = encode(lm, request.problem.prompt)
+    if not ids:
+        return Row(request, ids, error="the prompt has no tokens")
+    room = sampling.max_new_tokens if lm.positions is None else lm.positions - len(ids)
+    return Row(request, ids, limit=max(0, min(sampling.max_new_tokens, room)))
+
+
+def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Completion]:
+    """Generates the rows in the same forward passes and returns their completions in order.
+
+    Times count from before the prompts are copied to the device.
+    """
+    checkers = [StopChecker(lm.detokenizer, *_ends(lm, row.request.problem.prompt), row.limit) for row in rows]
+    processors = LogitsProcessorList()
+    if sampling.temperature > 0:
+        seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
+        processors.append(SeededSampler(seeds, sampling.temperature, sampling.top_p))
+    config = GenerationConfig(
+        max_new_tokens=max(row.limit for row in rows), do_sample=False, num_beams=1, use_cache=True,
+        pad_token_id=lm.pad, eos_token_id=sorted(lm.end_tokens) or None,
+    )  # fmt: skip
+    started_at, start = now(), time.perf_counter()
+    stop_checker = BatchStopChecker(checkers, start)
+    width = max(len(row.ids) for row in rows)
+    ids = torch.tensor([[lm.pad] * (width - len(row.ids)) + row.ids for row in rows], device=lm.device)
+    mask = torch.tensor([[0] * (width - len(row.ids)) + [1] * len(row.ids) for row in rows], device=lm.device)
+    lm.model.generate(
+        ids, attention_mask=mask, generation_config=config,
+        logits_processor=processors, stopping_criteria=StoppingCriteriaList([stop_checker]),
+    )  # fmt: skip
+    results = stop_checker.results()
+    return [_completion(row, result, started_at, len(rows)) for row, result in zip(rows, results, strict=True)]
+
+
+def _ends(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
+    """Returns the end tokens and the stop sequences of a prompt."""
+    if prompt.suffix is None or lm.infilling is None:
+        return lm.end_tokens, prompt.stops
+    return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops
+
+
+def _completion(row: Row, result: RowResult, started_at: float, batch: int) -> Completion:
+    return Completion(
+        *row.request.key,
+        text=result.text,
+        prompt_tokens=len(row.ids),
+        output_tokens=result.tokens,
+        characters=len(result.text),
+        started_at=started_at,
+        first_output_s=result.first_s,
+        first_output_tokens=min(1, result.tokens),
+        total_s=result.ended_s,
+        batch=batch,
+        finish_reason=result.reason,
+    )

@@ -1,0 +1,22 @@
+"""Batches of requests."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from evalharness.errors import UserError
+
+Item = TypeVar("Item")
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises UserError for a batch size below 1."""
+    if batch_size < 1:
+        raise UserError(f"batch size {batch_size} is below 1; give --batch-size a number of at least 1")
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yields lists of `size` items, the last one possibly shorter. Takes the items of a batch only when it is due."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,27 @@
+"""Token ids of prompts without a suffix: plain text, or chat messages through the tokenizer's chat template."""
+
+from typing import Any
+
+from evalharness.errors import UserError
+from evalharness.records import Prompt
+from evalharness.util.text import one_line
+
+
+def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> list[int]:
+    """Returns the token ids of a text or of chat messages, followed by the prompt's `prefill`.
+
+    `model` is the model's name for error messages, and `fix` what a user can do, beside choosing another recipe,
+    about a template that is missing or fails. Raises UserError in these two cases.
+    """
+    if not prompt.messages:
+        return list(tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
+    remedy = "; use a base recipe: --option recipe=NAME" + (f", or {fix}" if fix else "")
+    if not getattr(tokenizer, "chat_template", None):
+        raise UserError(f"model {model} has no chat template, and the prompts are chat messages{remedy}")
+    messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    try:
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    except Exception as error:  # templates raise whatever their author chose
+        raise UserError(f"the chat template of model {model} refuses the prompt: {one_line(error)}{remedy}") from error
+    # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
+    return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])

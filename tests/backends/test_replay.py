@@ -119,11 +119,11 @@ def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
         ([{"task_id": "a", "solution": None}], "line 1: neither solution nor completion"),
         (
             [{"task_id": "a", "solution": "", "sample_id": True}],
-            "line 1: sample_id True is not an integer of at least 0",
+            "line 1: sample_id True is not an integer",
         ),
         (
             [{"task_id": "a", "solution": "", "sample_id": 1.5}],
-            r"line 1: sample_id 1\.5 is not an integer of at least 0",
+            r"line 1: sample_id 1\.5 is not an integer",
         ),
         ([{"task_id": "a", "solution": ""}, {"task_id": "a", "sample_id": 0, "solution": ""}], "line 2: .* in line 1"),
     ],

@@ -126,7 +126,7 @@ def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> Non
     loaded = load_network(str(folder), DiffusionOptions())
     rows = []
     for output in ([40, 41, 42], [50]):
-        row = Row([30, 31], StopChecker(loaded.decoder, frozenset(), (), 9))
+        row = Row([30, 31], StopChecker(loaded.detokenizer, frozenset(), (), 9))
         for token in output:
             row.push(token, 0, 0)
         rows.append(row)

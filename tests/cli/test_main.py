@@ -128,7 +128,7 @@ def test_bad_words(arguments: tuple[str, ...], words: list[str], folder: Path, c
         ("[" + LINE + "]", ["is a JSON array"]),
         ('{"solution": "x"}\n', ["line 1", "no task_id"]),
         (LINE + '\n{"task_id": "Sample/99", "solution": "x"}\n', ["line 3", "'Sample/99'", "--task"]),
-        (LINE + LINE.replace("}", ', "sample_id": 0}'), ["line 2", "stands in line 1 already"]),
+        (LINE + LINE.replace("}", ', "sample_id": 0}'), ["line 2", "is already in line 1"]),
         ('{"task_id": "Sample/0"}\n', ["line 1", "neither solution nor completion"]),
         ('{"task_id": "Sample/0", "solution": 1}\n', ["line 1", "neither solution nor completion"]),
         ('{"task_id": "Sample/0", "solution": "", "sample_id": "a"}\n', ["line 1", "sample_id 'a'"]),

@@ -74,7 +74,7 @@ class Problem:
     reference: str | None
     """The official solution as a whole program; None where none is published."""
     entry_point: str = ""
-    """The function that the tests call; empty where there is none."""
+    """The function that the tests call; empty if there is none."""
     prefix: str = ""
     """The program text before a completion."""
     suffix: str = ""
@@ -231,7 +231,7 @@ class Checks:
 
     text: str
     trusted: str = ""
-    """Python only: the definitions that `text` needs besides `entry_point`, to run `text` in a process of its own."""
+    """Python only: the definitions that `text` needs besides `entry_point`, to run `text` in its own process."""
     entry_point: str = ""
     stem: str = ""
     """The part of the source that came with the problem. It never makes a sample suspicious."""
@@ -311,7 +311,7 @@ Program = ExecProgram | CallsProgram | CasesProgram | UnitTestProgram | CommandP
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to one part of a program, such as one group of inputs, in a process of its own."""
+    """What happened to one part of a program, such as one group of inputs, in its own process."""
 
     status: Status
     detail: str = ""
@@ -372,7 +372,7 @@ class Task(Protocol):
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the judgement by the official grader's rules. `execution` is empty where nothing was run."""
+        """Returns the judgement by the official grader's rules. `execution` is empty if no program ran."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""BigCodeBench: verdicts on real samples are the official ones or stand in the ledger; reference solutions pass."""
+"""BigCodeBench: verdicts on real samples equal the official ones, apart from known deviations."""
 
 import gzip
 import json
@@ -27,11 +27,11 @@ def test_samples_of_a_model(datasets_dir: Path, tmp_path: Path) -> None:
     run(RunConfig("bigcodebench", "replay", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
     ours = verdicts(tmp_path)
     card, _ = find_task("bigcodebench")
-    ledger = {task_id for deviation in card.deviations for task_id in deviation.tasks}
+    deviating = {task_id for deviation in card.deviations for task_id in deviation.tasks}
     with gzip.open(file, "rt") as lines:
         official = {row["task_id"]: row["official"]["passed"] for row in map(json.loads, lines)}
     different = {task_id for task_id, passed in official.items() if ours[task_id]["passed"] != passed}
-    assert different <= ledger
+    assert different <= deviating
     assert len(different) <= 0.01 * len(official)
     assert "tampered" not in {ours[task_id]["status"] for task_id, passed in official.items() if passed}
 

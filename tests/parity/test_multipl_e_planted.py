@@ -125,7 +125,7 @@ LEAVE = {
     "php": "    exit(0);\n}}",
     "python": "    import os\n    os._exit(0)",
 }
-"""Officially a pass: see `success-only-after-the-last-test` in the card's ledger."""
+"""Officially a pass: see `secret-after-the-last-test` among the known deviations of the card."""
 
 
 @pytest.fixture(scope="module")

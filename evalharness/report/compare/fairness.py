@@ -12,6 +12,8 @@ TASK_PARTS = {
     "rules": "grading", "grading": "grading", "image": "grading", "commands": "grading",
 }  # fmt: skip
 """What a part of the manifest's task is called here; the rest of it follows from these."""
+PROSE = ("recipe.description", "grading.notes")
+"""Texts of the task card in the manifest that do not change a number."""
 
 
 def unfair(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
@@ -22,7 +24,7 @@ def unfair(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[
     one, two = first.manifest.get("config", {}), second.manifest.get("config", {})
     kinds: dict[str, list[str]] = defaultdict(list)
     for place, old, new in differences(one.get("task", {}), two.get("task", {})):
-        kind = TASK_PARTS.get(place.partition(".")[0])
+        kind = None if place in PROSE else TASK_PARTS.get(place.partition(".")[0])
         if kind == "recipe":
             recipes = (_recipe(first), _recipe(second))
             kinds[kind] = [f"{recipes[0]} against {recipes[1]}" if recipes[0] != recipes[1] else "its text differs"]

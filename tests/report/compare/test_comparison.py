@@ -62,6 +62,16 @@ def test_what_is_unfair_is_said_before_anything_else(pair: tuple[RunRecord, RunR
     assert not any("UNFAIR" in line for line in text[5:])
 
 
+def test_reworded_texts_of_the_task_card_are_not_unfair(tmp_path: Path) -> None:
+    def describe(text: str) -> RunRecord:
+        def edit(config: dict[str, dict[str, object]]) -> None:
+            config["task"] |= {"recipe": {"name": "chat", "description": text}, "grading": {"notes": text}}
+
+        return run(write_run(tmp_path / text, f"org/{text}", outcomes(0.5), edit=edit))
+
+    assert compare(describe("old"), describe("new")).unfair == ()
+
+
 def test_other_hardware_is_unfair_for_the_speed(pair: tuple[RunRecord, RunRecord]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "conditions": {**summary["speed"]["conditions"], "hardware": "H100"}}

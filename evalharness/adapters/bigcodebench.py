@@ -7,6 +7,7 @@ bigcodebench/eval/__init__.py `untrusted_check`, `unsafe_execute`.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import TypedDict, cast
 
 import yaml
 
@@ -20,6 +21,22 @@ from evalharness.sandbox.engines.images import image_folder
 
 FACET = "in this image"
 """The category by which results separate problems whose reference solution fails in the image."""
+
+
+class BigCodeBenchRecord(TypedDict):
+    """An item of the official data files."""
+
+    task_id: str
+    complete_prompt: str
+    """Imports, signature and docstring."""
+    instruct_prompt: str
+    canonical_solution: str
+    """The reference's function body."""
+    code_prompt: str
+    """Imports and signature without the docstring."""
+    test: str
+    """Defines the class `TestCases`."""
+    entry_point: str
 
 
 class BigCodeBench:
@@ -47,10 +64,10 @@ class BigCodeBench:
                 prefix=record["complete_prompt"],
                 facets=self._facets(record["task_id"]),
             )
-            for record in self.context.records
+            for record in cast(Sequence[BigCodeBenchRecord], self.context.records)
         ]
 
-    def _template_values(self, record: Mapping[str, str]) -> dict[str, str]:
+    def _template_values(self, record: BigCodeBenchRecord) -> dict[str, str]:
         """Returns the values of the templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
         if self.context.split == "instruct":
             return {"task": record["instruct_prompt"].strip()}

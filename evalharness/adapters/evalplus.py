@@ -5,9 +5,9 @@ evalplus/eval/__init__.py `untrusted_check`, `unsafe_execute`. Like the official
 inputs against the problems' contracts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
@@ -19,6 +19,22 @@ from evalharness.sandbox.agent.wire import dumps
 
 CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
 """The card's rules that become `CallRules`."""
+
+
+class EvalPlusRecord(TypedDict):
+    """An item of EvalPlus's release files."""
+
+    task_id: str
+    prompt: str
+    entry_point: str
+    canonical_solution: str
+    """The reference's text after the prompt."""
+    base_input: list[Any]
+    """Argument lists of the original benchmark's tests."""
+    plus_input: list[Any]
+    """Argument lists that EvalPlus added."""
+    atol: float
+    """The absolute tolerance for floats."""
 
 
 class EvalPlus:
@@ -47,7 +63,7 @@ class EvalPlus:
                 entry_point=record["entry_point"],
                 prefix=record["prompt"],
             )
-            for record in self.context.records
+            for record in cast(Sequence[EvalPlusRecord], self.context.records)
         ]
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
@@ -68,17 +84,19 @@ class EvalPlus:
     def _reference(self, problem: Problem) -> Reference:
         """Returns the problem's reference, always the same object, because references are compared by identity."""
         if problem.task_id not in self._references:
-            record = problem.record
+            record = cast(EvalPlusRecord, problem.record)
             self._references[problem.task_id] = Reference(
                 source=problem.reference or "",
                 entry_point=problem.entry_point,
-                groups={"base": self._inputs(record, "base_input"), "plus": self._inputs(record, "plus_input")},
+                groups={
+                    "base": self._encode(record, record["base_input"]),
+                    "plus": self._encode(record, record["plus_input"]),
+                },
                 output_not_none=self._oracle(problem) == "not_none",
             )
         return self._references[problem.task_id]
 
-    def _inputs(self, record: Mapping[str, Any], field: str) -> bytes:
-        inputs: list[Any] = record[field]
+    def _encode(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
         if self.context.entry.name == "mbpp-plus" and not self.context.sample:
             inputs = restore_inputs(record["task_id"], inputs)
         return dumps(inputs)

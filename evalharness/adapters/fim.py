@@ -5,13 +5,27 @@ Data and official grader: openai/human-eval-infilling (paper: arXiv 2207.14255),
 """
 
 from collections.abc import Sequence
+from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.infilling import infilled_program
 from evalharness.adapters.prompts import build_infilling_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.data.files import Record
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
+
+
+class InfillingRecord(TypedDict):
+    """An item of the official data files."""
+
+    task_id: str
+    entry_point: str
+    prompt: str
+    """The prefix."""
+    suffix: str
+    canonical_solution: str
+    """The reference's middle."""
+    test: str
+    """Defines `check(candidate)`."""
 
 
 class HumanEvalInfilling:
@@ -25,9 +39,9 @@ class HumanEvalInfilling:
 
     def problems(self) -> Sequence[Problem]:
         """Returns all problems in the order of their numbers."""
-        return [self._problem(record) for record in self.context.records]
+        return [self._problem(cast(InfillingRecord, record)) for record in self.context.records]
 
-    def _problem(self, record: Record) -> Problem:
+    def _problem(self, record: InfillingRecord) -> Problem:
         prefix, middle, suffix = record["prompt"], record["canonical_solution"], record["suffix"]
         return Problem(
             task_id=record["task_id"],

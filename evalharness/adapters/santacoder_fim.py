@@ -5,12 +5,24 @@ bigcode-evaluation-harness, bigcode_eval/tasks/santacoder_fim.py `process_result
 """
 
 from collections.abc import Sequence
+from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.infilling import extract_middle
 from evalharness.adapters.prompts import build_infilling_prompt
-from evalharness.data.files import Record
 from evalharness.records import Completion, Execution, Problem, Verdict
+
+
+class SantaCoderRecord(TypedDict):
+    """An item of the official data set, with its `name` as `task_id`."""
+
+    task_id: str
+    language: str
+    prompt: str
+    """The prefix."""
+    suffix: str
+    canonical_solution: str
+    """The removed line."""
 
 
 class SantaCoderFim:
@@ -21,9 +33,10 @@ class SantaCoderFim:
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        self._problems = {record["task_id"]: self._problem(record) for record in context.records}
+        problems = (self._problem(cast(SantaCoderRecord, record)) for record in context.records)
+        self._problems = {problem.task_id: problem for problem in problems}
 
-    def _problem(self, record: Record) -> Problem:
+    def _problem(self, record: SantaCoderRecord) -> Problem:
         prefix, middle, suffix = record["prompt"], record["canonical_solution"], record["suffix"]
         return Problem(
             task_id=record["task_id"],

@@ -1,4 +1,4 @@
-"""MBPP+ inputs get the types back that JSON took, exactly as the evalplus package gives them."""
+"""MBPP+ inputs have their original types, as in the evalplus package."""
 
 import json
 from pathlib import Path
@@ -31,35 +31,35 @@ PLANTED: dict[int, list[list[Any]]] = {
 }
 
 
-def same(left: Any, right: Any) -> bool:
-    """Equal, with equal types all the way down."""
+def equal_with_types(left: Any, right: Any) -> bool:
+    """Whether the values and all types in them are equal."""
     if type(left) is not type(right):
         return False
     if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
+        return len(left) == len(right) and all(map(equal_with_types, left, right))
     if isinstance(left, dict):
-        return same(list(left.items()), list(right.items()))
+        return equal_with_types(list(left.items()), list(right.items()))
     if isinstance(left, float | complex) and left != left:
         return bool(right != right)
     return bool(left == right)
 
 
-def agree(task_id: str, inputs: list[Any]) -> None:
-    """Requires our argument lists to be the package's; that it makes tuples of some lists of arguments is no matter."""
+def assert_equals_official(task_id: str, inputs: list[Any]) -> None:
+    """Asserts that argument lists equal the package's, which may be tuples instead of lists."""
     ours = restore_inputs(task_id, json.loads(json.dumps(inputs)))
     official = [list(args) for args in mbpp_deserialize_inputs(task_id, json.loads(json.dumps(inputs)))]
-    assert same([list(args) for args in ours], official), (task_id, ours, official)
+    assert equal_with_types([list(args) for args in ours], official), (task_id, ours, official)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_planted(number: int) -> None:
-    agree(f"Mbpp/{number}", PLANTED.get(number, LISTS))
+    assert_equals_official(f"Mbpp/{number}", PLANTED.get(number, LISTS))
 
 
-def test_other_problems_stay_as_they_are() -> None:
+def test_inputs_of_other_problems_stay_unchanged() -> None:
     for number in range(1, 1000):
         if number not in NUMBERS:
-            agree(f"Mbpp/{number}", LISTS)
+            assert_equals_official(f"Mbpp/{number}", LISTS)
 
 
 @pytest.mark.data
@@ -69,4 +69,4 @@ def test_all_real_inputs(version: str, datasets_dir: Path) -> None:
     assert len(records) == (378 if version == "v0.2.0" else 399)
     for record in records:
         for field in ("base_input", "plus_input"):
-            agree(record["task_id"], record[field])
+            assert_equals_official(record["task_id"], record[field])

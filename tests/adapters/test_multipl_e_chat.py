@@ -1,4 +1,4 @@
-"""Chat answers of MultiPL-E, as models write them, pass in the real sandbox if the function in them is right."""
+"""Typical chat answers of MultiPL-E pass in the real sandbox if their function is correct."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,17 +20,17 @@ MAIN = {
     "sh": "}\n\necho done\n",
     "ts": "console.log(1);\n",
 }
-"""What closes the function, and what a model likes to write after it."""
+"""The end of the function and code that models often write after it."""
 
 
 @pytest.fixture(scope="module")
 def sandbox(engine: None) -> Iterator[ContainerPool]:
-    with closing(ContainerPool(DockerEngine(), 2)) as opened:
-        yield opened
+    with closing(ContainerPool(DockerEngine(), 2)) as pool:
+        yield pool
 
 
 @pytest.mark.parametrize("language", MAIN)
-def test_a_whole_program_in_a_fence(language: str, sandbox: ContainerPool) -> None:
+def test_a_whole_program_in_a_code_block(language: str, sandbox: ContainerPool) -> None:
     task, _ = open_task(f"multipl-e-{language}", "sample", {"recipe": "chat"})
     sandbox.prepare([language])
     for problem in task.problems()[3:5]:

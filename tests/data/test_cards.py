@@ -1,4 +1,4 @@
-"""Task cards: the bundled ones are whole, malformed ones are named, plugins can add some."""
+"""Task cards: bundled cards are valid, errors name file and field, and plug-ins can add cards."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -45,13 +45,13 @@ PLUGIN_FOLDER: list[Path] = []
 
 
 def plugin_folder() -> Path:
-    """What a plugin's entry point names."""
+    """The function that a plug-in's entry point names."""
     return PLUGIN_FOLDER[-1]
 
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object], None]]:
-    """Installs a card as if another package brought it."""
+    """Installs a card as if another package provided it."""
     point = EntryPoint("more", f"{__name__}:plugin_folder", "evalharness.cards")
     monkeypatch.setattr(cards, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
     PLUGIN_FOLDER.append(tmp_path)
@@ -66,16 +66,16 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The minimal card with the entry at a dotted path set, or removed where the value is None."""
+    """Returns the minimal card with the entry at a dotted path set, or removed if the value is None."""
     card = deepcopy(MINIMAL)
     *parents, last = path.split(".")
-    place = card
+    parent = card
     for key in parents:
-        place = place[key]
+        parent = parent[key]
     if value is None:
-        del place[last]
+        del parent[last]
     else:
-        place[last] = value
+        parent[last] = value
     return card
 
 
@@ -89,7 +89,7 @@ def test_bundled_tasks_and_groups() -> None:
     assert entry.versions["full"].name == "full"
 
 
-def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], None]) -> None:
+def test_a_version_may_have_one_file_per_split(plugin: Callable[[object], None]) -> None:
     card = changed("tasks.adding.values", {"lang": "x"})
     task = card["tasks"]["adding"]
     task |= {"splits": {"a": "", "b": ""}, "default_split": "a"}
@@ -97,8 +97,8 @@ def test_a_version_may_have_a_file_for_each_split(plugin: Callable[[object], Non
     task["versions"]["v1"]["fingerprint"] = {"a": f"sha256:{'1' * 64}", "b": f"sha256:{'2' * 64}"}
     plugin(card)
     _, entry = cards.find_task("adding")
-    one = find_version(entry, None, "b")
-    assert (one.file, one.problems, one.fingerprint) == (("x-b.jsonl",), 2, f"sha256:{'2' * 64}")
+    split_b = find_version(entry, None, "b")
+    assert (split_b.file, split_b.problems, split_b.fingerprint) == (("x-b.jsonl",), 2, f"sha256:{'2' * 64}")
     assert find_version(entry, None).problems == 1
     task["versions"]["v1"]["problems"] = {"a": 1}
     plugin(card)
@@ -131,7 +131,7 @@ def test_expand_keeps_order_and_drops_duplicates(names: str, tasks: list[str]) -
     assert cards.expand_task_names(names) == tasks
 
 
-def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
+def test_a_task_may_have_only_some_of_the_cards_recipes() -> None:
     card, entry = cards.find_task("fim-multi-line")
     assert "first-line" in card.recipes
     assert "first-line" not in card.recipes_of(entry)
@@ -140,7 +140,7 @@ def test_a_task_may_know_only_some_of_its_cards_recipes() -> None:
     assert card.recipes_of(entry) == card.recipes
 
 
-def test_unknown_names_get_near_matches() -> None:
+def test_an_unknown_name_suggests_similar_names() -> None:
     with pytest.raises(UserError, match="unknown task 'humanevl'; did you mean humaneval"):
         cards.find_task("humanevl")
     with pytest.raises(UserError, match="unknown task 'evalpls'; did you mean evalplus"):
@@ -158,7 +158,7 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         ("licence", None, "licence: Field required"),
         ("licens", "MIT", "licens: Extra inputs are not permitted"),
@@ -182,12 +182,12 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
     ],
 )
 def test_a_malformed_plugin_card_names_file_and_field(
-    plugin: Callable[[object], None], path: str, value: Any, said: str
+    plugin: Callable[[object], None], path: str, value: Any, message: str
 ) -> None:
     plugin(changed(path, value))
     with pytest.raises(UserError) as caught:
         cards.load_cards()
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "entry point 'more'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -195,15 +195,15 @@ def test_a_malformed_plugin_card_names_file_and_field(
 def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tasks").mkdir()
     monkeypatch.setattr(cards, "bundled", tmp_path.joinpath)
-    for text, said in [("adapter: x\n", "grading: Field required"), ("a: [", "not YAML"), ("- a\n", "is a mapping")]:
+    for text, message in [("adapter: x\n", "grading: Field required"), ("a: [", "not YAML"), ("- a\n", "is a mapping")]:
         (tmp_path / "tasks" / "broken.yaml").write_text(text)
         cards.load_cards.cache_clear()
-        with pytest.raises(ValueError, match=r"broken\.yaml.*" + said):
+        with pytest.raises(ValueError, match=r"broken\.yaml.*" + message):
             cards.load_cards()
     cards.load_cards.cache_clear()
 
 
-def test_bundled_folders_of_a_wheel_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bundled_folders_of_a_wheel_take_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "site" / "evalharness"
     (package / "_bundled" / "results" / "published").mkdir(parents=True)
     (tmp_path / "site" / "tasks").mkdir()

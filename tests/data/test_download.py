@@ -1,4 +1,4 @@
-"""`evalharness data pull` against a hub on this machine: what it fetches is checked, kept, and used from the folder."""
+"""`evalharness data pull` from a local hub: data are downloaded, verified, stored and loaded from the folder."""
 
 import json
 import os
@@ -21,7 +21,7 @@ TASK = cards.find_task("humaneval")
 
 
 def pull(home: Path, url: str, *words: object) -> "subprocess.CompletedProcess[str]":
-    """The command in a process of its own, for the hub's library reads its settings at import."""
+    """Runs the command in a new process, because the hub's library reads its settings at import."""
     kept = {name: value for name, value in os.environ.items() if name != "EVALHARNESS_DATA"}
     environment = {**kept, "HF_ENDPOINT": url, "HF_HOME": str(home / "hf")}
     command = [sys.executable, "-c", MAIN, "data", "pull", *map(str, words)]
@@ -29,7 +29,7 @@ def pull(home: Path, url: str, *words: object) -> "subprocess.CompletedProcess[s
 
 
 @pytest.mark.data
-def test_what_is_pulled_is_used_from_the_folder(tmp_path: Path, datasets_dir: Path) -> None:
+def test_pulled_data_are_loaded_from_the_folder(tmp_path: Path, datasets_dir: Path) -> None:
     records, folder = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz"), tmp_path / "data"
     assert data_state(TASK[1], folder) == "on the hub"
     with FakeHub(humaneval_repo(records)) as hub:
@@ -51,7 +51,7 @@ def test_what_is_pulled_is_used_from_the_folder(tmp_path: Path, datasets_dir: Pa
     assert f"not available: data file {kept} cannot be read" in broken.stdout
 
 
-def test_other_data_are_refused(tmp_path: Path) -> None:
+def test_pull_rejects_data_with_another_fingerprint(tmp_path: Path) -> None:
     with FakeHub(humaneval_repo(HUMANEVAL)) as hub:
         done = pull(tmp_path, hub.url, "humaneval")
     assert done.returncode == 2
@@ -59,7 +59,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_one_that_cannot_be_had_does_not_keep_others_from_being_tried(tmp_path: Path) -> None:
+def test_pull_continues_after_data_that_are_not_available(tmp_path: Path) -> None:
     done = pull(tmp_path, dead_url(), "humaneval", "mbpp", "--all-versions")
     assert done.returncode == 2
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
@@ -72,7 +72,7 @@ def test_one_that_cannot_be_had_does_not_keep_others_from_being_tried(tmp_path: 
     assert done.stderr == ""
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, datasets_dir: Path) -> None:
+def test_a_folder_that_is_not_writable(tmp_path: Path, datasets_dir: Path) -> None:
     (tmp_path / "file").write_text("")
     records = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz")
     with FakeHub(humaneval_repo(records)) as hub:
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, datasets_dir: Path) -> 
     assert "--dir" in done.stderr
 
 
-def test_official_files_go_before_pulled_ones(tmp_path: Path) -> None:
+def test_official_files_take_precedence_over_pulled_ones(tmp_path: Path) -> None:
     card, entry = TASK
     pulled = pulled_path(entry, entry.versions["v1.0"], tmp_path)
     official = tmp_path / "humaneval" / "HumanEval.jsonl"
@@ -96,8 +96,8 @@ def test_official_files_go_before_pulled_ones(tmp_path: Path) -> None:
     assert len(load_records(card, entry, None, tmp_path).records) == 1
 
 
-def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
-    """Of a version without checksums on the card: others are refused as above."""
+def test_published_files_are_pulled_unchanged(tmp_path: Path) -> None:
+    """For a version without checksums in the card."""
     card, entry = cards.find_task("livecodebench")
     version = entry.versions["full"]
     assert version.hub is not None
@@ -113,7 +113,7 @@ def test_files_are_pulled_as_they_are(tmp_path: Path) -> None:
     assert len(load_records(card, entry, "full", folder).records) == 1
 
 
-def test_a_folder_s_default_version_is_the_official_one_if_it_has_anything_of_it(tmp_path: Path) -> None:
+def test_the_default_version_of_a_folder_depends_on_its_files(tmp_path: Path) -> None:
     _, entry = cards.find_task("livecodebench")
     assert find_version(entry, None, source=tmp_path).name == "public"
     assert find_version(entry, None, source="hub").name == "lite"

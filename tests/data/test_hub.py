@@ -1,6 +1,6 @@
-"""Data from the hub and from the evalplus package, without a network: servers on this machine stand for both.
+"""Data from the hub and the evalplus package, without a network: local servers replace both.
 
-What these libraries read from the environment they read at import, so each case loads in a process of its own.
+The libraries read the environment at import, so each case loads in a new process.
 """
 
 import gzip
@@ -75,15 +75,15 @@ VERSIONS = [("humaneval", "v1.0"), ("mbpp", "full"), ("mbpp", "sanitized")]
 
 
 @pytest.fixture(scope="module")
-def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[dict[str, Any]]]:
-    """A home whose caches were filled from a hub that has gone since, its address, and what was loaded."""
+def cached_hub(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[dict[str, Any]]]:
+    """A folder with caches that a hub filled before it ended, the hub's address, and the loaded data."""
     home = tmp_path_factory.mktemp("home")
     with FakeHub({**humaneval_repo(HUMANEVAL), **mbpp_repo(MBPP, SANITIZED)}) as hub:
-        return home, hub.url, load(home, *((*each, "hub") for each in VERSIONS), HF_ENDPOINT=hub.url)
+        return home, hub.url, load(home, *((*version, "hub") for version in VERSIONS), HF_ENDPOINT=hub.url)
 
 
-def test_rows_and_fingerprints_of_the_hub_are_those_of_the_files(
-    loaded_once: tuple[Path, str, list[dict[str, Any]]], tmp_path: Path
+def test_hub_and_files_give_equal_records_and_fingerprints(
+    cached_hub: tuple[Path, str, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     for folder in ("humaneval", "mbpp"):
         (tmp_path / folder).mkdir()
@@ -91,7 +91,7 @@ def test_rows_and_fingerprints_of_the_hub_are_those_of_the_files(
     (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(lines))
     (tmp_path / "mbpp/mbpp.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in MBPP))
     (tmp_path / "mbpp/sanitized-mbpp.json").write_text(json.dumps(SANITIZED))
-    for (task, version), remote in zip(VERSIONS, loaded_once[2], strict=True):
+    for (task, version), remote in zip(VERSIONS, cached_hub[2], strict=True):
         local = load_records(*cards.find_task(task), version, tmp_path)
         assert remote["records"] == local.records
         assert remote["fingerprint"] == local.fingerprint
@@ -99,12 +99,12 @@ def test_rows_and_fingerprints_of_the_hub_are_those_of_the_files(
         assert remote["origin"].startswith("hub ")
 
 
-def test_data_that_were_loaded_before_need_no_hub(loaded_once: tuple[Path, str, list[dict[str, Any]]]) -> None:
-    home, url, before = loaded_once
-    assert load(home, *((*each, "hub") for each in VERSIONS), HF_ENDPOINT=url) == before
+def test_cached_data_need_no_hub(cached_hub: tuple[Path, str, list[dict[str, Any]]]) -> None:
+    home, url, before = cached_hub
+    assert load(home, *((*version, "hub") for version in VERSIONS), HF_ENDPOINT=url) == before
 
 
-def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -> None:
+def test_a_loading_script_does_not_run(tmp_path: Path) -> None:
     hub_source = cards.find_task("livecodebench")[1].versions["lite"].hub
     assert hub_source is not None
     fields = cards.find_task("livecodebench")[1].versions["lite"].fields
@@ -113,7 +113,7 @@ def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -
     files |= {"README.md": b"", "code_generation_lite.py": b"raise SystemExit('a script was run')"}
     with FakeHub({hub_source.repo: (hub_source.revision or "", files)}) as hub:
         (loaded,) = load(tmp_path, ("livecodebench", "lite", "hub"), HF_ENDPOINT=hub.url)
-        assert not any("code_generation_lite.py" in asked for asked in hub.asked)
+        assert not any("code_generation_lite.py" in request for request in hub.requests)
     assert [row["question_id"] for row in loaded["records"]] == [row["question_id"] for row in rows]
     assert loaded["origin"] == f"hub {hub_source.repo}@{hub_source.revision}"
     assert not loaded["official"]
@@ -125,15 +125,15 @@ def test_files_of_a_data_set_with_a_script_are_read_without_it(tmp_path: Path) -
 
 
 @pytest.mark.data
-def test_official_data_are_official_from_the_hub_too(tmp_path: Path, datasets_dir: Path) -> None:
+def test_official_data_from_the_hub_are_recognized(tmp_path: Path, datasets_dir: Path) -> None:
     humaneval = read_records(datasets_dir / "humaneval" / "HumanEval.jsonl.gz")
     full = read_records(datasets_dir / "mbpp" / "mbpp.jsonl")
     sanitized = read_records(datasets_dir / "mbpp" / "sanitized-mbpp.json")
     wanted = [("humaneval", None, "hub"), ("mbpp", "full", "hub"), ("mbpp", "sanitized", "hub")]
     with FakeHub({**humaneval_repo(humaneval), **mbpp_repo(full, sanitized)}) as hub:
         loaded = load(tmp_path, *wanted, HF_ENDPOINT=hub.url)
-    assert [each["official"] for each in loaded] == [True, True, True]
-    assert [each["records"] for each in loaded] == [humaneval, full, sanitized]
+    assert [result["official"] for result in loaded] == [True, True, True]
+    assert [result["records"] for result in loaded] == [humaneval, full, sanitized]
 
 
 INFILLING = [
@@ -161,8 +161,8 @@ SANTACODER = [
 ]
 
 
-def test_a_configuration_may_be_a_folder_and_a_task_part_of_the_rows(tmp_path: Path) -> None:
-    """As on the branch to which the hub converts data of scripts: no description, and a folder for each part."""
+def test_a_configuration_can_be_a_folder_and_a_task_a_part_of_the_rows(tmp_path: Path) -> None:
+    """As on the branch with the hub's converted data: no README, and one folder per configuration."""
     other = [{**row, "task_id": f"Other/{number}"} for number, row in enumerate(INFILLING)]
     files = {
         "HumanEval-SingleLineInfilling/test/0000.parquet": parquet(INFILLING),
@@ -182,8 +182,8 @@ def test_a_configuration_may_be_a_folder_and_a_task_part_of_the_rows(tmp_path: P
     assert {row["language"] for row in javascript["records"]} == {"js"}
 
 
-def test_a_kept_copy_of_another_revision_will_not_do(loaded_once: tuple[Path, str, list[dict[str, Any]]]) -> None:
-    home, url, _ = loaded_once
+def test_a_cached_copy_of_another_revision_is_rejected(cached_hub: tuple[Path, str, list[dict[str, Any]]]) -> None:
+    home, url, _ = cached_hub
     kept = home / "hf" / "datasets" / "openai___openai_humaneval" / "openai_humaneval" / "0.0.0"
     for path in kept.iterdir():
         path.rename(kept / path.name.replace("7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544", "0" * 40))
@@ -191,7 +191,7 @@ def test_a_kept_copy_of_another_revision_will_not_do(loaded_once: tuple[Path, st
     assert "the hub does not provide openai/openai_humaneval (ConnectError" in refused["error"]
 
 
-def test_a_dead_hub_is_said_at_once_and_no_folder_stands_for_it(tmp_path: Path) -> None:
+def test_an_unreachable_hub_fails_fast_and_no_folder_replaces_it(tmp_path: Path) -> None:
     (tmp_path / "openai" / "openai_humaneval").mkdir(parents=True)
     start = time.monotonic()
     dead, hidden = load(tmp_path, ("mbpp", None, "hub"), ("humaneval", None, "hub"), HF_ENDPOINT=dead_url())
@@ -211,7 +211,7 @@ def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> Non
     assert "\n" not in missing["error"]
 
 
-def test_evalplus_from_its_cache_from_an_override_and_from_a_dead_network(tmp_path: Path) -> None:
+def test_evalplus_from_its_cache_an_override_and_without_network(tmp_path: Path) -> None:
     lines = "".join(f"{json.dumps(row)}\n" for row in PLUS)
     cache = tmp_path / "xdg" / "evalplus"
     cache.mkdir(parents=True)
@@ -235,7 +235,7 @@ def test_evalplus_from_its_cache_from_an_override_and_from_a_dead_network(tmp_pa
 
 @pytest.fixture
 def evalplus_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the evalplus package, not made yet."""
+    """The cache folder of the evalplus package, which does not exist yet."""
     utils = pytest.importorskip("evalplus.data.utils")
     monkeypatch.setattr(utils, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -243,7 +243,7 @@ def evalplus_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def serve_release(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Lets the evalplus package find its release files at `url`."""
+    """Makes the evalplus package download its release files from `url`."""
     from evalplus.data import utils
 
     official = utils.get_dataset_metadata
@@ -255,7 +255,7 @@ def serve_release(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setattr(utils, "get_dataset_metadata", local)
 
 
-def test_evalplus_downloads_the_version_asked_for(
+def test_evalplus_downloads_the_requested_version(
     evalplus_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     source = cards.find_task("humaneval-plus")[1].versions["v0.1.9"].evalplus
@@ -265,13 +265,13 @@ def test_evalplus_downloads_the_version_asked_for(
         serve_release(monkeypatch, hub.url)
         assert evalplus_records(source) == PLUS
         assert evalplus_records(source) == PLUS
-        assert hub.asked == ["GET /v0.1.9/HumanEvalPlus.jsonl.gz"]
+        assert hub.requests == ["GET /v0.1.9/HumanEvalPlus.jsonl.gz"]
     assert [path.name for path in evalplus_cache.iterdir()] == ["HumanEvalPlus-v0.1.9.jsonl"]
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("served", [b"not gzip", gzip.compress(b"{}" * 5000)[:-20], None])
-def test_half_a_download_is_not_kept(
+def test_an_incomplete_download_is_not_stored(
     evalplus_cache: Path, monkeypatch: pytest.MonkeyPatch, served: bytes | None
 ) -> None:
     source = cards.find_task("mbpp-plus")[1].versions["v0.2.0"].evalplus

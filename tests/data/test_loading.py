@@ -1,4 +1,4 @@
-"""Loading data: from folders, from samples, and official or not. The hub is in test_hub.py."""
+"""Loading data from folders and samples, and recognizing official data. test_hub.py covers the hub."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes rows in the form that the suffix names."""
+    """Writes rows in the format of the path's suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
     texts = {".gz": gzip.compress(lines), ".jsonl": lines, ".json": json.dumps(rows).encode()}
@@ -45,7 +45,7 @@ def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
     return str(error.value)
 
 
-def test_source_is_the_option_then_the_variable_then_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_overrides_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     assert resolve_source(None) == "hub"
     monkeypatch.setenv("EVALHARNESS_DATA", str(tmp_path))
@@ -58,7 +58,7 @@ def test_source_is_the_option_then_the_variable_then_the_hub(tmp_path: Path, mon
 
 
 @pytest.mark.data
-def test_every_advertised_version_is_the_pinned_one(datasets_dir: Path) -> None:
+def test_every_version_has_its_fingerprint(datasets_dir: Path) -> None:
     for card in cards.load_cards():
         for entry in card.tasks.values():
             for name, version in entry.versions.items():
@@ -100,13 +100,13 @@ def test_unknown_version() -> None:
         load_records(card, entry, "v0.1.8", Path())
 
 
-def test_other_records_are_loaded_in_id_order_and_are_not_official(tmp_path: Path) -> None:
+def test_records_are_sorted_by_id_and_unofficial_data_are_recognized(tmp_path: Path) -> None:
     loaded = humaneval(tmp_path, ROWS[::-1])
     assert loaded.records == ROWS
     assert not loaded.official
 
 
-def test_the_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_cards_fields_alone(tmp_path: Path) -> None:
     plain = humaneval(tmp_path, ROWS).fingerprint
     noted = [{**dict(reversed(row.items())), "note": "not a field of the card"} for row in ROWS]
     assert humaneval(tmp_path, noted).fingerprint == plain
@@ -115,7 +115,7 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([], "have no records"),
         ([ROWS[0], ROWS[0]], "have two records HumanEval/0"),
@@ -123,13 +123,13 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path: Path) -> None:
         ([{"prompt": ""}], "have a record None without task_id"),
     ],
 )
-def test_records_of_another_form(tmp_path: Path, rows: list[dict[str, Any]], said: str) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_invalid_records_are_user_errors(tmp_path: Path, rows: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         humaneval(tmp_path, rows)
     one_line(caught)
 
 
-def test_a_missing_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
+def test_errors_name_a_missing_folder_or_file(tmp_path: Path) -> None:
     task = cards.find_task("humaneval")
     with pytest.raises(UserError, match=r"gone does not exist"):
         load_records(*task, None, tmp_path / "gone")
@@ -139,12 +139,12 @@ def test_a_missing_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json"])
-def test_every_form_of_file_gives_the_same_records(tmp_path: Path, name: str) -> None:
+def test_every_file_format_gives_the_same_records(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, ROWS)
     assert read_records(tmp_path / name) == ROWS
 
 
-def test_an_object_of_records_and_blank_lines(tmp_path: Path) -> None:
+def test_json_objects_and_blank_lines(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a/1": {"x": 1}, "a/2": {"x": 2}}')
     assert read_records(tmp_path / "a.json") == [{"task_id": "a/1", "x": 1}, {"task_id": "a/2", "x": 2}]
     (tmp_path / "a.jsonl").write_text('\n{"x": 1}\n\n')
@@ -152,7 +152,7 @@ def test_an_object_of_records_and_blank_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.jsonl", b'{"x": 1}\n{"x": \n', r"a\.jsonl line 2 is not JSON"),
         ("a.jsonl", b'{"x": 1}\n[1]\n', r"a\.jsonl line 2 is not a JSON object"),
@@ -166,14 +166,14 @@ def test_an_object_of_records_and_blank_lines(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(b'{"x": 1}\n')[:-12], r"a\.jsonl\.gz cannot be read"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_errors_name_a_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=said) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         read_records(tmp_path / name)
     one_line(caught)
 
 
-def test_a_task_picks_its_records_from_data_of_several(tmp_path: Path) -> None:
+def test_a_task_selects_its_records_from_data_of_several_tasks(tmp_path: Path) -> None:
     card, entry = cards.find_task("santacoder-fim-js")
     fields = dict.fromkeys(entry.versions["v1.0"].fields, "x")
     rows = [{**fields, "name": str(number), "language": ["py", "js"][number % 2]} for number in range(4)]
@@ -185,7 +185,7 @@ def test_a_task_picks_its_records_from_data_of_several(tmp_path: Path) -> None:
         load_records(card, entry, None, tmp_path)
 
 
-def test_samples_lie_beside_the_card_and_are_never_official(tmp_path: Path) -> None:
+def test_samples_are_beside_the_card_and_never_official(tmp_path: Path) -> None:
     card, entry = cards.find_task("humaneval")
     card = card.model_copy(update={"folder": tmp_path})
     with pytest.raises(UserError, match="there is no sample of humaneval"):

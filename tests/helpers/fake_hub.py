@@ -1,4 +1,4 @@
-"""A server on this machine that answers the hub's file API from memory, and processes that load data from it."""
+"""A local server that implements the hub's file API from memory, and processes that load data from it."""
 
 import hashlib
 import io
@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 CONVERTED = "refs/convert/parquet"
-"""The branch to which the hub converts data."""
+"""The branch with the hub's converted data."""
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
-    """A parquet file's bytes, with the hub's types: text, lists of text, and int32 for numbers."""
+    """Returns a parquet file's bytes, with the hub's types: text, lists of text, and int32 for numbers."""
     of = {str: pa.string(), int: pa.int32(), list: pa.list_(pa.string())}
     schema = pa.schema([(name, of[type(value)]) for name, value in rows[0].items()])
     buffer = io.BytesIO()
@@ -30,7 +30,7 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
 
 
 def readme(configs: Mapping[str, list[str]]) -> bytes:
-    """A data set card in the official layout: each config has its splits in a folder of its own."""
+    """Returns a data set card in the official layout: one folder per configuration, one file per split."""
     lines = ["---", "configs:"]
     for config, splits in configs.items():
         lines += [f"- config_name: {config}", "  data_files:"]
@@ -42,7 +42,7 @@ def readme(configs: Mapping[str, list[str]]) -> bytes:
 class FakeHub:
     """Serves `repos` (data set -> (commit, path -> bytes)) and `plain` (URL path -> bytes) until the `with` ends.
 
-    `url` is what HF_ENDPOINT has to be; `asked` holds the requests as "METHOD path".
+    `url` is the value for HF_ENDPOINT; `requests` lists the requests as "METHOD path".
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class FakeHub:
     ) -> None:
         self.repos = repos or {}
         self.plain = plain or {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -73,7 +73,7 @@ class FakeHub:
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 path = unquote(urlsplit(self.path).path)
-                hub.asked.append(f"{self.command} {path}")
+                hub.requests.append(f"{self.command} {path}")
                 status, headers, answer = hub._answer(path, body)
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(answer))}.items():
@@ -89,7 +89,7 @@ class FakeHub:
         return Handler
 
     def _answer(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body for a request."""
+        """Returns status, headers and body for a request."""
         if path in self.plain:
             return 200, {}, self.plain[path]
         path = path.replace(CONVERTED, "main")
@@ -164,7 +164,7 @@ for task, version, source in json.loads(sys.argv[1]):
 
 
 def load(tmp_path: Path, *wanted: tuple[str, str | None, str], **env: str) -> list[dict[str, Any]]:
-    """What `load_records` gives for each (task, version, source) in a fresh process whose caches are in `tmp_path`."""
+    """Returns the results of `load_records` for each (task, version, source), in a new process with empty caches."""
     root = str(Path(__file__).resolve().parents[2])
     dropped = ("HF_", "HUGGINGFACE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HUMANEVAL_", "MBPP_")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(dropped)}
@@ -179,6 +179,6 @@ def load(tmp_path: Path, *wanted: tuple[str, str | None, str], **env: str) -> li
 
 
 def dead_url() -> str:
-    """An address on this machine at which nothing listens."""
+    """Returns a local address on which no server listens."""
     with FakeHub() as hub:
         return hub.url

@@ -1,4 +1,4 @@
-"""HumanEval as a repository of the hub, for `fake_hub`."""
+"""HumanEval as a repository on the hub, for `fake_hub`."""
 
 from typing import Any
 

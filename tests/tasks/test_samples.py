@@ -1,4 +1,4 @@
-"""The bundled sample problems agree with themselves: references, tests, inputs, contracts and docstrings."""
+"""The bundled sample problems are consistent: references, tests, inputs, contracts and docstrings."""
 
 import ast
 import copy
@@ -122,7 +122,7 @@ def bigcodebench_module(row: Row, body: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("row", BIGCODEBENCH, ids=names(BIGCODEBENCH))
-def test_bigcodebench_prompts_agree(row: Row) -> None:
+def test_bigcodebench_prompts_are_consistent(row: Row) -> None:
     space = bigcodebench_module(row, row["canonical_solution"])
     calibrated = run(f"{row['code_prompt']}\n    pass\n")
     assert inspect.signature(calibrated["task_func"]) == inspect.signature(space["task_func"])
@@ -135,7 +135,7 @@ def test_bigcodebench_prompts_agree(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", BIGCODEBENCH, ids=names(BIGCODEBENCH))
-def test_bigcodebench_tests_notice_an_empty_function(row: Row) -> None:
+def test_bigcodebench_tests_fail_on_an_empty_function(row: Row) -> None:
     space = bigcodebench_module(row, "    pass\n")
     exec(row["test"], space)
     suite = unittest.TestLoader().loadTestsFromTestCase(space["TestCases"])
@@ -146,7 +146,7 @@ def test_bigcodebench_tests_notice_an_empty_function(row: Row) -> None:
 
 
 @pytest.mark.parametrize("name", FIM)
-def test_gaps_are_in_the_functions_of_the_humaneval_sample(name: str) -> None:
+def test_infilling_samples_are_parts_of_the_humaneval_sample(name: str) -> None:
     of = {row["entry_point"]: row for row in HUMANEVAL}
     rows = read(name)
     assert len({row["entry_point"] for row in rows}) == len(rows) >= 6
@@ -162,7 +162,7 @@ def test_gaps_are_in_the_functions_of_the_humaneval_sample(name: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["py", "js", "java"])
-def test_one_line_is_missing_of_each_santacoder_sample(language: str) -> None:
+def test_each_santacoder_sample_lacks_one_line(language: str) -> None:
     rows = read(f"santacoder-fim-{language}")
     assert len({row["name"] for row in rows}) == len(rows) >= 6
     for row in rows:
@@ -175,7 +175,7 @@ def test_one_line_is_missing_of_each_santacoder_sample(language: str) -> None:
 
 
 @pytest.mark.parametrize("name", MULTIPL_E)
-def test_multipl_e_problems_are_of_its_form(name: str) -> None:
+def test_multipl_e_samples_have_the_official_form(name: str) -> None:
     rows, wrong = read(name), read(f"wrong/{name}")
     language = languages()[name.removeprefix("multipl-e-")]
     assert len(rows) >= 6

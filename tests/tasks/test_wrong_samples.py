@@ -1,4 +1,4 @@
-"""In the real sandbox, the bundled reference solutions pass and every planted wrong one fails as it says."""
+"""In the real sandbox, bundled reference solutions pass and every wrong sample has its expected status."""
 
 import json
 from pathlib import Path
@@ -33,8 +33,8 @@ def test_wrong_samples_fail(task: str, tmp_path: Path) -> None:
     options = {"samples": str(file)} | ({"split": "all"} if task == "mbpp" else {})
     run(RunConfig(task, "replay", data="sample", options=options), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "verdicts.jsonl").read_text().splitlines()]
-    found = {(row["task_id"], row["sample_id"]): row["status"] for row in rows}
-    assert found == {key: row["expect"] for key, row in planted.items()}
+    statuses = {(row["task_id"], row["sample_id"]): row["status"] for row in rows}
+    assert statuses == {key: row["expect"] for key, row in planted.items()}
     if task.endswith("-plus"):
         base = {(row["task_id"], row["sample_id"]): row["base_passed"] for row in rows}
         assert base == {key: row["base_passed"] for key, row in planted.items()}

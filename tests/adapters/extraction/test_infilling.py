@@ -1,4 +1,4 @@
-"""What becomes of an answer before it is put into a gap."""
+"""Extraction of the middle from a model's output."""
 
 import pytest
 
@@ -11,8 +11,8 @@ PREFIX, SUFFIX = "def f(x):\n    y = x\n    if y", "\n    return y\n"
 PROBLEM = Problem("t", Prompt(""), {}, "", prefix=PREFIX, suffix=SUFFIX)
 
 
-def overlap_of_nemo_skills(text: str) -> str:
-    """The published rule, written down anew: the longest repeated text goes, at the beginning and then at the end."""
+def official_overlap(text: str) -> str:
+    """A second implementation of the published rule: remove the longest overlap at the beginning, then at the end."""
 
     def counts(shared: str) -> bool:
         return bool(shared.strip()) or "\n" in shared
@@ -42,7 +42,7 @@ def overlap_of_nemo_skills(text: str) -> str:
     ],
 )
 def test_overlap(text: str, middle: str) -> None:
-    assert MIDDLE_EXTRACTIONS["without_overlap"](PROBLEM, text) == middle == overlap_of_nemo_skills(text)
+    assert MIDDLE_EXTRACTIONS["without_overlap"](PROBLEM, text) == middle == official_overlap(text)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_overlap(text: str, middle: str) -> None:
         ("first_filled_line", "", ""),
     ],
 )
-def test_cuts(cut: str, text: str, middle: str) -> None:
+def test_extractions(cut: str, text: str, middle: str) -> None:
     assert MIDDLE_EXTRACTIONS[cut](PROBLEM, text) == middle
 
 
-def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
+def test_a_whole_program_must_have_prefix_and_suffix() -> None:
     recipe = Recipe(kind="infill", middle="free", description="", extraction="as_it_is", max_new_tokens=1)
 
     def middle(text: str) -> str | None:
@@ -84,7 +84,7 @@ def test_a_whole_program_must_have_both_ends_of_the_gap() -> None:
     )
 
 
-def test_every_recipe_of_the_families_that_infill_names_a_cut() -> None:
+def test_every_infilling_recipe_has_an_extraction() -> None:
     for card in load_cards():
         if card.adapter in ("fim", "santacoder-fim"):
             assert {recipe.extraction for recipe in card.recipes.values()} <= set(MIDDLE_EXTRACTIONS)

@@ -1,4 +1,4 @@
-"""Chat answers in every language: what a model writes around the function does not stand in the tests' way."""
+"""Chat answers in every language: code around the function does not collide with the tests."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ CLOSING = {
     **dict.fromkeys(("cpp", "rs", "sh", "swift"), "\n}\n"),
     **dict.fromkeys(("java", "cs", "scala"), "\n    }\n}\n"),
 }
-"""What the tests bring along, and a model writes itself."""
+"""The end of a function, which the tests contain and a model writes, too."""
 
 
 def problem(prompt: str, language: str, tests: str = "candidate = add_up") -> Problem:
@@ -25,37 +25,37 @@ def problem(prompt: str, language: str, tests: str = "candidate = add_up") -> Pr
 
 
 def hello(code: str) -> tuple[Problem, Any]:
-    (language,) = [each for each in languages().values() if each.code == code]
+    (language,) = [language for language in languages().values() if language.code == code]
     text = language.hello
     return problem(text.prompt, "go_test.go" if code == "go" else code, text.tests), text
 
 
-def squeezed(text: str) -> str:
-    """Without white space and comments, which may stand twice."""
+def compact(text: str) -> str:
+    """Returns the text without white space and comments."""
     lines = [line for line in text.splitlines() if not line.strip().startswith(("//", "#", "--", ";;", "///"))]
     return "".join("".join(lines).split())
 
 
-def test_every_language_has_a_form() -> None:
+def test_every_language_has_a_syntax() -> None:
     assert set(SYNTAX) == {language.code for language in languages().values()}
 
 
 @pytest.mark.parametrize("code", sorted(set(SYNTAX) - {"d", "ml", "jl"}))  # their comments are not lines
-def test_the_whole_function_in_a_block_gives_the_program_of_its_body(code: str) -> None:
+def test_a_block_with_the_function_gives_the_same_program_as_its_body(code: str) -> None:
     given, texts = hello(code)
     block = texts.prompt + texts.right + CLOSING.get(code, "\n")
     answer = f"Here you are:\n\n```{code}\n{block}```\n\nIt adds.\n\n```\nexample\n```\n"
-    assert squeezed(extract_function(given, answer)) == squeezed(texts.prompt + texts.right)
+    assert compact(extract_function(given, answer)) == compact(texts.prompt + texts.right)
 
 
 @pytest.mark.parametrize("code", sorted(SYNTAX))
-def test_a_body_alone_continues_the_prompt(code: str) -> None:
+def test_a_block_without_the_function_continues_the_prompt(code: str) -> None:
     given, texts = hello(code)
     body = texts.right + CLOSING.get(code, "").rstrip("}\n ") + ("\n}" if code in CLOSING else "")
     assert extract_function(given, f"```\n{body}\n```") == texts.prompt + texts.right
 
 
-def test_helpers_come_before_the_function_and_a_main_program_goes() -> None:
+def test_helper_functions_come_first_and_a_main_program_is_removed() -> None:
     given = problem("#include<assert.h>\n#include<bits/stdc++.h>\n// Adds.\nlong add_up(long a, long b) {\n", "cpp")
     answer = (
         "```cpp\n#include <bits/stdc++.h>\n#include <map>\nusing namespace std;\nlong plus(long a, long b);\n"
@@ -69,7 +69,7 @@ def test_helpers_come_before_the_function_and_a_main_program_goes() -> None:
     )
 
 
-def test_a_class_of_the_models_own_is_taken_off() -> None:
+def test_a_class_around_the_function_is_removed() -> None:
     prompt = "import java.util.*;\nclass Problem {\n    // Adds.\n    public static long addUp(long a, long b) {\n"
     answer = (
         "```java\nimport java.util.*;\nimport java.util.function.*;\n\npublic class Solution {\n"
@@ -81,11 +81,11 @@ def test_a_class_of_the_models_own_is_taken_off() -> None:
         "import java.util.function.*; import java.util.*; class Problem { // Adds. static long one() { return 1; } "
         "public static long addUp(long a, long b) { return a + b;"
     )
-    found = extract_function(problem(prompt, "java", "assert(addUp(1, 2) == 3);"), answer)
-    assert " ".join(found.split()) == expected
+    program = extract_function(problem(prompt, "java", "assert(addUp(1, 2) == 3);"), answer)
+    assert " ".join(program.split()) == expected
 
 
-def test_new_imports_of_go_follow_the_package() -> None:
+def test_new_imports_of_go_follow_the_package_clause() -> None:
     prompt = (
         'package add_up_test\n\nimport (\n    "testing"\n    "fmt"\n)\n\n// Adds.\nfunc add_up(a int, b int) int {\n'
     )
@@ -93,29 +93,29 @@ def test_new_imports_of_go_follow_the_package() -> None:
         '```go\npackage main\n\nimport (\n\t"fmt"\n\t"math"\n)\n\n'
         "func add_up(a int, b int) int {\n\treturn a + b\n}\n\nfunc main() {\n\tfmt.Println(1)\n}\n```"
     )
-    found = extract_function(problem(prompt, "go_test.go"), answer)
-    assert found.startswith('package add_up_test\nimport "math"\n\nimport (\n    "testing"\n    "fmt"\n)\n')
-    assert found.rstrip().endswith("func add_up(a int, b int) int {\n\treturn a + b\n}")
-    assert found.count('"fmt"') == 1
+    program = extract_function(problem(prompt, "go_test.go"), answer)
+    assert program.startswith('package add_up_test\nimport "math"\n\nimport (\n    "testing"\n    "fmt"\n)\n')
+    assert program.rstrip().endswith("func add_up(a int, b int) int {\n\treturn a + b\n}")
+    assert program.count('"fmt"') == 1
 
 
-def test_an_opened_tag_of_php_stands_once() -> None:
+def test_the_opening_tag_of_php_occurs_once() -> None:
     answer = "```php\n<?php\nfunction add_up($a, $b) {\n    return $a + $b;\n}\n?>\n```"
-    found = extract_function(problem("<?php\n// Adds.\nfunction add_up($a, $b) {\n", "php"), answer)
-    assert found == "<?php\n// Adds.\nfunction add_up($a, $b) {\n    return $a + $b;\n}"
+    program = extract_function(problem("<?php\n// Adds.\nfunction add_up($a, $b) {\n", "php"), answer)
+    assert program == "<?php\n// Adds.\nfunction add_up($a, $b) {\n    return $a + $b;\n}"
 
 
-def test_functions_of_elixir_get_the_module_of_the_prompt() -> None:
+def test_elixir_functions_are_put_into_the_prompts_module() -> None:
     prompt = "defmodule HumanEval do\n  def candidate(a, b), do: add_up(a, b)\n  def add_up(a, b) do\n    "
     for block in (
         "def add_up(a, b) do\n  a + b\nend\n",
         "defmodule HumanEval do\ndef add_up(a, b) do\n  a + b\nend\nend\n",
     ):
-        found = extract_function(problem(prompt, "elixir", ""), f"```elixir\n{block}```")
-        assert found.split() == (prompt.rsplit("def ", 1)[0] + "def add_up(a, b) do a + b end end").split()
+        program = extract_function(problem(prompt, "elixir", ""), f"```elixir\n{block}```")
+        assert program.split() == (prompt.rsplit("def ", 1)[0] + "def add_up(a, b) do a + b end end").split()
 
 
-def test_a_definition_that_stands_in_a_comment_is_written_anew() -> None:
+def test_a_definition_in_a_comment_is_replaced() -> None:
     prompt = "using System;\nclass Problem {\n    // Adds.\n    //     public static long AddUp(long a, long b) {\n"
     answer = "```csharp\npublic static long AddUp(long a, long b) {\n    return a + b;\n}\n```"
     assert extract_function(problem(prompt, "cs", "Debug.Assert(AddUp(1, 2) == 3);"), answer) == (
@@ -123,7 +123,7 @@ def test_a_definition_that_stands_in_a_comment_is_written_anew() -> None:
     )
 
 
-def test_an_answer_without_a_fence_is_code() -> None:
+def test_an_answer_without_a_code_block_is_code() -> None:
     given = problem("//Adds.\nfunction add_up(a, b){\n", "js")
     assert extract_function(given, "  return a + b;\n}") == "//Adds.\nfunction add_up(a, b){\n  return a + b;\n}"
 

@@ -1,4 +1,4 @@
-"""The sanitizer keeps what EvalPlus's keeps, in a fraction of the time."""
+"""The sanitizer equals EvalPlus's and takes a fraction of its time."""
 
 import time
 
@@ -58,13 +58,13 @@ TEXTS = st.lists(st.sampled_from(PROSE + STATEMENTS + BLOCKS + MORE_BLOCKS + OPE
 
 @settings(deadline=None, max_examples=300)
 @given(TEXTS)
-def test_the_longest_run_is_the_official_one(text: str) -> None:
+def test_the_longest_run_equals_the_official_one(text: str) -> None:
     assert longest_parsable_run(text) == code_extract(text)
 
 
 @settings(deadline=None, max_examples=150)
 @given(TEXTS, st.sampled_from(["f", "A", "g", "none"]))
-def test_what_is_kept_is_what_the_package_keeps(text: str, entry_point: str) -> None:
+def test_sanitize_equals_the_package(text: str, entry_point: str) -> None:
     assert sanitize(text, entry_point) == official(text, entry_point)
 
 
@@ -105,14 +105,14 @@ def test_an_answer() -> None:
         assert word not in kept
 
 
-def test_codes_of_a_terminal_are_taken_out() -> None:
-    """Newer releases of the package do so before the search; 0.3.1 does not."""
+def test_terminal_escape_codes_are_removed() -> None:
+    """Newer releases of the package remove them before the search; 0.3.1 does not."""
     coloured = ANSWER.replace("def f(", "\x1b[1;32mdef\x1b[0m f(").replace("import", "\x1b[31mimport\x1b[0m")
     assert sanitize(coloured, "f") == sanitize(ANSWER, "f")
     assert "\x1b" not in longest_parsable_run("\x1b[2Kplain text here\x1b[0m")
 
 
-def test_nothing_that_parses() -> None:
+def test_text_in_which_nothing_parses() -> None:
     for text in ("", "I cannot.", "I cannot do\nthat for you", "x = ("):
         assert sanitize(text, "f") == official(text, "f")
 
@@ -134,17 +134,17 @@ THOUGHT = ["First, let's think (about this", "We need f(x) = x + 1, so it's", "1
     ],
     ids=["transcript", "unclosed end", "broken often", "quotes", "prose", "open strings", "nested"],
 )
-def test_a_long_answer_takes_less_than_a_second(text: str) -> None:
-    start = time.perf_counter()
+def test_a_long_answer_takes_less_than_a_second_of_cpu_time(text: str) -> None:
+    start = time.process_time()
     sanitize(text, "f")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
-def test_an_answer_that_repeats_an_open_bracket_takes_less_than_a_second() -> None:
-    """What a model in a loop gives until its tokens end; the first, most expensive case for a search."""
-    start = time.perf_counter()
+def test_an_answer_that_repeats_an_open_bracket_takes_less_than_a_second_of_cpu_time() -> None:
+    """A model that repeats itself up to its token limit produces such text. It is the most expensive case."""
+    start = time.process_time()
     sanitize("\n".join(["x = ("] * 200), "f")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 BIG = """Here you are:
@@ -163,14 +163,14 @@ def task_func(x):
 """
 
 
-def test_for_bigcodebench_functions_need_no_return() -> None:
+def test_bigcodebench_keeps_functions_without_return() -> None:
     kept = sanitize_for_bigcodebench(BIG.format(""), "task_func")
     assert kept == "import os\nLIMIT = 3\ndef task_func(x):\n    print(x + LIMIT)"
     assert "def task_func" not in sanitize(BIG.format(""), "task_func")
 
 
-def test_for_bigcodebench_calls_at_the_end_are_cut() -> None:
-    """Of lines that begin in the first column, from the last one upwards, those from the first that names it on."""
+def test_bigcodebench_removes_trailing_calls() -> None:
+    """Unindented lines at the end are removed from the first that contains the entry point."""
     kept = sanitize_for_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
     assert kept.endswith("print(x + LIMIT)")
     assert sanitize_for_bigcodebench("nothing (here", "task_func") == "nothing (here"

@@ -1,18 +1,16 @@
-"""MultiPL-E: prompts, programs, whole programs of a samples file, and splits in files of their own."""
+"""MultiPL-E: prompts, programs, whole programs of a samples file, and splits in separate files."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
 from evalharness.adapters import open_task
 from evalharness.data.cards import expand_task_names, load_cards
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
-from evalharness.records import CommandProgram, Completion, Execution, Outcome, Problem, Task
+from evalharness.records import CommandProgram, Completion, Execution, Outcome
 from evalharness.sandbox.languages import languages
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 LANGUAGES = [
     *("cpp", "cs", "d", "elixir", "go", "hs", "java", "jl", "js", "lua", "ml"),
@@ -29,8 +27,10 @@ def record(**changes: Any) -> dict[str, Any]:
     return {**RECORD, **changes}
 
 
-def text_of(opened: Open, completion: str, form: Any = "answer", task: str = "multipl-e-js", **changes: Any) -> str:
-    adapter, problems = opened(task, [record(**changes)])
+def text_of(
+    open_with: OpenTask, completion: str, form: Any = "answer", task: str = "multipl-e-js", **changes: Any
+) -> str:
+    adapter, problems = open_with(task, [record(**changes)])
     program = adapter.program(problems["HumanEval_1_f"], Completion("HumanEval_1_f", 0, completion, form=form))
     assert program is not None
     assert program.checks is not None
@@ -53,28 +53,28 @@ def test_every_language_of_the_data_is_a_task_with_its_own_image() -> None:
     assert expand_task_names("multipl-e") == [f"multipl-e-{name}" for name in ("cpp", "java", "js", "php", "sh", "ts")]
 
 
-def test_the_prompt_is_stripped_for_the_model_and_not_for_the_program(opened: Open) -> None:
-    adapter, problems = opened("multipl-e-js", [record()])
+def test_only_the_models_prompt_is_stripped(open_with: OpenTask) -> None:
+    adapter, problems = open_with("multipl-e-js", [record()])
     problem = problems["HumanEval_1_f"]
     assert problem.prompt.text == PROMPT.strip()
     assert problem.prompt.stops == ("\n//",)
     assert problem.reference is None
-    assert text_of(opened, "  return 2 * x\n}") == f"{PROMPT}  return 2 * x\n}}\ntest();\n"
-    assert text_of(opened, "x", "completion") == f"{PROMPT}x\ntest();\n"
-    assert text_of(opened, "x", "solution") == "x\ntest();\n"
+    assert text_of(open_with, "  return 2 * x\n}") == f"{PROMPT}  return 2 * x\n}}\ntest();\n"
+    assert text_of(open_with, "x", "completion") == f"{PROMPT}x\ntest();\n"
+    assert text_of(open_with, "x", "solution") == "x\ntest();\n"
     program = adapter.program(problem, Completion("HumanEval_1_f", 0, ""))
     assert program is not None
     assert (program.image, type(program), program.limits.time_s) == ("js", CommandProgram, 5)
 
 
-def test_the_recipe_says_what_the_official_driver_does(opened: Open) -> None:
+def test_the_recipe_has_the_official_sampling_parameters(open_with: OpenTask) -> None:
     _, context = open_task("multipl-e-js", "sample", {})
     recipe = context.recipe
     assert (recipe.n, recipe.temperature, recipe.top_p, recipe.max_new_tokens) == (20, 0.2, 0.95, 512)
 
 
-def test_chat_asks_in_the_language_and_stops_nowhere(opened: Open) -> None:
-    _, problems = opened("multipl-e-js", [record()], recipe="chat")
+def test_chat_prompt_names_the_language_and_has_no_stops(open_with: OpenTask) -> None:
+    _, problems = open_with("multipl-e-js", [record()], recipe="chat")
     prompt = problems["HumanEval_1_f"].prompt
     assert "JavaScript function" in prompt.messages[0].content
     assert PROMPT.strip() in prompt.messages[0].content
@@ -83,10 +83,10 @@ def test_chat_asks_in_the_language_and_stops_nowhere(opened: Open) -> None:
 
 @pytest.mark.parametrize("before", ["", HEADERS])
 @pytest.mark.parametrize("after", ["", "\n", "?>", "\n?>\n"])
-def test_a_whole_program_is_run_as_it_is(before: str, after: str, opened: Open) -> None:
+def test_a_whole_program_runs_unchanged(before: str, after: str, open_with: OpenTask) -> None:
     program = f"{before}{PROMPT}  return exit\n}}\ntest();{after}"
-    assert text_of(opened, program, "program") == program
-    adapter, problems = opened("multipl-e-js", [record()])
+    assert text_of(open_with, program, "program") == program
+    adapter, problems = open_with("multipl-e-js", [record()])
     run = adapter.program(problems["HumanEval_1_f"], Completion("HumanEval_1_f", 0, program, form="program"))
     assert run is not None
     assert run.checks is not None
@@ -95,19 +95,19 @@ def test_a_whole_program_is_run_as_it_is(before: str, after: str, opened: Open) 
 
 
 @pytest.mark.parametrize("after", NEVER)
-def test_a_whole_program_has_nothing_after_its_tests(after: str, opened: Open) -> None:
+def test_a_whole_program_must_end_with_its_tests(after: str, open_with: OpenTask) -> None:
     with pytest.raises(UserError, match="does not end with this problem's tests; check --task and its version"):
-        text_of(opened, f"{PROMPT}}}\ntest();{after}", "program")
+        text_of(open_with, f"{PROMPT}}}\ntest();{after}", "program")
 
 
-def test_a_whole_program_has_the_tests_of_its_problem(opened: Open) -> None:
+def test_a_whole_program_must_have_its_problems_tests(open_with: OpenTask) -> None:
     for program in ("", "test();", f"{PROMPT}}}\n// test();", f"{PROMPT}}}\nother();"):
         with pytest.raises(UserError, match="does not end with this problem's tests"):
-            text_of(opened, program, "program")
+            text_of(open_with, program, "program")
 
 
-def test_headers_of_the_samples_own_are_no_part_of_what_is_trusted(opened: Open) -> None:
-    adapter, problems = opened("multipl-e-js", [record()])
+def test_only_known_headers_count_as_part_of_the_prompt(open_with: OpenTask) -> None:
+    adapter, problems = open_with("multipl-e-js", [record()])
     program = f"#define assert(x)\n{PROMPT}}}\ntest();"
     run = adapter.program(problems["HumanEval_1_f"], Completion("HumanEval_1_f", 0, program, form="program"))
     assert run is not None
@@ -115,13 +115,13 @@ def test_headers_of_the_samples_own_are_no_part_of_what_is_trusted(opened: Open)
     assert run.checks.stem == ""
 
 
-def test_a_solution_of_the_projects_own_is_the_reference(opened: Open) -> None:
-    _, problems = opened("multipl-e-js", [record(canonical_solution="  return 2 * x;\n}")])
+def test_a_bundled_solution_is_the_reference(open_with: OpenTask) -> None:
+    _, problems = open_with("multipl-e-js", [record(canonical_solution="  return 2 * x;\n}")])
     assert problems["HumanEval_1_f"].reference == f"{PROMPT}  return 2 * x;\n}}"
 
 
-def test_verdicts(opened: Open) -> None:
-    adapter, _ = opened("multipl-e-cpp", [record(language="cpp")])
+def test_verdicts(open_with: OpenTask) -> None:
+    adapter, _ = open_with("multipl-e-cpp", [record(language="cpp")])
     completion = Completion("HumanEval_1_f", 0, "")
     built, ran, bad = Outcome("passed"), Outcome("passed"), Outcome("error", "no semicolon")
     assert adapter.verdict(completion, Execution({"compile": built, "run": ran})).passed
@@ -137,8 +137,8 @@ def test_the_commands_are_part_of_the_manifest() -> None:
     assert "commands" not in context.describe()
 
 
-def test_splits_lie_in_files_of_their_own(opened: Open) -> None:
-    _, problems = opened("multipl-e-js", [record(name="mbpp_3_is_not_prime")], split="mbpp")
+def test_each_split_has_its_own_file(open_with: OpenTask) -> None:
+    _, problems = open_with("multipl-e-js", [record(name="mbpp_3_is_not_prime")], split="mbpp")
     assert list(problems) == ["mbpp_3_is_not_prime"]
     with pytest.raises(UserError, match="unknown split of multipl-e-js 'mbp'; did you mean mbpp"):
         open_task("multipl-e-js", "sample", {"split": "mbp"})
@@ -146,7 +146,7 @@ def test_splits_lie_in_files_of_their_own(opened: Open) -> None:
         open_task("multipl-e-js", "sample", {"split": "mbpp"})
 
 
-def test_what_a_language_has_not() -> None:
+def test_missing_versions_and_samples_are_user_errors() -> None:
     with pytest.raises(UserError, match="unknown version of multipl-e-hs '2023-06'"):
         open_task("multipl-e-hs", "sample", {"version": "2023-06"})
     with pytest.raises(UserError, match="there is no sample of multipl-e-rs"):

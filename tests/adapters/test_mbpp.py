@@ -1,18 +1,16 @@
-"""MBPP: the two families of prompts, and set-up code where the assertions need it."""
+"""MBPP: prompts, and set-up code that the assertions need."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
 from evalharness.adapters import open_task
 from evalharness.pipeline.pipeline import RunConfig, run
 from evalharness.records import Completion, ExecProgram, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 
 def record(number: int, text: str, code: str, *tests: str, setup: str = "") -> dict[str, Any]:
@@ -30,14 +28,14 @@ RECORDS = [
 ]
 
 
-def problem_of(opened: Open, number: int = 11, **options: str) -> tuple[Task, Problem]:
-    task, problems = opened("mbpp", RECORDS, **options)
+def problem_of(open_with: OpenTask, number: int = 11, **options: str) -> tuple[Task, Problem]:
+    task, problems = open_with("mbpp", RECORDS, **options)
     return task, problems[str(number)]
 
 
-def test_google_3shot(opened: Open) -> None:
-    """lm-evaluation-harness, lm_eval/tasks/mbpp/mbpp.yaml; shots are joined by an empty line."""
-    _, problem = problem_of(opened, recipe="google-3shot")
+def test_google_3shot(open_with: OpenTask) -> None:
+    """lm-evaluation-harness, lm_eval/tasks/mbpp/mbpp.yaml; an empty line separates the examples."""
+    _, problem = problem_of(open_with, recipe="google-3shot")
     ask = "You are an expert Python programmer, and here is your task: "
     text = (
         f"{ask}Write two. Your code should pass these tests:\n\n"
@@ -52,15 +50,15 @@ def test_google_3shot(opened: Open) -> None:
     assert problem.prompt == Prompt(text=text, stops=("[DONE]",))
 
 
-def test_docstring_0shot(opened: Open) -> None:
+def test_docstring_0shot(open_with: OpenTask) -> None:
     """bigcode-evaluation-harness, bigcode_eval/tasks/mbpp.py."""
-    _, problem = problem_of(opened, recipe="docstring-0shot")
+    _, problem = problem_of(open_with, recipe="docstring-0shot")
     stops = ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```")
     assert problem.prompt == Prompt(text='"""\nWrite {text}.\nassert t() == \'\'\n"""\n', stops=stops)
 
 
-def test_chat(opened: Open) -> None:
-    _, problem = problem_of(opened, recipe="chat")
+def test_chat(open_with: OpenTask) -> None:
+    _, problem = problem_of(open_with, recipe="chat")
     [message] = problem.prompt.messages
     assert message.content.startswith("Write {text}.")
     assert "\n```python\nassert t() == ''\nassert not t()\nassert t() == t()\n```\n" in message.content
@@ -82,21 +80,21 @@ TESTS = "\nassert t() == ''\nassert not t()\nassert t() == t()"
         ("chat", CODE, "answer", CODE),
     ],
 )
-def test_program(recipe: str, text: str, form: str, start: str, opened: Open) -> None:
-    task, problem = problem_of(opened, recipe=recipe)
+def test_program(recipe: str, text: str, form: str, start: str, open_with: OpenTask) -> None:
+    task, problem = problem_of(open_with, recipe=recipe)
     completion = Completion("11", 0, text, form=form)  # type: ignore[arg-type]
     program = task.program(problem, completion)
     assert whole_source(program) == start + TESTS
     assert (type(program), program.limits.time_s) == (ExecProgram, 3.0)
 
 
-def test_set_up_code_stands_before_the_assertions(opened: Open) -> None:
-    task, problem = problem_of(opened, 12)
+def test_set_up_code_precedes_the_assertions(open_with: OpenTask) -> None:
+    task, problem = problem_of(open_with, 12)
     program = task.program(problem, Completion("12", 0, "def f(r): return r", form="solution"))
     assert whole_source(program) == "def f(r): return r\nroot = 1\nassert f(root)\nassert 1\nassert 2"
 
 
-def test_the_sanitized_version_names_its_fields_otherwise(opened: Open) -> None:
+def test_the_sanitized_version_has_other_field_names(open_with: OpenTask) -> None:
     rows = [
         {
             "task_id": number,
@@ -108,7 +106,7 @@ def test_the_sanitized_version_names_its_fields_otherwise(opened: Open) -> None:
         }
         for number in (2, 3, 4, 11)
     ]
-    task, problems = opened("mbpp", rows, version="sanitized")
+    task, problems = open_with("mbpp", rows, version="sanitized")
     assert "here is your task: Write 11. Your code should pass these tests:\n\nassert f()" in str(
         problems["11"].prompt.text
     )
@@ -123,15 +121,15 @@ def test_the_real_shots_are_problems_2_to_4(datasets_dir: Path) -> None:
     text = str(first.prompt.text)
     assert (first.task_id, text.count("[BEGIN]\n"), text.count("[DONE]")) == ("11", 4, 3)
     shots = ["similar elements from the given two tuple lists.", "identify non-prime numbers.", "heap queue algorithm."]
-    places = [text.index(f"{shot} Your code should pass these tests:\n\nassert ") for shot in shots]
-    assert places == sorted(places)
+    positions = [text.index(f"{shot} Your code should pass these tests:\n\nassert ") for shot in shots]
+    assert positions == sorted(positions)
     assert "def similar_elements(test_tup1, test_tup2):\r\n  res =" in text
     assert text.endswith("\n[BEGIN]\n")
 
 
 @pytest.mark.data
 @pytest.mark.docker
-def test_problems_that_need_their_set_up_code_can_pass(engine: None, datasets_dir: Path, tmp_path: Path) -> None:
+def test_references_that_need_set_up_code_pass(engine: None, datasets_dir: Path, tmp_path: Path) -> None:
     task, _ = open_task("mbpp", datasets_dir, {"split": "all"})
     references = {problem.task_id: problem.reference for problem in task.problems()}
     rows = [{"task_id": number, "solution": references[str(number)]} for number in (367, 927)]

@@ -1,16 +1,14 @@
 """BigCodeBench: the prompts of both splits, calibration, and problems that cannot be solved in the image."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
 from evalharness.adapters.bigcodebench import FACET, unsolvable
 from evalharness.errors import UserError
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 CODE = "import os\ndef task_func(x):\n"
 COMPLETE = 'import os\n\ndef task_func(x):\n    """\n    Says {x}.\n    """\n'
@@ -32,8 +30,8 @@ def record(number: int) -> dict[str, Any]:
     }
 
 
-def problem_of(opened: Open, number: int = 2, **options: str) -> tuple[Task, Problem]:
-    task, problems = opened("bigcodebench", [record(2), record(101)], **options)
+def problem_of(open_with: OpenTask, number: int = 2, **options: str) -> tuple[Task, Problem]:
+    task, problems = open_with("bigcodebench", [record(2), record(101)], **options)
     return task, problems[f"BigCodeBench/{number}"]
 
 
@@ -43,9 +41,9 @@ def source(task: Task, problem: Problem, text: str, form: Any = "answer") -> str
     return program.source
 
 
-def test_a_base_model_continues_the_docstring(opened: Open) -> None:
+def test_a_base_model_continues_the_docstring(open_with: OpenTask) -> None:
     """bigcodebench/generate.py, provider/utility.py `EOS`, `extra_eos_for_direct_completion`."""
-    task, problem = problem_of(opened, calibrated="no")
+    task, problem = problem_of(open_with, calibrated="no")
     stops = (*EOS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")
     assert problem.prompt == Prompt(text=COMPLETE, stops=stops)
     assert source(task, problem, "\treturn x\n").endswith('"""\n    return x')
@@ -54,24 +52,24 @@ def test_a_base_model_continues_the_docstring(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("split", "shown"), [("complete", f"```\n{COMPLETE.strip()}\n```\n"), ("instruct", f"{INSTRUCT}\n")]
 )
-def test_chat(opened: Open, split: str, shown: str) -> None:
+def test_chat(open_with: OpenTask, split: str, shown: str) -> None:
     """bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
-    _, problem = problem_of(opened, recipe="chat", split=split)
+    _, problem = problem_of(open_with, recipe="chat", split=split)
     assert problem.prompt == Prompt(messages=(Message("user", ASK + shown),))
-    _, problem = problem_of(opened, recipe="chat-prefill", split=split)
+    _, problem = problem_of(open_with, recipe="chat-prefill", split=split)
     assert problem.prompt.messages == (Message("user", ASK + shown),)
     assert problem.prompt.prefill.endswith("solves the problem and passes corresponding tests:\n```python\n")
     assert problem.prompt.stops == EOS
 
 
-def test_an_instruction_cannot_be_continued(opened: Open) -> None:
+def test_a_completion_recipe_rejects_instructions(open_with: OpenTask) -> None:
     with pytest.raises(UserError, match="recipe=chat"):
-        problem_of(opened, split="instruct")
+        problem_of(open_with, split="instruct")
 
 
-def test_calibrated(opened: Open) -> None:
+def test_calibration_is_the_default(open_with: OpenTask) -> None:
     """bigcodebench/evaluate.py `evaluate`: `code_prompt` and an empty body come first."""
-    task, problem = problem_of(opened)
+    task, problem = problem_of(open_with)
     head = f"{CODE}\n    pass\n"
     assert source(task, problem, "def task_func(x): return x", "solution") == f"{head}def task_func(x): return x"
     assert source(task, problem, "    return x", "completion") == f"{head}{COMPLETE}    return x"
@@ -79,23 +77,23 @@ def test_calibrated(opened: Open) -> None:
     assert problem.reference == f"{COMPLETE}\n    return x"
 
 
-def test_not_calibrated(opened: Open) -> None:
-    task, problem = problem_of(opened, calibrated="no")
+def test_calibration_can_be_turned_off(open_with: OpenTask) -> None:
+    task, problem = problem_of(open_with, calibrated="no")
     assert source(task, problem, "x = 1", "solution") == "x = 1"
     with pytest.raises(UserError, match="neither yes nor no"):
-        problem_of(opened, calibrated="maybe")
+        problem_of(open_with, calibrated="maybe")
 
 
-def test_tests_follow_the_solution(opened: Open) -> None:
-    task, problem = problem_of(opened, calibrated="no")
+def test_tests_follow_the_solution(open_with: OpenTask) -> None:
+    task, problem = problem_of(open_with, calibrated="no")
     program = task.program(problem, Completion(problem.task_id, 0, "class TestCases: pass", form="solution"))
     assert program
     assert whole_source(program) == f"class TestCases: pass\n{TEST}"
     assert program.limits.time_s == 241
 
 
-def test_what_cannot_be_solved_here_is_said(opened: Open) -> None:
-    task, problem = problem_of(opened, 101)
+def test_the_verdict_tells_problems_that_cannot_pass_in_the_image(open_with: OpenTask) -> None:
+    task, problem = problem_of(open_with, 101)
     cause = unsolvable("bigcodebench")[problem.task_id]
     assert problem.facets == {FACET: "cannot pass: network"}
     failed = Execution({"checks": Outcome("failed", "AssertionError")})
@@ -103,7 +101,7 @@ def test_what_cannot_be_solved_here_is_said(opened: Open) -> None:
     assert task.verdict(completion, failed).detail == f"cannot pass in this image ({cause}); AssertionError"
     assert task.verdict(completion, Execution({"checks": Outcome("passed")})).detail == ""
     assert task.verdict(completion, Execution(infrastructure="gone")).detail == "gone"
-    _, other = problem_of(opened, 2)
+    _, other = problem_of(open_with, 2)
     assert other.facets == {FACET: "can pass"}
 
 

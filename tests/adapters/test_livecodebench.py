@@ -1,17 +1,15 @@
-"""LiveCodeBench: prompts and extraction as the official runner has them, releases, windows, and what is run."""
+"""LiveCodeBench: prompts and extraction of the official runner, releases, time windows, and programs."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.task_data import OpenTask
 
 from evalharness.adapters import open_task
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Execution, Limits, Message, Outcome, Problem, Task
-
-Open = Callable[..., tuple[Task, dict[str, Problem]]]
 
 STARTER = "class Solution:\n    def double(self, n: int) -> int:\n        "
 CASES = json.dumps([{"input": "1", "output": "2", "testtype": "functional"}])
@@ -37,21 +35,21 @@ PRINTS = record(1)
 CALLED = record(2, STARTER, '{"func_name": "double"}', "2024-09-07T00:00:00")
 
 
-def opened_one(opened: Open, row: dict[str, Any], **options: str) -> tuple[Task, Problem]:
-    task, problems = opened("livecodebench", [row], **{"version": "three", **options})
+def open_record(open_with: OpenTask, row: dict[str, Any], **options: str) -> tuple[Task, Problem]:
+    task, problems = open_with("livecodebench", [row], **{"version": "three", **options})
     return task, problems[row["question_id"]]
 
 
-def source(opened: Open, text: str, form: str = "answer", **options: str) -> str:
-    task, problem = opened_one(opened, PRINTS, **options)
+def source(open_with: OpenTask, text: str, form: str = "answer", **options: str) -> str:
+    task, problem = open_record(open_with, PRINTS, **options)
     program = task.program(problem, Completion("p_1", 0, text, form=form))  # type: ignore[arg-type]
     assert program is not None
     return program.source
 
 
-def test_chat(opened: Open) -> None:
+def test_chat(open_with: OpenTask) -> None:
     """lcb_runner/prompts/code_generation.py `get_generic_question_template_answer`."""
-    _, problem = opened_one(opened, PRINTS)
+    _, problem = open_record(open_with, PRINTS)
     system, user = problem.prompt.messages
     assert system.role == "system"
     assert system.content.startswith("You are an expert Python programmer. You will be given a question")
@@ -63,23 +61,23 @@ def test_chat(opened: Open) -> None:
     assert problem.prompt.stops == ("###",)
 
 
-def test_chat_with_starter_code(opened: Open) -> None:
-    _, problem = opened_one(opened, CALLED)
+def test_chat_with_starter_code(open_with: OpenTask) -> None:
+    _, problem = open_record(open_with, CALLED)
     content = problem.prompt.messages[1].content
     assert f"enclose your code within delimiters.\n```python\n{STARTER}\n```\n\n### Answer" in content
     assert "stdin" not in content
 
 
-def test_chat_in_one_turn(opened: Open) -> None:
-    _, two = opened_one(opened, PRINTS)
-    _, one = opened_one(opened, PRINTS, recipe="chat-one-turn")
-    joined = "\n\n".join(message.content for message in two.prompt.messages)
-    assert one.prompt.messages == (Message("user", joined),)
+def test_chat_without_a_system_message(open_with: OpenTask) -> None:
+    _, with_system = open_record(open_with, PRINTS)
+    _, without_system = open_record(open_with, PRINTS, recipe="chat-one-turn")
+    joined = "\n\n".join(message.content for message in with_system.prompt.messages)
+    assert without_system.prompt.messages == (Message("user", joined),)
 
 
-def test_base_has_an_example_of_its_kind(opened: Open) -> None:
-    _, prints = opened_one(opened, PRINTS, recipe="base")
-    _, called = opened_one(opened, CALLED, recipe="base")
+def test_the_base_prompt_has_an_example_of_the_same_kind(open_with: OpenTask) -> None:
+    _, prints = open_record(open_with, PRINTS, recipe="base")
+    _, called = open_record(open_with, CALLED, recipe="base")
     for problem, end in (
         (prints, "main()\n\n\n### Question\nQuestion {question} 1?\n\n### Answer\n\n"),
         (called, f"### Question\nQuestion {{question}} 2?\n\n### Starter Code\n{STARTER}\n\n### Answer\n\n"),
@@ -90,9 +88,9 @@ def test_base_has_an_example_of_its_kind(opened: Open) -> None:
         assert text.count("### Answer\n\n") == 2
 
 
-def test_models_with_their_template_in_the_text(opened: Open) -> None:
+def test_recipes_that_include_a_chat_template(open_with: OpenTask) -> None:
     for recipe, end in (("deepseek-r1", "<\uff5cAssistant\uff5c>"), ("qwen", "<|im_end|>\n<|im_start|>assistant\n")):
-        _, problem = opened_one(opened, PRINTS, recipe=recipe)
+        _, problem = open_record(open_with, PRINTS, recipe=recipe)
         assert (problem.prompt.text or "").endswith(f"```python\n# YOUR CODE HERE\n```\n\n{end}")
 
 
@@ -108,33 +106,33 @@ def test_models_with_their_template_in_the_text(opened: Open) -> None:
         ("  ```py\nx = 1\n  ```  ", "x = 1"),
     ],
 )
-def test_what_lies_between_the_last_two_fences_is_taken(text: str, code: str, opened: Open) -> None:
+def test_the_last_code_block_is_the_program(text: str, code: str, open_with: OpenTask) -> None:
     expected = "" if code == "See" else code
-    assert source(opened, text) == expected
+    assert source(open_with, text) == expected
 
 
-def test_the_answer_of_a_base_model_is_stripped(opened: Open) -> None:
-    assert source(opened, "\n\nprint(1)\n\n", recipe="base") == "print(1)"
+def test_the_output_of_a_base_model_is_stripped(open_with: OpenTask) -> None:
+    assert source(open_with, "\n\nprint(1)\n\n", recipe="base") == "print(1)"
 
 
-def test_samples_of_a_file_are_taken_as_they_are(opened: Open) -> None:
-    assert source(opened, "```\nx\n```", form="solution") == "```\nx\n```"
+def test_solutions_of_a_samples_file_stay_unchanged(open_with: OpenTask) -> None:
+    assert source(open_with, "```\nx\n```", form="solution") == "```\nx\n```"
 
 
-def test_what_is_run(opened: Open) -> None:
+def test_program_has_the_cases_of_its_record(open_with: OpenTask) -> None:
     for row, function in ((PRINTS, ""), (CALLED, "double")):
-        task, problem = opened_one(opened, row)
+        task, problem = open_record(open_with, row)
         program = task.program(problem, Completion(problem.task_id, 0, "x", form="solution"))
         assert program is not None
         assert (program.image, program.limits) == ("python", Limits(6.0, 4096))
         assert program.cases == Cases(CASES, "[]", function)
 
 
-def test_a_bare_record_names_its_method_by_the_starter_code(opened: Open) -> None:
+def test_without_metadata_the_method_is_that_of_the_starter_code(open_with: OpenTask) -> None:
     kept = ("question_id", "question_title", "question_content", "difficulty", "starter_code", "public_test_cases")
     bare = {name: CALLED[name] for name in kept}
     starter = "class Solution:\n    def f(self): ...\n    def g(self): ..."
-    task, problem = opened_bare(opened, bare)
+    task, problem = open_without_metadata(open_with, bare)
     assert problem.entry_point == "double"
     assert problem.facets == {"difficulty": "easy"}
     assert problem.reference is None
@@ -142,21 +140,21 @@ def test_a_bare_record_names_its_method_by_the_starter_code(opened: Open) -> Non
     assert program is not None
     assert program.cases == Cases(CASES, "", "double")
     with pytest.raises(UserError, match="p_2 has no metadata, and 2 methods"):
-        opened_bare(opened, {**bare, "starter_code": starter})
+        open_without_metadata(open_with, {**bare, "starter_code": starter})
 
 
-def opened_bare(opened: Open, row: dict[str, Any]) -> tuple[Task, Problem]:
-    task, problems = opened("livecodebench", [row], version="public", release="release_v1")
+def open_without_metadata(open_with: OpenTask, row: dict[str, Any]) -> tuple[Task, Problem]:
+    task, problems = open_with("livecodebench", [row], version="public", release="release_v1")
     return task, problems["p_2"]
 
 
-def test_facets(opened: Open) -> None:
-    _, problem = opened_one(opened, PRINTS)
+def test_facets(open_with: OpenTask) -> None:
+    _, problem = open_record(open_with, PRINTS)
     assert problem.facets == {"month": "2024-08", "difficulty": "easy", "platform": "atcoder"}
 
 
-def test_a_window(opened: Open) -> None:
-    _, problems = opened("livecodebench", [PRINTS, CALLED], version="three", start="2024-09-01")
+def test_a_time_window(open_with: OpenTask) -> None:
+    _, problems = open_with("livecodebench", [PRINTS, CALLED], version="three", start="2024-09-01")
     assert list(problems) == ["p_2"]
 
 
@@ -182,8 +180,8 @@ def release_folder(folder: Path) -> Path:
         ("v1_v2", "12"),
     ],
 )
-def test_releases_are_those_files(release: str | None, numbers: str, tmp_path: Path) -> None:
-    """README.md of LiveCodeBench, and the data set's own script."""
+def test_a_release_selects_files(release: str | None, numbers: str, tmp_path: Path) -> None:
+    """Source: README.md of LiveCodeBench, and the loading script of the data set."""
     options = {"release": release} if release else {}
     task, context = open_task("livecodebench", release_folder(tmp_path), options)
     assert [problem.task_id for problem in task.problems()] == [f"p_{number}" for number in numbers]
@@ -195,7 +193,7 @@ def test_releases_are_those_files(release: str | None, numbers: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"release": "v7"}, "unknown release of livecodebench 'v7'; "),
         ({"release": "v6_v4"}, "unknown release of livecodebench 'v6_v4'"),
@@ -206,14 +204,14 @@ def test_releases_are_those_files(release: str | None, numbers: str, tmp_path: P
         ({"begin": "2024-08-01"}, "unknown option of task livecodebench 'begin'"),
     ],
 )
-def test_options_that_will_not_do(options: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_invalid_options_are_user_errors(options: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         open_task("livecodebench", release_folder(tmp_path), options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_the_sample_has_windows_but_no_releases() -> None:
+def test_the_sample_has_time_windows_but_no_releases() -> None:
     task, context = open_task("livecodebench", "sample", {"start": "2024-03-01", "end": "2024-07-14"})
     assert [problem.task_id for problem in task.problems()] == ["sample_2", "sample_3", "sample_4"]
     assert context.describe()["options"] == {"start": "2024-03-01", "end": "2024-07-14"}
@@ -221,8 +219,8 @@ def test_the_sample_has_windows_but_no_releases() -> None:
         open_task("livecodebench", "sample", {"release": "v1"})
 
 
-def test_verdict(opened: Open) -> None:
-    task, _ = opened_one(opened, PRINTS)
+def test_verdict(open_with: OpenTask) -> None:
+    task, _ = open_record(open_with, PRINTS)
     completion = Completion("p_1", 0, "")
     assert task.verdict(completion, Execution({"cases": Outcome("passed")})).passed
     broken = task.verdict(completion, Execution({"cases": Outcome("infrastructure", "the tests cannot be read")}))

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evalharness.backends import BackendConfig, find_backend
+from evalharness.data.run_files import read_completions, read_verdicts
+from evalharness.data.run_types import Summary
 from evalharness.metrics.statistics import paired_difference
-from evalharness.pipeline.pipeline import Prepared, RunConfig, Summary, all_requests, prepare, run
-from evalharness.pipeline.store import read_completions, read_verdicts
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
+from evalharness.pipeline.validate import PreparedTask, list_requests, prepare
 from evalharness.records import Request, Sampling
 
 Way = tuple[str, str, dict[str, str]]
@@ -85,7 +88,7 @@ def scores(task: str, given: argparse.Namespace, data: str | None = None, ways: 
 
 
 def seconds(
-    prepared: Prepared, requests: list[Request], way: Way, given: argparse.Namespace, dtype: str
+    prepared: PreparedTask, requests: list[Request], way: Way, given: argparse.Namespace, dtype: str
 ) -> tuple[float, int]:
     """Seconds and output tokens of these requests at batch 1, the model being loaded already."""
     backend = find_backend(way[1])(BackendConfig(given.model, 1, {**way[2], "dtype": dtype}))
@@ -98,7 +101,7 @@ def seconds(
 def speeds(given: argparse.Namespace, dtype: str) -> Iterator[str]:
     """A table of tokens/s at batch 1 and the ratio to autoregressive decoding, medians over rounds."""
     prepared = prepare(config("humaneval", WAYS[0], given))
-    requests = all_requests(prepared, find_backend("ar")(BackendConfig(given.model, 1, {})))[:: given.every]
+    requests = list_requests(prepared, None)[:: given.every]
     found: dict[str, list[float]] = {way[0]: [] for way in WAYS}
     for _ in range(given.rounds):
         for way in WAYS:

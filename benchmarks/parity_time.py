@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.data.cards import find_task
-from evalharness.pipeline.pipeline import RunConfig, prepare, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
+from evalharness.pipeline.validate import prepare
 from evalharness.sandbox.factory import open_sandbox
 
 SUFFIX = ".jsonl.gz"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 from ray_nodes import Cluster, ray_cluster
@@ -22,7 +23,7 @@ from evalharness.adapters import open_task
 from evalharness.cluster.executor import connect
 from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
-from evalharness.pipeline.pipeline import RunConfig
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.store import Store
 from evalharness.records import Completion, Problem
 
@@ -40,10 +41,10 @@ def measure(cluster: Cluster, count: int, folder: Path) -> None:
     task, context = open_task(TASK, "sample", {})
     problems = {problem.task_id: problem for problem in task.problems()}
     connect(cluster.address)
-    config = RunConfig(TASK, "reference", workers=0, data="sample", engine="ray", ray_address=cluster.address)
+    config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])
-    driver, store = psutil.Process(), Store(folder / "run", {}, {})
+    driver, store = psutil.Process(), Store(folder / "run", cast(Any, {}), cast(Any, {}))
     grader = ClusterGrader(task, problems, sandboxes, store.add_verdict, print)
     early_mb = peak_mb = 0.0
     begin, cpu_before = time.monotonic(), time.process_time()

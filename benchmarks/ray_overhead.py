@@ -18,8 +18,8 @@ from ray_scale import TASK, cluster_cpu_s, cpu_s
 from evalharness.adapters import open_task
 from evalharness.cluster.executor import connect
 from evalharness.cluster.nodes import ClusterSandboxes
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.grading import judge
-from evalharness.pipeline.pipeline import RunConfig
 from evalharness.records import Completion, Problem
 from evalharness.sandbox.factory import open_sandbox
 
@@ -64,7 +64,7 @@ def grade_on_node(problems: dict[str, Problem], completions: Sequence[Completion
 
     task, context = open_task(TASK, "sample", {})
     connect(cluster.address)
-    config = RunConfig(TASK, "reference", workers=0, data="sample", engine="ray", ray_address=cluster.address)
+    config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])
     timer = CpuTimer(cluster)

@@ -2,43 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 from evalharness.data.card_schema import Card, Recipe, TaskEntry
 from evalharness.data.files import Record
 from evalharness.data.loading import LoadedData
+from evalharness.data.run_types import TaskDescription
 from evalharness.data.version_schema import Version
 from evalharness.records import Limits, ProcessRules
 from evalharness.sandbox.languages import command_rules, languages
-
-
-class DataDescription(TypedDict):
-    """The manifest's entry `task.data`."""
-
-    origin: str
-    fingerprint: str
-    official: bool
-
-
-class TaskDescription(TypedDict):
-    """The manifest's entry `task`: everything about the task that can change a number."""
-
-    name: str
-    family: str
-    version: str
-    split: str | None
-    problems: int
-    data: DataDescription
-    recipe: dict[str, Any]
-    """The recipe's name and the fields of `evalharness.data.cards.Recipe`."""
-    rules: dict[str, Any]
-    image: str
-    commands: NotRequired[dict[str, Any]]
-    """The language's commands and limits, for programs that run by them."""
-    options: dict[str, str]
-    grading: dict[str, str]
-    deviations: list[str]
-    """The ids of the card's known deviations."""
 
 
 @dataclass(frozen=True)

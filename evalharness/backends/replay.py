@@ -19,8 +19,8 @@ from evalharness.backends.samples_file import (
     parse_sample,
     scan_samples,
 )
+from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
-from evalharness.pipeline.store import read_manifest
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
 
 

@@ -13,10 +13,12 @@ from evalharness.bench.workload import code_problems, fingerprint, refuse_random
 from evalharness.errors import UserError
 from evalharness.metrics.throughput import conditions, cost_per_problem, percentiles, speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
-from evalharness.pipeline.manifest import machine, without_secrets
-from evalharness.pipeline.pipeline import RunConfig, check_prompt, make_backend, prepare
-from evalharness.pipeline.store import append_rows, differences, write_json
+from evalharness.pipeline.config import RunConfig, make_backend
+from evalharness.pipeline.machine import environment_of_process, without_secrets
+from evalharness.pipeline.store import append_rows, write_json
+from evalharness.pipeline.validate import check_prompt, prepare
 from evalharness.records import Backend, Completion, Problem, Sampling
+from evalharness.util.differences import differences
 from evalharness.util.text import counted
 
 CODE_TOKENS = 1000
@@ -92,7 +94,7 @@ def bench(config: BenchConfig, out: Path, note: Callable[[str], None] = lambda t
         with closing(open_backend(config, width)) as backend:
             check_prompt(backend, problems[0].prompt)
             told.setdefault("backend", dict(backend.describe()))
-            told.setdefault("environment", machine())
+            told.setdefault("environment", environment_of_process())
             make_folder(out)
             note(f"concurrency {width}: {counted(warmup, 'request')} to warm up, {config.requests} measured")
             asked = requests_of(problems, begin, warmup + config.requests)

@@ -7,7 +7,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from evalharness import __version__
 from evalharness.cli import data, sandbox
 from evalharness.cli.backends import backends
 from evalharness.cli.bench import bench
@@ -20,6 +19,7 @@ from evalharness.cli.serve_sandbox import serve_sandbox
 from evalharness.cli.sweep import sweep
 from evalharness.cli.tasks import tasks
 from evalharness.cli.train import train
+from evalharness.util.version import __version__
 
 app = typer.Typer(
     help="Measures code models: how often they are right (pass@k) and how fast they are (tokens/s).",

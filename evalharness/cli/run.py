@@ -14,7 +14,7 @@ from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
 from evalharness.errors import UserError
 
 if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
+    from evalharness.pipeline.config import RunConfig
 
 INTERRUPTED = "interrupted; finished rows are kept and the same command resumes the run"
 
@@ -47,7 +47,7 @@ def run(
 
     Generates completions, runs them in the sandbox and prints a table of the results. An unfinished run is resumed.
     """
-    from evalharness.pipeline.pipeline import RunConfig
+    from evalharness.pipeline.config import RunConfig
 
     config = RunConfig(
         task="",
@@ -67,7 +67,7 @@ def run(
         sandbox=sandbox,
         tokenizer=tokenizer,
         shard=shard,
-        engine=engine,
+        executor=engine,
         ray_address=ray_address,
         replicas=replicas,
         options=opt.parse_key_values(option),
@@ -99,7 +99,7 @@ def grade(
     option: opt.KeyValueOptions = None,
 ) -> None:
     """Grades samples that were generated elsewhere."""
-    from evalharness.pipeline.pipeline import RunConfig
+    from evalharness.pipeline.config import RunConfig
 
     config = RunConfig(
         task="",
@@ -110,7 +110,7 @@ def grade(
         data=data,
         sandbox=sandbox,
         shard=shard,
-        engine=engine,
+        executor=engine,
         ray_address=ray_address,
         options={**opt.parse_key_values(option), "samples": str(samples)},
     )
@@ -123,8 +123,8 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     Exits 1 if the infrastructure left samples without a verdict.
     """
     from evalharness.data.cards import expand_task_names, task_groups
-    from evalharness.pipeline.pipeline import run_all
     from evalharness.pipeline.progress import Shown
+    from evalharness.pipeline.run import run_all
 
     progress = Shown(Console(stderr=True, soft_wrap=True))
     tasks = expand_task_names(names)

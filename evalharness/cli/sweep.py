@@ -54,7 +54,7 @@ def sweep(
     `evalharness frontier` draws the runs as one curve.
     """
     from evalharness.data.cards import expand_task_names
-    from evalharness.pipeline.pipeline import RunConfig
+    from evalharness.pipeline.config import RunConfig
     from evalharness.pipeline.progress import Shown
     from evalharness.pipeline.sweep import split_options
     from evalharness.pipeline.sweep import sweep as run_sweep
@@ -78,7 +78,7 @@ def sweep(
             data=data,
             sandbox=sandbox,
             tokenizer=tokenizer,
-            engine=engine,
+            executor=engine,
             ray_address=ray_address,
             replicas=replicas,
             options=fixed,

@@ -4,27 +4,20 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from evalharness.cluster.generation import ClusterBackend
 from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.errors import UserError
-from evalharness.pipeline.executors import Engine, Finished, Log
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.executors import Executor, Log, OnVerdict
 from evalharness.records import Backend, Problem, Task
 from evalharness.util.extras import require_extra
 
-if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
 
-ON_DRIVER = ("reference", "replay")
-"""Backends that generate nothing: their completions are read where the store is."""
-
-
-def open_cluster(
-    config: "RunConfig", make_backend: Callable[["RunConfig"], Backend], log: Log, sandbox_needed: bool
-) -> Engine:
+def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
     """Sandboxes on every node that has a container engine, and replicas of the backend.
 
     Raises UserError where there is no Ray, no cluster, or no node that can do what is asked for.
@@ -32,15 +25,15 @@ def open_cluster(
     connect(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
     try:
-        backend = make_backend(config) if config.backend in ON_DRIVER else ClusterBackend(config, log)
+        backend = stored or ClusterBackend(config, log)
     except BaseException:
         sandboxes.close()
         raise
 
-    def grader(task: Task, problems: Mapping[str, Problem], finished: Finished) -> ClusterGrader:
+    def grader(task: Task, problems: Mapping[str, Problem], finished: OnVerdict) -> ClusterGrader:
         return ClusterGrader(task, problems, sandboxes, finished, log)
 
-    return Engine(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
+    return Executor(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
 
 
 def connect(address: str | None) -> None:

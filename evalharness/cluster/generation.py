@@ -10,15 +10,13 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evalharness.cluster.worker import GenerationWorker
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Log
 from evalharness.records import Completion, Prompt, Request, Sampling
-
-if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
 
 BATCHES = 4
 """Batches in a chunk, so that a backend can order and overlap its requests."""
@@ -33,7 +31,7 @@ TRIES = 5
 class ClusterBackend:
     """A backend whose copies are on the nodes."""
 
-    def __init__(self, config: "RunConfig", log: Log):
+    def __init__(self, config: RunConfig, log: Log):
         import ray
 
         self.name, self.log = config.backend, log

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalharness.cluster.nodes import ClusterSandboxes, Node
 from evalharness.errors import InfrastructureError
-from evalharness.pipeline.executors import Finished, Log
+from evalharness.pipeline.executors import Log, OnVerdict
 from evalharness.pipeline.grading import WAITING
 from evalharness.records import Completion, Key, Problem, Task, Verdict
 
@@ -37,7 +37,7 @@ class ClusterGrader:
         task: Task,
         problems: Mapping[str, Problem],
         sandboxes: ClusterSandboxes,
-        finished: Finished,
+        finished: OnVerdict,
         log: Log,
         most_waiting: int = WAITING,
     ):

@@ -4,16 +4,15 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evalharness import __version__
 from evalharness.cluster.worker import GradingWorker
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Log
-from evalharness.pipeline.manifest import AROUND
-
-if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
+from evalharness.pipeline.manifest import CHANGES_NO_VERDICT
+from evalharness.util.differences import differences
+from evalharness.util.version import __version__
 
 START_S = 120.0
 """How long a node may take to give the processors that are asked of it, and to start Python on them."""
@@ -34,7 +33,7 @@ class Node:
 class ClusterSandboxes:
     """The sandbox pools of all nodes. Nodes that come later are taken in by `refresh`."""
 
-    def __init__(self, config: "RunConfig", log: Log, needed: bool):
+    def __init__(self, config: RunConfig, log: Log, needed: bool):
         self.config, self.log, self.needed = config, log, needed
         self.nodes: dict[str, Node] = {}
         self._starts: Counter[str] = Counter()
@@ -133,13 +132,12 @@ class ClusterSandboxes:
 
     def _check_same(self, described: Mapping[str, Any]) -> None:
         """Keeps what the first node says of its sandbox; another must say the same of all that can change a verdict."""
-        from evalharness.pipeline.store import differences
-
         if not self._described:
             self._described = described
             return
         old, new = (
-            {key: value for key, value in each.items() if key not in AROUND} for each in (self._described, described)
+            {key: value for key, value in each.items() if key not in CHANGES_NO_VERDICT}
+            for each in (self._described, described)
         )
         for place, first, other in differences(old, new):
             raise UserError(f"its sandbox is another: {place} is {other}, on the first node {first}")

@@ -6,17 +6,16 @@ Plain classes; `nodes.py` and `generation.py` make Ray actors of them.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evalharness import __version__
 from evalharness.errors import UserError
+from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import judge
+from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling, Verdict
 from evalharness.sandbox.engines import image_transfer as shipping
-from evalharness.sandbox.factory import OPTIONS, open_sandbox
-
-if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
+from evalharness.sandbox.factory import open_sandbox
+from evalharness.util.version import __version__
 
 
 class Kept:
@@ -43,7 +42,7 @@ class Kept:
 class GradingWorker:
     """The sandbox pool of a node. Nothing is asked of the container engine before `start`."""
 
-    def __init__(self, config: "RunConfig", cpus: int, needed: bool):
+    def __init__(self, config: RunConfig, cpus: int, needed: bool):
         self.config, self.cpus, self.needed = config, cpus, needed
         self.notes: list[str] = []
         self._kept = Kept()
@@ -52,7 +51,7 @@ class GradingWorker:
         """Opens the pool; how many samples it judges at a time. Raises UserError where there is no engine."""
         if version != __version__:
             raise UserError(f"it has evalharness {__version__}, the driver {version}; install the same on every node")
-        options = {key: value for key, value in self.config.options.items() if key in OPTIONS}
+        options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus
         self.pool = open_sandbox(self.config.sandbox, workers, options, self.notes.append, needed=self.needed)
         self.threads = ThreadPoolExecutor(self.pool.threads, "judge")
@@ -93,9 +92,7 @@ class GradingWorker:
 class GenerationWorker:
     """A copy of a backend."""
 
-    def __init__(self, config: "RunConfig"):
-        from evalharness.pipeline.pipeline import make_backend
-
+    def __init__(self, config: RunConfig):
         self.backend = make_backend(config)
         self._kept = Kept()
 
@@ -104,8 +101,6 @@ class GenerationWorker:
 
     def accept(self, prompt: Prompt) -> None:
         """Raises UserError for a prompt of a kind that the backend cannot take."""
-        from evalharness.pipeline.pipeline import check_prompt
-
         check_prompt(self.backend, prompt)
 
     def describe(self) -> Mapping[str, Any]:

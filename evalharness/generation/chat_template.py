@@ -4,7 +4,7 @@ from typing import Any
 
 from evalharness.errors import UserError
 from evalharness.records import Prompt
-from evalharness.util.text import one_line
+from evalharness.util.text import error_text
 
 
 def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> list[int]:
@@ -22,6 +22,8 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
     try:
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # templates raise whatever their author chose
-        raise UserError(f"the chat template of model {model} refuses the prompt: {one_line(error)}{remedy}") from error
+        raise UserError(
+            f"the chat template of model {model} refuses the prompt: {error_text(error)}{remedy}"
+        ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
     return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])

@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
-from evalharness import __version__
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.grading_service.admission import AdmissionControl, RequestRefused
 from evalharness.grading_service.config import ServiceConfig
@@ -19,6 +18,7 @@ from evalharness.grading_service.messages import ErrorResponse, HealthResponse, 
 from evalharness.grading_service.metrics import ServiceMetrics
 from evalharness.grading_service.middleware import RequestChecks, refusal
 from evalharness.records import Completion, Verdict
+from evalharness.util.version import __version__
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that disconnected: it appears in the metrics only, since the client cannot read it."""

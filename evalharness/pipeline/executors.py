@@ -1,37 +1,49 @@
-"""Where the work of a run is done: on this machine, or on the nodes of a Ray cluster. The store stays here."""
+"""Executors do the work of a run: on this machine, or on the nodes of a cluster. The run directory is written here.
+
+Executors are found by name in the entry-point group `evalharness.executors`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from importlib.metadata import entry_points
+from typing import Any, Protocol, cast
 
 from evalharness.errors import UserError
+from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import Grader
 from evalharness.records import Backend, Completion, Problem, Task, Verdict
-from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.suggest import unknown_name
 
-if TYPE_CHECKING:
-    from evalharness.pipeline.pipeline import RunConfig
-
-ENGINES = ("local", "ray")
+GROUP = "evalharness.executors"
 Log = Callable[[str], None]
-Finished = Callable[[Verdict], None]
-"""Takes each verdict as it comes; called from many threads."""
+OnVerdict = Callable[[Verdict], None]
+"""Takes each verdict as soon as it is known; called from many threads."""
 
 
-class Judging(Protocol):
-    """What judges completions while others are being generated; see `grading.Grader`."""
+class GraderProtocol(Protocol):
+    """Judges completions while others are being generated; see `grading.Grader`."""
 
-    def put(self, completion: Completion) -> None: ...
-    def finish(self) -> None: ...
-    def close(self) -> None: ...
-    def join(self) -> None: ...
+    def put(self, completion: Completion) -> None:
+        """Queues a completion; waits while too many are queued."""
+        ...
+
+    def finish(self) -> None:
+        """Waits until everything queued is judged."""
+        ...
+
+    def close(self) -> None:
+        """Stops; what is queued stays without a verdict."""
+        ...
+
+    def join(self) -> None:
+        """Waits for the threads to end, after `finish` or `close`."""
+        ...
 
 
 class Sandboxes(Protocol):
-    """Where programs are run: on this machine, or on many."""
+    """Runs programs: on this machine, or on many."""
 
     @property
     def workers(self) -> int:
@@ -39,11 +51,11 @@ class Sandboxes(Protocol):
         ...
 
     def prepare(self, names: list[str]) -> None:
-        """Makes the images ready. Raises UserError where they cannot be had."""
+        """Makes the images ready. Raises UserError where they are not available."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Engine, image ids and toolchain versions, for the manifest."""
+        """Returns engine, image ids and toolchain versions, for the manifest."""
         ...
 
     def close(self) -> None:
@@ -52,14 +64,14 @@ class Sandboxes(Protocol):
 
 
 @dataclass(frozen=True)
-class Engine:
-    """Sandboxes, backend, and what makes a grader of a task's completions. `close` frees both."""
+class Executor:
+    """Sandboxes, a backend, and what makes a grader of a task's completions. `close` frees both."""
 
     sandbox: Sandboxes
     backend: Backend
-    grader: Callable[[Task, Mapping[str, Problem], Finished], Judging]
+    grader: Callable[[Task, Mapping[str, Problem], OnVerdict], GraderProtocol]
     copies: int = 1
-    """Of the backend, each on hardware of its own."""
+    """Copies of the backend, each on its own hardware."""
 
     def close(self) -> None:
         """Frees everything. Safe to call twice."""
@@ -67,45 +79,47 @@ class Engine:
         self.sandbox.close()
 
 
-def open_engine(
-    config: "RunConfig", make_backend: Callable[["RunConfig"], Backend], log: Log, sandbox_needed: bool
-) -> Engine:
-    """The engine that is asked for. Raises UserError where it, or the backend, cannot be had."""
-    if config.engine == "local":
-        return _open_local(config, make_backend, log, sandbox_needed)
-    if config.engine != "ray":
-        raise UserError(unknown_name("engine", config.engine, list(ENGINES)))
-    from evalharness.cluster.executor import open_cluster
-
-    return open_cluster(config, make_backend, log, sandbox_needed)
+OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
+"""Opens an executor: configuration, backend of stored completions if any, log, whether programs will be run."""
 
 
-def _open_local(
-    config: "RunConfig", make_backend: Callable[["RunConfig"], Backend], log: Log, sandbox_needed: bool
-) -> Engine:
-    settings = {key: value for key, value in config.options.items() if key in SANDBOX_OPTIONS}
-    sandbox = open_sandbox(config.sandbox, config.workers, settings, log, needed=sandbox_needed)
+def executor_names() -> list[str]:
+    """Returns the names of all installed executors, sorted."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def find_executor(name: str) -> OpenExecutor:
+    """Returns the function that opens the executor of that name. Raises UserError for an unknown name."""
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return cast(OpenExecutor, point.load())
+    raise UserError(unknown_name("engine", name, executor_names()))
+
+
+def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
+    """Opens the executor of this machine. Raises UserError where sandbox or backend are not available."""
+    sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:
-        backend = make_backend(config)
+        backend = stored or make_backend(config)
     except BaseException:
         sandbox.close()
         raise
     if sandbox.workers < config.workers:
         log(f"memory allows {sandbox.workers} samples at a time, not {config.workers}; see --option memory_gb=")
 
-    def grader(task: Task, problems: Mapping[str, Problem], finished: Finished) -> Grader:
-        return Grader(task, problems, sandbox, expected_cost(task, sandbox), finished, sandbox.threads)
+    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> Grader:
+        return Grader(task, problems, sandbox, expected_seconds(task, sandbox), on_verdict, sandbox.threads)
 
-    return Engine(sandbox, backend, grader)
+    return Executor(sandbox, backend, grader)
 
 
-def expected_cost(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
-    """How many seconds a problem should take, by its official solution."""
+def expected_seconds(task: Task, sandbox: ContainerPool) -> Callable[[Problem], float]:
+    """Returns a function that estimates a problem's grading time in seconds from its official solution."""
 
-    def cost(problem: Problem) -> float:
+    def seconds(problem: Problem) -> float:
         if problem.reference is None:
             return 0.0
         program = task.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
         return sandbox.expected_s(program) if program else 0.0
 
-    return cost
+    return seconds

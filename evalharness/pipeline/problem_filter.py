@@ -1,4 +1,4 @@
-"""Which of a task's problems a run is of, where it is not of all."""
+"""Selects the problems of a run by number or by id."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,19 @@ from evalharness.errors import UserError
 from evalharness.records import Problem
 
 
-def choose(problems: Sequence[Problem], limit: int | None, only: Sequence[str], task: str) -> dict[str, Problem]:
-    """The first `limit` problems, or those whose ids are `only`, by id and in the task's order; else all.
+def select_problems(
+    problems: Sequence[Problem], limit: int | None, only: Sequence[str], task: str
+) -> dict[str, Problem]:
+    """Returns the first `limit` problems, or those with the ids in `only`, or all; by id, in the task's order.
 
-    Raises UserError for an id that the task does not have, and where both are given.
+    Raises UserError for an id that the task does not have, and where both `limit` and `only` are given.
     """
-    found = {problem.task_id: problem for problem in problems[:limit]}
+    selected = {problem.task_id: problem for problem in problems[:limit]}
     if not only:
-        return found
+        return selected
     if limit is not None:
         raise UserError("--only and --limit both choose problems; leave one out")
     for task_id in only:
-        if task_id not in found:
-            raise UserError(f"--only: {task} has no problem {task_id!r}; its ids are such as {next(iter(found))}")
-    return {task_id: problem for task_id, problem in found.items() if task_id in only}
+        if task_id not in selected:
+            raise UserError(f"--only: {task} has no problem {task_id!r}; its ids are such as {next(iter(selected))}")
+    return {task_id: problem for task_id, problem in selected.items() if task_id in only}

@@ -1,6 +1,7 @@
-"""The run directory: manifest.json, completions.jsonl and verdicts.jsonl, which only grow, and summary.json.
+"""Writes a run directory: manifest.json, completions.jsonl and verdicts.jsonl, which only grow, and summary.json.
 
-A row is written before the next stage sees it, so a run that is killed at any moment goes on where it stopped.
+A row is on its way to the disk before the next stage sees it, so a run that is killed at any moment resumes where it
+stopped. `data.run_files` reads the directory.
 """
 
 import contextlib
@@ -8,33 +9,42 @@ import errno
 import fcntl
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
+from evalharness.data.run_files import (
+    COMPLETIONS,
+    MANIFEST,
+    SUMMARY,
+    VERDICTS,
+    read_completions,
+    read_manifest,
+    read_verdicts,
+)
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Summary
 from evalharness.errors import UserError
-from evalharness.records import Completion, Key, Trace, Verdict
+from evalharness.records import Completion, Key, Verdict
+from evalharness.util.differences import differences
+from evalharness.util.files import atomic_write, write_atomically
 from evalharness.util.key_set import KeySet
 
 SYNC_S = 1.0
-"""Rows reach the disk at least this often; a crash of the machine itself may lose what is younger."""
+"""Seconds between fsyncs of the row files; if the machine itself crashes, younger rows may be lost."""
 BLOCK = 1 << 16
 """Bytes read at a time from the end of a file."""
 
-Row = TypeVar("Row", Completion, Verdict)
-
 
 class Store:
-    """One run directory, held by this process alone. Rows may be added from any thread."""
+    """One run directory, locked by this process. Rows may be added from any thread."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], environment: Mapping[str, Any]):
+    def __init__(self, folder: Path, config: RunConfiguration, environment: Environment):
         """Opens or creates the directory.
 
-        Raises UserError where another process holds it, or where it belongs to a run with another configuration.
+        Raises UserError where another process has locked it, or where it belongs to a run with another configuration.
         """
         self.folder = folder
         try:
@@ -46,7 +56,9 @@ class Store:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock_file.close()
-            raise UserError(f"another evalharness process is working in {folder}; wait, or use another --out") from None
+            raise UserError(
+                f"another evalharness process is writing to {folder}; wait for it, or use another --out"
+            ) from None
         except OSError as error:
             self._lock_file.close()
             raise UserError(f"{folder} cannot be locked ({error.strerror}); use another --out") from None
@@ -56,8 +68,8 @@ class Store:
         try:
             self.resumed = is_same_run(folder, config)
             if not self.resumed:
-                write_json(folder / "manifest.json", {"config": config, "environment": environment})
-            with explained(folder):
+                write_json(folder / MANIFEST, {"config": config, "environment": environment})
+            with disk_errors_as_user_errors(folder):
                 self._clean()
             self.completed = KeySet(row.key for row in self.completions())
             self.judged = KeySet(row.key for row in self.verdicts())
@@ -66,37 +78,34 @@ class Store:
             raise
 
     def _clean(self) -> None:
-        """Cuts off a torn last line, and takes out verdicts that only tell of a failed machine, to try them again."""
-        for name in ("completions.jsonl", "verdicts.jsonl"):
-            cut_torn_line(self.folder / name)
+        """Removes an incomplete last line, and verdicts that report an infrastructure failure: those are retried."""
+        for name in (COMPLETIONS, VERDICTS):
+            remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
-            temporary = self.folder / "verdicts.jsonl.new"
-            with temporary.open("wb") as file:
+            with atomic_write(self.folder / VERDICTS) as file:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
-                _to_disk(file)
-            temporary.replace(self.folder / "verdicts.jsonl")
 
-    def manifest(self) -> dict[str, Any]:
-        """What the run was begun with: `config` and `environment`."""
+    def manifest(self) -> Manifest:
+        """Returns the configuration and environment that the run was started with."""
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:
-        """The completions written so far, in the order of writing."""
+        """Yields the completions written so far, in the order of writing."""
         return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """The verdicts written so far, in the order of writing."""
+        """Yields the verdicts written so far, in the order of writing."""
         return read_verdicts(self.folder)
 
     def add_completion(self, completion: Completion) -> None:
-        """Writes a completion, once."""
+        """Writes a completion; a second one of the same sample is ignored. Raises UserError where the disk fails."""
         if self._is_new(completion.key, self.completed):
-            self._append("completions.jsonl", completion)
+            self._append(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
-        """Writes a verdict, once."""
+        """Writes a verdict; a second one of the same sample is ignored. Raises UserError where the disk fails."""
         if self._is_new(verdict.key, self.judged):
-            self._append("verdicts.jsonl", verdict)
+            self._append(VERDICTS, verdict)
 
     def _is_new(self, key: Key, keys: KeySet) -> bool:
         with self._lock:
@@ -108,7 +117,7 @@ class Store:
             if self._failure:
                 raise self._failure
             try:
-                with explained(self.folder / name):
+                with disk_errors_as_user_errors(self.folder / name):
                     file = self._files.get(name)
                     if file is None:
                         file = self._files[name] = (self.folder / name).open("ab", buffering=0)
@@ -121,7 +130,7 @@ class Store:
                 raise
 
     def _write(self, file: IO[bytes], line: bytes) -> None:
-        """Writes the whole line or, as far as the disk lets it, nothing; the next start cuts the rest off."""
+        """Writes the whole line or, as far as the disk allows, nothing; the next start removes an incomplete line."""
         size = os.fstat(file.fileno()).st_size
         rest = memoryview(line)
         try:
@@ -133,25 +142,25 @@ class Store:
             raise
 
     def _sync(self) -> None:
-        """Brings the rows to the disk, and makes sure that they still have their names there."""
+        """Brings the rows to the disk, and checks that the files still have their names there."""
         for name, file in self._files.items():
             os.fsync(file.fileno())
             if not os.path.samestat(os.stat(self.folder / name), os.fstat(file.fileno())):
-                raise FileNotFoundError(errno.ENOENT, "another file stands in its place", str(self.folder / name))
+                raise FileNotFoundError(errno.ENOENT, "another file has taken its name", str(self.folder / name))
         self._synced_at = time.monotonic()
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Writes summary.json."""
-        write_json(self.folder / "summary.json", summary)
+        write_json(self.folder / SUMMARY, summary)
 
     def close(self) -> None:
-        """Brings everything to the disk and lets the directory go. Safe to call twice.
+        """Brings all rows to the disk and unlocks the directory. Safe to call twice.
 
-        Raises UserError where the disk fails, unless that was said when a row was written.
+        Raises UserError where the disk fails, unless that was raised when a row was written.
         """
         with self._lock:
             try:
-                with explained(self.folder):
+                with disk_errors_as_user_errors(self.folder):
                     self._sync()
             except UserError:
                 if not self._failure:
@@ -163,156 +172,78 @@ class Store:
                 self._lock_file.close()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a run was begun with: `config` and `environment`. Raises UserError where it cannot be read."""
-    try:
-        found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-        return {"config": found["config"], "environment": found["environment"]}
-    except (ValueError, KeyError, TypeError, OSError):
-        raise UserError(f"{folder / 'manifest.json'} cannot be read; is {folder} a run directory?") from None
-
-
-def read_completions(folder: Path) -> Iterator[Completion]:
-    """The completions of a run directory, in the order of writing."""
-    return read_rows(folder / "completions.jsonl", Completion)
-
-
-def read_verdicts(folder: Path) -> Iterator[Verdict]:
-    """The verdicts of a run directory, in the order of writing."""
-    return read_rows(folder / "verdicts.jsonl", Verdict)
-
-
-def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
-    """The rows of a file of completions or verdicts; none where there is no file. Unknown fields are passed over.
-
-    Raises UserError at a damaged line.
-    """
-    known = {field.name for field in fields(kind)}
-    for number, line in whole_lines(path):
-        try:
-            row = json.loads(line)
-            yield kind(**{key: _value(key, value) for key, value in row.items() if key in known})
-        except (ValueError, TypeError, AttributeError):
-            raise UserError(f"{path}, line {number} is damaged; mend it or remove the line") from None
-
-
-def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file with their numbers, from 1; none where there is no file.
-
-    A last line without its end is passed over: it is being written now, or its writer was killed.
-    """
-    if path.exists():
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.endswith(b"\n"):
-                    yield number, line
-
-
-def append_rows(path: Path, rows: Iterable[Completion]) -> None:
-    """Writes rows to the end of a file, for what is no run."""
-    with path.open("ab") as file:
-        file.writelines(_line(row) for row in rows)
-
-
 def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the directory holds a run with this configuration; False if it holds none.
+    """Returns whether the directory holds a run with this configuration; False if it holds none.
 
-    Raises UserError if it holds another, naming the first difference.
+    Raises UserError if it holds another run, naming the first difference. `config` may be a part of a configuration;
+    only the keys that it has are compared.
     """
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     if not path.exists():
-        if (folder / "completions.jsonl").exists():
-            raise UserError(f"{folder} holds completions, but no manifest.json; use another --out")
+        if (folder / COMPLETIONS).exists():
+            raise UserError(f"{folder} holds completions, but no {MANIFEST}; use another --out")
         return False
     try:
-        found = json.loads(path.read_text())["config"]
+        saved = json.loads(path.read_bytes())["config"]
+        compared = {key: saved[key] for key in saved if key in config}
     except (ValueError, KeyError, TypeError, OSError):
         raise UserError(f"{path} cannot be read; use another --out") from None
-    different = next(differences(found, json.loads(json.dumps(config))), None)
-    if different:
-        place, old, new = different
+    difference = next(differences(compared, json.loads(json.dumps(config))), None)
+    if difference:
         raise UserError(
-            f"{folder} holds a run with another configuration: {place} was {old}, now {new}; "
-            "use another --out, or the old settings"
+            f"{folder} holds a run with another configuration: {difference.place} was {difference.old}, now "
+            f"{difference.new}; use another --out, or the old settings"
         )
     return True
 
 
-def _value(key: str, value: Any) -> Any:
-    """A field as the record has it. There are many rows of a task_id, but one text of it."""
-    if key == "task_id":
-        return sys.intern(value)
-    return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value
+def append_rows(path: Path, rows: Iterable[Completion]) -> None:
+    """Appends completions to a file outside a run directory, such as one of a bench."""
+    with path.open("ab") as file:
+        file.writelines(_line(row) for row in rows)
 
 
-def plain_row(row: Completion | Verdict) -> dict[str, Any]:
-    """A row as a JSON object, without what is not known."""
-    found = {each.name: value for each in fields(row) if (value := getattr(row, each.name)) is not None}
-    return {**found, "trace": asdict(found["trace"])} if "trace" in found else found
+def json_row(row: Completion | Verdict) -> dict[str, Any]:
+    """Returns a row as a JSON object without the fields that are None."""
+    values = {field.name: value for field in fields(row) if (value := getattr(row, field.name)) is not None}
+    return {**values, "trace": asdict(values["trace"])} if "trace" in values else values
 
 
 def _line(row: Completion | Verdict) -> bytes:
-    """A row as one line of JSON."""
-    return json.dumps(plain_row(row), ensure_ascii=True).encode() + b"\n"
+    return json.dumps(json_row(row), ensure_ascii=True).encode() + b"\n"
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes the whole file or nothing of it. Raises UserError where the disk does not take it."""
-    temporary = path.with_name(path.name + ".new")
-    with explained(path.parent):
-        try:
-            with temporary.open("wb") as file:
-                file.write(json.dumps(value, indent=2, default=str).encode() + b"\n")
-                _to_disk(file)
-            temporary.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+    """Writes a JSON file whole or not at all. Raises UserError where the disk does not accept it."""
+    with disk_errors_as_user_errors(path.parent):
+        write_atomically(path, json.dumps(value, indent=2, default=str).encode() + b"\n")
 
 
-def cut_torn_line(path: Path) -> None:
-    """Cuts off what follows the last line break of a file, if there is the file."""
+def remove_incomplete_line(path: Path) -> None:
+    """Removes what follows the last line break of a file, if the file exists."""
     if not path.exists():
         return
     with path.open("r+b") as file:
         end = size = file.seek(0, os.SEEK_END)
         while end:
-            begin = max(0, end - BLOCK)
-            file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                end = begin + found + 1
+            start = max(0, end - BLOCK)
+            file.seek(start)
+            position = file.read(end - start).rfind(b"\n")
+            if position >= 0:
+                end = start + position + 1
                 break
-            end = begin
+            end = start
         if end < size:
             file.truncate(end)
 
 
 @contextlib.contextmanager
-def explained(place: Path) -> Iterator[None]:
-    """Raises UserError for what the disk does not take: one line that says what to do."""
+def disk_errors_as_user_errors(path: Path) -> Iterator[None]:
+    """Raises UserError, with what to do, for an OSError of the block that writes to `path`."""
     try:
         yield
     except OSError as error:
-        todo = "mend that" if error.errno != errno.ENOSPC else "make room"
-        raise UserError(f"cannot write to {place}: {error.strerror}; {todo}, and the same command goes on") from None
-
-
-def _to_disk(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def differences(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, str, str]]:
-    """Where two plain values differ: the place, and both values in short."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:
-            yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
-    elif old != new:
-        yield place, _short(old), _short(new)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        remedy = "make room" if error.errno == errno.ENOSPC else "fix that"
+        raise UserError(
+            f"cannot write to {path}: {error.strerror}; {remedy}, then run the same command again"
+        ) from None

@@ -1,4 +1,4 @@
-"""Runs for every combination of options that have several values, one run directory each, which one curve joins."""
+"""Runs a task with every combination of option values, each in its own run directory; a frontier joins them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,28 +6,32 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from evalharness.data.run_types import Summary
 from evalharness.errors import UserError
-from evalharness.pipeline.pipeline import RunConfig, make_backend, run_all
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import Progress
+from evalharness.pipeline.run import run_all
+from evalharness.pipeline.validate import validate_all
 
 FIELDS: Mapping[str, Callable[[str], Any]] = {
     "temperature": float, "top_p": float, "max_new_tokens": int, "batch_size": int, "seed": int,
 }  # fmt: skip
-"""Flags of `run` that may be swept as if they were options."""
+"""Flags of `run` that `sweep` accepts as options, with the type of their values."""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One value for each swept option. `name` is its folder's."""
+    """One value for each swept option. `name` is the name of its folder."""
 
     name: str
     values: Mapping[str, str]
 
 
 def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Options of one value, and those of several, separated by commas. JSON values, and what is quoted, have one.
+    """Returns the options with one value, and those with several, which commas separate.
 
-    Raises UserError where an option names a value twice, or where none has several.
+    A JSON array or object, or a quoted text, is one value.
+    Raises UserError where an option names a value twice, or where no option has several.
     """
     fixed: dict[str, str] = {}
     swept: dict[str, list[str]] = {}
@@ -47,7 +51,7 @@ def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 
 
 def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
-    """Every combination, the last option changing fastest; named such as "threshold=0.5_steps=8"."""
+    """Returns every combination, the last option changing fastest, with names such as "threshold=0.5_steps=8"."""
     return [
         Combination(
             "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept, values, strict=True)),
@@ -58,7 +62,7 @@ def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
 
 
 def configure(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
-    """The configuration with one combination's values. Raises UserError for a flag's value that is no number."""
+    """Returns the configuration with a combination's values. Raises UserError for a flag's value that is no number."""
     fields: dict[str, Any] = {}
     for key, value in values.items():
         if key in FIELDS:
@@ -72,17 +76,21 @@ def configure(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
 
 def sweep(
     bases: Sequence[RunConfig], swept: Mapping[str, Sequence[str]], out: Path, progress: Progress
-) -> dict[Path, dict[str, Any]]:
-    """Runs, or resumes, all tasks with each combination, into `out`/COMBINATION/TASK; the summaries by directory.
+) -> dict[Path, Summary]:
+    """Runs, or resumes, all tasks with each combination, into `out`/COMBINATION/TASK; returns summaries by directory.
 
-    A finished combination is not run again: its rows are all there. Raises UserError as a run does.
+    A finished combination is not run again: its rows are all there.
+    Raises UserError, before the first combination runs, where one of them is not possible.
     """
-    every = combinations(swept)
-    jobs = [[(configure(base, one.values), out / one.name / base.task) for base in bases] for one in every]
-    for of_one in jobs:  # a value that will not do is refused before the first combination runs
-        make_backend(of_one[0][0]).close()
-    done: dict[Path, dict[str, Any]] = {}
-    for number, (one, of_one) in enumerate(zip(every, jobs, strict=True), start=1):
-        progress.note(f"{number} of {len(every)}: {one.name}")
-        done |= run_all(of_one, progress)
-    return done
+    chosen = combinations(swept)
+    jobs = [
+        [(configure(base, combination.values), out / combination.name / base.task) for base in bases]
+        for combination in chosen
+    ]
+    for of_combination in jobs:
+        validate_all(of_combination, lambda text: None)
+    summaries: dict[Path, Summary] = {}
+    for number, (combination, of_combination) in enumerate(zip(chosen, jobs, strict=True), start=1):
+        progress.note(f"{number} of {len(chosen)}: {combination.name}")
+        summaries |= run_all(of_combination, progress)
+    return summaries

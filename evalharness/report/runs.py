@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evalharness.data.run_files import read_rows
 from evalharness.errors import UserError
-from evalharness.pipeline.store import read_rows
 from evalharness.records import Completion, Verdict
 from evalharness.util.text import counted
 

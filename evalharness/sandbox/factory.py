@@ -1,6 +1,7 @@
 """Opens the sandbox that a run asks for."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -47,27 +48,47 @@ class NoEngine:
         return {"engine": self.name, "runtime": self.name}
 
 
-def open_sandbox(
-    name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
-) -> ContainerPool:
-    """A pool of containers by the engine of that name. `log` takes what building an image has to say.
+@dataclass(frozen=True)
+class SandboxOptions:
+    """The options of a sandbox, checked."""
 
-    Where none is `needed`, as the tasks run nothing, the settings are checked all the same, but no engine is asked for.
+    runtime: str | None = None
+    """Another runtime of the docker engine, such as runsc."""
+    memory_mb: int | None = None
+    """The memory of all containers together; None for what the machine has free."""
+    allow: frozenset[str] = frozenset()
+    """Guarantees that the engine may lack."""
 
-    Options: `runtime` (docker: another runtime, such as runsc), `memory_gb` (for all containers together), `allow`
-    (guarantees that may lack, with commas). Raises UserError for values that will not do.
+
+def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
+    """Returns the options of the engine `name`: `runtime`, `memory_gb`, `allow` (guarantees, separated by commas).
+
+    Raises UserError for an unknown engine or guarantee, and for an impossible value.
     """
-    engine = find_engine(name)
-    settings = {"runtime": options["runtime"]} if "runtime" in options else {}
-    if settings and name != "docker":
+    find_engine(name)
+    runtime = options.get("runtime")
+    if runtime and name != "docker":
         raise UserError(f"--option runtime= is for --sandbox docker, not {name}")
     try:
-        budget = int(float(options["memory_gb"]) * 1024) if "memory_gb" in options else None
+        memory_mb = int(float(options["memory_gb"]) * 1024) if "memory_gb" in options else None
     except ValueError:
         raise UserError(f"--option memory_gb={options['memory_gb']} is not a number") from None
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
         if guarantee not in GUARANTEES:
             raise UserError(unknown_name("guarantee", guarantee, list(GUARANTEES)))
-    opened = engine(log=log, **settings) if needed else NoEngine()
-    return ContainerPool(opened, workers, budget_mb=budget, allow=allow)
+    return SandboxOptions(runtime, memory_mb, allow)
+
+
+def open_sandbox(
+    name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
+) -> ContainerPool:
+    """Returns a pool of containers of the engine `name`. `log` receives the messages of image builds.
+
+    Without `needed`, as for tasks that run nothing, the options are checked but no engine is connected to.
+    Raises UserError as `parse_sandbox_options`, and where the engine is not available.
+    """
+    parsed = parse_sandbox_options(name, options)
+    settings = {"runtime": parsed.runtime} if parsed.runtime else {}
+    engine = find_engine(name)(log=log, **settings) if needed else NoEngine()
+    return ContainerPool(engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow)

@@ -23,7 +23,7 @@ from evalharness.errors import InfrastructureError, UserError
 from evalharness.training.batches import Batch
 from evalharness.training.objectives import Losses, joint_loss, token_losses
 from evalharness.training.recipe import Objective
-from evalharness.util.text import one_line
+from evalharness.util.text import error_text
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Replicas:
                     process.start()
                 except (RuntimeError, OSError) as error:
                     raise UserError(
-                        f"processes: {count} cannot be started ({one_line(error)}); enlarge /dev/shm, or set "
+                        f"processes: {count} cannot be started ({error_text(error)}); enlarge /dev/shm, or set "
                         "processes: 1"
                     ) from None
                 theirs.close()

@@ -1,19 +1,27 @@
-"""Words of messages."""
+"""Texts of messages: numbers with their nouns, and texts on one line."""
+
+import textwrap
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 problem`, `2 problems`."""
+    """Returns `1 problem`, `2 problems`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def one_line(error: BaseException) -> str:
-    """An exception's message on one line, at most 300 characters."""
-    return shortened(str(error).strip().rstrip(".") or type(error).__name__, 300)
+def one_line(text: str) -> str:
+    """Returns the text with each run of white space, line breaks included, replaced by one space."""
+    return " ".join(text.split())
 
 
-def shortened(text: str, most: int) -> str:
-    """The text on one line; what is longer than so many characters ends after a word, with `...`."""
-    line = " ".join(text.split())
-    if len(line) <= most:
-        return line
-    return (line[: most - 2].rpartition(" ")[0] or line[: most - 3]) + "..."
+def error_text(error: BaseException, limit: int = 300) -> str:
+    """Returns an exception's message, or its type where it has none, on one line of at most `limit` characters."""
+    return shortened(str(error).strip().rstrip(".") or type(error).__name__, limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Returns the text on one line; a text longer than `limit` characters is cut after a word and ends in `...`.
+
+    Unlike `textwrap.shorten`, a first word that is longer than the limit is cut, not dropped.
+    """
+    short = textwrap.shorten(text, limit, placeholder="...")
+    return one_line(text)[: limit - 3] + "..." if short == "..." else short

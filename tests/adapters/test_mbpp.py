@@ -8,7 +8,8 @@ import pytest
 from helpers.task_data import OpenTask
 
 from evalharness.adapters import open_task
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 from evalharness.records import Completion, ExecProgram, Problem, Prompt, Task
 from evalharness.sandbox.jobs import whole_source
 

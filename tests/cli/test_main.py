@@ -12,10 +12,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from evalharness import __version__
 from evalharness.cli.main import main
 from evalharness.data.cards import task_groups
 from evalharness.sandbox.engines import images
+from evalharness.util.version import __version__
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 SAMPLE = ("run", "--data", "sample", "--out", "out")

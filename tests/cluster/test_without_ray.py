@@ -32,7 +32,7 @@ def test_an_unknown_engine_is_refused(cli: Command) -> None:
 
 def test_the_local_engine_imports_no_ray() -> None:
     code = (
-        "import sys; import evalharness.cli.main, evalharness.pipeline.pipeline;"
+        "import sys; import evalharness.cli.main, evalharness.pipeline.run;"
         "import evalharness.pipeline.executors, evalharness.pipeline.sweep;"
         "import evalharness.cluster.executor, evalharness.cluster.worker;"
         "sys.exit('ray' in sys.modules)"

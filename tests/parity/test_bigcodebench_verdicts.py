@@ -9,7 +9,8 @@ import pytest
 
 from evalharness.adapters.bigcodebench import unsolvable
 from evalharness.data.cards import find_task
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.slow]
 WORKERS = 2

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from helpers.fim_planted_cases import COMMIT, PROBLEMS, QUICK, SLOW
 
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 
 CHECKOUT = "HUMAN_EVAL_INFILLING"
 """Names a checkout of openai/human-eval-infilling, to ask the official grader again."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from evalharness.data.cards import find_task
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.slow]
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evalharness.data.cards import find_task
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data]
 WORKERS = 2

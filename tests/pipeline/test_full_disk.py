@@ -15,7 +15,7 @@ import pytest
 from helpers.own_engine import until
 
 from evalharness.errors import UserError
-from evalharness.pipeline.store import Store, cut_torn_line
+from evalharness.pipeline.store import Store, remove_incomplete_line
 from evalharness.records import Verdict
 from evalharness.util import clock
 
@@ -72,7 +72,7 @@ def test_a_full_disk_ends_the_run_with_its_rows_and_room_lets_it_go_on(engine: N
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"error: cannot write to {out}")
-    assert last.endswith(": No space left on device; make room, and the same command goes on")
+    assert last.endswith(": No space left on device; make room, then run the same command again")
     assert "Traceback" not in done.stderr
     kept = keys(out, "completions")
     assert kept
@@ -97,7 +97,7 @@ def test_rows_that_other_threads_add_after_a_failure_are_refused_too(small_disk:
 def test_a_full_disk_leaves_the_old_summary(small_disk: Path) -> None:
     with closing(Store(small_disk / "run", {}, {})) as store:
         store.write_summary({"task": "old"})
-        with pytest.raises(UserError, match="make room, and the same command goes on"):
+        with pytest.raises(UserError, match="make room, then run the same command again"):
             store.write_summary({"task": "new" * 100_000})
     assert json.loads((small_disk / "run" / "summary.json").read_text()) == {"task": "old"}
     assert not (small_disk / "run" / "summary.json.new").exists()
@@ -117,7 +117,7 @@ def test_an_output_folder_that_vanishes_is_noticed(tmp_path: Path, monkeypatch: 
     store = Store(tmp_path / "run", {}, {})
     store.add_verdict(BIG)
     shutil.rmtree(tmp_path / "run")
-    with pytest.raises(UserError, match="No such file or directory; mend that"):
+    with pytest.raises(UserError, match="No such file or directory; fix that"):
         store.add_verdict(Verdict("t", 1, passed=True, status="passed"))
     store.close()
 
@@ -168,9 +168,9 @@ def test_a_clock_that_is_set_changes_no_time_between(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("lines", [b"", b"one\n", b"one\n" * 40_000])
 def test_a_torn_line_of_any_length_is_cut_off(tmp_path: Path, lines: bytes, rest: bytes) -> None:
     path = tmp_path / "rows"
-    cut_torn_line(path)
+    remove_incomplete_line(path)
     assert not path.exists()
     path.write_bytes(lines + rest)
-    cut_torn_line(path)
+    remove_incomplete_line(path)
     assert path.read_bytes() == lines
     assert os.listdir(tmp_path) == ["rows"]

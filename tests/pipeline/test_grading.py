@@ -154,7 +154,7 @@ def find_unreliable(name: str) -> Callable[[BackendConfig], Unreliable]:
 def test_what_the_machine_failed_on_is_no_wrong_answer_and_is_tried_again(
     engine: None, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalharness.pipeline.pipeline.find_backend", find_unreliable)
+    monkeypatch.setattr("evalharness.pipeline.run.find_backend", find_unreliable)
     monkeypatch.setattr(Unreliable, "failing", frozenset({("Sample/1", 0), ("Sample/4", 0)}))
     run = ("run", "--task", "humaneval", "--data", "sample", "--out", tmp_path, "--limit", 6)
 

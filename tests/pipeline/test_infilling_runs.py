@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.pipeline.pipeline import RunConfig, check_prompt, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
+from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

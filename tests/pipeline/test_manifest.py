@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import evalharness
-from evalharness import __version__
+from evalharness.util.version import __version__
 
 pytestmark = pytest.mark.docker
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.pipeline.pipeline import RunConfig
-from evalharness.pipeline.problem_filter import choose
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.problem_filter import select_problems
 from evalharness.records import Problem, Prompt
 from evalharness.report.run_metrics import shortfall
 from evalharness.report.runs import load_runs
@@ -19,16 +19,16 @@ PROBLEMS = [Problem(f"p/{number}", Prompt(text=""), {}, None) for number in rang
 
 
 def test_the_first_those_named_or_all() -> None:
-    assert [*choose(PROBLEMS, None, (), "t")] == ["p/0", "p/1", "p/2", "p/3", "p/4"]
-    assert [*choose(PROBLEMS, 2, (), "t")] == ["p/0", "p/1"]
-    assert [*choose(PROBLEMS, None, ("p/3", "p/1"), "t")] == ["p/1", "p/3"]
+    assert [*select_problems(PROBLEMS, None, (), "t")] == ["p/0", "p/1", "p/2", "p/3", "p/4"]
+    assert [*select_problems(PROBLEMS, 2, (), "t")] == ["p/0", "p/1"]
+    assert [*select_problems(PROBLEMS, None, ("p/3", "p/1"), "t")] == ["p/1", "p/3"]
 
 
 def test_what_cannot_be_chosen() -> None:
     with pytest.raises(UserError, match="t has no problem 'p/9'; its ids are such as p/0"):
-        choose(PROBLEMS, None, ("p/1", "p/9"), "t")
+        select_problems(PROBLEMS, None, ("p/1", "p/9"), "t")
     with pytest.raises(UserError, match="--only and --limit"):
-        choose(PROBLEMS, 2, ("p/1",), "t")
+        select_problems(PROBLEMS, 2, ("p/1",), "t")
 
 
 def test_a_run_of_named_problems_has_a_folder_of_its_own() -> None:

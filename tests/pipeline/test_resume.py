@@ -122,7 +122,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
 def test_a_failed_machine_is_no_wrong_answer(tmp_path: Path) -> None:
     """An endpoint that breaks for some requests: exit 1, outside the rate, asked again by the same command."""
     plugin = f"""
-import evalharness.pipeline.pipeline as run
+import evalharness.pipeline.run as run
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.cli.main import main
 from dataclasses import replace

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.pipeline.store import Store, differences
+from evalharness.pipeline.store import Store
 from evalharness.records import Completion, Trace, Verdict
+from evalharness.util.differences import differences
 
 CONFIG = {"task": {"name": "t"}, "sampling": {"seed": 0}}
 COMPLETIONS = [
@@ -127,13 +128,13 @@ def test_damage_in_the_middle_is_named_and_left_alone(folder: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:-20] + b"\n" + lines[2])
     before = files(folder)
-    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged; mend it or remove the line"):
+    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged; fix or remove the line"):
         opened(folder)
     assert files(folder) == before
 
 
 def test_a_directory_is_held_by_one_alone(folder: Path) -> None:
-    with opened(folder), pytest.raises(UserError, match="another evalharness process is working in"):
+    with opened(folder), pytest.raises(UserError, match="another evalharness process is writing to"):
         opened(folder)
     with opened(folder) as store:
         store.close()

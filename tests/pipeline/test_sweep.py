@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evalharness.errors import UserError
-from evalharness.pipeline.pipeline import RunConfig
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.sweep import combinations, configure, split_options
 
 

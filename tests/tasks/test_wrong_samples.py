@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.pipeline.pipeline import RunConfig, run
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.run import run
 from evalharness.util.paths import bundled
 
 pytestmark = pytest.mark.docker

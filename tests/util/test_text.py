@@ -1,6 +1,6 @@
 """Messages count as people do."""
 
-from evalharness.util.text import counted, one_line, shortened
+from evalharness.util.text import counted, error_text, one_line, shortened
 
 
 def test_one_is_one() -> None:
@@ -12,6 +12,7 @@ def test_what_is_long_ends_after_a_word() -> None:
     assert shortened("first second third", 15) == "first second..."
     assert shortened("first second third", 14) == "first..."
     assert shortened("x" * 20, 10) == "x" * 7 + "..."
-    assert one_line(ValueError("bad\nvalue.")) == "bad value"
-    assert one_line(ValueError()) == "ValueError"
-    assert one_line(ValueError("word " * 100)).endswith("word word...")
+    assert error_text(ValueError("bad\nvalue.")) == "bad value"
+    assert error_text(ValueError()) == "ValueError"
+    assert error_text(ValueError("word " * 100)).endswith("word word...")
+    assert one_line(" a\n b\t") == "a b"

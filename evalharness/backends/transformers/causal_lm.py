@@ -17,7 +17,7 @@ from evalharness.generation.fingerprints import sha256, weights_digest
 from evalharness.generation.infilling import Infilling, find_infilling
 from evalharness.generation.stopping import Detokenizer
 from evalharness.records import Prompt
-from evalharness.util.text import one_line
+from evalharness.util.text import error_text
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _explain_failure(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
-        raise UserError(f"model {name!r} cannot be loaded: {one_line(error)}; {_advice(error)}") from error
+        raise UserError(f"model {name!r} cannot be loaded: {error_text(error)}; {_advice(error)}") from error
 
 
 def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def _read_template(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"option chat_template={path} cannot be read: {one_line(error)}; give a Jinja file") from None
+        raise UserError(f"option chat_template={path} cannot be read: {error_text(error)}; give a Jinja file") from None
 
 
 def _advice(error: Exception) -> str:

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from evalharness.pipeline.store import differences
 from evalharness.report.runs import RunRecord
+from evalharness.util.differences import differences
 
 TASK_PARTS = {
     "data": "data", "version": "data", "split": "data", "problems": "data", "options": "data", "recipe": "recipe",

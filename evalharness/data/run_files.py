@@ -1,0 +1,74 @@
+"""Reads a run directory: manifest.json, completions.jsonl, verdicts.jsonl and summary.json."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from evalharness.data.run_types import Manifest, Summary
+from evalharness.errors import UserError
+from evalharness.records import Completion, Trace, Verdict
+from evalharness.util.jsonl import complete_lines
+
+MANIFEST, SUMMARY = "manifest.json", "summary.json"
+COMPLETIONS, VERDICTS = "completions.jsonl", "verdicts.jsonl"
+
+Row = TypeVar("Row", Completion, Verdict)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Returns a run's configuration and environment. Raises UserError where the file is missing or damaged."""
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+        return cast(Manifest, {"config": dict(content["config"]), "environment": dict(content["environment"])})
+    except (ValueError, KeyError, TypeError, OSError):
+        raise UserError(f"{path} cannot be read; check that {folder} is a run directory") from None
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """Returns a run's summary; None for a run that is not finished. Raises UserError where the file is damaged."""
+    path = folder / SUMMARY
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} cannot be read; run the command that made it again, which writes it anew")
+    return cast(Summary, content)
+
+
+def read_completions(folder: Path) -> Iterator[Completion]:
+    """Yields a run's completions in the order of writing. Raises UserError at a damaged line."""
+    return read_rows(folder / COMPLETIONS, Completion)
+
+
+def read_verdicts(folder: Path) -> Iterator[Verdict]:
+    """Yields a run's verdicts in the order of writing. Raises UserError at a damaged line."""
+    return read_rows(folder / VERDICTS, Verdict)
+
+
+def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
+    """Yields the rows of a file of completions or verdicts; nothing where there is no file.
+
+    Fields that this version does not know are ignored, so that rows of later versions can be read.
+    Raises UserError, naming the line, at a damaged one.
+    """
+    known = {field.name for field in fields(kind)}
+    for number, line in complete_lines(path):
+        try:
+            row = json.loads(line)
+            yield kind(**{key: _field_value(key, value) for key, value in row.items() if key in known})
+        except (ValueError, TypeError, AttributeError):
+            raise UserError(f"{path}, line {number} is damaged; fix or remove the line") from None
+
+
+def _field_value(key: str, value: Any) -> Any:
+    """Returns the value of a row's field. Task ids are interned: many rows share each of them."""
+    if key == "task_id":
+        return sys.intern(value)
+    return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value

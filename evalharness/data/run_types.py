@@ -1,0 +1,191 @@
+"""What a run directory says of a run: the contents of `manifest.json` and `summary.json`.
+
+All rates are fractions, all times seconds unless a key says otherwise. A key that is not required is absent where its
+value was not measured or does not apply; nothing unmeasured is ever zero.
+"""
+
+from typing import Any, NotRequired, TypedDict
+
+from evalharness.records import Status
+
+
+class DataSource(TypedDict):
+    """Where a task's records came from."""
+
+    origin: str
+    fingerprint: str
+    """The sha256 of the records in a canonical form, as `sha256:HEX`."""
+    official: bool
+    """Whether the fingerprint is the one that the task's card pins."""
+
+
+class TaskDescription(TypedDict):
+    """Everything about a task that can change a number."""
+
+    name: str
+    family: str
+    version: str
+    split: str | None
+    problems: int
+    data: DataSource
+    recipe: dict[str, Any]
+    """The recipe's name and the fields of `data.cards.Recipe`."""
+    rules: dict[str, Any]
+    image: str
+    commands: NotRequired[dict[str, Any]]
+    """The language's commands and limits, of tasks whose programs run by commands."""
+    options: dict[str, str]
+    grading: dict[str, str]
+    deviations: list[str]
+    """The ids of the card's known deviations from the official grader."""
+
+
+class SamplesAsked(TypedDict, total=False):
+    """Which samples a run asks for."""
+
+    file: bool
+    """True where a samples file names them; `n` and `limit` are absent then."""
+    n: int
+    limit: int | None
+    shard: str
+    only: list[str]
+
+
+class RunConfiguration(TypedDict):
+    """Everything that can change a number of a run. A run resumes only under an equal configuration."""
+
+    task: TaskDescription
+    backend: dict[str, Any]
+    """`name`, `model` and what the backend describes of itself."""
+    sampling: dict[str, Any]
+    samples: SamplesAsked
+    sandbox: dict[str, Any]
+    evalharness: str
+    """The version of the package."""
+
+
+class Hardware(TypedDict):
+    """The machine that a run ran on."""
+
+    system: str
+    processor: str
+    cores: int | None
+    cpu_mhz: float | None
+    memory_gb: float
+    accelerators: NotRequired[list[str]]
+    accelerator_clocks: NotRequired[str]
+
+
+class Environment(TypedDict):
+    """Software and hardware around a run. It may differ when the run is resumed."""
+
+    started_at: str
+    """In UTC, such as 2026-01-31T12:00:00Z."""
+    command: list[str]
+    git: str | None
+    python: str
+    packages: dict[str, str]
+    hardware: Hardware
+    sandbox: NotRequired[dict[str, Any]]
+    workers: NotRequired[int]
+    copies: NotRequired[int]
+    """Copies of the backend, where there is more than one."""
+    merged: NotRequired[list[Any]]
+    """The environments of the runs that `merge` joined."""
+
+
+class Manifest(TypedDict):
+    """The content of `manifest.json`."""
+
+    config: RunConfiguration
+    environment: Environment
+
+
+class Rate(TypedDict):
+    """An estimated rate with its 95 % interval; all three are fractions."""
+
+    value: float
+    ci95: list[float]
+
+
+class FacetValue(TypedDict):
+    """The rates over the problems of one kind, such as those of one month."""
+
+    problems: int
+    metrics: dict[str, Rate]
+
+
+Percentiles = dict[str, float]
+"""Values by `p50`, `p90` and `p99`, over requests."""
+
+
+class SteadyWindow(TypedDict):
+    """Speed over the window in which the most requests were in progress at once."""
+
+    output_tokens_per_s: float
+    seconds: float
+    concurrency: int
+
+
+class Speed(TypedDict, total=False):
+    """The speed of a run or of one level of a bench. `metrics.throughput.speed` defines each key."""
+
+    requests: int
+    warmup_requests: int
+    generation_s: float
+    latency_s: Percentiles
+    first_output_s: Percentiles
+    time_per_output_token_s: Percentiles
+    output_tokens: int
+    prompt_tokens: int
+    output_tokens_per_s: float
+    output_tokens_per_s_ci95: list[float]
+    output_tokens_per_s_per_request: float
+    request_output_tokens_per_s: Percentiles
+    characters_per_s: float
+    steady: SteadyWindow
+    common_tokens: int
+    common_tokens_per_s: float
+    tokenizer: str
+    forwards: int
+    tokens_per_forward: float
+    prefill_share: float
+    batch: int
+    conditions: dict[str, Any]
+
+
+class Figures(TypedDict):
+    """The part of a summary that is counted from the rows."""
+
+    problems: int
+    """Problems that have a verdict; the rates are over these."""
+    problems_of_task: int
+    samples: int
+    """Samples that have a verdict row."""
+    asked: int
+    """Samples that the run asks for."""
+    metrics: dict[str, Rate]
+    facets: NotRequired[dict[str, dict[str, FacetValue]]]
+    """Rates by kind of problem: facet, such as `month`, then kind, such as `2024-08`."""
+    speed: Speed
+    """Empty where nothing was timed."""
+    statuses: dict[Status, int]
+    infrastructure: NotRequired[str]
+    """Why the first of the samples without a verdict has none."""
+
+
+class Summary(Figures):
+    """The content of `summary.json`."""
+
+    task: str
+    backend: str
+    model: str | None
+    recipe: str
+    middle: NotRequired[str]
+    """How the length of an infilled middle is chosen; `unknown` for samples from a file without that information."""
+    version: str
+    split: str | None
+    options: dict[str, str]
+    shard: NotRequired[str]
+    note: str
+    official_data: bool

@@ -1,0 +1,97 @@
+"""A finished run, with its rows as Python objects or as a pandas table."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.data.run_files import SUMMARY, read_completions, read_manifest, read_summary, read_verdicts
+from evalharness.data.run_types import Manifest, Summary
+from evalharness.errors import UserError
+from evalharness.records import Completion, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample of a run: what the backend returned, and the judgement of it."""
+
+    completion: Completion | None
+    """None where only the verdict was written."""
+    verdict: Verdict | None
+    """None for a sample that is not graded."""
+
+    @property
+    def task_id(self) -> str:
+        """The id of the problem."""
+        return self._key[0]
+
+    @property
+    def sample_id(self) -> int:
+        """The number of the sample among those of its problem, from 0."""
+        return self._key[1]
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the sample passed; None for one that is not graded."""
+        return self.verdict.passed if self.verdict else None
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        row = self.completion or self.verdict
+        assert row is not None
+        return row.key
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. Manifest and summary are in memory; the rows are read from the disk at each use."""
+
+    folder: Path
+    manifest: Manifest = field(repr=False)
+    summary: Summary = field(repr=False)
+
+    def completions(self) -> Iterator[Completion]:
+        """Yields the completions in the order of writing. Raises UserError at a damaged line."""
+        return read_completions(self.folder)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Yields the verdicts in the order of writing. Raises UserError at a damaged line."""
+        return read_verdicts(self.folder)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yields each sample with completion and verdict, in the order in which the completions were written.
+
+        Samples that have a verdict alone come last. Raises UserError at a damaged line.
+        """
+        verdicts = {verdict.key: verdict for verdict in self.verdicts()}
+        for completion in self.completions():
+            yield Sample(completion, verdicts.pop(completion.key, None))
+        for verdict in verdicts.values():
+            yield Sample(None, verdict)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Returns one row per sample: the fields of its completion, without the trace, and those of its verdict.
+
+        Times are in seconds. What was not measured is missing (NaN or None), never zero.
+        """
+        import pandas as pd
+
+        rows = []
+        for sample in self.samples():
+            completion = asdict(sample.completion) if sample.completion else {}
+            verdict = asdict(sample.verdict) if sample.verdict else {}
+            completion.pop("trace", None)
+            rows.append({**completion, **verdict})
+        return pd.DataFrame(rows)
+
+
+def load_run(folder: Path | str) -> Run:
+    """Returns the finished run of a run directory. Raises UserError where the folder holds none, or a damaged one."""
+    folder = Path(folder)
+    manifest, summary = read_manifest(folder), read_summary(folder)
+    if summary is None:
+        raise UserError(f"{folder} holds no finished run (no {SUMMARY}); run the command that started it again")
+    return Run(folder, manifest, summary)

@@ -1,0 +1,86 @@
+"""The configuration of a run, and the backend that it names."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evalharness.adapters.factory import task_option_names
+from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option
+from evalharness.errors import UserError
+from evalharness.records import Backend
+from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
+
+CHANGES_NO_NUMBER = frozenset({"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas"})
+"""Fields that do not change the name of a run's default folder. Of `options`, those of task and backend change it."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One task, one backend, one configuration."""
+
+    task: str
+    backend: str
+    model: str | None = None
+    limit: int | None = None
+    """Only the first problems; None for all."""
+    n: int | None = None
+    """Samples per problem; None, here and for temperature, top_p and max_new_tokens: what the task's recipe says."""
+    ks: tuple[int, ...] = ()
+    """The k of each pass@k that is reported; empty for 1, 10 and 100 as far as n allows."""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_new_tokens: int | None = None
+    seed: int = 0
+    batch_size: int = 1
+    workers: int = 2
+    """Samples graded at a time; 0, with the executor `ray` alone, for as many as each node has processors."""
+    data: str | None = None
+    """A data folder, `hub` or `sample`; None for $EVALHARNESS_DATA, else the hub."""
+    sandbox: str = "docker"
+    tokenizer: str | None = None
+    """The tokenizer that counts the output of all models alike: a path or hub id; None for the bundled one."""
+    executor: str = "local"
+    ray_address: str | None = None
+    """The address of a Ray cluster, or `auto`; None starts one on this machine. For the executor `ray` alone."""
+    replicas: int | None = None
+    """Copies of a generating backend; None for one per GPU, or one without GPUs. For the executor `ray` alone."""
+    shard: str | None = None
+    """The share of the samples, such as 1/7; None for all."""
+    only: tuple[str, ...] = ()
+    """Ids of single problems; empty for all problems."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The `--option`s of task, backend and sandbox together."""
+
+    def folder_name(self) -> str:
+        """Returns a name that depends on what can change a number, for a run without --out."""
+        parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
+        left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
+        kept = {key: value for key, value in vars(self).items() if key not in left_out}
+        options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
+        digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
+        return "_".join([*parts, digest])
+
+    def task_options(self) -> dict[str, str]:
+        """Returns the options that some task knows."""
+        return {key: value for key, value in self.options.items() if key in task_option_names()}
+
+    def sandbox_options(self) -> dict[str, str]:
+        """Returns the options of the sandbox; they change no number."""
+        return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
+
+    def backend_options(self) -> dict[str, str]:
+        """Returns the options of the backend. Raises UserError for one that task, sandbox and backend do not know."""
+        others = task_option_names() | set(SANDBOX_OPTIONS)
+        options = {key: value for key, value in self.options.items() if key not in others}
+        known = option_names(find_backend(self.backend))
+        for key in options:
+            if key not in known:
+                raise UserError(unknown_option(key, self.backend, known | others))
+        return options
+
+
+def make_backend(config: RunConfig) -> Backend:
+    """Returns the backend, with its model loaded. Raises UserError where options or model do not fit."""
+    backend = find_backend(config.backend)
+    return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))

@@ -1,0 +1,110 @@
+"""Describes the process, its software and its machine, for manifests."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from evalharness.data.run_types import Environment, Hardware
+
+PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
+"""Packages whose versions a manifest names."""
+
+
+def environment_of_process() -> Environment:
+    """Returns when and how the command was started, and on which software and hardware."""
+    return {
+        "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": [without_secrets(word) for word in sys.argv],
+        "git": git_version(),
+        "python": platform.python_version(),
+        "packages": {name: installed for name in PACKAGES if (installed := _package_version(name))},
+        "hardware": hardware(),
+    }
+
+
+def without_secrets(word: str) -> str:
+    """Returns a word of the command line with the login and the query of a URL in it replaced by asterisks."""
+    if "://" not in word:
+        return word
+    return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
+
+
+def hardware() -> Hardware:
+    """Returns processor, cores, clock, memory and, where torch is loaded already, accelerators."""
+    described: Hardware = {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "cpu_mhz": _mhz(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        if clocks := _accelerator_clocks():
+            described["accelerator_clocks"] = clocks
+        described["accelerators"] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return described
+
+
+def git_version() -> str | None:
+    """Returns the commit of the checkout that the package runs from, with "+changes" if files differ from it.
+
+    None where the package does not run from a checkout.
+    """
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(folder, "status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True)
+    return result.stdout.strip()
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _mhz() -> float | None:
+    """Returns the highest clock of the cores in MHz, else the fastest at the moment; None where it is not known."""
+    try:
+        return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
+    except (OSError, ValueError):
+        pass
+    try:
+        clocks = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return max(map(float, clocks), default=None)
+
+
+def _accelerator_clocks() -> str | None:
+    """Returns the accelerators' clocks and power limit as the driver reports them; None where it does not."""
+    fields = "clocks.sm,clocks.max.sm,clocks.mem,power.limit"
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
+    try:
+        result = subprocess.run(command, check=True, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return "; ".join(f"{fields.replace('.', ' ')}: {line.strip()}" for line in result.stdout.splitlines()) or None

@@ -1,0 +1,132 @@
+"""The pipeline: problems, prompts, completions, programs, executions, verdicts, summary; one way, resumable."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from evalharness.backends.reference import ReferenceBackend
+from evalharness.data.run_types import RunConfiguration, Summary
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.executors import Executor, find_executor
+from evalharness.pipeline.manifest import configuration, environment
+from evalharness.pipeline.progress import Progress, Silent
+from evalharness.pipeline.store import Store, is_same_run
+from evalharness.pipeline.summary import summarize
+from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
+from evalharness.records import Verdict
+from evalharness.util.key_set import KeySet
+from evalharness.util.text import counted
+
+
+def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
+    """Runs, or resumes, one task in the directory `out`, and returns its summary. Raises as `run_all`."""
+    return run_all([(config, out)], progress or Silent())[out]
+
+
+def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
+    """Runs, or resumes, several tasks with one backend, each in its own directory; they differ in the task alone.
+
+    Returns the summaries by directory, in order.
+    Raises UserError before any work is done where the user must change something.
+    """
+    prepared = validate_all(jobs, progress.note)
+    with ExitStack() as stack:
+        executor = stack.enter_context(closing(open_executor(prepared, progress)))
+        for run in prepared.runs:
+            check_prompt(executor.backend, next(iter(run.prepared.problems.values())).prompt)
+        executor.sandbox.prepare(prepared.images)
+        stores = open_stores(prepared, executor, stack)
+        if isinstance(executor.backend, ReferenceBackend):
+            progress.note("backend reference: the official solutions, to check the harness itself; no model, no speed")
+        return {
+            run.folder: run_one(run, executor, store, progress)
+            for run, store in zip(prepared.runs, stores, strict=True)
+        }
+
+
+def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
+    """Returns the executor with sandboxes and backend. Raises UserError where one of them is not available."""
+    open_it = find_executor(prepared.config.executor)
+    return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
+
+
+def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[Store]:
+    """Opens the run directories. Raises UserError, with none created, where one holds another run."""
+    configurations = [run_configuration(run, executor) for run in prepared.runs]
+    for run, config in zip(prepared.runs, configurations, strict=True):
+        is_same_run(run.folder, config)
+    workers = prepared.config.workers or executor.sandbox.workers
+    around = environment(workers, executor.sandbox, executor.copies)
+    return [
+        stack.enter_context(closing(Store(run.folder, config, around)))
+        for run, config in zip(prepared.runs, configurations, strict=True)
+    ]
+
+
+def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
+    """Returns everything that can change a number of the run, for its manifest."""
+    prepared = run.prepared
+    return configuration(
+        prepared.context,
+        executor.backend,
+        prepared.config.model,
+        prepared.sampling,
+        executor.sandbox,
+        run.samples_asked,
+    )
+
+
+def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
+    """Runs, or resumes, one prepared task, writes its summary and returns it."""
+    tell_extent(run, store, progress)
+    generate_and_grade(run, executor, store, progress)
+    summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
+    store.write_summary(summary)
+    return summary
+
+
+def tell_extent(run: PreparedRun, store: Store, progress: Progress) -> None:
+    """Tells how many problems and samples the run has, and how much of it is done."""
+    problems, samples = run.prepared.problems, len(run.requests)
+    extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
+    progress.note(f"{run.prepared.task.name}: {extent}, into {store.folder}")
+    covered = len({request.problem.task_id for request in run.requests})
+    if run.prepared.config.shard:
+        share = f"shard {run.prepared.config.shard}: {counted(covered, 'problem')}"
+        progress.note(f"{share}; `evalharness merge` joins the shards")
+    elif covered < len(problems):
+        progress.note(f"only {covered} of {len(problems)} problems have samples; the rates are over those")
+    if store.resumed:
+        progress.note(f"resuming: {len(store.judged)} of {samples} samples are graded already")
+
+
+def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> None:
+    """Generates the missing completions and grades those without a verdict, both at the same time."""
+
+    def on_verdict(verdict: Verdict) -> None:
+        store.add_verdict(verdict)
+        progress.graded(verdict)
+
+    requests = run.requests
+    wanted = KeySet(request.key for request in requests)
+    graded = sum(request.key in store.judged for request in requests)
+    missing = [request for request in requests if request.key not in store.completed]
+    progress.start(len(requests), len(requests) - len(missing), graded)
+    ungraded = (row for row in store.completions() if row.key in wanted and row.key not in store.judged)
+    grader = executor.grader(run.prepared.task, run.prepared.problems, on_verdict)
+    try:
+        for completion in ungraded:
+            grader.put(completion)
+        for completion in executor.backend.generate(missing, run.prepared.sampling) if missing else ():
+            if not completion.error:
+                store.add_completion(completion)
+            progress.generated(completion)
+            grader.put(completion)
+        grader.finish()
+    except BaseException:
+        grader.close()
+        executor.sandbox.close()
+        raise
+    finally:
+        grader.join()
+        progress.stop()

@@ -1,0 +1,274 @@
+"""The validation stage: mistakes in a configuration are refused here, before an engine, model or folder is used.
+
+What only the model can tell, such as whether it has sentinel tokens for infilling, is checked as soon as it is loaded.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evalharness.adapters import TaskContext, open_task
+from evalharness.backends import BackendConfig, find_backend, parse_options
+from evalharness.backends.reference import ReferenceBackend
+from evalharness.backends.replay import ReplayBackend
+from evalharness.data.card_schema import Recipe
+from evalharness.data.run_types import SamplesAsked
+from evalharness.data.sources import resolve_source
+from evalharness.errors import NoSample, UserError
+from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.pipeline.config import RunConfig, make_backend
+from evalharness.pipeline.executors import find_executor
+from evalharness.pipeline.problem_filter import select_problems
+from evalharness.pipeline.shard import parse_shard
+from evalharness.pipeline.store import is_same_run
+from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
+from evalharness.sandbox.factory import parse_sandbox_options
+from evalharness.util.version import __version__
+
+Job = tuple[RunConfig, Path]
+"""A configuration, and the directory of its run."""
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """A task whose data are read and whose settings are checked."""
+
+    config: RunConfig
+    task: Task
+    context: TaskContext
+    problems: Mapping[str, Problem]
+    """The problems of the run by id, in the task's order."""
+    problems_of_task: int
+    """The number of problems before --limit and --only."""
+    n: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that can start: all that can be checked without engine and model is checked."""
+
+    folder: Path
+    prepared: PreparedTask
+    requests: tuple[Request, ...]
+    """The samples of the run, of its shard alone where it has one."""
+    samples_asked: SamplesAsked
+
+
+@dataclass(frozen=True)
+class PreparedRuns:
+    """Runs of several tasks with one backend; their configurations differ in the task alone."""
+
+    config: RunConfig
+    runs: tuple[PreparedRun, ...]
+    stored: Backend | None
+    """The backend whose completions exist already (`reference`, `replay`); None where a model generates them."""
+
+    @property
+    def images(self) -> list[str]:
+        """The sandbox images that the tasks need."""
+        return sorted({run.prepared.context.image for run in self.runs if run.prepared.context.image})
+
+
+def validate(config: RunConfig, folder: Path) -> PreparedRun:
+    """Returns the run, ready to start. Raises UserError where the user must change something."""
+    return validate_all([(config, folder)], lambda text: None).runs[0]
+
+
+def validate_all(jobs: Sequence[Job], log: Log) -> PreparedRuns:
+    """Returns the runs of several tasks with one backend, ready to start.
+
+    Of several tasks, those without bundled sample or official solutions are left out, and `log` names them, where
+    samples or official solutions are asked for.
+    Raises UserError where the user must change something.
+    """
+    config = jobs[0][0]
+    find_executor(config.executor)
+    parse_sandbox_options(config.sandbox, config.sandbox_options())
+    common_tokenizer(config.tokenizer)
+    stored = check_backend(config)
+    tasks = prepare_all(jobs, log)
+    if isinstance(stored, ReferenceBackend):
+        tasks = with_official_solutions(tasks, log)
+    runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
+    for run in runs:
+        check_folder(run)
+    return PreparedRuns(config, runs, stored)
+
+
+def prepare(config: RunConfig) -> PreparedTask:
+    """Returns the task with its data read. Raises UserError where configuration or data do not fit."""
+    task, context = open_task(config.task, resolve_source(config.data), config.task_options())
+    recipe = context.recipe
+    sampling = Sampling(
+        recipe.temperature if config.temperature is None else config.temperature,
+        recipe.top_p if config.top_p is None else config.top_p,
+        recipe.max_new_tokens if config.max_new_tokens is None else config.max_new_tokens,
+        config.seed,
+    )
+    n = samples_per_problem(config, recipe)
+    check_numbers(config, n, sampling)
+    all_problems = list(task.problems())
+    problems = select_problems(all_problems, config.limit, config.only, config.task)
+    if not problems:
+        raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
+    return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
+
+
+def prepare_all(jobs: Sequence[Job], log: Log) -> list[tuple[PreparedTask, Path]]:
+    """Returns the prepared tasks with their folders, without those that have no bundled sample if one is asked for.
+
+    Raises UserError where a task cannot be prepared, or where none has a bundled sample.
+    """
+    prepared, without_sample = [], []
+    for config, folder in jobs:
+        try:
+            prepared.append((prepare(config), folder))
+        except NoSample:
+            if len(jobs) == 1:
+                raise
+            without_sample.append(config.task)
+    if not prepared:
+        raise NoSample(f"there is no sample of {', '.join(without_sample)}; use --data DIR or --data hub")
+    if without_sample:
+        log(f"left out, since no sample of them is bundled: {', '.join(without_sample)}")
+    return prepared
+
+
+def with_official_solutions(tasks: Sequence[tuple[PreparedTask, Path]], log: Log) -> list[tuple[PreparedTask, Path]]:
+    """Returns the tasks that have official solutions, and names the others. Raises UserError if none has."""
+    complete = {
+        task.task.name: all(problem.reference is not None for problem in task.problems.values()) for task, _ in tasks
+    }
+    lacking = ", ".join(name for name, has_solutions in complete.items() if not has_solutions)
+    if not any(complete.values()):
+        raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another backend")
+    if lacking:
+        log(f"left out, since no official solutions were published: {lacking}")
+    return [(task, folder) for task, folder in tasks if complete[task.task.name]]
+
+
+def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
+    """Returns n, else the recipe's number; 1 for official solutions and for greedy decoding, which do not differ."""
+    if config.n is not None:
+        return config.n
+    return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
+
+
+def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
+    """Raises UserError for numbers that do not fit together."""
+    if n < 1 or config.workers < (config.executor == "local") or config.batch_size < 1:
+        raise UserError("--n, --workers and --batch-size must be at least 1")
+    if config.replicas is not None and config.replicas < 1:
+        raise UserError("--replicas must be at least 1")
+    if config.executor == "local" and (config.ray_address is not None or config.replicas is not None):
+        raise UserError("--ray-address and --replicas are for --engine ray; add that, or leave them out")
+    if config.limit is not None and config.limit < 1:
+        raise UserError("--limit must be at least 1")
+    if sampling.max_new_tokens < 1:
+        raise UserError("--max-new-tokens must be at least 1")
+    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
+        raise UserError("--temperature must be at least 0 and --top-p above 0 and at most 1")
+    for k in config.ks:
+        if k < 1:
+            raise UserError(f"--k {k} is not possible; every k must be at least 1")
+        if k > n and config.backend != ReplayBackend.name:
+            raise UserError(f"pass@{k} needs --n {k} or more, not --n {n}")
+    if n > 1 and sampling.temperature == 0 and config.backend not in (ReferenceBackend.name, ReplayBackend.name):
+        raise UserError(f"--n {n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
+
+
+def check_backend(config: RunConfig) -> Backend | None:
+    """Checks the backend's name and options. Returns the backend where its completions exist already.
+
+    Raises UserError for an unknown backend, an unknown option or an impossible value.
+    """
+    options = config.backend_options()
+    backend = find_backend(config.backend)
+    if backend in (ReferenceBackend, ReplayBackend):
+        return make_backend(config)
+    schema = getattr(backend, "Options", None)
+    if schema is not None:
+        parse_options(schema, config.backend, options)
+    check = getattr(backend, "check_config", None)
+    if check is not None:
+        check(BackendConfig(config.model, config.batch_size, options))
+    return None
+
+
+def check_prompt(backend: Backend, prompt: Prompt) -> None:
+    """Raises UserError where the backend cannot take such prompts; a task has prompts of one kind."""
+    if isinstance(backend, SupportsPromptCheck):
+        backend.accept(prompt)
+    elif prompt.suffix is not None:
+        raise UserError(
+            f"backend {backend.name} cannot infill; use another, or a recipe that continues text, such as "
+            "--option recipe=suffix-first"
+        )
+
+
+def check_folder(run: PreparedRun) -> None:
+    """Raises UserError where the run's folder cannot be written, or holds a run that is known to be another one."""
+    existing = next(parent for parent in (run.folder, *run.folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"cannot write to {run.folder}: {existing} is not a folder; choose another --out")
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"cannot write to {run.folder}: Permission denied; choose another folder with --out")
+    is_same_run(run.folder, known_configuration(run))
+
+
+def known_configuration(run: PreparedRun) -> dict[str, Any]:
+    """Returns the part of the run's configuration that needs neither engine nor model."""
+    return {
+        "task": run.prepared.context.describe(),
+        "sampling": asdict(run.prepared.sampling),
+        "samples": run.samples_asked,
+        "evalharness": __version__,
+    }
+
+
+def _prepare_run(prepared: PreparedTask, folder: Path, stored: Backend | None) -> PreparedRun:
+    config = prepared.config
+    requests = list_requests(prepared, stored)
+    asked: SamplesAsked = (
+        {"file": True} if isinstance(stored, ReplayBackend) else {"n": prepared.n, "limit": config.limit}
+    )
+    if config.shard:
+        shard = parse_shard(config.shard)
+        requests = shard.choose(requests)
+        asked["shard"] = str(shard)
+    if config.only:
+        asked["only"] = list(prepared.problems)
+    return PreparedRun(folder, prepared, tuple(requests), asked)
+
+
+def list_requests(prepared: PreparedTask, stored: Backend | None) -> list[Request]:
+    """Returns every sample that the run asks for, problem by problem; those of the samples file for a replay.
+
+    Raises UserError where the samples file does not fit the task.
+    """
+    if isinstance(stored, ReplayBackend):
+        return _requests_of_file(prepared, stored)
+    return [Request(problem, sample_id) for problem in prepared.problems.values() for sample_id in range(prepared.n)]
+
+
+def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Request]:
+    problems = prepared.problems
+    keys = backend.requests(problems)
+    recipe = backend.recipe()
+    if recipe not in (None, prepared.context.recipe_name):
+        raise UserError(f"{backend.path} is of a run with another recipe; add --option recipe={recipe}")
+    if any(problem.accepts_programs for problem in problems.values()):
+        for sample in backend.samples():
+            problem = problems[sample.task_id]
+            if sample.form(problem) == "program":
+                prepared.task.program(problem, sample.completion(problem))  # refuses one without the problem's tests
+    fewest = min(Counter(task_id for task_id, _ in keys).values())
+    for k in prepared.config.ks:
+        if k > fewest:
+            raise UserError(f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some")
+    return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]

@@ -1,0 +1,34 @@
+"""Writes files whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file for binary writing that takes its name only when the block ends without an exception.
+
+    The content is on the disk (fsync) before it takes the name; after an exception nothing of it is left, and an
+    earlier file of that name is untouched. The temporary file lies in the same folder, which must exist.
+    Raises OSError where the disk does not accept the content.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; see `atomic_write`."""
+    with atomic_write(path) as file:
+        file.write(content)

@@ -1,0 +1,43 @@
+"""Reads files of JSON lines: one JSON value per line."""
+
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from evalharness.errors import UserError
+
+
+def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields (line number from 1, line) for each line that ends in a line break; nothing where there is no file.
+
+    A last line without its line break is skipped: a process is writing it, or was killed while it wrote.
+    """
+    if path.exists():
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):
+                    yield number, line
+
+
+def numbered_values(path: Path, lines: IO[bytes]) -> Iterator[tuple[int, Any]]:
+    """Yields (line number from 1, value) for each line that is not blank. `path` is named in messages only.
+
+    Raises UserError, naming the line, where a line is not JSON or the file cannot be read.
+    """
+    try:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield number, parse_line(path, number, line)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+
+
+def parse_line(path: Path, number: int, line: bytes) -> Any:
+    """Returns the value of one line. Raises UserError, naming file and line, where it is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UserError(f"{path}, line {number}: not JSON ({reason}); fix or remove the line") from None

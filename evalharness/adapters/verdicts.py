@@ -1,4 +1,4 @@
-"""Makes a verdict of an execution, for tasks whose verdict needs no rules of their own."""
+"""Makes a verdict of an execution, for tasks that need no further rules."""
 
 from evalharness.records import Completion, Execution, Verdict
 

@@ -20,7 +20,7 @@ ANSI_ESCAPE = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")
 def sanitize(text: str, entry_point: str) -> str:
     """Returns the imports, classes, functions and assignments in the text that the entry point needs.
 
-    Where there are none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
+    If there are none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
     """
     code = str(_official_extraction()(text, entry_point)).strip()
     return code or longest_parsable_run(text)
@@ -62,7 +62,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
 def longest_parsable_run(text: str) -> str:
     """Returns the run of at least two lines that parses and has the most non-blank lines; the first of several.
 
-    Where nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
+    If nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
     """
     lines = ANSI_ESCAPE.sub("", text).split("\n")
     nonblank_before = [0]

@@ -1,0 +1,187 @@
+"""Loads a network and its tokenizer from one GGUF file, as llama.cpp distributes models."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.checkpoints.families import FAMILIES
+from evalharness.diffusion.checkpoints.folder import build
+from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
+from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
+from evalharness.diffusion.checkpoints.loading import Checkpoint
+from evalharness.diffusion.config import ModelConfig
+from evalharness.errors import UserError
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+_TOP = {"embed.weight": "token_embd.weight", "norm.weight": "output_norm.weight", "head.weight": "output.weight"}
+_LAYER = {
+    "attention_norm.weight": ("attn_norm.weight",),
+    "qkv.weight": ("attn_q.weight", "attn_k.weight", "attn_v.weight"),
+    "qkv.bias": ("attn_q.bias", "attn_k.bias", "attn_v.bias"),
+    "q_norm.weight": ("attn_q_norm.weight",),
+    "k_norm.weight": ("attn_k_norm.weight",),
+    "out.weight": ("attn_output.weight",),
+    "mlp_norm.weight": ("ffn_norm.weight",),
+    "gate_up.weight": ("ffn_gate.weight", "ffn_up.weight"),
+    "down.weight": ("ffn_down.weight",),
+}
+"""The tensors of a file (behind `blk.N.`) that make up each of ours."""
+_COMPARED_ROWS = 256
+_SAME = 0.2
+"""Embedding and head that differ by less than this share of their norm are one matrix, quantised in two ways."""
+
+
+@dataclass(frozen=True)
+class GgufOrigin:
+    """What a manifest records of a GGUF file."""
+
+    quantization: str
+    """The file type that llama.cpp named, such as `MOSTLY_Q4_K_M`."""
+    sha256: str
+
+    def describe(self) -> dict[str, str]:
+        """As plain values."""
+        return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
+
+
+def is_gguf(name: str) -> bool:
+    """Whether a `--model` value names a GGUF file."""
+    return name.lower().endswith(".gguf")
+
+
+def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
+    """The network of a file in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
+
+    Raises UserError where the file is not readable, or its architecture, tokenizer or quantisation is not supported.
+    """
+    file = read_gguf(path)
+    ends = end_tokens(file)
+    config = gguf_config(file, min(ends))
+    state = {name: tensor.to(device) for name, tensor in read_gguf_state(file, config, dtype).items()}
+    if config.tied:
+        state["head.weight"] = state["embed.weight"]
+    model = build(config, state, str(path))
+    return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
+
+
+def gguf_origin(path: Path) -> GgufOrigin:
+    """Quantisation and SHA-256 of a file. Raises UserError where it is not readable."""
+    kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return GgufOrigin(gguf.LlamaFileType(kind).name, digest)
+
+
+def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
+    """The network that the metadata describe. Raises UserError for what is not supported."""
+    architecture = file.metadata.get("general.architecture")
+    if architecture not in ARCHITECTURES:
+        raise UserError(
+            f"{file.path} has architecture {architecture!r}; supported are {', '.join(ARCHITECTURES)}: give another "
+            "file, or a folder to --backend transformers"
+        )
+    values = _Values(file, architecture)
+    scaling = values.get("rope.scaling.type", "none")
+    if scaling != "none" or "rope_freqs.weight" in file.tensors:
+        raise UserError(f"{file.path} scales its RoPE ({scaling}), which is not supported; give another model")
+    hidden, heads = int(values["embedding_length"]), int(values["attention.head_count"])
+    head_dim = int(values.get("attention.key_length", hidden // heads))
+    return ModelConfig(
+        vocab_size=file.tensors["token_embd.weight"].shape[0],
+        hidden=hidden,
+        layers=int(values["block_count"]),
+        heads=heads,
+        kv_heads=int(values.get("attention.head_count_kv", heads)),
+        head_dim=head_dim,
+        intermediate=int(values["feed_forward_length"]),
+        mask_id=-1,
+        end_id=end_id,
+        pad_id=end_id,
+        block_size=0,
+        max_length=int(values["context_length"]),
+        rope_theta=float(values.get("rope.freq_base", 10_000.0)),
+        rotary=int(values.get("rope.dimension_count", head_dim)) / head_dim,
+        qkv_bias="blk.0.attn_q.bias" in file.tensors,
+        qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
+        tied=_tied(file),
+        norm_eps=round(float(values["attention.layer_norm_rms_epsilon"]), 12),
+    )
+
+
+def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Our names for the file's weights; of a tied network without the head, which is the embedding."""
+    names = dict(_TOP)
+    if config.tied:
+        del names["head.weight"]
+        if "output.weight" in file.tensors:
+            # The same matrix; files keep it at the higher precision under this name.
+            names["embed.weight"] = "output.weight"
+    state = {name: file.read(source, dtype) for name, source in names.items()}
+    for number in range(config.layers):
+        for name, sources in _LAYER.items():
+            if (name == "qkv.bias" and not config.qkv_bias) or (
+                name in ("q_norm.weight", "k_norm.weight") and not config.qk_norm
+            ):
+                continue
+            parts = [_read_part(file, config, f"blk.{number}.{source}", dtype) for source in sources]
+            state[f"layers.{number}.{name}"] = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return state
+
+
+def _read_part(file: GgufFile, config: ModelConfig, name: str, dtype: torch.dtype) -> Tensor:
+    """A tensor, with the rows of llama's queries and keys in the order of the Hugging Face checkpoint."""
+    tensor = file.read(name, dtype)
+    if file.metadata["general.architecture"] != "llama":
+        return tensor
+    if ".attn_q." in name:
+        return unpermute(tensor, config.heads)
+    if ".attn_k." in name:
+        return unpermute(tensor, config.kv_heads)
+    return tensor
+
+
+def unpermute(rows: Tensor, heads: int) -> Tensor:
+    """`rows` [heads * head_dim, ...] from pairs of neighbours, which llama.cpp rotates, to halves, which we rotate.
+
+    The inverse of `LlamaModel.permute` in llama.cpp's convert_hf_to_gguf.py, which only this architecture has.
+    """
+    return rows.view(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
+
+
+def _tied(file: GgufFile) -> bool:
+    """Whether embedding and head are one matrix: the file has no head, or one that differs by quantisation alone."""
+    if "output.weight" not in file.tensors:
+        return True
+    embedding = file.read("token_embd.weight", torch.float32, _COMPARED_ROWS)
+    head = file.read("output.weight", torch.float32, _COMPARED_ROWS)
+    return bool((embedding - head).norm() < _SAME * head.norm())
+
+
+class _Values(Mapping[str, Any]):
+    """The metadata of one architecture. A missing key is a UserError that names it."""
+
+    def __init__(self, file: GgufFile, architecture: str) -> None:
+        self._file, self._prefix = file, architecture + "."
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self:
+            raise UserError(f"{self._file.path} lacks the metadata {self._prefix}{key}; give a complete GGUF file")
+        return self._file.metadata[self._prefix + key]
+
+    def __contains__(self, key: object) -> bool:
+        return f"{self._prefix}{key}" in self._file.metadata
+
+    def __iter__(self) -> Any:
+        return (key.removeprefix(self._prefix) for key in self._file.metadata if key.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else default

@@ -1,0 +1,117 @@
+"""A tokenizer from the metadata of a GGUF file: vocabulary, merges, special tokens and chat template."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from evalharness.diffusion.checkpoints.gguf_file import GgufFile
+from evalharness.diffusion.checkpoints.tokenizer import FastTokenizer
+from evalharness.errors import UserError
+
+_PIECES = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_SPLITS = {"qwen2": _PIECES.format(digits=""), "llama-bpe": _PIECES.format(digits="{1,3}")}
+"""By `tokenizer.ggml.pre`, how a text is split before merging. Source: the tokenizer.json of Qwen2 and of Llama 3."""
+_GPT2 = ("default", "gpt-2", "gpt2")
+ENDS = ("<|endoftext|>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|EOT|>")
+"""Special tokens that end an answer in whatever model has them. Source: llama.cpp src/llama-vocab.cpp."""
+_END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
+
+
+class TokenType(IntEnum):
+    """Values of `tokenizer.ggml.token_type`."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+class GgufTokenizer(FastTokenizer):
+    """A tokenizer with a chat template, under the names that transformers uses."""
+
+    def __init__(self, tokenizer: Tokenizer, chat_template: str | None, special: dict[str, str | None]) -> None:
+        super().__init__(tokenizer)
+        self.chat_template = chat_template
+        self._special = special
+
+    def apply_chat_template(
+        self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
+    ) -> str:
+        """The messages as one text. `tokenize` must be False."""
+        from jinja2.exceptions import TemplateError
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        assert not tokenize and self.chat_template is not None
+
+        def refuse(message: str) -> None:
+            raise TemplateError(message)
+
+        # As transformers renders templates, for which they are written.
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        environment.globals["raise_exception"] = refuse
+        template = environment.from_string(self.chat_template)
+        return template.render(messages=messages, add_generation_prompt=add_generation_prompt, **self._special)
+
+
+def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
+    """The file's tokenizer. Raises UserError where it is not byte-level BPE with a known way to split texts."""
+    values = {key.removeprefix("tokenizer."): value for key, value in file.metadata.items()}
+    kind, split = values.get("ggml.model"), values.get("ggml.pre", "default")
+    if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
+        known = ", ".join([*_SPLITS, "gpt-2"])
+        raise UserError(
+            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is gpt2 with {known}: give --model the "
+            "folder of the same model instead"
+        )
+    names, kinds = values["ggml.tokens"], values["ggml.token_type"]
+    vocabulary = {name: number for number, name in enumerate(names) if kinds[number] != TokenType.UNUSED}
+    merges = [tuple(merge.split(" ", 1)) for merge in values["ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=split == "llama-bpe"))
+    tokenizer.decoder = decoders.ByteLevel()
+    if split == "qwen2":
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = _pre_tokenizer(split)
+    added = (TokenType.CONTROL, TokenType.USER_DEFINED)
+    # One call: each one that adds tokens builds the search for all of them anew.
+    tokenizer.add_tokens(
+        [
+            AddedToken(name, special=kinds[number] == TokenType.CONTROL, normalized=False)
+            for number, name in enumerate(names)
+            if kinds[number] in added
+        ]
+    )
+    if values.get("ggml.add_bos_token"):
+        number = values["ggml.bos_token_id"]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{names[number]} $A", special_tokens=[(names[number], number)]
+        )
+    special = {
+        f"{name}_token": names[values[f"ggml.{name}_token_id"]] if f"ggml.{name}_token_id" in values else None
+        for name in ("bos", "eos")
+    }
+    return GgufTokenizer(tokenizer, values.get("chat_template"), special)
+
+
+def end_tokens(file: GgufFile) -> frozenset[int]:
+    """The ids that end an answer: those that the metadata name, and special tokens that always do."""
+    found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
+    names: list[Any] = file.metadata.get("tokenizer.ggml.tokens", [])
+    kinds = file.metadata.get("tokenizer.ggml.token_type", [])
+    found |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
+    if not found:
+        raise UserError(f"{file.path} names no end token; give --model a complete GGUF file")
+    return frozenset(int(number) for number in found if number is not None)
+
+
+def _pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
+    if split in _GPT2:
+        return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    pieces = pre_tokenizers.Split(Regex(_SPLITS[split]), "isolated")
+    return pre_tokenizers.Sequence([pieces, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])

@@ -1,7 +1,7 @@
 """Loads a network and its tokenizer from one GGUF file, as llama.cpp distributes models."""
 
+import functools
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,31 +86,31 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
             f"{file.path} has architecture {architecture!r}; supported are {', '.join(ARCHITECTURES)}: give another "
             "file, or a folder to --backend transformers"
         )
-    values = _Values(file, architecture)
-    scaling = values.get("rope.scaling.type", "none")
+    value = functools.partial(_read_value, file)
+    scaling = value("rope.scaling.type", "none")
     if scaling != "none" or "rope_freqs.weight" in file.tensors:
         raise UserError(f"{file.path} scales its RoPE ({scaling}), which is not supported; give another model")
-    hidden, heads = int(values["embedding_length"]), int(values["attention.head_count"])
-    head_dim = int(values.get("attention.key_length", hidden // heads))
+    hidden, heads = int(value("embedding_length")), int(value("attention.head_count"))
+    head_dim = int(value("attention.key_length", hidden // heads))
     return ModelConfig(
-        vocab_size=file.tensors["token_embd.weight"].shape[0],
+        vocab_size=file.entry("token_embd.weight").shape[0],
         hidden=hidden,
-        layers=int(values["block_count"]),
+        layers=int(value("block_count")),
         heads=heads,
-        kv_heads=int(values.get("attention.head_count_kv", heads)),
+        kv_heads=int(value("attention.head_count_kv", heads)),
         head_dim=head_dim,
-        intermediate=int(values["feed_forward_length"]),
+        intermediate=int(value("feed_forward_length")),
         mask_id=-1,
         end_id=end_id,
         pad_id=end_id,
         block_size=0,
-        max_length=int(values["context_length"]),
-        rope_theta=float(values.get("rope.freq_base", 10_000.0)),
-        rotary=int(values.get("rope.dimension_count", head_dim)) / head_dim,
+        max_length=int(value("context_length")),
+        rope_theta=float(value("rope.freq_base", 10_000.0)),
+        rotary=int(value("rope.dimension_count", head_dim)) / head_dim,
         qkv_bias="blk.0.attn_q.bias" in file.tensors,
         qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
         tied=_tied(file),
-        norm_eps=round(float(values["attention.layer_norm_rms_epsilon"]), 12),
+        norm_eps=round(float(value("attention.layer_norm_rms_epsilon")), 12),
     )
 
 
@@ -163,25 +163,10 @@ def _tied(file: GgufFile) -> bool:
     return bool((embedding - head).norm() < _SAME * head.norm())
 
 
-class _Values(Mapping[str, Any]):
-    """The metadata of one architecture. A missing key is a UserError that names it."""
-
-    def __init__(self, file: GgufFile, architecture: str) -> None:
-        self._file, self._prefix = file, architecture + "."
-
-    def __getitem__(self, key: str) -> Any:
-        if key not in self:
-            raise UserError(f"{self._file.path} lacks the metadata {self._prefix}{key}; give a complete GGUF file")
-        return self._file.metadata[self._prefix + key]
-
-    def __contains__(self, key: object) -> bool:
-        return f"{self._prefix}{key}" in self._file.metadata
-
-    def __iter__(self) -> Any:
-        return (key.removeprefix(self._prefix) for key in self._file.metadata if key.startswith(self._prefix))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+def _read_value(file: GgufFile, key: str, default: Any = None) -> Any:
+    """The metadata value of the file's architecture. Raises UserError where there is none and no default."""
+    name = f"{file.metadata['general.architecture']}.{key}"
+    value = file.metadata.get(name, default)
+    if value is None:
+        raise UserError(f"{file.path} lacks the metadata {name}; give --model a complete GGUF file")
+    return value

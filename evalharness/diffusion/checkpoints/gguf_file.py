@@ -1,6 +1,6 @@
 """Reads the container format GGUF: metadata, and weights dequantised by the package `gguf`.
 
-The package's own reader makes an array view of every string, which takes ten seconds for a vocabulary of 150,000 tokens.
+The package's own reader makes an array view of every string, which takes 10 s for a vocabulary of 150,000 tokens.
 Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
 
@@ -57,14 +57,18 @@ class GgufFile:
     metadata: Mapping[str, Any]
     tensors: Mapping[str, TensorEntry]
 
+    def entry(self, name: str) -> TensorEntry:
+        """The entry of that name. Raises UserError where the file has none."""
+        if name not in self.tensors:
+            raise UserError(f"{self.path} has no tensor {name}; give --model a complete GGUF file")
+        return self.tensors[name]
+
     def read(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
         """The tensor of that name, or its first `rows` rows, dequantised and in `dtype`.
 
         Raises UserError where the file has no such tensor or its quantisation is unknown to `gguf`.
         """
-        entry = self.tensors.get(name)
-        if entry is None:
-            raise UserError(f"{self.path} has no tensor {name}; give --model a complete GGUF file")
+        entry = self.entry(name)
         count = entry.rows if rows is None else min(rows, entry.rows)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
         with self.path.open("rb") as stream:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -48,7 +47,8 @@ class GgufTokenizer(FastTokenizer):
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-        assert not tokenize and self.chat_template is not None
+        assert not tokenize
+        assert self.chat_template is not None
 
         def refuse(message: str) -> None:
             raise TemplateError(message)
@@ -67,8 +67,8 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
     if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
         known = ", ".join([*_SPLITS, "gpt-2"])
         raise UserError(
-            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is gpt2 with {known}: give --model the "
-            "folder of the same model instead"
+            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is gpt2 with {known}: give --model "
+            "the folder of the same model instead"
         )
     names, kinds = values["ggml.tokens"], values["ggml.token_type"]
     vocabulary = {name: number for number, name in enumerate(names) if kinds[number] != TokenType.UNUSED}
@@ -102,7 +102,7 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 def end_tokens(file: GgufFile) -> frozenset[int]:
     """The ids that end an answer: those that the metadata name, and special tokens that always do."""
     found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
-    names: list[Any] = file.metadata.get("tokenizer.ggml.tokens", [])
+    names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
     found |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
     if not found:

@@ -1,0 +1,70 @@
+"""Products in 8 bits for generating answers on a CPU: about twice as fast as float32 without a matrix unit.
+
+Weights have a scale per output, activations one per token. What differs much between the inputs' channels is moved into
+the weights first. Source: SmoothQuant (arXiv 2211.10438).
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.diffusion.network import Transformer
+
+MIGRATION = 0.7
+"""The part of the channels' differences that is moved from the activations into the weights (alpha of SmoothQuant)."""
+_LINEARS = ("qkv", "out", "gate_up", "down")
+
+
+class EightBitLinear(nn.Module):
+    """A linear layer with 8-bit weights that quantises its inputs as they come."""
+
+    def __init__(self, linear: nn.Linear, largest: Tensor) -> None:
+        """`largest` [inputs] is the largest magnitude of each input channel that calibration saw."""
+        super().__init__()
+        weight = linear.weight.detach().float()
+        columns = weight.abs().amax(0).clamp_min(1e-5)
+        smooth = (largest.clamp_min(1e-5) ** MIGRATION / columns ** (1 - MIGRATION)).clamp_min(1e-4)
+        weight = weight * smooth
+        scales = (weight.abs().amax(1).clamp_min(1e-8) / 127).double()
+        zeros = torch.zeros(len(weight), dtype=torch.long)
+        packed = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+        self._packed = torch.ops.quantized.linear_prepack(packed, None)
+        self._inverse = 1 / smooth
+        self._bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product [..., outputs] of inputs [..., inputs], in float32."""
+        x = x * self._inverse
+        largest = x.abs().amax(-1, keepdim=True).clamp_min(1e-8)
+        # With rows of equal magnitude, the one scale that the operation finds is a scale per row. Its seven bits avoid
+        # an overflow of the 16-bit sums of processors without VNNI.
+        product: Tensor = torch.ops.quantized.linear_dynamic(x / largest, self._packed, True) * largest
+        return product if self._bias is None else product + self._bias
+
+
+def quantise_products(model: Transformer, calibrate: Callable[[], None]) -> None:
+    """Replaces the network's products by 8-bit ones. `calibrate` runs the network, head included, on typical texts."""
+    largest: dict[str, Tensor] = {}
+    hooks = [linear.register_forward_hook(_observer(name, largest)) for name, _, linear in _linears(model)]
+    calibrate()
+    for hook in hooks:
+        hook.remove()
+    for name, owner, linear in list(_linears(model)):
+        setattr(owner, name.rpartition(".")[2], EightBitLinear(linear, largest[name]))
+
+
+def _linears(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
+    for number, layer in enumerate(model.layers):
+        for name in _LINEARS:
+            yield f"{number}.{name}", layer, getattr(layer, name)
+    yield "head", model, model.head
+
+
+def _observer(name: str, largest: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def observe(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+        # The first tokens of a text have activations a hundred times as large, which need no precision.
+        seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()
+        largest[name] = torch.maximum(largest[name], seen) if name in largest else seen
+
+    return observe

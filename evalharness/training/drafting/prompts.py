@@ -1,0 +1,156 @@
+"""The prompts whose answers a drafter learns from: the harness's recipes, filled with functions of the corpus."""
+
+import ast
+import itertools
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+
+import yaml
+
+from evalharness.generation.infilling import Infilling
+from evalharness.training.corpus import views
+from evalharness.training.corpus.decontaminate import Benchmarks
+from evalharness.training.corpus.function import Case, Function
+from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.library import Snippet, packages, snippets
+from evalharness.util.paths import bundled
+
+Kind = Literal["chat", "request", "completion", "infill"]
+KINDS: tuple[Kind, ...] = ("chat", "request", "completion", "infill")
+"""In the order in which shards number them."""
+WEIGHTS = {"chat": 0.45, "request": 0.2, "completion": 0.1, "infill": 0.25}
+"""The share of each kind among the prompts. Middles are short, so that infilling has fewer tokens than its share."""
+LIBRARY = 0.5
+"""The share of prompts that are made from functions of installed packages; the others are generated."""
+
+
+@dataclass(frozen=True)
+class DraftPrompt:
+    """A prompt before it is encoded: a chat turn, a text to continue, or a prefix and suffix to infill."""
+
+    kind: Kind
+    text: str
+    suffix: str = ""
+    stops: tuple[str, ...] = ()
+
+    def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
+        """Token ids in the form in which the backends send such a prompt. `infilling` is needed for kind infill."""
+        if self.kind == "infill":
+            assert infilling is not None
+            return infilling.encode(self.text, self.suffix)
+        if self.kind == "completion":
+            return list(tokenizer(self.text)["input_ids"])
+        messages = [{"role": "user", "content": self.text}]
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The prompt templates of the task cards, which the harness uses for the benchmarks."""
+
+    chat: str
+    request: str
+    completion_stops: tuple[str, ...]
+
+
+def read_recipes() -> Recipes:
+    """The chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
+    humaneval, mbpp = (
+        yaml.safe_load((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
+        for name in ("humaneval.yaml", "mbpp.yaml")
+    )
+    return Recipes(
+        humaneval["chat"]["fields"]["user"], mbpp["chat"]["fields"]["user"], tuple(humaneval["completion"]["stops"])
+    )
+
+
+def draft_prompts(seed: int, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[DraftPrompt]:
+    """Endlessly many prompts, the same for the same seed and installed packages.
+
+    Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
+    """
+    random, recipes = Random(seed), read_recipes()
+    generated, library = functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
+    while True:
+        kind = random.choices(KINDS, [WEIGHTS[kind] for kind in KINDS])[0]
+        if random.random() < LIBRARY:
+            prompt = _from_library(next(library), kind, recipes, random)
+        else:
+            function, cases = next(generated)
+            prompt = _from_function(function, cases, kind, recipes, random)
+        reason = benchmarks.overlap(prompt.text + prompt.suffix) if benchmarks else None
+        if reason:
+            dropped[f"prompt: {reason}"] += 1
+        else:
+            yield prompt
+
+
+def library_snippets(seed: int) -> list[Snippet]:
+    """Functions with docstrings from the standard library and installed packages, in random order, methods left out."""
+    random = Random(seed)
+    files = [path for package in packages() for path in package.files]
+    random.shuffle(files)
+    found: dict[str, Snippet] = {}
+    for path in files[:MOST_FILES]:
+        for snippet in snippets(path):
+            if "(self" not in snippet.head and "(cls" not in snippet.head and "yield" not in snippet.body:
+                found.setdefault(snippet.head, snippet)
+    ordered = list(found.values())
+    random.shuffle(ordered)
+    return ordered
+
+
+MOST_FILES = 6000
+"""Files of packages that are read."""
+
+
+def _from_function(
+    function: Function, cases: tuple[Case, ...], kind: Kind, recipes: Recipes, random: Random
+) -> DraftPrompt:
+    head, body = views.completion(function, cases, random)
+    if kind == "request":
+        tests = "\n".join(views.assertions(function, views.informative(cases, random)[:3]))
+        request = recipes.request.replace("{text}", views.request(function, random)).replace("{tests}", tests)
+        return DraftPrompt("request", request)
+    return _with_code(head, body, kind, recipes, random)
+
+
+def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
+    if kind == "request":
+        sentences = _docstring(snippet).split("\n\n")[0]
+        name = snippet.head.partition("def ")[2].partition("(")[0]
+        asked = random.choice(
+            (
+                f"Write a Python function `{name}`: {sentences}",
+                f"Write a function that does the following. {sentences}",
+                f"{sentences}\n\nAnswer with the Python code alone, in one fenced code block.",
+            )
+        )
+        return DraftPrompt("request", asked)
+    return _with_code(snippet.head, snippet.body, kind, recipes, random)
+
+
+def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
+    """The head to be completed, in a chat turn or as it is; or head and body with a part of the body left out."""
+    if kind == "chat":
+        return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))
+    if kind == "completion":
+        return DraftPrompt("completion", head, stops=recipes.completion_stops)
+    document = views.with_gap(head, body, random, "")
+    before = document.prompt.removeprefix(views.PREFIX).removesuffix(views.MIDDLE)
+    prefix, _, suffix = before.partition(views.SUFFIX)
+    return DraftPrompt("infill", prefix, suffix)
+
+
+def _docstring(snippet: Snippet) -> str:
+    try:
+        node = ast.parse(textwrap.dedent(snippet.head)).body[-1]
+        text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+    except SyntaxError:
+        text = None
+    return text or snippet.head

@@ -1,0 +1,115 @@
+"""What a drafter's training run is told: the YAML file of `evalharness train` whose `kind` is `drafter`."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from evalharness.errors import UserError
+from evalharness.training.recipe import Strict
+
+
+class Answers(Strict):
+    """The texts: prompts of ours with the target's own answers."""
+
+    tokens: int = Field(default=2_000_000, gt=0)
+    """Answer tokens after which generation ends."""
+    seed: int = 0
+    longest_prompt: int = 512
+    """Longer prompts are left out."""
+    longest_answer: int = 384
+    """Answers are cut off after so many tokens."""
+    slots: int = Field(default=48, gt=0)
+    """Answers that are generated at a time."""
+    shard: int = Field(default=128, gt=0)
+    """Texts per file."""
+    eight_bit: bool = False
+    """Generate with 8-bit products: twice as fast on a CPU without a matrix unit, with slightly other answers."""
+    decontaminate: bool = True
+    """Drop prompts and answers that share anything with the benchmark data below $EVALHARNESS_DATA."""
+    held_out: int = 64
+    """The first so many texts are measured on and not trained on."""
+
+
+class Features(Strict):
+    """What is stored of the target's passes over the texts."""
+
+    taps: tuple[int, ...] = (6, 14, 21)
+    """Layers (from 0) whose output the drafter sees."""
+    texts: int = Field(default=256, gt=0)
+    """Texts per file."""
+
+
+class DrafterShape(Strict):
+    """The drafter's network."""
+
+    layers: int = Field(default=2, gt=0)
+    block: int = Field(default=7, gt=0)
+    """Tokens that are drafted in one pass."""
+    vocabulary: int = Field(default=24_576, gt=0)
+    """Most frequent tokens of the texts, the only ones that are drafted; 0 would be all."""
+    rank: int = Field(default=256, gt=0)
+    """Of the Markov head."""
+    heads: int = 14
+    kv_heads: int = 2
+    intermediate: int = 4864
+
+
+class Optimisation(Strict):
+    """How the drafter is trained."""
+
+    steps: int = Field(default=4000, gt=0)
+    texts: int = Field(default=8, gt=0)
+    """Texts per step."""
+    anchors: int = Field(default=32, gt=0)
+    """Blocks per text, at random positions of the answer."""
+    rate: float = 6e-4
+    warm_up: float = 0.04
+    """The share of the steps in which the rate rises."""
+    clip: float = 1.0
+    cross_entropy: float = 0.1
+    """The weight of cross-entropy in the loss; the rest is the L1 distance of the distributions."""
+    decay: float = 4.0
+    """Positions over which the weight of a position falls by a factor of e."""
+    log_every: int = 10
+    evaluate_every: int = 200
+    checkpoint_s: float = 180
+    seed: int = 0
+
+
+class DrafterRecipe(Strict):
+    """A run of all stages: answers, features, training."""
+
+    kind: Literal["drafter"]
+    target: str
+    """A GGUF file, a checkpoint folder or a hub id; $EVALHARNESS_BASE takes its place where that is set."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=1, gt=0)
+    """Of the CPU."""
+    answers: Answers = Answers()
+    features: Features = Features()
+    drafter: DrafterShape = DrafterShape()
+    optimisation: Optimisation = Optimisation()
+
+    @property
+    def target_path(self) -> str:
+        """Where the target is read from."""
+        return os.environ.get("EVALHARNESS_BASE") or self.target
+
+
+def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
+    """The recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; name a recipe with --config") from None
+    if changes.get("steps") is not None:
+        values["optimisation"] = {**values.get("optimisation", {}), "steps": changes["steps"]}
+    try:
+        return DrafterRecipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from None

@@ -1,0 +1,77 @@
+"""Files of encoded texts: prompts with the target's answers, in about two bytes a token."""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evalharness.training.drafting.prompts import KINDS, Kind
+
+NAME = re.compile(r"answers-(\d{5})\.npz")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One prompt and its answer as token ids; the answer ends with an end token unless it was cut off."""
+
+    kind: Kind
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Prompt and answer."""
+        return self.prompt + self.answer
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """The file of that shard."""
+    return folder / f"answers-{number:05d}.npz"
+
+
+def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
+    """Writes a shard in one step, so that a reader never sees a part of it.
+
+    Low and high bits of the ids are separate arrays, because the compression finds more repetitions in each.
+    """
+    ids = np.array([token for text in texts for token in text.tokens], dtype=np.uint32)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        low=(ids & 0xFFFF).astype(np.uint16),
+        high=(ids >> 16).astype(np.uint8),
+        prompts=np.array([len(text.prompt) for text in texts], np.uint16),
+        answers=np.array([len(text.answer) for text in texts], np.uint16),
+        kinds=np.array([KINDS.index(text.kind) for text in texts], np.uint8),
+    )
+    part = shard_path(folder, number).with_suffix(".part")
+    part.write_bytes(buffer.getvalue())
+    part.replace(shard_path(folder, number))
+
+
+def read_shard(path: Path) -> list[Text]:
+    """The texts of a shard, in order."""
+    with np.load(path) as arrays:
+        ids = (arrays["low"].astype(np.uint32) | arrays["high"].astype(np.uint32) << 16).tolist()
+        sizes = zip(arrays["prompts"].tolist(), arrays["answers"].tolist(), arrays["kinds"].tolist(), strict=True)
+        texts, start = [], 0
+        for prompt, answer, kind in sizes:
+            middle, end = start + prompt, start + prompt + answer
+            texts.append(Text(KINDS[kind], tuple(ids[start:middle]), tuple(ids[middle:end])))
+            start = end
+    return texts
+
+
+def shard_numbers(folder: Path) -> list[int]:
+    """The numbers of the finished shards in a folder, in order."""
+    matches = (NAME.fullmatch(path.name) for path in folder.glob("answers-*.npz"))
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def read_texts(folder: Path) -> Iterator[Text]:
+    """The texts of all finished shards."""
+    for number in shard_numbers(folder):
+        yield from read_shard(shard_path(folder, number))

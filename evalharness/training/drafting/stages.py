@@ -1,0 +1,131 @@
+"""The stages of a drafter's training run, each resumed where it was stopped."""
+
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+
+from evalharness.diffusion.checkpoints.gguf import is_gguf, open_gguf
+from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
+from evalharness.diffusion.forward import causal_piece, run
+from evalharness.generation.infilling import find_infilling
+from evalharness.generation.stopping import Detokenizer, StopChecker
+from evalharness.training.corpus.build import benchmark_folders
+from evalharness.training.corpus.decontaminate import read_benchmarks
+from evalharness.training.drafting.answers import Job, generate_answers
+from evalharness.training.drafting.eight_bit import quantise_products
+from evalharness.training.drafting.prompts import DraftPrompt, draft_prompts
+from evalharness.training.drafting.recipe import DrafterRecipe
+from evalharness.training.drafting.shards import Text, read_texts, shard_numbers, write_shard
+
+PROGRESS = "progress.json"
+CALIBRATION = 16
+"""Prompts that calibrate 8-bit products."""
+
+
+def open_target(recipe: DrafterRecipe, dtype: torch.dtype = torch.float32) -> Checkpoint:
+    """The frozen target on the recipe's device. Raises UserError where it is not available."""
+    name, device = recipe.target_path, torch.device(recipe.device)
+    return open_gguf(Path(name), dtype, device) if is_gguf(name) else open_checkpoint(name, dtype, device)
+
+
+def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
+    """Generates answers into shards in `folder` until there are enough tokens; the number of answer tokens there.
+
+    A stopped stage goes on behind the prompts that it had begun: at most `slots` of them have no answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = recipe.answers
+    texts = list(read_texts(folder))
+    done = sum(len(text.answer) for text in texts)
+    if done >= asked.tokens:
+        return done
+    torch.set_num_threads(recipe.threads)
+    benchmarks = read_benchmarks(benchmark_folders()) if asked.decontaminate else None
+    target = open_target(recipe)
+    infilling = find_infilling(target.tokenizer, "auto")
+    decoder = Detokenizer(target.tokenizer)
+    progress = _read_progress(folder)
+    dropped = Counter(progress["dropped"])
+    seen = {text.prompt for text in texts}
+    started = int(progress["prompts"])
+    prompts = draft_prompts(asked.seed, benchmarks, dropped)
+    first = list(itertools.islice(prompts, CALIBRATION))
+    if asked.eight_bit:
+        _quantise(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
+
+    def jobs() -> Iterator[Job]:
+        nonlocal started
+        for number, prompt in enumerate(itertools.chain(first, prompts)):
+            if number < progress["prompts"]:
+                continue
+            started = number + 1
+            ids = tuple(prompt.encode(target.tokenizer, infilling))
+            if len(ids) > asked.longest_prompt or ids in seen:
+                dropped["prompt: too long or repeated"] += 1
+                continue
+            seen.add(ids)
+            ends = target.ends | (infilling.ends if infilling and prompt.kind == "infill" else frozenset())
+            yield Job(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
+
+    number = next(reversed(shard_numbers(folder)), -1) + 1
+    waiting: list[Text] = []
+    tokens, start = 0, time.perf_counter()
+    capacity = asked.longest_prompt + asked.longest_answer
+    for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop):
+        tokens += len(job.answer)
+        reason = benchmarks.overlap(_in_order(job.source, decoder.text(job.answer))) if benchmarks else None
+        if reason:
+            dropped[f"answer: {reason}"] += 1
+            continue
+        waiting.append(job.text())
+        if len(waiting) == asked.shard:
+            write_shard(folder, number, waiting)
+            _write_progress(folder, started, dropped)
+            done += sum(len(text.answer) for text in waiting)
+            rate = tokens / (time.perf_counter() - start)
+            say(f"answers: shard {number}, {done:,} of {asked.tokens:,} tokens, {rate:.1f} tokens/s")
+            number, waiting = number + 1, []
+            if done >= asked.tokens:
+                break
+    return done
+
+
+def _in_order(prompt: DraftPrompt, answer: str) -> str:
+    """The text in which an answer stands where its prompt has it."""
+    if prompt.kind in ("chat", "request"):
+        return answer
+    return prompt.text + answer + prompt.suffix
+
+
+def _quantise(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
+    @torch.inference_mode()
+    def calibrate() -> None:
+        for ids in texts:
+            target.model.logits(run(target.model, [causal_piece(0, ids[:512])], None))
+
+    quantise_products(target.model, calibrate)
+
+
+class Progress(TypedDict):
+    """What `progress.json` says of the answers so far."""
+
+    prompts: int
+    """Prompts that were begun or dropped."""
+    dropped: dict[str, int]
+    """Dropped prompts and answers, by the reason."""
+
+
+def _read_progress(folder: Path) -> Progress:
+    path = folder / PROGRESS
+    progress: Progress = json.loads(path.read_text()) if path.exists() else {"prompts": 0, "dropped": {}}
+    return progress
+
+
+def _write_progress(folder: Path, prompts: int, dropped: Counter[str]) -> None:
+    (folder / PROGRESS).write_text(json.dumps({"prompts": prompts, "dropped": dict(sorted(dropped.items()))}) + "\n")

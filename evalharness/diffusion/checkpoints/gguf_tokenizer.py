@@ -70,10 +70,13 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
             f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is gpt2 with {known}: give --model "
             "the folder of the same model instead"
         )
-    names, kinds = values["ggml.tokens"], values["ggml.token_type"]
-    vocabulary = {name: number for number, name in enumerate(names) if kinds[number] != TokenType.UNUSED}
-    merges = [tuple(merge.split(" ", 1)) for merge in values["ggml.merges"]]
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=split == "llama-bpe"))
+    names, kinds = values.get("ggml.tokens", []), values.get("ggml.token_type", [])
+    try:
+        vocabulary = {name: number for number, name in enumerate(names) if kinds[number] != TokenType.UNUSED}
+        merges = [tuple(merge.split(" ", 1)) for merge in values.get("ggml.merges", [])]
+        tokenizer = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=split == "llama-bpe"))
+    except Exception as error:  # the library raises no narrower class
+        raise UserError(f"the tokenizer in {file.path} cannot be read: {error}; give --model another file") from None
     tokenizer.decoder = decoders.ByteLevel()
     if split == "qwen2":
         tokenizer.normalizer = normalizers.NFC()

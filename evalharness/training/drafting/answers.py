@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.forward import Piece, causal_piece, gather, run
+from evalharness.diffusion.forward import Segment, causal_segment, forward_segments, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
 from evalharness.training.drafting.prompts import DraftPrompt
@@ -53,8 +53,8 @@ class Slots:
         weight = self._model.embed.weight
         size = max(len(job.prompt) for job in jobs)
         prompts = KVCache(self._model.config, len(jobs), size, weight.dtype, weight.device)
-        hidden = run(self._model, [causal_piece(0, job.prompt) for job in jobs], prompts)
-        tokens = self._choose(gather(hidden, [(row, len(job.prompt) - 1) for row, job in enumerate(jobs)]))
+        hidden = forward_segments(self._model, [causal_segment(0, job.prompt) for job in jobs], prompts)
+        tokens = self._choose(gather_states(hidden, [(row, len(job.prompt) - 1) for row, job in enumerate(jobs)]))
         slots = [number for number, job in enumerate(self._jobs) if job is None][: len(jobs)]
         for layer in range(self._model.config.layers):
             for kept, new in zip(self._cache.layer(layer), prompts.layer(layer), strict=True):
@@ -68,14 +68,14 @@ class Slots:
         """Generates one more token of each job; the jobs that have ended, whose slots are free again."""
         ended = self._release()
         rows = [
-            causal_piece(0, [0])
+            causal_segment(0, [0])
             if job is None
-            else causal_piece(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
+            else causal_segment(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
             for job in self._jobs
         ]
         if all(job is None for job in self._jobs):
             return ended
-        tokens = self._choose(run(self._model, rows, self._cache)[:, 0])
+        tokens = self._choose(forward_segments(self._model, rows, self._cache)[:, 0])
         for job, token in zip(self._jobs, tokens, strict=True):
             if job is not None:
                 job.push(token)
@@ -91,11 +91,11 @@ class Slots:
         return tokens
 
 
-def _last_token(job: Job | None) -> Piece:
+def _last_token(job: Job | None) -> Segment:
     """The input of a job's next step; of an empty slot, a token that nobody reads."""
     if job is None:
-        return causal_piece(0, [0])
-    return causal_piece(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
+        return causal_segment(0, [0])
+    return causal_segment(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
 
 
 def generate_answers(

@@ -4,6 +4,7 @@ Weights have a scale per output, activations one per token. What differs much be
 the weights first. Source: SmoothQuant (arXiv 2211.10438).
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -28,7 +29,10 @@ class EightBitLinear(nn.Module):
         weight = weight * smooth
         scales = (weight.abs().amax(1).clamp_min(1e-8) / 127).double()
         zeros = torch.zeros(len(weight), dtype=torch.long)
-        packed = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+        with warnings.catch_warnings():
+            # Deprecated since PyTorch 2.13, without a replacement that is as fast on CPUs without VNNI.
+            warnings.simplefilter("ignore", UserWarning)
+            packed = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
         self._packed = torch.ops.quantized.linear_prepack(packed, None)
         self._inverse = 1 / smooth
         self._bias = linear.bias

@@ -12,7 +12,7 @@ import torch
 
 from evalharness.diffusion.checkpoints.gguf import is_gguf, open_gguf
 from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
-from evalharness.diffusion.forward import causal_piece, run
+from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
@@ -70,7 +70,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
                 dropped["prompt: too long or repeated"] += 1
                 continue
             seen.add(ids)
-            ends = target.ends | (infilling.ends if infilling and prompt.kind == "infill" else frozenset())
+            ends = target.ends | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
             yield Job(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
@@ -107,7 +107,7 @@ def _quantise(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
     @torch.inference_mode()
     def calibrate() -> None:
         for ids in texts:
-            target.model.logits(run(target.model, [causal_piece(0, ids[:512])], None))
+            target.model.logits(forward_segments(target.model, [causal_segment(0, ids[:512])], None))
 
     quantise_products(target.model, calibrate)
 

@@ -56,7 +56,7 @@ def option_names(backend: Any) -> frozenset[str]:
 
 
 def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
-    """Returns a one-line message for an option that is not in `known`; it says so if another backend has the option."""
+    """Returns a one-line message for an option not in `known`; it names another backend that has the option."""
     other_owners = {
         option: other for other in backend_names() for option in option_names(find_backend(other)) - set(known)
     }

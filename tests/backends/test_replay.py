@@ -1,4 +1,4 @@
-"""Samples files: what they may hold, and which completion each request gets."""
+"""The backend `replay`, and the samples files that it reads."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from evalharness.pipeline.store import json_row
 from evalharness.records import Completion, Problem, Prompt, Request, Sampling
 
 
-def written(path: Path, *rows: Any) -> Path:
+def write_samples(path: Path, *rows: Any) -> Path:
     text = "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows)
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path
@@ -25,18 +25,18 @@ def backend(path: Path) -> ReplayBackend:
     return ReplayBackend(BackendConfig(options={"samples": str(path)}))
 
 
-def named(task_id: str) -> Problem:
+def make_problem(task_id: str) -> Problem:
     return Problem(task_id, Prompt(text=""), {}, "")
 
 
-def generated(path: Path, *keys: tuple[str, int]) -> list[Completion]:
+def generate(path: Path, *keys: tuple[str, int]) -> list[Completion]:
     requests = [Request(Problem(task_id, Prompt(text=""), {}, ""), sample_id) for task_id, sample_id in keys]
     return list(backend(path).generate(requests, Sampling()))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.txt"])
-def test_both_forms_and_numbers_in_the_order_of_the_file(name: str, tmp_path: Path) -> None:
-    path = written(
+def test_samples_without_number_are_numbered_in_the_order_of_the_file(name: str, tmp_path: Path) -> None:
+    path = write_samples(
         tmp_path / name,
         {"task_id": "a", "solution": "s", "official": {"passed": True}},
         "",
@@ -52,57 +52,57 @@ def test_both_forms_and_numbers_in_the_order_of_the_file(name: str, tmp_path: Pa
     ]
 
 
-def test_a_request_gets_its_sample_untimed(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s"}, {"task_id": "b", "completion": "cc"})
-    assert generated(path, ("b", 0), ("a", 0)) == [
+def test_request_gets_its_sample_without_times(tmp_path: Path) -> None:
+    path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s"}, {"task_id": "b", "completion": "cc"})
+    assert generate(path, ("b", 0), ("a", 0)) == [
         Completion("b", 0, "cc", form="completion", characters=2),
         Completion("a", 0, "s", form="solution", characters=1),
     ]
     with pytest.raises(UserError, match=r"a\.jsonl has no sample 1 of a"):
-        generated(path, ("a", 1))
+        generate(path, ("a", 1))
 
 
 @pytest.mark.parametrize("form", ["answer", "completion", "solution", "program"])
-def test_the_rows_of_a_run_keep_their_form(form: Any, tmp_path: Path) -> None:
+def test_rows_of_a_run_keep_their_form(form: Any, tmp_path: Path) -> None:
     row = json_row(Completion("a", 1, "t", form, prompt_tokens=3, total_s=0.5, characters=1))
     problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=True)
-    replayed = backend(written(tmp_path / "completions.jsonl", row)).generate([Request(problem, 1)], Sampling())
+    replayed = backend(write_samples(tmp_path / "completions.jsonl", row)).generate([Request(problem, 1)], Sampling())
     assert list(replayed) == [Completion("a", 1, "t", form, characters=1)]
 
 
-def test_a_whole_program_counts_only_where_the_problem_accepts_one(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s", "program": "p"})
+def test_program_is_used_only_if_the_problem_accepts_one(tmp_path: Path) -> None:
+    path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s", "program": "p"})
     for accepts, form in ((True, "program"), (False, "solution")):
         problem = Problem("a", Prompt(text=""), {}, "", accepts_programs=accepts)
         (completion,) = backend(path).generate([Request(problem, 0)], Sampling())
         assert (completion.form, completion.text) == (form, form[0])
 
 
-def test_a_program_alone_is_refused_where_the_problem_accepts_none(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
+def test_single_program_is_refused_if_the_problem_accepts_none(tmp_path: Path) -> None:
+    path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
     with pytest.raises(UserError, match="line 1: this task accepts no program; give a solution or a completion"):
         backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
     assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
 
 
-def test_all_keys_of_the_file_are_asked_for_and_known(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
-    assert backend(path).requests({name: named(name) for name in "abc"}) == [("b", 0), ("a", 0)]
+def test_requests_are_all_samples_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = write_samples(tmp_path / "a.jsonl", {"task_id": "b", "solution": ""}, {"task_id": "a", "solution": ""})
+    assert backend(path).requests({name: make_problem(name) for name in "abc"}) == [("b", 0), ("a", 0)]
     with pytest.raises(UserError, match=r"line 2: task_id 'a' is not in this task \(b, c, \.\.\.\); check --task"):
-        backend(path).requests({name: named(name) for name in "bc"})
+        backend(path).requests({name: make_problem(name) for name in "bc"})
 
 
-def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
+def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
     row = {"task_id": "a", "solution": "s"}
-    first = backend(written(tmp_path / "a.jsonl", row)).describe()
+    first = backend(write_samples(tmp_path / "a.jsonl", row)).describe()
     assert first["samples"] == 1
-    assert backend(written(tmp_path / "b.jsonl.gz", {**row, "sample_id": 0, "note": 1})).describe() == first
+    assert backend(write_samples(tmp_path / "b.jsonl.gz", {**row, "sample_id": 0, "note": 1})).describe() == first
     for other in ({**row, "solution": "t"}, {**row, "sample_id": 1}, {"task_id": "a", "completion": "s"}):
-        assert backend(written(tmp_path / "c.jsonl", other)).describe() != first
+        assert backend(write_samples(tmp_path / "c.jsonl", other)).describe() != first
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([], "contains no samples"),
         (["", "{"], "line 2: not JSON"),
@@ -128,16 +128,16 @@ def test_the_description_is_of_the_content_alone(tmp_path: Path) -> None:
         ([{"task_id": "a", "solution": ""}, {"task_id": "a", "sample_id": 0, "solution": ""}], "line 2: .* in line 1"),
     ],
 )
-def test_a_bad_file_is_told_in_one_line(rows: list[Any], said: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"a\.jsonl.*{said}") as caught:
-        backend(written(tmp_path / "a.jsonl", *rows))
+def test_invalid_file_is_a_user_error_of_one_line(rows: list[Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"a\.jsonl.*{message}") as caught:
+        backend(write_samples(tmp_path / "a.jsonl", *rows))
     assert "\n" not in str(caught.value)
 
 
-def test_a_line_number_stands_for_one_line_alone(tmp_path: Path) -> None:
-    """What the JSON reader says of lines is of the line that it was given."""
+def test_message_has_only_the_line_number_of_the_file(tmp_path: Path) -> None:
+    """The JSON parser reports a line number within its input, which is one line."""
     with pytest.raises(UserError) as caught:
-        read_samples(written(tmp_path / "a.jsonl", {"task_id": "a", "solution": ""}, "", "", "", '{"task_id":'))
+        read_samples(write_samples(tmp_path / "a.jsonl", {"task_id": "a", "solution": ""}, "", "", "", '{"task_id":'))
     assert "line 5: not JSON" in str(caught.value)
     assert "line 1" not in str(caught.value)
     assert "line 2" not in str(caught.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.openai_server import Endpoint, refuse, say, serving
+from helpers.openai_server import Endpoint, answer_with, http_error, serving
 
 from evalharness.bench.levels import BenchConfig, Level, bench
 from evalharness.bench.tables import remarks
@@ -19,7 +19,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     with serving() as running:
-        running.otherwise = say("def ", "f(): pass", usage=(1000, 20), delay_s=0.05)
+        running.default = answer_with("def ", "f(): pass", usage=(1000, 20), delay_s=0.05)
         yield running
 
 
@@ -55,7 +55,7 @@ def test_a_tasks_prompts_are_sent_as_its_recipe_has_them(endpoint: Endpoint, tmp
 
 
 def test_what_failed_is_counted_and_in_no_figure(endpoint: Endpoint, tmp_path: Path) -> None:
-    endpoint.play(say("x", usage=(5, 5)), refuse(500), say("x", usage=(5, 5)))
+    endpoint.respond_with(answer_with("x", usage=(5, 5)), http_error(500), answer_with("x", usage=(5, 5)))
     [level] = bench(config(endpoint, requests=3, warmup=0, options={"max_retries": "0"}), tmp_path / "out")
     assert (level.failed, level.speed["requests"]) == (1, 2)
 

@@ -1,4 +1,4 @@
-"""A small random checkpoint of the project's own format, and the backends on it."""
+"""A small random checkpoint in the project's own format, and backends that use it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ SPECIAL = (
 
 
 def build(folder: Path, attention: Attention = "causal", seed: int = 0, special: Sequence[str] = SPECIAL) -> Path:
-    """A checkpoint folder with random weights and a byte-level tokenizer."""
+    """Writes a checkpoint with random weights and a byte-level tokenizer. Returns the folder."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -44,18 +44,18 @@ def build(folder: Path, attention: Attention = "causal", seed: int = 0, special:
     return folder
 
 
-def ask(text: str, number: int = 0, **more: Any) -> Request:
+def text_request(text: str, number: int = 0, **more: Any) -> Request:
     return Request(Problem(f"t/{number}", Prompt(text, **more), {}, ""), number)
 
 
-def gap(middle: MiddleLength, reference: str = "") -> Request:
+def infilling_request(middle: MiddleLength, reference: str = "") -> Request:
     oracle = Oracle(reference) if middle == "oracle" else None
-    return ask("def f():\n", suffix="\n    return a\n", middle_length=middle, oracle=oracle)
+    return text_request("def f():\n", suffix="\n    return a\n", middle_length=middle, oracle=oracle)
 
 
-def diffusion(folder: Path, rows: int = 1, **options: str) -> DiffusionBackend:
-    return DiffusionBackend(BackendConfig(str(folder), rows, options))
+def diffusion(folder: Path, batch_size: int = 1, **options: str) -> DiffusionBackend:
+    return DiffusionBackend(BackendConfig(str(folder), batch_size, options))
 
 
-def ar(folder: Path, rows: int = 1, **options: str) -> AutoregressiveBackend:
-    return AutoregressiveBackend(BackendConfig(str(folder), rows, options))
+def ar(folder: Path, batch_size: int = 1, **options: str) -> AutoregressiveBackend:
+    return AutoregressiveBackend(BackendConfig(str(folder), batch_size, options))

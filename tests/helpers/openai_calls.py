@@ -1,4 +1,4 @@
-"""How the tests of the openai backend build one and ask it."""
+"""Builds the backend `openai` for tests and sends requests through it."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,25 +11,27 @@ from helpers.openai_server import Endpoint
 KEY = "sk-0123456789-abcdef"
 TEXT = Prompt(text="def f():")
 CHAT = Prompt(messages=(Message("system", "Write code."), Message("user", "f?")))
-OPENED = replace(CHAT, prefill="```python\n")
+CHAT_WITH_PREFILL = replace(CHAT, prefill="```python\n")
 
 
 def backend(endpoint: Endpoint | None = None, **options: Any) -> OpenAIBackend:
-    """A backend of the endpoint, with pauses too short to matter."""
-    given = {"retry_base_s": "0.002", **({"base_url": endpoint.url} if endpoint else {})}
-    return OpenAIBackend(BackendConfig("m", options={**given, **{key: str(value) for key, value in options.items()}}))
+    """Returns a backend of the endpoint that retries almost immediately."""
+    defaults = {"retry_base_s": "0.002", **({"base_url": endpoint.url} if endpoint else {})}
+    return OpenAIBackend(
+        BackendConfig("m", options={**defaults, **{key: str(value) for key, value in options.items()}})
+    )
 
 
 def request(prompt: Prompt = TEXT, sample_id: int = 0, task_id: str = "t/0") -> Request:
     return Request(Problem(task_id, prompt, {}, ""), sample_id)
 
 
-def samples(count: int) -> list[Request]:
-    """Requests for so many samples of one problem."""
+def sample_requests(count: int) -> list[Request]:
+    """Returns requests for `count` samples of one problem."""
     return [request(sample_id=j) for j in range(count)]
 
 
 def complete(endpoint: Endpoint, prompt: Prompt = TEXT, sampling: Sampling | None = None, **options: Any) -> Completion:
-    """The one completion of one request."""
+    """Returns the completion of one request."""
     [completion] = backend(endpoint, **options).generate([request(prompt)], sampling or Sampling())
     return completion

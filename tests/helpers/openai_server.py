@@ -1,4 +1,4 @@
-"""A local endpoint that speaks the OpenAI API and misbehaves on demand: each request runs the next act of a script."""
+"""A local endpoint that implements the OpenAI API and fails as a test scripts it, one behavior per request."""
 
 import json
 import socket
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Reply:
-    """How an act answers the request it was called for."""
+    """Sends the response to one request."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
         self.handler = handler
@@ -20,7 +20,7 @@ class Reply:
         self.chat = "chat" in handler.path
 
     def plain(self, status: int, payload: Any, headers: Mapping[str, str] | None = None) -> None:
-        """A whole response; `payload` as JSON, or as it is if it is bytes."""
+        """Sends a whole response; `payload` is sent as JSON, or unchanged if it is bytes."""
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.handler.send_response(status)
         for name, value in {"content-type": "application/json", **(headers or {})}.items():
@@ -30,50 +30,53 @@ class Reply:
         self.handler.wfile.write(data)
 
     def start(self) -> None:
+        """Sends the headers of an event stream."""
         self.handler.send_response(200)
         self.handler.send_header("content-type", "text/event-stream; charset=utf-8")
         self.handler.send_header("transfer-encoding", "chunked")
         self.handler.end_headers()
 
     def raw(self, data: bytes) -> None:
-        """One HTTP chunk, hence one packet."""
+        """Sends one HTTP chunk, in one packet."""
         self.handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def event(self, payload: Any) -> None:
+        """Sends one server-sent event."""
         self.raw(f"data: {json.dumps(payload)}\n\n".encode())
 
     def text(self, text: str | None, finish: str | None = None, **more: Any) -> dict[str, Any]:
-        """A chunk that carries text, in the form of the API that was asked."""
-        held = {"delta": {"content": text, **more}} if self.chat else {"text": text}
-        return {"choices": [{"index": 0, "finish_reason": finish, **held}]}
+        """Returns a chunk with text in the format of the requested API."""
+        content = {"delta": {"content": text, **more}} if self.chat else {"text": text}
+        return {"choices": [{"index": 0, "finish_reason": finish, **content}]}
 
     def end(self) -> None:
+        """Ends the response."""
         self.handler.wfile.write(b"0\r\n\r\n")
 
     def cut(self) -> None:
-        """Drops the connection in the middle of the response."""
+        """Closes the connection in the middle of the response."""
         self.handler.close_connection = True
         self.handler.connection.shutdown(socket.SHUT_RDWR)
 
 
-Act = Callable[[Reply], None]
+Behavior = Callable[[Reply], None]
 
 
-def say(
+def answer_with(
     *texts: str,
     usage: tuple[int, int] | None = (7, 5),
     finish: str | None = "stop",
     delay_s: float = 0.0,
     done: bool = True,
-) -> Act:
-    """A good answer in as many chunks as there are texts, streamed if asked to."""
+) -> Behavior:
+    """Sends a complete answer, one chunk per text if the request asks for streaming."""
     counts = {"prompt_tokens": usage[0], "completion_tokens": usage[1]} if usage else None
 
-    def act(reply: Reply) -> None:
+    def behave(reply: Reply) -> None:
         if not reply.body.get("stream"):
-            held = {"message": {"content": "".join(texts)}} if reply.chat else {"text": "".join(texts)}
+            content = {"message": {"content": "".join(texts)}} if reply.chat else {"text": "".join(texts)}
             time.sleep(delay_s)
-            reply.plain(200, {"choices": [{"index": 0, "finish_reason": finish, **held}], "usage": counts})
+            reply.plain(200, {"choices": [{"index": 0, "finish_reason": finish, **content}], "usage": counts})
             return
         reply.start()
         reply.event({**reply.text(""), "usage": None})
@@ -88,72 +91,73 @@ def say(
             reply.raw(b"data: [DONE]\n\n")
         reply.end()
 
-    return act
+    return behave
 
 
-def refuse(status: int, message: str = "no", **headers: str) -> Act:
+def http_error(status: int, message: str = "no", **headers: str) -> Behavior:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda reply: reply.plain(status, {"error": {"message": message}}, named)
 
 
-def break_off(*texts: str) -> Act:
-    """Sends some text, then drops the connection."""
+def disconnect(*texts: str) -> Behavior:
+    """Sends the texts, then closes the connection."""
 
-    def act(reply: Reply) -> None:
+    def behave(reply: Reply) -> None:
         reply.start()
         for text in texts:
             reply.event(reply.text(text))
         reply.cut()
 
-    return act
+    return behave
 
 
-def send(*blocks: bytes) -> Act:
-    """A stream of exactly these bytes, one packet each."""
+def send_stream(*blocks: bytes) -> Behavior:
+    """Sends a stream of exactly these blocks, one packet each."""
 
-    def act(reply: Reply) -> None:
+    def behave(reply: Reply) -> None:
         reply.start()
         for block in blocks:
             reply.raw(block)
         reply.end()
 
-    return act
+    return behave
 
 
-def pause(seconds: float) -> Act:
+def wait(seconds: float) -> Behavior:
     return lambda reply: time.sleep(seconds)
 
 
-def in_turn(*steps: Act) -> Act:
-    """All steps on one request, one after the other."""
+def sequence(*behaviors: Behavior) -> Behavior:
+    """Applies all behaviors to one request, in order."""
 
-    def act(reply: Reply) -> None:
-        for step in steps:
-            step(reply)
+    def behave(reply: Reply) -> None:
+        for behavior in behaviors:
+            behavior(reply)
 
-    return act
+    return behave
 
 
 @dataclass
 class Endpoint:
-    """What the server is to do and what it saw."""
+    """What the server will do, and what it received."""
 
     url: str
-    script: list[Act] = field(default_factory=list)
-    """The acts of the next requests, in order; then `otherwise`."""
-    otherwise: Act = field(default_factory=lambda: say("ok"))
+    script: list[Behavior] = field(default_factory=list)
+    """The behaviors for the next requests, in order; then `default` applies."""
+    default: Behavior = field(default_factory=lambda: answer_with("ok"))
     bodies: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     dropped: threading.Event = field(default_factory=threading.Event)
-    """Set once a client hung up on an answer."""
+    """Set when a client closes the connection during an answer."""
     in_flight: int = 0
     most_in_flight: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def play(self, *acts: Act) -> None:
-        self.script.extend(acts)
+    def respond_with(self, *behaviors: Behavior) -> None:
+        """Adds behaviors for the next requests."""
+        self.script.extend(behaviors)
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
@@ -164,9 +168,9 @@ class Endpoint:
             self.times.append(time.perf_counter())
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-            act = self.script.pop(0) if self.script else self.otherwise
+            behave = self.script.pop(0) if self.script else self.default
         try:
-            act(Reply(handler, body))
+            behave(Reply(handler, body))
         except OSError:
             self.dropped.set()
             handler.close_connection = True
@@ -177,7 +181,7 @@ class Endpoint:
 
 @contextmanager
 def serving() -> Iterator[Endpoint]:
-    """An endpoint on a free port of this machine."""
+    """Runs an endpoint on a free local port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -195,7 +199,7 @@ def serving() -> Iterator[Endpoint]:
         request_queue_size = 64
 
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that hangs up between two requests is no error."""
+            """Does nothing: a client may close the connection between two requests."""
 
     server = Server(("127.0.0.1", 0), Handler)
     endpoint = Endpoint(f"http://127.0.0.1:{server.server_address[1]}/v1")
@@ -208,13 +212,13 @@ def serving() -> Iterator[Endpoint]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Returns a local port that no server listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def events(payloads: Iterable[Any], line_end: str = "\n") -> bytes:
-    """Server-sent events with the given line end, and the closing [DONE]."""
-    datas = [*(json.dumps(payload, ensure_ascii=False) for payload in payloads), "[DONE]"]
-    return "".join(f"data: {data}{line_end}{line_end}" for data in datas).encode()
+    """Returns server-sent events with this line end, and [DONE] at the end."""
+    payload_texts = [*(json.dumps(payload, ensure_ascii=False) for payload in payloads), "[DONE]"]
+    return "".join(f"data: {data}{line_end}{line_end}" for data in payload_texts).encode()

@@ -1,4 +1,4 @@
-"""A causal language model small enough to be trained within a test session until it knows a few functions by heart."""
+"""A causal language model small enough to be trained during a test session until it reproduces a few functions."""
 
 import itertools
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ POSITIONS = 96
 ADD = f"def add(a, b):\n    return a + b\n\ndef sub(a, b):\n    return a - b\n{END}"
 SNOW = f"def snow():\n    return '☃ ünï ☃'\n{END}"
 CHAT = f"{TURN}user: double x\n{TURN}code: def double(x):\n    return x + x\n{END}"
-TALK = f"# say\nprint('a')\n{TURN}print('b')\n{END}"
-DOCUMENTS = (ADD, SNOW, CHAT, TALK)
+DIALOGUE = f"# say\nprint('a')\n{TURN}print('b')\n{END}"
+DOCUMENTS = (ADD, SNOW, CHAT, DIALOGUE)
 
 HEAD = "def add(a, b):"
 REST = ADD.removeprefix(HEAD).removesuffix(END)
@@ -35,22 +35,22 @@ CHAT_TEMPLATE = (
 )
 
 
-def backend(folder: Path, rows: int = 1, **options: str) -> TransformersBackend:
-    return TransformersBackend(BackendConfig(model=str(folder), batch_size=rows, options=options))
+def backend(folder: Path, batch_size: int = 1, **options: str) -> TransformersBackend:
+    return TransformersBackend(BackendConfig(model=str(folder), batch_size=batch_size, options=options))
 
 
 def request(text: str, stops: Sequence[str] = (), task_id: str = "t", sample_id: int = 0) -> Request:
     return Request(Problem(task_id, Prompt(text=text, stops=tuple(stops)), {}, ""), sample_id)
 
 
-def one(folder: Path, asked: Request, sampling: Sampling = GREEDY) -> Completion:
-    """The only completion of the only request."""
-    (completion,) = backend(folder).generate([asked], sampling)
+def complete(folder: Path, request: Request, sampling: Sampling = GREEDY) -> Completion:
+    """Returns the completion of one request."""
+    (completion,) = backend(folder).generate([request], sampling)
     return completion
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer without a pad token; characters outside ASCII take several tokens each."""
+    """Returns a byte-level tokenizer without a pad token. Characters outside ASCII consist of several tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -69,14 +69,13 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 def build_model(
     folder: Path, *, chat: bool = False, steps: int = 150, added: Sequence[str] = (), more: Sequence[str] = ()
 ) -> Path:
-    """Writes a tokenizer and a model to `folder`, and returns it; the model continues each of DOCUMENTS exactly.
+    """Writes a tokenizer and a model to `folder` and returns it. The model reproduces each of DOCUMENTS exactly.
 
-    `added` are further tokens of the tokenizer's, none of them special, and `more` further documents.
-
-    Its generation config recommends what would change every output if it were obeyed.
+    `added` are further tokens for the tokenizer, none of them special; `more` are further documents. The generation
+    config recommends settings that would change every output if they were used.
     """
     torch.manual_seed(0)
-    # At this size threads cost more than they bring, above all on a busy machine.
+    # For so small a model more threads are slower, especially on a busy machine.
     torch.set_num_threads(1)
     tokenizer = build_tokenizer()
     if chat:

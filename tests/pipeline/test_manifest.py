@@ -134,10 +134,10 @@ def test_a_model_of_transformers(
 @pytest.fixture
 def endpoint(helpers: None) -> Iterator[Any]:
     """A local endpoint that answers everything with the same line."""
-    from helpers.openai_server import say, serving
+    from helpers.openai_server import answer_with, serving
 
     with serving() as endpoint:
-        endpoint.otherwise = say("    return ", "None\n", usage=(7, 5))
+        endpoint.default = answer_with("    return ", "None\n", usage=(7, 5))
         yield endpoint
 
 
@@ -173,10 +173,10 @@ def test_no_secret_of_an_address_is_kept(engine: None, endpoint: Any, tmp_path: 
 def test_an_endpoint_that_refuses_the_key_is_told_in_one_line(
     engine: None, endpoint: Any, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from helpers.openai_server import refuse
+    from helpers.openai_server import http_error
 
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    endpoint.otherwise = refuse(401, f"the key {KEY} is wrong")
+    endpoint.default = http_error(401, f"the key {KEY} is wrong")
     options = ("--backend", "openai", "--model", "m", "--option", f"base_url={endpoint.url}")
     done = cli(*RUN, *options, "--out", tmp_path)
     assert done.returncode == 2

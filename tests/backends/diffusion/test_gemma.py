@@ -1,11 +1,11 @@
-"""DiffusionGemma on a tiny random configuration: transformers' own text, with passes, blocks and times counted."""
+"""DiffusionGemma with a tiny random checkpoint: the text of transformers' sampler, with passes, blocks and times."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from helpers.network_backends import SPECIAL, ask, gap
+from helpers.network_backends import SPECIAL, infilling_request, text_request
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, PreTrainedTokenizerFast
 
@@ -51,16 +51,16 @@ def backend(folder: Path, **options: str) -> DiffusionBackend:
     return DiffusionBackend(BackendConfig(str(folder), 2, options))
 
 
-def test_the_text_is_that_of_transformers_own_sampler(folder: Path) -> None:
-    asked = [ask("def f(a):\n", 0), ask("x = ", 1)]
-    done = list(backend(folder, steps="5", trace="true").generate(asked, SAMPLING))
+def test_text_is_that_of_the_sampler_of_transformers(folder: Path) -> None:
+    requests = [text_request("def f(a):\n", 0), text_request("x = ", 1)]
+    completions = list(backend(folder, steps="5", trace="true").generate(requests, SAMPLING))
     model: Any = DiffusionGemmaForBlockDiffusion.from_pretrained(folder).eval()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    for request, row in zip(asked, done, strict=True):
+    for request, row in zip(requests, completions, strict=True):
         ids = tokenizer(request.problem.prompt.text)["input_ids"]
         torch.manual_seed(sample_seed(5, request.key))
-        made = model.generate(torch.tensor([ids]), max_new_tokens=40, max_denoising_steps=5, eos_token_id=[0])
-        tokens = made.sequences[0, len(ids) :].tolist()[:40]
+        generated = model.generate(torch.tensor([ids]), max_new_tokens=40, max_denoising_steps=5, eos_token_id=[0])
+        tokens = generated.sequences[0, len(ids) :].tolist()[:40]
         tokens = tokens[: tokens.index(0)] if 0 in tokens else tokens
         assert row.text == tokenizer.decode(tokens, skip_special_tokens=True)
         assert row.output_tokens == len(tokens)
@@ -68,32 +68,32 @@ def test_the_text_is_that_of_transformers_own_sampler(folder: Path) -> None:
         assert row.forwards is not None
         assert row.forwards <= 5 * canvases + canvases - 1
         assert row.trace is not None
-        assert row.trace.blocks == tuple(place // 16 for place in range(len(tokens)))
+        assert row.trace.blocks == tuple(position // 16 for position in range(len(tokens)))
         assert max(row.trace.steps) < row.forwards
         assert row.prefill_s is not None
         assert row.first_output_s is not None
         assert row.total_s is not None
         assert 0 < row.prefill_s < row.first_output_s <= row.total_s
-    (alone,) = backend(folder, steps="5").generate(asked[1:], SAMPLING)
-    assert alone.text == done[1].text
+    (alone,) = backend(folder, steps="5").generate(requests[1:], SAMPLING)
+    assert alone.text == completions[1].text
 
 
-def test_a_stop_sequence_ends_it_after_its_canvas(folder: Path) -> None:
-    (whole,) = backend(folder, steps="2").generate([ask("x = ", 1)], SAMPLING)
-    stop = whole.text[3]
-    (cut,) = backend(folder, steps="2").generate([ask("x = ", 1, stops=(stop,))], SAMPLING)
-    assert cut.text == whole.text[: whole.text.index(stop)]
+def test_stop_sequence_ends_a_row_after_its_canvas(folder: Path) -> None:
+    (uncut,) = backend(folder, steps="2").generate([text_request("x = ", 1)], SAMPLING)
+    stop = uncut.text[3]
+    (cut,) = backend(folder, steps="2").generate([text_request("x = ", 1, stops=(stop,))], SAMPLING)
+    assert cut.text == uncut.text[: uncut.text.index(stop)]
     assert cut.forwards is not None
-    assert whole.forwards is not None
-    assert cut.forwards < whole.forwards
+    assert uncut.forwards is not None
+    assert cut.forwards < uncut.forwards
 
 
-def test_its_sampler_is_described_and_is_not_anothers(folder: Path) -> None:
-    said = backend(folder, steps="7").describe()
-    assert (said["family"], said["canvas_length"]) == ("diffusion_gemma", 16)
-    assert said["sampler"]["max_denoising_steps"] == "7"
+def test_sampler_is_described_and_other_rules_are_refused(folder: Path) -> None:
+    description = backend(folder, steps="7").describe()
+    assert (description["family"], description["canvas_length"]) == ("diffusion_gemma", 16)
+    assert description["sampler"]["max_denoising_steps"] == "7"
     with pytest.raises(UserError, match=r"option rule has no effect: model .* has its own sampler"):
         backend(folder, rule="factor").describe()
     with pytest.raises(UserError, match="cannot infill; use --option recipe=suffix-first"):
-        backend(folder).accept(gap("free").problem.prompt)
-    backend(folder).accept(ask("x").problem.prompt)
+        backend(folder).accept(infilling_request("free").problem.prompt)
+    backend(folder).accept(text_request("x").problem.prompt)

@@ -1,4 +1,4 @@
-"""The backends `ar` and `diffusion` on a small random checkpoint of our own format."""
+"""The backends `ar` and `diffusion` with a small random checkpoint in the project's own format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.network_backends import SPECIAL, ar, ask, build, diffusion, gap
+from helpers.network_backends import SPECIAL, ar, build, diffusion, infilling_request, text_request
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
@@ -29,17 +29,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("own"))
 
 
-def shown(completions: Sequence[Completion]) -> list[tuple[Any, ...]]:
+def essentials(completions: Sequence[Completion]) -> list[tuple[Any, ...]]:
     return [(row.key, row.text, row.output_tokens, row.forwards, row.finish_reason) for row in completions]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_batches_of_any_size_give_the_same_completions(folder: Path, temperature: float) -> None:
-    asked = [ask(text, number) for number, text in enumerate(TEXTS)]
+def test_batch_size_does_not_change_completions(folder: Path, temperature: float) -> None:
+    requests = [text_request(text, number) for number, text in enumerate(TEXTS)]
     sampling = Sampling(temperature, 0.9, 20, seed=3)
     for make in (diffusion, ar):
-        single, batch = (list(make(folder, rows).generate(asked, sampling)) for rows in (1, 3))
-        assert shown(single) == shown(batch)
+        single, batch = (list(make(folder, rows).generate(requests, sampling)) for rows in (1, 3))
+        assert essentials(single) == essentials(batch)
         assert [row.batch for row in batch] == [3, 3, 3, 1]
         for row in batch:
             assert row.total_s is not None
@@ -48,81 +48,89 @@ def test_batches_of_any_size_give_the_same_completions(folder: Path, temperature
             assert 0 < row.prefill_s < row.first_output_s <= row.total_s
 
 
-def test_drafts_give_the_text_of_plain_decoding(folder: Path) -> None:
-    asked = [ask(text, number) for number, text in enumerate(TEXTS)]
+def test_drafting_gives_the_text_of_plain_decoding(folder: Path) -> None:
+    requests = [text_request(text, number) for number, text in enumerate(TEXTS)]
     for sampling in (SAMPLING, Sampling(0.8, 1.0, 20)):
-        plain, fast = (list(ar(folder, 2, **more).generate(asked, sampling)) for more in ({}, {"draft": "6"}))
+        plain, fast = (list(ar(folder, 2, **more).generate(requests, sampling)) for more in ({}, {"draft": "6"}))
         assert [row.text for row in fast] == [row.text for row in plain]
         assert [row.output_tokens for row in fast] == [row.output_tokens for row in plain]
 
 
-def test_a_trace_is_the_text_and_its_passes(folder: Path) -> None:
+def test_trace_has_the_text_and_the_pass_of_each_token(folder: Path) -> None:
     for make in (diffusion, ar):
-        for row in make(folder, 2, trace="true").generate([ask(TEXTS[3], 0), ask(TEXTS[1], 1)], SAMPLING):
+        for row in make(folder, 2, trace="true").generate(
+            [text_request(TEXTS[3], 0), text_request(TEXTS[1], 1)], SAMPLING
+        ):
             assert row.trace is not None
             assert "".join(row.trace.tokens) == row.text
             assert len(row.trace.steps) == len(row.trace.blocks) == len(row.trace.tokens) == row.output_tokens
             assert row.forwards is not None
             assert max(row.trace.steps) == row.forwards - 1
-        (untraced,) = make(folder).generate([ask("a")], SAMPLING)
+        (untraced,) = make(folder).generate([text_request("a")], SAMPLING)
         assert untraced.trace is None
 
 
-def test_rules_differ_and_a_schedule_takes_its_passes(folder: Path) -> None:
+def test_rules_differ_and_schedules_take_their_number_of_steps(folder: Path) -> None:
     passes = {}
-    given = {"threshold": {"threshold": "0.1"}, "confidence": {"steps": "4"}, "entropy": {"steps": "4"}, "factor": {}}
-    for rule, settings in given.items():
-        (row,) = diffusion(folder, rule=rule, **settings).generate([ask("x", 1)], SAMPLING)
+    settings_of_rule = {
+        "threshold": {"threshold": "0.1"},
+        "confidence": {"steps": "4"},
+        "entropy": {"steps": "4"},
+        "factor": {},
+    }
+    for rule, settings in settings_of_rule.items():
+        (row,) = diffusion(folder, rule=rule, **settings).generate([text_request("x", 1)], SAMPLING)
         passes[rule] = row.forwards
         assert row.text
     assert passes["confidence"] in (11, 12)
     assert len(set(passes.values())) > 1
-    said = diffusion(folder, rule="dynamic", block="4", threshold="0.7").describe()
-    assert said["options"]["rule"] == "dynamic"
-    assert (said["options"]["block"], said["options"]["threshold"]) == (4, 0.7)
+    description = diffusion(folder, rule="dynamic", block="4", threshold="0.7").describe()
+    assert description["options"]["rule"] == "dynamic"
+    assert (description["options"]["block"], description["options"]["threshold"]) == (4, 0.7)
     assert diffusion(folder).describe()["options"]["block"] == 8
 
 
-def test_gaps_by_sentinels_and_by_length(folder: Path) -> None:
-    """Our own weights see the suffix before the middle; an oracle's length is kept to the token."""
-    (free,) = diffusion(folder).generate([gap("free")], SAMPLING)
-    (canvas,) = diffusion(folder).generate([gap("canvas")], SAMPLING)
+def test_infilling_by_sentinels_with_every_middle_length(folder: Path) -> None:
+    """A causal network reads the suffix before the middle. With an oracle the middle has exactly its length."""
+    (free,) = diffusion(folder).generate([infilling_request("free")], SAMPLING)
+    (canvas,) = diffusion(folder).generate([infilling_request("canvas")], SAMPLING)
     assert (free.text, free.prompt_tokens) == (canvas.text, len("def f():\n\n    return a\n") + 3)
-    (written,) = ar(folder).generate([gap("free")], SAMPLING)
-    assert written.prompt_tokens == free.prompt_tokens
-    (known,) = diffusion(folder).generate([gap("oracle", "    a = 1")], SAMPLING)
-    assert (known.output_tokens, known.finish_reason) == (9, "length")
-    (none,) = diffusion(folder).generate([gap("oracle", "")], SAMPLING)
+    (left_to_right,) = ar(folder).generate([infilling_request("free")], SAMPLING)
+    assert left_to_right.prompt_tokens == free.prompt_tokens
+    (oracle,) = diffusion(folder).generate([infilling_request("oracle", "    a = 1")], SAMPLING)
+    assert (oracle.output_tokens, oracle.finish_reason) == (9, "length")
+    (none,) = diffusion(folder).generate([infilling_request("oracle", "")], SAMPLING)
     assert (none.text, none.output_tokens, none.error) == ("", 0, "")
-    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
-    assert found.output_tokens in candidate_lengths(20)
-    assert found.batch == len(candidate_lengths(20))
-    assert found.forwards is not None
-    assert known.forwards is not None
-    assert found.forwards > known.forwards
+    (search,) = diffusion(folder).generate([infilling_request("search")], SAMPLING)
+    assert search.output_tokens in candidate_lengths(20)
+    assert search.batch == len(candidate_lengths(20))
+    assert search.forwards is not None
+    assert oracle.forwards is not None
+    assert search.forwards > oracle.forwards
 
 
-def test_a_network_that_sees_both_sides_fills_a_canvas(tmp_path: Path) -> None:
-    both = build(tmp_path, "bidirectional", seed=1)
-    (known,) = diffusion(both).generate([gap("oracle", "    a = 1")], SAMPLING)
-    assert known.output_tokens == 9
-    assert known.prompt_tokens == len("def f():\n")
-    (other,) = diffusion(both).generate(
-        [ask("def f():\n", suffix="\n    return b\n", middle_length="oracle", oracle=Oracle("    a = 1"))], SAMPLING
+def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
+    bidirectional = build(tmp_path, "bidirectional", seed=1)
+    (oracle,) = diffusion(bidirectional).generate([infilling_request("oracle", "    a = 1")], SAMPLING)
+    assert oracle.output_tokens == 9
+    assert oracle.prompt_tokens == len("def f():\n")
+    (other,) = diffusion(bidirectional).generate(
+        [text_request("def f():\n", suffix="\n    return b\n", middle_length="oracle", oracle=Oracle("    a = 1"))],
+        SAMPLING,
     )
-    assert other.text != known.text
-    (found,) = diffusion(both).generate([gap("search")], SAMPLING)
-    assert found.output_tokens in candidate_lengths(20)
-    (filled,) = diffusion(both).generate([gap("canvas")], SAMPLING)
+    assert other.text != oracle.text
+    (search,) = diffusion(bidirectional).generate([infilling_request("search")], SAMPLING)
+    assert search.output_tokens in candidate_lengths(20)
+    (filled,) = diffusion(bidirectional).generate([infilling_request("canvas")], SAMPLING)
     assert filled.output_tokens is not None
     assert filled.output_tokens <= 20
     with pytest.raises(UserError, match="canvas whose length must be known; use --option recipe=canvas"):
-        diffusion(both).accept(gap("free").problem.prompt)
-    (text,) = diffusion(both).generate([ask("x")], SAMPLING)
+        diffusion(bidirectional).accept(infilling_request("free").problem.prompt)
+    (text,) = diffusion(bidirectional).generate([text_request("x")], SAMPLING)
     assert text.forwards
 
 
-def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> None:
+def test_middle_score_includes_the_end_token(folder: Path) -> None:
     loaded = load_network(str(folder), DiffusionOptions())
     rows = []
     for output in ([40, 41, 42], [50]):
@@ -132,56 +140,56 @@ def test_a_middle_is_scored_with_its_end_from_left_to_right(folder: Path) -> Non
         rows.append(row)
     for row, score in zip(rows, middle_scores(loaded, rows), strict=True):
         tokens = [*row.prompt, *row.output, 0]
-        before = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
-        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], before[None, None])
-        logs = loaded.model.logits(hidden)[0].log_softmax(-1)
-        alone = [float(logs[place - 1, tokens[place]]) for place in range(2, len(tokens))]
-        assert score == pytest.approx(sum(alone) / len(alone), abs=1e-4)
+        causal_mask = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
+        hidden = loaded.model(torch.tensor([tokens]), torch.arange(len(tokens))[None], causal_mask[None, None])
+        all_log_probabilities = loaded.model.logits(hidden)[0].log_softmax(-1)
+        log_probabilities = [float(all_log_probabilities[place - 1, tokens[place]]) for place in range(2, len(tokens))]
+        assert score == pytest.approx(sum(log_probabilities) / len(log_probabilities), abs=1e-4)
         assert row.forward_passes == 1
 
 
-def test_lengths_of_a_search() -> None:
+def test_candidate_lengths_of_a_search() -> None:
     assert candidate_lengths(1) == [1]
     assert candidate_lengths(20) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16, 19, 20]
     assert candidate_lengths(64)[-2:] == [54, 64]
 
 
-def test_chat_turns_take_the_form_of_training(folder: Path) -> None:
+def test_chat_messages_are_encoded_as_in_training(folder: Path) -> None:
     loaded = load_network(str(folder), DiffusionOptions())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
     tokens = encode(loaded, prompt)
     assert loaded.tokenizer.decode(tokens) == "<|user|>\ndouble x\n<|assistant|>\n```"
 
 
-def test_what_does_not_fit_is_an_empty_answer(folder: Path) -> None:
-    long, short = diffusion(folder, 2).generate([ask("a" * 130, 0), ask("a" * 120, 1)], SAMPLING)
+def test_prompt_without_room_for_output_gives_an_empty_completion(folder: Path) -> None:
+    long, short = diffusion(folder, 2).generate([text_request("a" * 130, 0), text_request("a" * 120, 1)], SAMPLING)
     assert (long.text, long.finish_reason, long.output_tokens, long.error) == ("", "length", 0, "")
     assert short.output_tokens is not None
     assert short.output_tokens <= 8
-    (empty,) = ar(folder).generate([ask("")], SAMPLING)
+    (empty,) = ar(folder).generate([text_request("")], SAMPLING)
     assert empty.error == "the prompt has no tokens"
 
 
-def test_a_batch_that_does_not_fit_the_device_is_the_machines_failure(
+def test_batch_that_exceeds_the_device_memory_is_an_error_of_the_backend(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    def out_of_memory(*_: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nmore")
 
-    monkeypatch.setattr("evalharness.diffusion.forward.Transformer.forward", full)
+    monkeypatch.setattr("evalharness.diffusion.forward.Transformer.forward", out_of_memory)
     for make in (diffusion, ar):
-        for row in make(folder, 2).generate([ask("a", 0), ask("", 1)], SAMPLING):
+        for row in make(folder, 2).generate([text_request("a", 0), text_request("", 1)], SAMPLING):
             assert (row.text, row.output_tokens, row.finish_reason) == ("", None, "error")
             assert row.error == (
                 "out of device memory: CUDA out of memory. Tried to allocate 9 GiB.; use a smaller --batch-size"
                 if row.sample_id == 0
                 else "the prompt has no tokens"
             )
-    (found,) = diffusion(folder).generate([gap("search")], SAMPLING)
-    assert found.error.startswith("out of device memory")
+    (search,) = diffusion(folder).generate([infilling_request("search")], SAMPLING)
+    assert search.error.startswith("out of device memory")
 
 
-def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "BUNDLED_NETWORK", tmp_path)
     with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):
         DiffusionBackend(BackendConfig()).describe()
@@ -204,9 +212,9 @@ def test_users_mistakes_are_said_in_one_line(folder: Path, tmp_path: Path, monke
     with pytest.raises(UserError, match="does not exist"):
         diffusion(tmp_path / "none").describe()
     with pytest.raises(UserError, match=r"middle: oracle.*backend ar"):
-        ar(folder).accept(gap("oracle", "a").problem.prompt)
-    both = build(tmp_path / "both", "bidirectional")
+        ar(folder).accept(infilling_request("oracle", "a").problem.prompt)
+    bidirectional = build(tmp_path / "bidirectional", "bidirectional")
     with pytest.raises(UserError, match="does not generate from left to right; use --backend diffusion"):
-        ar(both, draft="4").describe()
+        ar(bidirectional, draft="4").describe()
     with pytest.raises(UserError, match="sentinel tokens for infilling"):
-        diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(gap("free").problem.prompt)
+        diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(infilling_request("free").problem.prompt)

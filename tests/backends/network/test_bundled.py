@@ -1,4 +1,4 @@
-"""The network that comes with the package: quick to load, the same text by speculation, and in the wheel."""
+"""The bundled network: loads quickly, gives the same text with speculation, and is part of the wheel."""
 
 import json
 import subprocess
@@ -27,48 +27,49 @@ def requests() -> list[Request]:
     return [Request(problem, 0) for problem in list(task.problems())[:6]]
 
 
-def test_it_loads_in_under_two_seconds() -> None:
-    took = []
+def test_bundled_network_loads_in_under_two_seconds() -> None:
+    seconds = []
     for _ in range(3):
         start = time.perf_counter()
         weights.load(BUNDLED_NETWORK)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 2
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 2
 
 
 def test_speculation_gives_the_same_text_in_fewer_passes(requests: list[Request]) -> None:
     plain = list(AutoregressiveBackend(BackendConfig()).generate(requests, SAMPLING))
     drafted = list(AutoregressiveBackend(BackendConfig(options={"draft": "8"})).generate(requests, SAMPLING))
-    assert [one.text for one in drafted] == [one.text for one in plain]
-    assert sum(one.forwards or 0 for one in drafted) < sum(one.forwards or 0 for one in plain)
+    assert [row.text for row in drafted] == [row.text for row in plain]
+    assert sum(row.forwards or 0 for row in drafted) < sum(row.forwards or 0 for row in plain)
 
 
-def test_diffusion_needs_fewer_passes_the_lower_the_threshold(requests: list[Request]) -> None:
-    forwards = []
+def test_lower_thresholds_need_fewer_passes(requests: list[Request]) -> None:
+    passes_per_token = []
     for threshold in ("1.0", "0.9", "0.5"):
         backend = DiffusionBackend(BackendConfig(options={"threshold": threshold}))
-        found = list(backend.generate(requests, SAMPLING))
-        assert all(one.text.strip() for one in found)
-        forwards.append(sum(one.forwards or 0 for one in found) / sum(one.output_tokens or 0 for one in found))
-    assert forwards[0] > forwards[1] > forwards[2]
+        completions = list(backend.generate(requests, SAMPLING))
+        assert all(row.text.strip() for row in completions)
+        tokens = sum(row.output_tokens or 0 for row in completions)
+        passes_per_token.append(sum(row.forwards or 0 for row in completions) / tokens)
+    assert passes_per_token[0] > passes_per_token[1] > passes_per_token[2]
 
 
-def test_the_first_verdict_comes_within_ten_seconds(tmp_path: Path) -> None:
-    """Of a whole command, start of Python included; the best of three, for the machine may be busy."""
-    took = []
+def test_first_verdict_within_ten_seconds(tmp_path: Path) -> None:
+    """The time of the whole command, best of three, because the machine may be busy."""
+    seconds = []
     for number in range(3):
         out = tmp_path / str(number)
         command = [Path(sys.executable).with_name("evalharness"), "run", "--task", "humaneval", "--data", "sample"]
         start = time.perf_counter()
         subprocess.run([*command, "--backend", "diffusion", "--limit", "1", "--out", out], check=True, timeout=120)
-        took.append(time.perf_counter() - start)
+        seconds.append(time.perf_counter() - start)
         assert json.loads((out / "verdicts.jsonl").read_text())["status"] != "infrastructure"
-        if took[-1] < 10:
+        if seconds[-1] < 10:
             break
-    assert min(took) < 10
+    assert min(seconds) < 10
 
 
-def test_a_wheel_has_the_network_and_its_cards(tmp_path: Path) -> None:
+def test_wheel_contains_the_network_and_its_cards(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT],
         check=True,

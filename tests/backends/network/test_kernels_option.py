@@ -1,4 +1,4 @@
-"""The option `kernels` of the network backends, where there is no device for the fused ones."""
+"""The option `kernels` of the network backends on a machine without a device for the fused kernels."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("make", [ar, diffusion])
-def test_the_manifest_says_what_ran_and_why(make, folder):
+def test_description_has_the_kernels_and_the_reason(make, folder):
     facts = make(folder, device="cpu").describe()
     assert facts["kernels"] == "torch"
     assert "Hopper" in facts["kernels_reason"]
@@ -33,7 +33,7 @@ def test_the_manifest_says_what_ran_and_why(make, folder):
 
 
 @pytest.mark.parametrize("make", [ar, diffusion])
-def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
+def test_fused_kernels_on_a_cpu_are_a_user_error(make, folder):
     with pytest.raises(UserError, match=r"kernels=fused: .* Hopper GPU.*cpu; use kernels=auto"):
         make(folder, device="cpu", kernels="fused").describe()
     with pytest.raises(UserError, match="kernels"):
@@ -44,8 +44,8 @@ def test_fused_kernels_on_a_cpu_are_a_users_mistake(make, folder):
         make(folder, device="cpu", kernels="torch", weights="fp8-w8a8").describe()
 
 
-def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_named(folder):
-    pytest.importorskip("triton", reason="Triton is not to be had on this system")
+def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(folder):
+    pytest.importorskip("triton", reason="Triton is not available on this system")
     from evalharness.diffusion.kernels.engine import Engine
 
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
@@ -55,17 +55,17 @@ def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_n
         for sampling in (Sampling(), Sampling(temperature=0.8), Sampling(temperature=0.8, top_p=0.9))
     )
     rules = (find_rule(name, threshold=0.9, steps=4, block=8) for name in ("threshold", "editing"))
-    sure, editing = (Denoising(rule, 8, greedy) for rule in rules)
+    by_threshold, editing = (Denoising(rule, 8, greedy) for rule in rules)
     auto, fused, eight = NetworkOptions(), NetworkOptions(kernels="fused"), NetworkOptions(weights="fp8")
-    assert engine_for(network, fused, greedy, sure) is network.engine
-    assert engine_for(network, auto, drawn, sure) is network.engine
+    assert engine_for(network, fused, greedy, by_threshold) is network.engine
+    assert engine_for(network, auto, drawn, by_threshold) is network.engine
     assert engine_for(network, auto, nucleus) is None
     assert engine_for(network, auto, greedy, editing) is None
-    for chosen, rule in ((nucleus, None), (greedy, editing)):
+    for sampler, rule in ((nucleus, None), (greedy, editing)):
         with pytest.raises(UserError, match=r"kernels=fused: .*--top-p 1 and another rule.*kernels=auto"):
-            engine_for(network, fused, chosen, rule)
+            engine_for(network, fused, sampler, rule)
         with pytest.raises(UserError, match=r"weights=fp8: .*--top-p 1 and another rule.*weights=network"):
-            engine_for(network, eight, chosen, rule)
+            engine_for(network, eight, sampler, rule)
     assert describe(network)["kernels"] == "fused"
     assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
     with pytest.raises(UserError, match="drafts run on torch"):
@@ -74,8 +74,8 @@ def test_what_no_engine_decodes_is_a_mistake_only_where_the_fused_kernels_were_n
         without_engine(network, eight, "drafts")
 
 
-def test_the_manifest_says_what_the_kernels_read(folder):
-    pytest.importorskip("triton", reason="Triton is not to be had on this system")
+def test_description_has_the_precision_of_the_kernels(folder):
+    pytest.importorskip("triton", reason="Triton is not available on this system")
     from evalharness.diffusion.kernels.engine import Engine
 
     loaded = load_network(str(folder), NetworkOptions(device="cpu"))
@@ -85,7 +85,7 @@ def test_the_manifest_says_what_the_kernels_read(folder):
         assert (facts["weights"], facts["w8a8_rows"]) == (options.weights, rows)
 
 
-def test_a_cpu_neither_needs_triton_nor_loads_a_kernel(folder):
+def test_cpu_needs_no_triton_and_loads_no_kernel(folder):
     script = """
 import sys
 sys.modules["triton"] = None  # importing it fails

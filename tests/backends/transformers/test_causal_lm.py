@@ -1,11 +1,11 @@
-"""Loading and describing a model, and the prompts it takes."""
+"""Loading and describing a model, and encoding its prompts."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from helpers.tiny_model import CHAT, END, GREEDY, HEAD, REST, backend, one, request
+from helpers.tiny_model import CHAT, END, GREEDY, HEAD, REST, backend, complete, request
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from evalharness.backends import BackendConfig
@@ -22,21 +22,23 @@ def chat(content: str, prefill: str = "") -> Request:
 def test_prompt_is_not_stripped(model: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model)
     for prompt in ("  \n x  ", HEAD + "\n    "):
-        assert one(model, request(prompt), Sampling(max_new_tokens=1)).prompt_tokens == len(tokenizer(prompt).input_ids)
+        assert complete(model, request(prompt), Sampling(max_new_tokens=1)).prompt_tokens == len(
+            tokenizer(prompt).input_ids
+        )
 
 
 def test_chat_template_and_prefill(chat_model: Path) -> None:
     answer = CHAT.rpartition("code:")[2].removesuffix(END)
-    done = one(chat_model, chat("double x"))
-    assert done.text == answer
-    assert done.prompt_tokens == len(
+    completion = complete(chat_model, chat("double x"))
+    assert completion.text == answer
+    assert completion.prompt_tokens == len(
         AutoTokenizer.from_pretrained(chat_model)(CHAT.removesuffix(answer + END)).input_ids
     )
     prefill = " def double(x):"
-    assert one(chat_model, chat("double x", prefill)).text == answer.removeprefix(prefill)
+    assert complete(chat_model, chat("double x", prefill)).text == answer.removeprefix(prefill)
 
 
-def test_chat_without_template(model: Path) -> None:
+def test_chat_prompt_without_template_is_a_user_error(model: Path) -> None:
     with pytest.raises(UserError, match=r"no chat template.*--option recipe=") as caught:
         list(backend(model).generate([chat("double x")], GREEDY))
     assert "\n" not in str(caught.value)
@@ -45,8 +47,8 @@ def test_chat_without_template(model: Path) -> None:
 def test_chat_template_option(model: Path, tmp_path: Path) -> None:
     file = tmp_path / "template.jinja"
     file.write_text(HEAD + "{{ '' if add_generation_prompt else 'x' }}")
-    (done,) = backend(model, chat_template=str(file)).generate([chat("anything")], GREEDY)
-    assert done.text == REST
+    (completion,) = backend(model, chat_template=str(file)).generate([chat("anything")], GREEDY)
+    assert completion.text == REST
     file.write_text("{{ raise_exception('no system turn') }}")
     with pytest.raises(UserError, match="refuses the prompt: no system turn"):
         list(backend(model, chat_template=str(file)).generate([chat("anything")], GREEDY))
@@ -54,7 +56,7 @@ def test_chat_template_option(model: Path, tmp_path: Path) -> None:
         backend(model, chat_template=str(tmp_path / "absent")).describe()
 
 
-def test_missing_model(tmp_path: Path) -> None:
+def test_model_that_cannot_be_loaded_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="needs a model"):
         TransformersBackend(BackendConfig())
     for folder, reason in ((tmp_path / "absent", "does not exist"), (tmp_path, "cannot be loaded")):
@@ -63,8 +65,8 @@ def test_missing_model(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_checkpoint_without_some_weights(model: Path, tmp_path: Path) -> None:
-    """Weights that the library would make up at random are an error."""
+def test_checkpoint_with_missing_weights_is_a_user_error(model: Path, tmp_path: Path) -> None:
+    """transformers would initialize them at random."""
     whole = LlamaForCausalLM.from_pretrained(model)
     weights = {k: v for k, v in whole.state_dict().items() if "layers.1.mlp" not in k}
     whole.save_pretrained(tmp_path, state_dict=weights)
@@ -74,18 +76,18 @@ def test_checkpoint_without_some_weights(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_absent_device(model: Path) -> None:
+def test_missing_device_is_a_user_error(model: Path) -> None:
     with pytest.raises(UserError, match="0 CUDA devices"):
         backend(model, device="cuda").describe()
 
 
-def test_describe_and_close(model: Path, tmp_path: Path) -> None:
+def test_description_distinguishes_weights(model: Path, tmp_path: Path) -> None:
     source = backend(model, 3, dtype="bfloat16", attn="eager")
-    facts = source.describe()
-    assert facts["model"] == str(model)
-    assert (facts["dtype"], facts["attention"], facts["batch_size"]) == ("bfloat16", "eager", 3)
-    assert facts["end_tokens"] == [AutoTokenizer.from_pretrained(model).eos_token_id]
-    assert facts["parameters"] == LlamaForCausalLM.from_pretrained(model).num_parameters()
+    description = source.describe()
+    assert description["model"] == str(model)
+    assert (description["dtype"], description["attention"], description["batch_size"]) == ("bfloat16", "eager", 3)
+    assert description["end_tokens"] == [AutoTokenizer.from_pretrained(model).eos_token_id]
+    assert description["parameters"] == LlamaForCausalLM.from_pretrained(model).num_parameters()
     source.close()
     source.close()
     changed = LlamaForCausalLM.from_pretrained(model)

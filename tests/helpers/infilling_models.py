@@ -1,4 +1,4 @@
-"""Tokenizers like those of the families that infill, and a tiny model that has learnt to."""
+"""Tokenizers like those of model families that infill, and a tiny model that is trained to infill."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ CUT_PREFIX, CUT_MIDDLE = "def neg(a):\n", "    return -a\n"
 QWEN = ("<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>", "<|file_sep|>", "<|endoftext|>")
 
 
-def asked(
-    prefix: str, suffix: str, stops: Sequence[str] = (), middle: MiddleLength = "free", task_id: str = "t"
+def infilling_request(
+    prefix: str, suffix: str, stops: Sequence[str] = (), middle_length: MiddleLength = "free", task_id: str = "t"
 ) -> Request:
-    """A request for what is in a gap."""
-    oracle = Oracle("    return a\n") if middle == "oracle" else None
-    prompt = Prompt(prefix, stops=tuple(stops), suffix=suffix, middle_length=middle, oracle=oracle)
+    """Returns a request for the middle between prefix and suffix."""
+    oracle = Oracle("    return a\n") if middle_length == "oracle" else None
+    prompt = Prompt(prefix, stops=tuple(stops), suffix=suffix, middle_length=middle_length, oracle=oracle)
     return Request(Problem(task_id, prompt, {}, ""), 0)
 
 
 def byte_level(*added: str) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer with these tokens added; none of them is special, as in Qwen2.5-Coder."""
+    """Returns a byte-level tokenizer with these tokens added, none of them special, as in Qwen2.5-Coder."""
     tokenizer = build_tokenizer()
     tokenizer.add_tokens(list(added))
     return tokenizer
 
 
 def sentencepiece_like(*added: str) -> PreTrainedTokenizerFast:
-    """A tokenizer that puts a space before every text, a token before that, and knows a few letters alone."""
+    """Returns a tokenizer like Llama's: a begin token and a space before every text, and a vocabulary of letters."""
     letters = ["▁", "\n", *"abcdefghijklmnopqrstuvwxyz():+☺"]
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
     model = models.BPE(vocab=dict(zip(pieces, itertools.count())), merges=[], unk_token="<unk>", byte_fallback=True)
@@ -48,7 +48,7 @@ def sentencepiece_like(*added: str) -> PreTrainedTokenizerFast:
 
 
 def build_infilling_model(folder: Path) -> Path:
-    """A model that fills three gaps: one up to its end token, one up to a file separator, one to a piece of text."""
+    """Writes a model that fills three middles: one ends at the end token, one at a file separator, one at a text."""
     begin, mid, end = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
     return build_model(
         folder,

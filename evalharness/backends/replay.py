@@ -19,7 +19,7 @@ from evalharness.backends.samples_file import (
     parse_sample,
     scan_samples,
 )
-from evalharness.data.run_files import read_manifest
+from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
 
@@ -59,7 +59,7 @@ class ReplayBackend:
 
     def recipe(self) -> str | None:
         """Returns the recipe of the run if the file is a run's own `completions.jsonl`; None for any other file."""
-        if self.path.name != "completions.jsonl" or not (self.path.parent / "manifest.json").exists():
+        if self.path.name != COMPLETIONS or not (self.path.parent / MANIFEST).exists():
             return None
         return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])
 

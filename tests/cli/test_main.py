@@ -1,4 +1,4 @@
-"""Every mistake of a user ends with exit code 2, one line that says what to do, and nothing written."""
+"""User errors end with exit code 2 and one line that says what to do, and write nothing."""
 
 import contextlib
 import gzip
@@ -26,7 +26,7 @@ LINE = '{"task_id": "Sample/0", "solution": "x"}\n'
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
+    """An empty working directory."""
     monkeypatch.delenv("EVALHARNESS_DATA", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     work = tmp_path / "work"
@@ -35,8 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str) -> None:
-    """Requires exit code 2, one line on stderr with these words, and nothing else anywhere."""
+def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str) -> None:
+    """Requires exit code 2, one line on stderr with these words, no other output and no files."""
     assert "Traceback" not in done.stderr
     assert done.returncode == 2, (done.stdout, done.stderr)
     lines = done.stderr.splitlines()
@@ -99,8 +99,8 @@ def refused(done: "subprocess.CompletedProcess[str]", folder: Path, *words: str)
     ],
     ids=" ".join,
 )
-def test_bad_arguments(arguments: tuple[str, ...], words: list[str], folder: Path, cli: Command) -> None:
-    refused(cli(*arguments), folder, *words)
+def test_an_invalid_value_is_refused(arguments: tuple[str, ...], words: list[str], folder: Path, cli: Command) -> None:
+    assert_refused(cli(*arguments), folder, *words)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,10 @@ def test_bad_arguments(arguments: tuple[str, ...], words: list[str], folder: Pat
     ],
     ids=" ".join,
 )
-def test_bad_words(arguments: tuple[str, ...], words: list[str], folder: Path, cli: Command) -> None:
-    refused(cli(*arguments), folder, *words)
+def test_an_invalid_option_or_command_is_refused(
+    arguments: tuple[str, ...], words: list[str], folder: Path, cli: Command
+) -> None:
+    assert_refused(cli(*arguments), folder, *words)
 
 
 @pytest.mark.docker
@@ -134,50 +136,56 @@ def test_bad_words(arguments: tuple[str, ...], words: list[str], folder: Path, c
         ('{"task_id": "Sample/0", "solution": "", "sample_id": "a"}\n', ["line 1", "sample_id 'a'"]),
     ],
 )
-def test_bad_samples(
+def test_an_invalid_samples_file_is_refused(
     content: str | None, words: list[str], folder: Path, engine: None, tmp_path: Path, cli: Command
 ) -> None:
     path = tmp_path / "samples.jsonl"
     if content is not None:
         path.write_text(content)
-    refused(cli(*GRADE, path), folder, str(path), *words)
+    assert_refused(cli(*GRADE, path), folder, str(path), *words)
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize("content", [LINE.encode(), gzip.compress(LINE.encode())[:-9]], ids=["plain", "cut"])
-def test_a_damaged_gz_file(content: bytes, folder: Path, engine: None, tmp_path: Path, cli: Command) -> None:
+def test_a_damaged_gz_file_is_refused(content: bytes, folder: Path, engine: None, tmp_path: Path, cli: Command) -> None:
     (tmp_path / "samples.jsonl.gz").write_bytes(content)
-    refused(cli(*GRADE, tmp_path / "samples.jsonl.gz"), folder, "samples.jsonl.gz", "cannot be read")
+    assert_refused(cli(*GRADE, tmp_path / "samples.jsonl.gz"), folder, "samples.jsonl.gz", "cannot be read")
 
 
 @pytest.mark.docker
-def test_more_samples_of_every_problem_are_needed(folder: Path, engine: None, tmp_path: Path, cli: Command) -> None:
+def test_k_above_the_samples_of_a_problem_is_refused(folder: Path, engine: None, tmp_path: Path, cli: Command) -> None:
     (tmp_path / "samples.jsonl").write_text(LINE)
-    refused(cli(*GRADE, tmp_path / "samples.jsonl", "--k", 2), folder, "pass@2 needs 2 samples of every problem")
+    assert_refused(cli(*GRADE, tmp_path / "samples.jsonl", "--k", 2), folder, "pass@2 needs 2 samples of every problem")
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("place", ["file", "file/run"])
-def test_an_out_that_cannot_be_written(place: str, folder: Path, engine: None, tmp_path: Path, cli: Command) -> None:
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_an_out_that_cannot_be_written_is_refused(
+    name: str, folder: Path, engine: None, tmp_path: Path, cli: Command
+) -> None:
     (tmp_path / "file").write_text("")
-    out = tmp_path / place
-    refused(cli("run", *TASK, "--data", "sample", "--out", out), folder, f"cannot write to {out}", "--out")
+    out = tmp_path / name
+    assert_refused(cli("run", *TASK, "--data", "sample", "--out", out), folder, f"cannot write to {out}", "--out")
 
 
 @pytest.mark.docker
 @pytest.mark.parametrize(("name", "words"), [("none", ["does not exist"]), ("empty", ["cannot be loaded"])])
-def test_a_model_that_does_not_load(
+def test_a_model_that_cannot_be_loaded_is_refused(
     name: str, words: list[str], folder: Path, engine: None, tmp_path: Path, cli: Command
 ) -> None:
     (tmp_path / "empty").mkdir()
     model = tmp_path / name
-    refused(cli(*SAMPLE, *TASK, "--backend", "transformers", "--model", model), folder, str(model), "--model", *words)
+    assert_refused(
+        cli(*SAMPLE, *TASK, "--backend", "transformers", "--model", model), folder, str(model), "--model", *words
+    )
 
 
 @pytest.mark.parametrize("arguments", [(*SAMPLE, *TASK), ("sandbox", "build")])
-def test_no_engine(arguments: tuple[str, ...], folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_container_engine_commands_say_how_to_install_one(
+    arguments: tuple[str, ...], folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
-    refused(command(*arguments), folder, "no container engine answers at unix:///nonexistent", "apt-get install")
+    assert_refused(command(*arguments), folder, "no container engine answers at unix:///nonexistent", "apt-get install")
 
 
 @pytest.mark.docker
@@ -200,7 +208,7 @@ def test_an_image_that_is_not_built_is_built_on_first_use(
     client.images.remove("evalharness/python:test-not-built", force=True)
 
 
-def test_the_doctor_without_an_engine(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_without_a_container_engine(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
     done = command("doctor")
     assert (done.returncode, done.stderr) == (2, "")
@@ -210,7 +218,9 @@ def test_the_doctor_without_an_engine(folder: Path, command: Command, monkeypatc
 
 
 @pytest.mark.docker
-def test_the_doctor_with_everything(folder: Path, engine: None, cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_on_a_complete_machine_and_with_wrong_data_folders(
+    folder: Path, engine: None, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EVALHARNESS_DATA", str(folder))
     (folder / "humaneval").mkdir()
     done = cli("doctor")
@@ -221,18 +231,18 @@ def test_the_doctor_with_everything(folder: Path, engine: None, cli: Command, mo
     monkeypatch.setenv("EVALHARNESS_DATA", "nowhere")
     done = cli("doctor")
     assert done.returncode == 2
-    where = "MISSING benchmark data in EVALHARNESS_DATA"
-    assert f"{where}=nowhere is not a folder; run: evalharness data pull --dir nowhere\n" in done.stdout
+    finding = "MISSING benchmark data in EVALHARNESS_DATA"
+    assert f"{finding}=nowhere is not a folder; run: evalharness data pull --dir nowhere\n" in done.stdout
     (folder / "empty").mkdir()
     monkeypatch.setenv("EVALHARNESS_DATA", "empty")
     done = cli("doctor")
     assert done.returncode == 2
-    assert f"{where}=empty is empty; run: evalharness data pull --dir empty\n" in done.stdout
+    assert f"{finding}=empty is empty; run: evalharness data pull --dir empty\n" in done.stdout
 
 
 @pytest.mark.docker
-def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(folder: Path, engine: None, cli: Command) -> None:
-    """A limit on the size of files stands for the disk."""
+def test_a_full_disk_is_reported_in_one_line_and_nothing_is_lost(folder: Path, engine: None, cli: Command) -> None:
+    """A limit on the size of files simulates the full disk."""
     run = (*SAMPLE, *TASK, "--n", "5")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
@@ -249,7 +259,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_is_lost(folder: Path, engin
 
 
 @pytest.mark.docker
-def test_a_cache_that_cannot_be_written(
+def test_a_cache_that_cannot_be_written_is_reported(
     folder: Path, engine: None, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -260,7 +270,7 @@ def test_a_cache_that_cannot_be_written(
     assert str(tmp_path / "file") in done.stderr
 
 
-def test_lists_and_version(folder: Path, cli: Command) -> None:
+def test_tasks_backends_and_version_print_their_lists(folder: Path, cli: Command) -> None:
     assert cli("version").stdout == cli("--version").stdout == f"{__version__}\n"
     tasks = cli("tasks")
     assert tasks.returncode == 0
@@ -273,7 +283,7 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
+    ("arguments", "shown"),
     [
         ((), ["run", "grade", "tasks", "backends", "doctor", "sandbox", "data", "version", "serve-sandbox", "train"]),
         (("run",), ["--task", "--backend", "--model", "--limit", "--n", "--k", "--temperature", "--top-p", "--seed"]),
@@ -286,29 +296,29 @@ def test_lists_and_version(folder: Path, cli: Command) -> None:
         (("doctor",), ["Checks this machine"]),
     ],
 )
-def test_help(words: tuple[str, ...], shown: list[str], cli: Command) -> None:
-    done = cli(*words, "--help")
+def test_help_names_commands_and_options(arguments: tuple[str, ...], shown: list[str], cli: Command) -> None:
+    done = cli(*arguments, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     for word in shown:
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("words", [(), ("sandbox",), ("data",)], ids=" ".join)
-def test_without_a_command_there_is_help(words: tuple[str, ...], cli: Command) -> None:
-    done = cli(*words)
+@pytest.mark.parametrize("arguments", [(), ("sandbox",), ("data",)], ids=" ".join)
+def test_a_group_without_a_command_prints_its_help(arguments: tuple[str, ...], cli: Command) -> None:
+    done = cli(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == cli(*words, "--help").stdout == cli(*words, "-h").stdout
+    assert done.stdout == cli(*arguments, "--help").stdout == cli(*arguments, "-h").stdout
     assert "..." not in done.stdout.partition("Commands:")[2], "a summary is cut"
 
 
-@pytest.mark.parametrize("words", [("tasks",), ("version",), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("tasks",), ("version",), ("--help",)], ids=" ".join)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_nothing_is_said_where_nobody_reads(unbuffered: str, words: tuple[str, ...], folder: Path) -> None:
+def test_a_closed_stdout_ends_quietly(unbuffered: str, arguments: tuple[str, ...], folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     program = Path(sys.executable).with_name("evalharness")
     done = subprocess.run(
-        [program, *words],
+        [program, *arguments],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -319,14 +329,14 @@ def test_nothing_is_said_where_nobody_reads(unbuffered: str, words: tuple[str, .
     assert (done.returncode, done.stderr) == (141, "")
 
 
-def test_an_interruption_at_any_moment_is_told(
+def test_an_interruption_before_the_run_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("evalharness.cli.options.parse_key_values", interrupted)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         main(["run", "--task", "humaneval", "--data", "sample"])
-    assert ended.value.code == 130
+    assert exited.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"

@@ -1,4 +1,4 @@
-"""The table of tasks says what a run without options would do."""
+"""The table of `evalharness tasks` describes a run without options."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from evalharness.data.splits import select_split
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["humaneval", "mbpp", "multipl-e-rs", "bigcodebench"])
-def test_as_many_problems_are_listed_as_a_run_has(name: str, datasets_dir: Path) -> None:
+def test_the_listed_number_of_problems_is_that_of_a_run(name: str, datasets_dir: Path) -> None:
     card, entry = cards.find_task(name)
     records = load_records(card, entry, None, datasets_dir).records
     assert problem_count(entry) == len(select_split(entry, records, None))
 
 
-def test_the_group_of_every_task_does_not_repeat_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_group_all_does_not_list_every_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evalharness.cli.tasks.image_states", dict)
     rows = {row[0]: row for row in task_rows()}
     assert rows["all"][2] == "every task"

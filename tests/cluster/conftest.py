@@ -1,4 +1,4 @@
-"""A cluster of `ray start` processes, which tests share with the benchmarks, and an endpoint that its nodes can ask."""
+"""A shared Ray cluster (the code is shared with the benchmarks), and an endpoint for its nodes."""
 
 import json
 import sys
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def cluster(engine: None) -> Iterator["Cluster"]:
-    """Three nodes, of which none is killed."""
+    """Three nodes; no test may kill one."""
     from ray_nodes import ray_cluster
 
     with ray_cluster(3) as made:
         yield made
 
 
-class Answers(BaseHTTPRequestHandler):
-    """An endpoint that takes its time."""
+class SlowCompletions(BaseHTTPRequestHandler):
+    """Responds to completion requests after 0.1 s."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         time.sleep(0.1)
         text = f"    return {len(body['prompt'])}\n"
-        answer = json.dumps({"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}).encode()
+        response = json.dumps({"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer)))
+        self.send_header("content-length", str(len(response)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -46,8 +46,8 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """The address of one."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    """Base URL of an endpoint."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowCompletions) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/v1"
         server.shutdown()

@@ -1,4 +1,4 @@
-"""Runs on a cluster as their tests look at them."""
+"""Helpers for tests of runs on a Ray cluster."""
 
 import json
 import sys
@@ -12,17 +12,19 @@ TIMES = ("cpu_s", "wall_s", "peak_mb", "borderline", "started_at", "total_s", "f
 
 
 def rows(out: Path, name: str = "verdicts") -> list[dict[str, Any]]:
-    """In the order of samples, without what differs from one run to the next."""
+    """The rows of a run sorted by sample, without the fields that differ between equal runs."""
     path = out / f"{name}.jsonl"
-    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    kept = [{key: value for key, value in row.items() if key not in TIMES} for row in found]
+    parsed = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    kept = [{key: value for key, value in row.items() if key not in TIMES} for row in parsed]
     return sorted(kept, key=lambda row: (row["task_id"], row["sample_id"]))
 
 
-def written(out: Path) -> int:
+def verdict_count(out: Path) -> int:
+    """Number of verdicts written so far."""
     path = out / "verdicts.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def on(cluster: Cluster) -> tuple[str, ...]:
+def ray_arguments(cluster: Cluster) -> tuple[str, ...]:
+    """The options that run a command on the cluster."""
     return ("--engine", "ray", "--ray-address", cluster.address)

@@ -1,13 +1,11 @@
 """The commands `run` and `grade`."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
@@ -122,22 +120,19 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
 
     Exits 1 if the infrastructure left samples without a verdict.
     """
+    from evalharness import api
     from evalharness.data.cards import expand_task_names, task_groups
-    from evalharness.pipeline.progress import Shown
-    from evalharness.pipeline.run import run_all
 
-    progress = Shown(Console(stderr=True, soft_wrap=True))
     tasks = expand_task_names(names)
     configs = [replace(shared, task=name) for name in tasks]
-    folders = [run_folder(config, out, alone=tasks == [names]) for config in configs]
     try:
-        done = run_all(list(zip(configs, folders, strict=True)), progress)
+        runs = api.run_all(configs, out=out, alone=tasks == [names])
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
-    summaries = list(done.values())
-    print_summaries(summaries, mean=names if names in task_groups() and len(done) == len(tasks) else None)
-    for folder in done:
-        print(f"written to {folder}")
+    summaries = [run.summary for run in runs]
+    print_summaries(summaries, mean=names if names in task_groups() and len(runs) == len(tasks) else None)
+    for run in runs:
+        print(f"written to {run.folder}")
     require_verdicts(summaries)
 
 
@@ -150,19 +145,12 @@ def print_summaries(summaries: Sequence[Mapping[str, Any]], mean: str | None = N
         print_table(table)
 
 
-def run_folder(config: "RunConfig", out: Path | None, alone: bool) -> Path:
-    """The run directory: `out` itself for a task alone, else a folder in it; a name in results/ if `out` is None."""
-    if out is None:
-        return Path("results") / str(config.folder_name())
-    return out if alone else out / config.task
-
-
 def workers_of(value: int | None, engine: str = "local") -> int:
     """The value of --workers; by default one per available CPU core, or 0 if the nodes of a cluster shall decide."""
     if value is not None:
         if value < 1:
             raise UserError("--workers must be at least 1")
         return value
-    if engine != "local":
-        return 0
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from evalharness.pipeline.config import default_workers
+
+    return default_workers(engine)

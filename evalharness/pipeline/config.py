@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -84,3 +85,10 @@ def make_backend(config: RunConfig) -> Backend:
     """Returns the backend, with its model loaded. Raises UserError where options or model do not fit."""
     backend = find_backend(config.backend)
     return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))
+
+
+def default_workers(executor: str) -> int:
+    """Returns the number of cores that this process may use; 0 for a cluster, whose nodes choose by themselves."""
+    if executor != "local":
+        return 0
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

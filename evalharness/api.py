@@ -1,0 +1,232 @@
+"""The public Python API: what the commands of the command line call.
+
+    import evalharness as eh
+
+    run = eh.run("humaneval", backend="ar", data="sample")
+    print(run.summary["metrics"]["pass@1"])
+    run.to_pandas()
+
+Every function raises `UserError` where the caller must change something, with one line that says what to do, and
+`InfrastructureError` where the machine failed. A KeyboardInterrupt passes through; all finished rows are kept, and the
+same call resumes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from evalharness.data.runs import Run, load_run
+from evalharness.errors import UserError
+from evalharness.pipeline.config import RunConfig, default_workers
+from evalharness.pipeline.progress import Progress, Shown, Silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evalharness.report.compare.comparison import Comparison
+    from evalharness.report.frontier.points import Panel
+
+PathLike = str | Path
+
+
+class RunSettings(TypedDict, total=False):
+    """Settings of a run; `RunConfig` describes each. What is left out is as the task's recipe says, or the default."""
+
+    limit: int | None
+    only: Sequence[str]
+    n: int | None
+    ks: Sequence[int]
+    temperature: float | None
+    top_p: float | None
+    max_new_tokens: int | None
+    seed: int
+    batch_size: int
+    workers: int | None
+    """None for one worker per core."""
+    data: str | None
+    sandbox: str
+    tokenizer: str | None
+    shard: str | None
+    executor: str
+    ray_address: str | None
+    replicas: int | None
+
+
+def run(
+    task: str,
+    backend: str = "reference",
+    model: str | None = None,
+    *,
+    out: PathLike | None = None,
+    options: Mapping[str, object] | None = None,
+    progress: bool | Progress = True,
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Runs, or resumes, one task, and returns the finished run.
+
+    `out` is the run directory; by default one in `results/` whose name depends on the configuration. `options` are the
+    `--option key=value` pairs of task, backend and sandbox. `settings` are those of `RunSettings`. `progress` shows
+    bars and notes on stderr, or takes an object that receives them.
+    Raises UserError before any work where the configuration is not possible.
+    """
+    config = _config(task, backend, model, options, dict(settings))
+    runs = run_all([config], out=out, progress=progress, alone=True)
+    return runs[0]
+
+
+def grade(
+    task: str,
+    samples: PathLike,
+    model: str | None = None,
+    *,
+    out: PathLike | None = None,
+    options: Mapping[str, object] | None = None,
+    progress: bool | Progress = True,
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Grades samples that were made elsewhere, and returns the finished run.
+
+    `samples` is a .jsonl or .jsonl.gz file: per line a JSON object with `task_id` and `solution` (a whole program) or
+    `completion` (text that continues the prompt). `model` names the row in tables. The rest is as for `run`.
+    """
+    return run(
+        task,
+        "replay",
+        model,
+        out=out,
+        options={**(options or {}), "samples": samples},
+        progress=progress,
+        **settings,
+    )
+
+
+def run_all(
+    configs: Sequence[RunConfig],
+    *,
+    out: PathLike | None = None,
+    progress: bool | Progress = True,
+    alone: bool = False,
+) -> list[Run]:
+    """Runs, or resumes, several tasks with one backend; the configurations differ in the task alone.
+
+    Each run has a folder below `out` with the name of its task; `alone` uses `out` itself for the only one. Tasks
+    without a bundled sample, or without official solutions, are left out where those are asked for.
+    """
+    from evalharness.pipeline.run import run_all as run_jobs
+
+    folders = [run_folder(config, out, alone=alone) for config in configs]
+    done = run_jobs(list(zip(configs, folders, strict=True)), _progress(progress))
+    return [load_run(folder) for folder in done]
+
+
+def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
+    """Returns the run directory: `out` itself if the task is `alone`, else a folder in it.
+
+    Without `out` it is a folder in `results/` whose name depends on the configuration.
+    """
+    if out is None:
+        return Path("results") / config.folder_name()
+    return Path(out) if alone else Path(out) / config.task
+
+
+def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
+    """Returns the differences of two runs of one task, with 95 % intervals, and which problems flipped.
+
+    Raises UserError where the runs cannot be compared, such as runs of different tasks.
+    """
+    from evalharness.report.compare.comparison import compare_all
+
+    comparisons = compare_all([_run(first)], [_run(second)])
+    if len(comparisons) != 1:
+        raise UserError("the runs are of different tasks; compare runs of the same task")
+    return comparisons[0]
+
+
+def frontier(
+    runs: Sequence[PathLike | Run],
+    *,
+    out: PathLike | None = None,
+    metric: str = "pass@1",
+    speed: str = "aggregate",
+    published: str = "",
+) -> "list[Panel]":
+    """Returns quality against speed: one panel per task, one point per run, and which points are on the frontier.
+
+    `out` (.png, .svg or .html) draws them. `speed` is aggregate, steady, request or common; `published` adds points
+    from sets of `results/published`, separated by commas, or `all`.
+    """
+    from evalharness.report.frontier.picture import draw
+    from evalharness.report.frontier.points import panels
+    from evalharness.report.published import load_published
+
+    drawn = panels(_runs(runs), load_published(published), metric, speed, _ignore)
+    if out is not None:
+        draw(drawn, Path(out), metric, speed, bool(published))
+    return drawn
+
+
+def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "pd.DataFrame":
+    """Returns one row per run: model, backend, task, rate with its 95 % interval, tokens/s, problems and samples."""
+    import pandas as pd
+
+    rows = []
+    for record in _runs(runs):
+        summary = record.summary
+        rate = summary["metrics"].get(metric)
+        rows.append(
+            {
+                "model": summary["model"],
+                "backend": summary["backend"],
+                "task": summary["task"],
+                metric: rate["value"] if rate else None,
+                "ci95_low": rate["ci95"][0] if rate else None,
+                "ci95_high": rate["ci95"][1] if rate else None,
+                "tokens_per_s": summary["speed"].get("output_tokens_per_s"),
+                "problems": summary["problems"],
+                "samples": summary["samples"],
+                "folder": str(record.folder),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _config(
+    task: str,
+    backend: str,
+    model: str | None,
+    options: Mapping[str, object] | None,
+    settings: dict[str, Any],
+) -> RunConfig:
+    """Returns the configuration. Raises UserError for a setting that does not exist."""
+    unknown = sorted(set(settings) - set(RunSettings.__annotations__))
+    if unknown:
+        raise UserError(f"unknown setting {unknown[0]!r}; the settings are those of evalharness.api.RunSettings")
+    texts = {
+        key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in (options or {}).items()
+    }
+    settings = {key: tuple(value) if key in ("ks", "only") else value for key, value in settings.items()}
+    workers = settings.pop("workers", None) or default_workers(settings.get("executor", "local"))
+    return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
+
+
+def _progress(progress: bool | Progress) -> Progress:
+    if isinstance(progress, bool):
+        from rich.console import Console
+
+        return Shown(Console(stderr=True, soft_wrap=True)) if progress else Silent()
+    return progress
+
+
+def _run(run: PathLike | Run) -> Any:
+    return run if isinstance(run, Run) else load_run(run)
+
+
+def _runs(runs: Sequence[PathLike | Run]) -> list[Any]:
+    """Returns the runs; a path may be a run directory or a folder of them."""
+    from evalharness.report.runs import load_runs
+
+    return [record for run in runs for record in ([run] if isinstance(run, Run) else load_runs([Path(run)], _ignore))]
+
+
+def _ignore(text: str) -> None:
+    """Ignores a remark."""

@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
-SOURCES := evalharness benchmarks tests scripts
+SOURCES := evalharness benchmarks examples scripts tests
 
 .PHONY: demo test test-all check docs lock setup engine browser images bench gpu-check gpu-bench clean
 

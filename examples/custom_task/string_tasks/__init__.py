@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evalharness.adapters import TaskContext, build_prompt, solution, verdict_of
-from evalharness.records import Checks, Completion, Execution, Problem, Program, Verdict
+from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 CARDS = Path(__file__).parent / "cards"
 
@@ -26,10 +26,10 @@ class StringTasks:
             for record in self.context.records
         ]
 
-    def program(self, problem: Problem, completion: Completion) -> Program:
+    def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         source = solution(problem, completion, self.context.recipe)
         checks = Checks(problem.record["tests"], trusted=problem.reference or "", entry_point=problem.entry_point)
-        return Program(self.context.image, "exec", source, self.context.limits, self.context.rules, checks=checks)
+        return ExecProgram(self.context.image, source, self.context.limits, checks=checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         return verdict_of(completion, execution)

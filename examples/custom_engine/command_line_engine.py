@@ -58,25 +58,27 @@ class PipeChannel:
 
     def __init__(self, start: list[str], remove: list[str]):
         self.remove = remove
-        self.process = subprocess.Popen(
-            start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
-        )
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(start, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0)
+        assert self.process.stdin
+        assert self.process.stdout
+        self.input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
 
     def send(self, data: bytes, wait_s: float) -> None:
         view = memoryview(data)
         try:
             while view:
-                if not select.select([], [self.process.stdin], [], wait_s)[1]:
+                if not select.select([], [self.input], [], wait_s)[1]:
                     raise InfrastructureError("the container does not read its input")
-                view = view[os.write(self.process.stdin.fileno(), view[: select.PIPE_BUF]) :]
+                view = view[os.write(self.input, view[: select.PIPE_BUF]) :]
         except (OSError, ValueError) as error:
             raise InfrastructureError(f"the container has ended: {error}") from None
 
     def more(self, wait_s: float) -> bytes:
         """Returns the next bytes from the container, at least one."""
-        if not select.select([self.process.stdout], [], [], wait_s)[0]:
+        if not select.select([self.output], [], [], wait_s)[0]:
             raise InfrastructureError("the container does not answer")
-        data = os.read(self.process.stdout.fileno(), 1 << 20)
+        data = os.read(self.output, 1 << 20)
         if not data:
             raise InfrastructureError("the container has ended")
         return data

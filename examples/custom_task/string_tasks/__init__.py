@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evalharness.adapters import TaskContext, build_prompt, solution, verdict_of
+from evalharness.adapters import TaskContext, build_prompt, extract_program, verdict_of
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
 
 CARDS = Path(__file__).parent / "cards"
@@ -27,7 +27,7 @@ class StringTasks:
         ]
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        source = solution(problem, completion, self.context.recipe)
+        source = extract_program(problem, completion, self.context.recipe)
         checks = Checks(problem.record["tests"], trusted=problem.reference or "", entry_point=problem.entry_point)
         return ExecProgram(self.context.image, source, self.context.limits, checks=checks)
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from evalharness.data.card_schema import Card, Recipe, TaskEntry
+from evalharness.data.cards import Card, Recipe, TaskEntry
+from evalharness.data.cards.version_schema import Version
 from evalharness.data.files import Record
 from evalharness.data.loading import LoadedData
 from evalharness.data.run_types import TaskDescription
-from evalharness.data.version_schema import Version
 from evalharness.records import Limits, ProcessRules
 from evalharness.sandbox.languages import command_rules, languages
 

@@ -5,13 +5,12 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.data.card_schema import Card, TaskEntry
-from evalharness.data.cards import find_task, load_cards
+from evalharness.data.cards import Card, TaskEntry, find_task, load_cards
+from evalharness.data.cards.version_schema import Version
 from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource
 from evalharness.data.splits import select_split
 from evalharness.data.time_window import TimeWindow
-from evalharness.data.version_schema import Version
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.records import Task

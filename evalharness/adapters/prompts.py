@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from evalharness.data.card_schema import Recipe
+from evalharness.data.cards import Recipe
 from evalharness.data.templates import fill_template
 from evalharness.records import Message, Oracle, Prompt
 

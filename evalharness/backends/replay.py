@@ -15,13 +15,13 @@ from evalharness.backends.samples_file import (
     Sample,
     check_sample,
     open_samples,
-    parse_line,
     parse_sample,
     scan_samples,
 )
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
+from evalharness.util.jsonl import parse_line
 
 
 class ReplayOptions(BackendOptions):

@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import json
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import IO, Any, Literal
 
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
+from evalharness.util.jsonl import parse_line
 from evalharness.util.key_set import KeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
@@ -102,15 +102,6 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
         offset += len(line)
     if not keys:
         raise UserError(f"{path} contains no samples; write one JSON object per line")
-
-
-def parse_line(path: Path, number: int, line: bytes) -> Any:
-    """Returns the JSON value of line `number`. Raises UserError if the line is not JSON."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise UserError(f"{path}, line {number}: not JSON ({reason}); fix the line or remove it") from None
 
 
 def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:

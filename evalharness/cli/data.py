@@ -28,8 +28,7 @@ def pull(
 
     Set $EVALHARNESS_DATA to the folder to use it. Exits 2 if some data are not available.
     """
-    from evalharness.data.card_files import ALL_TASKS
-    from evalharness.data.cards import expand_task_names
+    from evalharness.data.cards import ALL_TASKS, expand_task_names
     from evalharness.data.download import pull as pull_data
 
     failed = 0

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from evalharness.cli.common import make_table, print_table
-from evalharness.data.card_files import ALL_TASKS
-from evalharness.data.card_schema import TaskEntry
-from evalharness.data.cards import load_cards, task_groups
+from evalharness.data.cards import ALL_TASKS, TaskEntry, load_cards, task_groups
 from evalharness.data.sources import DataSource, resolve_source
 from evalharness.data.versions import find_version, version_files
 from evalharness.errors import UserError

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.data.card_schema import Card, TaskEntry
 from evalharness.data.cards import find_task
+from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.version_schema import HubSource, Version
 from evalharness.data.hub import DATA_HINT, hub_files
 from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
-from evalharness.data.version_schema import HubSource, Version
 from evalharness.data.versions import find_version, pulled_path
 from evalharness.errors import UserError
 

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from evalharness.data.cards.version_schema import EvalPlusSource
 from evalharness.data.files import Record, read_records
 from evalharness.data.hub import DATA_HINT, error_with_cause
-from evalharness.data.version_schema import EvalPlusSource
 from evalharness.errors import UserError
 
 STALL_S = 60.0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.util.jsonl import numbered_values
 
 Record = dict[str, Any]
 """One item of a benchmark, as its data file has it."""
@@ -16,44 +17,36 @@ Record = dict[str, Any]
 def read_records(path: Path) -> list[Record]:
     """Returns the records of a file in their order. Raises UserError for a missing, damaged or unsuitable file."""
     try:
-        return _document(path) if path.suffix == ".json" else list(_lines(path))
-    except FileNotFoundError as error:
-        raise UserError(f"data file {path} is missing; put it there, or name another source with --data") from error
+        return _read_document(path) if path.suffix == ".json" else list(_read_lines(path))
+    except FileNotFoundError:
+        raise UserError(f"data file {path} is missing; put it there, or name another source with --data") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"data file {path} cannot be read ({error}); replace it") from error
+        raise UserError(f"data file {path} cannot be read ({error}); replace it") from None
 
 
-def _lines(path: Path) -> Iterator[Record]:
+def _read_lines(path: Path) -> Iterator[Record]:
     """Yields one record per non-blank line, without reading the whole file first."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _object(_parse(line.strip(), path, number), f"{path} line {number}")
+        for number, value in numbered_values(path, file):
+            yield _check_object(value, f"{path}, line {number}")
 
 
-def _document(path: Path) -> list[Record]:
+def _read_document(path: Path) -> list[Record]:
     """Returns the records of a JSON list, or of an object that maps ids to records."""
-    value = _parse(path.read_bytes(), path)
-    if isinstance(value, dict):
-        value = [{"task_id": key, **_object(entry, f"{path} entry {key!r}")} for key, entry in value.items()]
-    if not isinstance(value, list):
-        raise UserError(f"{path} has neither a list nor an object of records; replace it")
-    return [_object(entry, f"{path} entry {number}") for number, entry in enumerate(value, start=1)]
-
-
-def _parse(text: bytes, path: Path, first_line: int = 1) -> Any:
-    """Returns the JSON value that starts at line `first_line` of the file."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line, reason = first_line + error.lineno - 1, f"{error.msg}, column {error.colno}"
-        raise UserError(f"{path} line {line} is not JSON ({reason}); replace the file") from error
-    except (ValueError, RecursionError) as error:  # Not UTF-8, too long a number, or nested too deeply.
-        raise UserError(f"{path} line {first_line} is not JSON ({error}); replace the file") from error
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UserError(f"{path}: not JSON ({reason}); replace the file") from None
+    if isinstance(value, dict):
+        value = [{"task_id": key, **_check_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
+    if not isinstance(value, list):
+        raise UserError(f"{path}: neither a list nor an object of records; replace the file")
+    return [_check_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
 
 
-def _object(value: Any, position: str) -> Record:
+def _check_object(value: Any, position: str) -> Record:
     """Returns the value. Raises UserError, with its position in the file, if it is not an object."""
     if not isinstance(value, dict):
-        raise UserError(f"{position} is not a JSON object; replace the file")
+        raise UserError(f"{position}: not a JSON object; replace the file")
     return value

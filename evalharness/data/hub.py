@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evalharness.data.cards.version_schema import HubSource
 from evalharness.data.files import Record
-from evalharness.data.version_schema import HubSource
 from evalharness.errors import UserError
 from evalharness.util.text import shortened
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evalharness.data.card_schema import Card, TaskEntry
+from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.data.cards.version_schema import Version
 from evalharness.data.evalplus_release import evalplus_records
 from evalharness.data.files import Record, read_records
 from evalharness.data.hub import hub_files, hub_records
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_key
-from evalharness.data.version_schema import Version
 from evalharness.data.versions import find_version, version_files
 from evalharness.errors import NoSample, UserError
 

@@ -9,7 +9,7 @@ from typing import Any, NotRequired, TypedDict
 from evalharness.records import Status
 
 
-class DataSource(TypedDict):
+class DataDescription(TypedDict):
     """Where a task's records came from."""
 
     origin: str
@@ -27,7 +27,7 @@ class TaskDescription(TypedDict):
     version: str
     split: str | None
     problems: int
-    data: DataSource
+    data: DataDescription
     recipe: dict[str, Any]
     """The recipe's name and the fields of `data.cards.Recipe`."""
     rules: dict[str, Any]

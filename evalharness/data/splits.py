@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from evalharness.data.card_schema import TaskEntry
+from evalharness.data.cards.schema import TaskEntry
 from evalharness.data.files import Record
 from evalharness.data.task_ids import problem_number
 from evalharness.errors import UserError

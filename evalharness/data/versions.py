@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from evalharness.data.card_schema import TaskEntry
+from evalharness.data.cards.schema import TaskEntry
+from evalharness.data.cards.version_schema import Version
 from evalharness.data.sources import DataSource
-from evalharness.data.version_schema import Version
 from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 

@@ -14,7 +14,7 @@ from evalharness.adapters import TaskContext, open_task
 from evalharness.backends import BackendConfig, find_backend, parse_options
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
-from evalharness.data.card_schema import Recipe
+from evalharness.data.cards import Recipe
 from evalharness.data.run_types import SamplesAsked
 from evalharness.data.sources import resolve_source
 from evalharness.errors import NoSample, UserError

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evalharness.data import cards
+from evalharness.data.cards import registry
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
 from evalharness.util import paths
@@ -53,7 +54,7 @@ def plugin_folder() -> Path:
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object], None]]:
     """Installs a card as if another package provided it."""
     point = EntryPoint("more", f"{__name__}:plugin_folder", "evalharness.cards")
-    monkeypatch.setattr(cards, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
     PLUGIN_FOLDER.append(tmp_path)
     cards.load_cards.cache_clear()
 
@@ -194,7 +195,7 @@ def test_a_malformed_plugin_card_names_file_and_field(
 
 def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tasks").mkdir()
-    monkeypatch.setattr(cards, "bundled", tmp_path.joinpath)
+    monkeypatch.setattr(registry, "bundled", tmp_path.joinpath)
     for text, message in [("adapter: x\n", "grading: Field required"), ("a: [", "not YAML"), ("- a\n", "is a mapping")]:
         (tmp_path / "tasks" / "broken.yaml").write_text(text)
         cards.load_cards.cache_clear()

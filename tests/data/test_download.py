@@ -48,7 +48,7 @@ def test_pulled_data_are_loaded_from_the_folder(tmp_path: Path, datasets_dir: Pa
     kept.write_bytes(kept.read_bytes()[:1000])
     broken = pull(tmp_path, dead_url(), "humaneval", "--dir", folder)
     assert broken.returncode == 2
-    assert f"not available: data file {kept} cannot be read" in broken.stdout
+    assert f"not available: {kept} cannot be read" in broken.stdout
 
 
 def test_pull_rejects_data_with_another_fingerprint(tmp_path: Path) -> None:

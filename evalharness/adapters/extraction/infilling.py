@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from evalharness.data.card_schema import Recipe
+from evalharness.data.cards import Recipe
 from evalharness.records import Completion, Problem
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from evalharness.adapters.extraction.code_blocks import block_that_defines, code_blocks
 from evalharness.adapters.extraction.multipl_e import extract_function
 from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
-from evalharness.data.card_schema import Recipe
+from evalharness.data.cards import Recipe
 from evalharness.records import Completion, Problem
 
 

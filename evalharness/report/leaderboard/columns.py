@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.data.card_files import ALL_TASKS
-from evalharness.data.cards import load_cards, task_groups
+from evalharness.data.cards import ALL_TASKS, load_cards, task_groups
 
 TITLES = {
     "humaneval": "HumanEval", "mbpp": "MBPP",

@@ -3,8 +3,7 @@
 import pytest
 
 from evalharness.adapters.extraction.infilling import MIDDLE_EXTRACTIONS, extract_middle
-from evalharness.data.card_schema import Recipe
-from evalharness.data.cards import load_cards
+from evalharness.data.cards import Recipe, load_cards
 from evalharness.records import Completion, Problem, Prompt
 
 PREFIX, SUFFIX = "def f(x):\n    y = x\n    if y", "\n    return y\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from evalharness.data.card_schema import Card
+from evalharness.data.cards.schema import Card
 
 ALL_TASKS = "all"
 """The group of every task."""

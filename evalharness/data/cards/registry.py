@@ -5,8 +5,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from evalharness.data.card_files import ALL_TASKS, check_names, read_cards
-from evalharness.data.card_schema import Card, TaskEntry
+from evalharness.data.cards.files import ALL_TASKS, check_names, read_cards
+from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name

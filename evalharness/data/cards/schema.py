@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from evalharness.data.version_schema import StrictModel, Version
+from evalharness.data.cards.version_schema import StrictModel, Version
 from evalharness.records import MiddleLength
 
 

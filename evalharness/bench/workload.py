@@ -1,4 +1,4 @@
-"""What a bench asks: the prompts of a task, or real code to be continued, and never random tokens."""
+"""The prompts of a bench without a task: real Python code to be continued, never random tokens."""
 
 import hashlib
 from collections import Counter
@@ -9,79 +9,86 @@ import evalharness
 from evalharness.errors import UserError
 from evalharness.records import Problem, Prompt, Request
 
-RANDOM = ("random", "random-ids", "random-tokens", "synthetic")
+RANDOM_WORKLOADS = ("random", "random-ids", "random-tokens", "synthetic")
+"""Names that other benchmarks use for random tokens."""
 CHARACTERS_PER_TOKEN = 3.8
-"""Of Python by the usual code tokenizers; used only where no tokenizer is at hand to cut prompts by."""
+"""Of Python code with common code tokenizers. Used only without a tokenizer."""
 LONGEST_LINE = 120
-HEAD = "# Go on with this Python module where it ends, at length: whole functions and classes, no explanations.\n\n"
+"""Modules with longer lines are tables of data and are not used."""
+INSTRUCTION = (
+    "# Go on with this Python module where it ends, at length: whole functions and classes, no explanations.\n\n"
+)
 
 
-def refuse_random(task: str | None) -> None:
+def refuse_random_tokens(task: str | None) -> None:
     """Raises UserError for random tokens as a workload."""
-    if task in RANDOM:
+    if task in RANDOM_WORKLOADS:
         raise UserError(
-            f"--task {task}: how many steps a diffusion model takes, and what a speculative one gets right, depends on "
-            "the text, so random tokens measure nothing; leave --task out for coding prompts, or name a task"
+            f"--task {task}: the steps of a diffusion model and the acceptance of speculative decoding depend on the "
+            "text, so random tokens measure nothing useful; leave --task out for coding prompts, or name a task"
         )
 
 
-def code_problems(count: int, tokens: int, measure: Callable[[str], int] | None = None) -> list[Problem]:
-    """Prompts of about `tokens` tokens by `measure` (else by characters), each a different part of this package's code.
+def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
+    """Prompts of about `tokens` tokens, each a different part of this package's source code.
 
-    No two begin alike after the first line, so that no server can keep one's prompt for another. Raises UserError where
-    the code is not long enough.
+    `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
+    first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
+    there is not enough code.
     """
-    lines = _code()
-    starts = _starts(lines)
+    lines = _source_lines()
+    starts = _unique_starts(lines)
     if count > len(starts):
         raise UserError(
-            f"{count} different coding prompts are more than there are ({len(starts)}); ask for fewer requests"
+            f"the bench needs {count} different coding prompts, but only {len(starts)} exist; lower --requests, "
+            "--warmup or the number of levels"
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [
-        Problem(f"code/{number}", Prompt(text=_cut(lines, start, tokens, measure)), {}, None)
+        Problem(f"code/{number}", Prompt(text=_prompt(lines, start, tokens, count_tokens)), {}, None)
         for number, start in enumerate(chosen)
     ]
 
 
-def _code() -> list[str]:
-    """The lines of this package's modules, in the order of their names, without those that are tables of data."""
+def _source_lines() -> list[str]:
+    """The lines of this package's modules, sorted by path, without modules that are tables of data."""
     root = Path(evalharness.__file__).parent
-    found: list[str] = []
+    source: list[str] = []
     for path in sorted(root.rglob("*.py")):
         lines = path.read_text(encoding="utf-8").splitlines()
         if max(map(len, lines), default=0) <= LONGEST_LINE:
-            found += [f"# {path.relative_to(root.parent)}", *lines]
-    return found
+            source += [f"# {path.relative_to(root.parent)}", *lines]
+    return source
 
 
-def _starts(lines: Sequence[str]) -> list[int]:
-    """Where a statement of a module begins with a line that no other begins with."""
-    firsts = Counter(lines)
-    opening = (number for number, line in enumerate(lines) if line and not line[0].isspace())
-    return [number for number in opening if lines[number][0] not in ")]}\"'" and firsts[lines[number]] == 1]
+def _unique_starts(lines: Sequence[str]) -> list[int]:
+    """Positions of top-level statements whose first line occurs only once."""
+    occurrences = Counter(lines)
+    top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
+    return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
 
 
-def _cut(lines: Sequence[str], start: int, tokens: int, measure: Callable[[str], int] | None) -> str:
-    """Whole lines from `start` on, around the end if need be, until they make up the number of tokens."""
-    size = measure or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
-    text, number = HEAD, start
-    wanted = max(tokens, size(HEAD) + 1)
-    while size(text) < wanted:
-        block = max(1, (wanted - size(text)) // 24)  # a line has a dozen tokens or two: blocks first, then line by line
-        text += "".join(f"{lines[(number + place) % len(lines)]}\n" for place in range(block))
-        number += block
+def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
+    """The instruction and whole lines from `start` on, with at least `tokens` tokens; wraps around at the end."""
+    size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
+    text, position = INSTRUCTION, start
+    target = max(tokens, size(INSTRUCTION) + 1)
+    while size(text) < target:
+        # A line has fewer than 24 tokens on average: add blocks first, which needs fewer counts, then single lines.
+        block = max(1, (target - size(text)) // 24)
+        text += "".join(f"{lines[(position + offset) % len(lines)]}\n" for offset in range(block))
+        position += block
     return text
 
 
 def requests_of(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
-    """`count` requests from the `begin`-th on. After the last problem the first follows, as its next sample."""
+    """The requests number `begin` to `begin + count - 1`; after the last problem follow second samples of the first."""
     total = len(problems)
-    return [Request(problems[place % total], place // total) for place in range(begin, begin + count)]
+    return [Request(problems[number % total], number // total) for number in range(begin, begin + count)]
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:
-    """A hash of all prompts, by which two benches are known to have asked the same."""
+    """A hash of all prompts, which shows whether two benches sent the same ones."""
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(

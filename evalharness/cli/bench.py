@@ -79,8 +79,8 @@ def bench(
 
     Prompts are those of a task, or about 1,000 tokens of Python code. Every level has its own prompts.
     """
-    from evalharness.bench.levels import BenchConfig
-    from evalharness.bench.levels import bench as measure
+    from evalharness.bench.config import BenchConfig
+    from evalharness.bench.runner import bench as run_bench
     from evalharness.bench.tables import level_table, remarks
 
     if (price_in is None) != (price_out is None):
@@ -103,7 +103,7 @@ def bench(
         options=opt.parse_key_values(option),
     )
     folder = out or Path("results") / config.folder_name()
-    levels = measure(config, folder, log)
+    levels = run_bench(config, folder, log)
     print_table(level_table(levels))
     for line in remarks(levels):
         print(line)

@@ -1,1 +1,1 @@
-"""Engine ray: generation and grading on the nodes of a Ray cluster, with the pipeline and the store on the driver."""
+"""Executor `ray`: generates and grades on the nodes of a Ray cluster, while the driver runs pipeline and store."""

@@ -1,4 +1,4 @@
-"""Connects to a Ray cluster and puts a run's sandboxes and backend on it."""
+"""Connects to a Ray cluster and opens a run's sandboxes and backend on it."""
 
 import re
 import signal
@@ -16,11 +16,15 @@ from evalharness.pipeline.executors import Executor, Log, OnVerdict
 from evalharness.records import Backend, Problem, Task
 from evalharness.util.extras import require_extra
 
+CONNECT_S = 10.0
+"""Seconds to connect to an address. Ray itself would try for minutes."""
+
 
 def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Sandboxes on every node that has a container engine, and replicas of the backend.
+    """Opens sandboxes on every node with a container engine, and replicas of the backend.
 
-    Raises UserError where there is no Ray, no cluster, or no node that can do what is asked for.
+    `stored` is a backend whose completions exist already; it is used on the driver. Raises UserError if Ray is not
+    installed, no cluster answers, or no node can do the work.
     """
     connect(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
@@ -30,16 +34,16 @@ def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_ne
         sandboxes.close()
         raise
 
-    def grader(task: Task, problems: Mapping[str, Problem], finished: OnVerdict) -> ClusterGrader:
-        return ClusterGrader(task, problems, sandboxes, finished, log)
+    def grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> ClusterGrader:
+        return ClusterGrader(task, problems, sandboxes, on_verdict, log)
 
     return Executor(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
 
 
 def connect(address: str | None) -> None:
-    """Connects this process to the cluster at an address, or begins one on this machine alone.
+    """Connects this process to the cluster at an address, or starts a cluster on this machine if it is None.
 
-    Raises UserError where Ray is not installed, or no cluster is there.
+    Raises UserError if Ray is not installed or no cluster answers.
     """
     require_extra("ray", "--engine ray")
     import ray
@@ -49,15 +53,15 @@ def connect(address: str | None) -> None:
     settings: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        if address and (place := re.fullmatch(r"([^/]+):(\d+)", address)):
-            socket.create_connection((place[1], int(place[2])), timeout=10).close()  # Ray itself would try for minutes
+        if address and (match := re.fullmatch(r"([^/]+):(\d+)", address)):
+            socket.create_connection((match[1], int(match[2])), timeout=CONNECT_S).close()
         ray.init(**settings, log_to_driver=False, logging_level="error", configure_logging=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"no Ray cluster answers at {address or 'this machine'} ({' '.join(str(error).split())[:200]}); "
-            "start one with `ray start --head`, or name it with --ray-address"
+            "start one with `ray start --head`, or name another with --ray-address"
         ) from None
     finally:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():  # Ray's own would end the process without a word
+            for number, handler in handlers.items():  # Ray's own handlers would end the process without cleaning up
                 signal.signal(number, handler)

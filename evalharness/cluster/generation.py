@@ -1,7 +1,7 @@
-"""Generates completions with copies of a backend on the nodes: a thread per copy pulls chunks of requests.
+"""Generates completions with replicas of a backend on the nodes: one thread per replica pulls chunks of requests.
 
-Ray places the copies, one per GPU or as many as asked for, and starts one that was lost elsewhere; the requests of its
-chunk that were not answered go to any copy.
+Ray places the replicas, one per GPU or as many as configured, and restarts a lost one on another node. The unanswered
+requests of its chunk go to any replica.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Log
 from evalharness.records import Completion, Prompt, Request, Sampling
 
-BATCHES = 4
-"""Batches in a chunk, so that a backend can order and overlap its requests."""
-READY = 256
-"""Completions that may wait to be taken; beyond that the copies wait."""
-NO_COPY_S = 300
-"""How long a run waits for a copy where there is none."""
-TRIES = 5
-"""Times in a row that a copy may be lost without having answered anything."""
+BATCHES_PER_CHUNK = 4
+"""Batches in a chunk, so that a backend can sort and overlap its requests."""
+BUFFERED_COMPLETIONS = 256
+"""Completions that may wait for the pipeline; beyond it the replicas wait."""
+NO_REPLICA_S = 300
+"""Seconds that a run waits while no replica is alive."""
+LOSSES_IN_A_ROW = 5
+"""How often a replica may be lost without an answer in between, before the run fails."""
 
 
 class ClusterBackend:
-    """A backend whose copies are on the nodes."""
+    """A backend whose replicas run on the nodes."""
 
     def __init__(self, config: RunConfig, log: Log):
         import ray
@@ -38,15 +38,15 @@ class ClusterBackend:
         gpus = int(ray.cluster_resources().get("GPU", 0))
         self.replicas = config.replicas or gpus or 1
         if gpus and self.replicas > gpus:
-            raise UserError(f"--replicas {self.replicas} are more than the cluster's {gpus} GPUs")
-        kind: Any = ray.remote(GenerationWorker)
+            raise UserError(f"--replicas {self.replicas} exceeds the cluster's {gpus} GPUs; ask for fewer")
+        remote_class: Any = ray.remote(GenerationWorker)
         options = {"num_cpus": 0, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
-        self._actors = [kind.options(**options).remote(config) for _ in range(self.replicas)]
-        self._description: Mapping[str, Any] = self._ask(self._actors[0].describe.remote())
-        self.chunk = BATCHES * max(config.batch_size, int(self._description.get("concurrency") or 1))
+        self._actors = [remote_class.options(**options).remote(config) for _ in range(self.replicas)]
+        self._description: Mapping[str, Any] = self._get(self._actors[0].describe.remote())
+        self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
-    def _ask(self, reference: Any) -> Any:
-        """What the first copy answers. Raises what it raised, as it would here."""
+    def _get(self, reference: Any) -> Any:
+        """The result of a call of the first replica. Raises a UserError that the replica raised."""
         import ray
 
         try:
@@ -58,22 +58,24 @@ class ClusterBackend:
             raise UserError(f"backend {self.name} does not start on the cluster: {cause or error}") from None
 
     def accept(self, prompt: Prompt) -> None:
-        """Raises UserError for a prompt of a kind that the backend cannot take."""
-        self._ask(self._actors[0].accept.remote(prompt))
+        """Raises UserError for a kind of prompt that the backend does not support."""
+        self._get(self._actors[0].accept.remote(prompt))
 
     def describe(self) -> Mapping[str, Any]:
-        """What the backend itself says: where its copies are changes no number."""
+        """The description of the backend itself, since the number of replicas changes no result."""
         return dict(self._description)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """One completion per request, in any order, each as soon as it is ready."""
+        """Yields one completion per request, in any order, each as soon as it is ready."""
         import ray
 
-        every = list(requests)
-        problems = ray.put({request.key[0]: request.problem for request in every})
-        work = _Work(iter(every), len(every))
+        pending = list(requests)
+        problems = ray.put({request.key[0]: request.problem for request in pending})
+        work = _RequestQueue(pending)
         threads = [
-            threading.Thread(target=work.serve, args=(actor, problems, sampling, self.chunk, self.log), daemon=True)
+            threading.Thread(
+                target=work.serve, args=(actor, problems, sampling, self.chunk_size, self.log), daemon=True
+            )
             for actor in self._actors
         ]
         for thread in threads:
@@ -86,7 +88,7 @@ class ClusterBackend:
                 thread.join()
 
     def close(self) -> None:
-        """Ends the copies. Safe to call twice."""
+        """Ends the replicas. Safe to call twice."""
         import ray
 
         if ray.is_initialized():
@@ -95,71 +97,73 @@ class ClusterBackend:
         self._actors = []
 
 
-class _Work:
-    """Requests that are not answered yet, and answers that are not taken yet."""
+class _RequestQueue:
+    """The requests without an answer, and the answers that the pipeline has not taken yet."""
 
-    def __init__(self, requests: Iterator[Request], count: int):
-        self._requests, self._left, self._serving = requests, count, 0
-        self._again: deque[Request] = deque()
-        self._ready: queue.Queue[Completion | BaseException] = queue.Queue(READY)
+    def __init__(self, requests: list[Request]):
+        self._requests, self._unanswered = iter(requests), len(requests)
+        self._serving = 0
+        """Replicas that are working on a chunk."""
+        self._retries: deque[Request] = deque()
+        self._ready: queue.Queue[Completion | BaseException] = queue.Queue(BUFFERED_COMPLETIONS)
         self._lock = threading.Lock()
         self.stop = threading.Event()
 
     def results(self) -> Iterator[Completion]:
-        """As many completions as there are requests. Raises what a copy raised, or that there is none."""
-        waited = 0
-        while self._left:
+        """Yields one completion per request. Raises what a replica raised, or InfrastructureError if none is alive."""
+        idle_s = 0
+        while self._unanswered:
             try:
-                found = self._ready.get(timeout=1.0)
+                result = self._ready.get(timeout=1.0)
             except queue.Empty:
-                waited = 0 if self._serving else waited + 1
-                if waited > NO_COPY_S:
-                    raise InfrastructureError("no copy of the backend is left in the cluster") from None
+                idle_s = 0 if self._serving else idle_s + 1
+                if idle_s > NO_REPLICA_S:
+                    raise InfrastructureError("no replica of the backend is left in the cluster") from None
                 continue
-            if isinstance(found, BaseException):
-                raise found
-            self._left -= 1
-            yield found
+            if isinstance(result, BaseException):
+                raise result
+            self._unanswered -= 1
+            yield result
 
-    def _take(self, most: int) -> list[Request]:
+    def _take(self, size: int) -> list[Request]:
         with self._lock:
-            taken = [self._again.popleft() for _ in range(min(most, len(self._again)))]
-            return taken or list(itertools.islice(self._requests, most))
+            retried = [self._retries.popleft() for _ in range(min(size, len(self._retries)))]
+            return retried or list(itertools.islice(self._requests, size))
 
-    def serve(self, actor: Any, problems: Any, sampling: Sampling, most: int, log: Log) -> None:
-        """Has one chunk after the other answered by a copy, until the caller has all it wants."""
+    def serve(self, actor: Any, problems: Any, sampling: Sampling, chunk_size: int, log: Log) -> None:
+        """Sends chunks to a replica, one at a time, until the caller sets `stop`."""
         import ray
 
         losses = 0
-        while self._there(actor):
-            left = {request.key: request for request in self._take(most)}
-            if not left:
-                self.stop.wait(0.2)  # another copy may yet be lost
+        while self._wait_until_ready(actor):
+            unanswered = {request.key: request for request in self._take(chunk_size)}
+            if not unanswered:
+                self.stop.wait(0.2)  # another replica may still be lost, and its requests come back
                 continue
-            with self._counted():
+            with self._count_as_serving():
                 try:
-                    stream = actor.generate.options(num_returns="streaming").remote([problems], list(left), sampling)
-                    for reference in stream:
+                    generate = actor.generate.options(num_returns="streaming")
+                    for reference in generate.remote([problems], list(unanswered), sampling):
                         completion = ray.get(reference)
-                        if left.pop(completion.key, None):
-                            self._offer(completion)
+                        if unanswered.pop(completion.key, None):
+                            self._put(completion)
                             losses = 0
                         if self.stop.is_set():
                             return
                 except ray.exceptions.RayTaskError as error:
-                    self._offer(error.cause if isinstance(error.cause, UserError) else error)
+                    self._put(error.cause if isinstance(error.cause, UserError) else error)
                     return
                 except ray.exceptions.RayError as error:
                     losses += 1
-                    log(f"a copy of the backend is lost ({type(error).__name__}); its requests are asked again")
-                    if losses > TRIES:
-                        self._offer(InfrastructureError(f"a copy of the backend is lost again and again: {error}"))
+                    log(f"a replica of the backend is lost ({type(error).__name__}); its requests are sent again")
+                    if losses > LOSSES_IN_A_ROW:
+                        self._put(InfrastructureError(f"a replica of the backend was lost {losses} times: {error}"))
                         return
             with self._lock:
-                self._again.extend(left.values())
+                self._retries.extend(unanswered.values())
 
     @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count_as_serving(self) -> Iterator[None]:
         with self._lock:
             self._serving += 1
         try:
@@ -168,10 +172,10 @@ class _Work:
             with self._lock:
                 self._serving -= 1
 
-    def _there(self, actor: Any) -> bool:
-        """Waits for a copy that is being started, perhaps elsewhere; False if all was done before it was there.
+    def _wait_until_ready(self, actor: Any) -> bool:
+        """Waits for a replica that Ray is starting, perhaps on another node; returns False if `stop` is set before.
 
-        A copy that has no place to be is given no requests, which the others can answer.
+        A replica that Ray cannot place takes no requests, so that the others answer them.
         """
         import ray
 
@@ -186,10 +190,10 @@ class _Work:
                 self.stop.wait(1.0)
         return False
 
-    def _offer(self, found: "Completion | BaseException") -> None:
+    def _put(self, result: "Completion | BaseException") -> None:
         while not self.stop.is_set():
             try:
-                self._ready.put(found, timeout=0.2)
+                self._ready.put(result, timeout=0.2)
                 return
             except queue.Full:
                 continue

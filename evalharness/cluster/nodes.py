@@ -1,4 +1,4 @@
-"""The nodes of the cluster that grade: a sandbox pool on each that has a container engine, with the same images."""
+"""The nodes that grade: each node with a container engine has a sandbox pool with the same images."""
 
 import threading
 from collections import Counter
@@ -15,142 +15,161 @@ from evalharness.util.differences import differences
 from evalharness.util.version import __version__
 
 START_S = 120.0
-"""How long a node may take to give the processors that are asked of it, and to start Python on them."""
-CALLS_AT_ONCE = 4
+"""Seconds in which a node must assign the requested CPUs and start Python."""
+CLOSE_S = 30.0
+"""Seconds in which the nodes must end their containers."""
+CALLS_PER_NODE = 4
+"""Concurrent calls of a node's actor."""
 STARTS = 3
+"""How often a node is started whose processes were lost."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node that grades. `workers` is how many samples at a time."""
+    """A node that grades."""
 
     id: str
     address: str
     actor: Any
+    """The Ray actor of its `GradingWorker`."""
     workers: int
+    """Samples that it grades at a time."""
+
+    @property
+    def label(self) -> str:
+        """Address and short id, for messages."""
+        return node_label(self.id, self.address)
+
+
+def node_label(node_id: str, address: str) -> str:
+    """Address and short id of a node, for messages."""
+    return f"{address} ({node_id[:8]})"
 
 
 class ClusterSandboxes:
-    """The sandbox pools of all nodes. Nodes that come later are taken in by `refresh`."""
+    """The sandbox pools of all nodes. `refresh` adds nodes that join later."""
 
     def __init__(self, config: RunConfig, log: Log, needed: bool):
         self.config, self.log, self.needed = config, log, needed
         self.nodes: dict[str, Node] = {}
         self._starts: Counter[str] = Counter()
         self._images: list[str] = []
-        self._described: Mapping[str, Any] = {}
-        self._packed: dict[str, Any] = {}
+        self._description: Mapping[str, Any] = {}
+        """The first node's description of its sandbox."""
+        self._image_files: dict[str, Any] = {}
+        """References to images packed on the first node, by name."""
         self._lock = threading.Lock()
 
     @property
     def workers(self) -> int:
-        """Samples judged at a time, on all nodes."""
+        """Samples graded at a time, on all nodes together."""
         return sum(node.workers for node in self.nodes.values())
 
     def prepare(self, names: list[str]) -> None:
-        """Starts a pool on every node, and makes the images ready.
+        """Starts a pool on every node and prepares the images.
 
-        Raises UserError where no node can grade. A node that cannot is named with the reason, and left out.
+        A node that cannot grade is left out, and the log says why. Raises UserError if no node can.
         """
         self._images = names
         reasons: list[str] = []
         self.refresh(reasons)
         if not self.nodes:
-            raise UserError(f"no node of the cluster can grade: {'; '.join(reasons) or 'it has no processors free'}")
+            raise UserError(f"no node of the cluster can grade: {'; '.join(reasons) or 'all nodes have 0 CPUs'}")
 
     def refresh(self, reasons: list[str] | None = None) -> list[Node]:
-        """Takes in the nodes that have come since, and forgets those that have gone; the new ones.
+        """Adds nodes that have joined the cluster and removes those that have left; returns the new ones.
 
-        `reasons` takes why one was left out. One whose processes were lost is tried again, up to `STARTS` times; one
-        that must be mended first is not.
+        A node whose processes were lost is started up to `STARTS` times; a node that the user must fix, once.
+        `reasons`, if given, receives a line about each node that cannot grade.
         """
         import ray
 
         with self._lock:
             alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
-            for gone in set(self.nodes) - set(alive):
-                del self.nodes[gone]
-            here = ray.get_runtime_context().get_node_id()
-            new = []
-            idle = [each for each in alive if each not in self.nodes and self._starts[each] < STARTS]
-            for node_id in sorted(idle, key=lambda each: each != here):
+            for node_id in set(self.nodes) - set(alive):
+                del self.nodes[node_id]
+            driver_node = ray.get_runtime_context().get_node_id()
+            candidates = [id_ for id_ in alive if id_ not in self.nodes and self._starts[id_] < STARTS]
+            added = []
+            for node_id in sorted(candidates, key=lambda id_: id_ != driver_node):
                 self._starts[node_id] += 1
                 if cpus := int(alive[node_id]["Resources"].get("CPU", 0)):
+                    address = alive[node_id]["NodeManagerAddress"]
                     try:
-                        new.append(self._start(node_id, alive[node_id]["NodeManagerAddress"], cpus))
+                        added.append(self._start(node_id, address, cpus))
                     except (UserError, InfrastructureError) as error:
                         if isinstance(error, UserError):
                             self._starts[node_id] = STARTS
-                        text = f"node {alive[node_id]['NodeManagerAddress']} ({node_id[:8]}) does not grade: {error}"
-                        self.log(text)
+                        reason = f"node {node_label(node_id, address)} does not grade: {error}"
+                        self.log(reason)
                         if reasons is not None:
-                            reasons.append(text)
-            return new
+                            reasons.append(reason)
+            return added
 
     def _start(self, node_id: str, address: str, cpus: int) -> Node:
-        """Starts the pool of a node. Raises UserError, or InfrastructureError, where it cannot be had there."""
+        """Starts the pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         cpus = min(cpus, self.config.workers or cpus)
-        kind: Any = ray.remote(GradingWorker)
-        actor = kind.options(
+        remote_class: Any = ray.remote(GradingWorker)
+        actor = remote_class.options(
             num_cpus=cpus,
-            max_concurrency=CALLS_AT_ONCE,
+            max_concurrency=CALLS_PER_NODE,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
         ).remote(self.config, cpus, self.needed)
         try:
             workers = ray.get(actor.start.remote(__version__), timeout=START_S)
-            self._same_images(actor)
-            described = ray.get(actor.prepare.remote(self._images))
-            self._check_same(described)
+            self._copy_images(actor)
+            description = ray.get(actor.prepare.remote(self._images))
+            self._check_same(description)
             node = Node(node_id, address, actor, workers)
             self.nodes[node_id] = node
             return node
         except ray.exceptions.GetTimeoutError:
             ray.kill(actor)
-            raise InfrastructureError(f"its {cpus} processors were not free for {START_S:g} s") from None
+            raise InfrastructureError(f"its {cpus} CPUs were not free for {START_S:g} s") from None
         except ray.exceptions.RayTaskError as error:
             ray.kill(actor)
             if isinstance(error.cause, UserError | InfrastructureError):
                 raise error.cause from None
             raise
         except ray.exceptions.RayError as error:
-            raise InfrastructureError(f"it was lost: {type(error).__name__}") from None
+            raise InfrastructureError(f"its processes were lost: {type(error).__name__}") from None
 
-    def _same_images(self, actor: Any) -> None:
-        """Gives a node that lacks the first node's images, or has others, a copy of them."""
+    def _copy_images(self, actor: Any) -> None:
+        """Copies the first node's images to a node that lacks them or has others of the same name."""
         import ray
 
         for name in self._images if self.nodes else ():
-            wanted = self._described["images"][name].get("id")
-            if wanted and ray.get(actor.image_id.remote(name)) != wanted:
-                if name not in self._packed:
+            image_id = self._description["images"][name].get("id")
+            if image_id and ray.get(actor.image_id.remote(name)) != image_id:
+                if name not in self._image_files:
                     first = next(iter(self.nodes.values()))
-                    self._packed[name] = first.actor.pack.remote(name)
-                ray.get(actor.unpack.remote(self._packed[name]))
+                    self._image_files[name] = first.actor.pack.remote(name)
+                ray.get(actor.unpack.remote(self._image_files[name]))
 
-    def _check_same(self, described: Mapping[str, Any]) -> None:
-        """Keeps what the first node says of its sandbox; another must say the same of all that can change a verdict."""
-        if not self._described:
-            self._described = described
+    def _check_same(self, description: Mapping[str, Any]) -> None:
+        """Raises UserError if a node's sandbox differs from the first node's in what can change a verdict."""
+        if not self._description:
+            self._description = description
             return
-        old, new = (
-            {key: value for key, value in each.items() if key not in CHANGES_NO_VERDICT}
-            for each in (self._described, described)
+        first, other = (
+            {key: value for key, value in description_.items() if key not in CHANGES_NO_VERDICT}
+            for description_ in (self._description, description)
         )
-        for place, first, other in differences(old, new):
-            raise UserError(f"its sandbox is another: {place} is {other}, on the first node {first}")
+        for name, of_first, of_other in differences(first, other):
+            raise UserError(f"its sandbox differs from the first node's: {name} is {of_other}, there {of_first}")
 
     def describe(self) -> Mapping[str, Any]:
-        """What each node says of its pool, and how many nodes there are."""
+        """The description of the sandbox, which is the same on all nodes, and the size of the cluster."""
         import ray
 
-        around = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
-        return {**self._described, "cluster": around}
+        cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
+        return {**self._description, "cluster": cluster}
 
     def drop(self, node: Node) -> None:
-        """Forgets a node that does not answer."""
+        """Removes a node that does not answer."""
         import ray
 
         with self._lock:
@@ -164,7 +183,8 @@ class ClusterSandboxes:
 
         with self._lock:
             nodes, self.nodes = list(self.nodes.values()), {}
-        if ray.is_initialized():
-            ray.wait([node.actor.close.remote() for node in nodes], num_returns=len(nodes), timeout=30) if nodes else ()
+        if ray.is_initialized() and nodes:
+            closing = [node.actor.close.remote() for node in nodes]
+            ray.wait(closing, num_returns=len(nodes), timeout=CLOSE_S)
             for node in nodes:
                 ray.kill(node.actor)

@@ -3,7 +3,6 @@
 What only the model can tell, such as whether it has sentinel tokens for infilling, is checked as soon as it is loaded.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from evalharness.pipeline.shard import parse_shard
 from evalharness.pipeline.store import is_same_run
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
 from evalharness.sandbox.factory import parse_sandbox_options
+from evalharness.util.files import check_writable
 from evalharness.util.version import __version__
 
 Job = tuple[RunConfig, Path]
@@ -213,11 +213,7 @@ def check_prompt(backend: Backend, prompt: Prompt) -> None:
 
 def check_folder(run: PreparedRun) -> None:
     """Raises UserError where the run's folder cannot be written, or holds a run that is known to be another one."""
-    existing = next(parent for parent in (run.folder, *run.folder.absolute().parents) if parent.exists())
-    if not existing.is_dir():
-        raise UserError(f"cannot write to {run.folder}: {existing} is not a folder; choose another --out")
-    if not os.access(existing, os.W_OK):
-        raise UserError(f"cannot write to {run.folder}: Permission denied; choose another folder with --out")
+    check_writable(run.folder)
     is_same_run(run.folder, known_configuration(run))
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from evalharness.errors import UserError
+
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
@@ -32,3 +34,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; see `atomic_write`."""
     with atomic_write(path) as file:
         file.write(content)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError if the folder, which need not exist, cannot be written or created."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not existing.is_dir():
+        raise UserError(f"cannot write to {folder}: {existing} is not a folder; choose another --out")
+    if not os.access(existing, os.W_OK):
+        raise UserError(f"cannot write to {folder}: Permission denied; choose another folder with --out")

@@ -1,4 +1,4 @@
-"""`bench` against a real server: what is sent, what is dropped, what is written and what is refused."""
+"""`bench` against an HTTP endpoint: requests, warm-up, files, and user errors."""
 
 import json
 import subprocess
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from helpers.openai_server import Endpoint, answer_with, http_error, serving
 
-from evalharness.bench.levels import BenchConfig, Level, bench
+from evalharness.bench.config import BenchConfig
+from evalharness.bench.levels import Level
+from evalharness.bench.runner import bench
 from evalharness.bench.tables import remarks
 from evalharness.errors import UserError
 
@@ -23,38 +25,39 @@ def endpoint() -> Iterator[Endpoint]:
         yield running
 
 
-def config(endpoint: Endpoint, **more: Any) -> BenchConfig:
-    options = {"base_url": endpoint.url, "retry_base_s": "0.001", **more.pop("options", {})}
-    return BenchConfig("openai", "m", options=options, **{"requests": 8, **more})
+def config(endpoint: Endpoint, **changes: Any) -> BenchConfig:
+    options = {"base_url": endpoint.url, "retry_base_s": "0.001", **changes.pop("options", {})}
+    return BenchConfig("openai", "m", options=options, **{"requests": 8, **changes})
 
 
-def test_each_level_sends_its_own_prompts_and_drops_its_warm_up(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_each_level_sends_its_own_prompts_and_excludes_its_warm_up(endpoint: Endpoint, tmp_path: Path) -> None:
     levels = bench(config(endpoint, concurrency=(1, 4), output_tokens=20, prices=(1.0, 10.0)), tmp_path / "out")
     assert len(endpoint.bodies) == 1 + 8 + 4 + 8
     assert len({body["prompt"] for body in endpoint.bodies}) == 21
     assert {body["max_tokens"] for body in endpoint.bodies} == {20}
     assert endpoint.most_in_flight == 4
-    for level, width in zip(levels, (1, 4), strict=True):
-        assert (level.concurrency, level.speed["requests"], level.speed["warmup_requests"]) == (width, 8, width)
-        assert level.speed["steady"]["concurrency"] == width
+    for level, concurrency in zip(levels, (1, 4), strict=True):
+        counts = level.speed["requests"], level.speed["warmup_requests"]
+        assert (level.concurrency, *counts) == (concurrency, 8, concurrency)
+        assert level.speed["steady"]["concurrency"] == concurrency
         assert level.cost_per_problem == pytest.approx((1000 * 1 + 20 * 10) / 1e6)
         assert level.prompt_tokens["p50"] == 1000
     assert levels[0].speed["output_tokens_per_s"] == pytest.approx(20 / 0.1, rel=0.2)
     assert 2.5 < levels[1].speed["steady"]["output_tokens_per_s"] / (20 / 0.1) < 4.2
-    held = json.loads((tmp_path / "out" / "bench.json").read_text())
-    assert [level["concurrency"] for level in held["levels"]] == [1, 4]
-    assert held["environment"]["hardware"]["cores"]
+    stored = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert [level["concurrency"] for level in stored["levels"]] == [1, 4]
+    assert stored["environment"]["hardware"]["cores"]
     assert len((tmp_path / "out" / "completions-4.jsonl").read_text().splitlines()) == 12
 
 
-def test_a_tasks_prompts_are_sent_as_its_recipe_has_them(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_prompts_of_a_task_follow_its_recipe(endpoint: Endpoint, tmp_path: Path) -> None:
     [level] = bench(config(endpoint, task="humaneval", data="sample", requests=4, warmup=0), tmp_path / "out")
     assert level.speed["requests"] == 4
     assert level.cost_per_problem is None
     assert all(body["prompt"].strip() and body["stop"] for body in endpoint.bodies)
 
 
-def test_what_failed_is_counted_and_in_no_figure(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_failed_requests_are_counted_and_excluded(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.respond_with(answer_with("x", usage=(5, 5)), http_error(500), answer_with("x", usage=(5, 5)))
     [level] = bench(config(endpoint, requests=3, warmup=0, options={"max_retries": "0"}), tmp_path / "out")
     assert (level.failed, level.speed["requests"]) == (1, 2)
@@ -65,58 +68,74 @@ def test_what_failed_is_counted_and_in_no_figure(endpoint: Endpoint, tmp_path: P
     [
         ({"task": "random"}, "random tokens measure nothing"),
         ({"concurrency": (0,)}, "at least 1"),
-        ({"concurrency": (2, 2)}, "each once"),
+        ({"concurrency": (2, 2)}, "different numbers"),
         ({"requests": 0}, "--requests"),
         ({"task": "humaneval", "input_tokens": 5}, "leave --input-tokens or --task out"),
         ({"backend": "reference"}, "generates nothing"),
         ({"options": {"concurrency": "3"}}, "--concurrency"),
+        ({"backend": "opnai"}, "did you mean openai"),
+        ({"options": {"thresold": "1"}}, "unknown option 'thresold'"),
+        ({"options": {"timeout_s": "soon"}}, "timeout_s"),
+        ({"task": "humanevl"}, "did you mean humaneval"),
+        ({"temperature": -1.0}, "--temperature"),
+        ({"tokenizer": "/nowhere"}, "--tokenizer"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+def test_user_errors_are_raised_before_anything_is_sent_or_written(
     endpoint: Endpoint, tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
-    given = {"backend": "openai", "model": "m", "options": {"base_url": endpoint.url}, **changes}
+    options = {"base_url": endpoint.url, **changes.pop("options", {})}
+    settings = {"backend": "openai", "model": "m", "options": options, **changes}
     with pytest.raises(UserError, match=words):
-        bench(BenchConfig(**given), tmp_path / "out")
+        bench(BenchConfig(**settings), tmp_path / "out")
     assert not endpoint.bodies
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_is_not_written_over(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_sent(endpoint: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write to .*--out"):
+        bench(config(endpoint), tmp_path / "file" / "out")
+    assert not endpoint.bodies
+
+
+def test_a_run_is_not_overwritten(endpoint: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(UserError, match="holds a run"):
+    with pytest.raises(UserError, match="contains a run"):
         bench(config(endpoint), tmp_path)
 
 
-def test_another_bench_is_not_written_over_but_the_same_is_measured_anew(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_another_bench_is_not_overwritten_but_the_same_is_measured_again(endpoint: Endpoint, tmp_path: Path) -> None:
     first = config(endpoint, requests=2, warmup=0)
     bench(first, tmp_path)
-    with pytest.raises(UserError, match=r"other settings: requests was 2, now 3"):
+    with pytest.raises(UserError, match=r"other settings \(requests was 2, now 3\)"):
         bench(config(endpoint, requests=3, warmup=0), tmp_path)
     bench(first, tmp_path)
     assert len((tmp_path / "completions-1.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_login_in_the_address_is_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_credentials_in_the_address_are_not_written(endpoint: Endpoint, tmp_path: Path) -> None:
     address = endpoint.url.replace("http://", "http://user:hidden-word@") + "?key=hidden-key"
     bench(config(endpoint, requests=2, warmup=0, options={"base_url": address}), tmp_path)
     assert "hidden" not in (tmp_path / "bench.json").read_text()
 
 
-def test_only_what_holds_for_every_level_is_said_of_all() -> None:
-    speeds = [{"warmup_requests": 1, "conditions": {"hardware": "H100", "batch_size": width}} for width in (1, 2)]
+def test_only_conditions_common_to_all_levels_are_printed() -> None:
+    speeds = [
+        {"warmup_requests": 1, "conditions": {"hardware": "H100", "batch_size": batch_size}} for batch_size in (1, 2)
+    ]
     levels = [Level(1, speed, 0, 0, {}, {}, 0, None) for speed in speeds]
     assert remarks(levels)[-1] == "measured on: hardware H100"
 
 
-def test_one_request_is_one() -> None:
+def test_a_single_warm_up_request_is_singular() -> None:
     levels = [Level(1, {"warmup_requests": number}, 0, 0, {}, {}, 0, None) for number in (1, 2)]
     first, second, _ = remarks(levels)
     assert "1 warm-up request excluded" in first
     assert "2 warm-up requests excluded" in second
 
 
-def test_the_command_prints_a_table_with_its_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
+def test_the_command_prints_a_table_and_the_conditions(endpoint: Endpoint, tmp_path: Path, cli: Command) -> None:
     common = ("bench", "--backend", "openai", "--model", "m", "--option", f"base_url={endpoint.url}")
     more = ("--option", "hardware=8x H800", "--requests", 4, "--concurrency", "1,2", "--out", tmp_path / "out")
     done = cli(*common, *more, "--price-in", 1, "--price-out", 10)

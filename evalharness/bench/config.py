@@ -1,0 +1,74 @@
+"""Configuration of a bench, and the checks of its numbers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from evalharness.bench.workload import refuse_random_tokens
+from evalharness.errors import UserError
+
+CODE_TOKENS = 1000
+"""Default length of coding prompts and of their completions."""
+NO_GENERATION = ("reference", "replay")
+"""Backends that return stored completions."""
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What a bench measures: the prompts of `task`, or coding prompts if it is None."""
+
+    backend: str
+    model: str | None = None
+    task: str | None = None
+    data: str | None = None
+    concurrency: tuple[int, ...] = (1,)
+    """The levels: concurrent requests, or batch sizes."""
+    input_tokens: int | None = None
+    """Length of coding prompts; None for `CODE_TOKENS`."""
+    output_tokens: int | None = None
+    """Token limit of a completion; None for the recipe's limit, or `CODE_TOKENS` for coding prompts."""
+    requests: int = 32
+    """Measured requests per level."""
+    warmup: int | None = None
+    """Requests per level that are sent before and not measured; None for as many as the level's concurrency."""
+    temperature: float = 0.0
+    seed: int = 0
+    tokenizer: str | None = None
+    """The common tokenizer: a path or hub id; None for the bundled one."""
+    prices: tuple[float, float] | None = None
+    """Prices of a million prompt tokens and of a million output tokens."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of backend and task."""
+
+    def warmup_of(self, concurrency: int) -> int:
+        """Number of warm-up requests of a level."""
+        return concurrency if self.warmup is None else self.warmup
+
+    def folder_name(self) -> str:
+        """A name that depends on the whole configuration, for a bench without --out."""
+        digest = hashlib.sha256(json.dumps(asdict(self), default=str).encode()).hexdigest()[:8]
+        model = [self.model.strip("/").replace("/", "--")] if self.model else []
+        return "_".join(["bench", self.task or "code", self.backend, *model, digest])
+
+
+def check_numbers(config: BenchConfig) -> None:
+    """Raises UserError for values that are not possible, alone or together."""
+    refuse_random_tokens(config.task)
+    levels = config.concurrency
+    if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
+        raise UserError("--concurrency must be different numbers of at least 1, such as 1,2,4,8")
+    if config.requests < 1 or (config.warmup is not None and config.warmup < 0):
+        raise UserError("--requests must be at least 1 and --warmup at least 0")
+    if any(tokens is not None and tokens < 1 for tokens in (config.input_tokens, config.output_tokens)):
+        raise UserError("--input-tokens and --output-tokens must be at least 1")
+    if config.temperature < 0:
+        raise UserError("--temperature must be at least 0")
+    if config.task and config.input_tokens:
+        raise UserError("a task's prompts have their own length; leave --input-tokens or --task out")
+    if config.prices and min(config.prices) < 0:
+        raise UserError("--price-in and --price-out must be at least 0")
+    if config.backend in NO_GENERATION:
+        raise UserError(f"backend {config.backend} generates nothing, so it has no speed; choose another --backend")
+    if "concurrency" in config.options:
+        raise UserError("concurrency is not an --option of bench; use --concurrency")

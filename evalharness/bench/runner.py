@@ -1,0 +1,166 @@
+"""Runs a bench: one validation, then one level at a time."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from evalharness.backends import find_backend, option_names
+from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_numbers
+from evalharness.bench.levels import Level, measure_level
+from evalharness.bench.workload import code_problems, fingerprint, requests_of
+from evalharness.data.run_files import MANIFEST
+from evalharness.data.run_types import Environment
+from evalharness.errors import UserError
+from evalharness.metrics.throughput import conditions
+from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
+from evalharness.pipeline.config import RunConfig, make_backend
+from evalharness.pipeline.machine import environment_of_process, without_secrets
+from evalharness.pipeline.store import append_rows, write_json
+from evalharness.pipeline.validate import check_backend, check_prompt, prepare
+from evalharness.records import Problem, Sampling
+from evalharness.util.differences import differences
+from evalharness.util.files import check_writable
+from evalharness.util.text import counted
+
+BENCH_FILE = "bench.json"
+
+
+class Workload(TypedDict):
+    """The prompts of a bench in `bench.json`."""
+
+    prompts: int
+    fingerprint: str
+
+
+class BenchFile(TypedDict):
+    """The content of `bench.json`."""
+
+    config: Mapping[str, Any]
+    """The `BenchConfig`, without secrets in its options."""
+    workload: Workload
+    sampling: Mapping[str, Any]
+    backend: Mapping[str, Any]
+    environment: Environment
+    levels: list[dict[str, Any]]
+    """Each a `Level`."""
+
+
+@dataclass(frozen=True)
+class PreparedBench:
+    """A bench that can start: everything is checked that needs neither the model nor the endpoint."""
+
+    config: BenchConfig
+    folder: Path
+    problems: Sequence[Problem]
+    sampling: Sampling
+    tokenizer: CommonTokenizer | None
+    settings: Mapping[str, Any]
+    """The configuration as `bench.json` stores it."""
+
+
+def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda text: None) -> list[Level]:
+    """Measures each level, and writes `bench.json` and the completions of each level into `folder`.
+
+    Raises UserError before any work for what is not possible, and if no request of a level was measured.
+    """
+    return run_levels(validate(config, folder), log)
+
+
+def validate(config: BenchConfig, folder: Path) -> PreparedBench:
+    """The bench, ready to start. Raises UserError if the user must change something."""
+    check_numbers(config)
+    for concurrency in config.concurrency:
+        check_backend(backend_config(config, concurrency))
+    tokenizer = common_tokenizer(config.tokenizer)
+    problems, sampling = workload(config, tokenizer)
+    settings = {**asdict(config), "options": {key: without_secrets(value) for key, value in config.options.items()}}
+    check_folder(folder, settings)
+    return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
+
+
+def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Level]:
+    """Measures the levels one at a time, each with its own prompts."""
+    config, folder = prepared.config, prepared.folder
+    levels: list[Level] = []
+    begin = 0
+    for concurrency in config.concurrency:
+        warmup = config.warmup_of(concurrency)
+        with closing(make_backend(backend_config(config, concurrency))) as backend:
+            check_prompt(backend, prepared.problems[0].prompt)
+            if not levels:
+                description, environment = dict(backend.describe()), environment_of_process()
+                folder.mkdir(parents=True, exist_ok=True)
+            log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
+            requests = requests_of(prepared.problems, begin, warmup + config.requests)
+            begin += len(requests)
+            rows = list(backend.generate(requests, prepared.sampling))
+            measured_under = {**conditions(backend.describe(), environment["hardware"]), "concurrency": concurrency}
+        warmup_keys = {request.key for request in requests[:warmup]}
+        levels.append(measure_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices))
+        (folder / f"completions-{concurrency}.jsonl").unlink(missing_ok=True)
+        append_rows(folder / f"completions-{concurrency}.jsonl", rows)
+        content: BenchFile = {
+            "config": prepared.settings,
+            "workload": {"prompts": len(prepared.problems), "fingerprint": fingerprint(prepared.problems)},
+            "sampling": asdict(prepared.sampling),
+            "backend": description,
+            "environment": environment,
+            "levels": [asdict(level) for level in levels],
+        }
+        write_json(folder / BENCH_FILE, content)
+    return levels
+
+
+def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError if the folder is not writable, or contains a run or a bench with other settings.
+
+    A bench with the same settings is replaced.
+    """
+    check_writable(folder)
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder} contains a run; choose another --out for the bench")
+    path = folder / BENCH_FILE
+    try:
+        existing = json.loads(path.read_bytes())["config"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path} cannot be read; choose another --out") from None
+    for name, old, new in differences(existing, json.loads(json.dumps(settings))):
+        raise UserError(
+            f"{folder} contains a bench with other settings ({name} was {old}, now {new}); choose another --out"
+        )
+
+
+def workload(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
+    """The problems and their sampling: a task's problems by its recipe, else coding prompts. Raises UserError."""
+    if config.task is not None:
+        prepared = prepare(backend_config(config, 1))
+        return list(prepared.problems.values()), prepared.sampling
+    count = sum(config.requests + config.warmup_of(concurrency) for concurrency in config.concurrency)
+    problems = code_problems(count, config.input_tokens or CODE_TOKENS, tokenizer.count if tokenizer else None)
+    limit = config.output_tokens or CODE_TOKENS
+    return problems, Sampling(config.temperature, max_new_tokens=limit, seed=config.seed)
+
+
+def backend_config(config: BenchConfig, concurrency: int) -> RunConfig:
+    """A run's configuration whose backend processes `concurrency` requests at a time.
+
+    It sets the backend's option `concurrency` if there is one, else the batch size.
+    """
+    has_option = "concurrency" in option_names(find_backend(config.backend))
+    return RunConfig(
+        task=config.task or "",
+        backend=config.backend,
+        model=config.model,
+        temperature=config.temperature,
+        n=1,
+        max_new_tokens=config.output_tokens,
+        seed=config.seed,
+        batch_size=1 if has_option else concurrency,
+        data=config.data,
+        options={**config.options, **({"concurrency": str(concurrency)} if has_option else {})},
+    )

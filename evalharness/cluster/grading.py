@@ -14,7 +14,7 @@ from typing import Any
 from evalharness.cluster.nodes import ClusterSandboxes, Node
 from evalharness.errors import InfrastructureError
 from evalharness.pipeline.executors import Log, OnVerdict
-from evalharness.pipeline.grading import WAITING
+from evalharness.pipeline.grading import MAX_WAITING
 from evalharness.records import Completion, Key, Problem, Task, Verdict
 
 CHUNKS_PER_NODE = 2
@@ -41,7 +41,7 @@ class ClusterGrader:
         sandboxes: ClusterSandboxes,
         on_verdict: OnVerdict,
         log: Log,
-        queue_size: int = WAITING,
+        queue_size: int = MAX_WAITING,
     ):
         import ray
 

@@ -1,4 +1,4 @@
-"""Grades completions while others are still being generated: a bounded queue, the longest first, many threads."""
+"""Grades completions on many threads while others are still being generated, the most expensive first."""
 
 import itertools
 import queue
@@ -8,22 +8,26 @@ from dataclasses import dataclass, field
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
 
-WAITING = 4096
-"""Completions that may wait for grading; beyond that generation waits."""
+MAX_WAITING = 4096
+"""Completions that may wait for grading; with more, generation waits."""
+POLL_S = 0.2
+"""Seconds between checks whether grading was stopped."""
 
 
 @dataclass(order=True)
 class _Job:
-    cost: float
+    priority: float
+    """Minus the expected grading time in seconds; jobs with low values go first."""
     number: int
     completion: Completion | None = field(compare=False)
+    """None ends the thread that takes the job."""
 
 
 class Grader:
-    """Judges completions on so many `threads` and hands each verdict to `finished`, which must be thread-safe.
+    """Judges completions on `threads` threads and passes each verdict to `on_verdict`, which must be thread-safe.
 
-    `cost(problem)` is how many seconds a problem should take; the costliest waiting one goes first.
-    After `finish` or `close`, `join`.
+    `expected_seconds(problem)` estimates a problem's grading time; the longest waiting job goes first.
+    Call `join` after `finish` or `close`.
     """
 
     def __init__(
@@ -31,14 +35,14 @@ class Grader:
         task: Task,
         problems: Mapping[str, Problem],
         sandbox: Sandbox,
-        cost: Callable[[Problem], float],
-        finished: Callable[[Verdict], None],
+        expected_seconds: Callable[[Problem], float],
+        on_verdict: Callable[[Verdict], None],
         threads: int,
     ):
         self.task, self.problems, self.sandbox = task, problems, sandbox
-        self.cost, self.finished = cost, finished
-        self._costs: dict[str, float] = {}
-        self._queue: queue.PriorityQueue[_Job] = queue.PriorityQueue(WAITING)
+        self.expected_seconds, self.on_verdict = expected_seconds, on_verdict
+        self._seconds: dict[str, float] = {}
+        self._queue: queue.PriorityQueue[_Job] = queue.PriorityQueue(MAX_WAITING)
         self._number = itertools.count()
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -47,33 +51,33 @@ class Grader:
             thread.start()
 
     def put(self, completion: Completion) -> None:
-        """Queues a completion; waits while too many are queued. Raises what a grading thread raised."""
+        """Queues a completion; waits while the queue is full. Raises the exception of a grading thread, if any."""
         task_id = completion.task_id
-        if task_id not in self._costs:
-            self._costs[task_id] = self.cost(self.problems[task_id])
-        self._offer(_Job(-self._costs[task_id], next(self._number), completion))
+        if task_id not in self._seconds:
+            self._seconds[task_id] = self.expected_seconds(self.problems[task_id])
+        self._enqueue(_Job(-self._seconds[task_id], next(self._number), completion))
 
-    def _offer(self, job: _Job) -> None:
+    def _enqueue(self, job: _Job) -> None:
         while True:
             if self._error:
                 raise self._error
             try:
-                return self._queue.put(job, timeout=0.2)
+                return self._queue.put(job, timeout=POLL_S)
             except queue.Full:
                 continue
 
     def finish(self) -> None:
-        """Waits until everything queued is judged. Raises what a grading thread raised."""
+        """Waits until every queued completion is judged. Raises the exception of a grading thread, if any."""
         for _ in self._threads:
-            self._offer(_Job(float("inf"), next(self._number), None))
+            self._enqueue(_Job(float("inf"), next(self._number), None))
         for thread in self._threads:
             while thread.is_alive():
-                thread.join(0.2)
+                thread.join(POLL_S)
         if self._error:
             raise self._error
 
     def close(self) -> None:
-        """Stops; what is queued, or being judged now, stays without a verdict."""
+        """Stops. Queued completions, and those being judged, get no verdict."""
         self._stop.set()
 
     def join(self) -> None:
@@ -84,7 +88,7 @@ class Grader:
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
-                job = self._queue.get(timeout=0.2)
+                job = self._queue.get(timeout=POLL_S)
             except queue.Empty:
                 continue
             if job.completion is None:
@@ -93,14 +97,17 @@ class Grader:
                 problem = self.problems[job.completion.task_id]
                 verdict = judge(self.task, problem, job.completion, self.sandbox)
                 if not self._stop.is_set():
-                    self.finished(verdict)
+                    self.on_verdict(verdict)
             except BaseException as error:
                 self._error = error
                 self._stop.set()
 
 
 def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
-    """The verdict on a completion: by the task, of what its program did in the sandbox."""
+    """Returns the task's verdict on a completion, from what its program did in the sandbox.
+
+    A completion that the backend could not make gets the verdict `infrastructure`.
+    """
     if completion.error:
         return Verdict(
             completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error

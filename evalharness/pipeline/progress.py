@@ -1,63 +1,75 @@
-"""What a person sees while a run is under way: two bars on a terminal, plain notes elsewhere."""
+"""Shows the progress of a run: two bars in a terminal or notebook, plain notes elsewhere."""
 
 import threading
-import time
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import Progress as ProgressBars
 
 from evalharness.records import Completion, Verdict
 
 
 class Progress(Protocol):
-    """Told of everything that happens; may be called from any thread."""
+    """Receives the events of a run, from any thread."""
 
-    def note(self, text: str) -> None: ...
-    def start(self, total: int, generated: int, graded: int) -> None: ...
-    def generated(self, completion: Completion) -> None: ...
-    def graded(self, verdict: Verdict) -> None: ...
-    def stop(self) -> None: ...
+    def note(self, text: str) -> None:
+        """A remark of one line."""
+        ...
+
+    def start(self, total: int, generated: int, graded: int) -> None:
+        """A task begins: its samples, and how many of them a resumed run has generated and graded already."""
+        ...
+
+    def generated(self, completion: Completion) -> None:
+        """A completion was generated."""
+        ...
+
+    def graded(self, verdict: Verdict) -> None:
+        """A sample was graded."""
+        ...
+
+    def stop(self) -> None:
+        """The task ends."""
+        ...
 
 
 class Silent:
-    """Says nothing."""
+    """Shows nothing."""
 
     def note(self, text: str) -> None:
-        pass
+        """Ignores the remark."""
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        pass
+        """Ignores the event."""
 
     def generated(self, completion: Completion) -> None:
-        pass
+        """Ignores the event."""
 
     def graded(self, verdict: Verdict) -> None:
-        pass
+        """Ignores the event."""
 
     def stop(self) -> None:
-        pass
+        """Ignores the event."""
 
 
 class Shown:
-    """Bars for generation and grading on a terminal; where there is none, notes and nothing else."""
+    """Shows bars for generation and grading in a terminal; elsewhere notes alone."""
 
     def __init__(self, console: Console):
         self.console = console
-        self.passed = self.total = 0
+        self._passed = self._judged = 0
         self._lock = threading.Lock()
-        self._bars: Bars | None = None
+        self._bars: ProgressBars | None = None
 
     def note(self, text: str) -> None:
         """Prints a line above the bars."""
         self.console.print(text, highlight=False)
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Begins the bars at what a resumed run has already."""
-        self.passed = self.judged = 0
-        self.started_at = time.monotonic()
-        if not self.console.is_terminal:
+        """Shows the bars, starting at what a resumed run has already."""
+        self._passed = self._judged = 0
+        if not (self.console.is_terminal or self.console.is_jupyter):
             return
         columns = (
             TextColumn("{task.description:<10}"),
@@ -66,27 +78,27 @@ class Shown:
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
         )
-        self._bars = Bars(*columns, console=self.console, transient=True)
+        self._bars = ProgressBars(*columns, console=self.console, transient=True)
         self._generation = self._bars.add_task("generated", total=total, completed=generated, text="")
         self._grading = self._bars.add_task("graded", total=total, completed=graded, text="")
         self._bars.start()
 
     def generated(self, completion: Completion) -> None:
-        """Moves the first bar."""
+        """Advances the first bar."""
         if self._bars:
             self._bars.advance(self._generation)
 
     def graded(self, verdict: Verdict) -> None:
-        """Moves the second bar and says how many pass."""
+        """Advances the second bar and shows the share that passed."""
         with self._lock:
-            self.judged += 1
-            self.passed += verdict.passed
-            text = f"{self.passed / self.judged:.0%} passed"
+            self._judged += 1
+            self._passed += verdict.passed
+            text = f"{self._passed / self._judged:.0%} passed"
         if self._bars:
             self._bars.update(self._grading, advance=1, text=text)
 
     def stop(self) -> None:
-        """Takes the bars away."""
+        """Removes the bars."""
         if self._bars:
             self._bars.stop()
             self._bars = None

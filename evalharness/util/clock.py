@@ -1,10 +1,10 @@
-"""The time of day without its jumps: a clock that is set while a run is under way changes no speed."""
+"""A wall clock that cannot jump: setting the system's clock during a run changes no measured speed."""
 
 import time
 
-_BEGAN_AT = time.time() - time.monotonic()
+_STARTED_AT = time.time() - time.monotonic()
 
 
 def now() -> float:
-    """Seconds since the epoch, as the clock stood when the process began and has ticked, not been set, since."""
-    return _BEGAN_AT + time.monotonic()
+    """Returns seconds since the epoch: the time at which the process started plus the monotonic time since then."""
+    return _STARTED_AT + time.monotonic()

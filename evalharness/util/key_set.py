@@ -1,15 +1,15 @@
-"""Sets of samples' keys, of which a run may have millions."""
+"""A compact set of sample keys, of which a run may have millions."""
 
 from collections.abc import Iterable, Iterator, Set
 
 from evalharness.records import Key
 
 LARGEST = 1 << 16
-"""Sample ids below are bits; a problem takes 8 KB for them at most."""
+"""Sample ids below this are stored as bits, at most 8 KB per problem; larger ones in a plain set."""
 
 
 class KeySet(Set[Key]):
-    """A growing set: a bit for each sample of a problem, where a set of tuples takes over a hundred bytes."""
+    """A set that stores one bit per sample, where a set of tuples needs over a hundred bytes."""
 
     def __init__(self, keys: Iterable[Key] = ()):
         self._bits: dict[str, bytearray] = {}
@@ -19,7 +19,7 @@ class KeySet(Set[Key]):
             self.add(key)
 
     def add(self, key: Key) -> bool:
-        """Takes it in; tells whether it is new."""
+        """Adds a key and returns whether it is new."""
         if key in self:
             return False
         task_id, sample_id = key

@@ -1,4 +1,4 @@
-"""Where the folders that travel with the package are."""
+"""Folders that are installed with the package."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ BUNDLED_NETWORK = _PACKAGE / "diffusion" / "bundled"
 
 
 def bundled(name: str) -> Path:
-    """The folder `name` ("tasks", "sandboxes" or "results/published") of an installed wheel or of a checkout.
+    """Returns the folder `name` ("tasks", "sandboxes" or "results/published") of an installed wheel or of a checkout.
 
     Raises FileNotFoundError where neither has it, which is a broken installation.
     """

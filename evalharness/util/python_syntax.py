@@ -1,20 +1,20 @@
-"""Parsing Python on many threads."""
+"""Parses Python source; safe for many threads."""
 
 import ast
 import threading
 import warnings
 
-_ONE_AT_A_TIME = threading.Lock()
+_LOCK = threading.Lock()
 TRIES = 3
 
 
 def parse(source: str) -> ast.Module:
-    """`ast.parse` without warnings, made safe for threads. Raises what it raises for a source that does not parse.
+    """Returns `ast.parse(source)` without warnings, safe for threads. Raises what `ast.parse` raises.
 
-    CPython 3.11 counts the depth of trees in one place for all threads, and raises SystemError when two of them parse
-    at once, or after one has failed (python/cpython issue 106905).
+    CPython 3.11 counts the depth of syntax trees in one variable for all threads, and raises SystemError when two
+    threads parse at once, or after one has failed (python/cpython issue 106905).
     """
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
+    with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(TRIES - 1):
             try:
@@ -25,7 +25,7 @@ def parse(source: str) -> ast.Module:
 
 
 def expression(text: str) -> ast.expr:
-    """The tree of an expression. Raises as `parse` does."""
+    """Returns the syntax tree of an expression. Raises what `parse` raises."""
     statement = parse(text).body[0]
     assert isinstance(statement, ast.Expr)
     return statement.value

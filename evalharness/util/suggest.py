@@ -1,11 +1,11 @@
-"""One wording for every name that does not exist."""
+"""The message for a name that does not exist."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 
 def unknown_name(kind: str, name: str, known: Sequence[str]) -> str:
-    """One line for an unknown name: the near matches if there are any, else all known names."""
+    """Returns one line for an unknown name: with near matches if there are any, else with all known names."""
     if not known:
         return f"unknown {kind} {name!r}; there are none, so leave it out"
     near = get_close_matches(name, known, n=3, cutoff=0.5)

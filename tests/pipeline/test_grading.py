@@ -92,7 +92,7 @@ def test_the_costliest_goes_first_and_one_of_unknown_cost_before_all() -> None:
 
 
 def test_generation_waits_while_too_much_is_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "WAITING", 2)
+    monkeypatch.setattr(grading, "MAX_WAITING", 2)
     simple, verdicts, put = Simple(), list[Verdict](), list[int]()
     judge = grader(simple, verdicts, a=1)
 

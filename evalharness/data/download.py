@@ -3,11 +3,11 @@
 import contextlib
 import gzip
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from evalharness.data.cards import find_task
 from evalharness.data.cards.schema import Card, TaskEntry
@@ -17,6 +17,7 @@ from evalharness.data.loading import LoadedData, load_records
 from evalharness.data.sources import DataSource
 from evalharness.data.versions import find_version, pulled_path
 from evalharness.errors import UserError
+from evalharness.util.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -87,26 +88,22 @@ def _without_hint(error: UserError) -> str:
 
 
 def _copy(source: Path, path: Path) -> None:
-    with _complete_or_absent(path) as part:
-        shutil.copyfile(source, part)
+    with source.open("rb") as original, _atomic_write(path) as copy:
+        shutil.copyfileobj(original, copy)
 
 
 def _write(path: Path, loaded: LoadedData) -> None:
-    with _complete_or_absent(path) as part, gzip.open(part, "wt", encoding="utf-8") as file:
+    with _atomic_write(path) as compressed, gzip.open(compressed, "wt", encoding="utf-8") as file:
         for record in loaded.records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
-def _complete_or_absent(path: Path) -> Iterator[Path]:
-    """Yields a temporary path, and renames it to `path` at the end. Raises UserError if it cannot be written."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Does what `util.files.atomic_write` does, in a folder that it creates. Raises UserError if it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        with atomic_write(path) as file:
+            yield file
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; name another folder with --dir") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

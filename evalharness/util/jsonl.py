@@ -2,9 +2,9 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from evalharness.errors import UserError
 
@@ -21,7 +21,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
 
 
-def numbered_values(path: Path, lines: IO[bytes]) -> Iterator[tuple[int, Any]]:
+def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
     """Yields (line number from 1, value) for each line that is not blank. `path` is named in messages only.
 
     Raises UserError, naming the line, where a line is not JSON or the file cannot be read.

@@ -10,6 +10,7 @@ from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
+from evalharness.util.text import one_line
 
 GROUP = "evalharness.cards"
 """The entry-point group of folders with task cards. An entry point names a path, or a function that returns one."""
@@ -28,9 +29,9 @@ def load_cards() -> tuple[Card, ...]:
             cards += read_cards(_folder(point))
             check_names(cards)
         except Exception as error:  # Another package's code may raise anything.
-            message = " ".join(str(error).split())
             raise UserError(
-                f"cannot load the task cards of entry point {point.name!r}: {message}; fix or uninstall its package"
+                f"cannot load the task cards of entry point {point.name!r}: {one_line(str(error))}; fix or uninstall "
+                "its package"
             ) from error
     return tuple(cards)
 

@@ -45,7 +45,7 @@ def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
 
 
 def option_schema(backend: Any) -> type[BaseModel] | None:
-    """Returns the pydantic model of a backend class's options: its attribute `Options`; None where it has none."""
+    """Returns the pydantic model of a backend class's options: its attribute `Options`; None if it has none."""
     return getattr(backend, "Options", None)
 
 

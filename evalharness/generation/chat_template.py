@@ -11,7 +11,7 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
     """Returns the token ids of a text or of chat messages, followed by the prompt's `prefill`.
 
     `model` is the model's name for error messages, and `fix` what a user can do, beside choosing another recipe,
-    about a template that is missing or fails. Raises UserError in these two cases.
+    about a template that is missing or refuses the messages. Raises UserError in these two cases.
     """
     if not prompt.messages:
         return list(tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])

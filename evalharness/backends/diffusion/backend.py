@@ -2,7 +2,8 @@
 
 `rule` selects which tokens of a block a denoising step commits: threshold (those with at least the confidence
 `threshold`), factor and entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` steps per block),
-dynamic (both), editing (`threshold`, and `edit` for tokens to replace). Options that are not set come with the model.
+dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the value of
+the model.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ RULE_SETTINGS = {
 
 
 class DiffusionOptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend. Options that are not set come with the model."""
+    """The `--option key=value` pairs of the backend. An option that is not set has the value of the model."""
 
     rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
         None, description="Which tokens of a block a denoising step commits; by default the rule of the model"

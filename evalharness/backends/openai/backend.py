@@ -23,8 +23,8 @@ from evalharness.util.text import shortened
 class OpenAIBackend:
     """The backend `openai`.
 
-    Token counts are the endpoint's `usage`. They include reasoning tokens, and of a stop sequence at which the
-    endpoint ended whatever it counts. If the endpoint reports no count, or its count includes text that this client
+    Token counts are the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop sequence
+    at which the endpoint ended. If the endpoint reports no count, or its count includes text that this client
     dropped at a stop sequence, `output_tokens` is None; with `--option tokenizer` it is the number of tokens of the
     text, but None if there was reasoning, whose length is unknown. If the request can contain all stop sequences, the
     endpoint ends the answer, so that its count arrives; else the connection is closed at the first stop sequence.

@@ -54,7 +54,7 @@ def wait_for(share: float, asked: int, rows: Rows, run: Process) -> None:
 
 def run_with_kills(cluster: Cluster, arguments: Sequence[str], out: Path, asked: int) -> str:
     """Runs on the cluster and kills two nodes and the driver; returns what was killed at which row."""
-    arguments = [*arguments, "--engine", "ray", "--ray-address", cluster.address]
+    arguments = [*arguments, "--executor", "ray", "--ray-address", cluster.address]
     run, rows = start(arguments, out), Rows(out / "verdicts.jsonl")
     kills_done: list[str] = []
     messages: list[str] = []

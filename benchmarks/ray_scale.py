@@ -33,7 +33,7 @@ TASK = "mbpp"
 class Measurement:
     """One run. Memory is the driver's resident memory in MB, after a tenth of the rows and at most after that."""
 
-    engine: str
+    executor: str
     workers: int
     samples: int
     samples_per_s: float
@@ -93,10 +93,10 @@ def cluster_cpu_s(cluster: Cluster | None) -> tuple[float, float]:
 
 def measure(samples: Path, count: int, workers: int, cluster: Cluster | None, folder: Path) -> Measurement:
     """Grades the file and samples the CPU time and memory of driver and cluster."""
-    engine = "ray" if cluster else "local"
-    out = folder / f"{engine}{workers}-{time.monotonic_ns()}"
+    executor = "ray" if cluster else "local"
+    out = folder / f"{executor}{workers}-{time.monotonic_ns()}"
     arguments = ["grade", "--task", TASK, "--data", "sample", "--samples", samples, "--out", out]
-    arguments += ["--engine", "ray", "--ray-address", cluster.address] if cluster else ["--workers", workers]
+    arguments += ["--executor", "ray", "--ray-address", cluster.address] if cluster else ["--workers", workers]
     program = Path(sys.executable).with_name("evalharness")
     output = folder / "output"
     with output.open("wb") as file:
@@ -125,7 +125,7 @@ def measure(samples: Path, count: int, workers: int, cluster: Cluster | None, fo
         return round(1000 * (after - before) / graded, 3)
 
     return Measurement(
-        engine,
+        executor,
         workers,
         count,
         round(graded / (late.at - early.at), 1),
@@ -156,14 +156,14 @@ class Rows:
 
 
 def draw(measurements: Sequence[Measurement], path: Path) -> None:
-    """Plots samples per second against workers, for both engines."""
+    """Plots samples per second against workers, for both executors."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.add_subplot()
-    for engine, marker in (("local", "o"), ("ray", "s")):
-        points = sorted((run.workers, run.samples_per_s) for run in measurements if run.engine == engine)
-        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=engine)
+    for executor, marker in (("local", "o"), ("ray", "s")):
+        points = sorted((run.workers, run.samples_per_s) for run in measurements if run.executor == executor)
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=executor)
     axes.set_xlabel("workers (local), nodes with one CPU (ray)")
     axes.set_ylabel("samples/s")
     axes.set_xticks(sorted({run.workers for run in measurements}))
@@ -178,20 +178,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--nodes", default="1,2,4", help="numbers of workers and nodes, separated by commas")
-    parser.add_argument("--engines", default="local,ray", help="engines to measure, separated by commas")
+    parser.add_argument("--executors", default="local,ray", help="executors to measure, separated by commas")
     parser.add_argument("--out", type=Path, default=None, help="the plot, a .png or .svg")
     args = parser.parse_args()
-    engines = args.engines.split(",")
-    if set(engines) - {"local", "ray"}:
-        parser.error("--engines must be local, ray or local,ray")
+    executors = args.executors.split(",")
+    if set(executors) - {"local", "ray"}:
+        parser.error("--executors must be local, ray or local,ray")
     measurements = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         samples = folder / "samples.jsonl"
         write_samples(samples, args.samples)
         for workers in map(int, args.nodes.split(",")):
-            for engine in engines:
-                with ray_cluster(workers) if engine == "ray" else nullcontext() as cluster:
+            for executor in executors:
+                with ray_cluster(workers) if executor == "ray" else nullcontext() as cluster:
                     measurements.append(measure(samples, args.samples, workers, cluster, folder))
                 print(measurements[-1], flush=True)
     if args.out:

@@ -20,6 +20,10 @@ CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
 """click's `UsageError`, by a path that exists in every version of typer."""
 
 
+RENAMED_OPTIONS = {"--engine": "--executor"}
+"""Old names of options, which still work in this version, and the new ones."""
+
+
 class ExitCode(IntEnum):
     """Exit codes of the command line."""
 
@@ -107,7 +111,7 @@ def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
-        with command.make_context("evalharness", list(arguments)) as context:
+        with command.make_context("evalharness", _with_new_names(arguments)) as context:
             code = command.invoke(context)
     except typer.Exit as done:
         return done.exit_code
@@ -124,6 +128,17 @@ def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
         log("interrupted")
         return ExitCode.INTERRUPTED
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _with_new_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the new names of renamed options; a note on stderr tells the user."""
+    renamed = []
+    for argument in arguments:
+        name, sign, value = argument.partition("=")
+        if name in RENAMED_OPTIONS:
+            log(f"note: {name} is now {RENAMED_OPTIONS[name]}; the next version will not know the old name")
+        renamed.append(RENAMED_OPTIONS.get(name, name) + sign + value)
+    return renamed
 
 
 def _reader_is_gone() -> bool:

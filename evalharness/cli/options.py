@@ -132,10 +132,10 @@ ShardOption = Annotated[
         "[default: all problems]",
     ),
 ]
-EngineOption = Annotated[
+ExecutorOption = Annotated[
     str,
     typer.Option(
-        "--engine",
+        "--executor",
         metavar="NAME",
         help="Where the work is done: `local` for this machine, or `ray` for the nodes of a Ray cluster.",
     ),
@@ -145,7 +145,7 @@ RayAddressOption = Annotated[
     typer.Option(
         "--ray-address",
         metavar="ADDRESS",
-        help="With --engine ray: address HOST:PORT of the cluster, or `auto` for the one that this machine belongs to. "
+        help="With --executor ray: address HOST:PORT of the cluster, or `auto` for the cluster of this machine. "
         "[default: start a cluster on this machine]",
     ),
 ]
@@ -154,7 +154,7 @@ ReplicasOption = Annotated[
     typer.Option(
         "--replicas",
         metavar="N",
-        help="With --engine ray: copies of the backend. [default: one per GPU of the cluster, at least one]",
+        help="With --executor ray: copies of the backend. [default: one per GPU of the cluster, at least one]",
     ),
 ]
 OutOption = Annotated[

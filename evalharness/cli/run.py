@@ -35,7 +35,7 @@ def run(
     sandbox: opt.SandboxOption = "docker",
     tokenizer: opt.TokenizerOption = None,
     shard: opt.ShardOption = None,
-    engine: opt.EngineOption = "local",
+    executor: opt.ExecutorOption = "local",
     ray_address: opt.RayAddressOption = None,
     replicas: opt.ReplicasOption = None,
     out: opt.OutOption = None,
@@ -60,12 +60,12 @@ def run(
         max_new_tokens=max_new_tokens,
         seed=seed,
         batch_size=batch_size,
-        workers=workers_of(workers, engine),
+        workers=workers_of(workers, executor),
         data=data,
         sandbox=sandbox,
         tokenizer=tokenizer,
         shard=shard,
-        executor=engine,
+        executor=executor,
         ray_address=ray_address,
         replicas=replicas,
         options=opt.parse_key_values(option),
@@ -91,7 +91,7 @@ def grade(
     data: opt.DataOption = None,
     sandbox: opt.SandboxOption = "docker",
     shard: opt.ShardOption = None,
-    engine: opt.EngineOption = "local",
+    executor: opt.ExecutorOption = "local",
     ray_address: opt.RayAddressOption = None,
     out: opt.OutOption = None,
     option: opt.KeyValueOptions = None,
@@ -104,11 +104,11 @@ def grade(
         backend="replay",
         model=model,
         ks=opt.parse_numbers("--k", k),
-        workers=workers_of(workers, engine),
+        workers=workers_of(workers, executor),
         data=data,
         sandbox=sandbox,
         shard=shard,
-        executor=engine,
+        executor=executor,
         ray_address=ray_address,
         options={**opt.parse_key_values(option), "samples": str(samples)},
     )
@@ -145,7 +145,7 @@ def print_summaries(summaries: Sequence[Mapping[str, Any]], mean: str | None = N
         print_table(table)
 
 
-def workers_of(value: int | None, engine: str = "local") -> int:
+def workers_of(value: int | None, executor: str = "local") -> int:
     """The value of --workers; by default one per available CPU core, or 0 if the nodes of a cluster shall decide."""
     if value is not None:
         if value < 1:
@@ -153,4 +153,4 @@ def workers_of(value: int | None, engine: str = "local") -> int:
         return value
     from evalharness.pipeline.config import default_workers
 
-    return default_workers(engine)
+    return default_workers(executor)

@@ -45,7 +45,7 @@ def connect(address: str | None) -> None:
 
     Raises UserError if Ray is not installed or no cluster answers.
     """
-    require_extra("ray", "--engine ray")
+    require_extra("ray", "--executor ray")
     import ray
 
     if ray.is_initialized():

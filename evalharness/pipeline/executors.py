@@ -93,7 +93,7 @@ def find_executor(name: str) -> OpenExecutor:
     for point in entry_points(group=GROUP):
         if point.name == name:
             return cast(OpenExecutor, point.load())
-    raise UserError(unknown_name("engine", name, executor_names()))
+    raise UserError(unknown_name("executor", name, executor_names()))
 
 
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:

@@ -38,8 +38,8 @@ def run_without(modules: Sequence[str], *arguments: str) -> "subprocess.Complete
         ),
         (
             ("ray",),
-            ("run", "--task", "mbpp", "--data", "sample", "--engine", "ray"),
-            "error: --engine ray needs ray; install with: pip install 'evalharness[ray]'\n",
+            ("run", "--task", "mbpp", "--data", "sample", "--executor", "ray"),
+            "error: --executor ray needs ray; install with: pip install 'evalharness[ray]'\n",
         ),
     ],
     ids=["serve", "ray"],

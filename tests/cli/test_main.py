@@ -81,9 +81,9 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         ((*SAMPLE, *TASK, "--n", "0"), ["--n", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "-1"), ["--workers", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "0"), ["--workers must be at least 1"]),
-        ((*SAMPLE, *TASK, "--replicas", "2"), ["--replicas", "--engine ray"]),
-        ((*SAMPLE, *TASK, "--ray-address", "auto"), ["--ray-address", "--engine ray"]),
-        ((*SAMPLE, *TASK, "--engine", "ray", "--replicas", "0"), ["--replicas must be at least 1"]),
+        ((*SAMPLE, *TASK, "--replicas", "2"), ["--replicas", "--executor ray"]),
+        ((*SAMPLE, *TASK, "--ray-address", "auto"), ["--ray-address", "--executor ray"]),
+        ((*SAMPLE, *TASK, "--executor", "ray", "--replicas", "0"), ["--replicas must be at least 1"]),
         ((*SAMPLE, *TASK, "--max-new-tokens", "0"), ["--max-new-tokens must be at least 1"]),
         ((*SAMPLE, *TASK, "--temperature", "-1"), ["--temperature must be at least 0"]),
         ((*SAMPLE, *TASK, "--backend", "transformers"), ["transformers needs a model", "--model"]),
@@ -327,6 +327,14 @@ def test_a_closed_stdout_ends_quietly(unbuffered: str, arguments: tuple[str, ...
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_renamed_option_works_under_its_old_name_with_a_note(folder: Path, cli: Command) -> None:
+    done = cli(*SAMPLE, *TASK, "--engine", "rai")
+    note, error = done.stderr.splitlines()
+    assert note == "note: --engine is now --executor; the next version will not know the old name"
+    assert error.startswith("error: unknown executor 'rai'")
+    assert cli(*SAMPLE, *TASK, "--engine=rai").stderr == done.stderr
 
 
 def test_an_interruption_before_the_run_is_reported(

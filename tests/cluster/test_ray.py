@@ -1,4 +1,4 @@
-"""--engine ray on a cluster of `ray start` processes: the rows equal those of --engine local, also after kills."""
+"""--executor ray on a cluster of `ray start` processes: the rows equal those of --executor local, also after kills."""
 
 import json
 import signal
@@ -40,7 +40,7 @@ def write_samples(folder: Path, samples: int = SAMPLES) -> Path:
 
 @pytest.fixture(scope="module")
 def graded(engine: None, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a samples file, and in `run` its verdicts by --engine local."""
+    """A folder with a samples file, and in `run` its verdicts by --executor local."""
     folder = tmp_path_factory.mktemp("graded")
     done = command(
         "grade", "--task", "mbpp", "--data", "sample", "--samples", write_samples(folder), "--out", folder / "run"
@@ -98,7 +98,7 @@ def test_a_killed_driver_resumes_on_any_engine(
         assert run.returncode == (130 if number == signal.SIGTERM else -number)
         assert "Traceback" not in stderr
     words = ("grade", "--task", "mbpp", "--data", "sample", "--samples", graded / "samples.jsonl", "--out", out)
-    assert command(*words).returncode == 0  # the local engine
+    assert command(*words).returncode == 0  # the executor `local`
     assert rows(out) == rows(graded / "run")
 
 
@@ -164,6 +164,6 @@ def test_replicas_of_a_backend_generate_and_may_be_killed(
 
 
 def test_an_address_without_a_cluster_is_reported(cli: Command) -> None:
-    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "ray", "--ray-address", "127.0.0.1:9")
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--executor", "ray", "--ray-address", "127.0.0.1:9")
     assert done.returncode == 2
     assert "no Ray cluster answers at 127.0.0.1:9" in done.stderr

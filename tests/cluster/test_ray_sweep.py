@@ -45,7 +45,7 @@ def test_a_sweep_equals_the_local_one_although_its_driver_is_killed(
 
 def test_a_sweep_without_a_cluster_is_refused(cli: Command, tmp_path: Path) -> None:
     words = ("sweep", "--task", "mbpp", "--data", "sample", "--backend", "reference", "--option", "seed=0,1")
-    done = cli(*words, "--engine", "ray", "--ray-address", "127.0.0.1:9", "--out", tmp_path / "sweep")
+    done = cli(*words, "--executor", "ray", "--ray-address", "127.0.0.1:9", "--out", tmp_path / "sweep")
     assert done.returncode == 2
     assert "no Ray cluster answers at 127.0.0.1:9" in done.stderr
     assert not (tmp_path / "sweep").exists()

@@ -1,4 +1,4 @@
-"""What holds of engine ray where there is no Ray: it is told, and nobody else pays for it."""
+"""The executor `ray` without the package Ray, and the pickling of tasks for other machines."""
 
 import pickle
 import subprocess
@@ -17,20 +17,22 @@ SAMPLES = bundled("tasks") / "samples"
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_without_ray_it_says_how_to_get_it(cli: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_names_the_command_that_installs_it(
+    cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "ray")
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--executor", "ray")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "pip install 'evalharness[ray]'" in done.stderr
 
 
-def test_an_unknown_engine_is_refused(cli: Command) -> None:
-    done = cli("run", "--task", "mbpp", "--data", "sample", "--engine", "rai")
+def test_an_unknown_executor_is_refused(cli: Command) -> None:
+    done = cli("run", "--task", "mbpp", "--data", "sample", "--executor", "rai")
     assert done.returncode == 2
     assert "ray" in done.stderr
 
 
-def test_the_local_engine_imports_no_ray() -> None:
+def test_the_executor_local_does_not_import_ray() -> None:
     code = (
         "import sys; import evalharness.cli.main, evalharness.pipeline.run;"
         "import evalharness.pipeline.executors, evalharness.pipeline.sweep;"
@@ -40,13 +42,13 @@ def test_the_local_engine_imports_no_ray() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def names() -> list[str]:
+def sample_tasks() -> list[str]:
     """The tasks that have a bundled sample."""
     return [name for card in load_cards() for name in card.tasks if (SAMPLES / f"{name}.jsonl").exists()]
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_task_can_be_sent_to_another_machine(name: str) -> None:
+@pytest.mark.parametrize("name", sample_tasks())
+def test_every_task_can_be_pickled(name: str) -> None:
     task, _ = open_task(name, "sample", {})
     problems = {problem.task_id: problem for problem in task.problems()}
     sent, sent_problems = pickle.loads(pickle.dumps((task, problems)))

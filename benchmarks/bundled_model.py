@@ -15,7 +15,7 @@ from pathlib import Path
 from evalharness.backends import BackendConfig, find_backend
 from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.data.run_types import Summary
-from evalharness.metrics.statistics import paired_difference
+from evalharness.metrics.paired_tests import paired_difference
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
 from evalharness.pipeline.validate import PreparedTask, list_requests, prepare

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.data.cards import task_groups
-from evalharness.metrics.statistics import wilson
+from evalharness.metrics.intervals import wilson_interval
 
 LIMIT_S = 5.0
 PROBLEMS = 164
@@ -46,7 +46,7 @@ def make_run(folder: Path, task: str, model: str, diffusion: bool, threshold: fl
         "split": None, "options": {}, "note": "", "official_data": True,
         "problems": PROBLEMS, "problems_of_task": PROBLEMS,
         "samples": PROBLEMS, "asked": PROBLEMS, "statuses": {"passed": passed, "failed": PROBLEMS - passed},
-        "metrics": {"pass@1": {"value": passed / PROBLEMS, "ci95": wilson(passed, PROBLEMS)}},
+        "metrics": {"pass@1": {"value": passed / PROBLEMS, "ci95": wilson_interval(passed, PROBLEMS)}},
         "speed": {"requests": PROBLEMS, "generation_s": tokens / pace, "output_tokens": tokens, "batch": 1,
                   "output_tokens_per_s": pace, "output_tokens_per_s_ci95": [0.95 * pace, 1.05 * pace],
                   "steady": {"output_tokens_per_s": pace, "concurrency": 1}, "conditions": conditions},

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.metrics.throughput import cost_per_problem, percentiles, speed
+from evalharness.metrics.request_times import cost_per_problem, percentiles
+from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion, Key
 

@@ -1,23 +1,23 @@
-"""pass@k, the chance that one of k samples of a problem passes, with 95 % intervals."""
+"""pass@k, the probability that at least one of k samples of a problem passes, with 95 % intervals."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.statistics import interval
+from evalharness.data.run_types import FacetValue, Rate
+from evalharness.metrics.intervals import mean_interval
 from evalharness.records import Problem, Status, Verdict
 
 DEFAULT_KS = (1, 5, 10, 100)
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
-    """The unbiased estimate from `passed` of `samples`, 1 - C(n-c, k) / C(n, k).
+    """Returns the unbiased estimate of pass@k of one problem: 1 - C(n - c, k) / C(n, k), n samples, c of them passed.
 
-    Source: Codex paper (arXiv 2107.03374) section 2.1, openai/human-eval human_eval/evaluation.py.
-    Raises ValueError for fewer samples than k.
+    Source: Chen et al. 2021 (arXiv 2107.03374), section 2.1; `estimate_pass_at_k` in openai/human-eval,
+    human_eval/evaluation.py. Raises ValueError for fewer samples than k.
     """
     if samples < k:
         raise ValueError(f"pass@{k} needs at least {k} samples, not {samples}")
@@ -28,55 +28,58 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a problem's samples. Those whose machinery failed are in `statuses`, and in no other count."""
+    """Counts of a problem's samples. Samples with status `infrastructure` are counted in `statuses` alone."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
     samples: int = 0
     passed: int = 0
     base_samples: int = 0
+    """Samples of a plus task that have a verdict on the original ("base") tests."""
     base_passed: int = 0
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
-    """The verdicts counted by problem, in the order of task ids, whatever the order of the rows; they are not kept."""
-    found: dict[str, Tally] = defaultdict(Tally)
-    for row in verdicts:
-        one = found[row.task_id]
-        one.statuses[row.status] += 1
-        if row.status != "infrastructure":
-            one.samples += 1
-            one.passed += row.passed
-            if row.base_passed is not None:
-                one.base_samples += 1
-                one.base_passed += row.base_passed
-    return dict(sorted(found.items()))  # the bootstrap's draws depend on the order
+    """Returns the counts of each problem, sorted by task id. The verdicts are read once and not kept in memory."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    for verdict in verdicts:
+        counts = tallies[verdict.task_id]
+        counts.statuses[verdict.status] += 1
+        if verdict.status != "infrastructure":
+            counts.samples += 1
+            counts.passed += verdict.passed
+            if verdict.base_passed is not None:
+                counts.base_samples += 1
+                counts.base_passed += verdict.base_passed
+    return dict(sorted(tallies.items()))  # The bootstrap's draws depend on the order of the problems.
 
 
-def rates(tallies: Mapping[str, Tally], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Any]:
-    """`pass@k` for each k that every problem has samples enough for, and `base_pass@k` for the plus tasks.
+def rates(tallies: Mapping[str, Tally], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
+    """Returns `pass@k` (and `base_pass@k` of plus tasks) for each k for which every problem has at least k samples.
 
-    Each is {"value": fraction, "ci95": [low, high]}. Samples whose machinery failed are in no rate.
+    Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`.
+    Problems without a judged sample are left out.
     """
-    found = _rates("pass", [(each.samples, each.passed) for each in tallies.values()], ks)
-    return found | _rates("base_pass", [(each.base_samples, each.base_passed) for each in tallies.values()], ks)
+    judged = [(counts.samples, counts.passed) for counts in tallies.values()]
+    base = [(counts.base_samples, counts.base_passed) for counts in tallies.values()]
+    return _rates("pass", judged, ks) | _rates("base_pass", base, ks)
 
 
 def rates_by_facet(
     tallies: Mapping[str, Tally], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
-) -> dict[str, dict[str, Any]]:
-    """The same for each kind of problem: facet -> kind -> {"problems": how many, "metrics": as `rates`}."""
-    kinds: dict[str, dict[str, dict[str, Tally]]] = defaultdict(lambda: defaultdict(dict))
-    for task_id, one in tallies.items():
+) -> dict[str, dict[str, FacetValue]]:
+    """Returns the same rates for each kind of problem, such as each month: facet -> kind -> number and rates."""
+    by_facet: dict[str, dict[str, dict[str, Tally]]] = defaultdict(lambda: defaultdict(dict))
+    for task_id, counts in tallies.items():
         for facet, kind in problems[task_id].facets.items():
-            kinds[facet][kind][task_id] = one
+            by_facet[facet][kind][task_id] = counts
     return {
-        facet: {kind: {"problems": len(each), "metrics": rates(each, ks)} for kind, each in sorted(by_kind.items())}
-        for facet, by_kind in kinds.items()
+        facet: {kind: {"problems": len(of_kind), "metrics": rates(of_kind, ks)} for kind, of_kind in sorted(by.items())}
+        for facet, by in by_facet.items()
     }
 
 
-def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Any]:
-    """From the samples and the passed ones of each problem; one without samples is left out."""
+def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
+    """Returns the rates from (samples, passed) of each problem."""
     judged = [(samples, passed) for samples, passed in counts if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {
@@ -86,5 +89,5 @@ def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> d
     }
 
 
-def _estimate(values: list[float]) -> dict[str, Any]:
-    return {"value": float(np.mean(values)), "ci95": list(interval(values))}
+def _estimate(values: Sequence[float]) -> Rate:
+    return {"value": float(np.mean(values)), "ci95": list(mean_interval(values))}

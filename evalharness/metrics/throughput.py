@@ -1,10 +1,9 @@
-"""How fast completions came, from the rows that a run or a bench wrote. Every figure is defined here, once.
+"""The speed of a run or of one level of a bench, from its completions. Each figure of a summary is defined here.
 
-Tokens are those up to the first stop sequence or end token; nothing after it counts. Times are in seconds. A figure
-that needs a number of every request is absent where one request lacks it: what was not measured is never zero.
+Tokens are those up to the first stop sequence or end token; later tokens do not count. Times are in seconds. A figure
+that needs a value of every request is absent where one request lacks it; nothing unmeasured is ever zero.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
@@ -12,13 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from evalharness.metrics.statistics import ratio_error, ratio_interval
+from evalharness.data.run_types import Speed
+from evalharness.metrics.intervals import log_normal_interval
+from evalharness.metrics.request_times import (
+    all_or_none,
+    busy_seconds,
+    is_empty,
+    log_tokens_per_s_error,
+    percentiles,
+    start_and_end,
+    times_per_output_token,
+    warmup_keys,
+)
+from evalharness.metrics.steady_window import output_span, steady_window
 from evalharness.metrics.tokenizing import CommonTokenizer
-from evalharness.metrics.window import Span, span, steady_window
 from evalharness.records import Completion, Key
-
-PERCENTILES = (50, 90, 99)
-WARM_UP_AT_MOST = 0.1
 
 
 def speed(
@@ -26,147 +33,133 @@ def speed(
     tokenizer: CommonTokenizer | None = None,
     conditions: Mapping[str, Any] | None = None,
     warmup: Collection[Key] | None = None,
-) -> dict[str, Any]:
-    """The `speed` block of a summary; empty if nothing was timed. Percentiles are p50, p90 and p99 over requests.
+) -> Speed:
+    """Returns the `speed` block of a summary; empty where nothing was timed. Percentiles are over requests.
 
-    requests, warmup_requests: how many the figures are of, and how many were dropped before (`warmup`, else the rule of
-      `warmup_keys`).
-    generation_s: seconds in which at least one of the requests was under way.
-    latency_s: percentiles of total_s, from sending to the last token.
-    first_output_s: percentiles of the time to the first piece of output, over the requests that had any; for diffusion,
-      to the first committed block.
-    time_per_output_token_s: percentiles of (total_s - first_output_s) / (output_tokens - first_output_tokens), so that
-      a first piece of 32 tokens is 32 tokens; over the requests that had output after their first piece.
-    output_tokens, prompt_tokens: sums. output_tokens_per_s: output_tokens / generation_s, and its 95 % interval over
-      requests or batches, at the same concurrency. characters_per_s: likewise by characters.
-    output_tokens_per_s_per_request: median of output_tokens / total_s; request_output_tokens_per_s: its percentiles.
-    steady: the same over the window from when the concurrency first reaches its highest level till it last was there
-      (see `steady_window`): output_tokens_per_s (the output that came within it / its seconds), seconds, concurrency.
-    common_tokens_per_s, common_tokens, tokenizer: as output tokens, counted by a tokenizer common to all models.
-    forwards: forward passes after the prompts' own, summed over requests; tokens_per_forward: output_tokens / forwards.
-    prefill_share: sum of prefill_s / sum of total_s, the prompts' part of the time.
+    `warmup` names the samples to drop; without it, `warmup_keys` finds them. The names in brackets are those of vLLM's
+    `vllm bench serve` and of NVIDIA AIPerf.
+
+    requests, warmup_requests: the number of requests that the figures cover, and of those dropped before.
+    generation_s: seconds in which at least one request was in progress.
+    latency_s: end-to-end latency [E2EL; request latency]: from sending the request to its last token.
+    first_output_s: time to first token [TTFT], over the requests that have output; for diffusion, the time to the first
+      committed block.
+    time_per_output_token_s: time per output token [TPOT; inter-token latency], see `times_per_output_token`.
+    output_tokens, prompt_tokens: sums over requests.
+    output_tokens_per_s: output_tokens / generation_s [output token throughput]; output_tokens_per_s_ci95: its interval
+      over requests, or batches, at the same concurrency. characters_per_s: the same in characters.
+    request_output_tokens_per_s: percentiles of output_tokens / latency of a request;
+      output_tokens_per_s_per_request: the median of the same.
+    steady: output tokens/s in the window of the highest concurrency (see `steady_window`), the window's seconds and
+      its concurrency.
+    common_tokens, common_tokens_per_s, tokenizer: output tokens counted by a tokenizer common to all models.
+    forwards: forward passes (NFE) after the prefill, summed over requests; tokens_per_forward: output_tokens /
+      forwards. prefill_share: sum of prefill_s / sum of latency.
     batch: the largest number of requests that shared forward passes.
     conditions: what the figures hold for, as given.
     """
     timed: list[Completion] = []
     common: list[int] = []
-    for row in completions:
-        if row.total_s is not None and row.started_at is not None and not row.error:
-            timed.append(replace(row, text="", trace=None))  # of many rows, these would fill the memory
-            common.append(tokenizer.count(row.text) if tokenizer else 0)
+    for completion in completions:
+        if completion.total_s is not None and completion.started_at is not None and not completion.error:
+            timed.append(replace(completion, text="", trace=None))  # Texts and traces of many rows would fill memory.
+            common.append(tokenizer.count(completion.text) if tokenizer else 0)
     if not timed:
         return {}
     dropped = warmup_keys(timed) if warmup is None else warmup
-    kept = [row.key not in dropped for row in timed]
-    rows = list(compress(timed, kept))
-    if not rows:
+    kept = [completion.key not in dropped for completion in timed]
+    measured = list(compress(timed, kept))
+    if not measured:
         return {}
-    busy = busy_seconds([_ends(row) for row in rows])
-    found: dict[str, Any] = {"requests": len(rows), "warmup_requests": len(timed) - len(rows), "generation_s": busy}
-    found["latency_s"] = percentiles([row.total_s or 0.0 for row in rows])
-    first = _of_all([row.first_output_s for row in rows if not _empty(row)])
-    if first:
-        found["first_output_s"] = percentiles(first)
-    if each := seconds_per_token(rows):
-        found["time_per_output_token_s"] = percentiles(each)
+    busy = busy_seconds([start_and_end(completion) for completion in measured])
+    figures: Speed = {
+        "requests": len(measured), "warmup_requests": len(timed) - len(measured), "generation_s": busy,
+        "latency_s": percentiles([completion.total_s or 0.0 for completion in measured]),
+    }  # fmt: skip
+    if ttft := all_or_none([completion.first_output_s for completion in measured if not is_empty(completion)]):
+        figures["first_output_s"] = percentiles(ttft)
+    if tpot := times_per_output_token(measured):
+        figures["time_per_output_token_s"] = percentiles(tpot)
     if busy > 0:
-        found["characters_per_s"] = sum(row.characters for row in rows) / busy
-    common_tokens = sum(compress(common, kept))
-    found |= _token_figures(rows, busy) | _common_figures(common_tokens, busy, tokenizer) | _network_figures(rows)
-    found |= steady_figures(timed, after=max((_ends(row)[1] for row in timed if row.key in dropped), default=None))
-    return found | ({"conditions": dict(conditions)} if conditions else {})
+        figures["characters_per_s"] = sum(completion.characters for completion in measured) / busy
+    figures |= _token_figures(measured, busy)
+    figures |= _common_figures(sum(compress(common, kept)), busy, tokenizer)
+    figures |= _network_figures(measured)
+    ends = [start_and_end(completion)[1] for completion in timed if completion.key in dropped]
+    figures |= _steady_figures(timed, after=max(ends, default=float("-inf")))
+    if conditions:
+        figures["conditions"] = dict(conditions)
+    return figures
 
 
-def _token_figures(rows: Sequence[Completion], busy: float) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    tokens = _of_all([row.output_tokens for row in rows])
-    if tokens:
-        found["output_tokens"] = sum(tokens)
-        each = [count / row.total_s for count, row in zip(tokens, rows, strict=True) if row.total_s]
-        if busy > 0 and each:
-            found["output_tokens_per_s"] = sum(tokens) / busy
-            error = rate_error(rows)
+def _token_figures(completions: Sequence[Completion], busy: float) -> Speed:
+    figures: Speed = {}
+    if tokens := all_or_none([completion.output_tokens for completion in completions]):
+        figures["output_tokens"] = sum(tokens)
+        per_request = [
+            count / completion.total_s
+            for count, completion in zip(tokens, completions, strict=True)
+            if completion.total_s
+        ]
+        if busy > 0 and per_request:
+            figures["output_tokens_per_s"] = sum(tokens) / busy
+            error = log_tokens_per_s_error(completions)
             if error is not None:
-                found["output_tokens_per_s_ci95"] = list(ratio_interval(sum(tokens) / busy, error))
-            found["output_tokens_per_s_per_request"] = float(np.median(each))
-            found["request_output_tokens_per_s"] = percentiles(each)
-    if prompt := _of_all([row.prompt_tokens for row in rows]):
-        found["prompt_tokens"] = sum(prompt)
-    return found
+                figures["output_tokens_per_s_ci95"] = list(log_normal_interval(sum(tokens) / busy, error))
+            figures["output_tokens_per_s_per_request"] = float(np.median(per_request))
+            figures["request_output_tokens_per_s"] = percentiles(per_request)
+    if prompt_tokens := all_or_none([completion.prompt_tokens for completion in completions]):
+        figures["prompt_tokens"] = sum(prompt_tokens)
+    return figures
 
 
-def _common_figures(total: int, busy: float, tokenizer: CommonTokenizer | None) -> dict[str, Any]:
+def _common_figures(tokens: int, busy: float, tokenizer: CommonTokenizer | None) -> Speed:
     if tokenizer is None or busy <= 0:
         return {}
-    return {"common_tokens": total, "common_tokens_per_s": total / busy, "tokenizer": tokenizer.name}
+    return {"common_tokens": tokens, "common_tokens_per_s": tokens / busy, "tokenizer": tokenizer.name}
 
 
-def _network_figures(rows: Sequence[Completion]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    forwards, tokens = _of_all([row.forwards for row in rows]), _of_all([row.output_tokens for row in rows])
+def _network_figures(completions: Sequence[Completion]) -> Speed:
+    figures: Speed = {}
+    forwards = all_or_none([completion.forwards for completion in completions])
+    tokens = all_or_none([completion.output_tokens for completion in completions])
     if forwards:
-        found["forwards"] = sum(forwards)
+        figures["forwards"] = sum(forwards)
         if tokens and sum(forwards):
-            found["tokens_per_forward"] = sum(tokens) / sum(forwards)
-    prefill, total = _of_all([row.prefill_s for row in rows]), sum(row.total_s or 0.0 for row in rows)
+            figures["tokens_per_forward"] = sum(tokens) / sum(forwards)
+    prefill = all_or_none([completion.prefill_s for completion in completions])
+    total = sum(completion.total_s or 0.0 for completion in completions)
     if prefill and total > 0:
-        found["prefill_share"] = sum(prefill) / total
-    if batches := _of_all([row.batch for row in rows]):
-        found["batch"] = max(batches)
-    return found
+        figures["prefill_share"] = sum(prefill) / total
+    if batches := all_or_none([completion.batch for completion in completions]):
+        figures["batch"] = max(batches)
+    return figures
 
 
-def seconds_per_token(rows: Iterable[Completion]) -> list[float] | None:
-    """Time per output token of each request that had output after its first piece; None where one cannot be told."""
-    found = []
-    for row in rows:
-        if _empty(row):
-            continue
-        if row.first_output_s is None or row.first_output_tokens is None or row.output_tokens is None:
-            return None
-        if row.output_tokens > row.first_output_tokens:
-            found.append(((row.total_s or 0.0) - row.first_output_s) / (row.output_tokens - row.first_output_tokens))
-    return found
-
-
-def steady_figures(rows: Sequence[Completion], after: float | None = None) -> dict[str, Any]:
-    """`steady` of `speed`, from all rows, warm-up included: their output before the window is apportioned, not lost."""
-    window = steady_window([_ends(row) for row in rows], float("-inf") if after is None else after)
-    if window is None or any(row.output_tokens is None for row in rows):
+def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
+    """Returns `steady`, from all completions: the part of a warm-up request's output within the window counts."""
+    window = steady_window([start_and_end(completion) for completion in completions], after)
+    if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
-    spans: list[Span] = [span(row, row.output_tokens or 0, row.first_output_tokens) for row in rows]
-    tokens = sum(each.amount_within(window.start, window.end) for each in spans)
-    figures = {"output_tokens_per_s": tokens / window.seconds, "seconds": window.seconds}
-    return {"steady": {**figures, "concurrency": window.concurrency}}
+    spans = [
+        output_span(completion, completion.output_tokens or 0, completion.first_output_tokens)
+        for completion in completions
+    ]
+    tokens = sum(span.amount_within(window.start, window.end) for span in spans)
+    return {
+        "steady": {
+            "output_tokens_per_s": tokens / window.seconds,
+            "seconds": window.seconds,
+            "concurrency": window.concurrency,
+        }
+    }
 
 
-def rate_error(rows: Iterable[Completion]) -> float | None:
-    """Standard error of the logarithm of the rows' tokens/s; a batch (rows that began together) counts once."""
-    tokens: dict[float, float] = defaultdict(float)
-    seconds: dict[float, float] = defaultdict(float)
-    for row in rows:
-        if row.output_tokens is None or row.total_s is None or row.started_at is None:
-            return None
-        tokens[row.started_at] += row.output_tokens
-        seconds[row.started_at] = max(seconds[row.started_at], row.total_s)
-    return ratio_error(list(tokens.values()), list(seconds.values()))
+def measurement_conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a speed holds for, from the descriptions of the backend and of the machine.
 
-
-def warmup_keys(rows: Sequence[Completion]) -> frozenset[Key]:
-    """The warm-up of a run: the requests that began before the first one ended, if they are at most a tenth of all.
-
-    They paid for what is done once, such as compiling, connecting and filling an idle server. Of a short run nothing
-    is dropped.
-    """
-    ended = min(_ends(row)[1] for row in rows)
-    early = frozenset(row.key for row in rows if _ends(row)[0] < ended)
-    return early if len(early) <= WARM_UP_AT_MOST * len(rows) else frozenset()
-
-
-def conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
-    """What a speed holds for, from the backend's description and the machine's; what nobody knows is absent.
-
-    Of an endpoint the hardware is what its owner says (`--option hardware=`), as this machine only asks.
+    Keys whose value is not known are absent. The hardware of an endpoint is what the user states
+    (`--option hardware=`): the machine that runs the harness only sends requests.
     """
     remote = "base_url" in backend
     accelerated = str(backend.get("device", "")).startswith("cuda")
@@ -175,45 +168,8 @@ def conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[
     )
     cores = None if remote or accelerated else hardware.get("cores")
     clocks = None if remote else hardware.get("accelerator_clocks" if accelerated else "cpu_mhz")
-    found = {
+    values = {
         "hardware": name, "cores": cores, "clocks": clocks, "endpoint": backend.get("base_url"),
         **{key: backend.get(key) for key in ("dtype", "batch_size", "concurrency")},
     }  # fmt: skip
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def cost_per_problem(rows: Sequence[Completion], price_in: float, price_out: float) -> float | None:
-    """Mean price of all requests of a problem, given prices per million tokens; None where a token count is absent."""
-    prompt, output = _of_all([row.prompt_tokens for row in rows]), _of_all([row.output_tokens for row in rows])
-    if not prompt or not output:
-        return None
-    return float(sum(prompt) * price_in + sum(output) * price_out) / 1e6 / len({row.task_id for row in rows})
-
-
-def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
-    """The length of the union of spans (start, end): pauses, such as between two sessions of a run, do not count."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
-
-
-def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p90 and p99, linearly interpolated."""
-    return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
-
-
-def _ends(row: Completion) -> tuple[float, float]:
-    start = row.started_at or 0.0
-    return start, start + (row.total_s or 0.0)
-
-
-def _empty(row: Completion) -> bool:
-    """Whether the answer was empty, so that there was no first piece to be timed."""
-    return row.first_output_s is None and not row.characters
-
-
-def _of_all(values: Sequence[Any]) -> list[Any]:
-    """The values, or none of them where one is unknown."""
-    return [] if any(value is None for value in values) else list(values)
+    return {key: value for key, value in values.items() if value is not None}

@@ -6,9 +6,9 @@ from typing import cast
 
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import read_completions, read_manifest, read_verdicts
-from evalharness.data.run_types import Figures, Speed, Summary
+from evalharness.data.run_types import Figures, Summary
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
-from evalharness.metrics.throughput import conditions, speed
+from evalharness.metrics.throughput import measurement_conditions, speed
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Status
@@ -54,7 +54,7 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     environment = manifest["environment"]
     tallies = tally(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    held = conditions(manifest["config"]["backend"], environment["hardware"])
+    held = measurement_conditions(manifest["config"]["backend"], environment["hardware"])
     if merged := environment.get("merged"):
         held["merged_runs"] = len(merged)
     if copies := environment.get("copies"):
@@ -65,7 +65,7 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
         "samples": statuses.total(),
         "asked": asked,
         "metrics": rates(tallies, ks),
-        "speed": cast(Speed, speed(read_completions(folder), common_tokenizer(prepared.config.tokenizer), held)),
+        "speed": speed(read_completions(folder), common_tokenizer(prepared.config.tokenizer), held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
     if facets := rates_by_facet(tallies, prepared.problems, ks):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evalharness.metrics.passk import rates, tally
-from evalharness.metrics.throughput import conditions, speed
+from evalharness.metrics.throughput import measurement_conditions, speed
 from evalharness.pipeline.store import write_json
 from evalharness.records import Completion, Verdict
 
@@ -65,7 +65,7 @@ def write_run(
         "options": {}, "note": "", "official_data": official, "problems": problems,
         "problems_of_task": whole or problems,
         "samples": len(passed), "asked": asked or len(passed), "metrics": rates(tally(verdicts)),
-        "speed": speed(rows, conditions=conditions(described, CPU), warmup=()), "statuses": {},
+        "speed": speed(rows, conditions=measurement_conditions(described, CPU), warmup=()), "statuses": {},
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     return folder

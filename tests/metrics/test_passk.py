@@ -1,4 +1,4 @@
-"""pass@k against exact counting and the official estimator; and which samples a rate is made of."""
+"""pass@k against exact counting and the official estimator, and which samples a rate covers."""
 
 import random
 from fractions import Fraction
@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.metrics.passk import pass_at_k, rates, rates_by_facet, tally
-from evalharness.metrics.statistics import wilson
+from evalharness.metrics.intervals import wilson_interval
 from evalharness.records import Problem, Prompt, Status, Verdict
 
 
 @given(st.integers(1, 200), st.data())
-def test_the_chance_that_one_of_k_passes(samples: int, data: st.DataObject) -> None:
+def test_pass_at_k_equals_exact_counting(samples: int, data: st.DataObject) -> None:
     passed = data.draw(st.integers(0, samples))
     k = data.draw(st.integers(1, samples))
     exact = 1 - Fraction(comb(samples - passed, k), comb(samples, k))
@@ -24,7 +24,7 @@ def test_the_chance_that_one_of_k_passes(samples: int, data: st.DataObject) -> N
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30)), min_size=1, max_size=10), st.integers(1, 30))
-def test_the_official_estimator(counts: list[tuple[int, int]], k: int) -> None:
+def test_pass_at_k_equals_the_official_estimator(counts: list[tuple[int, int]], k: int) -> None:
     counts = [(samples, min(samples, passed)) for samples, passed in counts if samples >= k]
     ours = [pass_at_k(samples, passed, k) for samples, passed in counts]
     official = estimate_pass_at_k([samples for samples, _ in counts], [passed for _, passed in counts], k)
@@ -37,7 +37,7 @@ def test_fewer_samples_than_k() -> None:
 
 
 def verdicts(outcomes: dict[str, list[bool | None]], base: bool = False) -> list[Verdict]:
-    """One verdict per outcome; None is a sample that the machine failed on."""
+    """One verdict per outcome; None is a sample with status `infrastructure`."""
     statuses: dict[bool | None, Status] = {True: "passed", False: "failed", None: "infrastructure"}
     return [
         Verdict(
@@ -49,15 +49,15 @@ def verdicts(outcomes: dict[str, list[bool | None]], base: bool = False) -> list
 
 
 def test_one_sample_per_problem_has_wilsons_interval() -> None:
-    found = rates(tally(verdicts({str(number): [number < 3] for number in range(10)})))
-    assert set(found) == {"pass@1"}
-    assert found["pass@1"]["value"] == pytest.approx(0.3)
-    assert found["pass@1"]["ci95"] == pytest.approx(wilson(3, 10))
+    estimates = rates(tally(verdicts({str(number): [number < 3] for number in range(10)})))
+    assert set(estimates) == {"pass@1"}
+    assert estimates["pass@1"]["value"] == pytest.approx(0.3)
+    assert estimates["pass@1"]["ci95"] == pytest.approx(wilson_interval(3, 10))
 
 
-def test_what_the_machine_failed_on_is_in_no_rate() -> None:
-    found = rates(tally(verdicts({"a": [True], "b": [False], "c": [None], "d": [None, True]})))
-    assert found["pass@1"]["value"] == pytest.approx(2 / 3)
+def test_infrastructure_failures_are_in_no_rate() -> None:
+    estimates = rates(tally(verdicts({"a": [True], "b": [False], "c": [None], "d": [None, True]})))
+    assert estimates["pass@1"]["value"] == pytest.approx(2 / 3)
     assert rates(tally(verdicts({"a": [None]}))) == {}
     assert rates(tally([])) == {}
 
@@ -70,32 +70,32 @@ def test_a_k_is_left_out_where_a_problem_has_fewer_samples() -> None:
     assert set(rates(tally(verdicts(rows)), (1, 2, 4, 5))) == {"pass@1", "pass@2", "pass@4"}
 
 
-def test_problems_count_alike_however_many_samples_they_have() -> None:
-    found = rates(tally(verdicts({"a": [*[True] * 9, False], "b": [False]})))
-    assert found["pass@1"]["value"] == pytest.approx(0.45)
+def test_problems_have_equal_weight_whatever_their_number_of_samples() -> None:
+    estimates = rates(tally(verdicts({"a": [*[True] * 9, False], "b": [False]})))
+    assert estimates["pass@1"]["value"] == pytest.approx(0.45)
 
 
-def test_the_base_of_plus_tasks_has_rates_of_its_own() -> None:
-    found = rates(tally(verdicts({"a": [True, False], "b": [False, None]}, base=True)))
-    assert set(found) == {"pass@1", "base_pass@1"}
-    assert found["pass@1"]["value"] == pytest.approx(0.25)
-    assert found["base_pass@1"]["value"] == 1.0
+def test_the_base_tests_of_plus_tasks_have_their_own_rates() -> None:
+    estimates = rates(tally(verdicts({"a": [True, False], "b": [False, None]}, base=True)))
+    assert set(estimates) == {"pass@1", "base_pass@1"}
+    assert estimates["pass@1"]["value"] == pytest.approx(0.25)
+    assert estimates["base_pass@1"]["value"] == 1.0
 
 
 def test_rates_do_not_depend_on_the_order_of_the_rows() -> None:
-    """Rows are written as they are judged, which is never twice in the same order."""
-    draw = random.Random(0)
-    rows = verdicts({str(number): [draw.random() < 0.4 for _ in range(4)] for number in range(30)})
-    found = rates(tally(rows))
-    draw.shuffle(rows)
-    assert rates(tally(rows)) == found
+    """Rows are written in the order of judgement, which differs from run to run."""
+    rng = random.Random(0)
+    rows = verdicts({str(number): [rng.random() < 0.4 for _ in range(4)] for number in range(30)})
+    estimates = rates(tally(rows))
+    rng.shuffle(rows)
+    assert rates(tally(rows)) == estimates
 
 
-def test_rates_of_each_kind_of_problem() -> None:
+def test_rates_by_facet() -> None:
     months = {"a": {"month": "2024-08"}, "b": {"month": "2024-08"}, "c": {"month": "2024-09"}, "d": {}}
     problems = {name: Problem(name, Prompt(), {}, "", facets=facets) for name, facets in months.items()}
     rows = [Verdict(name, 0, name != "b", "failed" if name == "b" else "passed") for name in months]
-    found = rates_by_facet(tally(rows), problems)["month"]
-    assert {kind: each["problems"] for kind, each in found.items()} == {"2024-08": 2, "2024-09": 1}
-    assert [each["metrics"]["pass@1"]["value"] for each in found.values()] == [0.5, 1.0]
-    assert found["2024-08"]["metrics"] == rates(tally(rows[:2]))
+    estimates = rates_by_facet(tally(rows), problems)["month"]
+    assert {kind: value["problems"] for kind, value in estimates.items()} == {"2024-08": 2, "2024-09": 1}
+    assert [value["metrics"]["pass@1"]["value"] for value in estimates.values()] == [0.5, 1.0]
+    assert estimates["2024-08"]["metrics"] == rates(tally(rows[:2]))

@@ -1,4 +1,4 @@
-"""The common tokenizer: given by file or folder, else the bundled one where there is one, and never guessed."""
+"""The common tokenizer: a given file or folder, else the bundled tokenizer, else none."""
 
 import re
 from pathlib import Path
@@ -22,27 +22,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_and_a_folder(folder: Path) -> None:
-    for place in (folder, folder / "tokenizer.json"):
-        found = common_tokenizer(str(place))
-        assert found is not None
-        assert (found.name, found.count("a a b"), found.count("")) == (str(place), 3, 0)
+    for path in (folder, folder / "tokenizer.json"):
+        tokenizer = common_tokenizer(str(path))
+        assert tokenizer is not None
+        assert (tokenizer.name, tokenizer.count("a a b"), tokenizer.count("")) == (str(path), 3, 0)
 
 
-def test_the_bundled_one_where_there_is_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundled_tokenizer_is_the_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokenizing, "BUNDLED", folder / "none.json")
     assert common_tokenizer() is None
     monkeypatch.setattr(tokenizing, "BUNDLED", folder / "tokenizer.json")
-    found = common_tokenizer()
-    assert found is not None
-    assert re.fullmatch("bundled-[0-9a-f]{8}", found.name)
-    assert found.count("a b") == 2
+    tokenizer = common_tokenizer()
+    assert tokenizer is not None
+    assert re.fullmatch("bundled-[0-9a-f]{8}", tokenizer.name)
+    assert tokenizer.count("a b") == 2
     (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
     other = common_tokenizer()
     assert other is not None
-    assert other.name != found.name
+    assert other.name != tokenizer.name
 
 
-def test_one_that_cannot_be_loaded(tmp_path: Path) -> None:
+def test_a_tokenizer_that_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(UserError, match=r"cannot load --tokenizer .*bad\.json"):
         common_tokenizer(str(tmp_path / "bad.json"))

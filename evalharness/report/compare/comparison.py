@@ -10,8 +10,9 @@ import numpy as np
 
 from evalharness.data.task_ids import natural_key
 from evalharness.errors import UserError
-from evalharness.metrics.statistics import Difference, Interval, paired_difference, ratio_interval
-from evalharness.metrics.throughput import rate_error, warmup_keys
+from evalharness.metrics.intervals import Interval, log_normal_interval
+from evalharness.metrics.paired_tests import Difference, paired_difference
+from evalharness.metrics.request_times import log_tokens_per_s_error, warmup_keys
 from evalharness.records import Completion, Verdict
 from evalharness.report.compare.fairness import unfair
 from evalharness.report.frontier.points import panel_title
@@ -139,7 +140,7 @@ def ratios(first: RunRecord, second: RunRecord) -> list[Ratio]:
         same_tokenizer = kind != "common" or _tokenizer(first) == _tokenizer(second)
         if one and two and same_tokenizer:
             known = kind == "aggregate" and None not in errors
-            ends = ratio_interval(two / one, hypot(*(error or 0.0 for error in errors))) if known else None
+            ends = log_normal_interval(two / one, hypot(*(error or 0.0 for error in errors))) if known else None
             found.append(Ratio(measure, one, two, ends))
     return found
 
@@ -158,7 +159,7 @@ def _tokenizer(run: RunRecord) -> Any:
 def _error(run: RunRecord) -> float | None:
     rows = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warm = warmup_keys(rows) if rows else frozenset()
-    return rate_error([row for row in rows if row.key not in warm])
+    return log_tokens_per_s_error([row for row in rows if row.key not in warm])
 
 
 def _by_task(runs: Sequence[RunRecord]) -> dict[str, RunRecord]:

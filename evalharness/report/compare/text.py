@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from textwrap import indent
 
-from evalharness.metrics.statistics import Interval, holm, not_inferior
+from evalharness.metrics.intervals import Interval
+from evalharness.metrics.paired_tests import holm_adjusted, is_noninferior
 from evalharness.records import Completion, Prompt, Verdict
 from evalharness.report.compare.comparison import Comparison, Flip, Sides, sides
 from evalharness.report.page.prompts import Problems, problems_of
@@ -13,7 +14,7 @@ LISTED = 12
 
 def report(comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None) -> Iterator[str]:
     """The lines. Several tasks have p-values corrected for their number (Holm); `margin` is in percentage points."""
-    corrected = holm([one.difference.p for one in comparisons])
+    corrected = holm_adjusted([one.difference.p for one in comparisons])
     for one, p in zip(comparisons, corrected, strict=True):
         yield from _task(one, p if len(comparisons) > 1 else None, margin)
         if show and one.flips:
@@ -31,9 +32,9 @@ def _task(one: Comparison, corrected: float | None, margin: float | None) -> Ite
     many = "" if corrected is None else f", {corrected:.2g} corrected for the number of tasks (Holm)"
     yield f"  difference  {_points(found.value)} points, 95 % {_ends(found.ci95)}"
     yield f"  test        {found.test}: p = {found.p:.2g}{many}"
-    yield f"  could see   a true difference of {100 * found.seen:.1f} points with 80 % power"
+    yield f"  could see   a true difference of {100 * found.detectable:.1f} points with 80 % power"
     if margin is not None:
-        shown = "is" if not_inferior(found, margin / 100) else "is not shown to be"
+        shown = "is" if is_noninferior(found, margin / 100) else "is not shown to be"
         yield f"  margin      {one.names[1]} {shown} within {margin:g} points of {one.names[0]}"
     for ratio in one.ratios:
         ends = f", 95 % [{ratio.ci95[0]:.2f}, {ratio.ci95[1]:.2f}]" if ratio.ci95 else ""

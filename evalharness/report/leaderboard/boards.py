@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.metrics.statistics import mean_interval, unpaired_gap
+from evalharness.metrics.intervals import independent_difference_interval, mean_of_rates_interval
 from evalharness.report.leaderboard.columns import Column, column_of, group_columns, in_order
 from evalharness.report.naming import Family, RunName, name_runs
 from evalharness.report.published import PublishedPoint
@@ -183,7 +183,7 @@ def _with_groups(line: Line, columns: Sequence[Column]) -> Line:
         if len(cells) == len(members) and group not in line.cells:
             value = sum(cell.rate.value for cell in cells) / len(cells)
             notes = tuple(dict.fromkeys(note for cell in cells for note in cell.notes))
-            rate = Rate(value, *mean_interval([cell.rate.triple for cell in cells]))
+            rate = Rate(value, *mean_of_rates_interval([cell.rate.triple for cell in cells]))
             means[group] = Cell(rate, notes=notes, whole=all(cell.whole for cell in cells))
     return Line(line.name, line.family, {**line.cells, **means}, line.speed, line.conditions)
 
@@ -197,7 +197,7 @@ def _mark_best(lines: Sequence[Line], columns: Sequence[Column]) -> list[Line]:
             continue
         top = max(whole.values(), key=lambda cell: cell.rate.value)
         for name, cell in whole.items():
-            if unpaired_gap(top.rate.triple, cell.rate.triple)[0] <= 0:
+            if independent_difference_interval(top.rate.triple, cell.rate.triple)[0] <= 0:
                 marked[name][column] = Cell(cell.rate, True, cell.notes, cell.whole)
     return [Line(line.name, line.family, marked[line.name], line.speed, line.conditions) for line in lines]
 

@@ -7,7 +7,7 @@ import pytest
 from helpers.made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
-from evalharness.metrics.statistics import mcnemar
+from evalharness.metrics.paired_tests import mcnemar_p
 from evalharness.report.compare.comparison import Comparison, compare, compare_all
 from evalharness.report.compare.text import report
 from evalharness.report.runs import RunRecord, load_runs
@@ -36,7 +36,7 @@ def pair(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
 def test_difference_test_and_speed(pair: tuple[RunRecord, RunRecord]) -> None:
     found = compare(*pair)
     assert found.difference.value == pytest.approx(-8 / 164)
-    assert found.difference.p == pytest.approx(mcnemar(12, 4))
+    assert found.difference.p == pytest.approx(mcnemar_p(12, 4))
     assert (found.lost, found.won, found.shared) == (12, 4, 164)
     assert found.unfair == ()
     tokens = found.ratios[0]

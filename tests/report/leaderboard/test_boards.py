@@ -9,7 +9,7 @@ import pytest
 from helpers.made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
-from evalharness.metrics.statistics import wilson
+from evalharness.metrics.intervals import wilson_interval
 from evalharness.report.leaderboard.boards import Board, Line, leaderboard, mark
 from evalharness.report.leaderboard.html import html
 from evalharness.report.leaderboard.text import as_csv, latex, markdown
@@ -42,7 +42,7 @@ def test_rows_are_models_and_columns_tasks(folder: Path) -> None:
     assert [column.title for column in board.columns] == ["HumanEval", "MBPP"]
     assert [one.name for one in board.lines] == ["top", "next", "low"]
     cell = line(board, "low").cells[board.columns[0]]
-    assert (cell.rate.value, cell.rate.low) == pytest.approx((0.5, wilson(82, 164)[0]))
+    assert (cell.rate.value, cell.rate.low) == pytest.approx((0.5, wilson_interval(82, 164)[0]))
 
 
 def test_the_best_and_what_does_not_differ_from_it_are_bold(folder: Path) -> None:
@@ -127,7 +127,7 @@ def test_repeats_of_a_run_have_lines_of_their_own(tmp_path: Path) -> None:
 def test_csv_has_every_figure_for_programs(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(boards(folder)))))
     low = next(row for row in rows if row["model"] == "low" and row["task"] == "humaneval")
-    assert (float(low["value"]), float(low["low"])) == pytest.approx((0.5, wilson(82, 164)[0]))
+    assert (float(low["value"]), float(low["low"])) == pytest.approx((0.5, wilson_interval(82, 164)[0]))
     assert [row["best"] for row in rows if row["task"] == "mbpp"] == ["0", "0", "1"]
     assert len([row for row in rows if row["task"] == "output_tokens_per_s"]) == 3
 

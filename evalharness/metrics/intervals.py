@@ -1,0 +1,92 @@
+"""95 % confidence intervals of rates, of their differences and means, and of ratios such as tokens/s.
+
+Rates and differences are fractions, not percent.
+"""
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+Interval = tuple[float, float]
+Estimate = tuple[float, float, float]
+"""A value and the ends of its interval: (value, low, high)."""
+
+
+def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """Returns Wilson's score interval of a binomial rate.
+
+    (p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2/n) with p = successes / n and the normal quantile z.
+    Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which takes whole numbers of
+    successes alone; a mean of partial successes, such as of pass@1 over several samples, has a fractional one.
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = successes / trials
+    scale = 1 + z**2 / trials
+    center = (rate + z**2 / (2 * trials)) / scale
+    half_width = z * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)) / scale
+    return max(0.0, float(center - half_width)), min(1.0, float(center + half_width))
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """Returns the interval of the mean over problems of values in [0, 1], such as each problem's pass@1.
+
+    Wilson's interval where every value is 0 or 1. Otherwise a percentile bootstrap over problems: the samples of one
+    problem are not independent, so the problem is the unit of resampling. Where all values are equal a bootstrap
+    interval has width 0, so Wilson's interval is used there, too.
+    """
+    total, mean = len(values), float(np.mean(values))
+    if all(value in (0.0, 1.0) for value in values) or len(set(values)) == 1:
+        return wilson_interval(mean * total, total)
+    return bootstrap_interval(values)
+
+
+def bootstrap_interval(values: Sequence[float]) -> Interval:
+    """Returns the percentile bootstrap interval of the mean, from 2000 resamples with a fixed seed."""
+    from scipy import stats  # Importing scipy.stats takes more than half a second, and most runs do not need it.
+
+    result = stats.bootstrap(
+        (np.asarray(values, float),), np.mean, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(0)
+    )
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def independent_difference_interval(first: Estimate, second: Estimate) -> Interval:
+    """Returns the interval of first - second of two independent rates.
+
+    Each end is the difference, less or plus the root of the sum of squares of the two rates' distances to their own
+    ends. Source: Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10.
+    """
+    difference = first[0] - second[0]
+    low = difference - float(np.hypot(first[0] - first[1], second[2] - second[0]))
+    high = difference + float(np.hypot(first[2] - first[0], second[0] - second[1]))
+    return low, high
+
+
+def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
+    """Returns the interval of the mean of independent rates, such as of a group's tasks, by the same method."""
+    mean, count = float(np.mean([rate[0] for rate in rates])), len(rates)
+    low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rates))) / count
+    high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rates))) / count
+    return max(0.0, low), min(1.0, high)
+
+
+def log_ratio_error(amounts: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Returns the standard error of log(sum(amounts) / sum(seconds)) over independent pieces of work.
+
+    By linearisation (delta method): sd(amount / mean(amount) - seconds / mean(seconds)) / sqrt(n). None for fewer than
+    two pieces, and where either sum is zero.
+    """
+    numerator, denominator = np.asarray(amounts, float), np.asarray(seconds, float)
+    if numerator.size < 2 or numerator.sum() <= 0 or denominator.sum() <= 0:
+        return None
+    deviations = numerator / numerator.mean() - denominator / denominator.mean()
+    return float(deviations.std(ddof=1) / np.sqrt(deviations.size))
+
+
+def log_normal_interval(value: float, log_error: float) -> Interval:
+    """Returns the interval value * exp(-+ 1.96 log_error) of a positive quantity, given its logarithm's error."""
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_error
+    return float(value * np.exp(-reach)), float(value * np.exp(reach))

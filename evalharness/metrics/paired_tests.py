@@ -1,0 +1,144 @@
+"""Tests of the difference between two runs on the same problems. Rates and differences are fractions, not percent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalharness.metrics.intervals import Interval, bootstrap_interval, wilson_interval
+
+PERMUTATIONS = 9999
+BATCH = 500
+"""Permutations that are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference between the rates of two runs on the same problems: second minus first."""
+
+    value: float
+    ci95: Interval
+    p: float
+    """The two-sided p-value of the hypothesis that the true difference is 0."""
+    test: str
+    detectable: float
+    """The smallest true difference that a comparison of this size detects with 80 % power at the 5 % level."""
+
+
+def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Returns the difference of the means over problems; both sequences list the same problems in the same order.
+
+    The test is McNemar's exact test where all outcomes are 0 or 1, and otherwise a sign-flip permutation test, of
+    which McNemar's is the special case. Raises ValueError for no problems or unequal numbers of them.
+    """
+    before, after = np.asarray(first, float), np.asarray(second, float)
+    if before.shape != after.shape or not before.size:
+        raise ValueError(
+            f"a paired comparison needs the same problems on both sides, not {before.size} and {after.size}"
+        )
+    differences = after - before
+    binary = bool(np.isin(differences, (-1.0, 0.0, 1.0)).all())
+    return Difference(
+        value=float(differences.mean()),
+        ci95=difference_interval(differences),
+        p=mcnemar_p(int((differences < 0).sum()), int((differences > 0).sum())) if binary else sign_flip_p(differences),
+        test="exact McNemar" if binary else "sign-flip permutation",
+        detectable=detectable_difference(differences),
+    )
+
+
+def difference_interval(differences: NDArray[np.float64]) -> Interval:
+    """Returns the 95 % interval of the mean of the problems' differences, each in [-1, 1].
+
+    A percentile bootstrap over problems. It has width 0 where no problem differs and is too narrow where few do, so it
+    is widened to the interval that follows from Wilson's intervals of the two shares: of problems that got better and
+    of problems that got worse. These two are combined by Newcombe's method (see `independent_difference_interval`).
+    """
+    total = differences.size
+    better, worse = float(differences[differences > 0].sum()), float(-differences[differences < 0].sum())
+    (better_low, better_high), (worse_low, worse_high) = wilson_interval(better, total), wilson_interval(worse, total)
+    mean = (better - worse) / total
+    low = mean - float(np.hypot(better / total - better_low, worse_high - worse / total))
+    high = mean + float(np.hypot(better_high - better / total, worse / total - worse_low))
+    if np.ptp(differences):
+        bootstrap = bootstrap_interval(differences.tolist())
+        low, high = min(low, bootstrap[0]), max(high, bootstrap[1])
+    return max(-1.0, low), min(1.0, high)
+
+
+def mcnemar_p(worse: int, better: int) -> float:
+    """Returns the two-sided p-value of McNemar's exact test; 1 where no problem changed.
+
+    `worse` and `better` are the numbers of problems that only the first or only the second run solves; under the null
+    hypothesis each such problem is as likely to be one as the other (a binomial test at 1/2).
+    """
+    from scipy import stats
+
+    return float(stats.binomtest(better, worse + better, 0.5).pvalue) if worse + better else 1.0
+
+
+def sign_flip_p(differences: NDArray[np.float64]) -> float:
+    """Returns the two-sided p-value of a one-sample permutation test of the mean difference; 1 where all are 0.
+
+    Under the null hypothesis the sign of each problem's difference is random. Exact where the problems that changed
+    are at most 13 (2^13 sign patterns), otherwise from 9999 random patterns with a fixed seed.
+    """
+    from scipy import stats
+
+    changed = differences[differences != 0]
+    if changed.size < 2:
+        return 1.0  # The sign patterns of a single change are equally extreme; scipy needs at least two values.
+
+    def statistic(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.asarray(np.round(np.abs(np.mean(values, axis=axis)), 12))  # Unrounded, equal means may differ.
+
+    return float(
+        stats.permutation_test(
+            (changed,),
+            statistic,
+            permutation_type="samples",
+            alternative="greater",
+            n_resamples=PERMUTATIONS,
+            batch=BATCH,
+            vectorized=True,
+            rng=np.random.default_rng(0),
+        ).pvalue
+    )
+
+
+def detectable_difference(differences: NDArray[np.float64], power: float = 0.8, level: float = 0.05) -> float:
+    """Returns the smallest true difference that a paired test of as many problems detects with that power.
+
+    (z(1 - level/2) + z(power)) s / sqrt(n), with s the root mean square of the problems' differences; but at least
+    ceil(1 + log2(1/level)) / n: with fewer changed problems, even all in one direction, the exact test is not
+    significant.
+    """
+    z = NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(power)
+    spread = float(np.sqrt(np.mean(differences**2)))
+    fewest = int(np.ceil(1 + np.log2(1 / level)))
+    return min(1.0, max(z * spread / float(np.sqrt(differences.size)), fewest / differences.size))
+
+
+def is_noninferior(difference: Difference, margin: float) -> bool:
+    """Returns whether the second run is at most `margin` worse: the whole 95 % interval lies above -margin.
+
+    This is a one-sided test at the 2.5 % level. Raises ValueError for a margin that is not above 0.
+    """
+    if margin <= 0:
+        raise ValueError(f"a non-inferiority margin must be above 0, not {margin}")
+    return difference.ci95[0] > -margin
+
+
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Returns the p-values adjusted for the number of tests, in the given order. Source: Holm 1979.
+
+    The i-th smallest of m is multiplied by m - i + 1, and is at least as large as the adjusted ones before it.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,104 @@
+"""Times and costs of single requests, and over sets of requests. All times are in seconds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from evalharness.metrics.intervals import log_ratio_error
+from evalharness.records import Completion, Key
+
+PERCENTILES = (50, 90, 99)
+MAX_WARMUP_SHARE = 0.1
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Returns p50, p90 and p99, linearly interpolated."""
+    return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
+
+
+def start_and_end(completion: Completion) -> tuple[float, float]:
+    """Returns when a timed request was sent and when its last token arrived, in seconds since the epoch."""
+    start = completion.started_at or 0.0
+    return start, start + (completion.total_s or 0.0)
+
+
+def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
+    """Returns the length of the union of spans (start, end).
+
+    Pauses between requests do not count, such as the one between a killed run and its resumption.
+    """
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
+    """Returns the samples of a run's warm-up: the requests sent before the first one ended.
+
+    They include costs that occur once, such as compiling, connecting and filling an idle server. Nothing is dropped
+    where they are more than a tenth of all requests.
+    """
+    first_end = min(start_and_end(completion)[1] for completion in completions)
+    early = frozenset(completion.key for completion in completions if start_and_end(completion)[0] < first_end)
+    return early if len(early) <= MAX_WARMUP_SHARE * len(completions) else frozenset()
+
+
+def is_empty(completion: Completion) -> bool:
+    """Returns whether the completion is empty, so that it has no first chunk of output to time."""
+    return completion.first_output_s is None and not completion.characters
+
+
+def times_per_output_token(completions: Iterable[Completion]) -> list[float] | None:
+    """Returns the time per output token (TPOT) of each request that had output after its first chunk.
+
+    (end-to-end latency - TTFT) / (output tokens - tokens in the first chunk). vLLM and AIPerf define TPOT, which AIPerf
+    calls ITL, with 1 in place of the tokens in the first chunk; the two are equal for a server that sends tokens one
+    by one. None where a request lacks one of these figures.
+    """
+    times = []
+    for completion in completions:
+        if is_empty(completion):
+            continue
+        tokens, first_tokens = completion.output_tokens, completion.first_output_tokens
+        if completion.first_output_s is None or first_tokens is None or tokens is None:
+            return None
+        if tokens > first_tokens:
+            times.append(((completion.total_s or 0.0) - completion.first_output_s) / (tokens - first_tokens))
+    return times
+
+
+def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
+    """Returns the standard error of the logarithm of the completions' tokens/s (see `log_ratio_error`).
+
+    Completions with the same start are one batch, which counts as one piece of work. None where a figure is missing.
+    """
+    tokens: dict[float, float] = defaultdict(float)
+    seconds: dict[float, float] = defaultdict(float)
+    for completion in completions:
+        if completion.output_tokens is None or completion.total_s is None or completion.started_at is None:
+            return None
+        tokens[completion.started_at] += completion.output_tokens
+        seconds[completion.started_at] = max(seconds[completion.started_at], completion.total_s)
+    return log_ratio_error(list(tokens.values()), list(seconds.values()))
+
+
+def cost_per_problem(completions: Sequence[Completion], price_in: float, price_out: float) -> float | None:
+    """Returns the mean price of all requests of a problem, given prices per million prompt and output tokens.
+
+    None where a token count is missing.
+    """
+    prompt = all_or_none([completion.prompt_tokens for completion in completions])
+    output = all_or_none([completion.output_tokens for completion in completions])
+    if not prompt or not output:
+        return None
+    problems = {completion.task_id for completion in completions}
+    return float(sum(prompt) * price_in + sum(output) * price_out) / 1e6 / len(problems)
+
+
+def all_or_none(values: Sequence[Any]) -> list[Any]:
+    """Returns the values, or an empty list where any of them is None."""
+    return [] if any(value is None for value in values) else list(values)

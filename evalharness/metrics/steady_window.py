@@ -1,0 +1,85 @@
+"""The steady window of a set of requests, and the share of each request's output that falls into it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evalharness.records import Completion
+
+MIN_SHARE = 0.1
+"""A concurrency counts as reached where it lasted for this share of the busy time; a shorter overlap does not count."""
+SAME_MOMENT_S = 1e-3
+"""Requests that end within so many seconds end together: the rows of a batch are recorded one after the other."""
+
+
+@dataclass(frozen=True)
+class OutputSpan:
+    """When a request was in progress, in seconds on one clock, and its output in that time."""
+
+    start: float
+    first: float
+    """When the first chunk of output arrived; `start` where that was not measured."""
+    end: float
+    amount: float
+    """All output, in tokens or characters."""
+    first_amount: float = 0.0
+    """The output in the first chunk."""
+
+    def amount_within(self, low: float, high: float) -> float:
+        """Returns the output in (low, high]: the first chunk at its moment, the rest evenly from there to the end."""
+        amount = self.first_amount if low < self.first <= high else 0.0
+        rest = self.amount - self.first_amount
+        if self.end > self.first:
+            overlap = max(0.0, min(self.end, high) - max(self.first, low))
+            return amount + rest * overlap / (self.end - self.first)
+        return amount + (rest if low < self.end <= high else 0.0)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The steady part of a run."""
+
+    start: float
+    end: float
+    seconds: float
+    """The length of the window without the time in which no request was in progress."""
+    concurrency: int
+    """Requests in progress at both ends of the window, and rarely more between them."""
+
+
+def output_span(completion: Completion, amount: float, first_amount: float | None) -> OutputSpan:
+    """Returns the span of a timed completion.
+
+    Without a first chunk of known size the output is spread evenly over the time after the prefill.
+    """
+    start, total = completion.started_at or 0.0, completion.total_s or 0.0
+    if completion.first_output_s is None or first_amount is None:
+        return OutputSpan(start, start + min(completion.prefill_s or 0.0, total), start + total, amount)
+    first = start + min(completion.first_output_s, total)
+    return OutputSpan(start, first, start + total, amount, min(first_amount, amount))
+
+
+def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:
+    """Returns the window from the first to the last moment of the highest concurrency; None where no time passed.
+
+    `spans` are (start, end) of each request. The highest concurrency is the largest that was reached or exceeded for a
+    tenth of the busy time. Nothing before `after` belongs to the window.
+    """
+    events = sorted(
+        [(start, 1) for start, end in spans if end > start] + [(end, -1) for start, end in spans if end > start]
+    )
+    pieces: list[tuple[float, float, int]] = []
+    in_progress, since = 0, after
+    for moment, step in events:
+        if in_progress and moment > max(since, after):
+            pieces.append((max(since, after), moment, in_progress))
+        in_progress, since = in_progress + step, moment
+    busy = sum(end - start for start, end, _ in pieces)
+    if not busy:
+        return None
+    for level in sorted({count for *_, count in pieces}, reverse=True):
+        at_level = [(start, end) for start, end, count in pieces if count >= level]
+        if sum(end - start for start, end in at_level) >= MIN_SHARE * busy:
+            break
+    low = at_level[0][0]
+    high = max(end for _, end in spans if end <= at_level[-1][1] + SAME_MOMENT_S)
+    return Window(low, high, sum(end - start for start, end, _ in pieces if start >= low and end <= high), level)

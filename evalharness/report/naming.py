@@ -1,196 +1,163 @@
-"""What to call each run where several are shown together: the model, and the settings in which runs of it differ."""
+"""Names of runs that are shown together: the model, and the settings in which runs of the same model differ."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.report.run_settings import Family, family_of, settings_of
 from evalharness.report.runs import RunRecord
+from evalharness.report.task_variant import base_task, task_of
 
-UNNAMED = (
+NOT_SHOWN = (
     "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
     "kernels_reason", "trace",
 )  # fmt: skip
-"""Settings that are no name for a reader, if there is another."""
-Family = str
+"""Settings that are part of a name only where no other setting differs."""
+MAX_SETTINGS = 3
+"""With more differing settings, a run is named by its folder."""
+MAX_VALUE_LENGTH = 32
+"""Characters of a setting's value that a name shows."""
 Settings = tuple[tuple[str, Any], ...]
-Key = tuple[Any, Any]
+"""Key and value of each setting that differs between this and other runs of the model."""
+ModelKey = tuple[str | None, str | None]
 """Backend and model."""
-FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
-LONGEST = 3
-"""So many settings are named at most; with more, a run is called by its folder."""
-SHORT = 32
-MANY = 1.5
-"""Tokens a forward pass; a model that fixes one at a time has hardly more than 1: the prompt's pass gives one too."""
+Curve = tuple[Any, ...]
+"""A model with all settings that are not swept numbers."""
 
 
 @dataclass(frozen=True)
 class RunName:
-    """How a run is shown. Runs with an equal `curve` are one model with swept numbers, such as a threshold."""
+    """The name of a run in reports. Runs of one curve differ in numbers alone, such as a threshold."""
 
     model: str
     family: Family
     settings: Settings = ()
-    """Key and value of what differs between this and other runs of the model."""
-    fallback: str = ""
-    """What tells it apart where no setting does."""
-
-    repeated: bool = False
-    """Whether another run of the task has settings that look the same."""
+    folder: str = ""
+    """The part of the folder's path that identifies the run where settings do not; empty for a model's only run."""
+    ambiguous: bool = False
+    """Whether another run of the task is shown with the same settings."""
 
     @property
     def variant(self) -> str:
-        if len(self.settings) > LONGEST:
-            return self.fallback
+        """The differing settings, such as "threshold=0.9", or the folder."""
+        if len(self.settings) > MAX_SETTINGS:
+            return self.folder
         shown = [f"{key}={_short(value)}" for key, value in self.settings]
-        return ", ".join([*shown, self.fallback] if self.repeated else shown) or self.fallback
+        return ", ".join([*shown, self.folder] if self.ambiguous else shown) or self.folder
 
     @property
     def label(self) -> str:
+        """The whole name: the model and its variant."""
         text = self.model + (f" ({self.variant})" if self.variant else "")
-        return "".join(letter if letter.isprintable() else "�" for letter in text)  # else no picture can be drawn
+        return "".join(
+            letter if letter.isprintable() else "�" for letter in text
+        )  # SVG cannot hold control characters.
 
     @property
     def short(self) -> str:
-        """What tells it apart within its curve: the swept numbers, and its folder where another has the same."""
+        """The name within a curve: the values of the swept numbers, and the folder where they are ambiguous."""
         shown = [_short(value) for key, value in self.settings if _is_swept(key, value)]
-        return ", ".join([*shown, self.fallback] if self.repeated else shown)
+        return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
     def swept(self) -> tuple[float, ...]:
-        """The swept numbers, in whose order a line joins the points of a curve."""
+        """The swept numbers. A line connects the points of a curve in their order."""
         return tuple(value for key, value in self.settings if _is_swept(key, value))
 
     @property
-    def curve(self) -> tuple[Any, ...]:
-        """The model and every setting that is not a swept number."""
+    def curve(self) -> Curve:
+        """What is equal for all runs of a curve: the model and every setting that is not a swept number."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
 def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
-    """A name for each run, in order. Settings are compared between runs of the same model on the same task."""
-    full = [(run.summary.get("backend"), run.summary.get("model")) for run in runs]
-    short = {key: _model_name(key) for key in set(full)}
-    clashing = {name for name in short.values() if sum(name == other for other in short.values()) > 1}
-    same: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for place, run in enumerate(runs):
-        same[(*full[place], _problems(run))].append(place)
-    settings = [_settings(run) for run in runs]
-    differing: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-    for (backend, model, _), places in same.items():
-        if len(places) > 1:
-            keys = {key for place in places for key in settings[place]}
-            found = {key for key in keys if len({repr(settings[place].get(key)) for place in places}) > 1}
-            differing[backend, model] |= {key for key in found if key.split(".")[-1] not in UNNAMED} or found
-    shown = [_shown(differing[key], each) for key, each in zip(full, settings, strict=True)]
+    """Returns a name for each run, in order. Settings are compared between runs of one model on the same problems."""
+    models: list[ModelKey] = [(run.summary.get("backend"), run.summary.get("model")) for run in runs]
+    groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
+    for index, run in enumerate(runs):
+        groups[models[index], _data_identity(run)].append(index)
+    settings = [settings_of(run) for run in runs]
+    differing: dict[ModelKey, set[str]] = defaultdict(set)
+    for (model, _), indices in groups.items():
+        differing[model] |= _differing_keys([settings[index] for index in indices])
+    shown = [_shown(differing[model], values) for model, values in zip(models, settings, strict=True)]
+    model_names = _model_names(models)
     names = []
-    for place, run in enumerate(runs):
-        key = full[place]
-        name = _with_backend(key, short) if short[key] in clashing else short[key]
-        group = same[(*key, _problems(run))]
-        fallback = "" if len(group) == 1 else _folder_names([runs[each] for each in group])[group.index(place)]
-        repeated = sum(_alike(shown[each], shown[place]) for each in group) > 1
-        names.append(RunName(name, family_of(run), shown[place], fallback, repeated))
+    for index, run in enumerate(runs):
+        group = groups[models[index], _data_identity(run)]
+        folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
+        ambiguous = sum(_look_equal(shown[other], shown[index]) for other in group) > 1
+        names.append(RunName(model_names[models[index]], family_of(run), shown[index], folder, ambiguous))
     return names
 
 
-def _alike(one: Settings, other: Settings) -> bool:
-    """Whether two runs' settings look alike where they are shown, which long ones are in part."""
-    return [(key, _short(value)) for key, value in one] == [(key, _short(value)) for key, value in other]
+def _data_identity(run: RunRecord) -> str:
+    """Returns a text that is equal for runs of one task on the same data, whichever of its problems they select."""
+    summary = run.summary
+    options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
+    return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(options.items())])
+
+
+def _differing_keys(settings: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Returns the settings in which runs differ, without those that are not shown if there are others."""
+    keys = {key for values in settings for key in values}
+    differing = {key for key in keys if len({repr(values.get(key)) for values in settings}) > 1}
+    return {key for key in differing if _last_part(key) not in NOT_SHOWN} or differing
 
 
 def _shown(differing: set[str], settings: Mapping[str, Any]) -> Settings:
-    """What of a run's settings is named: those that it lacks only if it has none of the others."""
-    every = tuple((_last(key), settings.get(key)) for key in sorted(differing))
-    return tuple(item for item in every if item[1] is not None) or every
+    """Returns the settings of a run that its name shows. Settings that it lacks are shown only if it has no other."""
+    items = tuple((_last_part(key), settings.get(key)) for key in sorted(differing))
+    return tuple(item for item in items if item[1] is not None) or items
+
+
+def _look_equal(first: Settings, second: Settings) -> bool:
+    """Returns whether two runs' settings are shown as the same text; long values are shown in part."""
+    return [(key, _short(value)) for key, value in first] == [(key, _short(value)) for key, value in second]
 
 
 def _folder_names(runs: Sequence[RunRecord]) -> list[str]:
-    """What runs of one model and task are called by their folders: as short as tells them apart."""
+    """Returns the shortest ends of the runs' folder paths that differ from each other."""
     folders = [run.folder.resolve() for run in runs]
-    found = [_telling_part(run) for run in runs]
+    names = [_significant_part(run) for run in runs]
     for parts in range(2, max(len(folder.parts) for folder in folders) + 1):
-        if len(set(found)) == len(runs):
+        if len(set(names)) == len(runs):
             break
-        found = ["/".join(folder.parts[-parts:]) for folder in folders]
-    return found
+        names = ["/".join(folder.parts[-parts:]) for folder in folders]
+    return names
 
 
-def _telling_part(run: RunRecord) -> str:
-    """The last part of the folder's path that is not merely the task's or the backend's name."""
-    task, folder = str(run.summary.get("task")), run.folder.resolve()
-    plain = {task, task.removesuffix("-sample"), run.summary.get("backend")}
-    return next((part for part in reversed(folder.parts[1:]) if part not in plain), folder.name)
+def _significant_part(run: RunRecord) -> str:
+    """Returns the last part of the folder's path that is not just the name of the task or of the backend."""
+    task, folder = task_of(run.summary), run.folder.resolve()
+    redundant = {task, base_task(task), run.summary.get("backend")}
+    return next((part for part in reversed(folder.parts[1:]) if part not in redundant), folder.name)
 
 
-def _with_backend(key: Key, short: Mapping[Key, str]) -> str:
-    """Backend and model, the model in full where others are called alike."""
-    backend, model = key
-    alike = {other for (_, other), name in short.items() if name == short[key]}
-    return " ".join(filter(None, (backend, short[key] if len(alike) == 1 and model else model)))
-
-
-def family_of(run: RunRecord) -> Family:
-    """How the model generates: as the backend says, else by what is known of it; an endpoint tells nothing."""
-    backend = run.manifest.get("config", {}).get("backend", {})
-    said = backend.get("family")
-    if said in FAMILIES:
-        return str(said)
-    name = str(run.summary.get("backend"))
-    if name in ("ar", "transformers"):
-        return "ar"
-    many = run.summary.get("speed", {}).get("tokens_per_forward", 1.0) > MANY
-    return "diffusion" if many or "diffusion" in name else "other"
-
-
-def _problems(run: RunRecord) -> str:
-    """Equal for runs of the same task and data; which of their problems a run is of counts as a setting of it."""
-    summary = run.summary
-    own = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
-    return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(own.items())])
-
-
-def _chosen(run: RunRecord) -> str:
-    """Which of its task's problems a run is of: a word, so that no line joins runs of different ones."""
-    asked = run.manifest.get("config", {}).get("samples", {})
-    limit, shard, only = asked.get("limit"), asked.get("shard"), asked.get("only")
-    total = run.summary.get("problems_of_task", run.summary.get("problems", 0))
-    parts = [f"first {limit}"] if limit is not None and limit <= total else []
-    parts += [" ".join(only)] if only else []
-    return ", ".join([*parts, f"shard {shard}"] if shard else parts) or "all"
-
-
-def _settings(run: RunRecord) -> dict[str, Any]:
-    config = run.manifest.get("config", {})
-    shown = {
-        "problems": _chosen(run),
-        "backend": config.get("backend", {}),
-        "recipe": run.summary.get("recipe"),
-        "sampling": config.get("sampling", {}),
-    }
-    return dict(_flat(shown))
-
-
-def _flat(value: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for key, item in value.items():
-        found += _flat(item, f"{before}{key}.") if isinstance(item, Mapping) else [(f"{before}{key}", item)]
-    return found
-
-
-def _model_name(key: tuple[Any, Any]) -> str:
-    backend, model = key
-    return str(model).rstrip("/").rpartition("/")[2] if model else str(backend)
+def _model_names(models: Sequence[ModelKey]) -> dict[ModelKey, str]:
+    """Returns the last part of each model's name; with backend, or in full, where models would share a name."""
+    short = {key: str(key[1]).rstrip("/").rpartition("/")[2] if key[1] else str(key[0]) for key in models}
+    names = {}
+    for key, name in short.items():
+        same = [other for other, other_name in short.items() if other_name == name]
+        if len(same) == 1:
+            names[key] = name
+        else:
+            backend, model = key
+            one_model = len({other for _, other in same}) == 1
+            names[key] = " ".join(filter(None, (backend, name if one_model and model else model)))
+    return names
 
 
 def _is_swept(key: str, value: Any) -> bool:
     return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _last(key: str) -> str:
+def _last_part(key: str) -> str:
     return key.rpartition(".")[2]
 
 
 def _short(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""Published reference points: `results/published/SET.json`, and files of the same form that a user names."""
+"""Published results: `results/published/SET.json`, and files of the same format that a user names."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,101 +7,106 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.report.run_settings import Family
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
-ONE_COPY = "secondary, one copy"
-THROUGHPUT = "output throughput"
-GENERAL = ("coding prompts", "eight open code", "average over", "avg of")
-"""How the benchmarks begin whose speed stands for the model as a whole, by the source's own account."""
+SINGLE_SOURCE = "secondary, one copy"
+RATE = "pass@1"
+SINGLE_STREAM_THROUGHPUT = ("output throughput", "sampling throughput excl. overhead")
+GENERAL_BENCHMARKS = ("coding prompts", "eight open code", "average over", "avg of")
+"""Beginnings of the names of benchmarks whose speed, by their source's account, describes the model in general."""
 
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One published figure, as its source has it."""
+    """One published figure, as its source states it."""
 
     model: str
-    family: str
-    """ar or diffusion."""
+    family: Family
     benchmark: str
     metric: str
     value: float
     unit: str
     evidence: str
-    """primary; secondary, several agree; secondary, one copy."""
+    """`primary`; `secondary, several agree`; or `secondary, one copy`."""
     source: str
     task: str | None = None
-    """The name of the task here that the benchmark is, if it is one."""
+    """The task of this package that the benchmark is; None for other benchmarks."""
     setting: str = ""
-    """What tells two figures of one model and benchmark apart, such as a length."""
+    """What distinguishes two figures of one model and benchmark, such as a generation length."""
     hardware: str | None = None
     conditions: str = ""
     params: str | None = None
     set: str = ""
+    """The name of the set that the figure belongs to."""
 
     @property
     def name(self) -> str:
-        """The model, with its setting where it has one, and a mark where a single copy is all there is."""
-        return self.model + (f", {self.setting}" if self.setting else "") + (" (one copy)" if self.one_copy else "")
+        """The model with its setting, and a mark where the figure is known from one secondary source alone."""
+        setting = f", {self.setting}" if self.setting else ""
+        return self.model + setting + (" (secondary source)" if self.has_single_source else "")
 
     @property
-    def one_copy(self) -> bool:
-        return self.evidence == ONE_COPY
+    def has_single_source(self) -> bool:
+        return self.evidence == SINGLE_SOURCE
 
     @property
     def is_rate(self) -> bool:
-        """Whether it is a pass@1 of one of the tasks here."""
-        return self.metric == "pass@1" and self.task is not None
+        """Whether the figure is a pass@1 of one of this package's tasks."""
+        return self.metric == RATE and self.task is not None
 
     @property
     def is_speed(self) -> bool:
-        """Whether it is the speed of one stream, in tokens/s. Batched totals are not."""
-        return self.unit == "tokens/s" and self.metric in (THROUGHPUT, "sampling throughput excl. overhead")
+        """Whether the figure is the speed of a single stream, in tokens/s. Totals of a batch are not."""
+        return self.unit == "tokens/s" and self.metric in SINGLE_STREAM_THROUGHPUT
 
 
 def published_sets() -> list[str]:
-    """The names of the bundled sets."""
+    """Returns the names of the bundled sets."""
     return sorted(path.stem for path in bundled("results/published").glob("*.json"))
 
 
 def load_published(names: str) -> list[PublishedPoint]:
-    """The points of sets separated by commas; `all` is every bundled one, a path a file of the same form.
+    """Returns the points of sets, separated by commas; `all` means every bundled set, a path a file of that format.
 
-    Raises UserError for an unknown set or a file that is not of the form.
+    Raises UserError for an unknown set and for a file of another format.
     """
-    found: list[PublishedPoint] = []
+    points: list[PublishedPoint] = []
     for name in filter(None, (part.strip() for part in names.split(","))):
         if name == "all":
-            found += [
-                point for one in published_sets() for point in _read(bundled("results/published") / f"{one}.json")
-            ]
+            for set_name in published_sets():
+                points += _read(bundled("results/published") / f"{set_name}.json")
         elif name in published_sets():
-            found += _read(bundled("results/published") / f"{name}.json")
+            points += _read(bundled("results/published") / f"{name}.json")
         elif Path(name).is_file():
-            found += _read(Path(name))
+            points += _read(Path(name))
         else:
             raise UserError(unknown_name("published set", name, ["all", *published_sets()]))
-    return found
+    return points
 
 
-def speed_of(point: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
-    """The speed that goes with a rate: of the same model, set, setting and benchmark, else the model's general one."""
+def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
+    """Returns the speed that belongs to a rate: of the same model, set and setting; None where there is none.
+
+    The speed on the same benchmark is preferred over the one that describes the model in general.
+    """
     speeds = [
-        other for other in points
-        if other.is_speed and (other.model, other.set, other.setting) == (point.model, point.set, point.setting)
+        point for point in points
+        if point.is_speed and (point.model, point.set, point.setting) == (rate.model, rate.set, rate.setting)
     ]  # fmt: skip
-    same = [other for other in speeds if other.benchmark == point.benchmark]
-    general = [other for other in speeds if other.benchmark.startswith(GENERAL)]
+    same = [point for point in speeds if point.benchmark == rate.benchmark]
+    general = [point for point in speeds if point.benchmark.startswith(GENERAL_BENCHMARKS)]
     return next(iter([*same, *general]), None)
 
 
 def _read(path: Path) -> list[PublishedPoint]:
     known = {field.name for field in fields(PublishedPoint)}
     try:
-        held: Mapping[str, Any] = json.loads(path.read_bytes())
+        content: Mapping[str, Any] = json.loads(path.read_bytes())
         return [
             PublishedPoint(**{"set": path.stem, **{key: value for key, value in row.items() if key in known}})
-            for row in held["points"]
+            for row in content["points"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} holds no published points; see results/published/README.md for the form") from None
+        raise UserError(f"{path} has no published points; results/published/README.md describes the format") from None

@@ -1,100 +1,106 @@
-"""What the reports show of a run: its rate, its speed and what keeps it from being compared with another."""
+"""What the reports show of a run: its rate, its speed and the conditions of both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.metrics.intervals import Interval
 from evalharness.report.runs import RunRecord
 from evalharness.util.text import counted
 
-SPEEDS = {
-    "aggregate": "output_tokens_per_s",
-    "steady": "steady",
-    "request": "output_tokens_per_s_per_request",
-    "common": "common_tokens_per_s",
-}
-"""Which tokens/s a report shows, by the name of its option, and where the summary has it."""
+UNKNOWN_HARDWARE = "hardware not stated"
+SPEEDS = ("aggregate", "steady", "request", "common")
+"""The kinds of tokens/s that a report can show, by the names that `--speed` takes; see `speed_of`."""
 
 
 @dataclass(frozen=True)
-class Rate:
-    """A fraction with its 95 % interval."""
+class RateEstimate:
+    """A rate with its 95 % interval, as fractions. Published rates have none: low and high equal the value."""
 
     value: float
     low: float
     high: float
 
     @property
-    def triple(self) -> tuple[float, float, float]:
+    def has_interval(self) -> bool:
+        return self.low < self.high
+
+    def as_tuple(self) -> tuple[float, float, float]:
         return self.value, self.low, self.high
 
 
-def rate_of(run: RunRecord, metric: str = "pass@1") -> Rate | None:
-    """The run's rate; None where it has none."""
-    found = run.summary.get("metrics", {}).get(metric)
-    return Rate(found["value"], *found["ci95"]) if found else None
+def rate_of(run: RunRecord, metric: str = "pass@1") -> RateEstimate | None:
+    """Returns the run's rate; None where it has none of that name."""
+    rate = run.summary.get("metrics", {}).get(metric)
+    return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 
 
 def speed_of(run: RunRecord, kind: str = "aggregate") -> float | None:
-    """The run's tokens/s of that kind; None where it was not measured."""
-    found = run.summary.get("speed", {}).get(SPEEDS[kind])
-    value = found.get("output_tokens_per_s") if isinstance(found, Mapping) else found
+    """Returns a run's tokens/s; None where it was not measured, or is 0.
+
+    aggregate: all output tokens / generation seconds. steady: the same in the window of the highest concurrency.
+    request: the median over requests of output tokens / latency. common: aggregate, in tokens of a common tokenizer.
+    """
+    speed = run.speed
+    if kind == "steady":
+        value = steady.get("output_tokens_per_s") if (steady := speed.get("steady")) else None
+    elif kind == "request":
+        value = speed.get("output_tokens_per_s_per_request")
+    elif kind == "common":
+        value = speed.get("common_tokens_per_s")
+    else:
+        value = speed.get("output_tokens_per_s")
     return float(value) if value else None
 
 
-def speed_interval(run: RunRecord, kind: str = "aggregate") -> tuple[float, float] | None:
-    """95 % interval of the aggregate tokens/s, and of no other kind."""
-    found = run.summary.get("speed", {}).get("output_tokens_per_s_ci95")
-    return (float(found[0]), float(found[1])) if found and kind == "aggregate" else None
+def speed_interval(run: RunRecord, kind: str = "aggregate") -> Interval | None:
+    """Returns the 95 % interval of the aggregate tokens/s; None for other kinds, which have none."""
+    ends = run.speed.get("output_tokens_per_s_ci95")
+    return (float(ends[0]), float(ends[1])) if ends and kind == "aggregate" else None
 
 
 def speed_conditions(run: RunRecord) -> str:
-    """What the speed holds for, in words: hardware, clocks, precision, how many at once. Empty if nothing is known."""
-    speed: Mapping[str, Any] = run.summary.get("speed", {})
-    held = speed.get("conditions", {})
-    hardware = held.get("hardware") or (f"endpoint {held['endpoint']}" if "endpoint" in held else "")
-    clocks = held.get("clocks")
+    """Returns what the speed was measured on: hardware, clocks, precision, batch and concurrency; may be empty."""
+    speed = run.speed
+    conditions: dict[str, Any] = speed.get("conditions", {})
+    endpoint = f"endpoint {conditions['endpoint']}" if "endpoint" in conditions else ""
+    clocks = conditions.get("clocks")
+    concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
     parts = [
-        hardware + (f" x {counted(held['cores'], 'core')}" if "cores" in held else ""),
+        (conditions.get("hardware") or endpoint)
+        + (f" x {counted(conditions['cores'], 'core')}" if "cores" in conditions else ""),
         f"{clocks:g} MHz" if isinstance(clocks, int | float) else clocks,
-        f"{held['copies']} copies" if "copies" in held else "",
-        held.get("dtype"),
+        f"{conditions['copies']} copies" if "copies" in conditions else "",
+        conditions.get("dtype"),
         f"batch {speed['batch']}" if "batch" in speed else "",
-        f"{held['merged_runs']} merged runs, maybe side by side" if "merged_runs" in held else "",
-        f"concurrency {steady}" if (steady := speed.get("steady", {}).get("concurrency")) else "",
+        f"{conditions['merged_runs']} merged runs, possibly in parallel" if "merged_runs" in conditions else "",
+        f"concurrency {concurrency}" if concurrency else "",
     ]
     return ", ".join(filter(None, parts))
 
 
 def hardware_of(run: RunRecord) -> str:
-    """The hardware in a few words, for an axis; "hardware not stated" where nobody knows.
+    """Returns the hardware in a few words, for an axis; "hardware not stated" where it is not known.
 
-    It is that of one copy and of one machine, though the speed may be that of several at once, which is said.
+    The hardware is that of one copy on one machine; where the speed is that of several, their number is added.
     """
-    held = run.summary.get("speed", {}).get("conditions", {})
-    copies = f" ({held['copies']} copies)" if "copies" in held else ""
-    merged = f" ({held['merged_runs']} merged runs)" if "merged_runs" in held else ""
-    return str(held.get("hardware") or "hardware not stated") + copies + merged
+    conditions: dict[str, Any] = run.speed.get("conditions", {})
+    copies = f" ({conditions['copies']} copies)" if "copies" in conditions else ""
+    merged = f" ({conditions['merged_runs']} merged runs)" if "merged_runs" in conditions else ""
+    return str(conditions.get("hardware") or UNKNOWN_HARDWARE) + copies + merged
 
 
 def shortfall(run: RunRecord) -> str:
-    """Why the run does not cover its task; empty if it does."""
-    summary, config = run.summary, run.manifest.get("config", {})
-    limit = config.get("samples", {}).get("limit")
+    """Returns why the run is incomplete, that is, does not cover its task; empty for a complete run."""
+    summary = run.summary
+    limit = run.config.get("samples", {}).get("limit")
     failed = summary.get("statuses", {}).get("infrastructure", 0)
-    lacking = summary.get("asked", 0) - summary.get("samples", 0) + failed
-    covered, total = summary.get("problems", 0), summary.get("problems_of_task", summary.get("problems", 0))
+    missing = summary.get("asked", 0) - summary.get("samples", 0) + failed
+    covered = summary.get("problems", 0)
+    total = summary.get("problems_of_task", covered)
     if limit is not None and limit <= covered:
         return "only the first " + (
             f"{covered} of {total} problems" if covered < total else counted(covered, "problem")
         )
     if covered < total:
         return f"only {covered} of {total} problems"
-    return f"{lacking} of {summary['asked']} samples without a verdict" if lacking > 0 else ""
-
-
-def standing(run: RunRecord) -> str:
-    """Which table a run belongs in: `full`, `sample`, or `other data`."""
-    if str(run.summary.get("task", "")).endswith("-sample"):
-        return "sample"
-    return "full" if run.summary.get("official_data", True) else "other data"
+    return f"{missing} of {summary['asked']} samples without a verdict" if missing > 0 else ""

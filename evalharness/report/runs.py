@@ -1,65 +1,81 @@
-"""Runs as the reports read them: a run directory, or a folder with run directories somewhere in it."""
+"""Finds and loads finished runs for the reports."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from evalharness.data.run_files import read_rows
+from evalharness.data.run_files import MANIFEST, SUMMARY, read_completions, read_verdicts
+from evalharness.data.run_types import Manifest, Speed, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
 from evalharness.util.text import counted
 
-DEPTH = 4
-"""How far below a folder run directories are looked for."""
+MAX_DEPTH = 4
+"""Levels of folders below a given one in which run directories are found."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A finished run. Manifest and summary are in memory, the rows are read when they are asked for."""
+    """A finished run. Manifest and summary are in memory; rows are read from the disk when they are needed."""
 
     folder: Path
-    manifest: Mapping[str, Any] = field(repr=False)
-    summary: Mapping[str, Any] = field(repr=False)
+    manifest: Manifest = field(repr=False)
+    summary: Summary = field(repr=False)
+
+    @property
+    def speed(self) -> Speed:
+        """The speed block of the summary; empty where nothing was timed."""
+        return self.summary.get("speed", {})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration in the manifest. Manifests of earlier versions may lack any part of it."""
+        return dict(self.manifest.get("config", {}))
 
     def completions(self) -> Iterator[Completion]:
-        """The completions in the order of writing. Raises UserError at a damaged line."""
-        return read_rows(self.folder / "completions.jsonl", Completion)
+        """Yields the completions in the order of writing. Raises UserError at a damaged line."""
+        return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """The verdicts in the order of writing. Raises UserError at a damaged line."""
-        return read_rows(self.folder / "verdicts.jsonl", Verdict)
+        """Yields the verdicts in the order of writing. Raises UserError at a damaged line."""
+        return read_verdicts(self.folder)
 
 
 def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> list[RunRecord]:
-    """The runs at or below each path, each once, in the order of the paths and of the names within one.
+    """Returns the runs at or below each path, each run once, in the order of the paths and of the names below one.
 
-    A run that is named itself must be finished; below a folder unfinished ones are left out, and `note` is told so.
-    Raises UserError where a path holds no run, or where a run's files cannot be read.
+    Unfinished runs below a folder are left out, and `note` receives their number. Raises UserError where a path has no
+    finished run, or where a run's files cannot be read.
     """
-    found: dict[Path, RunRecord] = {}
+    runs: dict[Path, RunRecord] = {}
     for path in paths:
         if not path.is_dir():
-            raise UserError(f"{path} is no folder; give a run directory, or a folder of run directories")
+            raise UserError(f"{path} is not a folder; give a run directory, or a folder of run directories")
         folders = list(run_folders(path))
         if not folders:
-            raise UserError(f"{path} holds no run (no manifest.json in it or in the folders below)")
-        finished = [folder for folder in folders if (folder / "summary.json").exists()]
+            raise UserError(f"{path} has no run: neither it nor a folder below it has a {MANIFEST}")
+        finished = [folder for folder in folders if (folder / SUMMARY).exists()]
         unfinished = len(folders) - len(finished)
         if not finished:
-            raise UserError(f"{path} holds no finished run (no summary.json); the command that began it finishes it")
+            raise UserError(f"{path} has no finished run: no {SUMMARY}; run the command that started it again")
         if unfinished:
-            note(f"{counted(unfinished, 'unfinished run')} in {path} left out; the same command finishes each")
+            note(f"{counted(unfinished, 'unfinished run')} in {path} left out; their commands, run again, finish them")
         for folder in finished:
-            record = RunRecord(folder, _read(folder / "manifest.json"), _read(folder / "summary.json"))
-            found.setdefault(folder.resolve(), record)
-    return list(found.values())
+            runs.setdefault(folder.resolve(), load_run(folder))
+    return list(runs.values())
 
 
-def run_folders(path: Path, depth: int = DEPTH) -> Iterator[Path]:
-    """The run directories at or below a folder, sorted. None lies within another."""
-    if (path / "manifest.json").exists():
+def load_run(folder: Path) -> RunRecord:
+    """Returns the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
+    manifest = cast(Manifest, _read_object(folder / MANIFEST))
+    return RunRecord(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))
+
+
+def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
+    """Yields the run directories at or below a folder, sorted. A run directory is not searched for others."""
+    if (path / MANIFEST).exists():
         yield path
     elif depth:
         for child in sorted(path.iterdir()):
@@ -67,12 +83,13 @@ def run_folders(path: Path, depth: int = DEPTH) -> Iterator[Path]:
                 yield from run_folders(child, depth - 1)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
+    """Returns a JSON object. Its keys are not checked: a report shows what an earlier version wrote."""
     try:
-        value = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         todo = "run its command again with another --out, or leave the folder out"
         raise UserError(f"{path} cannot be read; {todo}") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} does not hold a run; leave the folder out")
-    return value
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not describe a run; leave the folder out")
+    return content

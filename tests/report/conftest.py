@@ -1,4 +1,4 @@
-"""A report of made-up runs, and a real browser that looks at it without a network."""
+"""A report of generated runs, and a real browser that opens it without a network."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ Open = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a report of eight runs, two models, with traces, kinds of problem and languages."""
+    """The folder of a report of eight runs of two models, with traces, facets and languages."""
     folder = tmp_path_factory.mktemp("report")
     left, right = ({"backend": kind, "model": f"org/small-{kind}"} for kind in ("ar", "diffusion"))
     cycling = page_runs.cycling
@@ -57,10 +57,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def visit(browser: Any, report: Path) -> Iterator[Open]:
-    """Opens a place of a report from the disk; no console message and no request to elsewhere may come of the test."""
+    """Opens an address of a report from the disk; fails on any console message or request to another place."""
     contexts, faults = [], []
 
-    def visited(place: str = "", folder: Path = report, **context: Any) -> Any:
+    def visited(address: str = "", folder: Path = report, **context: Any) -> Any:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}))
         page = contexts[-1].new_page()
         page.set_default_timeout(30_000)
@@ -69,7 +69,7 @@ def visit(browser: Any, report: Path) -> Iterator[Open]:
         inside = (f"file://{folder}/", "data:")
         page.on("request", lambda asked: asked.url.startswith(inside) or faults.append(f"request: {asked.url}"))
         page.on("requestfailed", lambda asked: faults.append(f"failed: {asked.url}"))
-        page.goto(f"file://{folder}/index.html{place}")
+        page.goto(f"file://{folder}/index.html{address}")
         page.wait_for_selector("body[data-ready]")
         return page
 

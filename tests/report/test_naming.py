@@ -1,4 +1,4 @@
-"""Runs are called by their model and by what differs between runs of it."""
+"""Runs are named by their model and by the settings that differ between runs of it."""
 
 from pathlib import Path
 from typing import Any
@@ -15,37 +15,37 @@ def labels(folder: Path) -> list[str]:
     return [name.label for name in name_runs(load_runs([folder]))]
 
 
-def test_a_model_alone_is_called_by_its_last_name(tmp_path: Path) -> None:
+def test_a_model_is_named_by_the_last_part_of_its_id(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "org/one", GOOD)
     write_run(tmp_path / "b", "org/one", GOOD, task="mbpp")
     assert labels(tmp_path) == ["one", "one"]
 
 
-def test_models_of_one_last_name_are_called_in_full(tmp_path: Path) -> None:
+def test_models_that_share_the_last_part_are_named_in_full(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "org/one", GOOD)
     write_run(tmp_path / "b", "other/one", GOOD)
     assert labels(tmp_path) == ["transformers org/one", "transformers other/one"]
 
 
-def test_one_model_in_two_backends_is_called_by_both(tmp_path: Path) -> None:
+def test_one_model_in_two_backends_is_named_with_the_backend(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "org/one", GOOD, backend="ar")
     write_run(tmp_path / "b", "org/one", GOOD, backend="diffusion")
     assert labels(tmp_path) == ["ar one", "diffusion one"]
 
 
-def test_a_setting_that_a_run_lacks_is_not_named(tmp_path: Path) -> None:
+def test_a_setting_that_a_run_lacks_is_not_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, options={"rule": "threshold", "steps": None})
     write_run(tmp_path / "b", "m", GOOD, options={"rule": "confidence", "steps": 6})
     assert labels(tmp_path) == ["m (rule=threshold)", "m (rule=confidence, steps=6)"]
 
 
-def test_a_setting_is_named_and_not_the_reason_of_another(tmp_path: Path) -> None:
+def test_the_reason_of_a_setting_is_not_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, options={"draft": 0, "kernels_reason": "the fused kernels need a Hopper GPU"})
     write_run(tmp_path / "b", "m", GOOD, options={"draft": 8, "kernels_reason": "drafts run on torch"})
     assert labels(tmp_path) == ["m (draft=0)", "m (draft=8)"]
 
 
-def test_only_what_differs_is_named_and_equal_runs_by_their_folder(tmp_path: Path) -> None:
+def test_only_differences_are_shown_and_equal_runs_are_named_by_folder(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, options={"threshold": 0.5, "steps": 8})
     write_run(tmp_path / "b", "m", GOOD, options={"threshold": 0.9, "steps": 8})
     assert labels(tmp_path) == ["m (threshold=0.5)", "m (threshold=0.9)"]
@@ -54,7 +54,7 @@ def test_only_what_differs_is_named_and_equal_runs_by_their_folder(tmp_path: Pat
     assert labels(tmp_path / "c") == ["n (x)", "n (y)"]
 
 
-def test_how_a_model_generates(tmp_path: Path) -> None:
+def test_the_family_of_a_model(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", GOOD, backend="openai")
     write_run(tmp_path / "b", "m2", GOOD, backend="openai", edit=lambda config: config["backend"].update(family="ar"))
     write_run(tmp_path / "c", "m3", GOOD, backend="mine", forwards=25)
@@ -68,7 +68,7 @@ def sweep(folder: Path, thresholds: tuple[float, ...] = (0.5, 0.9), **more: Any)
         write_run(folder / f"t{threshold}", "m", GOOD, options={"threshold": threshold}, **more)
 
 
-def test_runs_of_other_problems_are_no_part_of_a_curve(tmp_path: Path) -> None:
+def test_runs_on_other_problems_are_not_part_of_a_curve(tmp_path: Path) -> None:
     sweep(tmp_path / "a")
     sweep(tmp_path / "b", limit=10)
     sweep(tmp_path / "c", (0.5,), edit=lambda config: config["samples"].update(shard="1/2"))
@@ -82,7 +82,7 @@ def test_runs_of_other_problems_are_no_part_of_a_curve(tmp_path: Path) -> None:
     assert curves[0] == curves[1] != curves[2] == curves[3] != curves[4] != curves[0]
 
 
-def test_runs_of_named_problems_are_told_apart_though_their_lists_are_long(tmp_path: Path) -> None:
+def test_runs_of_long_lists_of_problems_are_distinguished(tmp_path: Path) -> None:
     for name, last in (("a", 8), ("b", 9)):
         ids = [f"HumanEval/{number}" for number in (*range(6), last)]
         sweep(tmp_path / name, (0.5,), edit=lambda config, ids=ids: config["samples"].update(only=ids))
@@ -91,7 +91,7 @@ def test_runs_of_named_problems_are_told_apart_though_their_lists_are_long(tmp_p
     assert names[0].curve != names[1].curve
 
 
-def test_a_limit_beyond_the_last_problem_is_none(tmp_path: Path) -> None:
+def test_a_limit_beyond_the_last_problem_is_ignored(tmp_path: Path) -> None:
     sweep(tmp_path / "a", (0.5,))
     sweep(tmp_path / "b", (0.9,), limit=11)
     names = name_runs(load_runs([tmp_path]))
@@ -99,7 +99,7 @@ def test_a_limit_beyond_the_last_problem_is_none(tmp_path: Path) -> None:
     assert names[0].curve == names[1].curve
 
 
-def test_repeats_within_a_sweep_are_told_apart(tmp_path: Path) -> None:
+def test_repetitions_within_a_sweep_are_distinguished(tmp_path: Path) -> None:
     sweep(tmp_path / "a")
     sweep(tmp_path / "b", (0.5,))
     names = name_runs(load_runs([tmp_path]))
@@ -109,7 +109,7 @@ def test_repeats_within_a_sweep_are_told_apart(tmp_path: Path) -> None:
     assert [name.short for name in names] == ["0.5, a/t0.5", "0.9", "0.5, b/t0.5"]
 
 
-def test_a_folder_called_like_task_or_backend_is_passed_over_for_the_one_above(tmp_path: Path) -> None:
+def test_a_folder_named_after_task_or_backend_is_not_used(tmp_path: Path) -> None:
     for side in ("first", "second"):
         for task in ("humaneval", "mbpp"):
             write_run(tmp_path / side / task, "m", GOOD, task=f"{task}-sample")
@@ -117,7 +117,7 @@ def test_a_folder_called_like_task_or_backend_is_passed_over_for_the_one_above(t
     assert labels(tmp_path) == ["m (first)", "m (first)", "m (second)", "m (second)", "m (third)"]
 
 
-def test_folders_that_are_called_alike_are_called_by_more_of_their_path(tmp_path: Path) -> None:
+def test_folders_with_equal_names_are_shown_with_more_of_their_path(tmp_path: Path) -> None:
     write_run(tmp_path / "a" / "humaneval", "m", GOOD)
     write_run(tmp_path / "a" / "transformers", "m", GOOD)
     assert labels(tmp_path) == ["m (a/humaneval)", "m (a/transformers)"]

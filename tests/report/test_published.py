@@ -1,4 +1,4 @@
-"""The bundled published points are whole, sourced, and go with the right speeds."""
+"""The bundled published points have sources, and rates have the right speeds."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from evalharness.data.cards import task_groups
 from evalharness.errors import UserError
-from evalharness.report.published import load_published, published_sets, speed_of
+from evalharness.report.published import load_published, published_sets, published_speed_of
 
 EVIDENCE = {"primary", "secondary, several agree", "secondary, one copy"}
 
@@ -31,12 +31,12 @@ def test_the_mercury_papers_tables() -> None:
     assert small["humaneval"] == 90.0
     assert {"mbpp", "evalplus", "multipl-e", "livecodebench", "multipl-e-cpp"} <= set(small)
     rate = next(point for point in points if point.model == "Mercury Coder Small" and point.task == "humaneval")
-    speed = speed_of(rate, points)
+    speed = published_speed_of(rate, points)
     assert speed is not None
     assert (speed.value, speed.hardware) == (737, "NVIDIA H100")
 
 
-def test_a_speed_goes_with_the_rate_of_its_own_setting() -> None:
+def test_a_rate_has_the_speed_of_its_setting() -> None:
     points = load_published("fast-dllm")
     for length, tokens in (("256", 30.5), ("512", 18.4)):
         rate = next(
@@ -44,19 +44,19 @@ def test_a_speed_goes_with_the_rate_of_its_own_setting() -> None:
             if point.model == "LLaDA-8B-Instruct baseline" and point.task == "humaneval" and point.is_rate
             and point.setting == f"gen length {length}"
         )  # fmt: skip
-        speed = speed_of(rate, points)
+        speed = published_speed_of(rate, points)
         assert speed is not None
         assert speed.value == tokens
 
 
-def test_a_batched_total_is_no_speed_of_a_stream() -> None:
+def test_a_total_over_a_batch_is_not_a_speed() -> None:
     assert not [point for point in load_published("sdar") if point.is_speed]
 
 
-def test_a_point_with_one_copy_is_marked_in_its_name() -> None:
-    names = {point.name for point in load_published("mercury") if point.one_copy}
+def test_a_point_from_one_secondary_source_is_marked_in_its_name() -> None:
+    names = {point.name for point in load_published("mercury") if point.has_single_source}
     assert names
-    assert all(name.endswith("(one copy)") for name in names)
+    assert all(name.endswith("(secondary source)") for name in names)
 
 
 def test_sets_by_name_and_by_file(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_sets_by_name_and_by_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean mercury"):
         load_published("mercuri")
     own.write_text("[]")
-    with pytest.raises(UserError, match="holds no published points"):
+    with pytest.raises(UserError, match="has no published points"):
         load_published(str(own))

@@ -1,4 +1,4 @@
-"""Run directories are found, read and refused as the reports rely on."""
+"""Run directories are found and loaded, and damaged or unfinished ones are refused."""
 
 import json
 from pathlib import Path
@@ -27,14 +27,14 @@ def test_a_run_directory_is_read_with_its_rows(tmp_path: Path) -> None:
     assert [row.passed for row in run.verdicts()] == [True]
 
 
-def test_a_folder_gives_all_runs_below_it_each_once(tmp_path: Path) -> None:
+def test_a_folder_gives_each_run_below_it_once(tmp_path: Path) -> None:
     for name in ("b/humaneval", "b/mbpp", "a"):
         make_run(tmp_path / name)
-    found = load_runs([tmp_path / "b", tmp_path, tmp_path / "a"])
-    assert [run.folder.relative_to(tmp_path).as_posix() for run in found] == ["b/humaneval", "b/mbpp", "a"]
+    runs = load_runs([tmp_path / "b", tmp_path, tmp_path / "a"])
+    assert [run.folder.relative_to(tmp_path).as_posix() for run in runs] == ["b/humaneval", "b/mbpp", "a"]
 
 
-def test_unfinished_runs_of_a_folder_are_named_not_shown(tmp_path: Path) -> None:
+def test_unfinished_runs_of_a_folder_are_counted_and_left_out(tmp_path: Path) -> None:
     make_run(tmp_path / "a")
     make_run(tmp_path / "b", finished=False)
     notes: list[str] = []
@@ -43,7 +43,7 @@ def test_unfinished_runs_of_a_folder_are_named_not_shown(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("wrong", ["missing", "empty", "unfinished", "damaged", "a list"])
-def test_what_is_no_run_is_refused(tmp_path: Path, wrong: str) -> None:
+def test_a_folder_that_is_not_a_finished_run_is_refused(tmp_path: Path, wrong: str) -> None:
     folder = tmp_path / "a"
     if wrong == "empty":
         folder.mkdir()
@@ -57,7 +57,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, wrong: str) -> None:
         load_runs([folder])
 
 
-def test_a_damaged_run_is_not_said_to_mend_itself(tmp_path: Path) -> None:
+def test_the_advice_for_a_damaged_manifest(tmp_path: Path) -> None:
     """Its command refuses a folder whose manifest it cannot read."""
     (make_run(tmp_path / "a") / "manifest.json").write_text("{")
     with pytest.raises(UserError, match="run its command again with another --out, or leave the folder out"):

@@ -1,4 +1,4 @@
-"""The table at the end of a run: everything that keeps two rows apart is in it, and nothing unknown looks like zero."""
+"""The table at the end of a run: it shows all conditions of a rate, and unknown values are not zeros."""
 
 import io
 from typing import Any
@@ -37,31 +37,31 @@ def shown(*summaries: dict[str, Any], mean: str | None = None, width: int = 100)
     return text.getvalue()
 
 
-def test_a_row_says_what_was_run_and_what_came_out() -> None:
+def test_a_row_shows_the_configuration_and_the_results() -> None:
     text = shown(summary())
     for word in ("humaneval", "v1.0, completion", "transformers", "org/model-7b", "1640", "164 problems"):
         assert word in text
     for word in ("pass@1", "50.0%", "[40.0, 60.0]", "820 passed", "800 failed", "20 infrastructure"):
         assert word in text
-    assert "OTHER DATA" not in text
+    assert "UNOFFICIAL DATA" not in text
     assert "split" not in text
 
 
-def test_split_and_other_data_are_said() -> None:
+def test_split_and_unofficial_data_are_shown() -> None:
     assert "split test" in shown(summary(split="test"), width=140)
-    assert "OTHER DATA" in shown(summary(official_data=False), width=140)
+    assert "UNOFFICIAL DATA" in shown(summary(official_data=False), width=140)
     sample = shown(summary(task="humaneval-sample", official_data=False), width=140)
     assert "humaneval-sample" in sample
-    assert "OTHER DATA" not in sample
+    assert "UNOFFICIAL DATA" not in sample
 
 
-def test_how_the_length_of_a_middle_came_about_is_said() -> None:
+def test_the_length_policy_of_a_middle_is_shown() -> None:
     assert "v1.0, plain, middle oracle" in shown(summary(recipe="plain", middle="oracle"), width=140)
     assert "middle" not in shown(summary(), width=140)
 
 
 def cells(text: str, heading: str) -> list[str]:
-    """What stands below a heading, line by line."""
+    """The lines below a heading."""
     lines = text.splitlines()
     end = lines[0].index(heading) + len(heading)  # these columns end where their headings do
     return [line[:end].split("  ")[-1].strip() for line in lines[2:]]
@@ -75,11 +75,11 @@ def test_speed() -> None:
     }
     text = shown(summary(speed=timed), width=140)
     assert cells(text, "tokens/s")[0] == "123.5"
-    assert cells(text, "latency")[:3] == ["p50 1.00 s", "p90 2.25 s", "p99 10.50 s"]
-    assert cells(text, "latency")[3] == "first 0.12 s"
+    assert cells(text, "E2E latency")[:3] == ["p50 1.00 s", "p90 2.25 s", "p99 10.50 s"]
+    assert cells(text, "E2E latency")[3] == "TTFT 0.12 s"
 
 
-def test_what_is_not_known_is_a_dash() -> None:
+def test_unknown_values_are_dashes() -> None:
     text = shown(summary(metrics={}, speed={}), summary(), width=140)
     assert cells(text, "tokens/s")[0] == "-"
     assert cells(text, "pass@1")[0] == "-"
@@ -87,7 +87,7 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert cells(shown(summary(speed={"output_tokens_per_s": 0.0})), "tokens/s")[0] == "0.0"
 
 
-def test_the_mean_of_a_group_is_over_tasks_and_only_where_all_have_the_rate() -> None:
+def test_the_mean_of_a_group_needs_the_rate_of_every_task() -> None:
     first = summary(metrics={"pass@1": rate(0.5), "base_pass@1": rate(0.6)})
     second = summary(task="mbpp", samples=10, problems=10, metrics={"pass@1": rate(0.25)})
     text = shown(first, second, mean="evalplus", width=140)
@@ -115,7 +115,7 @@ def test_it_fits_a_terminal_of_100_columns(tasks: int) -> None:
     assert text.count("[40.0, 60.0]") == 2 * tasks
 
 
-def test_a_table_for_each_facet() -> None:
+def test_each_facet_has_a_table() -> None:
     kinds = {
         "2024-08": {"problems": 3, "metrics": {"pass@1": rate(0.5)}},
         "2024-09": {"problems": 1, "metrics": {"pass@1": rate(0.25)}},
@@ -129,6 +129,6 @@ def test_a_table_for_each_facet() -> None:
     assert ["2024-09", "1", "25.0%", "[15.0,", "35.0]"] in lines
 
 
-def test_options_and_what_has_to_be_known_of_a_version_stand_beside_the_task() -> None:
+def test_options_and_the_note_of_a_version_are_shown() -> None:
     text = shown(summary(options={"release": "v5", "start": "2024-08-01"}, note="PUBLIC TESTS ONLY"), width=160)
     assert "release v5, start 2024-08-01, PUBLIC TESTS ONLY" in " ".join(text.split())

@@ -1,7 +1,6 @@
-"""What makes a comparison of two runs unfair: whatever differs besides the model and how it decodes."""
+"""Finds what makes a comparison of two runs unfair: differences besides the model and its decoding."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import Any
 
 from evalharness.report.runs import RunRecord
@@ -11,57 +10,53 @@ TASK_PARTS = {
     "data": "data", "version": "data", "split": "data", "problems": "data", "options": "data", "recipe": "recipe",
     "rules": "grading", "grading": "grading", "image": "grading", "commands": "grading",
 }  # fmt: skip
-"""What a part of the manifest's task is called here; the rest of it follows from these."""
+"""The subject of each key of the manifest's `task`. The other keys follow from these."""
 PROSE = ("recipe.description", "grading.notes")
 """Texts of the task card in the manifest that do not change a number."""
+SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "speed")
+"""Subjects in which a difference is unfair, most serious first."""
 
 
-def unfair(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
-    """What differs besides the model, one line each: data, recipe, grading, samples, sampling, hardware.
-
-    `names` are what the runs are called.
-    """
-    one, two = first.manifest.get("config", {}), second.manifest.get("config", {})
-    kinds: dict[str, list[str]] = defaultdict(list)
-    for place, old, new in differences(one.get("task", {}), two.get("task", {})):
-        kind = None if place in PROSE else TASK_PARTS.get(place.partition(".")[0])
-        if kind == "recipe":
-            recipes = (_recipe(first), _recipe(second))
-            kinds[kind] = [f"{recipes[0]} against {recipes[1]}" if recipes[0] != recipes[1] else "its text differs"]
-        elif kind:
-            kinds[kind].append(_against(place, old, new))
-    for part, kind in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
-        for place, old, new in differences(one.get(part, {}), two.get(part, {})):
+def unfair_differences(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+    """Returns the unfair differences, one line per subject. `names` are the runs' names, for the lines."""
+    by_subject: dict[str, list[str]] = defaultdict(list)
+    for place, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
+        subject = None if place in PROSE else TASK_PARTS.get(place.partition(".")[0])
+        if subject == "recipe":
+            recipes = (first.summary.get("recipe"), second.summary.get("recipe"))
+            same_name = recipes[0] == recipes[1]
+            by_subject[subject] = ["its text differs" if same_name else f"{recipes[0]} vs {recipes[1]}"]
+        elif subject:
+            by_subject[subject].append(_versus(place, old, new))
+    for part, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
+        for place, old, new in differences(first.config.get(part, {}), second.config.get(part, {})):
             if place == "max_new_tokens":
-                kinds["token limit"] = [_against("", old, new)]
+                by_subject["token limit"] = [_versus("", old, new)]
             elif place != "seed":
-                kinds[kind].append(_against(place, old, new))
-    kinds["speed"] = _speeds_differ(first, second, names)
-    order = ("data", "recipe", "token limit", "samples", "sampling", "grading", "speed")
-    return [f"{kind}: {'; '.join(kinds[kind])}" for kind in order if kinds[kind]]
+                by_subject[subject].append(_versus(place, old, new))
+    by_subject["speed"] = _speed_differences(first, second, names)
+    return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
 
-def _against(place: str, old: str, new: str, absent: str = "none") -> str:
-    """A place and both values there, as `differences` has them; `absent` is said where there is none."""
+def _versus(place: str, old: str, new: str, absent: str = "none") -> str:
+    """Returns a place and both values there as text; `absent` stands for a value that is missing."""
     values = [absent if value == "null" else value for value in (old, new)]
-    return f"{place} {values[0]} against {values[1]}".strip()
+    return f"{place} {values[0]} vs {values[1]}".strip()
 
 
-def _speeds_differ(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
-    """What the speeds hold for, where it differs; or whose was not measured, where the other's was."""
-    lacking = [name for run, name in zip((first, second), names, strict=True) if not run.summary.get("speed")]
-    if lacking:
-        return [f"not measured for {lacking[0]}"] if len(lacking) == 1 else []
-    found = differences(_conditions(first), _conditions(second))
-    return [_against(place.replace("_", " "), old, new, "not stated") for place, old, new in found]
+def _speed_differences(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+    """Returns differences of what the speeds were measured on, or the run whose speed alone was not measured."""
+    unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
+    if unmeasured:
+        return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
+    different = differences(_speed_conditions(first), _speed_conditions(second))
+    return [_versus(place.replace("_", " "), old, new, "not stated") for place, old, new in different]
 
 
-def _recipe(run: RunRecord) -> Any:
-    return run.summary.get("recipe")
-
-
-def _conditions(run: RunRecord) -> dict[str, Any]:
-    """What the speed holds for. Clocks that are read at a moment differ from run to run and say nothing here."""
-    speed: Mapping[str, Any] = run.summary.get("speed", {})
-    held = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}
-    return {**held, "concurrency": speed.get("steady", {}).get("concurrency"), "batch": speed.get("batch")}
+def _speed_conditions(run: RunRecord) -> dict[str, Any]:
+    """Returns what the speed was measured on, without clocks: they are read at one moment and differ in each run."""
+    speed = run.speed
+    conditions = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}
+    steady = speed.get("steady")
+    concurrency = steady.get("concurrency") if steady else None
+    return {**conditions, "concurrency": concurrency, "batch": speed.get("batch")}

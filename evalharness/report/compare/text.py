@@ -1,124 +1,71 @@
-"""A comparison in words: first what is unfair about it, then the difference, the speeds and the flipped problems."""
+"""A comparison as text: unfair differences first, then rates, speeds and the problems whose outcome changed."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import indent
 
 from evalharness.metrics.intervals import Interval
 from evalharness.metrics.paired_tests import holm_adjusted, is_noninferior
-from evalharness.records import Completion, Prompt, Verdict
-from evalharness.report.compare.comparison import Comparison, Flip, Sides, sides
-from evalharness.report.page.prompts import Problems, problems_of
+from evalharness.report.compare.comparison import Comparison
+from evalharness.report.compare.examples import example_lines
 
 LISTED = 12
+"""Changed problems that are named in a list."""
 
 
 def report(comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None) -> Iterator[str]:
-    """The lines. Several tasks have p-values corrected for their number (Holm); `margin` is in percentage points."""
-    corrected = holm_adjusted([one.difference.p for one in comparisons])
-    for one, p in zip(comparisons, corrected, strict=True):
-        yield from _task(one, p if len(comparisons) > 1 else None, margin)
-        if show and one.flips:
-            yield from _flips(one, show, data)
+    """Yields the lines of all comparisons.
+
+    P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
+    non-inferiority. `show` changed problems are shown in full, with prompts from `data` (see `problems_of`).
+    """
+    adjusted = holm_adjusted([comparison.difference.p for comparison in comparisons])
+    for comparison, p in zip(comparisons, adjusted, strict=True):
+        yield from _comparison_lines(comparison, p if len(comparisons) > 1 else None, margin)
+        if show and comparison.changed:
+            yield from example_lines(comparison, show, data)
         yield ""
 
 
-def _task(one: Comparison, corrected: float | None, margin: float | None) -> Iterator[str]:
-    yield f"{one.title}: {one.names[1]} against {one.names[0]}"
-    yield from (f"  UNFAIR  {line}" for line in one.unfair)
-    rest = "".join(f"; {count} only in {name}" for count, name in zip(one.alone, one.names, strict=True) if count)
-    yield f"  problems    {one.shared} in both{rest}"
-    yield f"  pass@1      {one.rates[0]:.1%} -> {one.rates[1]:.1%}"
-    found = one.difference
-    many = "" if corrected is None else f", {corrected:.2g} corrected for the number of tasks (Holm)"
-    yield f"  difference  {_points(found.value)} points, 95 % {_ends(found.ci95)}"
-    yield f"  test        {found.test}: p = {found.p:.2g}{many}"
-    yield f"  could see   a true difference of {100 * found.detectable:.1f} points with 80 % power"
+def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: float | None) -> Iterator[str]:
+    first, second = comparison.names
+    difference = comparison.difference
+    yield f"{comparison.title}: {second} compared with {first}"
+    yield from (f"  UNFAIR      {line}" for line in comparison.unfair)
+    unshared = [
+        f"; {count} only in {name}" for count, name in zip(comparison.unshared, comparison.names, strict=True) if count
+    ]
+    yield f"  problems    {comparison.shared} in both{''.join(unshared)}"
+    yield f"  pass@1      {comparison.rates[0]:.1%} -> {comparison.rates[1]:.1%}"
+    yield f"  difference  {_points(difference.value)} points, 95 % CI {_interval(difference.ci95)}"
+    holm = "" if adjusted_p is None else f", {adjusted_p:.2g} adjusted for the number of tasks (Holm)"
+    yield f"  test        {difference.test}: p = {difference.p:.2g}{holm}"
+    yield f"  power       80 % to detect a true difference of {100 * difference.detectable:.1f} points"
     if margin is not None:
-        shown = "is" if is_noninferior(found, margin / 100) else "is not shown to be"
-        yield f"  margin      {one.names[1]} {shown} within {margin:g} points of {one.names[0]}"
-    for ratio in one.ratios:
-        ends = f", 95 % [{ratio.ci95[0]:.2f}, {ratio.ci95[1]:.2f}]" if ratio.ci95 else ""
-        times = f"{ratio.value:.2f} times the {ratio.measure}{ends}"
+        shown = "is" if is_noninferior(difference, margin / 100) else "is not shown to be"
+        yield f"  margin      {second} {shown} at most {margin:g} points worse than {first}"
+    for ratio in comparison.ratios:
+        interval = f", 95 % CI [{ratio.ci95[0]:.2f}, {ratio.ci95[1]:.2f}]" if ratio.ci95 else ""
+        times = f"{ratio.value:.2f} times the {ratio.measure}{interval}"
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
-    if not one.ratios:
-        yield f"  speed       {_without_ratio(one)}"
-    yield f"  flipped     {one.lost} got worse, {one.won} better"
-    for word, flips in (("worse", one.flips[: one.lost]), ("better", one.flips[one.lost :])):
-        if flips:
-            named = ", ".join(flip.task_id for flip in flips[:LISTED])
-            yield f"    {word}: {named}{' ...' if len(flips) > LISTED else ''}"
+    if not comparison.ratios:
+        yield f"  speed       {_why_no_ratio(comparison)}"
+    yield f"  changed     {len(comparison.worse)} problems worse, {len(comparison.better)} better"
+    for word, problems in (("worse", comparison.worse), ("better", comparison.better)):
+        if problems:
+            listed = ", ".join(problem.task_id for problem in problems[:LISTED])
+            yield f"    {word}: {listed}{' ...' if len(problems) > LISTED else ''}"
 
 
-def _without_ratio(one: Comparison) -> str:
-    """Why there is no ratio of speeds."""
-    runs = zip((one.first, one.second), one.names, strict=True)
-    lacking = [name for run, name in runs if not run.summary.get("speed")]
-    if len(lacking) == 2:
-        return "measured in neither"
-    return f"not measured for {lacking[0]}" if lacking else "no measure that both have"
-
-
-def _flips(one: Comparison, show: int, data: str | None) -> Iterator[str]:
-    chosen = _alternating(one, show)
-    held = sides(one, [flip.task_id for flip in chosen])
-    problems = problems_of(one.first, data)
-    if problems.missing:
-        yield f"  (without prompts: {problems.missing})"
-    for flip in chosen:
-        yield from _flip(one, flip, held[flip.task_id], problems)
-
-
-def _alternating(one: Comparison, show: int) -> list[Flip]:
-    """As many of those that got worse as of those that got better, while there are."""
-    worse, better = list(one.flips[: one.lost]), list(one.flips[one.lost :])[::-1]
-    half = max(show - len(better), min(len(worse), (show + 1) // 2))
-    return [*worse[:half], *better[: show - min(half, len(worse))]]
-
-
-def _flip(one: Comparison, flip: Flip, found: Sides, problems: Problems) -> Iterator[str]:
-    yield ""
-    yield f"  --- {flip.task_id}: {flip.first:.0%} -> {flip.second:.0%} of its samples pass"
-    if problem := problems.found.get(flip.task_id):
-        yield "  prompt:"
-        yield indent(prompt_text(problem.prompt), "    | ")
-    shares = (flip.first, flip.second)
-    for name, share, completions, verdicts in zip(one.names, shares, found.completions, found.verdicts, strict=True):
-        by_key = {verdict.key: verdict for verdict in verdicts}
-        completion = _telling(completions, by_key, share == max(shares))
-        if completion is None:
-            yield f"  {name}: no completion is kept"
-            continue
-        yield f"  {name}, sample {completion.sample_id}: {_verdict(by_key.get(completion.key))}"
-        yield indent(completion.text.rstrip("\n") or "(empty)", "    | ", lambda line: True)
-
-
-def _telling(
-    completions: Sequence[Completion], verdicts: dict[tuple[str, int], Verdict], better: bool
-) -> Completion | None:
-    """The first sample that shows the change: one that passed on the better side, one that did not on the worse."""
-    if not completions:
-        return None
-    wanted = [c for c in completions if c.key in verdicts and verdicts[c.key].passed == better]
-    return (wanted or list(completions))[0]
-
-
-def _verdict(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return "no verdict"
-    lines = verdict.detail.strip().splitlines()
-    return verdict.status + (f": {lines[-1]}" if lines else "") + f" ({verdict.cpu_s:.2f} s)"
-
-
-def prompt_text(prompt: Prompt) -> str:
-    """What the model was given, as text."""
-    turns = [f"[{message.role}]\n{message.content}" for message in prompt.messages]
-    text = "\n".join([*turns, *([prompt.text] if prompt.text is not None else [])]) + prompt.prefill
-    return text + (f"<gap>{prompt.suffix}" if prompt.suffix is not None else "")
+def _why_no_ratio(comparison: Comparison) -> str:
+    """Returns why there is no ratio of speeds."""
+    unmeasured = [name for run, name in zip(comparison.runs, comparison.names, strict=True) if not run.speed]
+    if len(unmeasured) == 2:
+        return "not measured in either run"
+    return f"not measured for {unmeasured[0]}" if unmeasured else "no measure that both runs have"
 
 
 def _points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _ends(ends: Interval) -> str:
+def _interval(ends: Interval) -> str:
     return f"[{_points(ends[0])}, {_points(ends[1])}]"

@@ -1,4 +1,4 @@
-"""The frontier as one HTML file: the drawing inline, and a note about each point under pointer or keyboard focus."""
+"""The frontier as one HTML file: the drawing, and a note about each point under the pointer or in focus."""
 
 import io
 import json
@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evalharness.metrics.intervals import Interval
+from evalharness.report.frontier.panel import point_id
 from evalharness.report.frontier.points import Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_HEIGHT = 95
-"""A row of panels is at most so many hundredths of the window high."""
+"""Maximal height of a row of panels, in percent of the window's height."""
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Speed and quality</title>
@@ -33,66 +35,65 @@ SVG
 <script>
 const points = POINTS;
 const note = document.getElementById("note");
-function show(mark, x, y) {
-  note.textContent = points[mark.id];
+function show(marker, x, y) {
+  note.textContent = points[marker.id];
   note.style.display = "block";
   note.style.left = Math.max(4, Math.min(x + 14, innerWidth - note.offsetWidth - 8)) + "px";
   note.style.top = Math.max(4, Math.min(y + 14, innerHeight - note.offsetHeight - 8)) + "px";
 }
 function hide() { note.style.display = "none"; }
 for (const id in points) {
-  const mark = document.getElementById(id);
-  mark.dataset.point = "";
-  mark.tabIndex = 0;
-  mark.setAttribute("role", "img");
-  mark.setAttribute("aria-label", points[id]);
-  mark.addEventListener("pointermove", event => show(mark, event.clientX, event.clientY));
-  mark.addEventListener("pointerleave", hide);
-  mark.addEventListener("focus", () => {
-    const box = mark.getBoundingClientRect();
-    show(mark, box.right, box.bottom);
+  const marker = document.getElementById(id);
+  marker.dataset.point = "";
+  marker.tabIndex = 0;
+  marker.setAttribute("role", "img");
+  marker.setAttribute("aria-label", points[id]);
+  marker.addEventListener("pointermove", event => show(marker, event.clientX, event.clientY));
+  marker.addEventListener("pointerleave", hide);
+  marker.addEventListener("focus", () => {
+    const box = marker.getBoundingClientRect();
+    show(marker, box.right, box.bottom);
   });
-  mark.addEventListener("blur", hide);
+  marker.addEventListener("blur", hide);
 }
 addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 </script></body></html>
 """
 
 
-def write_html(figure: "Figure", every: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
-    """Writes the page: one file that asks nothing of any other place. A window shows at least one row of panels."""
+def write_html(figure: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
+    """Writes the page as one file that loads nothing else. A window shows at least one row of panels in full."""
     rows = len({axes.get_position().y0 for axes in figure.axes})
-    held = json.dumps(notes(every, metric)).replace("<", "\\u003c")
+    notes = json.dumps(point_notes(panels, metric)).replace("<", "\\u003c")
     page = PAGE.replace("HEIGHT", str(ROW_HEIGHT * rows), 1)
-    out.write_text(page.replace("SVG", inline(figure), 1).replace("POINTS", held, 1), encoding="utf-8")
+    out.write_text(page.replace("SVG", inline_svg(figure), 1).replace("POINTS", notes, 1), encoding="utf-8")
 
 
-def inline(figure: "Figure") -> str:
-    """The drawing as an element of a page."""
+def inline_svg(figure: "Figure") -> str:
+    """Returns the drawing as an SVG element."""
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
     text = drawing.getvalue()
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def notes(every: Sequence[Panel], metric: str = "pass@1") -> dict[str, str]:
-    """What the note says of each point, by the id of its mark in the drawing; `metric` names the rate."""
+def point_notes(panels: Sequence[Panel], metric: str = "pass@1") -> dict[str, str]:
+    """Returns the note about each point by its id in the drawing; `metric` names the rate."""
     return {
-        f"point-{number}-{place}": about(panel, point, metric)
-        for number, panel in enumerate(every)
-        for place, point in enumerate(panel.points)
+        point_id(panel_index, point_index): point_note(panel, point, metric)
+        for panel_index, panel in enumerate(panels)
+        for point_index, point in enumerate(panel.points)
     }
 
 
-def about(panel: Panel, point: Point, metric: str) -> str:
-    """What the note says of a point."""
-    rate = f"{metric} {100 * point.rate:.1f} %" + _ends(point.rate_ends, 100)
-    speed = f"{point.speed:.1f} tokens/s" + _ends(point.speed_ends, 1)
-    kind = (
-        "published, not measured here" if point.published else "on the Pareto frontier" if point in panel.pareto else ""
-    )
+def point_note(panel: Panel, point: Point, metric: str) -> str:
+    """Returns the note about a point, one fact per line."""
+    rate = f"{metric} {100 * point.rate:.1f} %" + _interval(point.rate_ci95, 100)
+    speed = f"{point.speed:.1f} tokens/s" + _interval(point.speed_ci95, 1)
+    on_frontier = "on the Pareto frontier" if point in panel.pareto else ""
+    kind = "published, not measured here" if point.published else on_frontier
     return "\n".join(filter(None, [point.label, panel.title, rate, speed, kind, point.detail]))
 
 
-def _ends(ends: tuple[float, float] | None, scale: float) -> str:
+def _interval(ends: Interval | None, scale: float) -> str:
     return f" [{scale * ends[0]:.1f}, {scale * ends[1]:.1f}]" if ends else ""

@@ -1,69 +1,78 @@
-"""Where labels go beside their points so that none covers another or a point; one without room is left out."""
+"""Places labels beside their points so that no label covers another label or a point."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-GAP = 7.0
-DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+DISTANCE = 7.0
+"""Distance between a point and its label, in points of type, multiplied by each of `RINGS`."""
 RINGS = (1.0, 2.2, 3.6, 5.2)
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Where a label may lie: (to the right, upwards), in the order of preference."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels, from its lower left corner."""
+    """A rectangle in pixels; x and y are its lower left corner."""
 
     x: float
     y: float
     width: float
     height: float
 
-    def meets(self, other: "Box") -> bool:
+    def overlaps(self, other: "Box") -> bool:
         return (
             self.x < other.x + other.width and other.x < self.x + self.width
             and self.y < other.y + other.height and other.y < self.y + self.height
         )  # fmt: skip
 
-    def within(self, other: "Box") -> bool:
+    def lies_within(self, other: "Box") -> bool:
         return (
             self.x >= other.x and self.y >= other.y
             and self.x + self.width <= other.x + other.width and self.y + self.height <= other.y + other.height
         )  # fmt: skip
 
 
-def place(
+def place_labels(
     points: Sequence[tuple[float, float]],
     sizes: Sequence[tuple[float, float]],
     area: Box,
-    taken: Sequence[Box] = (),
-    better_not: Sequence[Box] = (),
+    obstacles: Sequence[Box] = (),
+    lines: Sequence[Box] = (),
     scale: float = 1.0,
 ) -> list[Box | None]:
-    """A box of each size near its point, within the area, clear of `taken` and of each other; None where none is.
+    """Returns a box of each size near its point; None where there is no room for it.
 
-    Of the boxes that will do, the nearest that meets fewest of `better_not`, such as lines. Earlier points choose
-    first. Distances grow with `scale`, pixels per point of type.
+    A box lies within `area` and overlaps neither an obstacle nor another box. Among the possible ones, the nearest of
+    those that overlap the fewest `lines` is taken. Earlier points are placed first. `scale` is pixels per point of
+    type.
     """
-    placed: list[Box] = list(taken)
-    found: list[Box | None] = []
-    for (x, y), (width, height) in zip(points, sizes, strict=True):
-        boxes = [
+    occupied: list[Box] = list(obstacles)
+    boxes: list[Box | None] = []
+    for (x, y), size in zip(points, sizes, strict=True):
+        possible = [
             box
-            for ring in RINGS
-            for right, up in DIRECTIONS
-            for box in [_beside(x, y, width, height, right, up, GAP * ring * scale)]
-            if box.within(area) and not any(box.meets(other) for other in placed)
+            for box in _candidates(x, y, size, scale)
+            if box.lies_within(area) and not any(box.overlaps(other) for other in occupied)
         ]
-        box = min(boxes, key=lambda each: sum(each.meets(line) for line in better_not), default=None)
-        found.append(box)
+        box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in lines), default=None)
+        boxes.append(box)
         if box:
-            placed.append(box)
-    return found
+            occupied.append(box)
+    return boxes
 
 
-def _beside(x: float, y: float, width: float, height: float, right: int, up: int, gap: float) -> Box:
-    """A box whose nearest edge or corner is `gap` from the point in that direction."""
+def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
+    """Yields the boxes around a point, nearest first."""
+    for ring in RINGS:
+        for right, up in DIRECTIONS:
+            yield _box_beside(x, y, size, right, up, DISTANCE * ring * scale)
+
+
+def _box_beside(x: float, y: float, size: tuple[float, float], right: int, up: int, distance: float) -> Box:
+    """Returns the box whose nearest edge or corner has that distance from the point in that direction."""
+    width, height = size
     if right and up:
-        gap *= 0.75
-    left = x + gap if right > 0 else x - gap - width if right < 0 else x - width / 2
-    low = y + gap if up > 0 else y - gap - height if up < 0 else y - height / 2
-    return Box(left, low, width, height)
+        distance *= 0.75
+    left = x + distance if right > 0 else x - distance - width if right < 0 else x - width / 2
+    bottom = y + distance if up > 0 else y - distance - height if up < 0 else y - height / 2
+    return Box(left, bottom, width, height)

@@ -1,112 +1,111 @@
-"""The labels of a frontier's panel, and the lines that they had better keep clear of."""
+"""Draws the labels of a panel: which points have one, where it lies, and the line that leads to its point."""
 
-from collections import defaultdict
-from itertools import pairwise
+from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from evalharness.report.frontier.label_placement import Box, place
+from evalharness.report.frontier.label_placement import Box, place_labels
 from evalharness.report.frontier.points import Panel, Point
+from evalharness.report.frontier.shapes import STYLES, position, segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLES = {"ar": ("#0072B2", "o", "autoregressive"), "diffusion": ("#D55E00", "^", "diffusion"),
-          "other": ("#5D6B75", "s", "family not stated")}  # fmt: skip
-"""Colour (of Okabe and Ito's palette, told apart by the colour-blind), marker and name of each family."""
 LABEL_SIZE = 7.5
+LINE_SPACING = 1.22
+"""Height of a line of a label, as a multiple of `LABEL_SIZE`."""
+LABEL_WIDTH = 34
+"""Characters in a line of a label."""
+POINT_RADIUS = 5.0
+"""Half the width that a point occupies, in points of type."""
+LINE_STEP = 14.0
+"""Distance between the boxes that represent a line, in points of type."""
+MIN_LEADER = 10.0
+"""A label farther from its point, in points of type, is connected to it by a line."""
 
 
-def label(figure: "Figure", axes: "Axes", panel: Panel, most: int) -> int:
-    """Names of points: those measured here first, the Pareto frontier's before all; a curve's name at its fast end."""
+def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int) -> int:
+    """Draws at most `limit` labels and returns how many points have none.
+
+    The Pareto frontier's points come first, then other measured ones, then published ones. The fastest point of a
+    curve has the whole label, the others have the swept numbers alone.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
 
-    chosen = _by_importance(panel)[:most]
-    ends = {point.curve: point for point in panel.points}
-    texts = [fill(point.label if ends[point.curve] == point else point.short or point.label, 34) for point in chosen]
+    labelled = _by_importance(panel)[:limit]
+    curve_ends = _fastest_of_curves(panel)
+    texts = [
+        fill(point.label if curve_ends[point.curve] == point else point.short or point.label, LABEL_WIDTH)
+        for point in labelled
+    ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     scale, font = figure.dpi / 72, FontProperties(size=LABEL_SIZE)
-    sizes = [_extent(renderer, text, font, scale) for text in texts]
-    corner, far = axes.transAxes.transform([(0, 0), (1, 1)])
-    area = Box(corner[0], corner[1], far[0] - corner[0], far[1] - corner[1])
-    anchors = axes.transData.transform([(point.speed, 100 * point.rate) for point in chosen])
-    marks = axes.transData.transform([(point.speed, 100 * point.rate) for point in panel.points])
-    taken = [Box(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in marks]
-    spots = [(float(x), float(y)) for x, y in anchors]
-    boxes = place(spots, sizes, area, taken, _lines(axes, panel, scale), scale)
-    for text, point, anchor, box in zip(texts, chosen, anchors, boxes, strict=True):
+    sizes = [_text_size(renderer, text, font, scale) for text in texts]
+    (left, bottom), (right, top) = axes.transAxes.transform([(0, 0), (1, 1)])
+    anchors = _pixels(axes, labelled)
+    radius = POINT_RADIUS * scale
+    obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in _pixels(axes, panel.points)]
+    area = Box(left, bottom, right - left, top - bottom)
+    boxes = place_labels(anchors, sizes, area, obstacles, _line_boxes(axes, panel, scale), scale)
+    for text, point, anchor, box in zip(texts, labelled, anchors, boxes, strict=True):
         if box is None:
             continue
         x, y = axes.transAxes.inverted().transform((box.x, box.y))
-        colour = STYLES[point.family][0]
-        axes.text(x, y, text, transform=axes.transAxes, fontsize=LABEL_SIZE, va="bottom", ha="left", color=colour,
+        color = STYLES[point.family].color
+        axes.text(x, y, text, transform=axes.transAxes, fontsize=LABEL_SIZE, va="bottom", ha="left", color=color,
                   style="italic" if point.published else "normal", linespacing=1.0, zorder=5,
                   bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.2})  # fmt: skip
-        _lead(axes, box, anchor, colour, scale)
+        _draw_leader(axes, box, anchor, color, scale)
     return len(panel.points) - sum(box is not None for box in boxes)
 
 
 def _by_importance(panel: Panel) -> list[Point]:
     fastest_first = panel.points[::-1]
-    ends = {point.curve: point for point in panel.points}
-    own = [point for point in fastest_first if not point.published]
+    curve_ends = _fastest_of_curves(panel)
+    measured = [point for point in fastest_first if not point.published]
     published = [point for point in fastest_first if point.published]
-    return list(dict.fromkeys([*panel.pareto, *(p for p in own if ends[p.curve] == p), *own, *published]))
+    ends = [point for point in measured if curve_ends[point.curve] == point]
+    return list(dict.fromkeys([*panel.pareto, *ends, *measured, *published]))
 
 
-def curves_of(panel: Panel) -> list[list[Point]]:
-    """The measured points that one line joins, in the order of the swept numbers; those that stand alone too."""
-    curves: dict[Any, list[Point]] = defaultdict(list)
-    for point in panel.points:
-        if not point.published:
-            curves[point.curve].append(point)
-    return [sorted(points, key=lambda point: point.swept) for points in curves.values()]
+def _fastest_of_curves(panel: Panel) -> dict[Any, Point]:
+    return {point.curve: point for point in panel.points}  # Points are sorted by speed: the last of a curve remains.
 
 
-def bars_of(point: Point) -> list[list[tuple[float, float]]]:
-    """The ends of its intervals, in the units of the axes."""
-    found = []
-    if point.rate_ends:
-        found.append([(point.speed, 100 * end) for end in point.rate_ends])
-    if point.speed_ends:
-        found.append([(end, 100 * point.rate) for end in point.speed_ends])
-    return found
+def _pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in axes.transData.transform([position(point) for point in points])]
 
 
-def _lines(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
-    """Curves, frontier and intervals as rows of small boxes, in pixels."""
+def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
+    """Returns the panel's lines as rows of small boxes, in pixels."""
     import numpy as np
 
-    steps = [[(one.speed, 100 * other.rate), (other.speed, 100 * other.rate)] for one, other in pairwise(panel.pareto)]
-    steps += [[(one.speed, 100 * one.rate), (one.speed, 100 * other.rate)] for one, other in pairwise(panel.pareto)]
-    paths = [[(one.speed, 100 * one.rate), (two.speed, 100 * two.rate)]
-             for curve in curves_of(panel) for one, two in pairwise(curve)]  # fmt: skip
-    bars = [bar for point in panel.points for bar in bars_of(point)]
-    if not (steps or paths or bars):
+    lines = segments(panel)
+    if not lines:
         return []
-    ends = axes.transData.transform(np.asarray([*steps, *paths, *bars]).reshape(-1, 2)).reshape(-1, 2, 2)
-    found = []
+    ends = axes.transData.transform(np.asarray(lines).reshape(-1, 2)).reshape(-1, 2, 2)
+    boxes = []
     for (x0, y0), (x1, y1) in ends.tolist():
-        count = int(max(abs(x1 - x0), abs(y1 - y0)) / (14 * scale)) + 1
-        found += [
-            Box(x0 + (x1 - x0) * part / count - scale, y0 + (y1 - y0) * part / count - scale, 2 * scale, 2 * scale)
-            for part in range(count + 1)
-        ]
-    return found
+        steps = int(max(abs(x1 - x0), abs(y1 - y0)) / (LINE_STEP * scale)) + 1
+        for step in range(steps + 1):
+            x, y = x0 + (x1 - x0) * step / steps, y0 + (y1 - y0) * step / steps
+            boxes.append(Box(x - scale, y - scale, 2 * scale, 2 * scale))
+    return boxes
 
 
-def _extent(renderer: Any, text: str, font: Any, scale: float) -> tuple[float, float]:
+def _text_size(renderer: Any, text: str, font: Any, scale: float) -> tuple[float, float]:
+    """Returns width and height of a text in pixels."""
     lines = text.split("\n")
     widths = [renderer.get_text_width_height_descent(line, font, False)[0] for line in lines]
-    return max(widths) + 2 * scale, 1.22 * LABEL_SIZE * scale * len(lines)
+    return max(widths) + 2 * scale, LINE_SPACING * LABEL_SIZE * scale * len(lines)
 
 
-def _lead(axes: "Axes", box: Box, anchor: Any, colour: str, scale: float) -> None:
-    """A thin line from a label to its point, where the two are not plainly beside each other."""
+def _draw_leader(axes: "Axes", box: Box, anchor: tuple[float, float], color: str, scale: float) -> None:
+    """Draws a thin line from a label to its point where the two are not next to each other."""
     x = min(max(anchor[0], box.x), box.x + box.width)
     y = min(max(anchor[1], box.y), box.y + box.height)
-    if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > 10 * scale:
+    if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > MIN_LEADER * scale:
         ends = axes.transAxes.inverted().transform([(x, y), anchor])
-        axes.plot(ends[:, 0], ends[:, 1], transform=axes.transAxes, lw=0.5, color=colour, alpha=0.7, zorder=3)
+        axes.plot(ends[:, 0], ends[:, 1], transform=axes.transAxes, lw=0.5, color=color, alpha=0.7, zorder=3)

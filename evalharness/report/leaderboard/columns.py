@@ -1,10 +1,11 @@
-"""The leaderboard's columns: tasks and groups in the order and under the names of the Mercury paper's tables."""
+"""The leaderboard's columns: tasks and groups, in the order and under the names of the Mercury paper's tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from evalharness.data.cards import ALL_TASKS, load_cards, task_groups
+from evalharness.data.run_types import Summary
+from evalharness.report.task_variant import base_task, task_of, variant_parts
 
 TITLES = {
     "humaneval": "HumanEval", "mbpp": "MBPP",
@@ -18,64 +19,62 @@ TITLES = {
     "santacoder-fim-js": "SantaCoder-FIM JavaScript", "santacoder-fim-java": "SantaCoder-FIM Java",
 }  # fmt: skip
 ORDER = list(TITLES)
-SAMPLE = "-sample"
+LAST_LANGUAGE = "multipl-e-ts"
+"""Languages of MultiPL-E that are not in `ORDER` follow this one."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A task, or a group's mean, with what makes its problems other ones."""
+    """A task on certain data, or the mean over a group of tasks."""
 
     task: str
-    """Without the mark of a sample."""
+    """The task's or group's name, without the mark of a sample."""
     data: str = ""
-    """Version, split and window; shown under its name."""
+    """Version, split and other options of the data, shown below the title."""
     mean: bool = False
 
     @property
+    def name(self) -> str:
+        """The name in a CSV file."""
+        return f"{self.task} (mean)" if self.mean else self.task
+
+    @property
     def title(self) -> str:
-        name = TITLES.get(self.task) or _title_of_card(self.task)
-        return f"{name} (mean)" if self.mean else name
+        """The name in a table."""
+        title = TITLES.get(self.task) or _card_title(self.task)
+        return f"{title} (mean)" if self.mean else title
 
 
-def _title_of_card(task: str) -> str:
-    """The title on the task's card, for MultiPL-E the language alone; the task's name where it has no card."""
+def _card_title(task: str) -> str:
+    """Returns the title on the task's card, of MultiPL-E the language alone; the task's name where it has no card."""
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
     return titles.get(task, task).removeprefix("MultiPL-E ")
 
 
-def column_of(summary: Mapping[str, Any]) -> Column:
-    """The column of a run."""
-    options = {
-        key: value for key, value in summary.get("options", {}).items() if key not in ("recipe", "version", "split")
-    }
-    parts = [summary.get("version"), summary.get("split") and f"split {summary['split']}"]
-    parts += [f"{key} {value}" for key, value in options.items()]
-    return Column(str(summary["task"]).removesuffix(SAMPLE), ", ".join(str(part) for part in parts if part))
+def column_of(summary: Summary) -> Column:
+    """Returns the column of a run."""
+    return Column(base_task(task_of(summary)), ", ".join(variant_parts(summary)))
 
 
-def in_order(columns: Iterable[Column]) -> list[Column]:
-    """The columns as the tables have them: a group's mean before its tasks; unknown tasks last, by name.
+def ordered(columns: Iterable[Column]) -> list[Column]:
+    """Returns the columns in the order of the tables: a group's mean before its tasks, unknown tasks last by name."""
 
-    Languages of MultiPL-E without a place of their own follow those that have one.
-    """
+    def sort_key(column: Column) -> tuple[int, bool, str, str]:
+        other_language = column.task not in ORDER and column.task.startswith("multipl-e-")
+        task = LAST_LANGUAGE if other_language else column.task
+        return (ORDER.index(task) if task in ORDER else len(ORDER), other_language, column.task, column.data)
 
-    def place(column: Column) -> tuple[Any, ...]:
-        language = column.task not in ORDER and column.task.startswith("multipl-e-")
-        nearest = "multipl-e-ts" if language else column.task
-        known = ORDER.index(nearest) if nearest in ORDER else len(ORDER)
-        return (known, language, column.task, column.data)
-
-    return sorted(columns, key=place)
+    return sorted(columns, key=sort_key)
 
 
 def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
-    """Each group whose tasks are all among the columns once, with its members' columns."""
+    """Returns each group whose tasks all have exactly one column, with these columns."""
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)
-    found = []
-    for group, members in task_groups().items():
-        held = [by_task.get(member, []) for member in members]
-        if group != ALL_TASKS and all(len(each) == 1 for each in held):
-            found.append((Column(group, mean=True), [each[0] for each in held]))
-    return found
+    complete = []
+    for group, tasks in task_groups().items():
+        members = [by_task.get(task, []) for task in tasks]
+        if group != ALL_TASKS and all(len(of_task) == 1 for of_task in members):
+            complete.append((Column(group, mean=True), [of_task[0] for of_task in members]))
+    return complete

@@ -1,11 +1,12 @@
-"""The leaderboard as one HTML file that asks nothing of other places: sortable, also from the keyboard."""
+"""The leaderboard as one HTML file that loads nothing else. Its columns sort by pointer and by keyboard."""
 
 from collections.abc import Sequence
 from html import escape
 
-from evalharness.report.leaderboard.boards import Board, Line, mark
-from evalharness.report.leaderboard.columns import Column
-from evalharness.report.leaderboard.text import LEGEND, percent
+from evalharness.report.leaderboard.boards import Board, footnote_mark
+from evalharness.report.leaderboard.cells import Cell, ModelRow
+from evalharness.report.leaderboard.frames import ABSENT, SPEED_HEADINGS
+from evalharness.report.leaderboard.text import INCOMPLETE, LEGEND, percent
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -36,77 +37,77 @@ h2{font-size:1.1em;margin:1.6em 0 .5em}
 .notes{margin:.5em 0;padding:0;list-style:none}
 </style></head><body>
 <h1 style="font-size:1.35em">Leaderboard</h1>
-<p>LEGEND Colours and marks of models: <span class="ar">&#9679; autoregressive</span>,
-<span class="diffusion">&#9650; diffusion</span>, <span class="other">&#9632; family not stated</span>.</p>
+<p>LEGEND Models: <span class="ar">&#9679; autoregressive</span>,
+<span class="diffusion">&#9650; diffusion</span>, <span class="other">&#9632; unknown type</span>.</p>
 BOARDS
 <script>
 for (const table of document.querySelectorAll("table")) {
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, place) => head.querySelector("button").addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") !== "descending";
-    heads.forEach(other => other.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const key = row => row.cells[place].dataset.key ?? "";
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, index) => heading.querySelector("button").addEventListener("click", () => {
+    const descending = heading.getAttribute("aria-sort") !== "descending";
+    headings.forEach(other => other.removeAttribute("aria-sort"));
+    heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    const sortKey = row => row.cells[index].dataset.key ?? "";
     const rows = [...table.tBodies[0].rows];
-    rows.sort((one, two) => {
-      const a = key(one), b = key(two);
-      if (a === "" || b === "") return (a === "") - (b === "");
-      const gap = head.dataset.text === undefined ? a - b : a.localeCompare(b);
-      return down ? -gap : gap;
+    rows.sort((first, second) => {
+      const a = sortKey(first), b = sortKey(second);
+      if (a === "" || b === "") return (a === "") - (b === "");  // Rows without a value are last in either order.
+      const order = heading.dataset.text === undefined ? a - b : a.localeCompare(b);
+      return descending ? -order : order;
     });
     table.tBodies[0].append(...rows);
   }));
 }
 </script></body></html>
 """
-MARKS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
+FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
 def html(boards: Sequence[Board]) -> str:
-    """The page."""
-    return PAGE.replace("BOARDS", "\n".join(map(table, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
+    """Returns the page."""
+    return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
-def table(board: Board) -> str:
-    """One board with its heading and notes, to stand in a page."""
-    heads = [_head("model", text=True), *(_head(column.title, column.data) for column in board.columns),
-             _head("tokens/s"), _head("speed holds for", text=True)]  # fmt: skip
-    rows = "\n".join(_row(board, line) for line in board.lines)
-    notes = [f"<li>{mark(number)}: {escape(note)}</li>" for number, note in enumerate(board.notes)]
-    if any(not cell.whole for line in board.lines for cell in line.cells.values()):
-        notes.insert(0, "<li>*: the run is incomplete and not ranked</li>")
-    heading = f"<h2>{escape(board.heading)}</h2>" if board.heading else ""
-    label = escape(board.heading or "Full data")
+def board_html(board: Board) -> str:
+    """Returns one table with its heading and footnotes, as a part of a page."""
+    speed_heading, conditions_heading = SPEED_HEADINGS
+    headings = [_heading("model", text=True), *(_heading(column.title, column.data) for column in board.columns),
+                _heading(speed_heading), _heading(conditions_heading, text=True)]  # fmt: skip
+    rows = "\n".join(_row(board, row) for row in board.rows)
+    notes = [f"<li>{footnote_mark(index)}: {escape(note)}</li>" for index, note in enumerate(board.notes)]
+    if board.has_incomplete_runs:
+        notes.insert(0, f"<li>*: {INCOMPLETE}</li>")
+    title = f"<h2>{escape(board.heading)}</h2>" if board.heading else ""
     return (
-        f'{heading}<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>\n'
-        f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f'{title}<div class="wide" tabindex="0" role="region" aria-label="{escape(board.name)}"><table>\n'
+        f"<thead><tr>{''.join(headings)}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
         f'<ul class="notes">{"".join(notes)}</ul>'
     )
 
 
-def _head(title: str, small: str = "", text: bool = False) -> str:
-    under = f"<small>{escape(small)}</small>" if small else ""
+def _heading(title: str, data: str = "", text: bool = False) -> str:
+    """Returns a heading cell; `text` marks a column that is sorted as text, not as numbers."""
+    small = f"<small>{escape(data)}</small>" if data else ""
     kind = ' data-text=""' if text else ""
-    return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{under}</th>'
+    return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'
 
 
-def _row(board: Board, line: Line) -> str:
-    name = escape(line.name)
-    cells = [f'<th scope="row" data-key="{name}"><span class="{line.family}">{MARKS[line.family]}</span> {name}</th>']
-    cells += [_cell(board, line, column) for column in board.columns]
-    speed = "" if line.speed is None else f"{line.speed:.4f}"
-    cells.append(f'<td data-key="{speed}">{"-" if line.speed is None else f"{line.speed:.1f}"}</td>')
-    conditions = escape(line.conditions)
-    cells.append(f'<td data-key="{conditions}">{conditions or "-"}</td>')
+def _row(board: Board, row: ModelRow) -> str:
+    name, sign = escape(row.name), FAMILY_SIGNS[row.family]
+    cells = [f'<th scope="row" data-key="{name}"><span class="{row.family}">{sign}</span> {name}</th>']
+    cells += [_cell(board, row.cells.get(column)) for column in board.columns]
+    speed = row.tokens_per_s
+    cells.append(f'<td data-key="">{ABSENT}</td>' if speed is None else f'<td data-key="{speed:.4f}">{speed:.1f}</td>')
+    conditions = escape(row.speed_conditions)
+    cells.append(f'<td data-key="{conditions}">{conditions or ABSENT}</td>')
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(board: Board, line: Line, column: Column) -> str:
-    cell = line.cells.get(column)
+def _cell(board: Board, cell: Cell | None) -> str:
     if cell is None:
-        return '<td data-key="">-</td>'
-    value, ends = percent(cell)
+        return f'<td data-key="">{ABSENT}</td>'
+    value, interval = percent(cell)
     shown = f"<b>{value}</b>" if cell.best else value
-    notes = board.notes_of(cell)
-    marks = f' <sup class="mark" title="{escape("; ".join(cell.notes))}">{notes}</sup>' if notes else ""
-    return f'<td data-key="{cell.rate.value:.6f}">{shown}{marks}<small>{ends}</small></td>'
+    marks = board.footnote_marks(cell)
+    sup = f' <sup class="mark" title="{escape("; ".join(cell.notes))}">{marks}</sup>' if marks else ""
+    return f'<td data-key="{cell.rate.value:.6f}">{shown}{sup}<small>{interval}</small></td>'

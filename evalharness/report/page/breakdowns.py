@@ -1,83 +1,115 @@
-"""Rates by kind of problem, runs side by side: for each task by each of its facets, for each family by language."""
+"""Tables of pass@1 by kind of problem, with runs side by side: by each facet of a task, and by language."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypedDict
 
-from evalharness.report.frontier.points import panel_title
-from evalharness.report.page.overview import Entry
-from evalharness.report.page.prompts import FAMILIES, family_of
-from evalharness.report.run_metrics import standing
-from evalharness.report.summary_table import conditions
+from evalharness.data.run_types import FacetValue, Summary
+from evalharness.report.page.entries import Entry
+from evalharness.report.task_variant import (
+    LANGUAGE_FAMILIES,
+    SAMPLE_SUFFIX,
+    UNOFFICIAL,
+    DataKind,
+    data_kind,
+    language_of,
+    run_conditions,
+    task_of,
+    task_title,
+)
 
 RATE = "pass@1"
 ORDERS = {"difficulty": ("easy", "medium", "hard")}
-"""Facets whose kinds have an order of their own; the others' are sorted by name."""
+"""Facets whose kinds have a natural order. The kinds of other facets are sorted by name."""
+FAMILY_MARKS = {DataKind.FULL: "", DataKind.SAMPLE: SAMPLE_SUFFIX, DataKind.UNOFFICIAL: f", {UNOFFICIAL}"}
 
-Cell = list[Any] | None
-"""Run, value, low end, high end, problems; None where the run has no such problems."""
+Cell = tuple[str, float, float, float, int] | None
+"""Run, value, low and high end of the interval, number of problems; None where the run has no such problems."""
 
 
-def breakdowns(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Tables of pass@1 by kind of problem. Runs on other problems never share one.
+class BreakdownColumn(TypedDict):
+    """A run, or for languages the runs of a model in one configuration."""
 
-    Each is {"title", "facet", "columns": [{"label", "detail", "run"}], "rows": [{"kind", "cells": [Cell]}]}; `facet` is
-    empty in a table by language, whose rows are tasks.
-    """
+    label: str
+    detail: str
+    run: str
+
+
+class BreakdownRow(TypedDict):
+    """The rates on one kind of problem, one cell per column."""
+
+    kind: str
+    cells: list[Cell]
+
+
+class Breakdown(TypedDict):
+    """One table. `facet` is empty in a table by language, whose cells are whole runs."""
+
+    title: str
+    facet: str
+    columns: list[BreakdownColumn]
+    rows: list[BreakdownRow]
+
+
+def breakdowns(entries: Sequence[Entry]) -> list[Breakdown]:
+    """Returns the tables by facet, then those by language. Runs on different problems never share a table."""
     return [*_by_facet(entries), *_by_language(entries)]
 
 
-def _by_facet(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+def _by_facet(entries: Sequence[Entry]) -> Iterator[Breakdown]:
     by_task: dict[str, list[Entry]] = {}
-    for one in entries:
-        by_task.setdefault(panel_title(one.run.summary), []).append(one)
-    for task, those in by_task.items():
-        for facet in dict.fromkeys(name for one in those for name in one.run.summary.get("facets", {})):
-            found = [one.run.summary.get("facets", {}).get(facet, {}) for one in those]
-            rows = [
+    for entry in entries:
+        by_task.setdefault(task_title(entry.run.summary), []).append(entry)
+    for title, of_task in by_task.items():
+        facets = dict.fromkeys(facet for entry in of_task for facet in entry.run.summary.get("facets", {}))
+        for facet in facets:
+            values = [entry.run.summary.get("facets", {}).get(facet, {}) for entry in of_task]
+            rows: list[BreakdownRow] = [
                 {
                     "kind": kind,
-                    "cells": [_cell(one, each.get(kind, {})) for one, each in zip(those, found, strict=True)],
+                    "cells": [_cell(entry, of_run.get(kind)) for entry, of_run in zip(of_task, values, strict=True)],
                 }
-                for kind in _sorted(facet, {kind for each in found for kind in each})
+                for kind in _sorted_kinds(facet, {kind for of_run in values for kind in of_run})
             ]
-            yield _table(f"{task} by {facet}", facet, those, rows)
+            yield _table(f"{title} by {facet}", facet, of_task, rows)
 
 
-def _by_language(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+def _by_language(entries: Sequence[Entry]) -> Iterator[Breakdown]:
     families: dict[str, dict[tuple[str, str], dict[str, Entry]]] = {}
-    for one in entries:
-        family, language = family_of(str(one.run.summary["task"]))
-        if family in FAMILIES:
-            kind = {"full": "", "sample": "-sample", "other data": ", OTHER DATA"}[standing(one.run)]
-            column = (one.shown.label, conditions(one.run.summary))
-            families.setdefault(family + kind, {}).setdefault(column, {})[language] = one
+    for entry in entries:
+        summary = entry.run.summary
+        family, language = language_of(task_of(summary))
+        if family in LANGUAGE_FAMILIES:
+            table = families.setdefault(family + FAMILY_MARKS[data_kind(summary)], {})
+            table.setdefault((entry.name.label, run_conditions(summary)), {})[language] = entry
     for family, columns in families.items():
-        rows = []
+        rows: list[BreakdownRow] = []
         for language in sorted({language for column in columns.values() for language in column}):
-            found = [column.get(language) for column in columns.values()]
-            rows.append({"kind": language, "cells": [one and _cell(one, one.run.summary) for one in found]})
-        heads = [next(iter(column.values())) for column in columns.values()]
-        yield _table(f"{family} by language", "", heads, rows)
+            cells: list[Cell] = []
+            for column in columns.values():
+                entry_of_language = column.get(language)
+                cells.append(_cell(entry_of_language, entry_of_language.run.summary) if entry_of_language else None)
+            rows.append({"kind": language, "cells": cells})
+        first_of_columns = [next(iter(column.values())) for column in columns.values()]
+        yield _table(f"{family} by language", "", first_of_columns, rows)
 
 
-def _table(title: str, facet: str, heads: Iterable[Entry], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    columns = [
+def _table(title: str, facet: str, entries: Iterable[Entry], rows: list[BreakdownRow]) -> Breakdown:
+    columns: list[BreakdownColumn] = [
         {
-            "label": one.shown.label,
-            "detail": f"{one.run.summary['backend']}, {conditions(one.run.summary)}",
-            "run": one.name,
+            "label": entry.name.label,
+            "detail": f"{entry.run.summary['backend']}, {run_conditions(entry.run.summary)}",
+            "run": entry.slug,
         }
-        for one in heads
+        for entry in entries
     ]
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _cell(one: Entry, of: Mapping[str, Any]) -> Cell:
-    """`of` has `metrics` and `problems`, as a summary and each kind of a facet in it."""
-    rate = of.get("metrics", {}).get(RATE)
-    return [one.name, rate["value"], *rate["ci95"], of["problems"]] if rate else None
+def _cell(entry: Entry, value: FacetValue | Summary | None) -> Cell:
+    rate = value["metrics"].get(RATE) if value else None
+    return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
 
 
-def _sorted(facet: str, kinds: Iterable[str]) -> list[str]:
-    order = {kind: number for number, kind in enumerate(ORDERS.get(facet, ()))}
+def _sorted_kinds(facet: str, kinds: Iterable[str]) -> list[str]:
+    order = {kind: rank for rank, kind in enumerate(ORDERS.get(facet, ()))}
     return sorted(kinds, key=lambda kind: (order.get(kind, len(order)), kind))

@@ -1,4 +1,4 @@
-"""Data files that a page without a server can load: scripts that hand one JSON value each to the page."""
+"""Data files that a page can load without a server: scripts that each pass one JSON value to the page."""
 
 import json
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 CHUNK_BYTES = 256_000
-"""A chunk is closed as soon as it is this long: small enough to be parsed between two frames."""
+"""A chunk ends at this size, which a browser parses in less than the time of a frame."""
 
-Place = tuple[int, int]
-"""Where a value lies: the chunk, and the value's index in it."""
+Location = tuple[int, int]
+"""Where a value is: the number of its chunk, and its index in the chunk."""
 
 
 def write_script(folder: Path, name: str, value: Any) -> None:
@@ -19,7 +19,7 @@ def write_script(folder: Path, name: str, value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """The value in ASCII, so that no character can end a script, or a line of it."""
+    """Returns the value as JSON in ASCII, so that no character ends a script or a line of it."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -29,36 +29,37 @@ def _write(folder: Path, name: str, text: str) -> None:
     path.write_text(f"evalharness.receive({to_json(name)},{text});\n", encoding="ascii")
 
 
-class Chunks:
-    """Values written one after the other into files of about `CHUNK_BYTES`; only the open chunk is in memory."""
+class ChunkWriter:
+    """Writes values into files of about `CHUNK_BYTES` each. Only the current chunk is in memory."""
 
     def __init__(self, folder: Path, name: str):
         self._folder, self._name = folder, name
-        self._open: list[str] = []
+        self._texts: list[str] = []
         self._bytes = 0
-        self.closed = 0
+        self.written = 0
+        """Number of chunks on the disk."""
 
-    def add(self, value: Any) -> Place:
-        """Writes the value, and says where it lies."""
-        place = (self.closed, len(self._open))
+    def add(self, value: Any) -> Location:
+        """Adds a value and returns where it is."""
+        location = (self.written, len(self._texts))
         text = to_json(value)
-        self._open.append(text)
+        self._texts.append(text)
         self._bytes += len(text)
         if self._bytes >= CHUNK_BYTES:
-            self.close()
-        return place
+            self.flush()
+        return location
 
-    def close(self) -> None:
-        """Writes the chunk that is open, if there is anything in it."""
-        if self._open:
-            _write(self._folder, f"{self._name}{self.closed}", f"[{','.join(self._open)}]")
-            self.closed += 1
-        self._open, self._bytes = [], 0
+    def flush(self) -> None:
+        """Writes the current chunk unless it is empty."""
+        if self._texts:
+            _write(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
+            self.written += 1
+        self._texts, self._bytes = [], 0
 
 
 @contextmanager
-def chunks(folder: Path, name: str) -> Iterator[Chunks]:
-    """Chunks that are whole at the end of the block."""
-    writer = Chunks(folder, name)
+def chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
+    """Opens a writer whose last chunk is on the disk when the block ends."""
+    writer = ChunkWriter(folder, name)
     yield writer
-    writer.close()
+    writer.flush()

@@ -1,6 +1,6 @@
-"""The report page: a folder of plain files that a browser opens from the disk, without a server or a network.
+"""Writes the report page: a folder of files that a browser opens from the disk, without a server or a network.
 
-It holds index.html, static/ (the same for every report) and data/ (runs.js, and a folder of chunks for each run).
+The folder has index.html, static/ (equal for every report) and data/ (runs.js, and a folder of chunks for each run).
 """
 
 import os
@@ -13,16 +13,16 @@ from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
 from evalharness.report.page.chunks import write_script
-from evalharness.report.page.overview import Entry, entry, names_of, settings
-from evalharness.report.page.pictures import frontier, leaderboard
-from evalharness.report.page.prompts import problems_of
-from evalharness.report.page.rows import write_run
+from evalharness.report.page.embedded import frontier, leaderboard
+from evalharness.report.page.entries import Entry, manifest_lines, run_overview, slugs_of
+from evalharness.report.page.rows import write_rows
+from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
 from evalharness.report.runs import RunRecord
 
 STATIC = Path(__file__).with_name("static")
-MARK = Path("data/runs.js")
-"""A folder that has it is a report, and may be written again."""
+REPORT_FILE = Path("data/runs.js")
+"""A folder that has this file is a report and may be replaced."""
 
 
 def write_page(
@@ -32,32 +32,31 @@ def write_page(
     published: Sequence[PublishedPoint] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """Writes the report of the runs to the folder `out`, and returns the page to be opened.
+    """Writes the report of the runs to the folder `out` and returns the path of its index.html.
 
-    `data` is where the problems' prompts are read from (`problems_of`); `note` is told of each run that lacks them.
-    `published` points stand beside the runs in frontier and leaderboard.
-    The folder is made anew in whole: a report that was there stays until the new one is written.
-    Raises UserError for a folder that holds something else, and for runs that cannot be read.
+    `data` is where the problems' prompts are read from (see `problems_of`); `note` receives the runs without prompts.
+    The frontier and the leaderboard show the `published` points, too. An existing report is replaced when the new one
+    is complete. Raises UserError for a folder with other contents, and for runs that cannot be read.
     """
     out = out.resolve()
     check_folder(out)
-    new = out.with_name(f".{out.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
+    unfinished = out.with_name(f".{out.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write(runs, new, data, published, note)
+        _write(runs, unfinished, data, published, note)
         shutil.rmtree(out, ignore_errors=True)
-        os.replace(new, out)
+        os.replace(unfinished, out)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return out / "index.html"
 
 
 def check_folder(out: Path) -> None:
-    """Raises UserError for a folder that is neither new nor empty nor a report, so that nothing else is lost."""
-    if out.exists() and not (out.is_dir() and ((out / MARK).exists() or not any(out.iterdir()))):
-        raise UserError(f"{out} holds something that is not a report; choose another folder with --out")
+    """Raises UserError for a folder that exists, is not empty and is not a report, so that no other file is lost."""
+    if out.exists() and not (out.is_dir() and ((out / REPORT_FILE).exists() or not any(out.iterdir()))):
+        raise UserError(f"{out} is not a report; choose another folder with --out")
 
 
 def _write(
@@ -67,23 +66,23 @@ def _write(
     published: Sequence[PublishedPoint],
     note: Callable[[str], None],
 ) -> None:
-    shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("index.html"))
+    shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("index.html", "README.md"))
     entries = []
-    for run, name, shown in zip(runs, names_of(runs), name_runs(runs), strict=True):
-        one = Entry(run, name, shown, problems_of(run, data))
-        if one.problems.missing:
-            note(f"{run.folder}: without prompts. {one.problems.missing}")
-        write_run(run, folder / "data", name, one.problems)
-        write_script(folder / "data", f"{name}/settings", settings(run))
-        entries.append(one.without_problems())
-    pictures = {"frontier": frontier(runs, published), "leaderboard": leaderboard(runs, published)}
+    for run, slug, name in zip(runs, slugs_of(runs), name_runs(runs), strict=True):
+        entry = Entry(run, slug, name, problems_of(run, data))
+        if entry.problems.missing:
+            note(f"{run.folder}: without prompts. {entry.problems.missing}")
+        write_rows(run, folder / "data", slug, entry.problems)
+        write_script(folder / "data", f"{slug}/settings", manifest_lines(run))
+        entries.append(entry.without_problems())
+    embedded = {"frontier": frontier(runs, published), "leaderboard": leaderboard(runs, published)}
     report = {
-        "runs": [entry(one) for one in entries],
+        "runs": [run_overview(entry) for entry in entries],
         "breakdowns": breakdowns(entries),
-        "missing": {name: picture.missing for name, picture in pictures.items()},
-        "notes": list(pictures["frontier"].notes.items()),
+        "missing": {name: part.missing for name, part in embedded.items()},
+        "notes": list(embedded["frontier"].notes.items()),
     }
     write_script(folder / "data", "runs", report)
     page = Template((STATIC / "index.html").read_text())
-    markup = {name: picture.markup for name, picture in pictures.items()}
+    markup = {name: part.markup for name, part in embedded.items()}
     (folder / "index.html").write_text(page.substitute(markup), encoding="utf-8")

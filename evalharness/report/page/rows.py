@@ -1,94 +1,124 @@
-"""A run's rows as the report page reads them: a short row per sample, and all else in chunks loaded on demand."""
+"""Writes a run's samples for the report page: a short row for each, and everything else in chunks loaded on demand."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalharness.data.task_ids import natural_key
 from evalharness.records import STATUSES, Completion, Problem, Prompt, Verdict
-from evalharness.report.page.chunks import Chunks, chunks, write_script
-from evalharness.report.page.prompts import Problems
+from evalharness.report.page.chunks import ChunkWriter, Location, chunk_writer, write_script
+from evalharness.report.problems import RunProblems
 from evalharness.report.runs import RunRecord
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
-"""What the page calls the statuses in its rows, by number; the last is of a completion that has no verdict."""
+"""The statuses that rows refer to by number; the last is that of a completion without a verdict."""
 DETAIL_CHARACTERS = 90
-"""So much of a verdict's reason is in the list of samples, and can be searched without loading chunks."""
+"""Characters of a verdict's detail that a row has. The list shows and searches them without loading chunks."""
 
 
-def write_run(run: RunRecord, folder: Path, name: str, problems: Problems) -> None:
-    """Writes the rows of a run below `folder`/`name`.
+class SampleRow(NamedTuple):
+    """The row of a sample, in the order that `app.ROW` in static/search.js names."""
 
-    Completions are streamed, so that traces need not fit into memory. Raises UserError at a damaged line.
+    problem: int
+    """The index of its problem."""
+    sample_id: int
+    status: int
+    """The index of its status in `PAGE_STATUSES`."""
+    output_tokens: int | None
+    total_s: float | None
+    chunk: int
+    chunk_index: int
+    """Where the whole sample is: its chunk, and its index in the chunk."""
+    detail: str
+    has_trace: int
+    """1 or 0."""
+
+
+class ProblemRow(NamedTuple):
+    """The row of a problem."""
+
+    task_id: str
+    entry_point: str
+    kinds: list[str]
+    """The kind of problem in each facet; "" where it has none."""
+    prompt: Location | None
+    """Where its prompt is; None where the task's data are not available."""
+
+
+def write_rows(run: RunRecord, folder: Path, slug: str, problems: RunProblems) -> None:
+    """Writes the rows and chunks of a run below `folder`/`slug`.
+
+    Completions are read one at a time, so that texts and traces need not fit into memory. Raises UserError at a
+    damaged line.
     """
-    with chunks(folder, f"{name}/sample") as samples:
-        rows = list(_rows(run, samples))
-    facets = list(dict.fromkeys(facet for problem in problems.found.values() for facet in problem.facets))
-    ids = _in_order({row[0] for row in rows}, problems)
-    with chunks(folder, f"{name}/prompt") as prompts:
-        told = [[task_id, *_problem(problems.found.get(task_id), facets, prompts)] for task_id in ids]
-    numbers = {task_id: number for number, task_id in enumerate(ids)}
+    with chunk_writer(folder, f"{slug}/sample") as samples:
+        rows = list(_sample_rows(run, samples))
+    facets = list(dict.fromkeys(facet for problem in problems.by_id.values() for facet in problem.facets))
+    task_ids = _in_task_order({task_id for task_id, _ in rows}, problems)
+    with chunk_writer(folder, f"{slug}/prompt") as prompts:
+        problem_rows = [_problem_row(task_id, problems.by_id.get(task_id), facets, prompts) for task_id in task_ids]
+    indices = {task_id: index for index, task_id in enumerate(task_ids)}
+    sample_rows = [row._replace(problem=indices[task_id]) for task_id, row in rows]
     value = {
         "statuses": PAGE_STATUSES,
         "facets": facets,
-        "problems": told,
-        "samples": sorted(([numbers[task_id], *rest] for task_id, *rest in rows), key=lambda row: row[:2]),
-        "chunks": samples.closed,
-        "prompt_chunks": prompts.closed,
-        "traces": sum(row[-1] for row in rows),
+        "problems": problem_rows,
+        "samples": sorted(sample_rows, key=lambda row: (row.problem, row.sample_id)),
+        "chunks": samples.written,
+        "prompt_chunks": prompts.written,
+        "traces": sum(row.has_trace for row in sample_rows),
     }
-    write_script(folder, f"{name}/rows", value)
+    write_script(folder, f"{slug}/rows", value)
 
 
-def _in_order(ids: Iterable[str], problems: Problems) -> list[str]:
-    """The ids as the task has its problems, and by name those that it does not have."""
-    order = {task_id: number for number, task_id in enumerate(problems.found)}
-    return sorted(ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
+def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
+    """Returns the ids in the task's order, then, by name, those that the task's data do not have."""
+    order = {task_id: index for index, task_id in enumerate(problems.by_id)}
+    return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
-def _rows(run: RunRecord, samples: Chunks) -> Iterator[list[Any]]:
-    """A row for each completion, and for each verdict on a completion that never came."""
-    verdicts = {row.key: row for row in run.verdicts()}
+def _sample_rows(run: RunRecord, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
+    """Yields task id and row of each completion, and of each verdict that has no completion. `problem` is not set."""
+    verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
-        yield _row(completion, verdicts.pop(completion.key, None), samples)
+        yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), samples)
     for verdict in verdicts.values():
-        yield _row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples)
+        yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples)
 
 
-def _row(completion: Completion, verdict: Verdict | None, samples: Chunks) -> list[Any]:
-    """Task id, sample id, status number, output tokens, seconds, chunk, index in it, reason in short, has a trace."""
-    place = samples.add(_sample(completion, verdict))
-    lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
-    return [
-        completion.task_id,
-        completion.sample_id,
-        PAGE_STATUSES.index(verdict.status if verdict else UNGRADED),
-        completion.output_tokens,
-        completion.total_s,
-        *place,
-        lines[-1][:DETAIL_CHARACTERS],
-        int(completion.trace is not None),
-    ]
+def _sample_row(completion: Completion, verdict: Verdict | None, samples: ChunkWriter) -> SampleRow:
+    chunk, index = samples.add(_sample(completion, verdict))
+    detail_lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
+    return SampleRow(
+        problem=-1,
+        sample_id=completion.sample_id,
+        status=PAGE_STATUSES.index(verdict.status if verdict else UNGRADED),
+        output_tokens=completion.output_tokens,
+        total_s=completion.total_s,
+        chunk=chunk,
+        chunk_index=index,
+        detail=detail_lines[-1][:DETAIL_CHARACTERS],
+        has_trace=int(completion.trace is not None),
+    )
 
 
 def _sample(completion: Completion, verdict: Verdict | None) -> dict[str, Any]:
-    """All that is known of a sample, with nothing that is not known."""
-    said = {**vars(completion), "trace": completion.trace and vars(completion.trace)}
-    both = {**said, **(asdict(verdict) if verdict else {})}
-    return {key: value for key, value in both.items() if value not in (None, "")}
+    """Returns all fields of a completion and its verdict that have a value."""
+    fields = {**vars(completion), "trace": completion.trace and vars(completion.trace)}
+    fields |= asdict(verdict) if verdict else {}
+    return {key: value for key, value in fields.items() if value not in (None, "")}
 
 
-def _problem(problem: Problem | None, facets: list[str], prompts: Chunks) -> list[Any]:
-    """Entry point, kinds by facet, and where the prompt lies, or null."""
+def _problem_row(task_id: str, problem: Problem | None, facets: list[str], prompts: ChunkWriter) -> ProblemRow:
     if problem is None:
-        return ["", ["" for _ in facets], None]
+        return ProblemRow(task_id, "", ["" for _ in facets], None)
     kinds = [problem.facets.get(facet, "") for facet in facets]
-    return [problem.entry_point, kinds, prompts.add(_prompt(problem.prompt))]
+    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt(problem.prompt)))
 
 
 def _prompt(prompt: Prompt) -> Mapping[str, Any]:
-    turns = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
-    parts = {"text": prompt.text, "turns": turns, "prefill": prompt.prefill, "suffix": prompt.suffix}
+    messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+    parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}
     return {key: value for key, value in parts.items() if value not in (None, "", [])}

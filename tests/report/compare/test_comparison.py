@@ -1,4 +1,4 @@
-"""Two runs compared: what is unfair comes first, what cannot be compared is refused, flips are the true ones."""
+"""Comparisons of two runs: unfair differences come first, incomparable runs are refused, changed problems are right."""
 
 import json
 from pathlib import Path
@@ -34,30 +34,30 @@ def pair(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
 
 
 def test_difference_test_and_speed(pair: tuple[RunRecord, RunRecord]) -> None:
-    found = compare(*pair)
-    assert found.difference.value == pytest.approx(-8 / 164)
-    assert found.difference.p == pytest.approx(mcnemar_p(12, 4))
-    assert (found.lost, found.won, found.shared) == (12, 4, 164)
-    assert found.unfair == ()
-    tokens = found.ratios[0]
+    comparison = compare(*pair)
+    assert comparison.difference.value == pytest.approx(-8 / 164)
+    assert comparison.difference.p == pytest.approx(mcnemar_p(12, 4))
+    assert (len(comparison.worse), len(comparison.better), comparison.shared) == (12, 4, 164)
+    assert comparison.unfair == ()
+    tokens = comparison.ratios[0]
     assert tokens.value == pytest.approx(2.0)
     assert tokens.ci95 is not None
     assert 1.8 < tokens.ci95[0] < 2.0 < tokens.ci95[1] < 2.2
-    assert {flip.task_id for flip in found.flips} == {f"p/{number}" for number in (*range(100, 116),)}
+    assert {problem.task_id for problem in comparison.changed} == {f"p/{number}" for number in (*range(100, 116),)}
 
 
-def test_what_is_unfair_is_said_before_anything_else(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+def test_unfair_differences_come_first(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
     def edit(config: dict[str, dict[str, object]]) -> None:
         config["task"]["version"] = "v2"
         config["sampling"]["max_new_tokens"] = 64
         config["backend"]["dtype"] = "bfloat16"
 
     other = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), recipe="chat", limit=164, edit=edit))
-    found = compare(pair[0], other)
-    kinds = [line.partition(":")[0] for line in found.unfair]
+    comparison = compare(pair[0], other)
+    kinds = [line.partition(":")[0] for line in comparison.unfair]
     assert kinds == ["data", "recipe", "token limit", "samples"]
-    assert "512 against 64" in found.unfair[2]
-    text = lines(found).splitlines()
+    assert "512 vs 64" in comparison.unfair[2]
+    text = lines(comparison).splitlines()
     assert [line.split()[0] for line in text[1:5]] == ["UNFAIR"] * 4
     assert not any("UNFAIR" in line for line in text[5:])
 
@@ -72,7 +72,7 @@ def test_reworded_texts_of_the_task_card_are_not_unfair(tmp_path: Path) -> None:
     assert compare(describe("old"), describe("new")).unfair == ()
 
 
-def test_other_hardware_is_unfair_for_the_speed(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_different_hardware_is_unfair(pair: tuple[RunRecord, RunRecord]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "conditions": {**summary["speed"]["conditions"], "hardware": "H100"}}
     [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
@@ -98,10 +98,10 @@ def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
             write_run(tmp_path / side / task, side, outcomes(0.5, seed=len(side + task)), task=task)
     write_run(tmp_path / "y" / "more", "y", outcomes(0.5), task="livecodebench")
     notes: list[str] = []
-    found = compare_all(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
-    assert [one.first.summary["task"] for one in found] == ["humaneval", "mbpp"]
+    comparisons = compare_all(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
+    assert [comparison.first.summary["task"] for comparison in comparisons] == ["humaneval", "mbpp"]
     assert "livecodebench" in notes[0]
-    assert "Holm" in "\n".join(report(found, None, 0, None))
+    assert "Holm" in "\n".join(report(comparisons, None, 0, None))
     with pytest.raises(UserError, match="both of humaneval"):
         compare_all(load_runs([tmp_path]), load_runs([tmp_path / "y"]))
 
@@ -109,23 +109,23 @@ def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
 def test_only_shared_problems_count(tmp_path: Path) -> None:
     short = run(write_run(tmp_path / "a", "m", [True] * 10))
     long = run(write_run(tmp_path / "b", "n", [True] * 5 + [False] * 15))
-    found = compare(short, long)
-    assert (found.shared, found.alone) == (10, (0, 10))
-    assert found.rates == (1.0, 0.5)
-    assert "10 only in n" in lines(found)
+    comparison = compare(short, long)
+    assert (comparison.shared, comparison.unshared) == (10, (0, 10))
+    assert comparison.rates == (1.0, 0.5)
+    assert "10 only in n" in lines(comparison)
 
 
-def test_several_samples_a_problem_are_compared_by_their_share(tmp_path: Path) -> None:
+def test_several_samples_per_problem_are_compared_by_the_share_that_passed(tmp_path: Path) -> None:
     one = run(write_run(tmp_path / "a", "m", [True, False, False, False] * 20, n=4))
     two = run(write_run(tmp_path / "b", "n", [True, True, True, False] * 20, n=4))
-    found = compare(one, two)
-    assert found.difference.value == pytest.approx(0.5)
-    assert found.difference.test == "sign-flip permutation"
-    assert found.difference.p < 0.001
-    assert found.flips[0].first == 0.25
+    comparison = compare(one, two)
+    assert comparison.difference.value == pytest.approx(0.5)
+    assert comparison.difference.test == "sign-flip permutation"
+    assert comparison.difference.p < 0.001
+    assert comparison.changed[0].first == 0.25
 
 
-def test_flipped_problems_are_shown_with_both_answers_and_verdicts(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_changed_problems_are_shown_with_both_completions_and_verdicts(pair: tuple[RunRecord, RunRecord]) -> None:
     text = lines(compare(*pair), show=3)
     assert text.count("--- p/") == 3
     assert "--- p/100: 100% -> 0%" in text
@@ -135,7 +135,7 @@ def test_flipped_problems_are_shown_with_both_answers_and_verdicts(pair: tuple[R
     assert "|     return None" in text
 
 
-def test_a_sample_without_a_verdict_does_not_hide_the_one_that_shows_the_change(tmp_path: Path) -> None:
+def test_the_example_is_a_sample_with_the_outcome_that_changed(tmp_path: Path) -> None:
     better = write_run(tmp_path / "a", "m", [False, True] * 5, n=2)
     worse = write_run(tmp_path / "b", "n", [False, False] * 5, n=2)
     rows = [json.loads(line) for line in (better / "verdicts.jsonl").read_text().splitlines()]
@@ -147,33 +147,33 @@ def test_a_sample_without_a_verdict_does_not_hide_the_one_that_shows_the_change(
 
 
 def test_a_margin(pair: tuple[RunRecord, RunRecord]) -> None:
-    assert "is not shown to be within 2 points" in lines(compare(*pair), margin=2)
-    assert "fast is within 15 points of slow" in lines(compare(*pair), margin=15)
+    assert "is not shown to be at most 2 points worse" in lines(compare(*pair), margin=2)
+    assert "fast is at most 15 points worse than slow" in lines(compare(*pair), margin=15)
 
 
-def test_unmeasured_speeds_are_said_to_be(tmp_path: Path) -> None:
+def test_unmeasured_speeds_have_no_ratio(tmp_path: Path) -> None:
     one = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
     two = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
     assert [ratio.measure for ratio in compare(one, two).ratios] == ["characters/s"]
 
 
-def test_a_condition_that_one_does_not_state(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_a_speed_condition_that_one_run_does_not_state(pair: tuple[RunRecord, RunRecord]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "batch": None}
     [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
-    assert line == "speed: batch 1 against not stated"
+    assert line == "speed: batch 1 vs not stated"
 
 
-def test_a_setting_that_one_does_not_have(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+def test_a_setting_that_one_run_does_not_have(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
     limited = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), limit=164))
-    assert compare(pair[0], limited).unfair == ("samples: limit none against 164",)
+    assert compare(pair[0], limited).unfair == ("samples: limit none vs 164",)
 
 
-def test_a_run_without_any_speed_is_named_once(pair: tuple[RunRecord, RunRecord]) -> None:
-    untimed = [RunRecord(each.folder, each.manifest, {**each.summary, "speed": {}}) for each in pair]
-    found = compare(pair[0], untimed[1])
-    assert found.unfair == ("speed: not measured for fast",)
-    assert "  speed       not measured for fast" in lines(found).splitlines()
+def test_a_run_without_speed_is_named(pair: tuple[RunRecord, RunRecord]) -> None:
+    untimed = [RunRecord(record.folder, record.manifest, {**record.summary, "speed": {}}) for record in pair]
+    comparison = compare(pair[0], untimed[1])
+    assert comparison.unfair == ("speed: not measured for fast",)
+    assert "  speed       not measured for fast" in lines(comparison).splitlines()
     neither = compare(*untimed)
     assert neither.unfair == ()
-    assert "  speed       measured in neither" in lines(neither).splitlines()
+    assert "  speed       not measured in either run" in lines(neither).splitlines()

@@ -1,4 +1,4 @@
-"""The frontier holds every run once, no label covers another, and what no run beats is drawn and listed."""
+"""The frontier: one point per run, the Pareto frontier, labels that do not overlap, captions and formats."""
 
 import json
 import re
@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.report.frontier.labels import curves_of
+from evalharness.report.frontier.captions import caption, pareto_listing
 from evalharness.report.frontier.picture import draw, make_figure
-from evalharness.report.frontier.points import Panel, Point, caption, listing, panels, pareto
+from evalharness.report.frontier.points import Panel, Point, panels, pareto_frontier
+from evalharness.report.frontier.shapes import curves, position
 from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
 
@@ -26,23 +27,24 @@ places = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, m
 
 
 @given(places)
-def test_a_point_is_on_the_frontier_if_and_only_if_none_beats_it(pairs: list[tuple[int, int]]) -> None:
+def test_a_point_is_on_the_frontier_if_and_only_if_no_other_dominates_it(pairs: list[tuple[int, int]]) -> None:
     points = [point(float(speed), rate / 9) for speed, rate in pairs]
-    found = pareto(points)
+    frontier = pareto_frontier(points)
 
-    def beaten(one: Point) -> bool:
+    def is_dominated(point: Point) -> bool:
         return any(
-            (other.speed >= one.speed and other.rate > one.rate) or (other.speed > one.speed and other.rate >= one.rate)
+            (other.speed >= point.speed and other.rate > point.rate)
+            or (other.speed > point.speed and other.rate >= point.rate)
             for other in points
         )
 
-    assert {(one.speed, one.rate) for one in found} == {(one.speed, one.rate) for one in points if not beaten(one)}
-    assert [one.speed for one in found] == sorted({one.speed for one in found})
+    assert {position(point) for point in frontier} == {position(point) for point in points if not is_dominated(point)}
+    assert [point.speed for point in frontier] == sorted({point.speed for point in frontier})
 
 
-def test_published_points_and_incomplete_runs_beat_nobody() -> None:
-    points = [point(10.0, 0.5), point(20.0, 0.9, published=True), point(30.0, 0.9, whole=False)]
-    assert pareto(points) == (points[0],)
+def test_published_points_and_incomplete_runs_are_not_on_the_frontier() -> None:
+    points = [point(10.0, 0.5), point(20.0, 0.9, published=True), point(30.0, 0.9, complete=False)]
+    assert pareto_frontier(points) == (points[0],)
 
 
 @pytest.fixture
@@ -58,30 +60,30 @@ def runs(tmp_path: Path) -> Path:
 
 def test_one_panel_per_task_one_point_per_run_one_curve_per_swept_model(runs: Path) -> None:
     humaneval, mbpp = sorted(panels(load_runs([runs])), key=lambda panel: panel.title)
-    assert [one.label for one in humaneval.points] == [
+    assert [point.label for point in humaneval.points] == [
         "slow", "ar", "dif (threshold=0.9)", "dif (threshold=0.5)",
     ]  # fmt: skip
-    assert [one.family for one in humaneval.points] == ["ar", "ar", "diffusion", "diffusion"]
-    assert len({one.curve for one in humaneval.points}) == 3
-    assert [one.label for one in humaneval.pareto] == ["ar", "dif (threshold=0.9)", "dif (threshold=0.5)"]
-    assert [one.label for one in mbpp.points] == ["ar"]
-    lines = listing(humaneval)
+    assert [point.family for point in humaneval.points] == ["ar", "ar", "diffusion", "diffusion"]
+    assert len({point.curve for point in humaneval.points}) == 3
+    assert [point.label for point in humaneval.pareto] == ["ar", "dif (threshold=0.9)", "dif (threshold=0.5)"]
+    assert [point.label for point in mbpp.points] == ["ar"]
+    lines = pareto_listing(humaneval)
     assert len(lines) == 4
     assert "64.0 %" in lines[1]
 
 
-def test_a_curve_joins_its_points_in_the_order_of_what_was_swept(tmp_path: Path) -> None:
-    """Not in the order of their speed, which may go up and down."""
+def test_a_curve_connects_its_points_in_the_order_of_the_swept_values(tmp_path: Path) -> None:
+    """Not in the order of their speeds."""
     for threshold, seconds in ((0.5, 1.0), (0.7, 3.0), (0.9, 2.0)):
         write_run(tmp_path / f"{threshold}", "m", outcomes(0.5), seconds, options={"threshold": threshold})
     [panel] = panels(load_runs([tmp_path]))
     figure, _ = make_figure([panel], [], "pass@1", "tokens/s")
-    [line] = [each for each in figure.axes[0].get_lines() if len(each.get_xdata()) == 3]
-    speeds = {one.swept[0]: one.speed for one in panel.points}
+    [line] = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 3]
+    speeds = {point.swept[0]: point.speed for point in panel.points}
     assert list(line.get_xdata()) == [speeds[0.5], speeds[0.7], speeds[0.9]]
 
 
-def test_runs_that_differ_in_words_are_no_curve(tmp_path: Path) -> None:
+def test_runs_that_differ_in_text_settings_form_no_curve(tmp_path: Path) -> None:
     for dtype in ("float32", "bfloat16"):
 
         def edit(config: dict[str, dict[str, object]], dtype: str = dtype) -> None:
@@ -89,26 +91,26 @@ def test_runs_that_differ_in_words_are_no_curve(tmp_path: Path) -> None:
 
         write_run(tmp_path / dtype, "m", outcomes(0.5), edit=edit)
     [panel] = panels(load_runs([tmp_path]))
-    assert sorted(one.label for one in panel.points) == ["m (dtype=bfloat16)", "m (dtype=float32)"]
-    assert len({one.curve for one in panel.points}) == 2
+    assert sorted(point.label for point in panel.points) == ["m (dtype=bfloat16)", "m (dtype=float32)"]
+    assert len({point.curve for point in panel.points}) == 2
 
 
-def test_what_has_no_speed_is_left_out_and_said(runs: Path) -> None:
+def test_runs_without_a_speed_are_left_out_and_counted(runs: Path) -> None:
     write_run(runs / "untimed", "m", outcomes(0.9), tokens=None)
     notes: list[str] = []
     found = panels(load_runs([runs]), note=notes.append)
     assert sum(len(panel.points) for panel in found) == 5
-    assert "1 run left out" in notes[0]
-    with pytest.raises(UserError, match="none of the runs"):
+    assert "1 run without pass@1 or tokens/s left out" in notes[0]
+    with pytest.raises(UserError, match="no run has both"):
         panels(load_runs([runs / "untimed"]))
 
 
-def test_samples_and_other_data_have_panels_of_their_own(tmp_path: Path) -> None:
+def test_samples_and_unofficial_data_have_their_own_panels(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5))
     write_run(tmp_path / "b", "m", outcomes(0.5), task="humaneval-sample")
     write_run(tmp_path / "c", "m", outcomes(0.5), official=False)
     assert [panel.title for panel in panels(load_runs([tmp_path]))] == [
-        "humaneval, v1.0", "humaneval-sample, v1.0", "humaneval, v1.0, OTHER DATA",
+        "humaneval, v1.0", "humaneval-sample, v1.0", "humaneval, v1.0, UNOFFICIAL DATA",
     ]  # fmt: skip
 
 
@@ -117,18 +119,18 @@ def test_an_incomplete_run_is_marked(tmp_path: Path) -> None:
     [panel] = panels(load_runs([tmp_path]))
     assert panel.points[0].label == "m*"
     assert panel.pareto == ()
-    assert any("does not cover" in line for line in caption([panel], False))
+    assert any("incomplete run" in line for line in caption([panel], False))
 
 
-def test_published_points_stand_apart_with_their_conditions(runs: Path) -> None:
+def test_published_points_are_marked_and_have_their_conditions(runs: Path) -> None:
     [panel] = panels(load_runs([runs / "ar"]), load_published("mercury"))
-    mini = next(one for one in panel.points if one.label == "Mercury Coder Mini")
+    mini = next(point for point in panel.points if point.label == "Mercury Coder Mini")
     assert (mini.published, mini.rate, mini.speed, mini.family) == (True, 0.88, 1109, "diffusion")
     assert "H100" in mini.detail
     text = "\n".join(caption([panel], True))
     assert "H100" in text
     assert "coding prompts" in text
-    assert "one second-hand copy" in text
+    assert "one secondary source" in text
 
 
 def texts_of(panels_: list[Panel]) -> list[list[tuple[float, float, float, float]]]:
@@ -151,8 +153,8 @@ def many(count: int) -> list[Panel]:
               draw_.uniform(0.2, 0.9), (0.1, 0.95), 10 ** draw_.uniform(0.5, 3), None, "H100", "", short="0.5")
         for number in range(count)
     )  # fmt: skip
-    ordered = tuple(sorted(points, key=lambda one: one.speed))
-    return [Panel("humaneval", ordered, pareto(ordered))]
+    ordered = tuple(sorted(points, key=lambda point: point.speed))
+    return [Panel("humaneval", ordered, pareto_frontier(ordered))]
 
 
 @pytest.mark.parametrize("count", [1, 7, 60])
@@ -172,7 +174,7 @@ def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
     assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
 
 
-def test_the_page_tells_about_every_point_and_asks_nothing_of_other_places(runs: Path, tmp_path: Path) -> None:
+def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path, tmp_path: Path) -> None:
     found = panels(load_runs([runs]), load_published("mercury"))
     draw(found, tmp_path / "a.html", published=True)
     page = (tmp_path / "a.html").read_text()
@@ -181,16 +183,16 @@ def test_the_page_tells_about_every_point_and_asks_nothing_of_other_places(runs:
     assert all(f'id="{name}"' in page for name in held)
     assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in held.values())
     named = set(re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0]))
-    assert all("w3.org" in address for address in named)  # names of formats, which nobody asks for
+    assert all("w3.org" in address for address in named)  # XML namespaces, which are not loaded
     assert not re.search(r"(src|href)=\"(?!#)", page)
 
 
-def test_a_format_that_is_not_known(runs: Path, tmp_path: Path) -> None:
+def test_an_unknown_format(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg, \.html"):
         draw(panels(load_runs([runs])), tmp_path / "a.jpeg")
 
 
-def test_the_page_names_the_rate_that_is_drawn(tmp_path: Path) -> None:
+def test_the_notes_name_the_rate(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
     found = panels(load_runs([tmp_path / "a"]), metric="pass@10")
     draw(found, tmp_path / "a.html", "pass@10")
@@ -200,7 +202,7 @@ def test_the_page_names_the_rate_that_is_drawn(tmp_path: Path) -> None:
     assert "pass@1 " not in page
 
 
-def test_the_caption_says_why_published_points_are_not_there(tmp_path: Path) -> None:
+def test_the_caption_explains_missing_published_points(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5), task="humaneval-sample")
     write_run(tmp_path / "b", "m", outcomes(0.5), task="santacoder-fim-js")
     points = load_published("mercury")
@@ -209,8 +211,8 @@ def test_the_caption_says_why_published_points_are_not_there(tmp_path: Path) -> 
         return "\n".join(caption(panels(load_runs([folder]), points), True, metric))
 
     assert "are of whole benchmarks and are not drawn beside samples" in said(tmp_path / "a")
-    assert "No published point" not in said(tmp_path / "a")
-    assert "No published point has both a rate on these tasks and a speed" in said(tmp_path / "b")
+    assert "No published result" not in said(tmp_path / "a")
+    assert "No published result has both a rate on these tasks and a speed" in said(tmp_path / "b")
     assert "whole benchmarks" not in said(tmp_path / "b")
     assert "not drawn beside pass@10" in said(tmp_path / "b", "pass@10")
 
@@ -220,15 +222,15 @@ def test_the_caption_explains_steps_only_where_there_are_any(runs: Path) -> None
     assert "Pareto" not in caption(panels(load_runs([runs / "ar"])), False)[0]
 
 
-def test_runs_of_other_problems_are_joined_by_no_line(tmp_path: Path) -> None:
+def test_no_line_connects_runs_on_different_problems(tmp_path: Path) -> None:
     for limit, threshold, seconds in ((164, 0.5, 1.0), (20, 0.9, 2.0)):
         write_run(tmp_path / f"{limit}", "m", outcomes(0.5, limit), seconds, limit=limit,
                   options={"threshold": threshold})  # fmt: skip
     [panel] = panels(load_runs([tmp_path]))
-    assert len(curves_of(panel)) == 2
+    assert len(curves(panel)) == 2
 
 
-def test_a_window_shows_a_row_of_panels_whole(runs: Path, tmp_path: Path, browser: Any) -> None:
+def test_a_window_shows_a_row_of_panels_in_full(runs: Path, tmp_path: Path, browser: Any) -> None:
     draw(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.goto(f"file://{tmp_path / 'a.html'}")
@@ -241,13 +243,15 @@ def test_a_window_shows_a_row_of_panels_whole(runs: Path, tmp_path: Path, browse
 
 
 @pytest.mark.parametrize("panel_count", [1, 2])
-def test_the_key_lies_within_the_picture(panel_count: int) -> None:
+def test_the_legend_lies_within_the_picture(panel_count: int) -> None:
     kinds = [(family, published) for family in ("ar", "diffusion", "other") for published in (False, True)]
     points = tuple(
         Point("m", family, (number,), 0.9 - number / 10, None, 10.0 + number, None, "H100", "", published)
         for number, (family, published) in enumerate(kinds)
     )
-    figure, _ = make_figure([Panel("humaneval", points, pareto(points))] * panel_count, [], "pass@1", "tokens/s")
+    figure, _ = make_figure(
+        [Panel("humaneval", points, pareto_frontier(points))] * panel_count, [], "pass@1", "tokens/s"
+    )
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())

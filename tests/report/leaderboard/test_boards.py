@@ -1,4 +1,4 @@
-"""The leaderboard: which rows and columns there are, what is bold, what is kept apart, and the four formats."""
+"""The leaderboard: rows, columns, best rates, separate tables for other data, and the four formats."""
 
 import csv
 import io
@@ -10,7 +10,8 @@ from helpers.made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import wilson_interval
-from evalharness.report.leaderboard.boards import Board, Line, leaderboard, mark
+from evalharness.report.leaderboard.boards import Board, footnote_mark, leaderboard
+from evalharness.report.leaderboard.cells import ModelRow
 from evalharness.report.leaderboard.html import html
 from evalharness.report.leaderboard.text import as_csv, latex, markdown
 from evalharness.report.published import load_published
@@ -21,12 +22,12 @@ def boards(folder: Path, sets: str = "") -> list[Board]:
     return leaderboard(load_runs([folder]), load_published(sets))
 
 
-def line(board: Board, name: str) -> Line:
-    return next(one for one in board.lines if one.name == name)
+def row_of(board: Board, name: str) -> ModelRow:
+    return next(row for row in board.rows if row.name == name)
 
 
 def best(board: Board, task: str) -> set[str]:
-    return {one.name for one in board.lines for column, cell in one.cells.items() if column.task == task and cell.best}
+    return {row.name for row in board.rows for column, cell in row.cells.items() if column.task == task and cell.best}
 
 
 @pytest.fixture
@@ -40,55 +41,55 @@ def folder(tmp_path: Path) -> Path:
 def test_rows_are_models_and_columns_tasks(folder: Path) -> None:
     [board] = boards(folder)
     assert [column.title for column in board.columns] == ["HumanEval", "MBPP"]
-    assert [one.name for one in board.lines] == ["top", "next", "low"]
-    cell = line(board, "low").cells[board.columns[0]]
+    assert [row.name for row in board.rows] == ["top", "next", "low"]
+    cell = row_of(board, "low").cells[board.columns[0]]
     assert (cell.rate.value, cell.rate.low) == pytest.approx((0.5, wilson_interval(82, 164)[0]))
 
 
-def test_the_best_and_what_does_not_differ_from_it_are_bold(folder: Path) -> None:
+def test_the_best_and_rates_not_significantly_lower_are_bold(folder: Path) -> None:
     [board] = boards(folder)
     assert best(board, "humaneval") == {"top", "next"}
     assert best(board, "mbpp") == {"low"}
 
 
-def test_who_is_alone_in_a_column_is_not_called_best(tmp_path: Path) -> None:
+def test_the_only_rate_of_a_column_is_not_marked_as_best(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5))
     assert best(boards(tmp_path)[0], "humaneval") == set()
 
 
-def test_the_speed_of_a_model_is_all_tokens_over_all_seconds(tmp_path: Path) -> None:
+def test_the_speed_of_a_model_is_total_tokens_over_total_seconds(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", [True] * 10, 1.0, tokens=100)
     write_run(tmp_path / "b", "m", [True] * 10, 9.0, tokens=100, task="mbpp")
-    [row] = boards(tmp_path)[0].lines
+    [row] = boards(tmp_path)[0].rows
     seconds = sum(run.summary["speed"]["generation_s"] for run in load_runs([tmp_path]))
-    assert row.speed == pytest.approx(2000 / seconds)
-    assert "Xeon" in row.conditions
-    assert "batch 1" in row.conditions
+    assert row.tokens_per_s == pytest.approx(2000 / seconds)
+    assert "Xeon" in row.speed_conditions
+    assert "batch 1" in row.speed_conditions
 
 
-def test_a_group_has_its_mean_where_all_of_its_tasks_are_there(tmp_path: Path) -> None:
+def test_a_group_has_a_mean_where_all_its_tasks_have_a_rate(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.8), task="humaneval-plus")
     assert [column.title for column in boards(tmp_path)[0].columns] == ["HumanEval+"]
     write_run(tmp_path / "b", "m", outcomes(0.6, 378), task="mbpp-plus")
     [board] = boards(tmp_path)
     assert [column.title for column in board.columns] == ["EvalPlus (mean)", "HumanEval+", "MBPP+"]
-    mean, first, second = (board.lines[0].cells[column].rate for column in board.columns)
+    mean, first, second = (board.rows[0].cells[column].rate for column in board.columns)
     assert mean.value == pytest.approx((first.value + second.value) / 2)
     assert mean.high - mean.low < max(first.high - first.low, second.high - second.low)
 
 
-def test_samples_other_data_and_published_points_are_kept_apart(folder: Path) -> None:
+def test_samples_unofficial_data_and_published_results_have_their_own_tables(folder: Path) -> None:
     write_run(folder / "s", "org/top", outcomes(1.0, 16), task="humaneval-sample")
     write_run(folder / "o", "org/top", outcomes(1.0, 16), official=False)
     found = boards(folder, "mercury")
-    assert [board.heading.partition(" ")[0] for board in found] == ["", "Bundled", "Other", "Published,"]
+    assert [board.heading.partition(" ")[0] for board in found] == ["", "Bundled", "Unofficial", "Published"]
     assert best(found[0], "humaneval") == {"top", "next"}
-    published = line(found[3], "Mercury Coder Mini [mercury]")
-    assert published.speed == 1109
-    assert "one second-hand copy" in found[3].notes
+    published = row_of(found[3], "Mercury Coder Mini [mercury]")
+    assert published.tokens_per_s == 1109
+    assert "from one secondary source" in found[3].notes
 
 
-def test_every_language_has_its_name_beside_the_others(tmp_path: Path) -> None:
+def test_languages_are_columns_next_to_each_other(tmp_path: Path) -> None:
     for task in ("multipl-e-ts", "multipl-e-cs", "fim-single-line", "multipl-e-java", "multipl-e-rs", "unknown"):
         write_run(tmp_path / task, "m", outcomes(0.5), task=task)
     [board] = boards(tmp_path)
@@ -102,7 +103,7 @@ def test_an_incomplete_run_is_marked_and_never_best(folder: Path) -> None:
     write_run(folder / "cut", "org/cut", outcomes(1.0, 160), asked=164)
     [board] = boards(folder)
     assert best(board, "humaneval") == {"top", "next"}
-    notes = {one.name: cell.notes for one in board.lines for cell in one.cells.values() if not cell.whole}
+    notes = {row.name: cell.notes for row in board.rows for cell in row.cells.values() if not cell.complete}
     assert notes == {
         "part": ("incomplete: only the first 20 of 164 problems",),
         "old": ("incomplete: only the first 20 problems",),
@@ -111,20 +112,20 @@ def test_an_incomplete_run_is_marked_and_never_best(folder: Path) -> None:
     assert r"100.0\*" in markdown([board])
 
 
-def test_another_recipe_is_noted(folder: Path) -> None:
+def test_an_unusual_recipe_has_a_note(folder: Path) -> None:
     write_run(folder / "chat", "org/chat", outcomes(0.7), recipe="chat")
     [board] = boards(folder)
-    assert line(board, "chat").cells[board.columns[0]].notes == ("recipe chat",)
-    assert line(board, "top").cells[board.columns[0]].notes == ()
+    assert row_of(board, "chat").cells[board.columns[0]].notes == ("recipe chat",)
+    assert row_of(board, "top").cells[board.columns[0]].notes == ()
 
 
-def test_repeats_of_a_run_have_lines_of_their_own(tmp_path: Path) -> None:
+def test_repetitions_of_a_run_have_their_own_rows(tmp_path: Path) -> None:
     write_run(tmp_path / "x", "m", outcomes(0.5))
     write_run(tmp_path / "y", "m", outcomes(0.6))
-    assert [one.name for one in boards(tmp_path)[0].lines] == ["m (y)", "m (x)"]
+    assert [row.name for row in boards(tmp_path)[0].rows] == ["m (y)", "m (x)"]
 
 
-def test_csv_has_every_figure_for_programs(folder: Path) -> None:
+def test_csv_has_every_figure(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(boards(folder)))))
     low = next(row for row in rows if row["model"] == "low" and row["task"] == "humaneval")
     assert (float(low["value"]), float(low["low"])) == pytest.approx((0.5, wilson_interval(82, 164)[0]))
@@ -144,7 +145,7 @@ def test_markdown_and_latex(folder: Path) -> None:
     assert not re.search(r"(?<!\\)[%#]", "\n".join(code))
 
 
-def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
+def test_names_are_escaped_in_every_format(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "<script>alert(1)</script>|a_b", outcomes(0.5))
     found = boards(tmp_path)
     assert "<script>alert" not in html(found)
@@ -152,18 +153,18 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     assert r"\|a_b" in markdown(found)
 
 
-def test_the_page_can_be_sorted_and_asks_nothing_of_other_places(folder: Path) -> None:
+def test_the_page_sorts_and_loads_nothing_else(folder: Path) -> None:
     page = html(boards(folder, "mercury"))
     assert page.count("<button") == page.count('<th scope="col"')
     assert "prefers-color-scheme:dark" in page
     assert not re.search(r"(src|href|url)\s*[=(]", page)
 
 
-def test_nothing_to_show(tmp_path: Path) -> None:
+def test_an_unknown_metric(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", outcomes(0.5))
-    with pytest.raises(UserError, match="none of the runs has pass@10"):
+    with pytest.raises(UserError, match="no run has pass@10"):
         leaderboard(load_runs([tmp_path]), metric="pass@10")
 
 
-def test_marks_of_notes() -> None:
-    assert [mark(number) for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]
+def test_footnote_marks() -> None:
+    assert [footnote_mark(number) for number in (0, 25, 26, 27, 52)] == ["a", "z", "aa", "ab", "ba"]

@@ -7,8 +7,8 @@ from helpers import page_runs
 
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
-from evalharness.report.page.overview import Entry
-from evalharness.report.page.prompts import Problems
+from evalharness.report.page.entries import Entry
+from evalharness.report.problems import RunProblems
 from evalharness.report.runs import RunRecord, load_runs
 
 HALF = {"value": 0.5, "ci95": [0.4, 0.6]}
@@ -16,7 +16,7 @@ HALF = {"value": 0.5, "ci95": [0.4, 0.6]}
 
 def entries(runs: list[RunRecord]) -> list[Entry]:
     named = zip(runs, name_runs(runs), strict=True)
-    return [Entry(run, f"run-{place}", shown, Problems()) for place, (run, shown) in enumerate(named)]
+    return [Entry(run, f"run-{place}", shown, RunProblems()) for place, (run, shown) in enumerate(named)]
 
 
 def made(task: str, model: str = "m", facets: dict[str, Any] | None = None, **more: Any) -> RunRecord:
@@ -31,19 +31,19 @@ def kinds(*names: str) -> dict[str, Any]:
     return {name: {"problems": 1, "metrics": {"pass@1": HALF}} for name in names}
 
 
-def test_a_run_s_own_facets_are_its_tables(tmp_path: Path) -> None:
+def test_each_facet_of_a_run_has_a_table(tmp_path: Path) -> None:
     runs = load_runs([page_runs.write_run(tmp_path / "a", "livecodebench", page_runs.cycling(["passed", "failed"]))])
     tables = {table["facet"]: table for table in breakdowns(entries(runs))}
     assert set(tables) == {"month", "difficulty", "platform"}
     assert [row["kind"] for row in tables["difficulty"]["rows"]] == ["easy", "medium", "hard"]
-    told = runs[0].summary["facets"]["difficulty"]["easy"]
+    expected = runs[0].summary["facets"]["difficulty"]["easy"]
     [[name, value, low, high, problems]] = tables["difficulty"]["rows"][0]["cells"]
     assert (name, value, [low, high], problems) == (
-        "run-0", told["metrics"]["pass@1"]["value"], told["metrics"]["pass@1"]["ci95"], told["problems"]
+        "run-0", expected["metrics"]["pass@1"]["value"], expected["metrics"]["pass@1"]["ci95"], expected["problems"]
     )  # fmt: skip
 
 
-def test_what_a_run_lacks_is_empty_and_not_zero() -> None:
+def test_missing_rates_are_empty_and_not_zero() -> None:
     left = made("livecodebench", "a", {"difficulty": kinds("easy")})
     right = made("livecodebench", "b", {"difficulty": kinds("hard", "easy")})
     [table] = breakdowns(entries([left, right]))
@@ -52,7 +52,7 @@ def test_what_a_run_lacks_is_empty_and_not_zero() -> None:
     assert table["rows"][1]["cells"][0] is None
 
 
-def test_other_data_versions_and_windows_have_tables_of_their_own() -> None:
+def test_other_data_versions_and_windows_have_their_own_tables() -> None:
     facets = {"difficulty": kinds("easy")}
     others: list[dict[str, Any]] = [
         {}, {"official_data": False}, {"version": "v2"}, {"options": {"start": "2024-08-01"}}, {"split": "x"},
@@ -64,7 +64,7 @@ def test_other_data_versions_and_windows_have_tables_of_their_own() -> None:
     assert all(len(table["columns"]) == 1 for table in tables)
 
 
-def test_languages_stand_side_by_side_for_each_model_and_samples_apart() -> None:
+def test_models_are_side_by_side_by_language_and_samples_have_their_own_table() -> None:
     runs = [made(f"multipl-e-{language}", model) for model in "ab" for language in ("cpp", "js")]
     runs += [made("multipl-e-js-sample", "a"), made("santacoder-fim-java", "a"), made("humaneval", "a")]
     tables = {table["title"]: table for table in breakdowns(entries(runs))}

@@ -1,4 +1,4 @@
-"""The report page as a reader has it, in a real browser and from the disk: sort, filter, search, links, keys, sizes."""
+"""The report page in a real browser, from the disk: sorting, filters, search, links, keys, sizes and colours."""
 
 import re
 from collections.abc import Callable
@@ -16,11 +16,11 @@ def column(page: Any, table: str, number: int) -> list[str]:
     ]
 
 
-def settle(page: Any, text: str) -> None:
+def wait_for_count(page: Any, text: str) -> None:
     page.wait_for_function("text => document.querySelector('.count').textContent === text", arg=text)
 
 
-def test_the_overview_tells_every_run_and_every_kind_of_problem(visit: Open) -> None:
+def test_the_overview_shows_every_run_and_breakdown(visit: Open) -> None:
     page = visit()
     assert len(column(page, "table.runs", 1)) == 8
     assert "8 runs of 4 tasks" in page.inner_text("main")
@@ -48,7 +48,7 @@ def test_the_leaderboard_is_sorted_by_its_headings(visit: Open) -> None:
     assert [name.split()[-1] for name in names()] == ["small-ar", "small-diffusion"]
 
 
-def test_the_frontier_tells_of_the_point_under_pointer_or_focus(visit: Open) -> None:
+def test_the_frontier_shows_a_note_about_the_point_under_pointer_or_in_focus(visit: Open) -> None:
     page = visit()
     marks = page.locator(".drawing .point-mark")
     assert marks.count() == 8
@@ -72,39 +72,39 @@ def test_a_table_is_sorted_by_its_headings(visit: Open) -> None:
     assert page.get_attribute("table.runs th[aria-sort]", "aria-sort") == "ascending"
 
 
-def test_a_kind_of_problem_leads_to_its_samples(visit: Open) -> None:
+def test_a_cell_of_a_breakdown_links_to_its_samples(visit: Open) -> None:
     page = visit()
     page.locator("section.part", has_text="livecodebench-sample, lite by difficulty").locator("tbody a").first.click()
     page.wait_for_selector(".rows .row")
-    settle(page, "4 of 7 samples")
+    wait_for_count(page, "4 of 7 samples")
     assert page.evaluate("location.hash").endswith("?by-difficulty=easy")
 
 
 def test_samples_are_filtered_by_verdict_and_searched_by_name_and_output(visit: Open) -> None:
     page = visit("#/run/dif-humaneval")
-    settle(page, "32 samples")
+    wait_for_count(page, "32 samples")
     page.select_option("select[aria-label='Any verdict']", "timeout")
-    settle(page, "6 of 32 samples")
+    wait_for_count(page, "6 of 32 samples")
     assert set(page.locator(".row .status").all_text_contents()) == {"◷timeout"}
     page.select_option("select[aria-label='Any verdict']", "")
     page.fill("#search", "syntaxerror")
-    settle(page, "6 of 32 samples")
+    wait_for_count(page, "6 of 32 samples")
     page.fill("#search", "nowhere to be found")
-    settle(page, "0 of 32 samples")
-    assert page.is_visible("text=No sample meets all of this.")
+    wait_for_count(page, "0 of 32 samples")
+    assert page.is_visible("text=No sample matches all filters.")
 
 
-def test_the_search_can_look_into_the_texts(visit: Open) -> None:
+def test_the_search_can_include_prompts_completions_and_output(visit: Open) -> None:
     page = visit("#/run/ar-humaneval")
     page.fill("#search", "stock.items")
-    settle(page, "0 of 16 samples")
-    page.check("text=also in prompts, code and output")
-    settle(page, "1 of 16 samples")
+    wait_for_count(page, "0 of 16 samples")
+    page.check("text=also in prompts, completions and output")
+    wait_for_count(page, "1 of 16 samples")
     page.locator(".row").click()
     page.wait_for_selector("article.sample")
     assert "stock.items()" in page.inner_text("section:has(h2:text-is('Completion'))")
-    page.reload()  # the address keeps all of it
-    settle(page, "1 of 16 samples")
+    page.reload()  # the address contains the query
+    wait_for_count(page, "1 of 16 samples")
 
 
 def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Open) -> None:
@@ -117,7 +117,7 @@ def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Op
         "SyntaxError",
         "def shelf_stock",
         "stock = {}",
-        "Generation",
+        "End-to-end latency",
         "0.540 s",
     ):
         assert word in text
@@ -128,15 +128,15 @@ def test_a_deep_link_shows_prompt_completion_verdict_output_and_timing(visit: Op
     page.wait_for_function("() => location.hash === '#/run/ar-humaneval/Sample%2F3/0'")
 
 
-def test_an_address_that_leads_nowhere_says_so(visit: Open) -> None:
-    for place in ("#/run/none", "#/run/ar-livecodebench/none/0", "#/elsewhere", "#/run/ar-livecodebench/%E0%A4%A/0"):
-        page = visit(place)
+def test_an_unknown_address_shows_an_error(visit: Open) -> None:
+    for address in ("#/run/none", "#/run/ar-livecodebench/none/0", "#/elsewhere", "#/run/ar-livecodebench/%E0%A4%A/0"):
+        page = visit(address)
         assert page.is_visible("[role=alert]")
         page.click("text=To the overview")
         page.wait_for_selector("table.runs")
 
 
-def test_keys_lead_through_the_samples(visit: Open) -> None:
+def test_keys_move_through_the_samples(visit: Open) -> None:
     page = visit("#/run/ar-humaneval")
     for key, place in (("j", "1 of 16"), ("j", "2 of 16"), ("k", "1 of 16")):
         page.keyboard.press(key)
@@ -145,17 +145,17 @@ def test_keys_lead_through_the_samples(visit: Open) -> None:
     page.wait_for_function("() => location.hash === '#/run/ar-humaneval'")
     page.keyboard.press("/")
     page.keyboard.type("Sample/1")
-    settle(page, "7 of 16 samples")
+    wait_for_count(page, "7 of 16 samples")
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     assert page.is_visible("dialog.keys")
-    page.uncheck("text=Single keys are on")
+    page.uncheck("text=Enable single-key shortcuts")
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     assert page.evaluate("location.hash").startswith("#/run/")
 
 
-def test_a_hasty_reader_arrives_where_the_keys_lead(visit: Open) -> None:
+def test_keys_pressed_faster_than_samples_load_are_not_lost(visit: Open) -> None:
     page = visit("#/run/dif-humaneval")
     page.wait_for_selector(".rows .row")
     page.evaluate(
@@ -170,7 +170,7 @@ def test_a_hasty_reader_arrives_where_the_keys_lead(visit: Open) -> None:
     page.wait_for_function("() => document.querySelector('.count')?.textContent === '16 samples'")
 
 
-def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
+def test_the_page_works_with_the_tab_key_alone(visit: Open) -> None:
     page = visit()
     page.locator("table.runs a", has_text="humaneval-sample").first.focus()
     page.keyboard.press("Enter")
@@ -188,12 +188,12 @@ def test_everything_can_be_reached_with_the_tab_key_alone(visit: Open) -> None:
 
 
 def background(page: Any) -> float:
-    """How light the page is, from 0 to 255."""
+    """The lightness of the page, from 0 to 255."""
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
 
 
-def test_light_and_dark_follow_the_system_and_the_reader(visit: Open) -> None:
+def test_colours_follow_the_system_and_the_reader(visit: Open) -> None:
     assert background(visit(color_scheme="light")) > 230
     page = visit(color_scheme="dark")
     assert background(page) < 50

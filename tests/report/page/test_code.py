@@ -1,4 +1,4 @@
-"""Code has colours in every language, loses no character by it, and no text is slow to colour."""
+"""The highlighter keeps every character in every language, and no text makes it slow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,26 +25,26 @@ def page(visit: Open) -> Any:
     return visit()
 
 
-def pieces(page: Any, text: str, language: str) -> list[list[str]]:
-    found: list[list[str]] = page.evaluate(
+def tokens_of(page: Any, text: str, language: str) -> list[list[str]]:
+    tokens: list[list[str]] = page.evaluate(
         "([text, name]) => evalharness.tokenize(text, evalharness.language(name))", [text, language]
     )
-    return found
+    return tokens
 
 
-def test_colours_lose_no_character(page: Any) -> None:
+def test_the_highlighter_keeps_every_character(page: Any) -> None:
     for language in LANGUAGES:
         for text in TEXTS:
-            assert "".join(piece for _, piece in pieces(page, text, language)) == text
+            assert "".join(token for _, token in tokens_of(page, text, language)) == text
 
 
-def test_words_strings_numbers_comments_and_calls_are_told_apart(page: Any) -> None:
-    found = {piece: kind for kind, piece in pieces(page, TEXTS[0], "py")}
-    assert (found["def"], found["f"], found['"""Says "hi"."""']) == ("keyword", "call", "string")
-    assert (found["1"], found["# one"]) == ("number", "comment")
+def test_the_highlighter_distinguishes_keywords_strings_numbers_comments_and_calls(page: Any) -> None:
+    kinds = {token: kind for kind, token in tokens_of(page, TEXTS[0], "py")}
+    assert (kinds["def"], kinds["f"], kinds['"""Says "hi"."""']) == ("keyword", "call", "string")
+    assert (kinds["1"], kinds["# one"]) == ("number", "comment")
 
 
-def test_no_text_is_slow_to_colour(page: Any) -> None:
+def test_no_text_makes_the_highlighter_slow(page: Any) -> None:
     for language in LANGUAGES:
         for text in ENDLESS:
             milliseconds = page.evaluate(

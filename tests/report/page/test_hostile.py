@@ -1,4 +1,4 @@
-"""What models and data say is text, whatever it holds: nothing of it runs, and nothing of it breaks the page."""
+"""Text from models and data is shown as text, whatever it contains: it is never executed and never breaks the page."""
 
 import gzip
 import json
@@ -57,7 +57,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "page"
 
 
-def test_hostile_text_is_shown_and_does_nothing(hostile: Path, visit: Open) -> None:
+def test_hostile_text_is_shown_and_not_executed(hostile: Path, visit: Open) -> None:
     page = visit(folder=hostile)
     page.wait_for_selector("table.runs")
     page.click("table.runs tbody th a")
@@ -75,19 +75,19 @@ def test_hostile_text_is_shown_and_does_nothing(hostile: Path, visit: Open) -> N
         page.keyboard.press("End")
         assert page.locator(".pane img, main script, main iframe, main svg[onload]").count() == 0
     page.fill("#search", "onerror")
-    page.check("text=also in prompts, code and output")
+    page.check("text=also in prompts, completions and output")
     page.wait_for_function("() => /^10 samples$/.test(document.querySelector('.count').textContent)")
     assert page.evaluate("document.documentElement.dataset.owned") is None
 
 
-def test_an_address_with_a_hostile_id_finds_it_again(hostile: Path, visit: Open) -> None:
+def test_an_address_with_a_hostile_id_opens_its_sample(hostile: Path, visit: Open) -> None:
     page = visit(folder=hostile)
     for name in IDS:
         page.evaluate("name => { location.hash = evalharness.sampleLink('a', name, 1); }", name)
         page.wait_for_function("name => document.querySelector('.title h1')?.textContent.startsWith(name)", arg=name)
 
 
-def test_no_data_file_holds_anything_but_one_call_in_ascii(hostile: Path) -> None:
+def test_every_data_file_is_one_call_in_ascii(hostile: Path) -> None:
     files = list((hostile / "data").rglob("*.js"))
     assert len(files) >= 4
     for path in files:
@@ -98,7 +98,7 @@ def test_no_data_file_holds_anything_but_one_call_in_ascii(hostile: Path) -> Non
         json.loads(call.group(1))
 
 
-def test_no_script_of_the_page_reads_text_as_markup_or_as_code() -> None:
+def test_no_script_of_the_page_parses_text_as_html_or_code() -> None:
     for path in STATIC.glob("*.js"):
         words = re.findall(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser", path.read_text()

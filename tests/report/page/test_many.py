@@ -1,4 +1,4 @@
-"""A run of 10,000 samples is written soon, opened at once, and searched to its last text."""
+"""A report of 10,000 samples is written in seconds, opens at once, and is searched to its last text."""
 
 import json
 import shutil
@@ -35,21 +35,21 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return folder / "page", time.perf_counter() - start
 
 
-def test_ten_thousand_samples_are_written_soon(many: tuple[Path, float]) -> None:
+def test_ten_thousand_samples_are_written_in_seconds(many: tuple[Path, float]) -> None:
     assert many[1] < 10  # about 1 s on an idle machine
 
 
-def test_no_file_is_too_large_to_be_loaded_on_demand(many: tuple[Path, float]) -> None:
+def test_every_data_file_is_small_enough_to_load_on_demand(many: tuple[Path, float]) -> None:
     sizes = {path.name: path.stat().st_size for path in (many[0] / "data").rglob("*.js")}
     assert sizes.pop("rows.js") < 1_500_000
     assert max(sizes.values()) < 300_000
 
 
-def test_they_are_shown_filtered_and_walked_through_at_once(many: tuple[Path, float], visit: Open) -> None:
+def test_the_list_shows_and_filters_them_at_once(many: tuple[Path, float], visit: Open) -> None:
     page = visit("#/run/many", folder=many[0])
     page.wait_for_selector(".rows .row")
     assert page.inner_text(".count") == "10,000 samples"
-    assert page.locator(".row").count() < 60  # only those on view are elements
+    assert page.locator(".row").count() < 60  # only visible rows are elements
     page.evaluate("() => { const s = document.querySelector('.scroller'); s.scrollTop = s.scrollHeight; }")
     page.wait_for_selector(".row:has-text('Sample/15 #624')")
     milliseconds = page.evaluate(
@@ -66,12 +66,12 @@ def test_they_are_shown_filtered_and_walked_through_at_once(many: tuple[Path, fl
     assert milliseconds < 1000  # about 20 ms on an idle machine
 
 
-def test_a_text_is_found_in_the_last_chunk(many: tuple[Path, float], visit: Open) -> None:
+def test_the_search_finds_a_text_in_the_last_chunk(many: tuple[Path, float], visit: Open) -> None:
     page = visit("#/run/many?q=variant+624&in=1", folder=many[0])
     page.wait_for_function("() => document.querySelector('.count')?.textContent === '16 of 10,000 samples'")
 
 
-def test_many_runs_are_filtered_by_the_words_of_their_names(tmp_path: Path, visit: Open) -> None:
+def test_many_runs_are_filtered_by_words_of_their_names(tmp_path: Path, visit: Open) -> None:
     one = page_runs.write_run(tmp_path / "runs" / "m0", "humaneval", page_runs.cycling(["passed"]), model="org/m0")
     for number in range(1, 15):
         folder = Path(shutil.copytree(one, tmp_path / "runs" / f"m{number}"))

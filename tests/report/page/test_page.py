@@ -1,4 +1,4 @@
-"""The report is written whole or not at all, never over something else, and does without data not at hand."""
+"""The report is written completely or not at all, never over other files, and without prompts if data are missing."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from helpers import page_runs
 
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
-from evalharness.report.page.overview import names_of
+from evalharness.report.page.entries import slugs_of
 from evalharness.report.page.page import write_page
 from evalharness.report.runs import RunRecord, load_runs
 
@@ -21,11 +21,11 @@ CYCLE = page_runs.cycling(["passed", "failed"])
 
 
 def value(page: Path, name: str) -> Any:
-    """What a data file hands to the page."""
+    """The value that a data file passes to the page."""
     text = (page.parent / "data" / f"{name}.js").read_text()
-    found = re.fullmatch(r"evalharness\.receive\([^,]+,(.*)\);\n", text)
-    assert found
-    return json.loads(found.group(1))
+    match = re.fullmatch(r"evalharness\.receive\([^,]+,(.*)\);\n", text)
+    assert match
+    return json.loads(match.group(1))
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def test_the_command_writes_a_page_and_says_where(run: Path, tmp_path: Path, cli
     assert (done.returncode, done.stderr) == (0, "")
     assert str(tmp_path / "page" / "index.html") in done.stdout
     assert (tmp_path / "page" / "index.html").exists()
-    assert cli("report", run, "--out", tmp_path / "page").returncode == 0  # a report may be written again
+    assert cli("report", run, "--out", tmp_path / "page").returncode == 0  # an existing report is replaced
     assert [path.name for path in tmp_path.iterdir()] == ["runs", "page"] or not list(tmp_path.glob(".*"))
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(run: Path, tmp_path: Path, cli: Command) -> None:
+def test_a_folder_with_other_files_is_refused(run: Path, tmp_path: Path, cli: Command) -> None:
     for out in (run, tmp_path, run / "manifest.json"):
         done = cli("report", run, "--out", out)
         assert done.returncode == 2
@@ -51,7 +51,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(run: Path, tmp_path: P
     assert (run / "completions.jsonl").exists()
 
 
-def test_a_report_stays_until_the_new_one_is_whole(run: Path, tmp_path: Path) -> None:
+def test_a_report_stays_until_the_new_one_is_complete(run: Path, tmp_path: Path) -> None:
     page = write_page(load_runs([run]), tmp_path / "page")
     before = page.read_bytes()
     with (run / "completions.jsonl").open("a") as file:
@@ -62,7 +62,7 @@ def test_a_report_stays_until_the_new_one_is_whole(run: Path, tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "page"}
 
 
-def test_every_sample_is_written_once_with_what_is_known_of_it(run: Path, tmp_path: Path) -> None:
+def test_every_sample_is_written_once_with_its_completion_and_verdict(run: Path, tmp_path: Path) -> None:
     page = write_page(load_runs([run]), tmp_path / "page")
     rows = value(page, "one/rows")
     assert [problem[0] for problem in rows["problems"]] == [f"Sample/{number}" for number in range(16)]
@@ -82,7 +82,7 @@ def test_every_sample_is_written_once_with_what_is_known_of_it(run: Path, tmp_pa
     assert found.keys() == completions.keys()
 
 
-def test_samples_without_a_verdict_or_without_a_completion_are_told(tmp_path: Path) -> None:
+def test_samples_without_a_verdict_or_a_completion_have_a_status(tmp_path: Path) -> None:
     failed = Verdict("Sample/1", 0, False, "infrastructure", detail="the endpoint did not answer")
     run = page_runs.write_run(
         tmp_path / "run", "humaneval", lambda problem, number: (Completion(problem.task_id, number, "x"), None)
@@ -96,7 +96,7 @@ def test_samples_without_a_verdict_or_without_a_completion_are_told(tmp_path: Pa
     assert statuses == ["ungraded", "infrastructure", *["ungraded"] * 14]
 
 
-def test_prompts_come_from_the_task_s_data(run: Path, tmp_path: Path) -> None:
+def test_prompts_come_from_the_tasks_data(run: Path, tmp_path: Path) -> None:
     notes: list[str] = []
     page = write_page(load_runs([run]), tmp_path / "page", note=notes.append)
     rows = value(page, "one/rows")
@@ -108,12 +108,12 @@ def test_prompts_come_from_the_task_s_data(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("origin", "fingerprint", "reason"),
     [
-        ("hub x@main", None, "The task's data are not at hand"),
-        ("folder /nowhere", None, "The task's data are not at hand"),
+        ("hub x@main", None, "The task's data are not available here"),
+        ("folder /nowhere", None, "The task's data are not available here"),
         (None, "sha256:0", "are not those of this run"),
     ],
 )
-def test_without_its_data_a_run_is_shown_without_prompts_and_says_why(
+def test_a_run_without_its_data_is_shown_without_prompts_and_with_the_reason(
     origin: str | None, fingerprint: str | None, reason: str, run: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -132,16 +132,16 @@ def test_without_its_data_a_run_is_shown_without_prompts_and_says_why(
     assert len(value(page, "one/rows")["samples"]) == 16
 
 
-def test_a_manifest_of_another_kind_costs_the_prompts_alone(run: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_full_manifest_is_shown_without_prompts(run: Path, tmp_path: Path) -> None:
     (run / "manifest.json").write_text("{}")
     page = write_page(load_runs([run]), tmp_path / "page")
     assert "does not say which data" in value(page, "runs")["runs"][0]["no_prompts"]
 
 
-def test_names_are_fit_for_files_and_none_is_given_twice(tmp_path: Path) -> None:
+def test_slugs_are_valid_file_names_and_unique(tmp_path: Path) -> None:
     folders = ("a/humaneval", "b/humaneval", "b/Ünï cödé", "c/x", "d/x", "e/../..")
     runs = [RunRecord(tmp_path / folder, {}, {"task": "humaneval-sample"}) for folder in folders]
-    names = names_of(runs)
+    names = slugs_of(runs)
     assert names[:2] == ["a-humaneval", "b-humaneval"]
     assert names[3:5] == ["x", "x-2"]
     assert len(set(names)) == len(names)

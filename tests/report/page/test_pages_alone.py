@@ -1,4 +1,4 @@
-"""Leaderboard and frontier as single files, in a real browser: sorting, keys, notes, both schemes of colours."""
+"""Leaderboard and frontier as single HTML files, in a real browser: sorting, keys, notes, light and dark colours."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def first_column(page: Any) -> list[str]:
     return [str(name)[2:] for name in names]
 
 
-def test_the_leaderboard_is_sorted_with_pointer_and_keys(browser: Any, folder: Path) -> None:
+def test_the_leaderboard_sorts_by_pointer_and_keys(browser: Any, folder: Path) -> None:
     page, faults = opened(browser, folder / "leaderboard.html")
     assert first_column(page) == ["a-top", "c-mid", "b-low"]
     page.get_by_role("button", name="tokens/s").first.click()
@@ -51,7 +51,7 @@ def test_the_leaderboard_is_sorted_with_pointer_and_keys(browser: Any, folder: P
     page.keyboard.press("Enter")
     page.keyboard.press("Space")
     assert first_column(page) == ["a-top", "b-low", "c-mid"]
-    page.get_by_role("button", name="MBPP").first.click()  # who has no rate comes last, whichever way
+    page.get_by_role("button", name="MBPP").first.click()  # rows without a rate are last in either order
     assert first_column(page)[0] == "c-mid"
     page.get_by_role("button", name="MBPP").first.click()
     assert first_column(page)[0] == "c-mid"
@@ -59,7 +59,7 @@ def test_the_leaderboard_is_sorted_with_pointer_and_keys(browser: Any, folder: P
     page.context.close()
 
 
-def test_the_leaderboard_is_dark_where_that_is_wanted(browser: Any, folder: Path) -> None:
+def test_the_leaderboard_is_dark_where_the_system_is(browser: Any, folder: Path) -> None:
     shades = []
     for scheme in ("light", "dark"):
         page, _ = opened(browser, folder / "leaderboard.html", color_scheme=scheme)
@@ -68,22 +68,22 @@ def test_the_leaderboard_is_dark_where_that_is_wanted(browser: Any, folder: Path
     assert shades[0] != shades[1] == "rgb(22, 24, 27)"
 
 
-def test_the_frontier_tells_about_a_point_under_the_pointer_and_in_focus(browser: Any, folder: Path) -> None:
+def test_the_frontier_shows_a_note_about_the_point_under_pointer_or_in_focus(browser: Any, folder: Path) -> None:
     page, faults = opened(browser, folder / "frontier.html")
     marks = page.locator("[data-point]")
     assert marks.count() >= 4 + 8
     assert not page.locator("#note").is_visible()
     mini = page.get_by_label("Mercury Coder Mini").first
     mini.hover(force=True)
-    told = page.locator("#note").inner_text()
-    assert "1109.0 tokens/s" in told
-    assert "published, not measured here" in told
-    assert "NVIDIA H100" in told
+    note = page.locator("#note").inner_text()
+    assert "1109.0 tokens/s" in note
+    assert "published, not measured here" in note
+    assert "NVIDIA H100" in note
     page.keyboard.press("Escape")
     assert not page.locator("#note").is_visible()
     page.get_by_label("a-top").first.focus()
-    told = page.locator("#note").inner_text()
-    assert "on the Pareto frontier" in told
-    assert "Xeon" in told
+    note = page.locator("#note").inner_text()
+    assert "on the Pareto frontier" in note
+    assert "Xeon" in note
     assert faults == []
     page.context.close()

@@ -1,11 +1,12 @@
 "use strict";
-// Where the reader is: the address after # decides what is shown.
+// Routing: the address after # decides what the page shows.
 (function (app) {
-  const { h, format } = app;
+  const { h } = app;
   const main = document.getElementById("main");
   const crumbs = document.getElementById("crumbs");
 
-  app.showMissing = function (where, text) {
+  /** Shows an error instead of the requested content. */
+  app.showError = function (where, text) {
     where.replaceChildren(
       h(
         "div.overview",
@@ -17,7 +18,7 @@
     document.body.dataset.ready = location.hash;
   };
 
-  function route() {
+  function readAddress() {
     const [path, query] = location.hash.replace(/^#/, "").split("?");
     const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
     return { parts, query: app.readQuery(query || "") };
@@ -39,13 +40,13 @@
   }
 
   async function show() {
-    let found;
+    let address;
     try {
-      found = route();
+      address = readAddress();
     } catch {
-      return app.showMissing(main, "This address cannot be read.");
+      return app.showError(main, "This address is not valid.");
     }
-    const { parts, query } = found;
+    const { parts, query } = address;
     try {
       if (parts[0] === "run" && (parts.length === 2 || parts.length === 4)) {
         const id = parts.length === 4 ? parts[2] : null;
@@ -56,14 +57,14 @@
         );
         await app.showRun(main, parts[1], id, id === null ? null : Number(parts[3]), query);
       } else if (parts.length) {
-        app.showMissing(main, "There is nothing at this address.");
+        app.showError(main, "There is no page at this address.");
       } else {
         showCrumbs(null, null, {});
         app.showOverview(main, app.report);
         window.scrollTo(0, 0);
       }
     } catch (error) {
-      app.showMissing(main, error.message);
+      app.showError(main, error.message);
     }
   }
 
@@ -80,6 +81,6 @@
       app.runs = report.runs;
       show();
     },
-    (error) => app.showMissing(main, error.message),
+    (error) => app.showError(main, error.message),
   );
 })(window.evalharness);

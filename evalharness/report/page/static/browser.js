@@ -1,31 +1,33 @@
 "use strict";
-// A run: its samples as a list that can be filtered and searched, and beside it one sample or the run's own figures.
+// The browser of a run: a list of its samples with filters and a search, and a pane with one sample or the run.
 (function (app) {
   const { h, format } = app;
-  const { ROW } = app;
-  const HEIGHT = 52; // of a row, as in browser.css
-  const PAUSE = 180; // ms without a key before a search begins
+  const { ROW, PROBLEM } = app;
+  const ROW_HEIGHT = 52; // pixels, as in browser.css
+  const SEARCH_DELAY = 180; // ms after the last key
 
-  let open = null; // the browser on view: { run, data, query, numbers, list, ... }
+  let browser = null; // the browser that is shown: { run, data, query, indices, selected, list, pane, ... }
 
   app.runLink = (name, query) => `#/run/${encodeURIComponent(name)}${app.writeQuery(query || {})}`;
   app.sampleLink = (name, id, sample, query) =>
     `#/run/${encodeURIComponent(name)}/${encodeURIComponent(format.id(id))}/${sample}${app.writeQuery(query || {})}`;
 
-  const link = (number) => {
-    const row = open.data.samples[number];
-    return app.sampleLink(open.run.name, open.data.problems[row[ROW.problem]][0], row[ROW.sample], open.query);
+  const linkTo = (index) => {
+    const row = browser.data.samples[index];
+    const id = browser.data.problems[row[ROW.problem]][PROBLEM.id];
+    return app.sampleLink(browser.run.name, id, row[ROW.sample], browser.query);
   };
 
-  function rowOf(number) {
-    const { data, many, current } = open;
-    const row = data.samples[number];
-    const [id, entry, kinds] = data.problems[row[ROW.problem]];
-    const name = [id, many && h("small", {}, ` #${row[ROW.sample]}`)];
-    const note = row[ROW.detail] || [entry, ...kinds].filter(Boolean).join(" · ");
+  function listRow(index) {
+    const { data, hasManySamples, selected } = browser;
+    const row = data.samples[index];
+    const problem = data.problems[row[ROW.problem]];
+    const name = [problem[PROBLEM.id], hasManySamples && h("small", {}, ` #${row[ROW.sample]}`)];
+    const about = [problem[PROBLEM.entryPoint], ...problem[PROBLEM.kinds]].filter(Boolean).join(" · ");
+    const note = row[ROW.detail] || about;
     return h(
       "a.row",
-      { href: link(number), "aria-current": number === current ? "true" : null },
+      { href: linkTo(index), "aria-current": index === selected ? "true" : null },
       format.status(data.statuses[row[ROW.status]], true),
       h("span.name", {}, name),
       h("span.time", {}, row[ROW.seconds] === null ? "" : format.seconds(row[ROW.seconds])),
@@ -34,30 +36,30 @@
     );
   }
 
-  function choice(label, key, options) {
+  function selectFilter(label, key, options) {
     const select = h(
       "select",
       { "aria-label": label },
       h("option", { value: "" }, label),
       options.map(([value, text]) => h("option", { value }, text)),
     );
-    select.value = open.query[key] || "";
-    select.addEventListener("change", () => ask({ [key]: select.value }));
+    select.value = browser.query[key] || "";
+    select.addEventListener("change", () => changeQuery({ [key]: select.value }));
     return select;
   }
 
-  function check(label, key) {
+  function checkboxFilter(label, key) {
     const box = h("input", { type: "checkbox" });
-    box.checked = Boolean(open.query[key]);
-    box.addEventListener("change", () => ask({ [key]: box.checked ? "1" : "" }));
+    box.checked = Boolean(browser.query[key]);
+    box.addEventListener("change", () => changeQuery({ [key]: box.checked ? "1" : "" }));
     return h("label.check", {}, box, label);
   }
 
   function filters() {
-    const { data, query } = open;
+    const { data, query } = browser;
     const counts = new Map();
     for (const row of data.samples) counts.set(row[ROW.status], (counts.get(row[ROW.status]) || 0) + 1);
-    const statuses = data.statuses.map((status, number) => [status, number]).filter(([, number]) => counts.has(number));
+    const statuses = data.statuses.map((status, index) => [status, counts.get(index)]).filter(([, count]) => count);
     const search = h("input.search", {
       type: "search",
       id: "search",
@@ -71,10 +73,10 @@
     let timer = null;
     search.addEventListener("input", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => ask({ q: search.value.trim() }), PAUSE);
+      timer = setTimeout(() => changeQuery({ q: search.value.trim() }), SEARCH_DELAY);
     });
-    const kindsOf = (place) =>
-      [...new Set(data.problems.map((problem) => problem[2][place]))]
+    const kindsOf = (facetIndex) =>
+      [...new Set(data.problems.map((problem) => problem[PROBLEM.kinds][facetIndex]))]
         .filter(Boolean)
         .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     return h(
@@ -84,153 +86,156 @@
       h(
         "div.choices",
         {},
-        choice(
+        selectFilter(
           "Any verdict",
           "status",
-          statuses.map(([status, number]) => [status, `${status} (${format.count(counts.get(number))})`]),
+          statuses.map(([status, count]) => [status, `${status} (${format.count(count)})`]),
         ),
-        data.facets.map((facet, place) =>
-          choice(
+        data.facets.map((facet, index) =>
+          selectFilter(
             `Any ${facet}`,
             `by-${facet}`,
-            kindsOf(place).map((kind) => [kind, kind]),
+            kindsOf(index).map((kind) => [kind, kind]),
           ),
         ),
       ),
       h(
         "div.checks",
         {},
-        check("also in prompts, code and output", "in"),
-        data.traces && data.traces < data.samples.length ? check("with a trace", "trace") : null,
+        checkboxFilter("also in prompts, completions and output", "in"),
+        data.traces && data.traces < data.samples.length ? checkboxFilter("with a trace", "trace") : null,
       ),
     );
   }
 
-  /** Changes what is asked for; the address says so, and a sample on view stays. */
-  function ask(change) {
-    open.query = { ...open.query, ...change };
+  /** Changes the query and the address; the selected sample stays. */
+  function changeQuery(change) {
+    browser.query = { ...browser.query, ...change };
     const [path] = location.hash.split("?");
-    history.replaceState(null, "", `${path}${app.writeQuery(open.query)}`);
-    refresh();
+    history.replaceState(null, "", `${path}${app.writeQuery(browser.query)}`);
+    applyQuery();
   }
 
-  let turn = 0;
-  async function refresh() {
-    const mine = ++turn;
-    const state = open;
+  let queryNumber = 0;
+  /** Fills the list with the samples that match the query. A later call ends a search that is in progress. */
+  async function applyQuery() {
+    const number = ++queryNumber;
+    const state = browser;
     const { data, query } = state;
-    const show = (texts, note) => {
-      state.numbers = app.filter(data, query, texts);
-      state.list.set(state.numbers);
-      const all = state.numbers.length === data.samples.length;
-      state.count.textContent = `${all ? "" : `${format.count(state.numbers.length)} of `}${format.plural(data.samples.length, "sample")}${note || ""}`;
-      state.none.hidden = state.numbers.length > 0;
+    const show = (textMatches, progress) => {
+      state.indices = app.filter(data, query, textMatches);
+      state.list.set(state.indices);
+      const all = state.indices.length === data.samples.length;
+      const total = format.plural(data.samples.length, "sample");
+      state.count.textContent = `${all ? "" : `${format.count(state.indices.length)} of `}${total}${progress || ""}`;
+      state.noMatch.hidden = state.indices.length > 0;
     };
     if (!query.q || !query.in) {
       show(null);
     } else {
-      const found = await app.searchTexts(state.run.name, data, query.q, (fraction, texts) => {
-        if (mine !== turn || open !== state) return false;
-        show(texts, fraction < 1 ? ` · searching, ${Math.floor(100 * fraction)}%` : "");
+      const matches = await app.searchTexts(state.run.name, data, query.q, (fraction, textMatches) => {
+        if (number !== queryNumber || browser !== state) return false;
+        show(textMatches, fraction < 1 ? ` · searching, ${Math.floor(100 * fraction)}%` : "");
         return true;
       });
-      if (!found) return;
+      if (!matches) return;
     }
     app.announce(state.count.textContent);
-    showPlace(state);
+    showSelection(state);
   }
 
-  function start(run, data, query) {
-    const many = data.samples.some((row) => row[ROW.sample] > 0);
-    open = { run, data, query, many, numbers: [], current: null };
-    open.byKey = new Map(
-      data.samples.map((row, number) => [
-        `${format.id(data.problems[row[ROW.problem]][0])}\n${row[ROW.sample]}`,
-        number,
+  function open(run, data, query) {
+    const hasManySamples = data.samples.some((row) => row[ROW.sample] > 0);
+    browser = { run, data, query, hasManySamples, indices: [], selected: null };
+    browser.indexOf = new Map(
+      data.samples.map((row, index) => [
+        `${format.id(data.problems[row[ROW.problem]][PROBLEM.id])}\n${row[ROW.sample]}`,
+        index,
       ]),
     );
-    open.list = app.longList("Samples", HEIGHT, rowOf);
-    open.count = h("p.count", {});
-    open.none = h("p.notice", { hidden: true }, "No sample meets all of this.");
-    open.pane = h("div.pane", {});
+    browser.list = app.virtualList("Samples", ROW_HEIGHT, listRow);
+    browser.count = h("p.count", {});
+    browser.noMatch = h("p.notice", { hidden: true }, "No sample matches all filters.");
+    browser.pane = h("div.pane", {});
     const side = h(
       "aside.side",
       { "aria-label": "Samples" },
       filters(),
-      open.count,
-      h("div.scroller", {}, open.none, open.list.element),
+      browser.count,
+      h("div.scroller", {}, browser.noMatch, browser.list.element),
     );
-    open.element = h("div.browser", {}, side, open.pane);
+    browser.element = h("div.browser", {}, side, browser.pane);
   }
 
-  /** Shows a run, or one of its samples; what is on view already is kept. */
+  /** Shows a run (`id` is null) or one of its samples. A browser of the run that is shown already is kept. */
   app.showRun = async function (main, name, id, sample, query) {
-    const run = app.runs.find((each) => each.name === name);
-    if (!run) return app.showMissing(main, `There is no run ${name} in this report.`);
-    const asked = location.hash;
-    const anew = open?.run !== run || !open.element.isConnected;
-    if (anew) {
+    const run = app.runs.find((candidate) => candidate.name === name);
+    if (!run) return app.showError(main, `There is no run ${name} in this report.`);
+    const address = location.hash;
+    const isNew = browser?.run !== run || !browser.element.isConnected;
+    if (isNew) {
       const data = await app.load(`${run.name}/rows`);
-      if (location.hash !== asked) return undefined; // the reader has gone on
-      start(run, data, query);
+      if (location.hash !== address) return undefined; // The reader has left this address.
+      open(run, data, query);
     }
-    const changed = anew || app.writeQuery(open.query) !== app.writeQuery(query);
-    open.query = query;
-    if (anew) main.replaceChildren(open.element);
-    else if (changed) open.element.querySelector(".filters").replaceWith(filters());
-    const state = open;
-    state.current = id === null ? null : (state.byKey.get(`${id}\n${sample}`) ?? -1);
-    if (state.current === -1) return app.showMissing(main, `There is no sample ${sample} of ${id} in this run.`);
-    const reading = state.element.classList.contains("reading");
-    if (!reading) state.scrolled = window.scrollY; // of the list, where it scrolls with the page
-    state.element.classList.toggle("reading", state.current !== null);
-    if (!(await draw(state))) return undefined;
-    if (reading && state.current === null) window.scrollTo(0, state.scrolled);
-    if (changed) refresh();
-    else showPlace(state);
+    const changed = isNew || app.writeQuery(browser.query) !== app.writeQuery(query);
+    browser.query = query;
+    if (isNew) main.replaceChildren(browser.element);
+    else if (changed) browser.element.querySelector(".filters").replaceWith(filters());
+    const state = browser;
+    state.selected = id === null ? null : (state.indexOf.get(`${id}\n${sample}`) ?? -1);
+    if (state.selected === -1) return app.showError(main, `There is no sample ${sample} of ${id} in this run.`);
+    const wasReading = state.element.classList.contains("reading");
+    if (!wasReading) state.listScroll = window.scrollY; // On a phone, the list scrolls with the page.
+    state.element.classList.toggle("reading", state.selected !== null);
+    if (!(await drawPane(state))) return undefined;
+    if (wasReading && state.selected === null) window.scrollTo(0, state.listScroll);
+    if (changed) applyQuery();
+    else showSelection(state);
     document.body.dataset.ready = location.hash;
     return undefined;
   };
 
-  /** Draws the pane, unless it shows the wanted already; false if the reader went on before it could be drawn. */
-  async function draw(state) {
-    const { current, run, data, query } = state;
-    if (state.drawn === current) return true;
+  /** Draws the pane unless it is up to date. Returns false if the reader left the sample before it was loaded. */
+  async function drawPane(state) {
+    const { selected, run, data, query } = state;
+    if (state.drawn === selected) return true;
     const back = app.runLink(run.name, query);
-    const view = current === null ? app.runView(run, data) : await app.sampleView(run, data, current, link, back);
-    if (open !== state || state.current !== current) return false;
-    state.refocus = document.activeElement?.matches(".move") ? document.activeElement.getAttribute("aria-label") : null;
+    const view = selected === null ? app.runView(run, data) : await app.sampleView(run, data, selected, linkTo, back);
+    if (browser !== state || state.selected !== selected) return false;
+    const focused = document.activeElement;
+    state.focusLabel = focused?.matches(".move") ? focused.getAttribute("aria-label") : null;
     state.pane.replaceChildren(view);
-    state.drawn = current;
+    state.drawn = selected;
     state.pane.scrollTop = 0;
-    if (current !== null) window.scrollTo(0, 0);
+    if (selected !== null) window.scrollTo(0, 0);
     return true;
   }
 
-  /** Brings list and pane together: the row on view, and the ways to its neighbours. */
-  function showPlace(state) {
-    if (state.current !== null)
-      state.pane.querySelector(".moves").replaceWith(app.placeInList(state.numbers, state.current, link));
-    if (state.refocus) state.pane.querySelector(`.move[aria-label="${state.refocus}"]`)?.focus();
-    state.refocus = null;
-    const place = state.numbers.indexOf(state.current);
-    if (place >= 0) state.list.show(place, Boolean(document.activeElement?.matches(".row")));
+  /** Shows the selected sample in the list, and its position and neighbours in the pane. */
+  function showSelection(state) {
+    if (state.selected !== null)
+      state.pane.querySelector(".moves").replaceWith(app.listPosition(state.indices, state.selected, linkTo));
+    if (state.focusLabel) state.pane.querySelector(`.move[aria-label="${state.focusLabel}"]`)?.focus();
+    state.focusLabel = null;
+    const position = state.indices.indexOf(state.selected);
+    if (position >= 0) state.list.show(position, Boolean(document.activeElement?.matches(".row")));
     else state.list.redraw();
   }
 
-  /** Goes so many samples on in the list; from no sample to the first. */
-  app.moveInList = function (by) {
-    if (!open?.element.isConnected || !open.numbers.length) return;
-    const place = open.current === null ? -1 : open.numbers.indexOf(open.current);
-    const wanted = open.current === null ? 0 : place + by;
-    const number = open.numbers[Math.min(open.numbers.length - 1, Math.max(0, wanted))];
-    if (number === open.current) return;
-    open.current = number; // at once, for the next key may come before the address is read
-    location.replace(link(number));
+  /** Selects the sample `offset` positions further in the list; the first one where none is selected. */
+  app.moveInList = function (offset) {
+    if (!browser?.element.isConnected || !browser.indices.length) return;
+    const position = browser.selected === null ? 0 : browser.indices.indexOf(browser.selected) + offset;
+    const index = browser.indices[Math.min(browser.indices.length - 1, Math.max(0, position))];
+    if (index === browser.selected) return;
+    browser.selected = index; // Before the address changes, because the next key may come first.
+    location.replace(linkTo(index));
   };
 
-  /** Back from a sample to the run. */
+  /** Goes back from a sample to its run. */
   app.closeSample = function () {
-    if (open?.element.isConnected && open.current !== null) location.hash = app.runLink(open.run.name, open.query);
+    if (browser?.element.isConnected && browser.selected !== null)
+      location.hash = app.runLink(browser.run.name, browser.query);
   };
 })(window.evalharness);

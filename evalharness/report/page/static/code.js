@@ -1,24 +1,24 @@
 "use strict";
-// Code with colours, made when it is looked at. Every piece is a text node in a span: nothing is read as markup.
+// Syntax highlighting. Each token is a text node in a span: no text is ever parsed as HTML.
 (function (app) {
-  const LONGEST = 100000; // characters; a longer text is shown plain
+  const MAX_CHARACTERS = 100000; // A longer text is not highlighted.
   const patterns = new Map();
 
-  const quoted = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const escapeRegExp = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
   function pattern(language) {
     if (patterns.has(language)) return patterns.get(language);
     const comments = [
-      ...language.block.map(([open, close]) => `${quoted(open)}[^]*?(?:${quoted(close)}|$(?![^]))`),
-      ...language.line.map((mark) => `${quoted(mark)}.*`),
+      ...language.block.map(([open, close]) => `${escapeRegExp(open)}[^]*?(?:${escapeRegExp(close)}|$(?![^]))`),
+      ...language.line.map((mark) => `${escapeRegExp(mark)}.*`),
     ];
-    // A string that may span lines has three quotes or is a template; any other ends with its line at the latest.
+    // Strings with three quotes and template strings may span lines; other strings end with their line.
     const strings = language.quotes.map((quote) =>
       quote.length > 1 || quote === "`"
-        ? `${quoted(quote)}(?:\\\\[^]|(?!${quoted(quote)})[^\\\\])*(?:${quoted(quote)}|$(?![^]))`
+        ? `${escapeRegExp(quote)}(?:\\\\[^]|(?!${escapeRegExp(quote)})[^\\\\])*(?:${escapeRegExp(quote)}|$(?![^]))`
         : `${quote}(?:\\\\[^]|[^${quote}\\\\\\n])*(?:${quote}|$)`,
     );
-    const found = new RegExp(
+    const compiled = new RegExp(
       [
         comments.length ? `(?<comment>${comments.join("|")})` : "(?<comment>(?!))",
         `(?<string>${strings.join("|")})`,
@@ -27,14 +27,14 @@
       ].join("|"),
       "gm",
     );
-    patterns.set(language, found);
-    return found;
+    patterns.set(language, compiled);
+    return compiled;
   }
 
-  /** Pieces of code: [kind, text], where kind is "" for what has no colour. */
+  /** Returns the parts of a text as [kind, text]; kind is "" for text without a colour. Joined, they are the text. */
   app.tokenize = function (text, language) {
-    const pieces = [];
-    let reached = 0;
+    const tokens = [];
+    let end = 0;
     for (const match of text.matchAll(pattern(language))) {
       const { comment, string, number, word, call } = match.groups;
       const kind = comment
@@ -48,26 +48,26 @@
               : call
                 ? "call"
                 : "";
-      const piece = word || match[0];
-      if (!kind || !piece) continue;
-      if (match.index > reached) pieces.push(["", text.slice(reached, match.index)]);
-      pieces.push([kind, piece]);
-      reached = match.index + piece.length;
+      const token = word || match[0];
+      if (!kind || !token) continue;
+      if (match.index > end) tokens.push(["", text.slice(end, match.index)]);
+      tokens.push([kind, token]);
+      end = match.index + token.length;
     }
-    pieces.push(["", text.slice(reached)]);
-    return pieces;
+    tokens.push(["", text.slice(end)]);
+    return tokens;
   };
 
-  /** The text as nodes, in the colours of the language. */
+  /** Returns a text as nodes, highlighted as the language of that name. */
   app.highlight = function (text, name) {
     const language = app.language(name);
-    if (!language || text.length > LONGEST) return [document.createTextNode(text)];
+    if (!language || text.length > MAX_CHARACTERS) return [document.createTextNode(text)];
     return app
       .tokenize(text, language)
-      .map(([kind, piece]) => (kind ? app.h(`span.c-${kind}`, {}, piece) : document.createTextNode(piece)));
+      .map(([kind, token]) => (kind ? app.h(`span.c-${kind}`, {}, token) : document.createTextNode(token)));
   };
 
-  /** An answer's text: prose as it is, fenced blocks as code. */
+  /** Returns a chat answer as nodes: fenced blocks as highlighted code, other text as prose. */
   app.answer = function (text, name) {
     const nodes = [];
     let fence = null;
@@ -95,7 +95,7 @@
     return nodes;
   };
 
-  /** A block of code that can be scrolled by keyboard, with a button that copies it. */
+  /** Returns a block of code that scrolls by keyboard, too, with a button that copies it. */
   app.codeBlock = function (label, text, nodes) {
     const button = app.h("button.quiet.copy", { type: "button", "aria-label": `Copy: ${label}` }, "Copy");
     button.addEventListener("click", async () => {
@@ -103,7 +103,7 @@
         await navigator.clipboard.writeText(text);
         button.textContent = "Copied";
       } catch {
-        button.textContent = "Not allowed here";
+        button.textContent = "Copying is blocked";
       }
       setTimeout(() => (button.textContent = "Copy"), 1500);
     });

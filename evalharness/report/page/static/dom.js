@@ -1,7 +1,10 @@
 "use strict";
-// Elements are made here and nowhere else. Text is always a text node: what models wrote is never read as markup.
+// Makes all elements of the page. Text is always a text node: what models wrote is never parsed as HTML.
 (function (app) {
-  /** An element: h("p.note", {id: "x", onclick: f}, "text", child). null and false among attributes and children are left out. */
+  /**
+   * Returns an element: h("p.note", {id: "x", onclick: handler}, "text", child). Attributes and children that are null
+   * or false are left out.
+   */
   app.h = function (name, attributes, ...children) {
     const [tag, ...classes] = name.split(".");
     const element = document.createElement(tag);
@@ -16,7 +19,7 @@
   };
 
   const SVG = "http://www.w3.org/2000/svg";
-  /** The same for drawings. */
+  /** Returns an SVG element. */
   app.s = function (tag, attributes, ...children) {
     const element = document.createElementNS(SVG, tag);
     for (const [key, value] of Object.entries(attributes || {})) element.setAttribute(key, value);
@@ -24,12 +27,12 @@
     return element;
   };
 
-  /** Has a screen reader say a line. */
+  /** Announces a text to screen readers. */
   app.announce = function (text) {
     document.getElementById("announcer").textContent = text;
   };
 
-  /** What was written at build time into the template of that name, or null where there is nothing. */
+  /** Returns a copy of the content of a <template> of index.html; null if it is empty. */
   app.template = function (id) {
     const content = document.getElementById(id).content;
     return content.firstElementChild?.cloneNode(true) ?? null;

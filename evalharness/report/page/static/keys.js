@@ -1,52 +1,52 @@
 "use strict";
-// Keys for those who want them; each does what a control on the page does too. They can be turned off.
+// Keyboard shortcuts. Each does what a control on the page does, too. Single-key shortcuts can be turned off.
 (function (app) {
   const { h } = app;
-  const KEY = "evalharness-keys";
+  const STORAGE_KEY = "evalharness-keys";
   const SHORTCUTS = [
-    ["j, ↓", "next sample", "j"],
-    ["k, ↑", "previous sample", "k"],
-    ["/", "search", "/"],
-    ["t", "denoising; then ← → Home End and space", "t"],
-    ["Esc", "leave the search, or go back to the run"],
-    ["g", "overview", "g"],
-    ["d", "light or dark", "d"],
-    ["?", "these keys", "?"],
+    ["j, ↓", "Next sample"],
+    ["k, ↑", "Previous sample"],
+    ["/", "Search"],
+    ["t", "Denoising trace; then ← → Home End and space"],
+    ["Esc", "Leave the search field, or go back to the run"],
+    ["g", "Overview"],
+    ["d", "Light or dark colours"],
+    ["?", "This help"],
   ];
 
-  let on = true;
+  let enabled = true;
   try {
-    on = localStorage.getItem(KEY) !== "off";
+    enabled = localStorage.getItem(STORAGE_KEY) !== "off";
   } catch {
-    // a browser may refuse storage to files
+    // A browser may refuse storage to pages from the disk.
   }
 
-  function help() {
+  function showHelp() {
     const box = h("input", { type: "checkbox" });
-    box.checked = on;
+    box.checked = enabled;
     box.addEventListener("change", () => {
-      on = box.checked;
+      enabled = box.checked;
       try {
-        localStorage.setItem(KEY, on ? "on" : "off");
+        localStorage.setItem(STORAGE_KEY, enabled ? "on" : "off");
       } catch {
-        // then it lasts as long as the page
+        // The setting then applies until the page is closed.
       }
     });
-    const rows = SHORTCUTS.map(([keys, what]) => [
+    const rows = SHORTCUTS.map(([keys, action]) => [
       h(
         "dt",
         {},
         keys.split(", ").map((key) => h("kbd", {}, key)),
       ),
-      h("dd", {}, what),
+      h("dd", {}, action),
     ]);
     const close = h("button", { type: "button", autofocus: true }, "Close");
     const dialog = h(
       "dialog.keys",
       { "aria-labelledby": "keys-title" },
-      h("h2", { id: "keys-title" }, "Keys"),
+      h("h2", { id: "keys-title" }, "Keyboard shortcuts"),
       h("dl", {}, rows),
-      h("label.check", {}, box, "Single keys are on"),
+      h("label.check", {}, box, "Enable single-key shortcuts"),
       close,
     );
     close.addEventListener("click", () => dialog.close());
@@ -67,26 +67,26 @@
     },
     g: () => (location.hash = "#/"),
     d: () => app.toggleTheme(),
-    "?": help,
+    "?": showHelp,
   };
 
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
     const target = event.target;
-    const writing = target.matches?.("input, select, textarea");
+    const inField = target.matches?.("input, select, textarea");
     if (event.key === "Escape") {
-      if (writing) target.blur();
+      if (inField) target.blur();
       else app.closeSample();
       return;
     }
-    const inRows = target.matches?.(".row");
-    const arrow = inRows && { ArrowDown: actions.j, ArrowUp: actions.k }[event.key];
-    const action = arrow || (on && !writing && Object.hasOwn(actions, event.key) && actions[event.key]);
+    const inRow = target.matches?.(".row");
+    const arrow = inRow && { ArrowDown: actions.j, ArrowUp: actions.k }[event.key];
+    const action = arrow || (enabled && !inField && Object.hasOwn(actions, event.key) && actions[event.key]);
     if (!action) return;
     event.preventDefault();
     action();
   });
 
-  document.getElementById("keys-button").addEventListener("click", help);
+  document.getElementById("keys-button").addEventListener("click", showHelp);
 })(window.evalharness);

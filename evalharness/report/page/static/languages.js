@@ -1,5 +1,5 @@
 "use strict";
-// What the highlighter must know of a language: comments, strings and words. Not a grammar; enough to read by.
+// The comments, strings and keywords of languages, for the highlighter. These are not complete grammars.
 (function (app) {
   const words = (text) => new Set(text.split(" "));
   const C_LIKE = { line: ["//"], block: [["/*", "*/"]], quotes: ['"', "'"] };
@@ -18,7 +18,7 @@
     "break case catch class continue default do else enum false for if new null return static switch this throw true try void while";
   const SCRIPT = `${SHARED} async await const delete export extends finally from function import in instanceof let of super typeof undefined var yield`;
 
-  const known = {
+  const LANGUAGES = {
     py: PYTHON,
     js: c(SCRIPT, { quotes: ['"', "'", "`"] }),
     ts: c(
@@ -158,10 +158,10 @@
     D: "d",
   };
 
-  /** The language of that name as a model or a task may write it; null for one that is not known. */
+  /** Returns the language that a model or a task calls by that name; null for an unknown one. */
   app.language = function (name) {
     const key = (name || "").trim();
-    const found = ALIASES[key] || ALIASES[key.toLowerCase()] || key.toLowerCase();
-    return Object.hasOwn(known, found) ? known[found] : null;
+    const id = ALIASES[key] || ALIASES[key.toLowerCase()] || key.toLowerCase();
+    return Object.hasOwn(LANGUAGES, id) ? LANGUAGES[id] : null;
   };
 })(window.evalharness);

@@ -1,30 +1,30 @@
 "use strict";
-// A list of any length: only the rows on view are elements. It scrolls with whatever scrolls around it.
+// A virtual list: only the visible rows are elements. It scrolls with its parent or with the page.
 (function (app) {
   const { h } = app;
-  const SPARE = 8; // rows kept ready above and below the view
+  const EXTRA_ROWS = 8; // rows above and below the visible part that exist, too
 
-  /** `render(item, index)` makes the row of an item; every row is `height` pixels tall. */
-  app.longList = function (label, height, render) {
+  /** Returns a list. `render(item, index)` makes the row of an item; every row is `height` pixels tall. */
+  app.virtualList = function (label, height, render) {
     const list = h("ul.rows", { "aria-label": label });
     let items = [];
-    let shown = [0, 0];
+    let drawn = [0, 0];
 
-    function view() {
-      const box = list.getBoundingClientRect();
-      const frame = list.parentElement?.getBoundingClientRect() ?? box;
+    function visibleRange() {
+      const bounds = list.getBoundingClientRect();
+      const frame = list.parentElement?.getBoundingClientRect() ?? bounds;
       const top = Math.max(0, frame.top, 0);
       const bottom = Math.min(window.innerHeight, Math.max(frame.bottom, top));
-      const first = Math.floor((top - box.top) / height) - SPARE;
-      const end = Math.ceil((bottom - box.top) / height) + SPARE;
+      const first = Math.floor((top - bounds.top) / height) - EXTRA_ROWS;
+      const end = Math.ceil((bottom - bounds.top) / height) + EXTRA_ROWS;
       return [Math.min(Math.max(0, first), items.length), Math.min(Math.max(0, end), items.length)];
     }
 
-    function draw(anew) {
-      const [first, end] = view();
-      if (!anew && first === shown[0] && end === shown[1]) return;
+    function draw(force) {
+      const [first, end] = visibleRange();
+      if (!force && first === drawn[0] && end === drawn[1]) return;
       const focused = list.contains(document.activeElement) ? document.activeElement.closest("li")?.ariaPosInSet : null;
-      shown = [first, end];
+      drawn = [first, end];
       const rows = items.slice(first, end).map((item, offset) => {
         const row = h(
           "li",
@@ -48,17 +48,17 @@
 
     return {
       element: list,
-      set(wanted) {
-        items = wanted;
+      set(newItems) {
+        items = newItems;
         list.style.height = `${items.length * height}px`;
         draw(true);
       },
       redraw: () => draw(true),
-      /** Brings a row into view, with as little movement as can be. */
+      /** Scrolls as little as possible to make a row visible, and moves the focus to it if `focus` is set. */
       show(index, focus) {
         const scroller = list.parentElement;
-        const box = scroller.getBoundingClientRect();
-        if (scroller.scrollHeight > scroller.clientHeight + 1 && box.height) {
+        const bounds = scroller.getBoundingClientRect();
+        if (scroller.scrollHeight > scroller.clientHeight + 1 && bounds.height) {
           const top = index * height;
           if (top < scroller.scrollTop) scroller.scrollTop = top;
           else if (top + height > scroller.scrollTop + scroller.clientHeight)

@@ -2,27 +2,27 @@
 // The first page: frontier, leaderboard, runs, and rates by kind of problem.
 (function (app) {
   const { h, format } = app;
-  const MANY = 12; // runs; more of them have a frame that scrolls, and a filter
+  const MAX_RUNS = 12; // A table with more runs scrolls in a frame and has a filter.
 
   const part = (title, note, ...content) =>
     h("section.part", {}, h("h2", {}, title), note && h("p.lead", {}, note), ...content);
 
-  /** The verdicts of a run as one bar. */
-  app.statusStrip = function (run) {
+  /** Returns the statuses of a run's samples as one bar. */
+  app.statusBar = function (run) {
     const total = run.statuses.reduce((sum, [, count]) => sum + count, 0) || 1;
-    const strip = h("span.strip", {
+    const bar = h("span.strip", {
       role: "img",
       "aria-label": run.statuses.map(([status, count]) => `${count} ${status}`).join(", "),
     });
     for (const [status, count] of run.statuses) {
-      const piece = h(`span.${status}`, { title: `${format.count(count)} ${status}` });
-      piece.style.flexGrow = count / total;
-      strip.append(piece);
+      const segment = h(`span.${status}`, { title: `${format.count(count)} ${status}` });
+      segment.style.flexGrow = count / total;
+      bar.append(segment);
     }
-    return strip;
+    return bar;
   };
 
-  const rate = (run, name) => run.rates.find((each) => each[0] === name)?.slice(1);
+  const rateOf = (run, name) => run.rates.find(([rateName]) => rateName === name)?.slice(1);
 
   function runRow(run) {
     return h(
@@ -40,7 +40,7 @@
         h("span", { title: run.model }, run.label),
         run.label !== run.backend && h("small", {}, run.backend),
       ),
-      app.rateCell(rate(run, "pass@1"), null),
+      app.rateCell(rateOf(run, "pass@1"), null),
       app.numberCell(run.speed?.output_tokens_per_s, format.number),
       h(
         "td.number",
@@ -48,12 +48,12 @@
         format.count(run.samples),
         run.shortfall && h("small.warning", {}, run.shortfall),
       ),
-      h("td.strip-cell", { "data-sort": rate(run, "pass@1")?.[0] ?? "" }, app.statusStrip(run)),
+      h("td.strip-cell", { "data-sort": rateOf(run, "pass@1")?.[0] ?? "" }, app.statusBar(run)),
     );
   }
 
   function runTable(runs) {
-    const heads = ["Task", "Model", "pass@1", "tokens/s", "Samples", "Verdicts"];
+    const headings = ["Task", "Model", "pass@1", "tokens/s", "Samples", "Verdicts"];
     const classes = ["", "", ".number", ".number", ".number", ""];
     const table = h(
       "table.runs",
@@ -64,61 +64,64 @@
         h(
           "tr",
           {},
-          heads.map((head, index) => h(`th${classes[index]}`, { scope: "col" }, head)),
+          headings.map((heading, index) => h(`th${classes[index]}`, { scope: "col" }, heading)),
         ),
       ),
       h("tbody", {}, runs.map(runRow)),
     );
-    const frame = app.wide("Runs", app.sortable(table));
-    if (runs.length <= MANY) return [frame];
+    const frame = app.scrollFrame("Runs", app.sortable(table));
+    if (runs.length <= MAX_RUNS) return [frame];
     frame.classList.add("tall");
-    return [runSearch(table, runs), frame];
+    return [runFilter(table, runs), frame];
   }
 
-  /** A table for each kind of data: rates on a sample stand apart from those on the benchmarks. */
+  /** Returns one table for each kind of data: rates on a sample are not comparable with those on a benchmark. */
   function runTables(runs) {
-    const kinds = [...new Set(runs.map((run) => run.standing))].sort();
-    return kinds.flatMap((kind) => [
-      kind && h("h3", {}, kind),
-      ...runTable(runs.filter((run) => run.standing === kind)),
+    const headings = [...new Set(runs.map((run) => run.data_heading))].sort();
+    return headings.flatMap((heading) => [
+      heading && h("h3", {}, heading),
+      ...runTable(runs.filter((run) => run.data_heading === heading)),
     ]);
   }
 
-  /** A field that leaves the runs whose task, model or settings hold each of its words. */
-  function runSearch(table, runs) {
+  /** Returns a field that hides the runs whose task, model and settings do not contain all of its words. */
+  function runFilter(table, runs) {
     const rows = [...table.tBodies[0].rows];
     const texts = runs.map((run) => `${run.task} ${run.label} ${run.backend} ${run.conditions}`.toLowerCase());
     const field = h("input.search", { type: "search", placeholder: "Filter runs", "aria-label": "Filter runs" });
     field.addEventListener("input", () => {
       const words = field.value.toLowerCase().split(/\s+/);
-      rows.forEach((row, place) => (row.hidden = !words.every((word) => texts[place].includes(word))));
+      rows.forEach((row, index) => (row.hidden = !words.every((word) => texts[index].includes(word))));
       app.announce(format.plural(rows.filter((row) => !row.hidden).length, "run"));
     });
     return h("p.run-search", {}, field);
   }
 
-  /** Rates by kind of problem, as page_overview.py prepares them. A cell leads to the samples that it counts. */
-  app.breakdown = function (found, only) {
-    const places = found.columns
-      .map((column, place) => place)
-      .filter((place) => !only || found.columns[place].run === only);
-    const heads = places.map((place) =>
+  /**
+   * Returns a table of rates by kind of problem, from a `Breakdown` of report/page/breakdowns.py; `only` names the one
+   * run to show. A cell links to the samples that it counts.
+   */
+  app.breakdownTable = function (breakdown, only) {
+    const indices = breakdown.columns
+      .map((column, index) => index)
+      .filter((index) => !only || breakdown.columns[index].run === only);
+    const headings = indices.map((index) =>
       h(
         "th.number",
-        { scope: "col", title: found.columns[place].detail },
-        only ? "pass@1" : found.columns[place].label,
+        { scope: "col", title: breakdown.columns[index].detail },
+        only ? "pass@1" : breakdown.columns[index].label,
       ),
     );
-    const rows = found.rows.map(({ kind, cells }) => {
+    const rows = breakdown.rows.map(({ kind, cells }) => {
       const problems = Math.max(...cells.filter(Boolean).map((cell) => cell[4]), 0);
       return h(
         "tr",
         {},
         h("th", { scope: "row" }, kind),
         h("td.number", { "data-sort": problems }, format.count(problems)),
-        places.map((place) => {
-          const cell = cells[place];
-          const query = found.facet ? { [`by-${found.facet}`]: kind } : {};
+        indices.map((index) => {
+          const cell = cells[index];
+          const query = breakdown.facet ? { [`by-${breakdown.facet}`]: kind } : {};
           return app.rateCell(cell?.slice(1, 4), cell && app.runLink(cell[0], query));
         }),
       );
@@ -132,22 +135,26 @@
         h(
           "tr",
           {},
-          h("th", { scope: "col" }, found.facet || "language"),
+          h("th", { scope: "col" }, breakdown.facet || "language"),
           h("th.number", { scope: "col" }, "Problems"),
-          heads,
+          headings,
         ),
       ),
       h("tbody", {}, rows),
     );
-    return app.wide(found.title, app.sortable(table), true);
+    return app.scrollFrame(breakdown.title, app.sortable(table), true);
   };
 
-  const picture = (title, content, missing) => part(title, null, content || h("p.notice", {}, `${missing}.`));
+  const embedded = (title, content, missing) => part(title, null, content || h("p.notice", {}, `${missing}.`));
 
-  /** The first page. */
+  /** Shows the first page. */
   app.showOverview = function (main, report) {
     const tasks = new Set(app.runs.map((run) => run.task));
     const samples = app.runs.reduce((sum, run) => sum + run.samples, 0);
+    const counts = [
+      `${format.plural(app.runs.length, "run")} of ${format.plural(tasks.size, "task")}`,
+      format.plural(samples, "sample"),
+    ];
     main.replaceChildren(
       h(
         "div.overview",
@@ -156,15 +163,19 @@
         h(
           "p.lead",
           {},
-          `${format.plural(app.runs.length, "run")} of ${format.plural(tasks.size, "task")}, ${format.plural(samples, "sample")}. Rates are pass@1 with 95 % intervals; what was not measured is absent.`,
+          `${counts.join(", ")}. Rates are pass@1 with 95 % confidence intervals. A dash means not measured.`,
         ),
-        picture("Frontier", app.frontier(report), report.missing.frontier),
-        picture("Leaderboard", app.leaderboard(), report.missing.leaderboard),
-        part("Runs", "Each leads to its problems: prompts, completions and verdicts.", ...runTables(app.runs)),
+        embedded("Frontier", app.frontier(report), report.missing.frontier),
+        embedded("Leaderboard", app.leaderboard(), report.missing.leaderboard),
+        part(
+          "Runs",
+          "A task's name links to its problems, with prompts, completions and verdicts.",
+          ...runTables(app.runs),
+        ),
         h(
           "div.breakdowns",
           {},
-          report.breakdowns.map((found) => part(found.title, null, app.breakdown(found))),
+          report.breakdowns.map((breakdown) => part(breakdown.title, null, app.breakdownTable(breakdown))),
         ),
       ),
     );

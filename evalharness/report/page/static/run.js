@@ -1,5 +1,5 @@
 "use strict";
-// The pane of a run that no sample of is chosen: its figures, its verdicts, its settings.
+// The pane of a run while no sample is selected: its rates, verdicts, speed and settings.
 (function (app) {
   const { h, format } = app;
 
@@ -8,34 +8,28 @@
     const add = (name, value, show) => value !== undefined && facts.push([name, show(value)]);
     const interval = (speed.output_tokens_per_s_ci95 || []).map(format.number).join("–");
     add("Tokens/s", speed.output_tokens_per_s, (value) => format.number(value) + (interval && ` (${interval})`));
-    add("Tokens/s, steady", speed.steady?.output_tokens_per_s, format.number);
-    add("Tokens/s, one request", speed.output_tokens_per_s_per_request, format.number);
+    add("Tokens/s, steady window", speed.steady?.output_tokens_per_s, format.number);
+    add("Tokens/s per request, median", speed.output_tokens_per_s_per_request, format.number);
     add("Tokens/s, common tokenizer", speed.common_tokens_per_s, format.number);
-    add("Latency, median", speed.latency_s?.p50, format.seconds);
-    add("Latency, p99", speed.latency_s?.p99, format.seconds);
-    add("First output, median", speed.first_output_s?.p50, format.seconds);
-    add("Time per token, median", speed.time_per_output_token_s?.p50, format.seconds);
-    add("Tokens per forward", speed.tokens_per_forward, format.number);
-    add("Prefill's share", speed.prefill_share, format.percent);
+    add("End-to-end latency, median", speed.latency_s?.p50, format.seconds);
+    add("End-to-end latency, p99", speed.latency_s?.p99, format.seconds);
+    add("TTFT, median", speed.first_output_s?.p50, format.seconds);
+    add("TPOT, median", speed.time_per_output_token_s?.p50, format.seconds);
+    add("Tokens per forward pass", speed.tokens_per_forward, format.number);
+    add("Prefill, share of time", speed.prefill_share, format.percent);
     add("Output tokens", speed.output_tokens, format.count);
     add("Requests", speed.requests, format.count);
-    add("Warm-up, dropped", speed.warmup_requests || undefined, format.count);
+    add("Warm-up requests, excluded", speed.warmup_requests || undefined, format.count);
     return facts;
   }
 
   const part = (title, ...content) => h("section.part", {}, h("h2", {}, title), ...content);
-  const factList = (facts) =>
-    h(
-      "dl.facts",
-      {},
-      facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-    );
 
   function rateTable(run) {
     const rows = run.rates.map(([name, ...rate]) =>
       h("tr", {}, h("th", { scope: "row" }, name), app.rateCell(rate, null)),
     );
-    return app.wide("Rates", h("table", {}, h("tbody", {}, rows)), true);
+    return app.scrollFrame("Rates", h("table", {}, h("tbody", {}, rows)), true);
   }
 
   function settings(run) {
@@ -43,13 +37,13 @@
     const details = h("details.settings", {}, h("summary", {}, "Settings of the run"), list);
     const show = async () => {
       const lines = await app.load(`${run.name}/settings`);
-      list.replaceChildren(...lines.flatMap(([place, value]) => [h("dt", {}, place), h("dd", {}, value)]));
+      list.replaceChildren(...lines.flatMap(([path, value]) => [h("dt", {}, path), h("dd", {}, value)]));
     };
     details.addEventListener("toggle", () => show().catch((error) => app.announce(error.message)), { once: true });
     return details;
   }
 
-  /** The pane. */
+  /** Returns the pane. */
   app.runView = function (run) {
     const toList = () => document.getElementById("search").scrollIntoView({ block: "start" });
     const facts = [
@@ -61,8 +55,8 @@
     const counts = run.statuses.map(([status, count]) =>
       h("a.chip", { href: app.runLink(run.name, { status }) }, format.status(status), ` ${format.count(count)}`),
     );
-    const kinds = app.report.breakdowns.filter(
-      (found) => found.facet && found.columns.some((column) => column.run === run.name),
+    const breakdowns = app.report.breakdowns.filter(
+      (breakdown) => breakdown.facet && breakdown.columns.some((column) => column.run === run.name),
     );
     const speed = speedFacts(run.speed || {});
     return h(
@@ -75,18 +69,18 @@
         h("button.to-list", { type: "button", onclick: toList }, "Problems ↓"),
       ),
       h("p.lead", {}, run.conditions),
-      factList(facts),
-      run.shortfall && h("p.notice", {}, `The run does not cover its task: ${run.shortfall}.`),
+      app.factList(facts),
+      run.shortfall && h("p.notice", {}, `The run is incomplete: ${run.shortfall}.`),
       run.no_prompts && h("p.notice", {}, `Prompts are not shown. ${run.no_prompts}`),
       run.rates.length > 0 && part("Rates", rateTable(run)),
-      part("Verdicts", app.statusStrip(run), h("p.chips", {}, counts)),
+      part("Verdicts", app.statusBar(run), h("p.chips", {}, counts)),
       speed.length > 0 &&
         part(
           "Speed",
-          factList(speed),
-          run.speed_conditions && h("p.lead.small", {}, `Holds for ${run.speed_conditions}.`),
+          app.factList(speed),
+          run.speed_conditions && h("p.lead.small", {}, `Measured on ${run.speed_conditions}.`),
         ),
-      kinds.map((found) => part(`By ${found.facet}`, app.breakdown(found, run.name))),
+      breakdowns.map((breakdown) => part(`By ${breakdown.facet}`, app.breakdownTable(breakdown, run.name))),
       settings(run),
     );
   };

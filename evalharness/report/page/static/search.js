@@ -1,7 +1,7 @@
 "use strict";
-// Which samples a reader wants: filters over the rows, and a search through the texts, chunk by chunk.
+// Selects samples: filters over the rows, and a search through prompts, completions and output, chunk by chunk.
 (function (app) {
-  /** Columns of a sample's row, as page_data.py writes them. */
+  /** Columns of a sample's row, in the order of `SampleRow` in report/page/rows.py. */
   const ROW = (app.ROW = {
     problem: 0,
     sample: 1,
@@ -14,67 +14,78 @@
     trace: 8,
   });
 
-  /** What is asked for, as an address has it: status, text to look for, `in` for the texts too, trace, and facets. */
+  /** Columns of a problem's row, in the order of `ProblemRow` in report/page/rows.py. */
+  const PROBLEM = (app.PROBLEM = { id: 0, entryPoint: 1, kinds: 2, prompt: 3 });
+
+  /**
+   * Reads and writes the query of an address: `status`, `q` (text to search), `in` (also in prompts, completions and
+   * output), `trace`, and `by-FACET`.
+   */
   app.readQuery = (text) => Object.fromEntries(new URLSearchParams(text));
   app.writeQuery = function (query) {
-    const kept = Object.entries(query).filter(([, value]) => value);
-    return kept.length ? `?${new URLSearchParams(kept)}` : "";
+    const entries = Object.entries(query).filter(([, value]) => value);
+    return entries.length ? `?${new URLSearchParams(entries)}` : "";
   };
 
-  /** Numbers of the samples that meet the filters; `texts`, where given, holds those whose texts match. */
-  app.filter = function (data, query, texts) {
-    const wanted = (query.q || "").toLowerCase();
+  /** Returns the indices of the samples that match the query; `textMatches` are the results of `searchTexts`, if any. */
+  app.filter = function (data, query, textMatches) {
+    const text = (query.q || "").toLowerCase();
     const status = data.statuses.indexOf(query.status);
-    const facets = data.facets.map((facet, place) => [place, query[`by-${facet}`]]).filter(([, kind]) => kind);
-    const names = data.problems.map(([id, entry]) => `${id} ${entry}`.toLowerCase());
-    const found = [];
-    data.samples.forEach((row, number) => {
+    const facets = data.facets.map((facet, index) => [index, query[`by-${facet}`]]).filter(([, kind]) => kind);
+    const names = data.problems.map((problem) =>
+      `${problem[PROBLEM.id]} ${problem[PROBLEM.entryPoint]}`.toLowerCase(),
+    );
+    const matches = [];
+    data.samples.forEach((row, index) => {
       if (query.status && row[ROW.status] !== status) return;
       if (query.trace && !row[ROW.trace]) return;
-      const kinds = data.problems[row[ROW.problem]][2];
-      if (facets.some(([place, kind]) => kinds[place] !== kind)) return;
+      const kinds = data.problems[row[ROW.problem]][PROBLEM.kinds];
+      if (facets.some(([facet, kind]) => kinds[facet] !== kind)) return;
       if (
-        wanted &&
-        !names[row[ROW.problem]].includes(wanted) &&
-        !row[ROW.detail].toLowerCase().includes(wanted) &&
-        !texts?.has(number)
+        text &&
+        !names[row[ROW.problem]].includes(text) &&
+        !row[ROW.detail].toLowerCase().includes(text) &&
+        !textMatches?.has(index)
       )
         return;
-      found.push(number);
+      matches.push(index);
     });
-    return found;
+    return matches;
   };
 
   const promptText = (prompt) =>
-    [prompt.text, prompt.suffix, ...(prompt.turns || []).map((turn) => turn.content)].join("\n").toLowerCase();
+    [prompt.text, prompt.suffix, ...(prompt.messages || []).map((message) => message.content)].join("\n").toLowerCase();
   const sampleText = (sample) => `${sample.text || ""}\n${sample.detail || ""}`.toLowerCase();
 
   /**
-   * Numbers of the samples whose prompt, completion or output holds the text. `progress(fraction, found)` is called
-   * after each chunk, and ends the search by returning false.
+   * Returns the indices of the samples whose prompt, completion or output contains the text. Calls
+   * `progress(fraction, matches)` after each chunk; if it returns false, the search ends and returns null.
    */
   app.searchTexts = async function (run, data, text, progress) {
-    const wanted = text.toLowerCase();
-    const byPlace = new Map(data.samples.map((row, number) => [`${row[ROW.chunk]}/${row[ROW.index]}`, number]));
-    const byProblem = new Map();
-    data.samples.forEach((row, number) => {
-      if (!byProblem.has(row[ROW.problem])) byProblem.set(row[ROW.problem], []);
-      byProblem.get(row[ROW.problem]).push(number);
+    const lowerCase = text.toLowerCase();
+    const sampleAt = new Map(data.samples.map((row, index) => [`${row[ROW.chunk]}/${row[ROW.index]}`, index]));
+    const samplesOf = new Map();
+    data.samples.forEach((row, index) => {
+      if (!samplesOf.has(row[ROW.problem])) samplesOf.set(row[ROW.problem], []);
+      samplesOf.get(row[ROW.problem]).push(index);
     });
-    const prompts = new Map(data.problems.map(([, , , place], number) => [place ? place.join("/") : null, number]));
-    const found = new Set();
+    const problemAt = new Map(
+      data.problems.map((problem, index) => [problem[PROBLEM.prompt]?.join("/") ?? null, index]),
+    );
+    const matches = new Set();
     const total = data.chunks + data.prompt_chunks;
-    for (let chunk = 0; chunk < total; chunk++) {
-      const isPrompt = chunk < data.prompt_chunks;
-      const place = isPrompt ? chunk : chunk - data.prompt_chunks;
-      const values = await app.load(`${run}/${isPrompt ? "prompt" : "sample"}${place}`);
+    for (let step = 0; step < total; step++) {
+      const isPrompt = step < data.prompt_chunks;
+      const chunk = isPrompt ? step : step - data.prompt_chunks;
+      const values = await app.load(`${run}/${isPrompt ? "prompt" : "sample"}${chunk}`);
       values.forEach((value, index) => {
-        if (!(isPrompt ? promptText(value) : sampleText(value)).includes(wanted)) return;
-        const key = `${place}/${index}`;
-        for (const number of isPrompt ? byProblem.get(prompts.get(key)) || [] : [byPlace.get(key)]) found.add(number);
+        if (!(isPrompt ? promptText(value) : sampleText(value)).includes(lowerCase)) return;
+        const key = `${chunk}/${index}`;
+        for (const sample of isPrompt ? samplesOf.get(problemAt.get(key)) || [] : [sampleAt.get(key)])
+          matches.add(sample);
       });
-      if (progress((chunk + 1) / total, found) === false) return null;
+      if (progress((step + 1) / total, matches) === false) return null;
     }
-    return found;
+    return matches;
   };
 })(window.evalharness);

@@ -1,15 +1,15 @@
 "use strict";
-// Light or dark: as the system says, unless the reader chose. Runs before anything is drawn.
+// Light or dark colours: those of the system, unless the reader chose others. Runs before anything is drawn.
 window.evalharness = {};
 (function (app) {
-  const KEY = "evalharness-theme";
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const STORAGE_KEY = "evalharness-theme";
+  const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
 
-  function kept() {
+  function storedTheme() {
     try {
-      return localStorage.getItem(KEY);
+      return localStorage.getItem(STORAGE_KEY);
     } catch {
-      return null; // a browser may refuse storage to files
+      return null; // A browser may refuse storage to pages from the disk.
     }
   }
 
@@ -22,23 +22,23 @@ window.evalharness = {};
     }
   }
 
-  const now = () => document.documentElement.dataset.theme;
-  const wanted = () => kept() || (system.matches ? "dark" : "light");
+  const currentTheme = () => document.documentElement.dataset.theme;
+  const preferredTheme = () => storedTheme() || (systemDark.matches ? "dark" : "light");
 
   app.toggleTheme = function () {
-    const theme = now() === "dark" ? "light" : "dark";
+    const theme = currentTheme() === "dark" ? "light" : "dark";
     try {
-      localStorage.setItem(KEY, theme);
+      localStorage.setItem(STORAGE_KEY, theme);
     } catch {
-      // then it lasts as long as the page
+      // The choice then applies until the page is closed.
     }
     show(theme);
   };
 
-  show(wanted());
-  system.addEventListener("change", () => show(wanted()));
+  show(preferredTheme());
+  systemDark.addEventListener("change", () => show(preferredTheme()));
   document.addEventListener("DOMContentLoaded", () => {
-    show(now());
+    show(currentTheme());
     document.getElementById("theme-button").addEventListener("click", app.toggleTheme);
   });
 })(window.evalharness);

@@ -1,5 +1,5 @@
 "use strict";
-// How a diffusion model wrote a completion: its tokens in their places, uncovered pass by pass.
+// The denoising trace of a completion: its tokens appear in their positions, one forward pass at a time.
 (function (app) {
   const { h, s, format } = app;
   const SPEEDS = [
@@ -8,34 +8,36 @@
     ["2×", 8],
     ["4×", 16],
     ["8×", 32],
-  ]; // passes a second
+  ]; // name, and passes per second
 
-  /** Per pass: the places fixed after it, and the block that most of them are in. */
+  /** Returns, for each pass, the number of tokens that it commits and the block that it works on. */
   function passesOf(trace) {
-    const count = trace.steps.reduce((most, step) => Math.max(most, step + 1), 0);
-    const passes = Array.from({ length: count }, () => ({ places: [], block: null }));
-    trace.steps.forEach((step, place) => {
+    const count = trace.steps.reduce((largest, step) => Math.max(largest, step + 1), 0);
+    const passes = Array.from({ length: count }, () => ({ committed: 0, block: null }));
+    trace.steps.forEach((step, index) => {
       if (!passes[step]) return;
-      passes[step].places.push(place);
-      passes[step].block = trace.blocks[place];
+      passes[step].committed += 1;
+      passes[step].block = trace.blocks[index];
     });
-    // A pass may fix nothing that was kept: it is of the block of the pass before it.
+    // A pass that commits no token works on the block of the pass before it.
     passes.forEach((pass, index) => (pass.block ??= passes[index - 1]?.block ?? 0));
     return passes;
   }
 
-  /** How many of the tokens stand before the place where the completion was cut; the rest were written for nothing. */
+  /** Returns the number of tokens that the completion has; later ones were cut at a stop sequence. */
   function keptTokens(trace, text) {
     let length = 0;
-    for (let place = 0; place < trace.tokens.length; place++) {
-      length += trace.tokens[place].length;
-      if (length > text.length) return length - trace.tokens[place].length < text.length ? place + 1 : place;
+    for (let index = 0; index < trace.tokens.length; index++) {
+      const start = length;
+      length += trace.tokens[index].length;
+      if (length > text.length) return start < text.length ? index + 1 : index;
     }
     return trace.tokens.length;
   }
 
-  function bars(passes) {
-    const most = Math.max(1, ...passes.map((pass) => pass.places.length));
+  /** Returns a bar chart of the tokens that each pass commits. */
+  function barChart(passes) {
+    const largest = Math.max(1, ...passes.map((pass) => pass.committed));
     const chart = s("svg", {
       class: "bars",
       viewBox: `0 0 ${passes.length} 1`,
@@ -43,13 +45,13 @@
       "aria-hidden": "true",
     });
     passes.forEach((pass, index) => {
-      const tall = Math.max(pass.places.length / most, pass.places.length ? 0.06 : 0);
-      chart.append(s("rect", { x: index + 0.1, y: 1 - tall, width: 0.8, height: tall }));
+      const height = Math.max(pass.committed / largest, pass.committed ? 0.06 : 0);
+      chart.append(s("rect", { x: index + 0.1, y: 1 - height, width: 0.8, height }));
     });
     return chart;
   }
 
-  /** The player. Keys while it has the focus: arrows, Home, End, space. */
+  /** Returns the element and the summary of a player. Its keys are the arrows, Home, End and space. */
   app.tracePlayer = function (trace, text) {
     const passes = passesOf(trace);
     const last = passes.length;
@@ -58,19 +60,19 @@
     let position = last;
     let timer = null;
 
-    const tokens = trace.tokens.map((token, place) => {
+    const tokens = trace.tokens.map((token, index) => {
       const span = h(
         "span.token",
-        { title: `pass ${trace.steps[place] + 1}, block ${trace.blocks[place] + 1}` },
+        { title: `pass ${trace.steps[index] + 1}, block ${trace.blocks[index] + 1}` },
         token,
       );
       if (token.includes("\n")) span.classList.add("line");
-      if (place >= kept) span.classList.add("cut");
-      span.style.setProperty("--when", last > 1 ? trace.steps[place] / (last - 1) : 0);
+      if (index >= kept) span.classList.add("cut");
+      span.style.setProperty("--when", last > 1 ? trace.steps[index] / (last - 1) : 0);
       return span;
     });
     const canvas = h("pre.canvas", { role: "img" }, tokens);
-    const chart = bars(passes);
+    const chart = barChart(passes);
     const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Forward pass" });
     const state = h("p.state", {});
     const play = h("button.play", { type: "button" }, "Play");
@@ -82,42 +84,40 @@
     speed.value = "4";
     const step = (label, sign, change) =>
       h("button", { type: "button", "aria-label": label, title: label, onclick: () => go(change()) }, sign);
-    const colours = h("input", { type: "checkbox" });
-    colours.addEventListener("change", () => canvas.classList.toggle("by-pass", colours.checked));
+    const colorByPass = h("input", { type: "checkbox" });
+    colorByPass.addEventListener("change", () => canvas.classList.toggle("by-pass", colorByPass.checked));
 
-    function go(wanted, keepPlaying) {
+    function go(pass, keepPlaying) {
       if (!keepPlaying) stop();
-      position = Math.min(last, Math.max(0, wanted));
+      position = Math.min(last, Math.max(0, pass));
       draw();
     }
 
     function draw() {
       const block = (passes[position - 1] ?? passes[0])?.block ?? 0;
-      let done = 0;
-      tokens.forEach((span, place) => {
-        const pass = trace.steps[place];
-        const fixed = pass < position;
-        done += fixed;
-        span.classList.toggle("masked", !fixed);
+      let total = 0;
+      tokens.forEach((span, index) => {
+        const pass = trace.steps[index];
+        const committed = pass < position;
+        total += committed;
+        span.classList.toggle("masked", !committed);
         span.classList.toggle("fresh", pass === position - 1 && position < last);
-        span.classList.toggle("later", !fixed && trace.blocks[place] > block);
+        span.classList.toggle("later", !committed && trace.blocks[index] > block);
       });
       [...chart.children].forEach((bar, index) => {
         bar.classList.toggle("past", index < position);
         bar.classList.toggle("now", index === position - 1);
       });
-      const words = [
+      const parts = [
         `Pass ${position} of ${last}`,
         blocks > 1 ? `block ${block + 1} of ${blocks}` : "",
-        `${done} of ${tokens.length} tokens`,
+        `${total} of ${tokens.length} tokens`,
       ];
-      state.textContent = words.filter(Boolean).join(" · ");
+      state.textContent = parts.filter(Boolean).join(" · ");
       slider.value = position;
       slider.setAttribute("aria-valuetext", state.textContent);
-      canvas.setAttribute(
-        "aria-label",
-        `${state.textContent}: ${trace.tokens.map((token, place) => (trace.steps[place] < position ? token : "▢")).join("")}`,
-      );
+      const text = trace.tokens.map((token, index) => (trace.steps[index] < position ? token : "▢")).join("");
+      canvas.setAttribute("aria-label", `${state.textContent}: ${text}`);
     }
 
     function stop() {
@@ -143,24 +143,24 @@
     play.addEventListener("click", toggle);
     speed.addEventListener("change", () => timer !== null && (stop(), toggle()));
     chart.addEventListener("click", (event) => {
-      const box = chart.getBoundingClientRect();
-      go(Math.floor(((event.clientX - box.left) / box.width) * last) + 1);
+      const bounds = chart.getBoundingClientRect();
+      go(Math.floor(((event.clientX - bounds.left) / bounds.width) * last) + 1);
     });
 
     const controls = h(
       "div.controls",
       {},
-      step("To the first pass", "⇤", () => 0),
-      step("One pass back", "←", () => position - 1),
+      step("Start", "⇤", () => 0),
+      step("Previous pass", "←", () => position - 1),
       play,
-      step("One pass on", "→", () => position + 1),
-      step("To the last pass", "⇥", () => last),
+      step("Next pass", "→", () => position + 1),
+      step("End", "⇥", () => last),
       speed,
-      h("label.check", {}, colours, "Colour by pass"),
+      h("label.check", {}, colorByPass, "Colour by pass"),
     );
     const player = h(
       "div.trace",
-      { tabindex: "0", role: "group", "aria-label": "Denoising, step by step" },
+      { tabindex: "0", role: "group", "aria-label": "Denoising trace" },
       canvas,
       h("div.timeline", {}, chart, slider),
       h("div.foot", {}, state, controls),
@@ -174,17 +174,15 @@
       event.preventDefault();
     });
     draw();
-    return { element: player, facts: traceFacts(trace, last, blocks, kept) };
+    return { element: player, summary: summaryOf(trace, last, blocks, kept) };
   };
 
-  function traceFacts(trace, passes, blocks, kept) {
-    const facts = [
-      `${format.plural(trace.tokens.length, "token")} in ${format.plural(passes, "forward pass").replace("passs", "passes")}`,
-    ];
-    if (passes) facts.push(`${format.number(trace.tokens.length / passes)} tokens a pass`);
-    if (blocks > 1) facts.push(`${blocks} blocks`);
-    if (kept < trace.tokens.length)
-      facts.push(`${format.plural(trace.tokens.length - kept, "token")} after the end, cut`);
-    return facts.join(" · ");
+  function summaryOf(trace, passes, blocks, kept) {
+    const count = trace.tokens.length;
+    const parts = [`${format.plural(count, "token")} in ${format.plural(passes, "forward pass", "forward passes")}`];
+    if (passes) parts.push(`${format.number(count / passes)} tokens per pass`);
+    if (blocks > 1) parts.push(`${blocks} blocks`);
+    if (kept < count) parts.push(`${format.plural(count - kept, "token")} cut after the end`);
+    return parts.join(" · ");
   }
 })(window.evalharness);

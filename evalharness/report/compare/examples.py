@@ -1,0 +1,81 @@
+"""Shows problems whose outcome changed between two runs: the prompt and a sample of each run with its verdict."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import indent
+
+from evalharness.records import Completion, Key, Prompt, Verdict
+from evalharness.report.compare.comparison import ChangedProblem, Comparison
+from evalharness.report.problems import problems_of
+from evalharness.report.runs import RunRecord
+
+
+def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
+    """Yields the lines about `count` changed problems, half of them worse and half better where there are enough.
+
+    `data` is where prompts are read from (see `problems_of`).
+    """
+    chosen = choose_examples(comparison, count)
+    task_ids = {problem.task_id for problem in chosen}
+    samples = [RunSamples(run, task_ids) for run in comparison.runs]
+    problems = problems_of(comparison.first, data)
+    if problems.missing:
+        yield f"  (without prompts: {problems.missing})"
+    for changed in chosen:
+        yield ""
+        yield f"  --- {changed.task_id}: {changed.first:.0%} -> {changed.second:.0%} of its samples pass"
+        if problem := problems.by_id.get(changed.task_id):
+            yield "  prompt:"
+            yield indent(prompt_text(problem.prompt), "    | ")
+        shares = (changed.first, changed.second)
+        for name, share, of_run in zip(comparison.names, shares, samples, strict=True):
+            yield from _sample_lines(name, of_run, changed.task_id, passed=share == max(shares))
+
+
+def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
+    """Returns as many problems that got worse as problems that got better, or more of one where the other has few."""
+    worse, better = comparison.worse, comparison.better[::-1]
+    of_worse = max(count - len(better), min(len(worse), (count + 1) // 2))
+    return [*worse[:of_worse], *better[: count - min(of_worse, len(worse))]]
+
+
+class RunSamples:
+    """The completions and verdicts of some of a run's problems."""
+
+    def __init__(self, run: RunRecord, task_ids: set[str]):
+        self.completions: Mapping[str, list[Completion]] = defaultdict(list)
+        for completion in run.completions():
+            if completion.task_id in task_ids:
+                self.completions[completion.task_id].append(completion)
+        self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
+
+    def example(self, task_id: str, passed: bool) -> Completion | None:
+        """Returns the first sample with that outcome, otherwise the first; None where there is no completion."""
+        completions: Sequence[Completion] = self.completions.get(task_id, [])
+        verdicts = ((completion, self.verdicts.get(completion.key)) for completion in completions)
+        matching = [completion for completion, verdict in verdicts if verdict and verdict.passed == passed]
+        return next(iter([*matching, *completions]), None)
+
+
+def _sample_lines(name: str, samples: RunSamples, task_id: str, passed: bool) -> Iterator[str]:
+    completion = samples.example(task_id, passed)
+    if completion is None:
+        yield f"  {name}: no completion in the run directory"
+        return
+    yield f"  {name}, sample {completion.sample_id}: {_verdict_text(samples.verdicts.get(completion.key))}"
+    yield indent(completion.text.rstrip("\n") or "(empty)", "    | ", lambda line: True)
+
+
+def _verdict_text(verdict: Verdict | None) -> str:
+    """Returns the status, the last line of the detail and the CPU time."""
+    if verdict is None:
+        return "no verdict"
+    lines = verdict.detail.strip().splitlines()
+    return verdict.status + (f": {lines[-1]}" if lines else "") + f" ({verdict.cpu_s:.2f} s)"
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """Returns a prompt as one text; `<middle>` stands where an infilling prompt is to be completed."""
+    messages = [f"[{message.role}]\n{message.content}" for message in prompt.messages]
+    text = "\n".join([*messages, *([prompt.text] if prompt.text is not None else [])]) + prompt.prefill
+    return text + (f"<middle>{prompt.suffix}" if prompt.suffix is not None else "")

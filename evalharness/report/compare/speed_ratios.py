@@ -1,0 +1,52 @@
+"""Ratios of two runs' speeds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import hypot
+
+from evalharness.metrics.intervals import Interval, log_normal_interval
+from evalharness.metrics.request_times import log_tokens_per_s_error, warmup_keys
+from evalharness.report.runs import RunRecord
+
+
+@dataclass(frozen=True)
+class SpeedRatio:
+    """The second run's speed / the first's."""
+
+    measure: str
+    """What is measured, with its unit, such as "tokens/s"."""
+    first: float
+    second: float
+    ci95: Interval | None
+    """None where it cannot be estimated, such as for a single request."""
+
+    @property
+    def value(self) -> float:
+        return self.second / self.first
+
+
+def speed_ratios(first: RunRecord, second: RunRecord) -> Iterator[SpeedRatio]:
+    """Yields the ratio of each speed that both runs have: tokens, tokens of a common tokenizer, characters per second.
+
+    The interval of tokens/s takes the two runs as independent: the variances of the speeds' logarithms add up.
+    """
+    tokens = [run.speed.get("output_tokens_per_s") for run in (first, second)]
+    if tokens[0] and tokens[1]:
+        errors = [_log_error(first), _log_error(second)]
+        ci95 = None
+        if errors[0] is not None and errors[1] is not None:
+            ci95 = log_normal_interval(tokens[1] / tokens[0], hypot(errors[0], errors[1]))
+        yield SpeedRatio("tokens/s", tokens[0], tokens[1], ci95)
+    common = [run.speed.get("common_tokens_per_s") for run in (first, second)]
+    if common[0] and common[1] and first.speed.get("tokenizer") == second.speed.get("tokenizer"):
+        yield SpeedRatio("tokens/s (common tokenizer)", common[0], common[1], None)
+    characters = [run.speed.get("characters_per_s") for run in (first, second)]
+    if characters[0] and characters[1]:
+        yield SpeedRatio("characters/s", characters[0], characters[1], None)
+
+
+def _log_error(run: RunRecord) -> float | None:
+    """Returns the standard error of the logarithm of the run's tokens/s, without its warm-up."""
+    timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
+    warmup = warmup_keys(timed) if timed else frozenset()
+    return log_tokens_per_s_error([completion for completion in timed if completion.key not in warmup])

@@ -1,0 +1,47 @@
+"""The texts of the frontier: the caption below the picture and the list of the Pareto frontier."""
+
+from collections.abc import Sequence
+
+from evalharness.report.frontier.points import Panel
+from evalharness.report.task_variant import DataKind
+
+
+def pareto_listing(panel: Panel) -> list[str]:
+    """Returns the Pareto frontier of a panel as text, one line per point."""
+    if not panel.pareto:
+        return [f"{panel.title}: no Pareto frontier, because no run covers the whole task"]
+    rows = [f"  {point.speed:10.1f} tokens/s  {100 * point.rate:5.1f} %  {point.label}" for point in panel.pareto]
+    return [f"Pareto frontier of {panel.title}, slowest first:", *rows]
+
+
+def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1") -> list[str]:
+    """Returns what a reader of the picture needs to know, one line each.
+
+    `published` says whether published points were asked for; the caption explains where they are missing.
+    """
+    steps = " Steps: the Pareto frontier." if any(len(panel.pareto) > 1 for panel in panels) else ""
+    lines = [f"Bars: 95 % confidence intervals. Lines connect runs of one model that differ in swept settings.{steps}"]
+    if any(not point.complete for panel in panels for point in panel.points):
+        lines.append("*: an incomplete run, which does not cover its task.")
+    drawn = {point.label: point for panel in panels for point in panel.points if point.published}
+    if published:
+        lines += _missing_published(panels, bool(drawn), metric)
+    if drawn:
+        origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
+        lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
+        lines += origins
+        if any("(secondary source)" in name for name in drawn):
+            lines.append("(secondary source): known from one secondary source alone.")
+    return lines
+
+
+def _missing_published(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
+    """Returns why published points that were asked for are not drawn."""
+    if metric != "pass@1":
+        return [f"Published results are of pass@1 and are not drawn beside {metric}."]
+    lines = []
+    if any(panel.data_kind is not DataKind.FULL for panel in panels):
+        lines.append("Published results are of whole benchmarks and are not drawn beside samples or unofficial data.")
+    if not drawn and any(panel.data_kind is DataKind.FULL for panel in panels):
+        lines.append("No published result has both a rate on these tasks and a speed.")
+    return lines

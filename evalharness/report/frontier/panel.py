@@ -1,0 +1,85 @@
+"""Draws one panel of the frontier: points, curves, interval bars, the Pareto frontier and the axes."""
+
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from evalharness.report.frontier.points import Panel, Point
+from evalharness.report.frontier.shapes import STYLES, curves, interval_bars, position
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PARETO_COLOR = "#009E73"
+CROWDED = 30
+"""A panel with more points has smaller markers and fainter bars."""
+MIN_SPEED_RATIO = 3.0
+"""The speed axis spans at least half a decade."""
+MIN_RATE_SPAN = 12.0
+"""The rate axis spans at least so many percentage points."""
+
+
+def point_id(panel_index: int, point_index: int) -> str:
+    """Returns the id of a point's marker in the SVG."""
+    return f"point-{panel_index}-{point_index}"
+
+
+def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str) -> None:
+    """Draws everything but the labels. `speed` is the label of the speed axis."""
+    from matplotlib.collections import LineCollection
+
+    axes.set_xscale("log")
+    axes.set_title(panel.title, fontsize=10, loc="left")
+    axes.grid(True, which="major", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for curve in curves(panel):
+        axes.plot([point.speed for point in curve], [100 * point.rate for point in curve], "-", lw=1.2, alpha=0.7,
+                  color=STYLES[curve[0].family].color, zorder=2)  # fmt: skip
+    if len(panel.pareto) > 1:
+        # Steps: at a speed between two points, the runs show only that the faster point's rate can be reached.
+        axes.step([point.speed for point in panel.pareto], [100 * point.rate for point in panel.pareto], where="pre",
+                  color=PARETO_COLOR, lw=2.2, alpha=0.55, zorder=1)  # fmt: skip
+    crowded = len(panel.points) > CROWDED
+    for family, style in STYLES.items():
+        bars = [bar for point in panel.points if point.family == family for bar in interval_bars(point)]
+        alpha = 0.35 if crowded else 0.6
+        axes.add_collection(LineCollection(bars, colors=style.color, linewidths=0.9, alpha=alpha), autolim=False)
+    for number, point in enumerate(panel.points):
+        _draw_point(axes, point, point_id(index, number), crowded)
+    _set_limits(axes, panel)
+    hardware = dict.fromkeys(point.hardware for point in panel.points if not point.published)
+    axes.set_xlabel(fill(f"{speed} (log scale) on {' / '.join(hardware)}", 72), fontsize=8.5)
+    axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
+
+
+def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> None:
+    style = STYLES[point.family]
+    speed, percent = position(point)
+    [marker] = axes.plot(
+        [speed], [percent], style.marker, color=style.color, zorder=4, ls="none",
+        markersize=(5.5 if crowded else 7) + (1 if style.marker == "^" else 0),
+        markerfacecolor="white" if point.published else style.color,
+        markeredgecolor=style.color if point.published else "white", markeredgewidth=1.3 if point.published else 0.7,
+    )  # fmt: skip
+    marker.set_gid(marker_id)
+
+
+def _set_limits(axes: "Axes", panel: Panel) -> None:
+    """Sets the axes' limits, with room for labels on all sides, and their ticks."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ci95 or ()))]
+    low, high = min(speeds), max(speeds)
+    ratio = max(high / low, MIN_SPEED_RATIO)
+    center = (low * high) ** 0.5
+    axes.set_xlim(center / ratio**0.5 / ratio**0.18, center * ratio**0.5 * ratio**0.18)
+    rates = [100 * value for point in panel.points for value in (point.rate, *(point.rate_ci95 or ()))]
+    span = max(rates) - min(rates)
+    margin = max(0.14 * span, (MIN_RATE_SPAN - span) / 2)
+    axes.set_ylim(min(rates) - margin, max(rates) + margin)
+    axes.set_yticks([tick for tick in axes.get_yticks() if -1e-9 <= tick <= 100 + 1e-9])
+    axes.set_ylim(min(rates) - margin, max(rates) + margin)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if ratio > 300 else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.xaxis.set_minor_locator(NullLocator())

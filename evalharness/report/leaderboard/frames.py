@@ -1,0 +1,53 @@
+"""The leaderboard as pandas DataFrames, from which its text formats are written."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from evalharness.report.leaderboard.boards import Board
+from evalharness.report.leaderboard.cells import Cell, ModelRow
+
+ABSENT = "-"
+SPEED_HEADINGS = ("tokens/s", "speed measured on")
+
+
+def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
+    """Returns a board as texts: the index is models, the columns are tasks, tokens/s and the speed's conditions.
+
+    `write_cell` receives a cell and its footnote marks.
+    """
+    headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
+
+    def texts(row: ModelRow) -> list[str]:
+        cells = [row.cells.get(column) for column in board.columns]
+        rates = [write_cell(cell, board.footnote_marks(cell)) if cell else ABSENT for cell in cells]
+        speed = ABSENT if row.tokens_per_s is None else f"{row.tokens_per_s:.1f}"
+        return [*rates, speed, row.speed_conditions or ABSENT]
+
+    models = pd.Index([row.name for row in board.rows], name="model")
+    return pd.DataFrame(list(map(texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
+
+
+def long_frame(boards: Sequence[Board]) -> pd.DataFrame:
+    """Returns all boards with one row per model and task, with all digits; speeds have their own rows.
+
+    `low` and `high` are empty for published rates, which have no interval, and for speeds.
+    """
+    records = []
+    for board in boards:
+        for row in board.rows:
+            model = {"table": board.name, "model": row.name, "family": row.family}
+            for column in board.columns:
+                if cell := row.cells.get(column):
+                    records.append({**model, "task": column.name, "data": column.data, **_figures(cell)})
+            if row.tokens_per_s is not None:
+                speed = {"task": "output_tokens_per_s", "value": row.tokens_per_s, "notes": row.speed_conditions}
+                records.append({**model, **speed})
+    columns = ["table", "model", "family", "task", "data", "value", "low", "high", "best", "complete", "notes"]
+    return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
+
+
+def _figures(cell: Cell) -> dict[str, object]:
+    ends = {"low": cell.rate.low, "high": cell.rate.high} if cell.rate.has_interval else {}
+    flags = {"best": int(cell.best), "complete": int(cell.complete)}
+    return {"value": cell.rate.value, **ends, **flags, "notes": "; ".join(cell.notes)}

@@ -1,0 +1,52 @@
+"""Means of groups, the best rates of each column, and the order of a leaderboard's rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from evalharness.metrics.intervals import independent_difference_interval, mean_of_rates_interval
+from evalharness.report.leaderboard.cells import Cell, ModelRow
+from evalharness.report.leaderboard.columns import Column, group_columns
+from evalharness.report.run_metrics import RateEstimate
+
+
+def with_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+    """Returns the rows with the mean of each group of which they have all tasks."""
+    groups = group_columns(columns)
+    return [replace(row, cells={**row.cells, **_group_means(row, groups)}) for row in rows]
+
+
+def _group_means(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -> dict[Column, Cell]:
+    means: dict[Column, Cell] = {}
+    for group, members in groups:
+        cells = [row.cells[member] for member in members if member in row.cells]
+        if len(cells) == len(members) and group not in row.cells:
+            value = sum(cell.rate.value for cell in cells) / len(cells)
+            notes = tuple(dict.fromkeys(note for cell in cells for note in cell.notes))
+            rate = RateEstimate(value, *mean_of_rates_interval([cell.rate.as_tuple() for cell in cells]))
+            means[group] = Cell(rate, notes=notes, complete=all(cell.complete for cell in cells))
+    return means
+
+
+def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+    """Returns the rows with the best cells of each column marked: the highest rate and all not significantly lower.
+
+    Not significantly lower: the 95 % interval of the difference to the highest, as of independent rates, includes 0.
+    Incomplete runs are never best, and a column with fewer than two complete runs has no best.
+    """
+    marked = {row.name: dict(row.cells) for row in rows}
+    for column in columns:
+        cells = {row.name: row.cells[column] for row in rows if column in row.cells and row.cells[column].complete}
+        if len(cells) < 2:
+            continue
+        highest = max(cells.values(), key=lambda cell: cell.rate.value).rate.as_tuple()
+        for name, cell in cells.items():
+            if independent_difference_interval(highest, cell.rate.as_tuple())[0] <= 0:
+                marked[name][column] = replace(cell, best=True)
+    return [replace(row, cells=marked[row.name]) for row in rows]
+
+
+def ranked(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+    """Returns the rows by descending rate in the first column; ties and rows without one by the next columns."""
+    return sorted(
+        rows, key=lambda row: [-row.cells[column].rate.value if column in row.cells else 1.0 for column in columns]
+    )

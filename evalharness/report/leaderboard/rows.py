@@ -1,0 +1,89 @@
+"""The rows of a leaderboard, from runs and from published results."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from evalharness.report.leaderboard.cells import Cell, ModelRow
+from evalharness.report.leaderboard.columns import Column, column_of
+from evalharness.report.naming import RunName
+from evalharness.report.published import PublishedPoint
+from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, rate_of, shortfall, speed_conditions
+from evalharness.report.run_settings import Family
+from evalharness.report.runs import RunRecord
+
+
+def rows_of_runs(named: Sequence[tuple[RunRecord, RunName]], metric: str) -> list[ModelRow]:
+    """Returns one row per name. Several runs of one name on one task, such as repetitions, have a row each."""
+    runs_of_row: dict[tuple[str, int], dict[Column, RunRecord]] = defaultdict(dict)
+    families: dict[tuple[str, int], Family] = {}
+    for run, name in named:
+        column, repetition = column_of(run.summary), 0
+        while column in runs_of_row[name.label, repetition]:
+            repetition += 1
+        runs_of_row[name.label, repetition][column] = run
+        families[name.label, repetition] = name.family
+    recipes = _usual_recipes([run for run, _ in named])
+    return [
+        ModelRow(
+            label + (f" [{repetition + 1}]" if repetition else ""),
+            families[label, repetition],
+            {column: _cell(run, metric, recipes[column]) for column, run in runs.items()},
+            total_tokens_per_s(list(runs.values())),
+            "; ".join(dict.fromkeys(filter(None, map(speed_conditions, runs.values())))),
+        )
+        for (label, repetition), runs in runs_of_row.items()
+        if runs
+    ]
+
+
+def _cell(run: RunRecord, metric: str, usual_recipe: str) -> Cell:
+    rate, missing = rate_of(run, metric), shortfall(run)
+    assert rate is not None
+    summary = run.summary
+    recipe, middle = str(summary.get("recipe", "")), summary.get("middle", "free")
+    notes = [f"incomplete: {missing}"] if missing else []
+    notes += [f"recipe {recipe}"] if recipe and recipe != usual_recipe else []
+    notes += [f"middle {middle}"] if middle != "free" else []
+    notes += [str(summary["note"])] if summary.get("note") else []
+    return Cell(rate, notes=tuple(notes), complete=not missing)
+
+
+def _usual_recipes(runs: Sequence[RunRecord]) -> dict[Column, str]:
+    """Returns the most frequent recipe of each column. Cells with another recipe have a note."""
+    counts: dict[Column, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        counts[column_of(run.summary)][str(run.summary.get("recipe", ""))] += 1
+    return {column: recipes.most_common(1)[0][0] for column, recipes in counts.items()}
+
+
+def total_tokens_per_s(runs: Sequence[RunRecord]) -> float | None:
+    """Returns the output tokens of all timed runs / the sum of their generation seconds; None where none was timed."""
+    speeds = [run.speed for run in runs if run.speed.get("output_tokens_per_s")]
+    seconds = sum(speed["output_tokens"] / speed["output_tokens_per_s"] for speed in speeds)
+    return sum(speed["output_tokens"] for speed in speeds) / seconds if seconds else None
+
+
+def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
+    """Returns one row per published model and set. Where a source states a figure twice, the first is used."""
+    cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
+    speeds: dict[tuple[str, str], PublishedPoint] = {}
+    families: dict[tuple[str, str], Family] = {}
+    for point in points:
+        key = point.model + (f", {point.setting}" if point.setting else ""), point.set
+        families[key] = point.family
+        if point.is_speed:
+            speeds.setdefault(key, point)
+        if point.is_rate and point.task:
+            value = point.value / 100
+            notes = filter(None, ["from one secondary source" if point.has_single_source else "", point.conditions])
+            cells[key].setdefault(Column(point.task), Cell(RateEstimate(value, value, value), notes=tuple(notes)))
+    return [
+        ModelRow(
+            f"{name} [{set_name}]",
+            families[name, set_name],
+            row,
+            speed.value if (speed := speeds.get((name, set_name))) else None,
+            f"{speed.hardware or UNKNOWN_HARDWARE}, {speed.benchmark}" if speed else "",
+        )
+        for (name, set_name), row in cells.items()
+    ]

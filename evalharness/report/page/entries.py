@@ -1,0 +1,80 @@
+"""What the report page shows of each run as a whole."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from evalharness.report.leaderboard.boards import HEADINGS
+from evalharness.report.naming import RunName
+from evalharness.report.problems import RunProblems
+from evalharness.report.run_metrics import shortfall, speed_conditions
+from evalharness.report.runs import RunRecord
+from evalharness.report.task_variant import base_task, data_kind, language_of, run_conditions, task_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run on the page: its name in addresses and files, its shown name, and its problems."""
+
+    run: RunRecord
+    slug: str
+    name: RunName
+    problems: RunProblems
+
+    def without_problems(self) -> "Entry":
+        """Returns the entry with only the reason for missing problems: those of a large task take much memory."""
+        return replace(self, problems=RunProblems(missing=self.problems.missing))
+
+
+def slugs_of(runs: Sequence[RunRecord]) -> list[str]:
+    """Returns a unique name for each run, from its folder, that is valid in an address and as a file name."""
+    slugs: list[str] = []
+    for run in runs:
+        folder = run.folder.resolve()
+        in_task_folder = folder.name == base_task(task_of(run.summary))
+        words = f"{folder.parent.name} {folder.name}" if in_task_folder else folder.name
+        slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:60] or "run"
+        number = 1
+        while (unique := slug if number == 1 else f"{slug}-{number}") in slugs:
+            number += 1
+        slugs.append(unique)
+    return slugs
+
+
+def run_overview(entry: Entry) -> dict[str, Any]:
+    """Returns what the page shows of a run before its rows are loaded; its keys are those that static/*.js read."""
+    summary = entry.run.summary
+    return {
+        "task": summary.get("task"),
+        "backend": summary.get("backend"),
+        "model": summary.get("model"),
+        "problems": summary.get("problems"),
+        "samples": summary.get("samples"),
+        "speed": summary.get("speed"),
+        "name": entry.slug,
+        "label": entry.name.label,
+        "shortfall": shortfall(entry.run),
+        "speed_conditions": speed_conditions(entry.run),
+        "conditions": run_conditions(summary),
+        "language": language_of(task_of(summary))[1],
+        "data_heading": HEADINGS[data_kind(summary)],
+        "rates": [[name, rate["value"], *rate["ci95"]] for name, rate in summary["metrics"].items()],
+        "statuses": list(summary["statuses"].items()),
+        "no_prompts": entry.problems.missing,
+        "replayed": summary["backend"] == "replay",
+    }
+
+
+def manifest_lines(run: RunRecord) -> list[tuple[str, str]]:
+    """Returns the manifest as pairs of a path, such as `config.sampling.temperature`, and a value."""
+    return list(_flatten("", run.manifest))
+
+
+def _flatten(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _flatten(f"{path}.{key}" if path else str(key), item)
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,54 @@
+"""The problems of a finished run. A run directory does not contain them; they are read again from the task's data."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evalharness.adapters import open_task
+from evalharness.data.sources import DataSource, resolve_source
+from evalharness.errors import UserError
+from evalharness.records import Problem
+from evalharness.report.runs import RunRecord
+from evalharness.report.task_variant import base_task
+
+
+@dataclass(frozen=True)
+class RunProblems:
+    """The problems of a run by id, in the official order; or none, and the reason."""
+
+    by_id: Mapping[str, Problem] = field(default_factory=dict)
+    missing: str = ""
+    """Why there are no problems: one or more sentences."""
+
+
+def problems_of(run: RunRecord, data: str | None = None) -> RunProblems:
+    """Returns the run's problems with the prompts of its recipe; none where the data's fingerprint is not the run's.
+
+    `data` is a folder, "hub" or "sample", as for a run. By default a run on the sample reads the bundled sample, and
+    any other $EVALHARNESS_DATA or the folder that the run read. Nothing is downloaded unless `data` is "hub".
+    """
+    try:
+        task = run.manifest["config"]["task"]
+        sample = task["data"]["origin"] == "sample"
+        source = "sample" if sample else _source(task["data"]["origin"], data)
+        if source is None:
+            return RunProblems(missing="The task's data are not available here; give report --data DIR or --data hub.")
+        options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
+        if task["split"]:
+            options["split"] = task["split"]
+        opened, context = open_task(base_task(task["name"]) if sample else task["name"], source, options)
+        if context.loaded.fingerprint != task["data"]["fingerprint"]:
+            return RunProblems(missing=f"The data from {context.loaded.origin} are not those of this run.")
+        return RunProblems({problem.task_id: problem for problem in opened.problems()})
+    except KeyError as error:
+        return RunProblems(missing=f"The run's manifest does not say which data it used: {error} is missing.")
+    except (UserError, OSError) as error:
+        return RunProblems(missing=f"The task's data could not be read: {error}")
+
+
+def _source(origin: str, data: str | None) -> DataSource | None:
+    if data is not None or os.environ.get("EVALHARNESS_DATA"):
+        return resolve_source(data)
+    folder = Path(origin.removeprefix("folder "))
+    return folder if origin.startswith("folder ") and folder.is_dir() else None

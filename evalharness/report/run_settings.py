@@ -1,0 +1,61 @@
+"""The settings of a run that may distinguish it from other runs of the same model, and how its model generates."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from evalharness.report.runs import RunRecord
+
+Family = Literal["ar", "diffusion", "other"]
+"""How a model generates: autoregressively, by diffusion, or unknown."""
+FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
+DIFFUSION_TOKENS_PER_PASS = 1.5
+"""A model that commits more tokens per forward pass generates by diffusion. An AR model has hardly more than 1."""
+
+
+def settings_of(run: RunRecord) -> dict[str, Any]:
+    """Returns the run's settings by their path in the manifest, such as `sampling.temperature`."""
+    config = run.config
+    settings = {
+        "problems": selected_problems(run),
+        "backend": config.get("backend", {}),
+        "recipe": run.summary.get("recipe"),
+        "sampling": config.get("sampling", {}),
+    }
+    return dict(_flatten(settings))
+
+
+def selected_problems(run: RunRecord) -> str:
+    """Returns which problems of its task the run asks for, such as "first 20" or "shard 1/2"; "all" for all.
+
+    A text and not a number, so that runs on different problems never form one curve.
+    """
+    asked = run.config.get("samples", {})
+    limit, shard, only = asked.get("limit"), asked.get("shard"), asked.get("only")
+    total = run.summary.get("problems_of_task", run.summary.get("problems", 0))
+    parts = [f"first {limit}"] if limit is not None and limit <= total else []
+    parts += [" ".join(only)] if only else []
+    parts += [f"shard {shard}"] if shard else []
+    return ", ".join(parts) or "all"
+
+
+def family_of(run: RunRecord) -> Family:
+    """Returns how the model generates: what the backend states, otherwise what follows from the backend or its speed.
+
+    An endpoint that states nothing is "other", unless it commits more than 1.5 tokens per forward pass.
+    """
+    stated = run.config.get("backend", {}).get("family")
+    for family in FAMILIES:
+        if stated == family:
+            return family
+    backend = str(run.summary.get("backend"))
+    if backend in ("ar", "transformers"):
+        return "ar"
+    many = run.speed.get("tokens_per_forward", 1.0) > DIFFUSION_TOKENS_PER_PASS
+    return "diffusion" if many or "diffusion" in backend else "other"
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items = []
+    for key, value in settings.items():
+        items += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return items

@@ -82,8 +82,9 @@ def frontier(
 
     Also lists the runs on the Pareto frontier.
     """
+    from evalharness.report.frontier.captions import pareto_listing
     from evalharness.report.frontier.picture import draw
-    from evalharness.report.frontier.points import listing, panels
+    from evalharness.report.frontier.points import panels
     from evalharness.report.published import load_published
     from evalharness.report.run_metrics import SPEEDS
     from evalharness.report.runs import load_runs
@@ -93,7 +94,7 @@ def frontier(
     drawn = panels(load_runs(runs, log), load_published(published), metric, speed, log)
     omitted_labels = draw(drawn, out, metric, speed, bool(published))
     for panel in drawn:
-        print("\n".join(listing(panel)))
+        print("\n".join(pareto_listing(panel)))
     if omitted_labels:
         log(f"{counted(omitted_labels, 'label')} did not fit into the picture; an .html file names every point")
     print(f"written to {out}")
@@ -111,7 +112,7 @@ def leaderboard(
 ) -> None:
     """Writes a table of models and tasks, with speed.
 
-    The best value of a column, and those whose confidence intervals overlap with it, are bold.
+    The highest rate of a column, and rates that are not significantly lower, are bold.
     """
     from evalharness.report.leaderboard.boards import leaderboard as boards
     from evalharness.report.leaderboard.html import html

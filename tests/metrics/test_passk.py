@@ -10,8 +10,8 @@ from evalplus.eval import estimate_pass_at_k
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.metrics.passk import pass_at_k, rates, rates_by_facet, tally
 from evalharness.metrics.intervals import wilson_interval
+from evalharness.metrics.passk import pass_at_k, rates, rates_by_facet, tally
 from evalharness.records import Problem, Prompt, Status, Verdict
 
 

@@ -107,7 +107,9 @@ def compare(first: RunRecord, second: RunRecord) -> Comparison:
         unshared=(len(before) - len(shared), len(after) - len(shared)),
         difference=paired_difference(first_values, second_values),
         ratios=tuple(speed_ratios(first, second)),
-        changed=tuple(sorted(changed, key=lambda problem: (problem.second - problem.first, natural_key(problem.task_id)))),
+        changed=tuple(
+            sorted(changed, key=lambda problem: (problem.second - problem.first, natural_key(problem.task_id)))
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
 SINGLE_SOURCE = "secondary, one copy"
+SINGLE_SOURCE_MARK = "†"
 RATE = "pass@1"
 SINGLE_STREAM_THROUGHPUT = ("output throughput", "sampling throughput excl. overhead")
 GENERAL_BENCHMARKS = ("coding prompts", "eight open code", "average over", "avg of")
@@ -43,9 +44,9 @@ class PublishedPoint:
 
     @property
     def name(self) -> str:
-        """The model with its setting, and a mark where the figure is known from one secondary source alone."""
+        """The model with its setting, and a dagger where the figure is known from one secondary source alone."""
         setting = f", {self.setting}" if self.setting else ""
-        return self.model + setting + (" (secondary source)" if self.has_single_source else "")
+        return self.model + setting + (SINGLE_SOURCE_MARK if self.has_single_source else "")
 
     @property
     def has_single_source(self) -> bool:

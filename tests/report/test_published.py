@@ -56,7 +56,7 @@ def test_a_total_over_a_batch_is_not_a_speed() -> None:
 def test_a_point_from_one_secondary_source_is_marked_in_its_name() -> None:
     names = {point.name for point in load_published("mercury") if point.has_single_source}
     assert names
-    assert all(name.endswith("(secondary source)") for name in names)
+    assert all(name.endswith("†") for name in names)
 
 
 def test_sets_by_name_and_by_file(tmp_path: Path) -> None:

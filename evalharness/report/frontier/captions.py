@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from evalharness.report.frontier.points import Panel
+from evalharness.report.published import SINGLE_SOURCE_MARK
 from evalharness.report.task_variant import DataKind
 
 
@@ -30,8 +31,8 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1") ->
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
         lines += origins
-        if any("(secondary source)" in name for name in drawn):
-            lines.append("(secondary source): known from one secondary source alone.")
+        if any(SINGLE_SOURCE_MARK in name for name in drawn):
+            lines.append(f"{SINGLE_SOURCE_MARK}: known from one secondary source alone.")
     return lines
 
 

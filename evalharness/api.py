@@ -217,11 +217,11 @@ def _progress(progress: bool | Progress) -> Progress:
     return progress
 
 
-def _run(run: PathLike | Run) -> Any:
+def _run(run: PathLike | Run) -> Run:
     return run if isinstance(run, Run) else load_run(run)
 
 
-def _runs(runs: Sequence[PathLike | Run]) -> list[Any]:
+def _runs(runs: Sequence[PathLike | Run]) -> list[Run]:
     """Returns the runs; a path may be a run directory or a folder of them."""
     from evalharness.report.runs import load_runs
 

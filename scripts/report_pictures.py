@@ -12,8 +12,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from evalharness.data.runs import Run
 from evalharness.report.page.page import write_page
-from evalharness.report.runs import RunRecord, load_runs
+from evalharness.report.runs import load_runs
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIZE = {"width": 1280, "height": 860}
@@ -48,7 +49,7 @@ def main(folders: list[str]) -> None:
         browser.close()
 
 
-def chosen(runs: list[RunRecord], page: Page) -> tuple[str, str, int, bool]:
+def chosen(runs: list[Run], page: Page) -> tuple[str, str, int, bool]:
     """The page's name of a run, a sample of it, and whether that has a trace."""
     names = page.evaluate("evalharness.runs.map(run => run.name)")
     for run, name in zip(runs, names, strict=True):

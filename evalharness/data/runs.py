@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalharness.data.run_files import SUMMARY, read_completions, read_manifest, read_summary, read_verdicts
-from evalharness.data.run_types import Manifest, Summary
+from evalharness.data.run_types import Manifest, Speed, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
 
@@ -52,6 +52,16 @@ class Run:
     folder: Path
     manifest: Manifest = field(repr=False)
     summary: Summary = field(repr=False)
+
+    @property
+    def speed(self) -> Speed:
+        """The speed block of the summary; empty where nothing was timed."""
+        return self.summary.get("speed", {})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration in the manifest. Manifests of earlier versions may lack any part of it."""
+        return dict(self.manifest.get("config", {}))
 
     def completions(self) -> Iterator[Completion]:
         """Yields the completions in the order of writing. Raises UserError at a damaged line."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.data.runs import Run
 from evalharness.report.run_settings import Family, family_of, settings_of
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import base_task, task_of
 
 NOT_SHOWN = (
@@ -71,7 +71,7 @@ class RunName:
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
-def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
+def name_runs(runs: Sequence[Run]) -> list[RunName]:
     """Returns a name for each run, in order. Settings are compared between runs of one model on the same problems."""
     models: list[ModelKey] = [(run.summary.get("backend"), run.summary.get("model")) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
@@ -92,7 +92,7 @@ def name_runs(runs: Sequence[RunRecord]) -> list[RunName]:
     return names
 
 
-def _data_identity(run: RunRecord) -> str:
+def _data_identity(run: Run) -> str:
     """Returns a text that is equal for runs of one task on the same data, whichever of its problems they select."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
@@ -117,7 +117,7 @@ def _look_equal(first: Settings, second: Settings) -> bool:
     return [(key, _short(value)) for key, value in first] == [(key, _short(value)) for key, value in second]
 
 
-def _folder_names(runs: Sequence[RunRecord]) -> list[str]:
+def _folder_names(runs: Sequence[Run]) -> list[str]:
     """Returns the shortest ends of the runs' folder paths that differ from each other."""
     folders = [run.folder.resolve() for run in runs]
     names = [_significant_part(run) for run in runs]
@@ -128,7 +128,7 @@ def _folder_names(runs: Sequence[RunRecord]) -> list[str]:
     return names
 
 
-def _significant_part(run: RunRecord) -> str:
+def _significant_part(run: Run) -> str:
     """Returns the last part of the folder's path that is not just the name of the task or of the backend."""
     task, folder = task_of(run.summary), run.folder.resolve()
     redundant = {task, base_task(task), run.summary.get("backend")}

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness.adapters import open_task
+from evalharness.data.runs import Run
 from evalharness.data.sources import DataSource, resolve_source
 from evalharness.errors import UserError
 from evalharness.records import Problem
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import base_task
 
 
@@ -22,7 +22,7 @@ class RunProblems:
     """Why there are no problems: one or more sentences."""
 
 
-def problems_of(run: RunRecord, data: str | None = None) -> RunProblems:
+def problems_of(run: Run, data: str | None = None) -> RunProblems:
     """Returns the run's problems with the prompts of its recipe; none where the data's fingerprint is not the run's.
 
     `data` is a folder, "hub" or "sample", as for a run. By default a run on the sample reads the bundled sample, and

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.data.runs import Run
 from evalharness.metrics.intervals import Interval
-from evalharness.report.runs import RunRecord
 from evalharness.util.text import counted
 
 UNKNOWN_HARDWARE = "hardware not stated"
@@ -28,13 +28,13 @@ class RateEstimate:
         return self.value, self.low, self.high
 
 
-def rate_of(run: RunRecord, metric: str = "pass@1") -> RateEstimate | None:
+def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
     """Returns the run's rate; None where it has none of that name."""
     rate = run.summary.get("metrics", {}).get(metric)
     return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 
 
-def speed_of(run: RunRecord, kind: str = "aggregate") -> float | None:
+def speed_of(run: Run, kind: str = "aggregate") -> float | None:
     """Returns a run's tokens/s; None where it was not measured, or is 0.
 
     aggregate: all output tokens / generation seconds. steady: the same in the window of the highest concurrency.
@@ -52,13 +52,13 @@ def speed_of(run: RunRecord, kind: str = "aggregate") -> float | None:
     return float(value) if value else None
 
 
-def speed_interval(run: RunRecord, kind: str = "aggregate") -> Interval | None:
+def speed_interval(run: Run, kind: str = "aggregate") -> Interval | None:
     """Returns the 95 % interval of the aggregate tokens/s; None for other kinds, which have none."""
     ends = run.speed.get("output_tokens_per_s_ci95")
     return (float(ends[0]), float(ends[1])) if ends and kind == "aggregate" else None
 
 
-def speed_conditions(run: RunRecord) -> str:
+def speed_conditions(run: Run) -> str:
     """Returns what the speed was measured on: hardware, clocks, precision, batch and concurrency; may be empty."""
     speed = run.speed
     conditions: dict[str, Any] = speed.get("conditions", {})
@@ -78,7 +78,7 @@ def speed_conditions(run: RunRecord) -> str:
     return ", ".join(filter(None, parts))
 
 
-def hardware_of(run: RunRecord) -> str:
+def hardware_of(run: Run) -> str:
     """Returns the hardware in a few words, for an axis; "hardware not stated" where it is not known.
 
     The hardware is that of one copy on one machine; where the speed is that of several, their number is added.
@@ -89,7 +89,7 @@ def hardware_of(run: RunRecord) -> str:
     return str(conditions.get("hardware") or UNKNOWN_HARDWARE) + copies + merged
 
 
-def shortfall(run: RunRecord) -> str:
+def shortfall(run: Run) -> str:
     """Returns why the run is incomplete, that is, does not cover its task; empty for a complete run."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")

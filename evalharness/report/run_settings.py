@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from evalharness.report.runs import RunRecord
+from evalharness.data.runs import Run
 
 Family = Literal["ar", "diffusion", "other"]
 """How a model generates: autoregressively, by diffusion, or unknown."""
@@ -12,7 +12,7 @@ DIFFUSION_TOKENS_PER_PASS = 1.5
 """A model that commits more tokens per forward pass generates by diffusion. An AR model has hardly more than 1."""
 
 
-def settings_of(run: RunRecord) -> dict[str, Any]:
+def settings_of(run: Run) -> dict[str, Any]:
     """Returns the run's settings by their path in the manifest, such as `sampling.temperature`."""
     config = run.config
     settings = {
@@ -24,7 +24,7 @@ def settings_of(run: RunRecord) -> dict[str, Any]:
     return dict(_flatten(settings))
 
 
-def selected_problems(run: RunRecord) -> str:
+def selected_problems(run: Run) -> str:
     """Returns which problems of its task the run asks for, such as "first 20" or "shard 1/2"; "all" for all.
 
     A text and not a number, so that runs on different problems never form one curve.
@@ -38,7 +38,7 @@ def selected_problems(run: RunRecord) -> str:
     return ", ".join(parts) or "all"
 
 
-def family_of(run: RunRecord) -> Family:
+def family_of(run: Run) -> Family:
     """Returns how the model generates: what the backend states, otherwise what follows from the backend or its speed.
 
     An endpoint that states nothing is "other", unless it commits more than 1.5 tokens per forward pass.

@@ -2,54 +2,26 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from evalharness.data.run_files import MANIFEST, SUMMARY, read_completions, read_verdicts
-from evalharness.data.run_types import Manifest, Speed, Summary
+from evalharness.data.run_files import MANIFEST, SUMMARY
+from evalharness.data.run_types import Manifest, Summary
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
-from evalharness.records import Completion, Verdict
 from evalharness.util.text import counted
 
 MAX_DEPTH = 4
 """Levels of folders below a given one in which run directories are found."""
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A finished run. Manifest and summary are in memory; rows are read from the disk when they are needed."""
-
-    folder: Path
-    manifest: Manifest = field(repr=False)
-    summary: Summary = field(repr=False)
-
-    @property
-    def speed(self) -> Speed:
-        """The speed block of the summary; empty where nothing was timed."""
-        return self.summary.get("speed", {})
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The configuration in the manifest. Manifests of earlier versions may lack any part of it."""
-        return dict(self.manifest.get("config", {}))
-
-    def completions(self) -> Iterator[Completion]:
-        """Yields the completions in the order of writing. Raises UserError at a damaged line."""
-        return read_completions(self.folder)
-
-    def verdicts(self) -> Iterator[Verdict]:
-        """Yields the verdicts in the order of writing. Raises UserError at a damaged line."""
-        return read_verdicts(self.folder)
-
-
-def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> list[RunRecord]:
+def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> list[Run]:
     """Returns the runs at or below each path, each run once, in the order of the paths and of the names below one.
 
     Unfinished runs below a folder are left out, and `note` receives their number. Raises UserError where a path has no
     finished run, or where a run's files cannot be read.
     """
-    runs: dict[Path, RunRecord] = {}
+    runs: dict[Path, Run] = {}
     for path in paths:
         if not path.is_dir():
             raise UserError(f"{path} is not a folder; give a run directory, or a folder of run directories")
@@ -63,14 +35,14 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
         if unfinished:
             note(f"{counted(unfinished, 'unfinished run')} in {path} left out; their commands, run again, finish them")
         for folder in finished:
-            runs.setdefault(folder.resolve(), load_run(folder))
+            runs.setdefault(folder.resolve(), _load(folder))
     return list(runs.values())
 
 
-def load_run(folder: Path) -> RunRecord:
-    """Returns the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
+def _load(folder: Path) -> Run:
+    """Returns the run in a folder. Raises UserError where its manifest or summary cannot be read."""
     manifest = cast(Manifest, _read_object(folder / MANIFEST))
-    return RunRecord(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))
+    return Run(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))
 
 
 def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:

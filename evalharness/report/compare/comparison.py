@@ -7,13 +7,13 @@ from typing import NoReturn
 
 import numpy as np
 
+from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_key
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import Difference, paired_difference
 from evalharness.report.compare.fairness import unfair_differences
 from evalharness.report.compare.speed_ratios import SpeedRatio, speed_ratios
 from evalharness.report.naming import name_runs
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
 
 
@@ -31,8 +31,8 @@ class Comparison:
     """The comparison of two runs of one task. Differences and ratios are second to first."""
 
     title: str
-    first: RunRecord
-    second: RunRecord
+    first: Run
+    second: Run
     names: tuple[str, str]
     unfair: tuple[str, ...]
     """Differences in configuration that make the comparison unfair, most serious first."""
@@ -48,7 +48,7 @@ class Comparison:
     """Problems that got worse, then those that got better; in each, from the largest to the smallest loss."""
 
     @property
-    def runs(self) -> tuple[RunRecord, RunRecord]:
+    def runs(self) -> tuple[Run, Run]:
         return self.first, self.second
 
     @property
@@ -61,7 +61,7 @@ class Comparison:
 
 
 def compare_all(
-    first: Sequence[RunRecord], second: Sequence[RunRecord], note: Callable[[str], None] = lambda text: None
+    first: Sequence[Run], second: Sequence[Run], note: Callable[[str], None] = lambda text: None
 ) -> list[Comparison]:
     """Returns a comparison for each task that both sides have. `note` receives the tasks that only one side has.
 
@@ -76,7 +76,7 @@ def compare_all(
     return [compare(first_by_task[task], second_by_task[task]) for task in shared]
 
 
-def compare(first: RunRecord, second: RunRecord) -> Comparison:
+def compare(first: Run, second: Run) -> Comparison:
     """Returns the comparison of two runs.
 
     Raises UserError for runs of different tasks, for a sample against full data, and for runs that have no problem
@@ -113,7 +113,7 @@ def compare(first: RunRecord, second: RunRecord) -> Comparison:
     )
 
 
-def pass_shares(run: RunRecord) -> dict[str, float]:
+def pass_shares(run: Run) -> dict[str, float]:
     """Returns the share of each problem's graded samples that passed, sorted by task id."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for verdict in run.verdicts():
@@ -122,8 +122,8 @@ def pass_shares(run: RunRecord) -> dict[str, float]:
     return {task_id: sum(passed) / len(passed) for task_id, passed in sorted(outcomes.items())}
 
 
-def _by_task(runs: Sequence[RunRecord]) -> dict[str, RunRecord]:
-    by_task: dict[str, RunRecord] = {}
+def _by_task(runs: Sequence[Run]) -> dict[str, Run]:
+    by_task: dict[str, Run] = {}
     for run in runs:
         task = task_of(run.summary)
         if task in by_task:
@@ -132,7 +132,7 @@ def _by_task(runs: Sequence[RunRecord]) -> dict[str, RunRecord]:
     return by_task
 
 
-def _refuse(first: Mapping[str, RunRecord], second: Mapping[str, RunRecord]) -> NoReturn:
+def _refuse(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
     """Raises UserError for runs without a common task."""
     for task, run in first.items():
         for other_task, other in second.items():

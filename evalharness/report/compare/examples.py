@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 
+from evalharness.data.runs import Run
 from evalharness.records import Completion, Key, Prompt, Verdict
 from evalharness.report.compare.comparison import ChangedProblem, Comparison
 from evalharness.report.problems import problems_of
-from evalharness.report.runs import RunRecord
 
 
 def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
@@ -42,7 +42,7 @@ def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
 class RunSamples:
     """The completions and verdicts of some of a run's problems."""
 
-    def __init__(self, run: RunRecord, task_ids: set[str]):
+    def __init__(self, run: Run, task_ids: set[str]):
         self.completions: Mapping[str, list[Completion]] = defaultdict(list)
         for completion in run.completions():
             if completion.task_id in task_ids:

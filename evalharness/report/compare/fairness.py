@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
-from evalharness.report.runs import RunRecord
+from evalharness.data.runs import Run
 from evalharness.util.differences import differences
 
 TASK_PARTS = {
@@ -17,7 +17,7 @@ SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "
 """Subjects in which a difference is unfair, most serious first."""
 
 
-def unfair_differences(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
     """Returns the unfair differences, one line per subject. `names` are the runs' names, for the lines."""
     by_subject: dict[str, list[str]] = defaultdict(list)
     for place, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
@@ -44,7 +44,7 @@ def _versus(place: str, old: str, new: str, absent: str = "none") -> str:
     return f"{place} {values[0]} vs {values[1]}".strip()
 
 
-def _speed_differences(first: RunRecord, second: RunRecord, names: tuple[str, str]) -> list[str]:
+def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
     """Returns differences of what the speeds were measured on, or the run whose speed alone was not measured."""
     unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
     if unmeasured:
@@ -53,7 +53,7 @@ def _speed_differences(first: RunRecord, second: RunRecord, names: tuple[str, st
     return [_versus(place.replace("_", " "), old, new, "not stated") for place, old, new in different]
 
 
-def _speed_conditions(run: RunRecord) -> dict[str, Any]:
+def _speed_conditions(run: Run) -> dict[str, Any]:
     """Returns what the speed was measured on, without clocks: they are read at one moment and differ in each run."""
     speed = run.speed
     conditions = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import hypot
 
+from evalharness.data.runs import Run
 from evalharness.metrics.intervals import Interval, log_normal_interval
 from evalharness.metrics.request_times import log_tokens_per_s_error, warmup_keys
-from evalharness.report.runs import RunRecord
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SpeedRatio:
         return self.second / self.first
 
 
-def speed_ratios(first: RunRecord, second: RunRecord) -> Iterator[SpeedRatio]:
+def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
     """Yields the ratio of each speed that both runs have: tokens, tokens of a common tokenizer, characters per second.
 
     The interval of tokens/s takes the two runs as independent: the variances of the speeds' logarithms add up.
@@ -45,7 +45,7 @@ def speed_ratios(first: RunRecord, second: RunRecord) -> Iterator[SpeedRatio]:
         yield SpeedRatio("characters/s", characters[0], characters[1], None)
 
 
-def _log_error(run: RunRecord) -> float | None:
+def _log_error(run: Run) -> float | None:
     """Returns the standard error of the logarithm of the run's tokens/s, without its warm-up."""
     timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warmup = warmup_keys(timed) if timed else frozenset()

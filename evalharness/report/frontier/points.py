@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import Interval
 from evalharness.report.naming import Curve, RunName, name_runs
@@ -18,7 +19,6 @@ from evalharness.report.run_metrics import (
     speed_of,
 )
 from evalharness.report.run_settings import Family
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
 from evalharness.util.text import counted
 
@@ -61,7 +61,7 @@ class Panel:
 
 
 def panels(
-    runs: Sequence[RunRecord],
+    runs: Sequence[Run],
     published: Sequence[PublishedPoint] = (),
     metric: str = "pass@1",
     kind: str = "aggregate",
@@ -73,7 +73,7 @@ def panels(
     on full data; panels of another rate or kind of data have none. Raises UserError where no run is left.
     """
     points: dict[str, list[Point]] = defaultdict(list)
-    first_of_panel: dict[str, RunRecord] = {}
+    first_of_panel: dict[str, Run] = {}
     left_out = 0
     for run, name in zip(runs, name_runs(runs), strict=True):
         point = _measured_point(run, name, metric, kind)
@@ -100,7 +100,7 @@ def panels(
     ]
 
 
-def _measured_point(run: RunRecord, name: RunName, metric: str, kind: str) -> Point | None:
+def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | None:
     """Returns the point of a run; None where the rate or the speed is missing."""
     rate, speed = rate_of(run, metric), speed_of(run, kind)
     if rate is None or speed is None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, ordered
@@ -11,7 +12,6 @@ from evalharness.report.leaderboard.rows import published_rows, rows_of_runs
 from evalharness.report.naming import name_runs
 from evalharness.report.published import PublishedPoint
 from evalharness.report.run_metrics import rate_of
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import DataKind, data_kind
 
 HEADINGS = {
@@ -53,9 +53,7 @@ def footnote_mark(index: int) -> str:
     return (footnote_mark(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
 
 
-def leaderboard(
-    runs: Sequence[RunRecord], published: Sequence[PublishedPoint] = (), metric: str = "pass@1"
-) -> list[Board]:
+def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1") -> list[Board]:
     """Returns the tables that have rows: full data, samples, unofficial data, published results.
 
     Raises UserError where no run has the metric.

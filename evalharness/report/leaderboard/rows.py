@@ -3,18 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from evalharness.data.runs import Run
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, column_of
 from evalharness.report.naming import RunName
 from evalharness.report.published import PublishedPoint
 from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, rate_of, shortfall, speed_conditions
 from evalharness.report.run_settings import Family
-from evalharness.report.runs import RunRecord
 
 
-def rows_of_runs(named: Sequence[tuple[RunRecord, RunName]], metric: str) -> list[ModelRow]:
+def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
     """Returns one row per name. Several runs of one name on one task, such as repetitions, have a row each."""
-    runs_of_row: dict[tuple[str, int], dict[Column, RunRecord]] = defaultdict(dict)
+    runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named:
         column, repetition = column_of(run.summary), 0
@@ -36,7 +36,7 @@ def rows_of_runs(named: Sequence[tuple[RunRecord, RunName]], metric: str) -> lis
     ]
 
 
-def _cell(run: RunRecord, metric: str, usual_recipe: str) -> Cell:
+def _cell(run: Run, metric: str, usual_recipe: str) -> Cell:
     rate, missing = rate_of(run, metric), shortfall(run)
     assert rate is not None
     summary = run.summary
@@ -48,7 +48,7 @@ def _cell(run: RunRecord, metric: str, usual_recipe: str) -> Cell:
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 
-def _usual_recipes(runs: Sequence[RunRecord]) -> dict[Column, str]:
+def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
     """Returns the most frequent recipe of each column. Cells with another recipe have a note."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
@@ -56,7 +56,7 @@ def _usual_recipes(runs: Sequence[RunRecord]) -> dict[Column, str]:
     return {column: recipes.most_common(1)[0][0] for column, recipes in counts.items()}
 
 
-def total_tokens_per_s(runs: Sequence[RunRecord]) -> float | None:
+def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
     """Returns the output tokens of all timed runs / the sum of their generation seconds; None where none was timed."""
     speeds = [run.speed for run in runs if run.speed.get("output_tokens_per_s")]
     seconds = sum(speed["output_tokens"] / speed["output_tokens_per_s"] for speed in speeds)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.published import PublishedPoint
-from evalharness.report.runs import RunRecord
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Embedded:
     """The note about each point of a drawing, by the id of its marker."""
 
 
-def frontier(runs: Sequence[RunRecord], published: Sequence[PublishedPoint] = ()) -> Embedded:
+def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> Embedded:
     """Returns the frontier of pass@1 and tokens/s, as an SVG element."""
     from evalharness.report.frontier.html import inline_svg, point_notes
     from evalharness.report.frontier.picture import figure_of
@@ -33,7 +33,7 @@ def frontier(runs: Sequence[RunRecord], published: Sequence[PublishedPoint] = ()
     return Embedded(f"<div>{inline_svg(figure)}</div>", notes=point_notes(of_runs))
 
 
-def leaderboard(runs: Sequence[RunRecord], published: Sequence[PublishedPoint] = ()) -> Embedded:
+def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> Embedded:
     """Returns the leaderboard's tables, with their headings and footnotes."""
     from evalharness.report.leaderboard.boards import leaderboard as boards_of
     from evalharness.report.leaderboard.html import board_html

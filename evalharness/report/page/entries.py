@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evalharness.data.runs import Run
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
 from evalharness.report.run_metrics import shortfall, speed_conditions
-from evalharness.report.runs import RunRecord
 from evalharness.report.task_variant import base_task, data_kind, language_of, run_conditions, task_of
 
 
@@ -18,7 +18,7 @@ from evalharness.report.task_variant import base_task, data_kind, language_of, r
 class Entry:
     """A run on the page: its name in addresses and files, its shown name, and its problems."""
 
-    run: RunRecord
+    run: Run
     slug: str
     name: RunName
     problems: RunProblems
@@ -28,7 +28,7 @@ class Entry:
         return replace(self, problems=RunProblems(missing=self.problems.missing))
 
 
-def slugs_of(runs: Sequence[RunRecord]) -> list[str]:
+def slugs_of(runs: Sequence[Run]) -> list[str]:
     """Returns a unique name for each run, from its folder, that is valid in an address and as a file name."""
     slugs: list[str] = []
     for run in runs:
@@ -67,7 +67,7 @@ def run_overview(entry: Entry) -> dict[str, Any]:
     }
 
 
-def manifest_lines(run: RunRecord) -> list[tuple[str, str]]:
+def manifest_lines(run: Run) -> list[tuple[str, str]]:
     """Returns the manifest as pairs of a path, such as `config.sampling.temperature`, and a value."""
     return list(_flatten("", run.manifest))
 

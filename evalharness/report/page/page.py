@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from string import Template
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
@@ -18,7 +19,6 @@ from evalharness.report.page.entries import Entry, manifest_lines, run_overview,
 from evalharness.report.page.rows import write_rows
 from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
-from evalharness.report.runs import RunRecord
 
 STATIC = Path(__file__).with_name("static")
 REPORT_FILE = Path("data/runs.js")
@@ -26,7 +26,7 @@ REPORT_FILE = Path("data/runs.js")
 
 
 def write_page(
-    runs: Sequence[RunRecord],
+    runs: Sequence[Run],
     out: Path,
     data: str | None = None,
     published: Sequence[PublishedPoint] = (),
@@ -60,7 +60,7 @@ def check_folder(out: Path) -> None:
 
 
 def _write(
-    runs: Sequence[RunRecord],
+    runs: Sequence[Run],
     folder: Path,
     data: str | None,
     published: Sequence[PublishedPoint],

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_key
 from evalharness.records import STATUSES, Completion, Problem, Prompt, Verdict
 from evalharness.report.page.chunks import ChunkWriter, Location, chunk_writer, write_script
 from evalharness.report.problems import RunProblems
-from evalharness.report.runs import RunRecord
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
@@ -47,7 +47,7 @@ class ProblemRow(NamedTuple):
     """Where its prompt is; None where the task's data are not available."""
 
 
-def write_rows(run: RunRecord, folder: Path, slug: str, problems: RunProblems) -> None:
+def write_rows(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
     """Writes the rows and chunks of a run below `folder`/`slug`.
 
     Completions are read one at a time, so that texts and traces need not fit into memory. Raises UserError at a
@@ -79,7 +79,7 @@ def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
     return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
-def _sample_rows(run: RunRecord, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
+def _sample_rows(run: Run, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
     """Yields task id and row of each completion, and of each verdict that has no completion. `problem` is not set."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from helpers.made_runs import outcomes, write_run
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import mcnemar_p
 from evalharness.report.compare.comparison import Comparison, compare, compare_all
 from evalharness.report.compare.text import report
-from evalharness.report.runs import RunRecord, load_runs
+from evalharness.report.runs import load_runs
 
 
-def run(folder: Path) -> RunRecord:
+def run(folder: Path) -> Run:
     [record] = load_runs([folder])
     return record
 
@@ -23,7 +24,7 @@ def lines(comparison: Comparison, margin: float | None = None, show: int = 0) ->
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
+def pair(tmp_path: Path) -> tuple[Run, Run]:
     """164 problems: 100 right in both, 12 only in the first, 4 only in the second; the second is twice as fast."""
     first = [True] * 112 + [False] * 52
     second = [True] * 100 + [False] * 12 + [True] * 4 + [False] * 48
@@ -33,7 +34,7 @@ def pair(tmp_path: Path) -> tuple[RunRecord, RunRecord]:
     )
 
 
-def test_difference_test_and_speed(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_difference_test_and_speed(pair: tuple[Run, Run]) -> None:
     comparison = compare(*pair)
     assert comparison.difference.value == pytest.approx(-8 / 164)
     assert comparison.difference.p == pytest.approx(mcnemar_p(12, 4))
@@ -46,7 +47,7 @@ def test_difference_test_and_speed(pair: tuple[RunRecord, RunRecord]) -> None:
     assert {problem.task_id for problem in comparison.changed} == {f"p/{number}" for number in (*range(100, 116),)}
 
 
-def test_unfair_differences_come_first(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+def test_unfair_differences_come_first(pair: tuple[Run, Run], tmp_path: Path) -> None:
     def edit(config: dict[str, dict[str, object]]) -> None:
         config["task"]["version"] = "v2"
         config["sampling"]["max_new_tokens"] = 64
@@ -63,7 +64,7 @@ def test_unfair_differences_come_first(pair: tuple[RunRecord, RunRecord], tmp_pa
 
 
 def test_reworded_texts_of_the_task_card_are_not_unfair(tmp_path: Path) -> None:
-    def describe(text: str) -> RunRecord:
+    def describe(text: str) -> Run:
         def edit(config: dict[str, dict[str, object]]) -> None:
             config["task"] |= {"recipe": {"name": "chat", "description": text}, "grading": {"notes": text}}
 
@@ -72,10 +73,10 @@ def test_reworded_texts_of_the_task_card_are_not_unfair(tmp_path: Path) -> None:
     assert compare(describe("old"), describe("new")).unfair == ()
 
 
-def test_different_hardware_is_unfair(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_different_hardware_is_unfair(pair: tuple[Run, Run]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "conditions": {**summary["speed"]["conditions"], "hardware": "H100"}}
-    [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
+    [line] = compare(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
     assert line.startswith("speed: hardware")
     assert "H100" in line
 
@@ -125,7 +126,7 @@ def test_several_samples_per_problem_are_compared_by_the_share_that_passed(tmp_p
     assert comparison.changed[0].first == 0.25
 
 
-def test_changed_problems_are_shown_with_both_completions_and_verdicts(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_changed_problems_are_shown_with_both_completions_and_verdicts(pair: tuple[Run, Run]) -> None:
     text = lines(compare(*pair), show=3)
     assert text.count("--- p/") == 3
     assert "--- p/100: 100% -> 0%" in text
@@ -146,7 +147,7 @@ def test_the_example_is_a_sample_with_the_outcome_that_changed(tmp_path: Path) -
     assert "m, sample 1: passed" in text
 
 
-def test_a_margin(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_a_margin(pair: tuple[Run, Run]) -> None:
     assert "is not shown to be at most 2 points worse" in lines(compare(*pair), margin=2)
     assert "fast is at most 15 points worse than slow" in lines(compare(*pair), margin=15)
 
@@ -157,20 +158,20 @@ def test_unmeasured_speeds_have_no_ratio(tmp_path: Path) -> None:
     assert [ratio.measure for ratio in compare(one, two).ratios] == ["characters/s"]
 
 
-def test_a_speed_condition_that_one_run_does_not_state(pair: tuple[RunRecord, RunRecord]) -> None:
+def test_a_speed_condition_that_one_run_does_not_state(pair: tuple[Run, Run]) -> None:
     summary = dict(pair[1].summary)
     summary["speed"] = {**summary["speed"], "batch": None}
-    [line] = compare(pair[0], RunRecord(pair[1].folder, pair[1].manifest, summary)).unfair
+    [line] = compare(pair[0], Run(pair[1].folder, pair[1].manifest, summary)).unfair
     assert line == "speed: batch 1 vs not stated"
 
 
-def test_a_setting_that_one_run_does_not_have(pair: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+def test_a_setting_that_one_run_does_not_have(pair: tuple[Run, Run], tmp_path: Path) -> None:
     limited = run(write_run(tmp_path / "c", "org/other", outcomes(0.5), limit=164))
     assert compare(pair[0], limited).unfair == ("samples: limit none vs 164",)
 
 
-def test_a_run_without_speed_is_named(pair: tuple[RunRecord, RunRecord]) -> None:
-    untimed = [RunRecord(record.folder, record.manifest, {**record.summary, "speed": {}}) for record in pair]
+def test_a_run_without_speed_is_named(pair: tuple[Run, Run]) -> None:
+    untimed = [Run(record.folder, record.manifest, {**record.summary, "speed": {}}) for record in pair]
     comparison = compare(pair[0], untimed[1])
     assert comparison.unfair == ("speed: not measured for fast",)
     assert "  speed       not measured for fast" in lines(comparison).splitlines()

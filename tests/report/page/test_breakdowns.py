@@ -5,26 +5,27 @@ from typing import Any
 
 from helpers import page_runs
 
+from evalharness.data.runs import Run
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
 from evalharness.report.page.entries import Entry
 from evalharness.report.problems import RunProblems
-from evalharness.report.runs import RunRecord, load_runs
+from evalharness.report.runs import load_runs
 
 HALF = {"value": 0.5, "ci95": [0.4, 0.6]}
 
 
-def entries(runs: list[RunRecord]) -> list[Entry]:
+def entries(runs: list[Run]) -> list[Entry]:
     named = zip(runs, name_runs(runs), strict=True)
     return [Entry(run, f"run-{place}", shown, RunProblems()) for place, (run, shown) in enumerate(named)]
 
 
-def made(task: str, model: str = "m", facets: dict[str, Any] | None = None, **more: Any) -> RunRecord:
+def made(task: str, model: str = "m", facets: dict[str, Any] | None = None, **more: Any) -> Run:
     summary = {
         "task": task, "backend": "ar", "model": model, "version": "v1", "recipe": "chat", "split": None, "options": {},
         "official_data": True, "metrics": {"pass@1": HALF}, "problems": 3, "facets": facets or {}, "speed": {}, **more,
     }  # fmt: skip
-    return RunRecord(Path(model), {}, summary)
+    return Run(Path(model), {}, summary)
 
 
 def kinds(*names: str) -> dict[str, Any]:

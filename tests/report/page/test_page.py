@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from helpers import page_runs
 
+from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.records import Completion, Verdict
 from evalharness.report.page.entries import slugs_of
 from evalharness.report.page.page import write_page
-from evalharness.report.runs import RunRecord, load_runs
+from evalharness.report.runs import load_runs
 
 Command = Callable[..., Any]
 CYCLE = page_runs.cycling(["passed", "failed"])
@@ -140,7 +141,7 @@ def test_a_run_without_a_full_manifest_is_shown_without_prompts(run: Path, tmp_p
 
 def test_slugs_are_valid_file_names_and_unique(tmp_path: Path) -> None:
     folders = ("a/humaneval", "b/humaneval", "b/Ünï cödé", "c/x", "d/x", "e/../..")
-    runs = [RunRecord(tmp_path / folder, {}, {"task": "humaneval-sample"}) for folder in folders]
+    runs = [Run(tmp_path / folder, {}, {"task": "humaneval-sample"}) for folder in folders]
     names = slugs_of(runs)
     assert names[:2] == ["a-humaneval", "b-humaneval"]
     assert names[3:5] == ["x", "x-2"]

@@ -14,7 +14,7 @@ from evalharness.bench.workload import code_problems, fingerprint, requests_of
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
-from evalharness.metrics.throughput import conditions
+from evalharness.metrics.throughput import measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import environment_of_process, without_secrets
@@ -97,7 +97,10 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
             requests = requests_of(prepared.problems, begin, warmup + config.requests)
             begin += len(requests)
             rows = list(backend.generate(requests, prepared.sampling))
-            measured_under = {**conditions(backend.describe(), environment["hardware"]), "concurrency": concurrency}
+            measured_under = {
+                **measurement_conditions(backend.describe(), environment["hardware"]),
+                "concurrency": concurrency,
+            }
         warmup_keys = {request.key for request in requests[:warmup]}
         levels.append(measure_level(rows, warmup_keys, concurrency, prepared.tokenizer, measured_under, config.prices))
         (folder / f"completions-{concurrency}.jsonl").unlink(missing_ok=True)

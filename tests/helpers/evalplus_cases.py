@@ -1,4 +1,4 @@
-"""Programs with the verdict of EvalPlus's grader, as of the commit that the task card names."""
+"""Test programs with the verdict of EvalPlus's grader at the commit that the task card names."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Case:
-    """`output` and `expected` are bodies of functions of `x` (or `x`, `y`), each with its `return`."""
+    """A program and its verdict. `output` and `expected` are function bodies of `x` (or `x`, `y`) with `return`."""
 
     name: str
     output: str
@@ -28,13 +28,13 @@ class Case:
 
 
 def sequence(name: str, output: str, expected: str, passes: bool, **options: Any) -> Case:
-    """A case of several inputs: `output` and `expected` are literals of lists with one item per input."""
+    """Returns a case with several inputs. `output` and `expected` are list literals with one item per input."""
     inputs = tuple((index,) for index in range(len(eval(expected))))
     return Case(name, f"return {output}[x]", f"return {expected}[x]", passes, inputs, **options)
 
 
 def literal(name: str, output: str, expected: str, passes: bool, **options: Any) -> Case:
-    """A case of one input: `output` and `expected` are expressions."""
+    """Returns a case with one input. `output` and `expected` are expressions."""
     return Case(name, f"return {output}", f"return {expected}", passes, **options)
 
 

@@ -1,9 +1,9 @@
-"""Programs with the verdict of EvalPlus 0.2.1, where its rules are not those of today, or are easily lost."""
+"""Test programs with the verdict of EvalPlus 0.2.1, for rules that differ from today's or are easily broken."""
 
 from helpers.evalplus_cases import NAN, Case, literal, sequence
 
 EARLY_CASES = [
-    # np.testing.assert_allclose decides whatever is not equal once atol is not 0, and looks at no types.
+    # With an atol other than 0, np.testing.assert_allclose decides unequal outputs. It ignores their types.
     literal("float near an int of another type", "10**12 + 1", "1e12", True),
     literal("tuple of floats for a list", "(0.1 + 0.2,)", "[0.3]", True),
     literal("np.float64 for float", "np.float64(0.1) + 0.2", "0.3", True),
@@ -20,7 +20,7 @@ EARLY_CASES = [
     literal("near int", "10**9 + 1", "10**9", False),  # atol is 0
     literal("tuple for list", "(1, 2)", "[1, 2]", False),  # atol is 0
     literal("tuple for list, with atol", "(1, 2)", "[1, 2]", True, atol=1e-6),
-    # is_floats([]) was true, so an empty list made all that follows tolerant.
+    # is_floats([]) was true, so that an empty list made later comparisons tolerant.
     literal("empty tuple for empty list", "()", "[]", True),
     literal("none for an empty list", "None", "[]", False),
     sequence("an empty list makes later ints tolerant", "[[], 10**9 + 1]", "[[], 10**9]", True),

@@ -1,7 +1,7 @@
-"""Completions planted in problems of this project, with what the official infilling grader says of each.
+"""Test completions for problems of this project, with the verdicts of the official infilling grader.
 
-`PASSED` was recorded from openai/human-eval-infilling at COMMIT, human_eval_infilling/execution.py
-`check_correctness` with 3 s, Python 3.11, as `test_fim_planted.py` does it again where a checkout is named.
+They were recorded with openai/human-eval-infilling at COMMIT, human_eval_infilling/execution.py `check_correctness`,
+3 s and Python 3.11. `test_fim_planted.py` records them again if a checkout is given.
 """
 
 from typing import Any
@@ -105,7 +105,7 @@ QUICK: dict[str, tuple[str, str, bool]] = {
     "last comment": ("last", "    return found // 2  # x", True),
     "last open bracket": ("last", "    return (found // 2", False),
 }
-"""Name -> problem, completion, whether it passes."""
+"""By name: problem, completion, and whether it passes officially."""
 SWALLOWED = "    while True:\n        try:\n            while True: pass\n        except: pass\n"
 SLOW: dict[str, tuple[str, str, bool]] = {
     "hangs": ("line", f"    while True: pass\n{LOOP}", False),

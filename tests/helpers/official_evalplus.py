@@ -1,7 +1,7 @@
-"""EvalPlus's own grader behind a pipe: run as a script it serves, `Official` is its client.
+"""The official EvalPlus grader in a separate process: as a script, this file is the server, and `Official` its client.
 
-It has a process of its own because the grader forks one for every sample and limits its memory to 4 GiB, which a
-process that has loaded much does not survive.
+The grader forks its process for every sample and limits the memory to 4 GiB, which is too little for a process that has
+loaded large libraries.
 """
 
 import pickle
@@ -9,12 +9,12 @@ import subprocess
 import sys
 from typing import Any
 
-Question = tuple[str, str, str, list[Any], str, float]
-"""dataset, program, entry point, inputs, reference program, atol."""
+Query = tuple[str, str, str, list[Any], str, float]
+"""Data set, program, entry point, inputs, reference program, absolute tolerance."""
 
 
 class Official:
-    """Asks the grader of the installed evalplus package."""
+    """The grader of the installed evalplus package."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -24,21 +24,21 @@ class Official:
     def passes(
         self, dataset: str, program: str, entry_point: str, inputs: list[Any], reference: str, atol: float
     ) -> bool:
-        """Whether the program passes on inputs for which the reference program gives the expected outputs."""
+        """Returns whether the program passes on the inputs, with the reference program's outputs as expected ones."""
         return bool(self._ask(("passes", (dataset, program, entry_point, inputs, reference, atol))))
 
     def details(
         self, dataset: str, entry_point: str, inputs: list[Any], outputs: list[Any], expected: list[Any], atol: float
     ) -> list[bool]:
-        """For each of several outputs of one program, in order, whether it is right."""
-        # Apart, so that no object of the outputs is one of the expected, as it never is in earnest.
-        apart = (pickle.dumps(outputs), pickle.dumps(expected))
-        return list(self._ask(("details", (dataset, entry_point, inputs, *apart, atol))))
+        """Returns for each of a program's outputs whether it is correct."""
+        # Pickled separately, so that outputs and expected outputs share no object, as in a real run.
+        pickled = (pickle.dumps(outputs), pickle.dumps(expected))
+        return list(self._ask(("details", (dataset, entry_point, inputs, *pickled, atol))))
 
-    def _ask(self, question: Any) -> Any:
+    def _ask(self, query: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        pickle.dump(question, self._process.stdin)
+        pickle.dump(query, self._process.stdin)
         self._process.stdin.flush()
         return pickle.load(self._process.stdout)
 
@@ -48,7 +48,7 @@ class Official:
 
 
 def serve() -> None:
-    """Answers questions until stdin ends."""
+    """Answers queries until stdin ends."""
     import evalplus.eval
     from evalplus.eval._special_oracle import MBPP_OUTPUT_NOT_NONE_TASKS
     from evalplus.gen.util import trusted_exec
@@ -56,7 +56,7 @@ def serve() -> None:
     execute = evalplus.eval.unsafe_execute
 
     def execute_and_count(*args: Any) -> None:
-        # Release 0.3.1 does not count the outputs of find_zero that it accepts, so that nothing passes; later ones do.
+        # Release 0.3.1 does not count accepted outputs of find_zero, so that no program passes; later releases do.
         execute(*args)
         stat, details, progress = args[-3:]
         if args[1] == "find_zero" and stat.value == 0:
@@ -80,9 +80,9 @@ def serve() -> None:
         program = (
             f"import pickle\noutputs = iter(pickle.loads({outputs!r}))\ndef {entry_point}(*_): return next(outputs)"
         )
-        wanted, times = pickle.loads(expected), [0.0] * len(inputs)
-        found = evalplus.eval.untrusted_check(dataset, program, inputs, entry_point, wanted, atol, times)[1]
-        return [bool(right) for right in found]
+        expected_outputs, times = pickle.loads(expected), [0.0] * len(inputs)
+        flags = evalplus.eval.untrusted_check(dataset, program, inputs, entry_point, expected_outputs, atol, times)[1]
+        return [bool(flag) for flag in flags]
 
     while True:
         try:

@@ -1,7 +1,7 @@
-"""What the official grader says of the planted programs: `python official.py CHECKOUT > official.json`.
+"""Records the official verdicts of test programs: `python official_livecodebench.py CHECKOUT > official.json`.
 
-CHECKOUT is a folder with LiveCodeBench/LiveCodeBench at the commit that the task card names. The programs are our own,
-and harmless; they run on this machine, as the official grader has it.
+CHECKOUT is a folder with LiveCodeBench/LiveCodeBench at the commit that the task card names. The programs belong to
+this project and are harmless; the official grader runs them without a sandbox.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ TIME_S = 6
 
 
 def programs() -> dict[str, dict[str, Any]]:
-    """The planted programs by name."""
+    """Returns the test programs by name."""
     return dict(yaml.safe_load((HERE / "programs.yaml").read_text(encoding="utf-8")))
 
 
 def results(checkout: Path, planted: dict[str, dict[str, Any]]) -> dict[str, list[Any]]:
-    """The official result of each: per case true, or a code below zero; the list ends with the first that is wrong."""
+    """Returns each program's official results: per test case True, or a negative code for the first that fails."""
     sys.path.insert(0, str(checkout))
     from lcb_runner.evaluation.compute_code_generation_metrics import evaluate_generations
 
@@ -36,24 +36,24 @@ def results(checkout: Path, planted: dict[str, dict[str, Any]]) -> dict[str, lis
         tests = {"inputs": inputs, "outputs": outputs, "fn_name": program.get("function")}
         samples.append({"input_output": json.dumps(tests)})
     sources = [[program["source"]] for program in planted.values()]
-    found, _ = evaluate_generations(samples, sources, num_process_evaluate=2, timeout=TIME_S)
+    results_by_index, _ = evaluate_generations(samples, sources, num_process_evaluate=2, timeout=TIME_S)
     return {
-        name: [bool(each) if each in (True, False) else int(each) for each in found[index][0]]
+        name: [bool(code) if code in (True, False) else int(code) for code in results_by_index[index][0]]
         for index, name in enumerate(planted)
     }
 
 
 def main() -> None:
-    """Prints the results, with the version of Python; what the programs print goes nowhere."""
+    """Prints the results with the version of Python, and discards what the programs print."""
     checkout, out = Path(sys.argv[1]).resolve(), os.dup(1)
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    discarded = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
-        os.dup2(nowhere, fd)
-    found = {"python": platform.python_version(), "results": results(checkout, programs())}
+        os.dup2(discarded, fd)
+    record = {"python": platform.python_version(), "results": results(checkout, programs())}
     with contextlib.closing(os.fdopen(out, "w")) as file:
         commit = find_task("livecodebench")[0].grading.commit
-        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(codes)}" for name, codes in found["results"].items())
-        file.write(f'{{"commit": "{commit}", "python": "{found["python"]}", "results": {{\n{lines}\n}}}}\n')
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(codes)}" for name, codes in record["results"].items())
+        file.write(f'{{"commit": "{commit}", "python": "{record["python"]}", "results": {{\n{lines}\n}}}}\n')
     os._exit(0)
 
 

@@ -1,6 +1,6 @@
-"""Planted programs with unit tests: ours passes what the official grader of BigCodeBench passes, and nothing else.
+"""Test programs with unit tests pass here if and only if they pass the official grader of BigCodeBench.
 
-The official verdicts are in `bigcodebench_planted.yaml`, which says how they were made.
+`bigcodebench_planted.yaml` has the official verdicts and describes how they were recorded.
 """
 
 from collections.abc import Iterator
@@ -33,15 +33,16 @@ RULES = find_task("bigcodebench")[0].rules
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[ContainerPool]:
-    with closing(ContainerPool(DockerEngine(), 1)) as opened:
-        opened.prepare(["python"])
-        yield opened
+    with closing(ContainerPool(DockerEngine(), 1)) as pool:
+        pool.prepare(["python"])
+        yield pool
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * each.get("slow", False)) for name, each in PROGRAMS.items()]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * case.get("slow", False)) for name, case in PROGRAMS.items()],
 )
-def test_planted(name: str, sandbox: ContainerPool) -> None:
+def test_verdict_equals_the_official_one(name: str, sandbox: ContainerPool) -> None:
     planted = PROGRAMS[name]
     limits = Limits(12.0 if planted.get("slow") else 3.0, RULES["memory_mb"])
     checks = Checks(planted.get("tests", TESTS))
@@ -49,5 +50,5 @@ def test_planted(name: str, sandbox: ContainerPool) -> None:
     assert (outcome.parts["checks"].status == "passed") == (planted["official"] == "pass"), outcome
 
 
-def test_both_verdicts_are_planted() -> None:
+def test_every_official_verdict_occurs() -> None:
     assert {planted["official"] for planted in PROGRAMS.values()} == {"pass", "fail", "timeout"}

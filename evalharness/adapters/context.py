@@ -23,10 +23,11 @@ class TaskContext:
     recipe_name: str
     recipe: Recipe
     split: str | None
-    loaded: LoadedData
+    data: LoadedData
+    """All records of the version, with their origin and fingerprint."""
     records: tuple[Record, ...]
     """The selected records (release, split and time window), in the order of their ids."""
-    sample: bool
+    is_sample: bool
     """Whether the data are the bundled sample."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The given options of the card's family, and the release, given or not."""
@@ -34,14 +35,14 @@ class TaskContext:
     @property
     def image(self) -> str:
         """The sandbox image that the task's programs run in; empty if the task runs none."""
-        if self.sample and self.card.sample_image:
+        if self.is_sample and self.card.sample_image:
             return self.card.sample_image
         return self.entry.image or self.card.image
 
     @property
     def name(self) -> str:
         """The task's name in results; that of a bundled sample ends in "-sample"."""
-        return f"{self.entry.name}-sample" if self.sample else self.entry.name
+        return f"{self.entry.name}-sample" if self.is_sample else self.entry.name
 
     @property
     def rules(self) -> dict[str, Any]:
@@ -67,9 +68,9 @@ class TaskContext:
             "split": self.split,
             "problems": len(self.records),
             "data": {
-                "origin": self.loaded.origin,
-                "fingerprint": self.loaded.fingerprint,
-                "official": self.loaded.official,
+                "origin": self.data.origin,
+                "fingerprint": self.data.fingerprint,
+                "official": self.data.official,
             },
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
             "rules": self.rules,

@@ -97,7 +97,7 @@ class EvalPlus:
         return self._references[problem.task_id]
 
     def _encode(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
-        if self.context.entry.name == "mbpp-plus" and not self.context.sample:
+        if self.context.entry.name == "mbpp-plus" and not self.context.is_sample:
             inputs = restore_inputs(record["task_id"], inputs)
         return dumps(inputs)
 

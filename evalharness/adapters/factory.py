@@ -64,8 +64,8 @@ def open_context(name: str, source: DataSource, options: Mapping[str, str]) -> T
     version = find_version(entry, options.get("version"), split, source)
     window = TimeWindow.parse(options.get("start"), options.get("end"))
     release = _select_release(entry, version, source, options.get("release"))
-    loaded = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
-    records = select_split(entry, loaded.records, split)
+    data = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)
+    records = select_split(entry, data.records, split)
     if card.date_field:
         records = window.select(records, card.date_field, f"version {version.name} of {name}")
     given = {key: value for key, value in options.items() if key in family_options(card)}
@@ -76,9 +76,9 @@ def open_context(name: str, source: DataSource, options: Mapping[str, str]) -> T
         recipe_name=recipe_name,
         recipe=recipes[recipe_name],
         split=split,
-        loaded=loaded,
+        data=data,
         records=tuple(records),
-        sample=source == "sample",
+        is_sample=source == "sample",
         options={**({"release": release} if release else {}), **given},
     )
 

@@ -62,7 +62,7 @@ class Mbpp:
         template = self.context.recipe.fields.get("shot")
         if template is None:
             return ""
-        by_id = {record["task_id"]: record for record in cast(Sequence[MbppRecord], self.context.loaded.records)}
+        by_id = {record["task_id"]: record for record in cast(Sequence[MbppRecord], self.context.data.records)}
         return "".join(fill_template(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:

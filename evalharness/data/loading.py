@@ -15,7 +15,7 @@ from evalharness.data.hub import hub_files, hub_records
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_key
 from evalharness.data.versions import find_version, version_files
-from evalharness.errors import NoSample, UserError
+from evalharness.errors import NoBundledSample, UserError
 
 EVALPLUS_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "MBPP_OVERRIDE_PATH"}
 """The evalplus package's environment variables that name a file to use instead of its release."""
@@ -133,7 +133,7 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
         raise UserError(f"the sample of {entry.name} has no split {split!r}; remove the option split=")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise NoSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+        raise NoBundledSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
     return read_records(path)
 
 

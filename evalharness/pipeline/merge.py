@@ -127,7 +127,7 @@ def _prepare_again(
             options={key: value for key, value in options.items() if value is not None},
         )
     )
-    if prepared.context.loaded.fingerprint != task["data"]["fingerprint"]:
+    if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
         raise UserError(f"the data of {name} are not those of the runs; name the right ones with --data")
     return prepared
 

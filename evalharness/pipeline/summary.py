@@ -26,8 +26,8 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int
         "version": context.version.name,
         "split": context.split,
         "options": dict(context.options),
-        "note": "" if context.sample else context.version.note,
-        "official_data": context.loaded.official,
+        "note": "" if context.is_sample else context.version.note,
+        "official_data": context.data.official,
         **figures,
     }
     if middle := middle_policy(prepared, backend):

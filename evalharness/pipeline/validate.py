@@ -16,7 +16,7 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import Recipe
 from evalharness.data.run_types import SamplesAsked
 from evalharness.data.sources import resolve_source
-from evalharness.errors import NoSample, UserError
+from evalharness.errors import NoBundledSample, UserError
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor
@@ -128,12 +128,12 @@ def prepare_all(jobs: Sequence[Job], log: Log) -> list[tuple[PreparedTask, Path]
     for config, folder in jobs:
         try:
             prepared.append((prepare(config), folder))
-        except NoSample:
+        except NoBundledSample:
             if len(jobs) == 1:
                 raise
             without_sample.append(config.task)
     if not prepared:
-        raise NoSample(f"there is no sample of {', '.join(without_sample)}; use --data DIR or --data hub")
+        raise NoBundledSample(f"there is no sample of {', '.join(without_sample)}; use --data DIR or --data hub")
     if without_sample:
         log(f"left out, since no sample of them is bundled: {', '.join(without_sample)}")
     return prepared

@@ -38,8 +38,8 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
         if task["split"]:
             options["split"] = task["split"]
         opened, context = open_task(base_task(task["name"]) if sample else task["name"], source, options)
-        if context.loaded.fingerprint != task["data"]["fingerprint"]:
-            return RunProblems(missing=f"The data from {context.loaded.origin} are not those of this run.")
+        if context.data.fingerprint != task["data"]["fingerprint"]:
+            return RunProblems(missing=f"The data from {context.data.origin} are not those of this run.")
         return RunProblems({problem.task_id: problem for problem in opened.problems()})
     except KeyError as error:
         return RunProblems(missing=f"The run's manifest does not say which data it used: {error} is missing.")

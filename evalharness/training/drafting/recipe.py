@@ -38,8 +38,8 @@ class Features(Strict):
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""
-    texts: int = Field(default=256, gt=0)
-    """Texts per file."""
+    eight_bit: bool = False
+    """Compute them with 8-bit products, as `answers.eight_bit`."""
 
 
 class DrafterShape(Strict):
@@ -50,11 +50,11 @@ class DrafterShape(Strict):
     """Tokens that are drafted in one pass."""
     vocabulary: int = Field(default=24_576, gt=0)
     """Most frequent tokens of the texts, the only ones that are drafted; 0 would be all."""
-    rank: int = Field(default=256, gt=0)
+    rank: int = Field(default=192, gt=0)
     """Of the Markov head."""
     heads: int = 14
     kv_heads: int = 2
-    intermediate: int = 4864
+    intermediate: int = 3072
 
 
 class Optimisation(Strict):

@@ -1,7 +1,10 @@
 """The stages of a drafter's training run, each resumed where it was stopped."""
 
+import contextlib
 import itertools
 import json
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +22,13 @@ from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontaminate import read_benchmarks
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantise_products
+from evalharness.training.drafting.features import FeatureStore, features_path, write_features
 from evalharness.training.drafting.prompts import DraftPrompt, draft_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
-from evalharness.training.drafting.shards import Text, read_texts, shard_numbers, write_shard
+from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
+from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, new_drafter
 
-PROGRESS = "progress.json"
+ANSWERS, FEATURES, PROGRESS = "answers", "features", "progress.json"
 CALIBRATION = 16
 """Prompts that calibrate 8-bit products."""
 
@@ -94,6 +99,71 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
             if done >= asked.tokens:
                 break
     return done
+
+
+def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Computes the target's features of every shard of answers in `folder` that has none yet."""
+    answers, features = folder / ANSWERS, folder / FEATURES
+    features.mkdir(parents=True, exist_ok=True)
+    missing = [number for number in shard_numbers(answers) if not features_path(features, number).exists()]
+    if not missing:
+        return
+    torch.set_num_threads(recipe.threads)
+    target = open_target(recipe)
+    if recipe.features.eight_bit:
+        _quantise(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
+    for number in missing:
+        if stop():
+            return
+        start = time.perf_counter()
+        texts = read_shard(shard_path(answers, number))
+        write_features(features, number, texts, target.model, recipe.features.taps)
+        rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
+        say(f"features: shard {number}, {rate:.1f} tokens/s")
+
+
+def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> Path:
+    """Trains the drafter on the stored features; the folder of its weights."""
+    torch.set_num_threads(recipe.threads)
+    store = FeatureStore(folder / ANSWERS, folder / FEATURES)
+    target = open_target(recipe)
+    drafter = new_drafter(recipe, target.model, target.ends, store)
+    trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
+    if trainer.resume():
+        say(f"resumed after step {trainer.step}")
+    size = sum(parameter.numel() for parameter in drafter.parameters())
+    say(f"training: {size / 1e6:.1f} M parameters, {len(store)} texts")
+    trainer.run(stop, say)
+    return folder / MODEL
+
+
+def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
+    """All stages, each from where it was stopped; the folder of the drafter's weights.
+
+    SIGTERM and SIGINT stop after the present batch, file or step.
+    """
+    with _stop_signal() as stop:
+        answer_stage(recipe, folder / ANSWERS, stop, say)
+        if not stop():
+            feature_stage(recipe, folder, stop, say)
+        if not stop():
+            training_stage(recipe, folder, stop, say)
+    return folder / MODEL
+
+
+@contextlib.contextmanager
+def _stop_signal() -> Iterator[Callable[[], bool]]:
+    """Yields whether SIGTERM or SIGINT has come since; they do nothing else inside the block."""
+    stopped = threading.Event()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, lambda *_: stopped.set())
+    try:
+        yield stopped.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _in_order(prompt: DraftPrompt, answer: str) -> str:

@@ -1,0 +1,55 @@
+"""Drafters on disk: config.json and model.safetensors (8-bit or plain), without the target's matrices."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+
+from evalharness.diffusion.checkpoints.folder import FILE, dequantise, quantise
+from evalharness.diffusion.drafting.config import read_drafter_config, write_drafter_config
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.network import Transformer
+from evalharness.errors import UserError
+
+
+def save_drafter(drafter: Drafter, folder: Path, *, quantised: bool) -> None:
+    """Writes configuration and weights into `folder`: matrices in 8 bits with a scale per row, or all as they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_drafter_config(drafter.config, folder)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in drafter.state_dict().items()}
+    vocabulary = state.pop("vocabulary")
+    if quantised:
+        state = quantise(state)
+    (folder / FILE).write_bytes(to_bytes(state | {"vocabulary": vocabulary}, metadata={"format": "pt"}))
+
+
+def load_drafter(folder: Path, target: Transformer) -> Drafter:
+    """The drafter of that folder, in evaluation mode, with the device and precision of its target.
+
+    Raises UserError where there is none or its sizes are not those of the target.
+    """
+    config = read_drafter_config(folder)
+    weight = target.embed.weight
+    if config.network.hidden != target.config.hidden or max(config.taps) >= target.config.layers:
+        raise UserError(f"drafter {folder} was trained for {config.target}, whose sizes differ from this model's")
+    try:
+        state = load_file(folder / FILE, device=str(weight.device))
+        vocabulary = state.pop("vocabulary")
+        drafter = Drafter(config).to(weight.device)
+        drafter.load_state_dict(dequantise(state) | {"vocabulary": vocabulary})
+    except Exception as error:  # safetensors raises its own and the system's errors alike
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{folder / FILE} cannot be read: {reason}; give --option drafter= another folder") from None
+    drafter = drafter.to(weight.dtype).eval().requires_grad_(False)
+    drafter.attach(target)
+    return drafter
+
+
+def target_fingerprint(target: Transformer) -> str:
+    """A digest of sizes and some weights, the same in every precision, by which a drafter's target is recognised."""
+    digest = hashlib.sha256(repr(target.config).encode())
+    for weights in (target.embed.weight[:64], target.norm.weight):
+        digest.update(weights.detach().to(torch.bfloat16).float().cpu().numpy().tobytes())
+    return digest.hexdigest()

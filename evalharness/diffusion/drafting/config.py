@@ -1,0 +1,50 @@
+"""The shape of a drafter and what it was trained for, stored as `config.json`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalharness.diffusion.config import ModelConfig
+from evalharness.errors import UserError
+
+MODEL_TYPE = "evalharness-drafter"
+
+
+@dataclass(frozen=True)
+class DrafterConfig:
+    """A drafter for one target. `network` gives the sizes of its layers, with the draft vocabulary's size."""
+
+    network: ModelConfig
+    taps: tuple[int, ...]
+    """Layers of the target (from 0) whose output states are the drafter's context."""
+    block: int
+    """Tokens that are drafted in one pass."""
+    rank: int
+    """Of the Markov head."""
+    target: str = ""
+    """The target's name."""
+    target_sha256: str = ""
+    """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of `config.json`."""
+        return {"model_type": MODEL_TYPE} | vars(self) | {"network": self.network.to_json(), "taps": list(self.taps)}
+
+
+def read_drafter_config(folder: Path) -> DrafterConfig:
+    """The configuration in a drafter's folder. Raises UserError where there is none."""
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("model_type", None) != MODEL_TYPE:
+            raise UserError(f"{path} does not describe a drafter; give --option drafter= a folder that train wrote")
+        network = ModelConfig.from_json(values.pop("network"))
+        return DrafterConfig(network=network, taps=tuple(values.pop("taps")), **values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: {error}; give --option drafter= a folder that train wrote") from None
+
+
+def write_drafter_config(config: DrafterConfig, folder: Path) -> None:
+    """Writes `config.json` into `folder`."""
+    (folder / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")

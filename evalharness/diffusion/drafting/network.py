@@ -1,0 +1,147 @@
+"""The drafter: a small block-diffusion network whose context are hidden states of its target.
+
+Source: DFlash (arXiv 2602.06036) and DSpark (deepseek-ai/DeepSpec).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.config import DrafterConfig
+from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, rotations
+
+
+class DrafterLayer(Layer):
+    """A Transformer layer whose keys and values also come from context features, by the same projections."""
+
+    def project(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """Keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
+        config = self.config
+        queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
+        bias = None if self.qkv.bias is None else self.qkv.bias[queries:]
+        projected = nn.functional.linear(context, self.qkv.weight[queries:], bias)
+        keys, values = (
+            part.view(*context.shape[:2], config.kv_heads, config.head_dim)
+            for part in torch.split(projected, [size, size], dim=-1)
+        )
+        return rotate(self.k_norm(keys), rotation).transpose(1, 2), values.transpose(1, 2)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Of the target: its embedding, the head's rows for the draft vocabulary, and the latter's index by token id."""
+
+    embedding: Tensor
+    head: Tensor
+    index: Tensor
+
+
+class Drafter(nn.Module):
+    """Drafts `block` tokens in one pass: the last committed token and masks in, a distribution per position out.
+
+    Embedding and head are the target's, see `attach`; only the drafter's own parameters are in its state dict.
+    """
+
+    vocabulary: Tensor
+    """Token ids [V] that can be drafted, ascending."""
+
+    def __init__(self, config: DrafterConfig) -> None:
+        super().__init__()
+        network = config.network
+        self.config = config
+        self.tap_norms = nn.ModuleList(nn.RMSNorm(network.hidden, network.norm_eps) for _ in config.taps)
+        self.fuse = nn.Linear(len(config.taps) * network.hidden, network.hidden, bias=False)
+        self.fuse_norm = nn.RMSNorm(network.hidden, network.norm_eps)
+        self.layers = nn.ModuleList(DrafterLayer(network, number) for number in range(network.layers))
+        self.norm = nn.RMSNorm(network.hidden, network.norm_eps)
+        self.mask = nn.Parameter(torch.zeros(network.hidden))
+        self.previous = nn.Embedding(network.vocab_size + 1, config.rank)
+        """Of the Markov head: the token one position before; the last row stands for all that cannot be drafted."""
+        self.following = nn.Linear(config.rank, network.vocab_size, bias=False)
+        self.confidence = nn.Linear(network.hidden + config.rank, 1)
+        self.register_buffer("vocabulary", torch.zeros(network.vocab_size, dtype=torch.int32))
+        self._shared: _Shared | None = None
+        self._initialize()
+
+    def _initialize(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+        # The Markov head begins without effect.
+        nn.init.zeros_(self.following.weight)
+
+    def attach(self, target: Transformer) -> None:
+        """Takes the target's embedding and the rows of its head that belong to the draft vocabulary."""
+        ids = self.vocabulary.long()
+        index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
+        index[ids] = torch.arange(len(ids), device=ids.device)
+        self._shared = _Shared(target.embed.weight.detach(), target.head.weight.detach()[ids], index)
+
+    @property
+    def shared(self) -> "_Shared":
+        """What the drafter has from its target."""
+        assert self._shared is not None
+        return self._shared
+
+    def index(self, tokens: Tensor) -> Tensor:
+        """Positions in the draft vocabulary of token ids of any shape; its size for tokens outside."""
+        return self.shared.index[tokens]
+
+    def context(self, states: Tensor) -> Tensor:
+        """Context features [..., hidden] of concatenated tapped states [..., taps * hidden]."""
+        parts = states.chunk(len(self.config.taps), dim=-1)
+        normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
+        return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
+
+    def extend(self, states: Tensor, starts: Sequence[int], cache: KVCache) -> None:
+        """Adds tapped states [rows, T, taps * hidden] of the tokens from position `starts` of each row to the cache."""
+        size = states.shape[1]
+        positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
+        context = self.context(states)
+        rotation = rotations(self.config.network, positions, context.dtype)
+        cache.seek(starts, size)
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, DrafterLayer)
+            cache.update(number, *layer.project(context, rotation))
+
+    def inputs(self, anchors: Tensor) -> Tensor:
+        """Input states [..., block, hidden] of blocks that begin with the `anchors` [...] and go on with masks."""
+        masks = self.mask.expand(*anchors.shape, self.config.block - 1, -1)
+        return torch.cat((nn.functional.embedding(anchors, self.shared.embedding)[..., None, :], masks), dim=-2)
+
+    def forward(self, anchors: Tensor, starts: Sequence[int], cache: KVCache) -> Tensor:
+        """Final states [rows, block, hidden] of one block per row, whose anchor [rows] is at position `starts`.
+
+        The cache has to contain the context of all positions before the anchors.
+        """
+        block, device = self.config.block, anchors.device
+        first = torch.tensor(starts, device=device)
+        positions = first[:, None] + torch.arange(block, device=device)
+        x = self.inputs(anchors)
+        rotation = rotations(self.config.network, positions, x.dtype)
+        bias = None
+        if len(starts) > 1:
+            hidden_slots = torch.arange(max(starts) + block, device=device) >= first[:, None] + block
+            bias = torch.zeros(hidden_slots.shape, dtype=x.dtype, device=device).masked_fill(hidden_slots, -torch.inf)
+            bias = bias[:, None, None]
+        cache.seek(starts, block)
+        for layer in self.layers:
+            x = layer(x, rotation, bias, cache)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def logits(self, states: Tensor, previous: Tensor) -> Tensor:
+        """Logits [..., V] over the draft vocabulary of final states [..., hidden].
+
+        `previous` [...] are the draft-vocabulary positions (see `index`) of the tokens one position before.
+        """
+        bias: Tensor = self.following(self.previous(previous))
+        return nn.functional.linear(states, self.shared.head) + bias
+
+    def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
+        """Logits [...] of the probability that the target accepts a position's token, if it accepts those before it."""
+        return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]

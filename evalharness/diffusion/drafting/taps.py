@@ -1,0 +1,37 @@
+"""Records hidden states inside a target's forward passes."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.diffusion.network import Transformer
+
+
+class TapRecorder:
+    """While it is open, keeps the output states of some layers of the latest pass."""
+
+    def __init__(self, model: Transformer, taps: Sequence[int]) -> None:
+        self._layers = [model.layers[tap] for tap in taps]
+        self._states: list[Tensor | None] = [None] * len(taps)
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> "TapRecorder":
+        self._hooks = [layer.register_forward_hook(self._keeper(place)) for place, layer in enumerate(self._layers)]
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    @property
+    def states(self) -> Tensor:
+        """The states [rows, T, taps * hidden] of the latest pass."""
+        return torch.cat([state for state in self._states if state is not None], dim=-1)
+
+    def _keeper(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
+            self._states[place] = output
+
+        return keep

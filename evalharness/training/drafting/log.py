@@ -1,0 +1,29 @@
+"""The log of a drafter's training."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class LogRow:
+    """One line of the log. Losses are means per weighted position; acceptance is measured on held-out texts."""
+
+    step: int
+    spent_s: float
+    texts: int
+    loss: float
+    cross_entropy: float
+    distance: float
+    agreed: float
+    acceptance_length: float | None = None
+    acceptance_by_position: list[float] = field(default_factory=list)
+
+    def line(self) -> str:
+        """The row for people."""
+        said = (
+            f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "
+            f"distance {self.distance:.3f}  agreed {self.agreed:.3f}"
+        )
+        if self.acceptance_length is not None:
+            shares = " ".join(f"{share:.2f}" for share in self.acceptance_by_position)
+            said += f"  held-out acceptance length {self.acceptance_length:.3f} ({shares})"
+        return said

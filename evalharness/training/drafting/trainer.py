@@ -1,0 +1,205 @@
+"""Trains a drafter on stored features: steps, held-out acceptance, checkpoints, log; resumes where it was stopped."""
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+
+import torch
+
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
+from evalharness.diffusion.drafting.config import DrafterConfig
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.network import Transformer
+from evalharness.errors import UserError
+from evalharness.training.drafting.acceptance import drafter_acceptance, total
+from evalharness.training.drafting.features import FeatureStore
+from evalharness.training.drafting.log import LogRow
+from evalharness.training.drafting.objective import draft_loss
+from evalharness.training.drafting.plot import plot_run
+from evalharness.training.drafting.recipe import DrafterRecipe
+from evalharness.training.optimizers import Average
+
+CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
+
+
+def draft_vocabulary(store: FeatureStore, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
+    """The ids that are drafted, ascending: end tokens, the most frequent tokens of the answers, then the lowest ids.
+
+    Byte-pair encoding numbers its tokens by frequency, so low ids are the best guess for tokens that were not seen.
+    """
+    counts = Counter(token for number in range(len(store)) for token in store.text(number).answer)
+    ordered = dict.fromkeys([*sorted(ends), *(token for token, _ in counts.most_common()), *range(total_size)])
+    return sorted(list(ordered)[: size or total_size])
+
+
+def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureStore) -> Drafter:
+    """An untrained drafter for this target, with the draft vocabulary of the stored texts."""
+    shape, config = recipe.drafter, target.config
+    ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
+    network = ModelConfig(
+        vocab_size=len(ids), hidden=config.hidden, layers=shape.layers, heads=shape.heads, kv_heads=shape.kv_heads,
+        head_dim=config.head_dim, intermediate=shape.intermediate, mask_id=-1, end_id=config.end_id,
+        pad_id=config.pad_id, block_size=shape.block, max_length=config.max_length, attention="block_causal",
+        rope_theta=config.rope_theta, qk_norm=True, tied=False, norm_eps=config.norm_eps,
+    )  # fmt: skip
+    torch.manual_seed(recipe.optimisation.seed)
+    taps = recipe.features.taps
+    if max(taps) >= config.layers:
+        raise UserError(f"features.taps names layer {max(taps)}, and the target has layers 0 to {config.layers - 1}")
+    drafter = Drafter(DrafterConfig(network, taps, shape.block, shape.rank, recipe.target, target_fingerprint(target)))
+    drafter.vocabulary.copy_(torch.tensor(ids, dtype=torch.int32))
+    drafter.attach(target)
+    return drafter
+
+
+class DrafterTrainer:
+    """A run: drafter, optimisers, average and log. Everything random comes from the recipe's seed and the step."""
+
+    def __init__(
+        self, recipe: DrafterRecipe, drafter: Drafter, target: Transformer, store: FeatureStore, out: Path
+    ) -> None:
+        self.recipe, self.drafter, self.target, self.store, self.out = recipe, drafter, target, store, out
+        held = min(recipe.answers.held_out, len(store) // 4)
+        if len(store) <= held:
+            raise UserError("there are no texts to train on; generate more answers first")
+        self.held_out, self.texts = range(held), range(held, len(store))
+        matrices = [
+            p for name, p in drafter.named_parameters() if p.dim() == 2 and name.startswith(("layers.", "fuse."))
+        ]
+        inside = {id(parameter) for parameter in matrices}
+        others = [p for p in drafter.parameters() if id(p) not in inside]
+        rate = recipe.optimisation.rate
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+        self.average = Average(drafter.parameters(), 0.99)
+        self.step, self.spent_s = 0, 0.0
+        self.log: list[LogRow] = []
+
+    def run(self, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Trains to the recipe's last step or until `stop()`; either way a checkpoint and weights are left."""
+        settings = self.recipe.optimisation
+        last_save = clock = time.monotonic()
+        while self.step < settings.steps and not stop():
+            row = self._step()
+            now = time.monotonic()
+            self.spent_s, clock = self.spent_s + now - clock, now
+            row.spent_s = round(self.spent_s, 1)
+            if self.step % settings.evaluate_every == 0 or self.step == settings.steps:
+                row.acceptance_length, row.acceptance_by_position = self.measure()
+            if self.step % settings.log_every == 0 or row.acceptance_length is not None:
+                self.log.append(row)
+                say(row.line())
+            if now - last_save > settings.checkpoint_s:
+                self.save()
+                last_save = now
+        self.save()
+
+    def measure(self) -> tuple[float, list[float]]:
+        """Acceptance length and acceptance by position of the averaged drafter on the held-out texts."""
+        parameters = list(self.drafter.parameters())
+        self.average.swap(parameters)
+        try:
+            found = total(drafter_acceptance(self.drafter, self.store[number]) for number in self.held_out)
+        finally:
+            self.average.swap(parameters)
+        return round(found.length, 4), [round(share, 4) for share in found.shares]
+
+    def _step(self) -> LogRow:
+        settings = self.recipe.optimisation
+        factor = _rate_factor(self.step / settings.steps, settings.warm_up)
+        losses = []
+        for number, random in self._choices():
+            features = self.store[number]
+            first, last = len(features.text.prompt) - 1, len(features.text.tokens) - 2
+            places = range(first, last + 1)
+            anchors = sorted(random.sample(places, min(settings.anchors, len(places))))
+            loss = draft_loss(self.drafter, features, torch.tensor(anchors), settings)
+            torch.autograd.backward(loss.total / loss.weight / settings.texts)
+            losses.append(loss)
+        torch.nn.utils.clip_grad_norm_(self.drafter.parameters(), settings.clip)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = settings.rate * factor
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self.average.update(self.drafter.parameters())
+        self.step += 1
+        weight = sum(loss.weight for loss in losses)
+        return LogRow(
+            self.step,
+            0.0,
+            self.step * settings.texts,
+            float(sum(loss.total.detach() for loss in losses)) / weight,
+            sum(loss.cross_entropy for loss in losses) / weight,
+            sum(loss.distance for loss in losses) / weight,
+            sum(loss.agreed for loss in losses) / weight,
+        )
+
+    def _choices(self) -> Iterator[tuple[int, Random]]:
+        """The texts of the present step, each with the random numbers that choose its anchors."""
+        settings = self.recipe.optimisation
+        for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
+            epoch, place = divmod(number, len(self.texts))
+            order = Random(f"{settings.seed} {epoch}").sample(self.texts, len(self.texts))
+            yield order[place], Random(f"{settings.seed} {epoch} {place} anchors")
+
+    def save(self) -> None:
+        """Writes checkpoint, log, plot, and the averaged weights as the backends load them."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        values = {
+            "recipe": self.recipe.model_dump_json(),
+            "drafter": self.drafter.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "average": (self.average.values, self.average.count),
+            "step": self.step,
+            "spent_s": self.spent_s,
+            "log": [asdict(row) for row in self.log],
+        }
+        part = self.out / (CHECKPOINT + ".part")
+        torch.save(values, part)
+        part.replace(self.out / CHECKPOINT)
+        (self.out / LOG).write_text("".join(json.dumps(asdict(row)) + "\n" for row in self.log))
+        parameters = list(self.drafter.parameters())
+        self.average.swap(parameters)
+        save_drafter(self.drafter, self.out / MODEL, quantised=True)
+        self.average.swap(parameters)
+        if self.log:
+            plot_run(self.log, self.out / "training.png")
+
+    def resume(self) -> bool:
+        """Goes on from the checkpoint in the run's folder, if there is one. Raises UserError for another drafter's."""
+        path = self.out / CHECKPOINT
+        if not path.exists():
+            return False
+        values = torch.load(path, weights_only=True)
+        before = DrafterRecipe.model_validate_json(values["recipe"])
+        if (before.drafter, before.features, before.target) != (
+            self.recipe.drafter,
+            self.recipe.features,
+            self.recipe.target,
+        ):
+            raise UserError(f"{path} is of a drafter with another recipe; name another folder with --out")
+        # The vocabulary comes with the state: more answers than before must not change it.
+        self.drafter.load_state_dict(values["drafter"])
+        self.drafter.attach(self.target)
+        for optimiser, state in zip(self.optimisers, values["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
+        self.average.values, self.average.count = values["average"]
+        self.step, self.spent_s = values["step"], values["spent_s"]
+        self.log = [LogRow(**row) for row in values["log"]]
+        return True
+
+
+def _rate_factor(progress: float, warm_up: float) -> float:
+    """What the rate is multiplied by: a linear rise, then half a cosine down to a tenth."""
+    if progress < warm_up:
+        return max(progress / warm_up, 0.02)
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))

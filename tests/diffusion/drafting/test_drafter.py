@@ -1,0 +1,71 @@
+"""The drafter's network: its cache against a pass without one, and its files."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.drafters import tiny_drafter
+from helpers.tiny_network import tiny_model
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.checkpoint import load_drafter, save_drafter, target_fingerprint
+from evalharness.diffusion.drafting.taps import TapRecorder
+from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.errors import UserError
+from evalharness.training.drafting.objective import block_states
+
+TEXTS = ([5, 9, 30, 12, 7, 7, 21, 4], [3, 33, 8, 17, 6])
+
+
+def test_blocks_with_a_cache_are_those_of_a_whole_text() -> None:
+    target = tiny_model(1)
+    drafter = tiny_drafter(target)
+    config, states = drafter.config.network, []
+    with TapRecorder(target, drafter.config.taps) as recorder:
+        for text in TEXTS:
+            forward_segments(target, [causal_segment(0, text)], None)
+            states.append(recorder.states[0])
+    cache = KVCache(config, 2, 32, torch.float32, "cpu")
+    # Both rows in parts of different lengths; what is behind a part is overwritten later.
+    padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
+    drafter.extend(padded[:, :3], [0, 0], cache)
+    second = torch.zeros(2, 4, padded.shape[-1])
+    second[0, :4], second[1, :1] = states[0][3:7], states[1][3:4]
+    drafter.extend(second, [3, 3], cache)
+    anchors, starts = torch.tensor([TEXTS[0][7], TEXTS[1][4]]), [7, 4]
+    found = drafter(anchors, starts, cache)
+    for row, text in enumerate(TEXTS):
+        expected = block_states(drafter, states[row], torch.tensor(text), torch.tensor([2, starts[row]]))[1]
+        torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-5)
+    alone = KVCache(config, 1, 32, torch.float32, "cpu")
+    drafter.extend(states[1][None, :4], [0], alone)
+    torch.testing.assert_close(drafter(anchors[1:], [4], alone)[0], found[1], rtol=1e-4, atol=1e-5)
+
+
+def test_saved_drafter_is_the_same(tmp_path: Path) -> None:
+    target = tiny_model(1)
+    drafter = tiny_drafter(target)
+    save_drafter(drafter, tmp_path / "plain", quantised=False)
+    plain = load_drafter(tmp_path / "plain", target)
+    assert plain.config == drafter.config
+    for name, value in drafter.state_dict().items():
+        assert torch.equal(plain.state_dict()[name], value)
+    save_drafter(drafter, tmp_path / "small", quantised=True)
+    small = load_drafter(tmp_path / "small", target)
+    torch.testing.assert_close(small.fuse.weight, drafter.fuse.weight, rtol=0, atol=0.02)
+    assert torch.equal(small.vocabulary, drafter.vocabulary)
+
+
+def test_drafter_of_another_size_is_refused(tmp_path: Path) -> None:
+    save_drafter(tiny_drafter(tiny_model(1)), tmp_path, quantised=False)
+    with pytest.raises(UserError, match="was trained for tiny, whose sizes differ"):
+        load_drafter(tmp_path, tiny_model(1, hidden=64))
+    with pytest.raises(UserError, match="cannot be read"):
+        load_drafter(tmp_path / "none", tiny_model(1))
+
+
+def test_fingerprint_depends_on_weights_and_not_on_precision() -> None:
+    target = tiny_model(1)
+    before = target_fingerprint(target)
+    assert target_fingerprint(tiny_model(2)) != before
+    assert target_fingerprint(target.to(torch.bfloat16)) == before

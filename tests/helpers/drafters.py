@@ -1,0 +1,26 @@
+"""Drafters with random weights for the tiny networks."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from evalharness.diffusion.drafting.config import DrafterConfig
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.network import Transformer
+
+
+def tiny_drafter(target: Transformer, seed: int = 0, block: int = 4, drafted: int = 24, **changes: Any) -> Drafter:
+    """A drafter of `target` whose draft vocabulary is a random part of the target's."""
+    torch.manual_seed(seed)
+    network = replace(
+        target.config, vocab_size=drafted, layers=2, qk_norm=True, qkv_bias=False, tied=False, rotary=1.0, **changes
+    )
+    drafter = Drafter(DrafterConfig(network, taps=(0, 1), block=block, rank=6, target="tiny"))
+    ids = torch.randperm(target.config.vocab_size)[:drafted].sort().values
+    drafter.vocabulary.copy_(ids.int())
+    for parameter in drafter.parameters():
+        if parameter.dim() == 2:
+            parameter.data.add_(torch.randn_like(parameter) * 0.3)
+    drafter.attach(target)
+    return drafter.eval().requires_grad_(False)

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure"]
+"""How a program or a sample ended.
+
+failed: a test fails or an output is wrong. error: the program does not compile, raises an exception other than a failed
+assertion, or is killed. tampered: it changes its tests or exits before they end. infrastructure: the harness failed, so
+that there is no judgement.
+"""
 STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
 
 Key = tuple[str, int]
@@ -99,10 +105,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Decoding parameters that every generating backend understands. Temperature 0 is greedy."""
+    """The sampling parameters of every generating backend."""
 
     temperature: float = 0.0
+    """0 selects the most probable token (greedy decoding)."""
     top_p: float = 1.0
+    """Nucleus sampling: the probability mass of the tokens to sample from; 1 for all."""
     max_new_tokens: int = 768
     seed: int = 0
 
@@ -315,9 +323,11 @@ class Outcome:
 
     status: Status
     detail: str = ""
+    """The error message or the first difference; empty for a pass."""
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_mb: float = 0.0
+    """Peak memory use, in MB."""
     waited_s: float = 0.0
     """Seconds that its threads spent waiting for a free core."""
 
@@ -348,10 +358,11 @@ class Verdict:
     wall_s: float = 0.0
     peak_mb: float = 0.0
     detail: str = ""
+    """The error message or the first difference; empty for a pass."""
     borderline: str | None = None
-    """Why grading it again might give another verdict; absent for all but a few."""
+    """Why another grading might have another result; absent for nearly all samples."""
     base_passed: bool | None = None
-    """Plus tasks only: whether the original tests pass."""
+    """EvalPlus only: whether the original benchmark's tests pass."""
 
     @property
     def key(self) -> Key:
@@ -408,16 +419,16 @@ class SupportsPromptCheck(Protocol):
 
 
 class Sandbox(Protocol):
-    """The thing that runs programs no one trusts."""
+    """Runs untrusted programs in isolation."""
 
     def run(self, program: Program) -> Execution:
-        """Runs one program; called from many threads at once. Raises nothing for what the program does."""
+        """Runs one program and returns what happened. Thread-safe. The program cannot cause an exception here."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Engine, image ids and toolchain versions, for the manifest."""
+        """Returns engine, image ids and toolchain versions, for the manifest."""
         ...
 
     def close(self) -> None:
-        """Ends every container. Safe to call twice."""
+        """Stops all containers. Safe to call twice."""
         ...

@@ -70,10 +70,10 @@ class MultiPlE:
         if completion.form == "program":
             source, tests = _split_at_tests(problem, completion.text)
             start = source.find(prompt)
-            stem = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
+            prefix = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
         else:
-            source, stem = extract_program(problem, completion, self.context.recipe), prompt
-        checks = Checks(tests, stem=stem)
+            source, prefix = extract_program(problem, completion, self.context.recipe), prompt
+        checks = Checks(tests, stem=prefix)
         return CommandProgram(self.context.image, source, self._limits, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from evalharness.data.cards import Recipe
+from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
+from evalharness.util.suggest import unknown_name
 
 
 def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
@@ -14,11 +16,16 @@ def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -
 
 
 def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
-    """Returns the text between the problem's prefix and suffix; None for a whole program that lacks one of them."""
+    """Returns the text between the problem's prefix and suffix; None for a whole program that lacks one of them.
+
+    Raises UserError if the recipe names an unknown extraction.
+    """
     if completion.form == "completion":
         return completion.text
     if completion.form == "solution":
         return _between(problem, completion.text)
+    if recipe.extraction not in MIDDLE_EXTRACTIONS:
+        raise UserError(unknown_name("extraction of a middle", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
     return MIDDLE_EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 

@@ -8,15 +8,22 @@ from evalharness.adapters.extraction.code_blocks import block_that_defines, code
 from evalharness.adapters.extraction.multipl_e import extract_function
 from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
 from evalharness.data.cards import Recipe
+from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
+from evalharness.util.suggest import unknown_name
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program text of a completion, before the task adds its tests."""
+    """Returns the program text of a completion, before the task adds its tests.
+
+    Raises UserError if the recipe names an unknown extraction.
+    """
     if completion.form == "solution":
         return completion.text
     if completion.form == "completion":
         return problem.prefix + completion.text
+    if recipe.extraction not in EXTRACTIONS:
+        raise UserError(unknown_name("extraction", recipe.extraction, list(EXTRACTIONS)))
     return EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 

@@ -7,7 +7,7 @@ network denoises masks between prefix and suffix; `records.MiddleLength` determi
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypedDict
 
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.loading import Network
@@ -17,6 +17,15 @@ from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
 from evalharness.records import Prompt, Request, Sampling
+
+
+class DecodingSettings(TypedDict):
+    """The settings that depend on both the options and the model, as they are stored in the manifest."""
+
+    rule: str
+    threshold: float
+    block: int
+    """Tokens per block; 0 for the whole canvas."""
 
 
 def check_infilling(network: Network, prompt: Prompt) -> None:
@@ -34,11 +43,10 @@ def check_infilling(network: Network, prompt: Prompt) -> None:
         )
 
 
-def resolve_decoding(network: Network, options: DiffusionOptions) -> dict[str, Any]:
+def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSettings:
     """Returns rule, threshold and block size, from the options or else from the model.
 
-    A block size of 0 stands for the whole canvas. Raises UserError for a block size that the model does not support,
-    and for options that the rule does not use.
+    Raises UserError for a block size that the model does not support, and for options that the rule does not use.
     """
     family, block = network.family, network.model.config.block_size
     if options.block and family.aligned and options.block != block:

@@ -103,7 +103,10 @@ def called_function(record: LiveCodeBenchRecord) -> str:
         return ""
     methods: list[str] = METHOD.findall(record["starter_code"])
     if len(methods) != 1:
-        raise UserError(f"problem {record['task_id']} has no metadata, and {len(methods)} methods; use another version")
+        raise UserError(
+            f"problem {record['task_id']} has no metadata, and its starter code has {len(methods)} methods instead of "
+            "one; use another version"
+        )
     return methods[0]
 
 

@@ -139,7 +139,7 @@ def test_without_metadata_the_method_is_that_of_the_starter_code(open_with: Open
     program = task.program(problem, Completion("p_2", 0, "x", form="solution"))
     assert program is not None
     assert program.cases == Cases(CASES, "", "double")
-    with pytest.raises(UserError, match="p_2 has no metadata, and 2 methods"):
+    with pytest.raises(UserError, match="p_2 has no metadata, and its starter code has 2 methods"):
         open_without_metadata(open_with, {**bare, "starter_code": starter})
 
 

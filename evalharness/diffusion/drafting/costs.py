@@ -1,0 +1,143 @@
+"""What passes cost on this machine, and how long a draft should therefore be."""
+
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.checkpoint import target_fingerprint
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.diffusion.network import Transformer
+
+WIDTHS = (1, 2, 4, 8, 16, 32, 64)
+CONTEXT = 256
+"""Tokens in the cache when a pass is measured."""
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class CostCurve:
+    """Seconds of a pass of the target over `widths` tokens, and of one pass of the drafter."""
+
+    widths: tuple[int, ...]
+    seconds: tuple[float, ...]
+    draft_s: float = 0.0
+
+    def verify_s(self, tokens: int) -> float:
+        """Seconds of a pass over so many tokens, interpolated linearly."""
+        pairs = list(zip(self.widths, self.seconds, strict=True))
+        for (low, before), (high, after) in itertools.pairwise(pairs):
+            if tokens <= high:
+                return before + (after - before) * (tokens - low) / (high - low)
+        return self.seconds[-1] * tokens / self.widths[-1]
+
+    def best_length(self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False) -> tuple[int, float]:
+        """The draft length with the most tokens per second, and that speed per row.
+
+        `probabilities[i]` is the probability that draft i and all before it are accepted. With `drafting` the drafter's
+        pass is still to be paid. A batch of `rows` is taken to have drafts of equal length.
+        """
+        spent = self.draft_s if drafting else 0.0
+        expected, best = 1.0, (0, 1.0 / (self.verify_s(rows) + spent))
+        for length, probability in enumerate(probabilities, 1):
+            expected += probability
+            speed = expected / (self.verify_s(rows * (1 + length)) + spent)
+            if speed > best[1]:
+                best = length, speed
+        return best
+
+
+class AcceptanceTracker:
+    """Running estimates of how probably each position of a source's drafts is accepted."""
+
+    def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
+        """`prior` is the assumed acceptance of a position whose predecessors are, counted `weight` times."""
+        self._tried = [weight] * longest
+        self._accepted = [weight * prior] * longest
+
+    def record(self, drafted: int, accepted: int) -> None:
+        """Takes the result of one verification."""
+        for position in range(min(drafted, accepted + 1)):
+            self._tried[position] += 1
+            self._accepted[position] += position < accepted
+
+    def probabilities(self) -> list[float]:
+        """For each position, the probability that it and all before it are accepted."""
+        found, product = [], 1.0
+        for accepted, tried in zip(self._accepted, self._tried, strict=True):
+            product *= accepted / tried
+            found.append(product)
+        return found
+
+
+@torch.inference_mode()
+def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
+    """Times passes of target and drafter, the fastest of some repetitions each."""
+    weight = model.embed.weight
+    cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
+    forward_segments(model, [causal_segment(0, [1] * CONTEXT)], cache)
+
+    def verify(width: int) -> Tensor:
+        return model.logits(forward_segments(model, [causal_segment(CONTEXT, [1] * width)], cache))
+
+    seconds = [_fastest(partial(verify, width)) for width in WIDTHS]
+    draft_s = 0.0
+    if drafter is not None:
+        network = drafter.config.network
+        context = KVCache(network, 1, CONTEXT + drafter.config.block, weight.dtype, weight.device)
+        anchor = torch.ones(1, dtype=torch.long, device=weight.device)
+
+        def draft() -> None:
+            states = drafter(anchor, [CONTEXT], context)
+            drafter.logits(states, drafter.index(anchor)[:, None].expand(states.shape[:2]))
+
+        draft_s = _fastest(draft)
+    return CostCurve(WIDTHS, tuple(seconds), draft_s)
+
+
+def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
+    """The measured costs of this model on this machine, kept in the user's cache folder."""
+    weight = model.embed.weight
+    device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
+    facts = [
+        target_fingerprint(model), str(weight.dtype), device, torch.get_num_threads(), os.cpu_count(),
+        torch.__version__, repr(drafter.config) if drafter else None,
+    ]  # fmt: skip
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    root = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "evalharness" / "draft-costs"
+    path = root / f"{key}.json"
+    try:
+        values = json.loads(path.read_text())
+        return CostCurve(tuple(values["widths"]), tuple(values["seconds"]), values["draft_s"])
+    except (OSError, ValueError, KeyError):
+        curve = measure_costs(model, drafter)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(asdict(curve)))
+        part.replace(path)
+    except OSError:
+        pass  # a read-only home: measured anew next time
+    return curve
+
+
+def _fastest(call: Callable[[], object]) -> float:
+    call()
+    best = float("inf")
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        call()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return best

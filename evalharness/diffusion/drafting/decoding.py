@@ -1,0 +1,118 @@
+"""Draft and verify: the target's own text in fewer passes, or one close to it in fewer still."""
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.decoding import prefill
+from evalharness.diffusion.drafting.proposals import Draft, Drafting, Proposer, Source
+from evalharness.diffusion.drafting.taps import TapRecorder
+from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.rows import Row, Sampler, record_times
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One pass of the target: what was drafted before it, and how much of that it accepted."""
+
+    source: Source
+    drafted: tuple[int, ...] = ()
+    accepted: int = 0
+
+
+@torch.inference_mode()
+def draft_and_verify(
+    model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting
+) -> list[list[Cycle]]:
+    """Generates all rows in place; the cycles of each row, in order.
+
+    At threshold 1 the text is that of `autoregress`, greedy or sampled: the n-th output token of a row is chosen by the
+    row's n-th random number, in drafts as in verification. A row's `forward_passes` are those of the target.
+    """
+    if not rows:
+        return []
+    start = time.perf_counter()
+    cycles: list[list[Cycle]] = [[] for _ in rows]
+    taps = drafting.drafter.config.taps if drafting.drafter else ()
+    with TapRecorder(model, taps) if taps else nullcontext() as recorder:
+        for row in rows:
+            row.text = row.prompt[:-1]
+        cache = prefill(model, rows, drafting.longest + 1, start)
+        for row in rows:
+            row.text, row.cached = list(row.prompt), len(row.prompt) - 1
+        proposer = Proposer(drafting, rows, sampler, cache.capacity)
+        if recorder is not None and any(row.cached for row in rows):
+            proposer.observe(recorder.states, [0] * len(rows))
+        running = list(range(len(rows)))
+        while running:
+            active = [rows[index] for index in running]
+            drafts = proposer.propose(active)
+            starts = [row.cached for row in active]
+            segments = [
+                causal_segment(row.cached, [row.text[-1], *draft.tokens])
+                for row, draft in zip(active, drafts, strict=True)
+            ]
+            hidden = forward_segments(model, segments, cache)
+            accepted = _verify(model, hidden, active, drafts, sampler, drafting.threshold)
+            for index, draft, count in zip(running, drafts, accepted, strict=True):
+                cycles[index].append(Cycle(draft.source, tuple(draft.tokens), count))
+            if recorder is not None:
+                proposer.observe(recorder.states, starts)
+            proposer.record(active, starts, drafts, accepted)
+            record_times(active, start)
+            kept = [place for place, row in enumerate(active) if not row.ended]
+            if kept and len(kept) < len(active):
+                cache.keep_rows(kept)
+                proposer.keep_rows(kept)
+            running = [running[place] for place in kept]
+    return cycles
+
+
+def _verify(
+    model: Transformer,
+    hidden: Tensor,
+    rows: Sequence[Row],
+    drafts: Sequence[Draft],
+    sampler: Sampler,
+    threshold: float,
+) -> list[int]:
+    """Pushes accepted drafts and the target's next token to the rows; the number of accepted drafts of each."""
+    sources = [(number, place) for number, draft in enumerate(drafts) for place in range(len(draft.tokens) + 1)]
+    logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
+    uniforms: list[float] = []
+    if sampler.temperature:
+        for row, draft in zip(rows, drafts, strict=True):
+            first = len(row.text) - len(row.prompt)
+            uniforms += [row.uniform(first + place) for place in range(len(draft.tokens) + 1)]
+    chosen = sampler.sample(logits, uniforms).tolist()
+    close = _close_tokens(logits, drafts, threshold) if threshold < 1 else [False] * len(sources)
+    accepted, at = [], 0
+    for row, draft in zip(rows, drafts, strict=True):
+        count = 0
+        while count < len(draft.tokens) and (draft.tokens[count] == chosen[at + count] or close[at + count]):
+            count += 1
+        row.forward_passes += 1
+        pushed = 0
+        for token in (*draft.tokens[:count], chosen[at + count]):
+            if not row.ended:
+                row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt))
+                row.cached = len(row.text)
+                row.text.append(token)
+                pushed += 1
+        accepted.append(min(count, pushed))
+        at += len(draft.tokens) + 1
+    return accepted
+
+
+def _close_tokens(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
+    """Of each verified position, whether its draft has at least `threshold` times the top token's probability."""
+    tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
+    own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
+    close: list[bool] = (own - logits.amax(dim=1) >= math.log(threshold)).tolist()
+    return close

@@ -1,0 +1,150 @@
+"""Where drafts come from: lookup, the drafter, or each where it pays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve
+from evalharness.diffusion.drafting.lookup import SIZES, NgramLookup
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.rows import Row, Sampler
+
+Source = Literal["none", "lookup", "drafter"]
+PROBE = 16
+"""A parked drafter is tried again after so many passes."""
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """How drafts come about and when they are accepted."""
+
+    drafter: Drafter | None = None
+    lookup: bool = False
+    """Look the text's last tokens up in prompt and answer. A drafter, if given, drafts where that finds nothing."""
+    longest: int = 7
+    """Most tokens of a draft; a drafter's block is another limit."""
+    threshold: float = 1.0
+    """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
+    costs: CostCurve | None = None
+    """Costs from which the length of each draft is chosen; without them, drafts are as long as they can be."""
+
+
+@dataclass
+class Draft:
+    """Tokens that may come next; none where nothing is drafted."""
+
+    source: Source = "none"
+    tokens: list[int] = field(default_factory=list)
+    kind: str = ""
+    """The name under which its acceptance is tracked."""
+
+
+class Proposer:
+    """Makes the drafts of a batch, and learns from what became of them."""
+
+    def __init__(self, drafting: Drafting, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
+        self._drafting, self._sampler = drafting, sampler
+        self._lookups = [NgramLookup() for _ in rows] if drafting.lookup else []
+        for lookup, row in zip(self._lookups, rows, strict=False):
+            lookup.extend(row.prompt)
+        longest = drafting.longest
+        kinds = ["drafter", *(f"lookup {size}" for size in SIZES)]
+        self._trackers = {kind: AcceptanceTracker(longest) for kind in kinds}
+        self._parked = 0
+        self._cache: KVCache | None = None
+        if drafting.drafter is not None:
+            weight = drafting.drafter.fuse.weight
+            # A row that runs on beside a longer one writes its padding behind its own text.
+            room = capacity + drafting.drafter.config.block
+            self._cache = KVCache(drafting.drafter.config.network, len(rows), room, weight.dtype, weight.device)
+
+    def propose(self, rows: Sequence[Row]) -> list[Draft]:
+        """A draft for each row, no longer than the row has room for."""
+        limits = [min(self._drafting.longest, row.watch.limit - len(row.output) - 1) for row in rows]
+        drafts = [Draft() for _ in rows]
+        for number, lookup in enumerate(self._lookups):
+            drafts[number] = self._look_up(lookup, limits[number], len(rows))
+        if self._cache is not None and any(
+            not draft.tokens and limit > 0 for draft, limit in zip(drafts, limits, strict=True)
+        ):
+            probing = self._parked == 1
+            self._parked = max(0, self._parked - 1)
+            if not self._parked and (probing or self._pays(len(rows))):
+                drafted = self._draft(rows)
+                for number, draft in enumerate(drafts):
+                    if not draft.tokens and limits[number] > 0:
+                        drafts[number] = Draft("drafter", drafted[number][: limits[number]], "drafter")
+            elif not self._parked:
+                self._parked = PROBE
+        return drafts
+
+    def observe(self, states: Tensor, starts: Sequence[int]) -> None:
+        """Takes the tapped states of a pass over segments that began at `starts`."""
+        if self._cache is not None and self._drafting.drafter is not None:
+            self._drafting.drafter.extend(states, starts, self._cache)
+
+    def record(
+        self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted: Sequence[int]
+    ) -> None:
+        """Takes what was accepted of the drafts; the rows' new tokens follow the one at `starts`."""
+        for draft, count in zip(drafts, accepted, strict=True):
+            if draft.tokens:
+                self._trackers[draft.kind].record(len(draft.tokens), count)
+        for lookup, row, start in zip(self._lookups, rows, starts, strict=False):
+            lookup.extend(row.text[start + 1 :])
+
+    def keep_rows(self, kept: Sequence[int]) -> None:
+        """Drops all rows but these."""
+        self._lookups = [self._lookups[number] for number in kept] if self._lookups else []
+        if self._cache is not None:
+            self._cache.keep_rows(kept)
+
+    def _look_up(self, lookup: NgramLookup, limit: int, rows: int) -> Draft:
+        tokens, size = lookup.propose(max(0, limit))
+        if not tokens:
+            return Draft()
+        kind = f"lookup {size}"
+        if self._drafting.costs is not None:
+            probabilities = self._trackers[kind].probabilities()[: len(tokens)]
+            tokens = tokens[: self._drafting.costs.best_length(probabilities, rows)[0]]
+        return Draft("lookup", tokens, kind) if tokens else Draft()
+
+    def _pays(self, rows: int) -> bool:
+        """Whether drafting is expected to be faster than a pass without drafts."""
+        costs = self._drafting.costs
+        if costs is None:
+            return True
+        _, speed = costs.best_length(self._trackers["drafter"].probabilities(), rows, drafting=True)
+        return speed > 1.0 / costs.verify_s(rows)
+
+    def _draft(self, rows: Sequence[Row]) -> list[list[int]]:
+        """The drafter's tokens for each row, cut off where more are not expected to pay."""
+        drafter, costs = self._drafting.drafter, self._drafting.costs
+        assert drafter is not None
+        assert self._cache is not None
+        device = drafter.fuse.weight.device
+        anchors = torch.tensor([row.text[-1] for row in rows], device=device)
+        states = drafter(anchors, [row.cached for row in rows], self._cache)
+        previous = drafter.index(anchors)
+        tokens, certain = [], []
+        for depth in range(min(drafter.config.block, self._drafting.longest)):
+            logits = drafter.logits(states[:, depth], previous).float()
+            if costs is not None:
+                certain.append(torch.sigmoid(drafter.acceptance(states[:, depth], previous).float()))
+            uniforms = []
+            if self._sampler.temperature:
+                uniforms = [row.uniform(len(row.text) - len(row.prompt) + depth) for row in rows]
+            previous = self._sampler.sample(logits, uniforms)
+            tokens.append(drafter.vocabulary[previous])
+        drafted: list[list[int]] = torch.stack(tokens, dim=1).tolist()
+        if costs is None:
+            return drafted
+        probabilities = torch.stack(certain, dim=1).cumprod(dim=1).tolist()
+        return [
+            row_tokens[: costs.best_length(row_probabilities, len(rows))[0]]
+            for row_tokens, row_probabilities in zip(drafted, probabilities, strict=True)
+        ]

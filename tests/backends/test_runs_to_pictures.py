@@ -54,7 +54,7 @@ def test_reports_of_two_models(tmp_path: Path, cli: Command, engine: None) -> No
 
     runs, fast_cool = tmp_path / "runs", tmp_path / "runs" / "fast" / "temperature=0.1" / "humaneval"
     comparison = good("compare", runs / "slow", fast_cool, "--show", "1", "--margin", "10")
-    assert "UNFAIR  sampling: temperature 0.0 against 0.1" in comparison
+    assert "UNFAIR      sampling: temperature 0.0 vs 0.1" in comparison
     assert "times the tokens/s" in comparison
     assert "prompt:" in comparison
     assert "def " in comparison

@@ -67,7 +67,7 @@ def test_everything_that_can_change_a_number_is_there(engine: None, tmp_path: Pa
 def test_sample_results_say_so(engine: None, tmp_path: Path, cli: Command) -> None:
     done = cli(*RUN, "--out", tmp_path)
     assert "humaneval-sample" in done.stdout
-    assert "OTHER DATA" not in done.stdout
+    assert "UNOFFICIAL DATA" not in done.stdout
     assert (summary(tmp_path)["task"], summary(tmp_path)["official_data"]) == ("humaneval-sample", False)
 
 
@@ -82,7 +82,7 @@ def test_other_data_run_and_manifest_and_table_say_so(
     run = ("run", "--task", "humaneval", "--limit", 2)
     done = cli(*run, "--data", tmp_path / "data", "--out", tmp_path / "same")
     assert (done.returncode, manifest(tmp_path / "same")["config"]["task"]["data"]["official"]) == (0, True)
-    assert "OTHER DATA" not in done.stdout
+    assert "UNOFFICIAL DATA" not in done.stdout
 
     lines = gzip.decompress(other.read_bytes()).decode().splitlines()
     record = json.loads(lines[100])
@@ -94,7 +94,7 @@ def test_other_data_run_and_manifest_and_table_say_so(
     assert data["official"] is False
     assert data["fingerprint"] != manifest(tmp_path / "same")["config"]["task"]["data"]["fingerprint"]
     assert summary(tmp_path / "other")["official_data"] is False
-    assert "OTHER DATA" in done.stdout
+    assert "UNOFFICIAL DATA" in done.stdout
     done = cli(*run, "--data", tmp_path / "data", "--out", tmp_path / "same")
     assert (done.returncode, "task.data" in done.stderr) == (2, True)
 

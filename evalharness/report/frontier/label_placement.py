@@ -1,4 +1,8 @@
-"""Places labels beside their points so that no label covers another label or a point."""
+"""Places labels beside their points so that no label covers another label or a point.
+
+The package adjustText moves labels but never omits one: in crowded panels its labels overlap, and 20 panels of 60
+points take it three minutes.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

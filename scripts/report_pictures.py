@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Takes the documentation's pictures of the report page: scripts/report_pictures.py RUN... (needs the dev extra).
+"""Takes the documentation's screenshots of the report page: scripts/report_pictures.py RUN... (needs the dev extra).
 
-The overview, and the first completion of the runs that has a trace, half denoised; of runs without one, the first that
+They show the overview, and a sample: the first with a denoising trace, half denoised, or without traces the first that
 did not pass.
 """
 
@@ -16,10 +16,10 @@ from evalharness.data.runs import Run
 from evalharness.report.page.page import write_page
 from evalharness.report.runs import load_runs
 
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "images"
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 SIZE = {"width": 1280, "height": 860}
 TALL = {"width": 1280, "height": 1480}
-HALF = """() => {
+SHOW_HALF_DENOISED = """() => {
     const slider = document.querySelector(".timeline input");
     slider.value = Math.round(slider.max * 0.55);
     slider.dispatchEvent(new Event("input"));
@@ -36,43 +36,43 @@ def main(folders: list[str]) -> None:
         page = browser.new_page(viewport=TALL, color_scheme="light")
         page.goto(f"file://{index}")
         page.wait_for_selector("table.runs")
-        take(page, "report-overview")
+        take_screenshot(page, "report-overview")
         page.set_viewport_size(SIZE)
-        name, task_id, sample_id, traced = chosen(runs, page)
+        slug, task_id, sample_id, traced = choose_sample(runs, page)
         page.emulate_media(color_scheme="dark" if traced else "light")
         page.evaluate("([name, id, sample]) => { location.hash = evalharness.sampleLink(name, id, sample); }",
-                      [name, task_id, sample_id])  # fmt: skip
+                      [slug, task_id, sample_id])  # fmt: skip
         page.wait_for_selector("article.sample")
         if traced:
-            page.evaluate(HALF)
-        take(page, "report-sample")
+            page.evaluate(SHOW_HALF_DENOISED)
+        take_screenshot(page, "report-sample")
         browser.close()
 
 
-def chosen(runs: list[Run], page: Page) -> tuple[str, str, int, bool]:
-    """The page's name of a run, a sample of it, and whether that has a trace."""
-    names = page.evaluate("evalharness.runs.map(run => run.name)")
-    for run, name in zip(runs, names, strict=True):
+def choose_sample(runs: list[Run], page: Page) -> tuple[str, str, int, bool]:
+    """Returns the page's name of a run, the ids of a sample, and whether the sample has a trace."""
+    slugs = page.evaluate("evalharness.runs.map(run => run.name)")
+    for run, slug in zip(runs, slugs, strict=True):
         for row in run.completions():
             if row.trace is not None and row.text.count("\n") > 3:
-                return name, row.task_id, row.sample_id, True
-    for run, name in zip(runs, names, strict=True):
+                return slug, row.task_id, row.sample_id, True
+    for run, slug in zip(runs, slugs, strict=True):
         for verdict in run.verdicts():
             if not verdict.passed:
-                return name, verdict.task_id, verdict.sample_id, False
+                return slug, verdict.task_id, verdict.sample_id, False
     verdict = next(runs[0].verdicts())
-    return names[0], verdict.task_id, verdict.sample_id, False
+    return slugs[0], verdict.task_id, verdict.sample_id, False
 
 
-def take(page: Page, name: str) -> None:
-    """A picture of what is on view."""
-    DOCS.mkdir(parents=True, exist_ok=True)
+def take_screenshot(page: Page, name: str) -> None:
+    """Writes a screenshot of the window."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(500)
-    page.screenshot(path=DOCS / f"{name}.png")
-    print(f"docs/images/{name}.png: {(DOCS / f'{name}.png').stat().st_size / 1000:.0f} kB")
+    page.screenshot(path=IMAGES / f"{name}.png")
+    print(f"docs/images/{name}.png: {(IMAGES / f'{name}.png').stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
     if not sys.argv[1:]:
-        sys.exit("error: name the runs whose pictures are taken, such as: scripts/report_pictures.py results/demo")
+        sys.exit("error: name the runs to show, such as: scripts/report_pictures.py results/demo")
     main(sys.argv[1:])

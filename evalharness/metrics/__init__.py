@@ -1,0 +1,1 @@
+"""pass@k, speed, confidence intervals and tests."""

@@ -8,7 +8,7 @@ from evalharness.records import Completion
 MIN_SHARE = 0.1
 """A concurrency counts as reached where it lasted for this share of the busy time; a shorter overlap does not count."""
 SAME_MOMENT_S = 1e-3
-"""Requests that end within so many seconds end together: the rows of a batch are recorded one after the other."""
+"""Requests whose ends differ by less count as ending together: the rows of a batch are recorded sequentially."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def speed(
     conditions: Mapping[str, Any] | None = None,
     warmup: Collection[Key] | None = None,
 ) -> Speed:
-    """Returns the `speed` block of a summary; empty where nothing was timed. Percentiles are over requests.
+    """Returns the `speed` block of a summary; empty if no request was timed. Percentiles are over requests.
 
     `warmup` names the samples to drop; without it, `warmup_keys` finds them. The names in brackets are those of vLLM's
     `vllm bench serve` and of NVIDIA AIPerf.

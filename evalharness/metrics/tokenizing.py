@@ -24,7 +24,7 @@ class CommonTokenizer:
 def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
     """Returns the tokenizer of a path (a tokenizer.json or its folder) or hub id; without one, the bundled tokenizer.
 
-    None where nothing is given and no tokenizer is bundled. Raises UserError where the given one cannot be loaded.
+    None if no tokenizer is given or bundled. Raises UserError where the given one cannot be loaded.
     """
     if given is None and not BUNDLED.exists():
         return None

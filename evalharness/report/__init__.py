@@ -1,0 +1,1 @@
+"""Reports about finished runs."""

@@ -1,4 +1,4 @@
-"""Run directories made from known outcomes and times, with the harness's own code for rates and speed."""
+"""Writes run directories from given outcomes and times. Rates and speeds are computed as in a real run."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -34,30 +34,35 @@ def write_run(
     edit: Callable[[dict[str, Any]], None] = lambda config: None,
     **more: Any,
 ) -> Path:
-    """One run of problems p/0 ..., each with `n` samples in the order of `passed`; about `seconds` per request."""
-    draw = np.random.default_rng(0)
+    """Writes a run of problems p/0 ..., with `n` samples each in the order of `passed`; returns its folder.
+
+    A request takes about `seconds`. `whole` is the number of the task's problems, `asked` that of the run's samples.
+    `edit` changes the manifest's configuration; `more` are further fields of every completion.
+    """
+    rng = np.random.default_rng(0)
     rows, verdicts, clock = [], [], 1000.0
-    for number, good in enumerate(passed):
-        key, lasted = (f"p/{number // n}", number % n), seconds * float(draw.uniform(0.8, 1.2))
-        text = f"    return {number if good else 'None'}\n"
+    for number, sample_passed in enumerate(passed):
+        key, latency = (f"p/{number // n}", number % n), seconds * float(rng.uniform(0.8, 1.2))
+        text = f"    return {number if sample_passed else 'None'}\n"
         rows.append(
             Completion(*key, text, prompt_tokens=50, output_tokens=tokens, characters=len(text), started_at=clock,
-                       total_s=lasted, batch=1, **more)
+                       total_s=latency, batch=1, **more)
         )  # fmt: skip
-        verdicts.append(Verdict(*key, good, "passed" if good else "failed", detail="" if good else "AssertionError"))
-        clock += lasted
-    described = {"model": model, "device": "cpu", "dtype": "float32", "options": options or {}}
+        status, detail = ("passed", "") if sample_passed else ("failed", "AssertionError")
+        verdicts.append(Verdict(*key, sample_passed, status, detail=detail))
+        clock += latency
+    backend_description = {"model": model, "device": "cpu", "dtype": "float32", "options": options or {}}
     config: dict[str, Any] = {
         "task": {"name": task, "version": "v1.0", "recipe": recipe, "fingerprint": "f"},
-        "backend": {"name": backend, **described},
+        "backend": {"name": backend, **backend_description},
         "sampling": {"temperature": 0.0, "top_p": 1.0, "max_new_tokens": 512, "seed": 0},
         "samples": {"n": n, "limit": limit},
     }
     edit(config)
     folder.mkdir(parents=True)
     write_json(folder / "manifest.json", {"config": config, "environment": {"hardware": CPU}})
-    for name, held in (("completions", rows), ("verdicts", verdicts)):
-        lines = [json.dumps({key: value for key, value in asdict(row).items() if value is not None}) for row in held]
+    for name, records in (("completions", rows), ("verdicts", verdicts)):
+        lines = [json.dumps({key: value for key, value in asdict(row).items() if value is not None}) for row in records]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     problems = len(passed) // n
     summary = {
@@ -65,13 +70,13 @@ def write_run(
         "options": {}, "note": "", "official_data": official, "problems": problems,
         "problems_of_task": whole or problems,
         "samples": len(passed), "asked": asked or len(passed), "metrics": rates(tally(verdicts)),
-        "speed": speed(rows, conditions=measurement_conditions(described, CPU), warmup=()), "statuses": {},
+        "speed": speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()), "statuses": {},
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     return folder
 
 
 def outcomes(rate: float, problems: int = 164, seed: int = 0) -> list[bool]:
-    """So many problems, of which that share passes, in an order that the seed decides."""
-    good = [number < round(rate * problems) for number in range(problems)]
-    return [good[place] for place in np.random.default_rng(seed).permutation(problems)]
+    """Returns one outcome per problem. The share `rate` of them passes, in a random order that the seed determines."""
+    passed = [number < round(rate * problems) for number in range(problems)]
+    return [passed[index] for index in np.random.default_rng(seed).permutation(problems)]

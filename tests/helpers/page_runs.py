@@ -1,4 +1,4 @@
-"""Run directories as `evalharness run` writes them, of the bundled sample's problems and with verdicts as wanted."""
+"""Writes run directories as `evalharness run` does, on the bundled sample's problems and with given verdicts."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ from evalharness.pipeline.store import Store
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
 
 Answer = Callable[[Problem, int], tuple[Completion, Verdict | None]]
-"""What a run has of a problem and a sample's number."""
+"""Returns the completion and verdict of a problem and a sample's number."""
 
 DETAILS: dict[Status, str] = {
     "failed": 'Traceback (most recent call last):\n  File "check.py", line 3\nAssertionError: expected [1, 2]',
@@ -29,7 +29,7 @@ def write_run(
     folder: Path, task: str, answer: Answer, *, n: int = 1, backend: str = "ar", model: str | None = None,
     data: DataSource = "sample",
 ) -> Path:  # fmt: skip
-    """A finished run of the task's problems; returns its directory."""
+    """Writes a finished run of the task's problems and returns its directory."""
     opened, context = open_task(task, data, {})
     problems = {problem.task_id: problem for problem in opened.problems()}
     config = {
@@ -71,17 +71,17 @@ def write_run(
 
 
 def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | None = None) -> Answer:
-    """The reference solution (or `text`) of each problem, with these verdicts in turn."""
+    """Answers with the reference solution (or `text`) of each problem. The statuses repeat from problem to problem."""
 
     def answer(problem: Problem, number: int) -> tuple[Completion, Verdict]:
         solution = text if text is not None else (problem.reference or "").removeprefix(problem.prefix)
         trace = trace_of(solution) if traced else None
-        place = int(re.findall(r"\d+", problem.task_id)[-1]) + number
-        status = statuses[place % len(statuses)]
-        pieces = len(re.findall(r"\w+|\s+|\W", solution))
+        position = int(re.findall(r"\d+", problem.task_id)[-1]) + number
+        status = statuses[position % len(statuses)]
+        token_count = len(re.findall(r"\w+|\s+|\W", solution))
         completion = Completion(
-            problem.task_id, number, solution, output_tokens=pieces, characters=len(solution), prompt_tokens=80,
-            started_at=1e9 + place, total_s=0.5 + place / 100, trace=trace, forwards=trace and max(trace.steps) + 1,
+            problem.task_id, number, solution, output_tokens=token_count, characters=len(solution), prompt_tokens=80,
+            started_at=1e9 + position, total_s=0.5 + position / 100, trace=trace, forwards=trace and max(trace.steps) + 1,
         )  # fmt: skip
         return completion, Verdict(
             problem.task_id, number, status == "passed", status, 0.01, 0.02, 27.5, DETAILS.get(status, "")
@@ -91,14 +91,14 @@ def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | Non
 
 
 def trace_of(text: str, block: int = 8, per_pass: int = 3, tail: str = "\n<|end|>") -> Trace:
-    """A denoising of the text and what was cut after it: block by block, in each the longest tokens first."""
+    """Returns a denoising trace of the text and its cut tail: one block at a time, in each the longest tokens first."""
     tokens = [*re.findall(r"\w+|\n\s*|[^\S\n]+|[^\w\s]", text), tail]
-    blocks = [place // block for place in range(len(tokens))]
+    blocks = [index // block for index in range(len(tokens))]
     steps, start = [0] * len(tokens), 0
     for number in range(blocks[-1] + 1):
-        places = [place for place, each in enumerate(blocks) if each == number]
-        order = sorted(places, key=lambda place: (-len(tokens[place]), place))
-        for rank, place in enumerate(order):
-            steps[place] = start + rank // per_pass
-        start = max(steps[place] for place in places) + 1
+        indices = [index for index, of_token in enumerate(blocks) if of_token == number]
+        order = sorted(indices, key=lambda index: (-len(tokens[index]), index))
+        for rank, index in enumerate(order):
+            steps[index] = start + rank // per_pass
+        start = max(steps[index] for index in indices) + 1
     return Trace(tuple(tokens), tuple(steps), tuple(blocks))

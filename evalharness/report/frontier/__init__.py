@@ -1,1 +1,1 @@
-"""The speed-quality frontier."""
+"""The picture of speed and quality, with the Pareto frontier."""

@@ -15,7 +15,7 @@ CROWDED = 30
 MIN_SPEED_RATIO = 3.0
 """The speed axis spans at least half a decade."""
 MIN_RATE_SPAN = 12.0
-"""The rate axis spans at least so many percentage points."""
+"""Percentage points that the rate axis spans at least."""
 
 
 def point_id(panel_index: int, point_index: int) -> str:
@@ -49,7 +49,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str) 
         _draw_point(axes, point, point_id(index, number), crowded)
     _set_limits(axes, panel)
     hardware = dict.fromkeys(point.hardware for point in panel.points if not point.published)
-    axes.set_xlabel(fill(f"{speed} (log scale) on {' / '.join(hardware)}", 72), fontsize=8.5)
+    axes.set_xlabel(fill(f"{speed} (log scale), {' / '.join(hardware)}", 72), fontsize=8.5)
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
 
 

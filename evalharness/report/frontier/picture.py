@@ -23,7 +23,7 @@ SPEED_LABELS = {
 }  # fmt: skip
 """The axis label of each kind of speed."""
 MANY_PANELS = 10
-"""With so many panels or more, panels have fewer labels and fewer dots per inch."""
+"""From this number of panels, each has fewer labels and fewer dots per inch."""
 LABEL_LIMITS = (40, 16)
 """Labels in a panel of few and of many panels."""
 DPI = (150, 110)

@@ -1,1 +1,1 @@
-"""The leaderboard."""
+"""A table of models and tasks."""

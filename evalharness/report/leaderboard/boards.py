@@ -17,7 +17,7 @@ from evalharness.report.task_variant import DataKind, data_kind
 HEADINGS = {
     DataKind.FULL: "",
     DataKind.SAMPLE: "Bundled sample problems, not the benchmarks",
-    DataKind.UNOFFICIAL: "Unofficial data, not the benchmarks'",
+    DataKind.UNOFFICIAL: "Unofficial data, not those of the benchmarks",
 }
 """The heading of each kind of data, in the order of the tables."""
 PUBLISHED_HEADING = "Published results, not measured here"

@@ -8,7 +8,7 @@ from evalharness.report.leaderboard.boards import Board
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 
 ABSENT = "-"
-SPEED_HEADINGS = ("tokens/s", "speed measured on")
+SPEED_HEADINGS = ("tokens/s", "speed conditions")
 
 
 def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:

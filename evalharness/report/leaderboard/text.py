@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evalharness.report.leaderboard.boards import Board, footnote_mark
 from evalharness.report.leaderboard.cells import Cell
-from evalharness.report.leaderboard.frames import long_frame, wide_frame
+from evalharness.report.leaderboard.frames import SPEED_HEADINGS, long_frame, wide_frame
 
 LEGEND = (
     "Rates in % with 95 % confidence intervals. Bold: the highest rate of a column and all rates that are not "
@@ -39,7 +39,7 @@ def latex(boards: Sequence[Board]) -> str:
     parts = []
     for board in boards:
         frame = wide_frame(board, _latex_cell).reset_index()
-        for column in ("model", "tokens/s", "speed measured on"):
+        for column in ("model", *SPEED_HEADINGS):
             frame[column] = frame[column].map(_latex_text)
         table = frame.to_latex(
             index=False,

@@ -1,1 +1,1 @@
-"""The report page."""
+"""The HTML report."""

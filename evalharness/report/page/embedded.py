@@ -11,7 +11,7 @@ from evalharness.report.published import PublishedPoint
 
 @dataclass(frozen=True)
 class Embedded:
-    """HTML for the page; where there is none, the reason."""
+    """HTML for the page, or the reason why it is missing."""
 
     markup: str = ""
     missing: str = ""

@@ -78,7 +78,7 @@
         part(
           "Speed",
           app.factList(speed),
-          run.speed_conditions && h("p.lead.small", {}, `Measured on ${run.speed_conditions}.`),
+          run.speed_conditions && h("p.lead.small", {}, `Conditions: ${run.speed_conditions}.`),
         ),
       breakdowns.map((breakdown) => part(`By ${breakdown.facet}`, app.breakdownTable(breakdown, run.name))),
       settings(run),

@@ -50,7 +50,8 @@ def make_run(
         "samples": PROBLEMS, "asked": PROBLEMS, "statuses": {"passed": passed, "failed": PROBLEMS - passed},
         "metrics": {"pass@1": {"value": passed / PROBLEMS, "ci95": wilson_interval(passed, PROBLEMS)}},
         "speed": {"requests": PROBLEMS, "generation_s": tokens / tokens_per_s, "output_tokens": tokens, "batch": 1,
-                  "output_tokens_per_s": tokens_per_s, "output_tokens_per_s_ci95": [0.95 * tokens_per_s, 1.05 * tokens_per_s],
+                  "output_tokens_per_s": tokens_per_s,
+                  "output_tokens_per_s_ci95": [0.95 * tokens_per_s, 1.05 * tokens_per_s],
                   "steady": {"output_tokens_per_s": tokens_per_s, "concurrency": 1}, "conditions": conditions},
     }  # fmt: skip
     config = {"task": {"name": task}, "backend": backend, "sampling": {"temperature": 0.0, "seed": 0},

@@ -81,7 +81,8 @@ def cycling(statuses: Sequence[Status], *, traced: bool = False, text: str | Non
         token_count = len(re.findall(r"\w+|\s+|\W", solution))
         completion = Completion(
             problem.task_id, number, solution, output_tokens=token_count, characters=len(solution), prompt_tokens=80,
-            started_at=1e9 + position, total_s=0.5 + position / 100, trace=trace, forwards=trace and max(trace.steps) + 1,
+            started_at=1e9 + position, total_s=0.5 + position / 100, trace=trace,
+            forwards=trace and max(trace.steps) + 1,
         )  # fmt: skip
         return completion, Verdict(
             problem.task_id, number, status == "passed", status, 0.01, 0.02, 27.5, DETAILS.get(status, "")

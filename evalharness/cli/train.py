@@ -28,10 +28,15 @@ def train(
         float | None, typer.Option(metavar="N", help="Stop after this many minutes. [default: the recipe's value]")
     ] = None,
 ) -> None:
-    """Trains a diffusion code model from a recipe.
+    """Trains a diffusion code model, or a drafter for an autoregressive one, from a recipe.
 
     Training can be stopped at any time: it writes usable weights, and the same command resumes it.
     """
+    from evalharness.training.drafting.recipe import is_drafter_recipe
+
+    if is_drafter_recipe(config):
+        _train_drafter(config, out, steps)
+        return
     from evalharness.training.certainty import answer_corpus
     from evalharness.training.corpus.build import build_corpus
     from evalharness.training.corpus.tokenizer import read_tokenizer
@@ -55,3 +60,13 @@ def train(
         print(f"resumed after step {trainer.state.step}")
     trainer.run(lambda text: print(text, flush=True))
     print(f"weights written to {out / 'model'}; use them with: run --backend diffusion --model {out / 'model'}")
+
+
+def _train_drafter(config: Path, out: Path, steps: int | None) -> None:
+    from evalharness.training.drafting.recipe import read_drafter_recipe
+    from evalharness.training.drafting.stages import train_drafter
+
+    recipe = read_drafter_recipe(config, steps=steps)
+    weights = train_drafter(recipe, out, lambda text: print(text, flush=True))
+    if weights.exists():
+        print(f"drafter written to {weights}; use it with: --option drafter={weights}")

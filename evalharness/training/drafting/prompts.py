@@ -4,7 +4,7 @@ import ast
 import itertools
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
@@ -69,15 +69,17 @@ def read_recipes() -> Recipes:
     )
 
 
-def draft_prompts(seed: int, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[DraftPrompt]:
-    """Endlessly many prompts, the same for the same seed and installed packages.
+def draft_prompts(
+    seed: int, benchmarks: Benchmarks | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
+) -> Iterator[DraftPrompt]:
+    """Endlessly many prompts of these kinds, the same for the same seed and installed packages.
 
     Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
     """
     random, recipes = Random(seed), read_recipes()
     generated, library = functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
     while True:
-        kind = random.choices(KINDS, [WEIGHTS[kind] for kind in KINDS])[0]
+        kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if random.random() < LIBRARY:
             prompt = _from_library(next(library), kind, recipes, random)
         else:

@@ -99,6 +99,15 @@ class DrafterRecipe(Strict):
         return os.environ.get("EVALHARNESS_BASE") or self.target
 
 
+def is_drafter_recipe(path: Path) -> bool:
+    """Whether a YAML file is a recipe of this kind; False for a file that cannot be read."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and values.get("kind") == "drafter"
+
+
 def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
     """The recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
     try:

@@ -23,7 +23,7 @@ from evalharness.training.corpus.decontaminate import read_benchmarks
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantise_products
 from evalharness.training.drafting.features import FeatureStore, features_path, write_features
-from evalharness.training.drafting.prompts import DraftPrompt, draft_prompts
+from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
 from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, new_drafter
@@ -59,7 +59,8 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     dropped = Counter(progress["dropped"])
     seen = {text.prompt for text in texts}
     started = int(progress["prompts"])
-    prompts = draft_prompts(asked.seed, benchmarks, dropped)
+    kinds = [kind for kind in KINDS if kind != "infill" or infilling]
+    prompts = draft_prompts(asked.seed, benchmarks, dropped, kinds)
     first = list(itertools.islice(prompts, CALIBRATION))
     if asked.eight_bit:
         _quantise(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])

@@ -4,8 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
 
+from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
@@ -43,24 +44,52 @@ def slugs_of(runs: Sequence[Run]) -> list[str]:
     return slugs
 
 
-def run_overview(entry: Entry) -> dict[str, Any]:
-    """Returns what the page shows of a run before its rows are loaded; its keys are those that static/*.js read."""
+class RunOverview(TypedDict):
+    """What the page shows of a run before its rows are loaded. The scripts in static/ read these keys."""
+
+    name: str
+    """The slug."""
+    task: str
+    backend: str
+    model: str | None
+    label: str
+    problems: int
+    samples: int
+    speed: Speed
+    speed_conditions: str
+    shortfall: str
+    conditions: str
+    language: str
+    """The programming language of the task, for the highlighter."""
+    data_heading: str
+    """The heading of the runs on this kind of data; empty for full data."""
+    rates: list[tuple[str, float, float, float]]
+    """Name, value, and both ends of the interval."""
+    statuses: list[tuple[str, int]]
+    no_prompts: str
+    """Why the page has no prompts for the run; empty if it has."""
+    replayed: bool
+    """Whether the samples come from a file."""
+
+
+def run_overview(entry: Entry) -> RunOverview:
+    """Returns what the page shows of a run before its rows are loaded."""
     summary = entry.run.summary
     return {
-        "task": summary.get("task"),
-        "backend": summary.get("backend"),
-        "model": summary.get("model"),
-        "problems": summary.get("problems"),
-        "samples": summary.get("samples"),
-        "speed": summary.get("speed"),
         "name": entry.slug,
+        "task": summary["task"],
+        "backend": summary["backend"],
+        "model": summary.get("model"),
         "label": entry.name.label,
-        "shortfall": shortfall(entry.run),
+        "problems": summary["problems"],
+        "samples": summary["samples"],
+        "speed": entry.run.speed,
         "speed_conditions": speed_conditions(entry.run),
+        "shortfall": shortfall(entry.run),
         "conditions": run_conditions(summary),
         "language": language_of(task_of(summary))[1],
         "data_heading": HEADINGS[data_kind(summary)],
-        "rates": [[name, rate["value"], *rate["ci95"]] for name, rate in summary["metrics"].items()],
+        "rates": [(name, rate["value"], rate["ci95"][0], rate["ci95"][1]) for name, rate in summary["metrics"].items()],
         "statuses": list(summary["statuses"].items()),
         "no_prompts": entry.problems.missing,
         "replayed": summary["backend"] == "replay",

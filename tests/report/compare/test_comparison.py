@@ -117,9 +117,9 @@ def test_only_shared_problems_count(tmp_path: Path) -> None:
 
 
 def test_several_samples_per_problem_are_compared_by_the_share_that_passed(tmp_path: Path) -> None:
-    one = run(write_run(tmp_path / "a", "m", [True, False, False, False] * 20, n=4))
-    two = run(write_run(tmp_path / "b", "n", [True, True, True, False] * 20, n=4))
-    comparison = compare(one, two)
+    first = run(write_run(tmp_path / "a", "m", [True, False, False, False] * 20, n=4))
+    second = run(write_run(tmp_path / "b", "n", [True, True, True, False] * 20, n=4))
+    comparison = compare(first, second)
     assert comparison.difference.value == pytest.approx(0.5)
     assert comparison.difference.test == "sign-flip permutation"
     assert comparison.difference.p < 0.001
@@ -153,9 +153,9 @@ def test_a_margin(pair: tuple[Run, Run]) -> None:
 
 
 def test_unmeasured_speeds_have_no_ratio(tmp_path: Path) -> None:
-    one = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
-    two = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
-    assert [ratio.measure for ratio in compare(one, two).ratios] == ["characters/s"]
+    first = run(write_run(tmp_path / "a", "m", outcomes(0.5)))
+    second = run(write_run(tmp_path / "b", "n", outcomes(0.5), tokens=None))
+    assert [ratio.measure for ratio in compare(first, second).ratios] == ["characters/s"]
 
 
 def test_a_speed_condition_that_one_run_does_not_state(pair: tuple[Run, Run]) -> None:

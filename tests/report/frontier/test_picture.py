@@ -98,8 +98,8 @@ def test_runs_that_differ_in_text_settings_form_no_curve(tmp_path: Path) -> None
 def test_runs_without_a_speed_are_left_out_and_counted(runs: Path) -> None:
     write_run(runs / "untimed", "m", outcomes(0.9), tokens=None)
     notes: list[str] = []
-    found = panels(load_runs([runs]), note=notes.append)
-    assert sum(len(panel.points) for panel in found) == 5
+    drawn = panels(load_runs([runs]), note=notes.append)
+    assert sum(len(panel.points) for panel in drawn) == 5
     assert "1 run without pass@1 or tokens/s left out" in notes[0]
     with pytest.raises(UserError, match="no run has both"):
         panels(load_runs([runs / "untimed"]))
@@ -161,27 +161,27 @@ def many(count: int) -> list[Panel]:
 def test_no_label_covers_another(count: int) -> None:
     [boxes] = texts_of(many(count))
     assert len(boxes) == 1 if count == 1 else len(boxes) >= 7
-    for place, (left, low, right, high) in enumerate(boxes):
-        for other in boxes[:place]:
+    for index, (left, low, right, high) in enumerate(boxes):
+        for other in boxes[:index]:
             assert right <= other[0] + 1 or other[2] <= left + 1 or high <= other[1] + 1 or other[3] <= low + 1
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.html"])
 def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
-    found = panels(load_runs([runs]), load_published("mercury"))
-    draw(found, tmp_path / "new" / name, published=True)
+    drawn = panels(load_runs([runs]), load_published("mercury"))
+    draw(drawn, tmp_path / "new" / name, published=True)
     data = (tmp_path / "new" / name).read_bytes()
     assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
 
 
 def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path, tmp_path: Path) -> None:
-    found = panels(load_runs([runs]), load_published("mercury"))
-    draw(found, tmp_path / "a.html", published=True)
+    drawn = panels(load_runs([runs]), load_published("mercury"))
+    draw(drawn, tmp_path / "a.html", published=True)
     page = (tmp_path / "a.html").read_text()
-    held = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
-    assert len(held) == sum(len(panel.points) for panel in found)
-    assert all(f'id="{name}"' in page for name in held)
-    assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in held.values())
+    notes = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
+    assert len(notes) == sum(len(panel.points) for panel in drawn)
+    assert all(f'id="{name}"' in page for name in notes)
+    assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in notes.values())
     named = set(re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0]))
     assert all("w3.org" in address for address in named)  # XML namespaces, which are not loaded
     assert not re.search(r"(src|href)=\"(?!#)", page)
@@ -194,8 +194,8 @@ def test_an_unknown_format(runs: Path, tmp_path: Path) -> None:
 
 def test_the_notes_name_the_rate(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
-    found = panels(load_runs([tmp_path / "a"]), metric="pass@10")
-    draw(found, tmp_path / "a.html", "pass@10")
+    drawn = panels(load_runs([tmp_path / "a"]), metric="pass@10")
+    draw(drawn, tmp_path / "a.html", "pass@10")
     page = (tmp_path / "a.html").read_text()
     [note] = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
     assert "\npass@10 100.0 %" in note
@@ -207,14 +207,14 @@ def test_the_caption_explains_missing_published_points(tmp_path: Path) -> None:
     write_run(tmp_path / "b", "m", outcomes(0.5), task="santacoder-fim-js")
     points = load_published("mercury")
 
-    def said(folder: Path, metric: str = "pass@1") -> str:
+    def caption_of(folder: Path, metric: str = "pass@1") -> str:
         return "\n".join(caption(panels(load_runs([folder]), points), True, metric))
 
-    assert "are of whole benchmarks and are not drawn beside samples" in said(tmp_path / "a")
-    assert "No published result" not in said(tmp_path / "a")
-    assert "No published result has both a rate on these tasks and a speed" in said(tmp_path / "b")
-    assert "whole benchmarks" not in said(tmp_path / "b")
-    assert "not drawn beside pass@10" in said(tmp_path / "b", "pass@10")
+    assert "are of whole benchmarks and are not drawn beside samples" in caption_of(tmp_path / "a")
+    assert "No published result" not in caption_of(tmp_path / "a")
+    assert "No published result has both a rate on these tasks and a speed" in caption_of(tmp_path / "b")
+    assert "whole benchmarks" not in caption_of(tmp_path / "b")
+    assert "not drawn beside pass@10" in caption_of(tmp_path / "b", "pass@10")
 
 
 def test_the_caption_explains_steps_only_where_there_are_any(runs: Path) -> None:

@@ -12,6 +12,8 @@ from evalharness.errors import UserError
 from evalharness.metrics.intervals import wilson_interval
 from evalharness.report.leaderboard.boards import Board, footnote_mark, leaderboard
 from evalharness.report.leaderboard.cells import ModelRow
+from evalharness.report.leaderboard.columns import TITLES
+from evalharness.report.leaderboard.frames import long_frame, wide_frame
 from evalharness.report.leaderboard.html import html
 from evalharness.report.leaderboard.text import as_csv, latex, markdown
 from evalharness.report.published import load_published
@@ -81,12 +83,12 @@ def test_a_group_has_a_mean_where_all_its_tasks_have_a_rate(tmp_path: Path) -> N
 def test_samples_unofficial_data_and_published_results_have_their_own_tables(folder: Path) -> None:
     write_run(folder / "s", "org/top", outcomes(1.0, 16), task="humaneval-sample")
     write_run(folder / "o", "org/top", outcomes(1.0, 16), official=False)
-    found = boards(folder, "mercury")
-    assert [board.heading.partition(" ")[0] for board in found] == ["", "Bundled", "Unofficial", "Published"]
-    assert best(found[0], "humaneval") == {"top", "next"}
-    published = row_of(found[3], "Mercury Coder Mini [mercury]")
+    tables = boards(folder, "mercury")
+    assert [board.heading.partition(" ")[0] for board in tables] == ["", "Bundled", "Unofficial", "Published"]
+    assert best(tables[0], "humaneval") == {"top", "next"}
+    published = row_of(tables[3], "Mercury Coder Mini [mercury]")
     assert published.tokens_per_s == 1109
-    assert "from one secondary source" in found[3].notes
+    assert "from one secondary source" in tables[3].notes
 
 
 def test_languages_are_columns_next_to_each_other(tmp_path: Path) -> None:
@@ -133,11 +135,32 @@ def test_csv_has_every_figure(folder: Path) -> None:
     assert len([row for row in rows if row["task"] == "output_tokens_per_s"]) == 3
 
 
+def test_frames_have_models_as_rows_and_tasks_as_columns(folder: Path) -> None:
+    tables = boards(folder)
+    frame = wide_frame(tables[0], lambda cell, marks: f"{cell.rate.value:.2f}{marks}")
+    assert list(frame.index) == ["top", "next", "low"]
+    assert list(frame.columns) == ["HumanEval (v1.0)", "MBPP (v1.0)", "tokens/s", "speed conditions"]
+    assert frame.loc["low", "HumanEval (v1.0)"] == "0.50"
+    figures = long_frame(tables)
+    assert set(figures[figures.model == "low"].task) == {"humaneval", "mbpp", "output_tokens_per_s"}
+    assert len(figures) == 9
+
+
+def test_columns_with_equal_titles_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for task, rate in (("a", 0.5), ("b", 0.75)):
+        write_run(tmp_path / task, "m", outcomes(rate, 4), task=task)
+        monkeypatch.setitem(TITLES, task, "Same")
+    for text in (markdown(boards(tmp_path)), latex(boards(tmp_path)), html(boards(tmp_path))):
+        assert text.count("Same") == 2
+        assert "50.0" in text
+        assert "75.0" in text
+
+
 def test_markdown_and_latex(folder: Path) -> None:
-    found = boards(folder)
-    text = markdown(found)
+    tables = boards(folder)
+    text = markdown(tables)
     assert re.search(r"\| top \| \*\*90\.2\*\* \[84\.\d, 9[34]\.\d\] \|", text)
-    table = latex(found)
+    table = latex(tables)
     assert r"\textbf{90.2}" in table
     rows = [row for row in table.splitlines() if row.endswith(r"\\")]
     assert len({row.count("&") for row in rows}) == 1
@@ -147,10 +170,10 @@ def test_markdown_and_latex(folder: Path) -> None:
 
 def test_names_are_escaped_in_every_format(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "<script>alert(1)</script>|a_b", outcomes(0.5))
-    found = boards(tmp_path)
-    assert "<script>alert" not in html(found)
-    assert r"script>\|a\_b" in latex(found) or r"a\_b" in latex(found)
-    assert r"\|a_b" in markdown(found)
+    tables = boards(tmp_path)
+    assert "<script>alert" not in html(tables)
+    assert r"script>\|a\_b" in latex(tables) or r"a\_b" in latex(tables)
+    assert r"\|a_b" in markdown(tables)
 
 
 def test_the_page_sorts_and_loads_nothing_else(folder: Path) -> None:

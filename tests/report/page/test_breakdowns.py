@@ -17,7 +17,7 @@ HALF = {"value": 0.5, "ci95": [0.4, 0.6]}
 
 def entries(runs: list[Run]) -> list[Entry]:
     named = zip(runs, name_runs(runs), strict=True)
-    return [Entry(run, f"run-{place}", shown, RunProblems()) for place, (run, shown) in enumerate(named)]
+    return [Entry(run, f"run-{index}", name, RunProblems()) for index, (run, name) in enumerate(named)]
 
 
 def made(task: str, model: str = "m", facets: dict[str, Any] | None = None, **more: Any) -> Run:
@@ -58,7 +58,7 @@ def test_other_data_versions_and_windows_have_their_own_tables() -> None:
     others: list[dict[str, Any]] = [
         {}, {"official_data": False}, {"version": "v2"}, {"options": {"start": "2024-08-01"}}, {"split": "x"},
     ]  # fmt: skip
-    runs = [made("livecodebench", f"m{place}", facets, **more) for place, more in enumerate(others)]
+    runs = [made("livecodebench", f"m{index}", facets, **more) for index, more in enumerate(others)]
     runs.append(made("livecodebench-sample", "s", facets))
     tables = breakdowns(entries(runs))
     assert len({table["title"] for table in tables}) == 6

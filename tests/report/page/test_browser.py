@@ -138,9 +138,9 @@ def test_an_unknown_address_shows_an_error(visit: Open) -> None:
 
 def test_keys_move_through_the_samples(visit: Open) -> None:
     page = visit("#/run/ar-humaneval")
-    for key, place in (("j", "1 of 16"), ("j", "2 of 16"), ("k", "1 of 16")):
+    for key, position in (("j", "1 of 16"), ("j", "2 of 16"), ("k", "1 of 16")):
         page.keyboard.press(key)
-        page.wait_for_function("place => document.querySelector('.place')?.textContent === place", arg=place)
+        page.wait_for_function("text => document.querySelector('.place')?.textContent === text", arg=position)
     page.keyboard.press("Escape")
     page.wait_for_function("() => location.hash === '#/run/ar-humaneval'")
     page.keyboard.press("/")
@@ -206,8 +206,8 @@ def test_colours_follow_the_system_and_the_reader(visit: Open) -> None:
 
 def test_nothing_is_wider_than_a_phone(visit: Open) -> None:
     page = visit(viewport=PHONE, has_touch=True)
-    for place, shown in (("#/", "table.runs"), ("#/run/dif-livecodebench", ".run"), (TRACED, ".trace")):
-        page.evaluate("place => { location.hash = place; }", place)
+    for address, shown in (("#/", "table.runs"), ("#/run/dif-livecodebench", ".run"), (TRACED, ".trace")):
+        page.evaluate("address => { location.hash = address; }", address)
         page.wait_for_selector(shown)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.is_hidden(".side")

@@ -66,7 +66,7 @@ def test_hostile_text_is_shown_and_not_executed(hostile: Path, visit: Open) -> N
     for number in range(10):
         page.keyboard.press("j")
         page.wait_for_function(
-            "place => document.querySelector('.place')?.textContent === place", arg=f"{number + 1} of 10"
+            "text => document.querySelector('.place')?.textContent === text", arg=f"{number + 1} of 10"
         )
         sample = page.locator("article.sample")
         assert sample.locator("pre.code", has_text="<img src=x onerror=").count() >= 3

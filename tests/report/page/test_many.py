@@ -72,9 +72,9 @@ def test_the_search_finds_a_text_in_the_last_chunk(many: tuple[Path, float], vis
 
 
 def test_many_runs_are_filtered_by_words_of_their_names(tmp_path: Path, visit: Open) -> None:
-    one = page_runs.write_run(tmp_path / "runs" / "m0", "humaneval", page_runs.cycling(["passed"]), model="org/m0")
+    original = page_runs.write_run(tmp_path / "runs" / "m0", "humaneval", page_runs.cycling(["passed"]), model="org/m0")
     for number in range(1, 15):
-        folder = Path(shutil.copytree(one, tmp_path / "runs" / f"m{number}"))
+        folder = Path(shutil.copytree(original, tmp_path / "runs" / f"m{number}"))
         for name in ("manifest.json", "summary.json"):
             (folder / name).write_text((folder / name).read_text().replace("org/m0", f"org/m{number}"))
     write_page(load_runs([tmp_path / "runs"]), tmp_path / "page")

@@ -69,7 +69,7 @@ def test_every_sample_is_written_once_with_its_completion_and_verdict(run: Path,
     assert [problem[0] for problem in rows["problems"]] == [f"Sample/{number}" for number in range(16)]
     [record] = load_runs([run])
     completions, verdicts = ({row.key: row for row in rows} for rows in (record.completions(), record.verdicts()))
-    found = {}
+    samples = {}
     for problem, sample_id, status, tokens, seconds, chunk, index, detail, traced in rows["samples"]:
         key = (rows["problems"][problem][0], sample_id)
         sample = value(page, f"one/sample{chunk}")[index]
@@ -79,8 +79,8 @@ def test_every_sample_is_written_once_with_its_completion_and_verdict(run: Path,
         assert (tokens, seconds, traced) == (completion.output_tokens, completion.total_s, 0)
         assert sample.get("detail", "") == verdict.detail
         assert verdict.detail.endswith(detail)
-        found[key] = sample
-    assert found.keys() == completions.keys()
+        samples[key] = sample
+    assert samples.keys() == completions.keys()
 
 
 def test_samples_without_a_verdict_or_a_completion_have_a_status(tmp_path: Path) -> None:

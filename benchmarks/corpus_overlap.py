@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.build import FILE, benchmark_folders, shared_with
-from evalharness.training.corpus.decontaminate import read_benchmarks
+from evalharness.training.corpus.build import CORPUS_FILE, benchmark_folders, count_overlaps
+from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.corpus.encoding import load_corpus
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    print(dict(shared_with(read_benchmarks(benchmark_folders()), load_corpus(folder / FILE), tokenizer)))
+    print(dict(count_overlaps(read_benchmarks(benchmark_folders()), load_corpus(folder / CORPUS_FILE), tokenizer)))

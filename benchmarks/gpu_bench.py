@@ -115,7 +115,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         report.measure(name, "kernel", call)
     tokens = bench.state.tokens.long()
     bench.run()
-    chosen = bench.buffers.found.top.long()
+    chosen = bench.buffers.statistics.proposed.long()
 
     def beside(make: Callable[[], others.Pass], clock: Callable[..., float] = seconds) -> dict[str, Any]:
         call = make()

@@ -16,7 +16,7 @@ from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.commit import Policy
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.plan import State, lay_out, new_state
+from evalharness.diffusion.kernels.layout import State, lay_out, new_state
 from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -73,9 +73,9 @@ def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench
         state.masked.fill_(1)
         state.length.fill_(block)
     else:
-        state.ahead.fill_(1)
+        state.context_length.fill_(1)
     # More tokens than there are places: no step of a measurement ends a sequence.
-    state.last.fill_(1 << 30)
+    state.limit.fill_(1 << 30)
     state.cached.fill_(context)
     state.done.zero_()
     state.live.fill_(sequences)
@@ -92,8 +92,8 @@ def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> 
     state.tokens.fill_(config.mask_id)
     state.masked.fill_(1)
     state.length.fill_(block)
-    state.ahead.fill_(before)
-    state.last.fill_(1 << 30)
+    state.context_length.fill_(before)
+    state.limit.fill_(1 << 30)
     state.done.zero_()
     state.live.fill_(sequences)
     buffers = new_buffers(weights, cache, size, block, (config.mask_id,))
@@ -121,17 +121,19 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
     keys, _ = bench.cache.layer(0)
     context = int(bench.state.cached[0]) + int(bench.state.length[0])
     read = 2 * bench.cache.rows * context * keys.shape[1] * keys.shape[3] * keys.element_size()
-    lay_out(bench.state, b.pieces, block=0, shift=False, following=bench.policy is None)
+    lay_out(bench.state, b.segments, block=0, shift=False, next_token=bench.policy is None)
 
     def finish(number: int) -> None:
         layer, (own_keys, own_values) = w.layers[number], bench.cache.layer(number)
-        qkv.finish(
-            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.pieces.positions, b.queries, own_keys,
+        qkv.finish_qkv(
+            heads, layer.bias, layer.q_norm, layer.k_norm, eps, b.table, b.segments.positions, b.queries, own_keys,
             own_values, live,
         )  # fmt: skip
 
     def attend(number: int) -> None:
-        attention.attend(b.queries, *bench.cache.layer(number), b.pieces.limits, b.parts, b.logs, b.seen, live)
+        attention.attend(
+            b.queries, *bench.cache.layer(number), b.segments.limits, b.partials, b.log_sums, b.attended, live
+        )
 
     def size(name: str) -> int:
         values: torch.Tensor = getattr(w.layers[0], name).values
@@ -141,16 +143,20 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
         ("qkv, product", size("qkv"), lambda n: gemm.product(b.normed, w.layers[n].qkv, heads, live)),
         ("qkv, norm, RoPE, cache", heads.nbytes, finish),
         ("attention, merge", read, attend),
-        ("out, product", size("out"), lambda n: gemm.product(b.seen, w.layers[n].out, out, live)),
+        ("out, product", size("out"), lambda n: gemm.product(b.attended, w.layers[n].out, out, live)),
         ("gate, up, SiLU", size("gate_up"), lambda n: mlp.gate_up(b.normed, w.layers[n].gate_up, b.gated, live)),
         ("down, product", size("down"), lambda n: gemm.product(b.gated, w.layers[n].down, down, live)),
-        ("sum, residual, norm", down.nbytes, lambda n: norm.add(down, b.residual, w.norm, eps, b.normed, live)),
+        (
+            "sum, residual, norm",
+            down.nbytes,
+            lambda n: norm.add_and_norm(down, b.residual, w.norm, eps, b.normed, live),
+        ),
     ]
 
     def look() -> None:
-        p = b.pieces
-        places = b.found.top.shape[0] // bench.cache.rows
-        head.look(b.normed, w.head, p.rows, p.places, p.count, b.banned, b.space, b.found, places, live)
+        p = b.segments
+        places = b.statistics.proposed.shape[0] // bench.cache.rows
+        head.predict(b.normed, w.head, p.rows, p.block_positions, p.count, b.banned, b.work, b.statistics, places, live)
 
     def every_layer(name: str, count: int, call: Callable[[int], None]) -> dict[str, object]:
         def all_of_them() -> None:

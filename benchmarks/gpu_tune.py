@@ -67,7 +67,7 @@ def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
                     continue
                 gemm.product(x, weight, partials, live, how)
                 if name != "qkv":
-                    norm.add(partials, row, gain, 1e-6, row, live)
+                    norm.add_and_norm(partials, row, gain, 1e-6, row, live)
 
         try:
             return graph_seconds(once, place.device, repeats=10) / len(weights)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import Matrix, narrow, new_room, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize, quantize_rows
 from evalharness.diffusion.kernels.kernel_options import WeightFormat
 
 SUM = 1e-5
@@ -71,7 +71,7 @@ def worst(found: Tensor, exact: Tensor, bound: Tensor | float) -> float:
 def make_weight(place: Place, width: int, inner: int, fp8: bool) -> Matrix:
     """Weights that keep the size of what they are multiplied with."""
     values = place.random(width, inner) / math.sqrt(inner)
-    return quantise(values) if fp8 else Matrix(values)
+    return quantize(values) if fp8 else Matrix(values)
 
 
 def make_rows(place: Place, rows: int, inner: int, weights: WeightFormat) -> tuple[Tensor | Matrix, Tensor]:
@@ -79,7 +79,7 @@ def make_rows(place: Place, rows: int, inner: int, weights: WeightFormat) -> tup
     x = place.random(rows, inner)
     if weights != "fp8-w8a8":
         return x, x.double()
-    narrowed = quantise(x)
+    narrowed = quantize(x)
     return narrowed, narrowed.dense(torch.float64)
 
 
@@ -126,12 +126,12 @@ def check_products(place: Place, config: ModelConfig, rows: int, weights: Weight
 def check_narrow(place: Place, rows: int, inner: int) -> Iterator[Check]:
     """Activations as 8-bit floats: the scale to the bit, the values within half a step of such a float."""
     x = place.random(rows, inner)
-    room = new_room(rows, inner, place.device)
+    room = empty_fp8(rows, inner, place.device)
     assert room.scale is not None
     room.values.view(torch.uint8).fill_(0x7F)
     room.scale.fill_(math.nan)
-    narrow(x, room, place.live())
-    expected = quantise(x).scale
+    quantize_rows(x, room, place.live())
+    expected = quantize(x).scale
     assert expected is not None
     bound = torch.maximum(x.double().abs() / 16, room.scale.double()[:, None] / 1024) * 1.0001
     error = worst(room.dense(torch.float32), x.double(), bound)
@@ -144,14 +144,14 @@ def check_norms(place: Place, config: ModelConfig, rows: int) -> Iterator[Check]
     table, gain = place.random(300, hidden), place.random(hidden)
     tokens = torch.randint(0, 300, (rows,), device=place.device, dtype=torch.int32)
     residual, normed = place.poison(rows, hidden), place.poison(rows, hidden)
-    norm.first(tokens, table, gain, eps, residual, normed, place.live())
+    norm.embed_and_norm(tokens, table, gain, eps, residual, normed, place.live())
     same = torch.equal(residual, table[tokens.long()])
     exact = F.rms_norm(residual.double(), (hidden,), gain.double(), eps)
     yield Check("embedding, norm", shape, worst(normed, exact, place.eps * exact.abs() + SUM) if same else math.inf)
 
     partials, before = torch.randn(5, rows, hidden, device=place.device), place.random(rows, hidden)
     residual, normed = before.clone(), place.poison(rows, hidden)
-    norm.add(partials, residual, gain, eps, normed, place.live())
+    norm.add_and_norm(partials, residual, gain, eps, normed, place.live())
     added = partials.double().sum(0)
     after = before.double() + added
     bound = place.eps * (added.abs() + after.abs()) + SUM
@@ -173,8 +173,10 @@ def check_qkv(place: Place, config: ModelConfig, sequences: int, size: int) -> I
     positions[-1] = -1
     queries = place.poison(rows, config.heads * width)
     keys, values = (place.poison(sequences, config.kv_heads, capacity, width) for _ in range(2))
-    qkv.finish(partials, bias, q_gain, k_gain, config.norm_eps, table, positions, queries, keys, values, place.live())
-    expected = qkv.finish_reference(
+    qkv.finish_qkv(
+        partials, bias, q_gain, k_gain, config.norm_eps, table, positions, queries, keys, values, place.live()
+    )
+    expected = qkv.finish_qkv_reference(
         partials, bias, q_gain, k_gain, config.norm_eps, table, positions,
         kv_heads=config.kv_heads, head_dim=width, dtype=place.dtype,
     )  # fmt: skip
@@ -200,7 +202,7 @@ def check_attention(place: Place, config: ModelConfig, sequences: int, size: int
     limits = torch.randint(0, capacity, (rows,), device=place.device, dtype=torch.int32)
     behind = torch.arange(capacity, device=place.device) > limits.view(sequences, size).amax(1, keepdim=True)
     hidden = behind[:, None, :, None]
-    pieces = attention.splits(capacity, sequences, kv_heads, size, config.heads // kv_heads)
+    pieces = attention.choose_splits(capacity, sequences, kv_heads, size, config.heads // kv_heads)
     parts = place.poison(pieces, rows, config.heads, width, dtype=torch.float32)
     logs = place.poison(pieces, rows, config.heads, dtype=torch.float32)
     seen = place.poison(rows, config.heads * width)
@@ -223,14 +225,14 @@ def check_head(place: Place, config: ModelConfig, rows: int, fp8: bool) -> Itera
     found = head.Statistics(torch.full((rows,), -1, device=place.device, dtype=torch.int32), *figures)
     space = head.workspace(config.vocab_size, rows, place.device)
     count = torch.tensor([wanted], device=place.device, dtype=torch.int32)
-    head.look(states, weight, order, places, count, banned, space, found, rows, place.live())
+    head.predict(states, weight, order, places, count, banned, space, found, rows, place.live())
 
     at, row = places[:wanted].long(), order[:wanted].long()
     logits = states[row].double() @ weight.dense(torch.float64).T
     # A logit may be rounded to either side: so far apart may two be that are compared.
     step = place.eps * float(logits.abs().max()) + 20 * SUM
     logits[:, banned.long()] = -math.inf
-    top = found.top[at].long()
+    top = found.proposed[at].long()
     logs = logits.log_softmax(dim=-1)
     second = logs.scatter(1, top[:, None], -math.inf).amax(dim=-1)
     entropy = torch.special.entr(logs.exp()).sum(dim=-1)
@@ -261,7 +263,7 @@ def check_draws(place: Place, sequences: int, length: int) -> Iterator[Check]:
         tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
         found = head.Statistics(tokens, *(place.poison(total, dtype=torch.float32) for _ in range(3)))
         space = head.workspace(vocabulary, total, device)
-        head.look(states, weight, rows, places, count, banned, space, found, length, place.live(), noise)
+        head.predict(states, weight, rows, places, count, banned, space, found, length, place.live(), noise)
         return tokens
 
     first = drawn()

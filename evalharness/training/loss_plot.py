@@ -1,28 +1,28 @@
-"""The loss plot of a run."""
+"""The loss plot of a training run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
-    """Draws the losses per token of the log's rows over the tokens seen, held-out ones as points."""
+    """Plots the losses per token of the log's rows over the training tokens, held-out losses as points."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
-    for name, held, label, colour in (
+    for name, held_out, label, color in (
         ("ar", "held_ar", "next token", "#1f6fb2"),
         ("denoising", "held_denoising", "masked token", "#c4542d"),
     ):
         rows = [row for row in log if name in row]
-        axes.plot([_millions(row) for row in rows], [float(row[name]) for row in rows], color=colour, lw=1, label=label)
-        points = [row for row in log if held in row]
+        axes.plot([_millions(row) for row in rows], [float(row[name]) for row in rows], color=color, lw=1, label=label)
+        points = [row for row in log if held_out in row]
         axes.plot(
-            [_millions(row) for row in points], [float(row[held]) for row in points], "o", ms=4, color=colour,
+            [_millions(row) for row in points], [float(row[held_out]) for row in points], "o", ms=4, color=color,
             label=f"{label}, held out",
         )  # fmt: skip
-    axes.set(xlabel="million tokens seen", ylabel="loss (nats per token)", yscale="log")
+    axes.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)", yscale="log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_minor_locator(NullLocator())

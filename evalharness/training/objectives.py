@@ -1,7 +1,8 @@
-"""The joint loss: next tokens of clean text, and masked tokens of its answer's blocks, in one forward pass.
+"""The joint loss: next tokens of clean text and masked tokens of the answer's blocks, in one forward pass.
 
-The pass is over [clean text ; noised answer (; its complement)]. Clean text sees what is before it. A noised block sees
-the clean text before it and itself, as in decoding (BD3-LM, arXiv 2503.09573, with clean text made token-causal).
+The pass is over [clean text ; noised answer (; its complement)]. Clean text attends to earlier text. A noised block
+attends to the clean text before it and to itself, as in decoding (BD3-LM, arXiv 2503.09573, with causal attention in
+clean text).
 """
 
 from collections.abc import Callable
@@ -20,41 +21,41 @@ TokenLosses = Callable[[Transformer, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Losses:
-    """Sums over tokens: to be divided by the number of answer tokens."""
+    """Sums of losses over tokens; divide them by the number of answer tokens."""
 
     total: Tensor
     autoregressive: Tensor
-    """Of answer tokens, given all before."""
+    """The loss of answer tokens given all earlier tokens."""
     denoising: Tensor
-    """Of masked tokens."""
+    """The loss of masked tokens."""
     masked: int
-    """How many were masked, padding after the end left out."""
+    """The number of masked tokens, without those after the end token."""
     prompt: Tensor
-    prompted: int
+    prompt_tokens: int
 
 
 def draw_masks(answers: Tensor, block: int, objective: Objective, generator: torch.Generator) -> Tensor:
-    """Which tokens of `answers` [B, M] are masked: in every block a share drawn for it, and at least one."""
+    """Which tokens of `answers` [B, M] are masked: in every block a randomly drawn fraction, and at least one token."""
     rows, size = answers.shape
     low, high = objective.noise
-    share = low + (high - low) * torch.rand(rows, size // block, 1, generator=generator)
-    share[torch.rand(rows, size // block, 1, generator=generator) < objective.all_masked] = 1.0
+    fraction = low + (high - low) * torch.rand(rows, size // block, 1, generator=generator)
+    fraction[torch.rand(rows, size // block, 1, generator=generator) < objective.all_masked] = 1.0
     order = torch.rand(rows, size // block, block, generator=generator)
-    masked = order < share
+    masked = order < fraction
     masked |= order == order.amin(dim=-1, keepdim=True)
     return masked.view(rows, size).to(answers.device)
 
 
-def pass_mask(batch: Batch, copies: int) -> Tensor:
-    """Which position may look at which, bool [B, 1, T, T] with T = L + copies * M."""
+def attention_mask(batch: Batch, copies: int) -> Tensor:
+    """The attention mask of the pass, bool [B, 1, T, T] with T = L + copies * M."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
-    place = torch.arange(length, device=device)
+    position = torch.arange(length, device=device)
     number = torch.arange(size, device=device) // batch.block
     mask = torch.zeros(rows, 1, length + copies * size, length + copies * size, dtype=torch.bool, device=device)
-    mask[:, :, :length, :length] = place[:, None] >= place
-    before = place < batch.splits[:, None, None] + (number * batch.block)[:, None]
+    mask[:, :, :length, :length] = position[:, None] >= position
+    before = position < batch.prompt_lengths[:, None, None] + (number * batch.block)[:, None]
     within = number[:, None] == number
     for copy in range(copies):
         start = length + copy * size
@@ -63,16 +64,16 @@ def pass_mask(batch: Batch, copies: int) -> Tensor:
     return mask
 
 
-def token_losses(model: Transformer, hidden: Tensor, goals: Tensor) -> Tensor:
-    """The cross-entropy [N], in float32, of token ids `goals` [N] given hidden states [N, hidden]."""
-    return F.cross_entropy(model.logits(hidden).float(), goals, reduction="none")
+def token_losses(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy [N] in float32 of target token ids `labels` [N] given hidden states [N, hidden]."""
+    return F.cross_entropy(model.logits(hidden).float(), labels, reduction="none")
 
 
 def joint_loss(
     model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
-    """The losses of one batch, differentiable in `total`."""
+    """The losses of one batch; `total` is differentiable."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -80,59 +81,59 @@ def joint_loss(
     if masks and objective.complementary:
         masks.append(~masks[0])
     noised = [batch.answers.masked_fill(mask, model.config.mask_id) for mask in masks]
-    place, offset = torch.arange(length, device=device), torch.arange(size, device=device)
-    copied = batch.splits[:, None] + offset
-    positions = torch.cat([place.expand(rows, -1), *[copied] * len(masks)], dim=1)
-    hidden = model(torch.cat([batch.tokens, *noised], dim=1), positions, pass_mask(batch, len(masks)))
+    position, offset = torch.arange(length, device=device), torch.arange(size, device=device)
+    copied = batch.prompt_lengths[:, None] + offset
+    positions = torch.cat([position.expand(rows, -1), *[copied] * len(masks)], dim=1)
+    hidden = model(torch.cat([batch.tokens, *noised], dim=1), positions, attention_mask(batch, len(masks)))
 
-    # Only what counts goes through the head: it costs as much as the network.
+    # Only positions with a loss go through the head, which costs as much as the rest of the network.
     targets = batch.tokens[:, 1:]
-    answer = (place[1:] >= batch.splits[:, None]) & (place[1:] < batch.lengths[:, None])
+    answer = (position[1:] >= batch.prompt_lengths[:, None]) & (position[1:] < batch.lengths[:, None])
     chosen = torch.rand(rows, length - 1, generator=generator).to(device) < objective.prompt
-    prompt = chosen & (place[1:] < batch.splits[:, None])
-    answered = batch.lengths - batch.splits
-    inside = offset < answered[:, None]
-    # The blocks that the answer reaches, their filling included.
-    reached = offset < (answered[:, None] + batch.block - 1) // batch.block * batch.block
+    prompt = chosen & (position[1:] < batch.prompt_lengths[:, None])
+    answer_lengths = batch.lengths - batch.prompt_lengths
+    inside = offset < answer_lengths[:, None]
+    # All blocks with answer tokens, including the end tokens that fill the last one.
+    reached = offset < (answer_lengths[:, None] + batch.block - 1) // batch.block * batch.block
     weights = _weights(masks, inside, reached, batch.block, objective)
     picked = [mask & reached for mask in masks]
     clean = hidden[:, : length - 1]
     parts = [clean[answer], clean[prompt]]
     parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(picked)]
-    goals = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
+    labels = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
     states = torch.cat(parts)
-    each = token_losses(model, states, goals)
-    first, second, rest = torch.split(each, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
+    losses = token_losses(model, states, labels)
+    first, second, rest = torch.split(losses, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
     weight = torch.cat([rest[:0], *(w[pick] for w, pick in zip(weights, picked, strict=True))])
-    counted = torch.cat([inside[:0, 0], *(inside[pick] for pick in picked)])
+    in_answer = torch.cat([inside[:0, 0], *(inside[pick] for pick in picked)])
     denoising = (rest * weight).sum()
     if objective.certainty and len(rest):
-        doubt = _doubt(model.logits(states[-len(rest) :]).float(), goals[-len(rest) :])
-        denoising = denoising + objective.certainty * (doubt * weight).sum()
+        entropy = _certainty_loss(model.logits(states[-len(rest) :]).float(), labels[-len(rest) :])
+        denoising = denoising + objective.certainty * (entropy * weight).sum()
     return Losses(
         total=first.sum() + second.sum() + objective.alpha * denoising,
         autoregressive=first.detach().sum(),
-        denoising=rest.detach()[counted].sum(),
-        masked=int(counted.sum()),
+        denoising=rest.detach()[in_answer].sum(),
+        masked=int(in_answer.sum()),
         prompt=second.detach().sum(),
-        prompted=len(second),
+        prompt_tokens=len(second),
     )
 
 
-def _doubt(logits: Tensor, goals: Tensor) -> Tensor:
-    """The entropy of each row at temperature 0.5 where its likeliest token is right, else 0 (dParallel)."""
-    right = logits.argmax(dim=-1) == goals
+def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The entropy of each row at temperature 0.5 if its likeliest token is right, else 0 (dParallel)."""
+    right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)
     return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
 def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:
-    """What each masked token counts: flat, or by one over its block's masked share."""
-    found = []
+    """The weight of each token: constant, or one over its block's masked fraction."""
+    weights: list[Tensor] = []
     for mask in masks:
         weight = inside.float() + objective.after_end * (reached & ~inside).float()
         if objective.weighting == "elbo":
-            share = mask.view(mask.shape[0], -1, block).float().mean(dim=-1, keepdim=True).clamp_min(1 / block)
-            weight = weight / share.expand(-1, -1, block).reshape(mask.shape)
-        found.append(weight)
-    return found
+            fraction = mask.view(mask.shape[0], -1, block).float().mean(dim=-1, keepdim=True).clamp_min(1 / block)
+            weight = weight / fraction.expand(-1, -1, block).reshape(mask.shape)
+        weights.append(weight)
+    return weights

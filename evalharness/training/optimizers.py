@@ -1,4 +1,4 @@
-"""The optimisers of a run, the course of their rates, and the moving average of weights."""
+"""Optimizers, the learning rate schedule, and the moving average of the weights."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from evalharness.diffusion.network import Transformer
-from evalharness.training.recipe import Optimiser, Recipe
+from evalharness.training.recipe import Optimizer, Recipe
 
 
-def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of layers, with the updates' size matched to AdamW's, and AdamW for the rest."""
+def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim.Optimizer]:
+    """The optimizers: Muon for the layers' matrices, with updates scaled to match AdamW's, and AdamW for the rest."""
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("layers.")]
-    inside = {id(parameter) for parameter in matrices}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+    matrix_ids = {id(parameter) for parameter in matrices}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in matrix_ids]
     if settings.kind == "adamw":
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         return [torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.95), weight_decay=settings.decay)]
@@ -25,15 +25,15 @@ def make_optimisers(model: Transformer, settings: Optimiser) -> list[torch.optim
 
 
 def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """What the rates are multiplied by: up over the first steps, then even, then down to zero at progress 1."""
-    settings = recipe.optimiser
+    """The factor of the learning rates: rises in the first steps, is then constant, and falls to zero at progress 1."""
+    settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
     down = min(1.0, (1.0 - progress) / settings.cool_down) if settings.cool_down else 1.0
     return up * max(0.0, down)
 
 
 class Average:
-    """The exponential moving average of a network's parameters, in float32; of few steps, nearly their mean."""
+    """The exponential moving average of a network's parameters in float32; after few steps it is nearly their mean."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         self.decay, self.count = decay, 0
@@ -41,7 +41,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Takes the parameters after another step."""
+        """Updates the average after another step."""
         self.count += 1
         keep = min(self.decay, self.count / (self.count + 10))
         torch._foreach_lerp_(self.values, [parameter.detach().float() for parameter in parameters], 1 - keep)
@@ -50,6 +50,6 @@ class Average:
     def swap(self, parameters: Iterable[nn.Parameter]) -> None:
         """Exchanges the average and the parameters."""
         for value, parameter in zip(self.values, parameters, strict=True):
-            kept = parameter.detach().clone()
+            current = parameter.detach().clone()
             parameter.copy_(value)
-            value.copy_(kept)
+            value.copy_(current)

@@ -1,41 +1,43 @@
-"""What a training run is told: the YAML file of `evalharness train`."""
+"""The recipe of a training run: the YAML file of `evalharness train`."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evalharness.errors import UserError
+from evalharness.util.text import error_text
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors."""
+    """A section of a recipe. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Strict):
-    """The corpus."""
+    """The training corpus."""
 
     functions: int = 60_000
-    """Generated functions; each gives one or two documents."""
+    """Generated functions; each becomes one or two documents."""
     seed: int = 0
-    gaps: float = 0.8
-    """The share of functions that are also shown with a gap."""
+    infilling: float = Field(default=0.8, validation_alias=AliasChoices("infilling", "gaps"))
+    """The fraction of functions that also become an infilling document. The former key `gaps` still works."""
     library: int = 10_000
-    """At most this many functions of the standard library and installed packages."""
+    """The most functions from the standard library and installed packages."""
     held_out: int = 512
-    """Documents that are only measured on."""
+    """Documents for evaluation only."""
     decontaminate: bool = True
-    """Drop what shares anything with the benchmark data below $EVALHARNESS_DATA."""
+    """Whether to drop documents that overlap with the benchmark data in $EVALHARNESS_DATA."""
     vocabulary: int = 8192
+    """Tokens of the tokenizer."""
     longest: int = 512
-    """Documents of more tokens are left out."""
+    """Longer documents, in tokens, are dropped."""
 
 
 class Shape(Strict):
-    """The network."""
+    """The shape of a new network; the fields are those of `ModelConfig`."""
 
     hidden: int
     layers: int
@@ -51,45 +53,46 @@ class Shape(Strict):
 
 
 class Objective(Strict):
-    """The loss: autoregressive on clean text plus `alpha` times denoising of blocks of the answer."""
+    """The loss: autoregressive on clean text, plus `alpha` times denoising of the answer's blocks."""
 
     alpha: float = 1.0
-    """0 leaves noised copies out of the pass, which then costs half as much."""
+    """The weight of denoising. 0 leaves noised copies out of the pass, which then costs half as much."""
     denoise_from: float = 0.0
-    """The share of the run before which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
+    """The fraction of the run for which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
     noise: tuple[float, float] = (0.15, 1.0)
-    """The masked share of a block is drawn uniformly between these, the lower one first; at least one is masked."""
+    """The range of the masked fraction of a block, which is drawn uniformly; at least one token is masked."""
     all_masked: float = 0.2
-    """The share of blocks that are masked entirely, as decoding meets them first."""
+    """The fraction of blocks that are masked entirely, as decoding sees them first."""
     complementary: bool = False
-    """Denoise each text twice, the second time with the masks where the first time there were none."""
+    """Whether to denoise each text a second time, with exactly the other tokens masked."""
     weighting: Literal["flat", "elbo"] = "flat"
-    """Whether each masked token counts the same, or by one over its block's masked share (the likelihood bound)."""
+    """The weight of each masked token: 1, or one over its block's masked fraction (the likelihood bound)."""
     prompt: float = 0.05
-    """The share of the prompt's tokens that take part in the autoregressive loss."""
+    """The fraction of prompt tokens that take part in the autoregressive loss."""
     certainty: float = 0.0
-    """The weight of the entropy of masked tokens that are predicted right, at temperature 0.5."""
+    """The weight of the entropy, at temperature 0.5, of masked tokens that are predicted correctly."""
     after_end: float = 0.1
     """The weight of the end tokens that fill an answer's last block."""
 
     @model_validator(mode="after")
-    def _noise_rises(self) -> "Objective":
+    def _check_noise(self) -> "Objective":
         if not 0 <= self.noise[0] <= self.noise[1] <= 1:
-            raise ValueError("noise has two shares from 0 to 1, the lower one first")
+            raise ValueError("noise takes two fractions from 0 to 1, the lower one first")
         return self
 
 
 class Certainty(Strict):
-    """Answers that the model gives itself: a run with these is a fine-tuning of the weights in `model`."""
+    """Fine-tuning of the network in `model` on its own answers that pass their tests."""
 
     model: Path
     functions: int = 4000
+    """Generated functions for the model to complete."""
     seed: int = 1_000_003
-    """Of the functions to complete: another than the corpus has."""
+    """The seed of these functions; it differs from the corpus' seed."""
     decontaminate: bool = True
-    """Drop answers that share anything with the benchmark data below $EVALHARNESS_DATA."""
+    """Whether to drop answers that overlap with the benchmark data in $EVALHARNESS_DATA."""
     least: int = 200
-    """With fewer passing answers there is nothing to learn from."""
+    """The least number of passing answers to train on."""
     backend: Literal["ar", "diffusion"] = "diffusion"
     options: dict[str, str] = Field(default_factory=dict)
     max_new_tokens: int = 160
@@ -98,82 +101,95 @@ class Certainty(Strict):
     workers: int = 2
 
 
-class Optimiser(Strict):
-    """Muon for matrices and AdamW for the rest, or AdamW for all."""
+class Optimizer(Strict):
+    """Muon for matrices and AdamW for the other parameters, or AdamW for all."""
 
     kind: Literal["muon", "adamw"] = "muon"
     rate: float = 0.003
+    """The learning rate of AdamW."""
     matrix_rate: float = 0.003
+    """The learning rate of Muon."""
     decay: float = 0.02
+    """The weight decay of matrices."""
     clip: float = 1.0
+    """The largest norm of the gradient."""
     ema: float = Field(default=0.99, ge=0, lt=1)
+    """The decay of the moving average of the weights."""
     warm_up: int = 50
-    """Steps."""
+    """Steps in which the learning rates rise linearly."""
     cool_down: float = Field(default=0.3, ge=0, lt=1)
-    """The last share of the run, in which the rate falls linearly to zero."""
+    """The last fraction of the run, in which the learning rates fall linearly to zero."""
 
 
 class Recipe(Strict):
-    """A training run. It ends after `steps`, or when `minutes` have been spent on it."""
+    """A training run. It ends after `steps`, or after `minutes`."""
 
     seed: int = 0
     steps: int | None = Field(None, gt=0)
     minutes: float | None = Field(None, gt=0)
     step_tokens: int = Field(default=16_384, gt=0)
-    """Positions per optimiser step, noised copies included."""
+    """Positions per optimizer step, including noised copies."""
     micro_tokens: int = Field(default=4_096, gt=0)
     """Positions per forward pass."""
     checkpoint_s: float = 180
+    """Seconds between checkpoints."""
     evaluate_every: int = Field(default=200, gt=0)
+    """Steps between evaluations."""
     evaluated: int = 128
-    """Held-out documents that are measured each time."""
+    """Held-out documents per evaluation."""
     log_every: int = Field(default=10, gt=0)
+    """Steps between rows of the log."""
     processes: int = Field(default=2, gt=0)
-    """Batches that are computed side by side, on a CPU; on a GPU, 1."""
+    """Processes that compute batches in parallel on a CPU; on a GPU, 1."""
     device: Literal["cpu", "cuda"] = "cpu"
     bf16: bool = True
+    """Whether matrix products are computed in bfloat16; weights are float32."""
     compile: bool = False
-    """By torch.compile: 1.3 to 1.7 times as fast on two CPUs (benchmarks/training_step.py); needs g++ or clang++."""
+    """Whether to use torch.compile, which needs g++ or clang++.
+
+    On two CPUs it is 1.3 to 1.7 times as fast (benchmarks/training_step.py).
+    """
     data: Data = Field(default_factory=Data)
     shape: Shape | None = None
-    """Of a new network."""
+    """The shape of a new network."""
     start: Path | None = None
-    """Instead of a shape: the folder of a network whose weights and tokenizer the run begins with."""
+    """Instead of a shape, the folder of a network to continue with: its weights and its tokenizer."""
     objective: Objective = Field(default_factory=Objective)
-    optimiser: Optimiser = Field(default_factory=Optimiser)
+    optimizer: Optimizer = Field(default_factory=Optimizer, validation_alias=AliasChoices("optimizer", "optimiser"))
+    """The former key `optimiser` still works."""
     certainty: Certainty | None = None
 
     @model_validator(mode="after")
-    def _ends(self) -> "Recipe":
+    def _check(self) -> "Recipe":
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either steps or minutes")
         if [self.shape, self.start, self.certainty].count(None) != 2:
-            raise ValueError("give a shape for a new network, or start with one to go on from, or certainty with one")
+            raise ValueError("give exactly one of shape (a new network), start (continue a network) and certainty")
         if self.device == "cuda" and self.processes != 1:
             raise ValueError("on a GPU, give processes: 1")
         return self
 
     @property
-    def begins_with(self) -> Path | None:
-        """The folder of the network that is trained further, if it is no new one."""
+    def initial_network(self) -> Path | None:
+        """The folder of the network that the run continues; None for a new network."""
         return self.certainty.model if self.certainty else self.start
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """The recipe in a YAML file, with `changes` of its top-level keys. Raises UserError for what it may not say."""
+    """The recipe in a YAML file, with `changes` of its top-level keys. Raises UserError for an invalid recipe."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; name a recipe with --config") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}; give a recipe with --config") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path} is not valid YAML: {error_text(error)}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no mapping; see the recipes in evalharness/training/recipes")
+        raise UserError(f"{path} contains no mapping; see the recipes in evalharness/training/recipes")
     if changes.get("steps") is not None or changes.get("minutes") is not None:
         values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
     try:
         return Recipe.model_validate(values | {key: value for key, value in changes.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {place + ': ' if place else ''}{first['msg']}") from None
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {key + ': ' if key else ''}{first['msg']}") from None

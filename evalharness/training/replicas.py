@@ -1,6 +1,6 @@
-"""Copies of the network that compute losses and gradients of batches side by side, each in a process of its own.
+"""Replicas of the network that compute losses and gradients of batches in parallel, each in its own process.
 
-Threads of one process would wait for each other: much of a pass of a small network is spent in Python.
+Threads of one process would wait for each other, because much of a pass of a small network is spent in Python.
 """
 
 import contextlib
@@ -27,16 +27,19 @@ from evalharness.util.text import error_text
 
 
 @dataclass(frozen=True)
-class Order:
-    """Batches to compute the losses of, each with the seed of its masks; gradients over `answered` tokens, if given."""
+class LossRequest:
+    """Batches to compute, each with the seed of its masks.
+
+    With `answer_tokens`, gradients are computed and divided by that number.
+    """
 
     batches: Sequence[tuple[int, Batch]]
     objective: Objective
-    answered: int | None
+    answer_tokens: int | None
 
 
 class Replica:
-    """One copy of the network and where its gradients are added up."""
+    """One copy of the network and its accumulated gradients."""
 
     def __init__(self, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
         self.network = network
@@ -48,23 +51,23 @@ class Replica:
                 layer.compile(dynamic=True)
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
-    def losses(self, order: Order) -> list[Losses]:
-        """The losses of the batches; their gradients are added, if the order asks for them."""
-        found = []
-        for seed, batch in order.batches:
+    def losses(self, request: LossRequest) -> list[Losses]:
+        """The losses of the batches; adds their gradients if the request asks for them."""
+        losses_of_batches = []
+        for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
-            with torch.set_grad_enabled(order.answered is not None), _attention(batch.tokens.device):
-                losses = joint_loss(self.network, batch, order.objective, generator, self.token_losses)
-                if order.answered is not None:
-                    (losses.total / order.answered).backward()  # type: ignore[no-untyped-call]
-            found.append(replace(losses, total=losses.total.detach()))
-        return found
+            with torch.set_grad_enabled(request.answer_tokens is not None), _attention(batch.tokens.device):
+                losses = joint_loss(self.network, batch, request.objective, generator, self.token_losses)
+                if request.answer_tokens is not None:
+                    (losses.total / request.answer_tokens).backward()  # type: ignore[no-untyped-call]
+            losses_of_batches.append(replace(losses, total=losses.total.detach()))
+        return losses_of_batches
 
 
 class Replicas:
-    """`count` copies of a network in the type `dtype`: one in this process, or several in processes of their own.
+    """`count` copies of a network with `dtype`: one in this process, or several in separate processes.
 
-    Raises UserError if they are to be compiled and there is no compiler, or if processes cannot be started.
+    Raises UserError if compilation needs a missing compiler, or if processes cannot be started.
     """
 
     def __init__(self, model: Transformer, count: int, dtype: torch.dtype, compile: bool) -> None:
@@ -79,9 +82,9 @@ class Replicas:
         if count > 1:
             context = torch.multiprocessing.get_context("spawn")
             for network, gradients in zip(self.networks, self.gradients, strict=True):
-                ours, theirs = context.Pipe()
-                # Network and gradients reach the process as memory that both share.
-                process = context.Process(target=_serve, args=(theirs, network, gradients, compile), daemon=True)
+                own_end, other_end = context.Pipe()
+                # Network and gradients are passed as shared memory.
+                process = context.Process(target=_serve, args=(other_end, network, gradients, compile), daemon=True)
                 try:
                     process.start()
                 except (RuntimeError, OSError) as error:
@@ -89,68 +92,70 @@ class Replicas:
                         f"processes: {count} cannot be started ({error_text(error)}); enlarge /dev/shm, or set "
                         "processes: 1"
                     ) from None
-                theirs.close()
+                other_end.close()
                 self.processes.append(process)
-                self._connections.append(ours)
-            # Hung up before multiprocessing would end them by the signal that they leave to this process.
-            Finalize(self, _hang_up, (self._connections,), exitpriority=0)
+                self._connections.append(own_end)
+            # Runs before multiprocessing terminates the processes by SIGTERM, which they ignore.
+            Finalize(self, _close, (self._connections,), exitpriority=0)
 
-    def losses(self, batches: Sequence[tuple[int, Batch]], objective: Objective, answered: int | None) -> list[Losses]:
-        """The losses of batches, each given with the seed of its masks, in their order.
+    def losses(
+        self, batches: Sequence[tuple[int, Batch]], objective: Objective, answer_tokens: int | None
+    ) -> list[Losses]:
+        """The losses of batches, each given with the seed of its masks, in the same order.
 
-        With `answered`, their gradients over that number are left for `gather`. Raises InfrastructureError if a
-        process has died.
+        With `answer_tokens`, the gradients divided by that number are kept for `gather`. Raises InfrastructureError if
+        a process has died.
         """
         count = len(self.networks)
         for network in self.networks:
             with torch.no_grad():
                 torch._foreach_copy_(list(network.parameters()), list(self.model.parameters()))
-        orders = [Order(batches[which::count], objective, answered) for which in range(count)]
+        requests = [LossRequest(batches[index::count], objective, answer_tokens) for index in range(count)]
         if self._here is not None:
-            return self._here.losses(orders[0])
+            return self._here.losses(requests[0])
         found: list[Losses | None] = [None] * len(batches)
         try:
-            for connection, order in zip(self._connections, orders, strict=True):
-                connection.send_bytes(pickle.dumps(order))
-            for which, connection in enumerate(self._connections):
-                found[which::count] = pickle.loads(connection.recv_bytes())
+            for connection, request in zip(self._connections, requests, strict=True):
+                connection.send_bytes(pickle.dumps(request))
+            for index, connection in enumerate(self._connections):
+                found[index::count] = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
-            raise InfrastructureError("a process of the training died; train again to resume") from None
+            raise InfrastructureError("a training process died; run the same command again to resume") from None
         return [losses for losses in found if losses is not None]
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Moves the sum of the replicas' gradients to the network."""
+        """Moves the sum of the replicas' gradients to the network, and clears them."""
         for whole, *parts in zip(self.model.parameters(), *self.gradients, strict=True):
             whole.grad = torch.stack([part.float() for part in parts]).sum(0)
         for gradients in self.gradients:
             torch._foreach_zero_(gradients)
 
 
-def _hang_up(connections: Sequence[Connection]) -> None:
+def _close(connections: Sequence[Connection]) -> None:
     for connection in connections:
         connection.close()
 
 
 def _serve(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
-    """Answers orders until the other end is closed. Signals are for the process that trains."""
+    """Answers requests until the other end is closed. Ignores signals, which the training process handles."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     replica = Replica(network, gradients, compile)
     while True:
         try:
-            order = pickle.loads(connection.recv_bytes())
+            request = pickle.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        answer = pickle.dumps(replica.losses(order))
-        with contextlib.suppress(OSError):  # nobody waits for it any more, which the next order tells
+        answer = pickle.dumps(replica.losses(request))
+        with contextlib.suppress(OSError):  # the other end is closed: the next receive ends the loop
             connection.send_bytes(answer)
 
 
 @contextlib.contextmanager
 def _attention(device: torch.device) -> Iterator[None]:
-    """On a CPU, attention as plain products: for a few hundred positions it is faster than the fused kernel."""
+    """Selects attention by plain matrix products on a CPU, which is faster for a few hundred positions."""
     if device.type != "cpu":
         yield
         return

@@ -85,7 +85,7 @@ def ids(ours: Checkpoint, text: str) -> list[int]:
 
 
 def until_end(ours: Checkpoint, tokens: list[int]) -> list[int]:
-    return next((tokens[:place] for place, token in enumerate(tokens) if token in ours.ends), tokens)
+    return next((tokens[:place] for place, token in enumerate(tokens) if token in ours.end_ids), tokens)
 
 
 def without_mask(found: torch.Tensor, mask: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from helpers.tiny_network import causal_mask, tiny_config, tiny_model
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.checkpoints.folder import dequantise, load, quantise, save
+from evalharness.diffusion.checkpoints.folder import dequantize, load, quantize, save
 from evalharness.diffusion.config import read_config, write_config
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
@@ -70,7 +70,7 @@ def test_kept_rows_go_on_in_their_new_order() -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_folder_gives_back_the_same_network(tmp_path: Path, tied: bool) -> None:
     model, tokens, places = tiny_model(tied=tied), draw(1, 9), torch.arange(9)[None]
-    save(model, tmp_path, quantised=False)
+    save(model, tmp_path, quantized=False)
     again = load(tmp_path)
     assert again.config == model.config
     assert torch.equal(again.logits(again(tokens, places)), model.logits(model(tokens, places)))
@@ -81,13 +81,13 @@ def test_a_folder_gives_back_the_same_network(tmp_path: Path, tied: bool) -> Non
 
 def test_eight_bits_are_off_by_half_a_step_at_most(tmp_path: Path) -> None:
     state = {"m": torch.randn(5, 30), "v": torch.randn(7), "zero": torch.zeros(2, 3)}
-    again = dequantise(quantise(state))
+    again = dequantize(quantize(state))
     assert torch.equal(again["v"], state["v"])
     assert torch.equal(again["zero"], state["zero"])
     step = state["m"].abs().amax(1, keepdim=True) / 127
     assert ((again["m"] - state["m"]).abs() <= step * 0.5001).all()
-    save(tiny_model(), tmp_path / "small", quantised=True)
-    save(tiny_model(), tmp_path / "large", quantised=False)
+    save(tiny_model(), tmp_path / "small", quantized=True)
+    save(tiny_model(), tmp_path / "large", quantized=False)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("small", "large")]
     assert sizes[0] < sizes[1] / 2
     assert load(tmp_path / "small").config == tiny_config()
@@ -100,7 +100,7 @@ def test_what_a_folder_lacks_is_said_in_one_line(tmp_path: Path) -> None:
     assert read_config(tmp_path) == tiny_config()
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read: .*"):
         load(tmp_path)
-    save(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantised=True)
+    save(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantized=True)
     write_config(tiny_config(), tmp_path)
     with pytest.raises(UserError, match=r"does not fit its config\.json: .*layers\.1"):
         load(tmp_path)

@@ -39,7 +39,7 @@ def build(folder: Path, attention: Attention = "causal", seed: int = 0, special:
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.data.mul_(10)
-    save(model, folder, quantised=True)
+    save(model, folder, quantized=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 

@@ -4,9 +4,9 @@ import pytest
 
 import evalharness
 from evalharness.errors import UserError
-from evalharness.training.certainty import answer_corpus, ask, is_new, problems
+from evalharness.training.certainty import answer_corpus, generate_answers, is_clean, problems
 from evalharness.training.corpus.build import benchmark_folders, build_corpus
-from evalharness.training.corpus.decontaminate import collect
+from evalharness.training.corpus.decontamination import collect
 from evalharness.training.recipe import Certainty, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -27,10 +27,10 @@ def test_problems_hold_tests_that_their_own_solutions_pass() -> None:
 
 def test_answers_that_are_in_a_benchmark_are_none() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
-    assert is_new((prompt, answer), collect(["def volume(width, height, depth): pass"]))
-    assert not is_new((prompt, answer), collect(["def area(width, height): ..."]))
+    assert is_clean((prompt, answer), collect(["def volume(width, height, depth): pass"]))
+    assert not is_clean((prompt, answer), collect(["def area(width, height): ..."]))
     whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
-    assert not is_new((prompt, whole), collect([whole]))
+    assert not is_clean((prompt, whole), collect([whole]))
 
 
 def test_a_folder_without_data_is_no_benchmark_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_model_that_knows_nothing_has_nothing_to_learn_from(tmp_path: Path) ->
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
     Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
     settings = Certainty(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
-    assert len(ask(tmp_path / "model", settings).passed) < 3
+    assert len(generate_answers(tmp_path / "model", settings).passed) < 3
     with pytest.raises(UserError, match="train longer first"):
         answer_corpus(tmp_path / "model", settings, tmp_path / "answers")
 

@@ -13,7 +13,7 @@ from evalharness.records import Problem, Prompt, Request, Sampling
 from evalharness.training.corpus.encoding import encode
 from evalharness.training.corpus.generator import functions
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion, with_gap
+from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion, infilling_document
 from evalharness.training.recipe import Recipe
 from evalharness.training.trainer import Trainer
 
@@ -33,7 +33,7 @@ RECIPE = {
         "block_size": 8,
     },
     "objective": {"complementary": True, "prompt": 0.0},
-    "optimiser": {"warm_up": 20},
+    "optimizer": {"warm_up": 20},
 }
 
 
@@ -41,7 +41,7 @@ RECIPE = {
 def test_two_minutes_are_enough_to_know_two_hundred_functions_by_heart(tmp_path: Path) -> None:
     random = Random(0)
     found = [completion(function, cases, random) for function, cases in itertools.islice(functions(7), 200)]
-    documents = [with_gap(prompt, body, random, "t") for prompt, body in found]
+    documents = [infilling_document(prompt, body, random, "t") for prompt, body in found]
     tokenizer = train_tokenizer((document.prompt + document.answer for document in documents), 1024)
     corpus = encode([(document.prompt, document.answer) for document in documents], tokenizer, held_out=0)
     trainer = Trainer(Recipe.model_validate(RECIPE), corpus, tokenizer, tmp_path)

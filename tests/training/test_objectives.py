@@ -7,7 +7,7 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.training.batches import Batch, make_batch, plan_epoch
 from evalharness.training.corpus.encoding import Corpus
-from evalharness.training.objectives import draw_masks, joint_loss, pass_mask
+from evalharness.training.objectives import attention_mask, draw_masks, joint_loss
 from evalharness.training.recipe import Objective
 
 CONFIG = ModelConfig(
@@ -32,9 +32,9 @@ def batch(lengths: list[tuple[int, int]]) -> Batch:
 def hidden(model: Transformer, made: Batch, answers: torch.Tensor) -> torch.Tensor:
     size, length = made.answers.shape[1], made.tokens.shape[1]
     positions = torch.cat(
-        [torch.arange(length).expand(len(made.tokens), -1), made.splits[:, None] + torch.arange(size)], 1
+        [torch.arange(length).expand(len(made.tokens), -1), made.prompt_lengths[:, None] + torch.arange(size)], 1
     )
-    return model(torch.cat([made.tokens, answers], 1), positions, pass_mask(made, 1))
+    return model(torch.cat([made.tokens, answers], 1), positions, attention_mask(made, 1))
 
 
 def test_clean_text_is_computed_as_if_nothing_noised_were_there() -> None:
@@ -55,7 +55,7 @@ def test_a_noised_block_is_computed_as_in_decoding() -> None:
     joint = hidden(model, made, noised)[:, made.tokens.shape[1] :]
     for row in range(2):
         for block in range(2):
-            given = int(made.splits[row]) + 4 * block
+            given = int(made.prompt_lengths[row]) + 4 * block
             tokens = torch.cat([made.tokens[row, :given], noised[row, 4 * block : 4 * block + 4]])[None]
             mask = torch.ones(given + 4, given + 4).tril().bool()
             mask[given:, given:] = True
@@ -79,7 +79,7 @@ def test_the_same_masks_are_drawn_for_the_same_seed() -> None:
 def test_complementary_masks_count_every_answer_token_once() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3), (2, 12)])
     losses = joint_loss(model, made, Objective(complementary=True), torch.Generator().manual_seed(4))
-    assert losses.masked == made.answered == 22
+    assert losses.masked == made.answer_tokens == 22
 
 
 def test_without_denoising_the_loss_of_next_tokens_is_the_same() -> None:

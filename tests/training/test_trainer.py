@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.build import build_corpus
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import read_tokenizer, train_tokenizer
-from evalharness.training.corpus.views import in_order
+from evalharness.training.corpus.views import reading_order
 from evalharness.training.recipe import Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
@@ -40,12 +40,12 @@ def losses(trainer: Trainer) -> list[float]:
     return [row["loss"] for row in trainer.state.log]  # type: ignore[misc]
 
 
-def told(recipe: Recipe, **changes: object) -> Recipe:
+def with_changes(recipe: Recipe, **changes: object) -> Recipe:
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 
 def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    trainer = Trainer(told(TINY, steps=40), *made, tmp_path)
+    trainer = Trainer(with_changes(TINY, steps=40), *made, tmp_path)
     before = trainer.evaluate()
     trainer.run(quiet)
     after = trainer.evaluate()
@@ -62,7 +62,7 @@ def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], 
 def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them(
     made: tuple[Corpus, Tokenizer], tmp_path: Path
 ) -> None:
-    recipe = told(TINY, steps=12, log_every=1)
+    recipe = with_changes(TINY, steps=12, log_every=1)
     whole = Trainer(recipe, *made, tmp_path / "whole")
     whole.run(quiet)
     cut = Trainer(recipe, *made, tmp_path / "cut")
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them
 
 def test_denoising_may_begin_later(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     objective = TINY.objective.model_copy(update={"denoise_from": 0.5})
-    trainer = Trainer(told(TINY, steps=8, log_every=1, objective=objective.model_dump()), *made, tmp_path)
+    trainer = Trainer(with_changes(TINY, steps=8, log_every=1, objective=objective.model_dump()), *made, tmp_path)
     trainer.run(quiet)
     assert ["denoising" in row for row in trainer.state.log] == [False] * 4 + [True] * 4
     assert "held_denoising" in trainer.state.log[-1]
@@ -85,8 +85,10 @@ def test_denoising_may_begin_later(made: tuple[Corpus, Tokenizer], tmp_path: Pat
 
 @pytest.mark.slow
 def test_compiled_layers_give_the_same_losses(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    recipe = told(TINY, steps=4, log_every=1, bf16=False)
-    found = [Trainer(told(recipe, compile=compiled), *made, tmp_path / str(compiled)) for compiled in (False, True)]
+    recipe = with_changes(TINY, steps=4, log_every=1, bf16=False)
+    found = [
+        Trainer(with_changes(recipe, compile=compiled), *made, tmp_path / str(compiled)) for compiled in (False, True)
+    ]
     for trainer in found:
         trainer.run(quiet)
     assert losses(found[1]) == pytest.approx(losses(found[0]), rel=1e-4)
@@ -100,7 +102,7 @@ def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
 
 
 def test_replicas_side_by_side_give_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    one, two = (Trainer(told(TINY, processes=count), *made, tmp_path) for count in (1, 2))
+    one, two = (Trainer(with_changes(TINY, processes=count), *made, tmp_path) for count in (1, 2))
     first, second = one.step(_rows(one)), two.step(_rows(two))
     assert first["loss"] == second["loss"]
     assert first["norm"] == pytest.approx(second["norm"], rel=1e-4)
@@ -153,12 +155,12 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint(tmp_path: Path) -> None
 def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
     made: tuple[Corpus, Tokenizer], tmp_path: Path
 ) -> None:
-    recipe = told(TINY, steps=None, minutes=0.2, log_every=1)
+    recipe = with_changes(TINY, steps=None, minutes=0.2, log_every=1)
     Trainer(recipe, *made, tmp_path).run(
         lambda text: os.kill(os.getpid(), signal.SIGUSR1) if text.startswith("step 5 ") else None
     )
     (tmp_path / "before-cool-down.pt").replace(tmp_path / "checkpoint.pt")
-    longer = Trainer(told(recipe, minutes=10), *made, tmp_path)
+    longer = Trainer(with_changes(recipe, minutes=10), *made, tmp_path)
     assert longer.resume()
     assert longer.progress() < 0.05
     assert not longer.state.cooled
@@ -167,7 +169,7 @@ def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
 def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: Path) -> None:
     data = TINY.data.model_copy(update={"held_out": 200})
     corpus, tokenizer = build_corpus(data, tmp_path)
-    texts = [in_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
+    texts = [reading_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
              for number in range(len(corpus))]  # fmt: skip
     names = [set(re.findall(r"def (\w+\(.*\))", text)) for text in texts]
     bodies = [text.rstrip().rpartition('"""')[2] for text in texts]
@@ -178,10 +180,10 @@ def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: P
 
 
 def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    first = Trainer(told(TINY, steps=40), *made, tmp_path / "first")
+    first = Trainer(with_changes(TINY, steps=40), *made, tmp_path / "first")
     first.run(quiet)
     data = TINY.data.model_copy(update={"seed": 5})
-    recipe = told(TINY, shape=None, start=tmp_path / "first" / "model", data=data.model_dump(), steps=2)
+    recipe = with_changes(TINY, shape=None, start=tmp_path / "first" / "model", data=data.model_dump(), steps=2)
     corpus, tokenizer = build_corpus(data, tmp_path / "corpus", read_tokenizer(tmp_path / "first" / "model"))
     assert tokenizer.to_str() == made[1].to_str()
     assert not np.array_equal(corpus.tokens[:1000], made[0].tokens[:1000])
@@ -197,15 +199,15 @@ def test_a_corpus_of_another_tokenizer_is_made_anew(made: tuple[Corpus, Tokenize
     other = train_tokenizer(["x = 1\n"] * 50, 300)
     _, given = build_corpus(TINY.data, tmp_path, other)
     assert given.to_str() == other.to_str() != own.to_str()
-    with pytest.raises(UserError, match=r"there is no .*tokenizer\.json"):
+    with pytest.raises(UserError, match=r"tokenizer\.json does not exist"):
         read_tokenizer(tmp_path / "nowhere")
 
 
 def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
-    Trainer(told(TINY, steps=1), *made, tmp_path).run(quiet)
-    assert Trainer(told(TINY, steps=5), *made, tmp_path).resume()
+    Trainer(with_changes(TINY, steps=1), *made, tmp_path).run(quiet)
+    assert Trainer(with_changes(TINY, steps=5), *made, tmp_path).resume()
     with pytest.raises(UserError, match="another recipe"):
-        Trainer(told(TINY, seed=1), *made, tmp_path).resume()
+        Trainer(with_changes(TINY, seed=1), *made, tmp_path).resume()
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
@@ -214,26 +216,50 @@ def test_shipped_recipes_are_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("steps: 3\nminutes: 4\n", "either steps or minutes"),
-        ("steps: 3\n", "give a shape"),
+        ("steps: 3\n", "give exactly one of shape"),
         ("steps: 0\n", "greater than 0"),
         ("steps: 3\nprocesses: 0\n", "greater than 0"),
         ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
         ("steps: 3\nstart: x\ndevice: cuda\n", "on a GPU, give processes: 1"),
         ("steps: 3\nstep: 4\n", "step: Extra inputs"),
-        ("- a\n", "holds no mapping"),
-        ("a: [", "is not YAML"),
+        ("- a\n", "contains no mapping"),
+        ("a: [", "is not valid YAML"),
     ],
 )
-def test_mistakes_in_a_recipe_are_told(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_recipes_are_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "x.yaml"
     path.write_text(text)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_recipe(path)
     with pytest.raises(UserError, match="cannot be read"):
         read_recipe(tmp_path / "none.yaml")
+
+
+def test_former_keys_of_recipes_still_work(tmp_path: Path) -> None:
+    values = yaml.safe_load((RECIPES / "tiny.yaml").read_text())
+    values["optimiser"] = values.pop("optimizer") | {"warm_up": 7}
+    values["data"]["gaps"] = 0.1
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(values))
+    recipe = read_recipe(tmp_path / "old.yaml")
+    assert (recipe.optimizer.warm_up, recipe.data.infilling) == (7, 0.1)
+
+
+def test_checkpoints_with_former_keys_are_resumed(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+    recipe = with_changes(TINY, steps=2)
+    Trainer(recipe, *made, tmp_path).run(quiet)
+    values = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    values["optimisers"] = values.pop("optimizers")
+    old_recipe = json.loads(values["recipe"])
+    old_recipe["optimiser"] = old_recipe.pop("optimizer")
+    old_recipe["data"]["gaps"] = old_recipe["data"].pop("infilling")
+    values["recipe"] = json.dumps(old_recipe)
+    torch.save(values, tmp_path / "checkpoint.pt")
+    resumed = Trainer(recipe, *made, tmp_path)
+    assert resumed.resume()
+    assert resumed.state.step == 2
 
 
 def test_decontamination_without_data_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

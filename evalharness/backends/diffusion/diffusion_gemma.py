@@ -17,7 +17,7 @@ import transformers
 from evalharness.backends.diffusion.options import DiffusionOptions
 from evalharness.backends.network.rows import make_completion
 from evalharness.diffusion.checkpoints.families import Family
-from evalharness.diffusion.checkpoints.loading import end_tokens, open_tokenizer, read_json
+from evalharness.diffusion.checkpoints.loading import find_end_ids, open_tokenizer, read_json
 from evalharness.diffusion.rows import Row, record_times
 from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
@@ -107,7 +107,7 @@ def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
         raise UserError(f"model {name} cannot be loaded: {reason}; it needs transformers 5.24 or later") from None
     tokenizer = open_tokenizer(name, folder)
     values = read_json(folder / "config.json")
-    ends = end_tokens(folder, values.get("text_config") or values, tokenizer, FAMILY)
+    ends = find_end_ids(folder, values.get("text_config") or values, tokenizer, FAMILY)
     return DiffusionGemma(name, model.to(device).eval(), tokenizer, Detokenizer(tokenizer), ends, options.steps)
 
 

@@ -83,7 +83,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         loaded.tokenizer,
         loaded.family,
         Detokenizer(loaded.tokenizer),
-        loaded.ends,
+        loaded.end_ids,
         find_infilling(loaded.tokenizer, "auto"),
         kernels,
         _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,

@@ -29,10 +29,14 @@ def encode(network: Network, prompt: Prompt) -> list[int]:
     if prompt.suffix is not None:
         assert network.infilling is not None
         return network.infilling.encode(prompt.text or "", prompt.suffix)
-    if prompt.messages and network.family.user:
-        headers = {"user": network.family.user, "system": network.family.user, "assistant": network.family.assistant}
+    if prompt.messages and network.family.user_prefix:
+        headers = {
+            "user": network.family.user_prefix,
+            "system": network.family.user_prefix,
+            "assistant": network.family.assistant_prefix,
+        }
         chat = "".join(headers[message.role] + message.content.rstrip("\n") + "\n" for message in prompt.messages)
-        return list(network.tokenizer(chat + network.family.assistant + prompt.prefill)["input_ids"])
+        return list(network.tokenizer(chat + network.family.assistant_prefix + prompt.prefill)["input_ids"])
     return encode_prompt(network.tokenizer, network.name, prompt)
 
 

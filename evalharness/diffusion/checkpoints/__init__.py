@@ -1,1 +1,1 @@
-"""Opens checkpoints: folders of this project and open families."""
+"""Reads and writes checkpoints: this project's format and those of open model families."""

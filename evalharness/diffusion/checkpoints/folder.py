@@ -1,4 +1,4 @@
-"""Our own checkpoint folders: config.json, model.safetensors (8-bit or plain) and tokenizer.json."""
+"""Checkpoint folders in this project's format: config.json, model.safetensors (8-bit or plain) and tokenizer.json."""
 
 from pathlib import Path
 
@@ -10,67 +10,74 @@ from torch import Tensor
 from evalharness.diffusion.config import ModelConfig, read_config, write_config
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
+from evalharness.util.text import error_text
 
 FILE = "model.safetensors"
 SCALE = ".scale"
 
 
-def save(model: Transformer, folder: Path, *, quantised: bool) -> None:
-    """Writes configuration and weights into `folder`: matrices in 8 bits with a scale per row, or all as they are."""
+def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
+    """Writes configuration and weights into `folder`; if `quantized`, matrices as int8 with one scale per row."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(model.config, folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if model.config.tied:
         del state["head.weight"]
-    if quantised:
-        state = quantise(state)
-    # Not by safetensors' own writer, whose files no one but their owner can read.
+    if quantized:
+        state = quantize(state)
+    # The safetensors writer creates files that only their owner can read.
     (folder / FILE).write_bytes(to_bytes(state, metadata={"format": "pt"}))
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
-    """The network of that folder, in evaluation mode. Raises UserError where the folder has none."""
+    """The network in a checkpoint folder, in evaluation mode.
+
+    Raises UserError if files are missing or do not fit.
+    """
     config = read_config(folder)
     try:
         state = load_file(folder / FILE, device=str(device))
     except Exception as error:  # safetensors raises its own and the system's errors alike
         raise UserError(f"{folder / FILE} cannot be read: {error}; give --model a checkpoint folder") from None
-    state = {name: tensor.to(dtype) for name, tensor in dequantise(state).items()}
+    state = {name: tensor.to(dtype) for name, tensor in dequantize(state).items()}
     if config.tied and "embed.weight" in state:
         state["head.weight"] = state["embed.weight"]
-    return build(config, state, str(folder / FILE))
+    return build_network(config, state, str(folder / FILE))
 
 
-def build(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
-    """The network with these weights, in evaluation mode. Raises UserError where they do not fit; `source` is named."""
-    # On no device, so that no weights are drawn only to be thrown away.
+def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
+    """The network with these weights, in evaluation mode.
+
+    Raises UserError, which names `source`, if they do not fit.
+    """
+    # On the meta device no weights are allocated and initialized, since `state` replaces them all.
     with torch.device("meta"):
         model = Transformer(config)
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = error_text(error)
         raise UserError(f"{source} does not fit its config.json: {reason}") from None
     if config.tied:
         model.head.weight = model.embed.weight
     return model.eval().requires_grad_(False)
 
 
-def quantise(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices [rows, columns] as int8 with a float32 scale [rows, 1], rounded to nearest; vectors in float32."""
-    found: dict[str, Tensor] = {}
+def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices [rows, columns] as int8 with a float32 scale [rows, 1], rounded to nearest; vectors as float32."""
+    quantized: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if tensor.dim() != 2:
-            found[name] = tensor.float()
+            quantized[name] = tensor.float()
             continue
         scale = tensor.float().abs().amax(dim=1, keepdim=True).clamp_min(1e-12) / 127
-        found[name] = (tensor.float() / scale).round().to(torch.int8)
-        found[name + SCALE] = scale
-    return found
+        quantized[name] = (tensor.float() / scale).round().to(torch.int8)
+        quantized[name + SCALE] = scale
+    return quantized
 
 
-def dequantise(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `quantise`, up to its rounding; a state without scales stays as it is."""
+def dequantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `quantize`, up to rounding. A state without scales is returned unchanged."""
     return {
         name: tensor.float() * state[name + SCALE] if name + SCALE in state else tensor
         for name, tensor in state.items()

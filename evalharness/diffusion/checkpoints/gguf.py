@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.checkpoints.families import FAMILIES
-from evalharness.diffusion.checkpoints.folder import build
+from evalharness.diffusion.checkpoints.folder import build_network
 from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
 from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
 from evalharness.diffusion.checkpoints.loading import Checkpoint
@@ -66,7 +66,7 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
     state = {name: tensor.to(device) for name, tensor in read_gguf_state(file, config, dtype).items()}
     if config.tied:
         state["head.weight"] = state["embed.weight"]
-    model = build(config, state, str(path))
+    model = build_network(config, state, str(path))
     return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
 
 

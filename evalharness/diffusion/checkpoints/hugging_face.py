@@ -1,4 +1,4 @@
-"""Configurations and weights in Hugging Face's formats, read as our own. No code of a checkpoint is run."""
+"""Reads configurations and weights in Hugging Face's formats. Never runs code from a checkpoint."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -48,11 +48,11 @@ _LLADA_KEYS = {
     "tie_word_embeddings": "weight_tying",
     "attention_bias": "include_qkv_bias",
 }
-"""What LLaDA's config.json, which is OLMo's, calls what others call so."""
+"""The keys of LLaDA's config.json (OLMo's format) by their usual names."""
 
 
 def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id: int) -> ModelConfig:
-    """The configuration that a `config.json` of this family describes. Raises UserError for what is not supported."""
+    """The configuration that a `config.json` of this family describes. Raises UserError for unsupported features."""
     kind = str(values["model_type"])
     if family.name == "llada":
         values = {**values, **{name: values.get(key) for name, key in _LLADA_KEYS.items()}}
@@ -60,12 +60,14 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
     rope = {**(values.get("rope_scaling") or {}), **(values.get("rope_parameters") or {})}
     scaling = rope.get("rope_type", rope.get("type", "default"))
     if scaling != "default" or values.get("use_sliding_window") or values.get("mlp_bias"):
-        what = f"RoPE scaling {scaling!r}" if scaling != "default" else "sliding windows or biases of the MLP"
-        raise UserError(f"a {kind} model with {what} is not supported here; use --backend transformers")
+        feature = f"RoPE scaling {scaling!r}" if scaling != "default" else "sliding windows or biases of the MLP"
+        raise UserError(f"a {kind} model with {feature} is not supported by this backend; use --backend transformers")
     qwen3 = kind in ("qwen3", "sdar")
     bias = bool(values.get("attention_bias") or False)
     if bias and (qwen3 or kind == "llama"):
-        raise UserError(f"a {kind} model with attention_bias is not supported here; use --backend transformers")
+        raise UserError(
+            f"a {kind} model with attention_bias is not supported by this backend; use --backend transformers"
+        )
     heads = int(values["num_attention_heads"])
     return ModelConfig(
         vocab_size=values["vocab_size"],
@@ -93,37 +95,37 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
 def read_state(
     folder: Path, config: ModelConfig, family: Family, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """Our names for the weights in the folder's safetensors files. Raises UserError where some are not there."""
+    """The weights in the folder's safetensors files, by this project's names. Raises UserError if some are missing."""
     names = _LLADA if family.name == "llada" else _LLAMA
     layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
-    wanted: dict[str, list[str]] = {}
+    sources_by_name: dict[str, list[str]] = {}
     for name, sources in names.items():
         if name in ("embed.weight", "norm.weight", "head.weight"):
-            wanted[name] = list(sources)
+            sources_by_name[name] = list(sources)
             continue
         if (name == "qkv.bias" and not config.qkv_bias) or (
             name in ("q_norm.weight", "k_norm.weight") and not config.qk_norm
         ):
             continue
         for number in range(config.layers):
-            wanted[f"layers.{number}.{name}"] = [layer.format(number) + source for source in sources]
+            sources_by_name[f"layers.{number}.{name}"] = [layer.format(number) + source for source in sources]
     if config.tied:
-        wanted["head.weight"] = wanted["embed.weight"]
+        sources_by_name["head.weight"] = sources_by_name["embed.weight"]
     with ExitStack() as stack:
         files = [
             stack.enter_context(safe_open(path, "pt", str(device))) for path in sorted(folder.glob("*.safetensors"))
         ]
-        place = {key: file for file in files for key in file.keys()}  # noqa: SIM118
+        file_of_key = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 
         def read(key: str) -> Tensor:
-            if key not in place:
+            if key not in file_of_key:
                 raise UserError(f"model folder {folder} has no weights for {key}; give --model a complete checkpoint")
-            tensor: Tensor = place[key].get_tensor(key)
+            tensor: Tensor = file_of_key[key].get_tensor(key)
             return tensor.to(dtype)
 
         state = {
             name: read(keys[0]) if len(keys) == 1 else torch.cat([read(key) for key in keys])
-            for name, keys in wanted.items()
+            for name, keys in sources_by_name.items()
         }
     if config.tied:
         state["head.weight"] = state["embed.weight"]

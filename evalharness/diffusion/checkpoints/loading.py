@@ -1,4 +1,4 @@
-"""Opens a checkpoint: one of our own folders, or a folder or hub id in the format of an open family."""
+"""Opens a checkpoint in this project's format or in that of an open model family, from a folder or from the hub."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from typing import Any
 import torch
 
 from evalharness.diffusion.checkpoints.families import FAMILIES, OWN, Family
-from evalharness.diffusion.checkpoints.folder import build, load
+from evalharness.diffusion.checkpoints.folder import build_network, load
 from evalharness.diffusion.checkpoints.hugging_face import model_config, read_state
 from evalharness.diffusion.checkpoints.tokenizer import read_tokenizer
 from evalharness.diffusion.config import MODEL_TYPE
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
+from evalharness.util.text import error_text
 
 FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
-"""What is fetched from the hub: no Python, no pickles."""
+"""Files to download from the hub: no Python code and no pickles."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network in evaluation mode, its tokenizer, what its family expects, and its end tokens."""
+    """A network in evaluation mode, its tokenizer, its family, and the ids of its end tokens."""
 
     model: Transformer
     tokenizer: Any
     family: Family
-    ends: frozenset[int]
+    end_ids: frozenset[int]
 
 
 def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None) -> Checkpoint:
-    """The checkpoint of that folder or hub id. No code of its own is run.
+    """The checkpoint with that folder or hub id. Never runs code from the checkpoint.
 
-    Raises UserError where it cannot be had, or is of no family that is known.
+    Raises UserError if it is not available, or if its family is unknown.
     """
     folder = find_folder(name, revision)
     values = read_json(folder / "config.json")
@@ -47,23 +48,30 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     if kind not in FAMILIES:
         known = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))
         raise UserError(
-            f"model {name} is of type {kind!r}, which is not known here ({known}); try --backend transformers"
+            f"model {name} is of type {kind!r}, which is unknown ({known} are known); try --backend transformers"
         )
     tokenizer = open_tokenizer(name, folder)
     family = FAMILIES[kind]
-    if kind == "qwen2" and FAMILIES["open-dcoder"].mask in tokenizer.get_vocab():
+    if kind == "qwen2" and FAMILIES["open-dcoder"].mask_token in tokenizer.get_vocab():
         family = FAMILIES["open-dcoder"]
-    ends = end_tokens(folder, values, tokenizer, family)
-    if not ends:
-        raise UserError(f"model {name} names no end token, neither in config.json nor in its tokenizer")
-    mask_id = tokenizer.get_vocab()[family.mask] if family.mask else values.get("mask_token_id") or family.mask_id
-    config = model_config(values, family, mask_id, min(ends))
-    model = build(config, read_state(folder, config, family, dtype, device), str(folder))
-    return Checkpoint(model, tokenizer, family, ends)
+    end_ids = find_end_ids(folder, values, tokenizer, family)
+    if not end_ids:
+        raise UserError(
+            f"model {name} has no end token in config.json or its tokenizer; add eos_token_id to config.json"
+        )
+    mask_id = (
+        tokenizer.get_vocab()[family.mask_token] if family.mask_token else values.get("mask_token_id") or family.mask_id
+    )
+    config = model_config(values, family, mask_id, min(end_ids))
+    model = build_network(config, read_state(folder, config, family, dtype, device), str(folder))
+    return Checkpoint(model, tokenizer, family, end_ids)
 
 
 def find_folder(name: str, revision: str | None) -> Path:
-    """The folder of that name, or where the hub's files of that id are kept. Raises UserError where neither is."""
+    """The folder with that name, or the local copy of that hub id, downloaded if needed.
+
+    Raises UserError if neither exists.
+    """
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -74,46 +82,46 @@ def find_folder(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
     except Exception as error:  # the hub client's and the network's errors have no common type
-        reason = " ".join(str(error).split())[:200]
+        reason = error_text(error)
         raise UserError(
-            f"model {name} cannot be had: {reason}; check --model (a folder or hub id) and the network"
+            f"model {name} is not available: {reason}; check --model (a folder or hub id) and the network"
         ) from None
 
 
 def open_tokenizer(name: str, folder: Path) -> Any:
-    """The folder's tokenizer with its chat template, as transformers reads it without the folder's own code."""
+    """The folder's tokenizer with its chat template, read by transformers without code from the folder."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     fast = (folder / "tokenizer.json").is_file()
-    # Dream's own class is Qwen2's, copied; its files are Qwen2's too.
+    # Dream's tokenizer class is a copy of Qwen2's, with the same files.
     kind = transformers.PreTrainedTokenizerFast if fast else transformers.Qwen2Tokenizer
     try:
         return kind.from_pretrained(str(folder))
     except Exception as error:  # what broken files raise has no common type
-        reason = " ".join(str(error).split())[:200]
+        reason = error_text(error)
         raise UserError(f"the tokenizer of model {name} cannot be read: {reason}") from None
 
 
-def end_tokens(folder: Path, values: dict[str, Any], tokenizer: Any, family: Family) -> frozenset[int]:
-    """The ids that end an answer: those of both configurations, the tokenizer's, and the family's."""
-    found: set[int] = set()
+def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: Family) -> frozenset[int]:
+    """The ids of tokens that end an answer: from both configurations, the tokenizer and the family."""
+    end_ids: set[int] = set()
     for source in (values, read_json(folder / "generation_config.json")):
         ids = source.get("eos_token_id")
-        found |= set(ids if isinstance(ids, list) else [ids]) - {None}
+        end_ids |= set(ids if isinstance(ids, list) else [ids]) - {None}
     vocabulary = tokenizer.get_vocab()
-    found |= {vocabulary[end] for end in family.ends if end in vocabulary}
-    return frozenset(found | ({tokenizer.eos_token_id} - {None}))
+    end_ids |= {vocabulary[end] for end in family.end_tokens if end in vocabulary}
+    return frozenset(end_ids | ({tokenizer.eos_token_id} - {None}))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; empty where there is no file. Raises UserError for one that cannot be read."""
+    """The JSON object in a file; empty if the file does not exist. Raises UserError if it cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}; mend it, or fetch the checkpoint again") from None
+        raise UserError(f"{path} cannot be read: {error}; fix it, or download the checkpoint again") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no JSON object; mend it, or fetch the checkpoint again")
+        raise UserError(f"{path} contains no JSON object; fix it, or download the checkpoint again")
     return values

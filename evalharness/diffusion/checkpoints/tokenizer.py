@@ -1,4 +1,4 @@
-"""A `tokenizer.json` by the `tokenizers` library alone: importing transformers would take longer than the weights."""
+"""Reads a `tokenizer.json` with the `tokenizers` library alone, because importing transformers is slow."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from evalharness.errors import UserError
 
 
 class FastTokenizer:
-    """What of a tokenizer of transformers' the backends use, under the same names."""
+    """The part of the transformers tokenizer interface that the backends use."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
@@ -21,24 +21,24 @@ class FastTokenizer:
         return {"input_ids": self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False, **_: bool) -> str:
-        """The text of token ids. The clean-ups that transformers has options for are not made."""
+        """The text of token ids. Other options of transformers, such as clean-ups, are ignored."""
         return self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def get_vocab(self) -> dict[str, int]:
-        """Ids of all tokens, added ones included."""
+        """The id of each token, including added tokens."""
         return self.tokenizer.get_vocab()
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
-        """The id of a token; None where there is none of that name."""
+        """The id of a token; None if it does not exist."""
         return self.tokenizer.token_to_id(token)
 
     def convert_ids_to_tokens(self, number: int) -> str | None:
-        """The inverse."""
+        """The token with this id; None if it does not exist."""
         return self.tokenizer.id_to_token(number)
 
 
 def read_tokenizer(folder: Path) -> FastTokenizer:
-    """That of a checkpoint folder. Raises UserError where it has none."""
+    """The tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "tokenizer.json"
     try:
         return FastTokenizer(Tokenizer.from_file(str(path)))

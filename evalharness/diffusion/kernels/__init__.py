@@ -1,1 +1,1 @@
-"""A denoising step as fused kernels for Hopper GPUs; needs triton, which is imported only where these are asked for."""
+"""Fused Triton kernels for a denoising step on Hopper GPUs. Triton is imported only when the kernels are selected."""

@@ -1,7 +1,7 @@
-"""What a pass fixes, decided on the device: the rules of `rules` over the head's statistics, a program a sequence.
+"""Commits tokens on the device after a pass: the rules of `rules` on the head's statistics, one program per sequence.
 
-The twin of this is `decoding.choose_positions` with `BlockState.commit`, bit for bit: scores are
-compared, never recomputed, and among equal scores the first position wins.
+The results equal those of `decoding.choose_positions` and `BlockState.commit` bit for bit: scores are compared, never
+recomputed, and among equal scores the first position wins.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ import triton.language as tl
 
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.head import Statistics
-from evalharness.diffusion.kernels.launch import enter, options
-from evalharness.diffusion.kernels.plan import State
+from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
+from evalharness.diffusion.kernels.layout import State
 from evalharness.diffusion.rules import Rule, even_schedule, linear_schedule
 
 SCHEDULES = {
@@ -28,54 +28,61 @@ RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
 @dataclass(frozen=True)
 class Policy:
-    """A rule as the kernel takes it. `level` is its confidence or bound; `steps` and `length` are its schedule's."""
+    """A rule as the kernel takes it."""
 
     rule: str
-    level: float = 0.0
+    threshold: float = 0.0
+    """The rule's threshold or bound."""
     steps: int = 0
     length: int = 0
+    """`steps` and `length` give the rule's schedule."""
     sub_block: int = 0
     seeded: bool = False
 
     def counts(self, masks: int) -> tuple[int, ...]:
-        """How many masks the rule fixes in each pass over a block that began with `masks`; () without a schedule."""
+        """The masks that each pass commits in a block that began with `masks`; () for rules without a schedule."""
         schedule = SCHEDULES.get(self.rule)
         return schedule(self.length or masks, self.steps) if schedule and masks else ()
 
 
-def policy(how: Denoising) -> Policy:
-    """The policy of a rule that `find_rule` made, one of RULES."""
-    rule: Rule = how.rule
+def make_policy(denoising: Denoising) -> Policy:
+    """The policy of a rule made by `find_rule`, one of RULES."""
+    rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
-    given = rule.choose.keywords
-    level = given.get("threshold", given.get("bound", 0.0))
-    return Policy(rule.name, level, given.get("steps", 0), given.get("length", 0), how.sub_block, how.seeded)
+    settings = rule.choose.keywords
+    threshold = settings.get("threshold", settings.get("bound", 0.0))
+    return Policy(
+        rule.name, threshold, settings.get("steps", 0), settings.get("length", 0), denoising.sub_block, denoising.seeded
+    )
 
 
 @triton.jit
-def ranks(masked, score, BLOCK_L: tl.constexpr):
-    """How many masks come before each place [L] by descending score, of equal scores the first place first."""
-    place = tl.arange(0, BLOCK_L)
+def ranks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
+    """The rank [L] of each mask by descending score; among equal scores the first position comes first."""
+    position = tl.arange(0, BLOCK_L)
     score = tl.where(masked, score, -float("inf"))
     rank = tl.zeros([BLOCK_L], tl.int32)
-    # All pairs of a long block are too many to be held at once: some places at a time are picked out of the column.
+    # All pairs of positions of a long block do not fit into registers, so columns are processed in parts.
     PART: tl.constexpr = BLOCK_L if BLOCK_L <= 128 else 16
     for first in range(0, BLOCK_L, PART):
         if PART == BLOCK_L:
-            other, mask, number = tl.reshape(score, [1, PART]), tl.reshape(masked, [1, PART]), place[None, :]
+            other, mask, number = tl.reshape(score, [1, PART]), tl.reshape(masked, [1, PART]), position[None, :]
         else:
             number = first + tl.arange(0, PART)[None, :]
-            picked = place[:, None] == number
+            picked = position[:, None] == number
             other = tl.max(tl.where(picked, score[:, None], -float("inf")), axis=0)[None, :]
             mask = tl.max((picked & masked[:, None]).to(tl.int32), axis=0)[None, :] > 0
-        before = (other > score[:, None]) | ((other == score[:, None]) & (number < place[:, None]))
+        before = (other > score[:, None]) | ((other == score[:, None]) & (number < position[:, None]))
         rank += tl.sum((before & mask).to(tl.int32), axis=1)
     return rank
 
 
 @triton.jit
-def choose(masked, probability, second, entropy, count, level, RULE: tl.constexpr, BLOCK_L: tl.constexpr):
-    """Which masks [L] the rule fixes; `count` is its schedule's."""
+def choose(
+    masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
+    threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
+) -> tl.tensor:  # fmt: skip
+    """The masks [L] that the rule commits; `count` is its schedule's count."""
     score = probability
     if RULE == "margin":
         score = probability - second
@@ -84,31 +91,31 @@ def choose(masked, probability, second, entropy, count, level, RULE: tl.constexp
     rank = ranks(masked, score, BLOCK_L)
     chosen = rank < count
     if RULE == "threshold":
-        chosen = (probability >= level) | (rank == 0)
+        chosen = (probability >= threshold) | (rank == 0)
     if RULE == "factor":
-        # One less a probability is exact here; times a rank it is rounded once, as in the rule.
-        within = masked & ((1.0 - probability) * (rank + 2).to(tl.float32) <= level)
+        # 1 - probability is exact here, and the product with a rank is rounded once, as in the rule.
+        within = masked & ((1.0 - probability) * (rank + 2).to(tl.float32) <= threshold)
         chosen = rank < tl.maximum(tl.sum(within.to(tl.int32), axis=0), 1)
     if RULE == "entropy-bounded":
-        # Added up one by one in double precision, as PyTorch's cumulative sum does on a CPU.
+        # Adds up in sequence in double precision, as PyTorch's cumulative sum does on a CPU.
         total = tl.sum(tl.zeros([BLOCK_L], tl.float64), axis=0)
-        fixed = 0
+        committed = 0
         for number in range(BLOCK_L):
             this = masked & (rank == number)
             total += tl.sum(tl.where(this, entropy, 0.0), axis=0).to(tl.float64)
             here = tl.sum(this.to(tl.int32), axis=0)
-            fixed += tl.where(total.to(tl.float32) <= level, here, 0)
-        chosen = rank < tl.maximum(fixed, 1)
+            committed += tl.where(total.to(tl.float32) <= threshold, here, 0)
+        chosen = rank < tl.maximum(committed, 1)
     if RULE == "dynamic":
-        sure = masked & (probability > level)
-        enough = tl.sum(sure.to(tl.int32), axis=0) >= count
-        chosen = (enough & sure) | (~enough & (rank < count))
+        confident = masked & (probability > threshold)
+        enough = tl.sum(confident.to(tl.int32), axis=0) >= count
+        chosen = (enough & confident) | (~enough & (rank < count))
     return chosen & masked
 
 
 @triton.jit
-def finish(sequence, over, done, live):
-    """Notes that a sequence waits for the host, if it does."""
+def mark_done(sequence: tl.tensor, over: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
+    """Marks a sequence as done if it is `over`."""
     if over:
         tl.store(done + sequence, 1)
         tl.atomic_add(live, -1)
@@ -116,115 +123,119 @@ def finish(sequence, over, done, live):
 
 @triton.jit
 def commit_block(
-    live, done, tokens, masked, length, given, counts, last, context, ahead, cached, step, fixed, sure, draws, ends,
-    top, probability, second, entropy, level,
+    live: tl.tensor, done: tl.tensor, tokens: tl.tensor, masked: tl.tensor, length: tl.tensor, prompt_tokens: tl.tensor,
+    counts: tl.tensor, limit: tl.tensor, context: tl.tensor, context_length: tl.tensor, cached: tl.tensor,
+    step: tl.tensor, committed_at: tl.tensor, confidence: tl.tensor, offsets: tl.tensor, end_tokens: tl.tensor,
+    proposed: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, threshold: tl.tensor,
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     SEEDED: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One sequence's block after a pass: what is fixed, whether that ends it, and what the cache holds now."""
-    if not enter(live, PDL):
+) -> None:  # fmt: skip
+    """One program: one sequence's block after a pass. Commits tokens and updates what the cache contains."""
+    if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
     if tl.load(done + sequence) != 0:
         return
-    place = tl.arange(0, BLOCK_L)
-    own, now = tl.load(length + sequence), tl.load(step + sequence)
-    at, real = sequence * L + place, place < own
-    hidden = real & (tl.load(masked + at, mask=real, other=0) != 0)
-    likely = tl.load(probability + at, mask=hidden, other=0.0)
-    runner_up = tl.load(second + at, mask=hidden, other=0.0)
-    doubt = tl.load(entropy + at, mask=hidden, other=0.0)
+    position = tl.arange(0, BLOCK_L)
+    block_length, now = tl.load(length + sequence), tl.load(step + sequence)
+    source, valid = sequence * L + position, position < block_length
+    is_mask = valid & (tl.load(masked + source, mask=valid, other=0) != 0)
+    mask_probability = tl.load(probability + source, mask=is_mask, other=0.0)
+    mask_second = tl.load(second + source, mask=is_mask, other=0.0)
+    mask_entropy = tl.load(entropy + source, mask=is_mask, other=0.0)
 
-    open_ = hidden
+    candidates = is_mask
     if SUB > 0:
-        part = place // SUB
-        open_ = hidden & (part == tl.min(tl.where(hidden, part, BLOCK_L), axis=0))
+        sub_block = position // SUB
+        candidates = is_mask & (sub_block == tl.min(tl.where(is_mask, sub_block, BLOCK_L), axis=0))
     count = tl.load(counts + sequence * S + now, mask=now < S, other=1)
-    chosen = choose(open_, likely, runner_up, doubt, count, level, RULE, BLOCK_L)
+    chosen = choose(candidates, mask_probability, mask_second, mask_entropy, count, threshold, RULE, BLOCK_L)
     if SEEDED:
-        seed = (now == 0) & (tl.sum((open_ & (place == 0)).to(tl.int32), axis=0) > 0)
-        chosen = (seed & (place == 0)) | (~seed & chosen)
-    token = tl.load(top + at, mask=chosen, other=0)
-    tl.store(tokens + at, token, mask=chosen)
-    tl.store(masked + at, tl.zeros([BLOCK_L], tl.int32), mask=chosen)
-    tl.store(fixed + at, tl.zeros([BLOCK_L], tl.int32) + now, mask=chosen)
-    tl.store(sure + at, likely, mask=chosen)
+        seeded_pass = (now == 0) & (tl.sum((candidates & (position == 0)).to(tl.int32), axis=0) > 0)
+        chosen = (seeded_pass & (position == 0)) | (~seeded_pass & chosen)
+    token = tl.load(proposed + source, mask=chosen, other=0)
+    tl.store(tokens + source, token, mask=chosen)
+    tl.store(masked + source, tl.zeros([BLOCK_L], tl.int32), mask=chosen)
+    tl.store(committed_at + source, tl.zeros([BLOCK_L], tl.int32) + now, mask=chosen)
+    tl.store(confidence + source, mask_probability, mask=chosen)
     tl.store(step + sequence, now + 1)
-    tl.store(draws + sequence, tl.load(draws + sequence) + L)
+    tl.store(offsets + sequence, tl.load(offsets + sequence) + L)
 
     if not WHOLE:
-        # The next pass has the text in the cache, but for its last token where that one is read for the first mask.
-        before = tl.load(ahead + sequence)
-        kept = tl.minimum(before, SHIFT)
+        # The next pass finds the context in the cache, except for its last token if that predicts the first mask.
+        available = tl.load(context_length + sequence)
+        kept = tl.minimum(available, SHIFT)
         if kept > 0:
-            tl.store(context + sequence * C, tl.load(context + sequence * C + before - 1))
-        tl.store(ahead + sequence, kept)
-        tl.store(cached + sequence, tl.load(cached + sequence) + before - kept)
+            tl.store(context + sequence * C, tl.load(context + sequence * C + available - 1))
+        tl.store(context_length + sequence, kept)
+        tl.store(cached + sequence, tl.load(cached + sequence) + available - kept)
 
-    hidden = hidden & ~chosen
-    prefix = tl.min(tl.where(hidden, place, own), axis=0)
-    token = tl.where(chosen, token, tl.load(tokens + at, mask=real, other=0))
-    final = (place >= tl.load(given + sequence)) & (place < prefix)
-    over = (prefix == own) | (prefix >= tl.load(last + sequence))
+    is_mask = is_mask & ~chosen
+    prefix = tl.min(tl.where(is_mask, position, block_length), axis=0)
+    token = tl.where(chosen, token, tl.load(tokens + source, mask=valid, other=0))
+    final = (position >= tl.load(prompt_tokens + sequence)) & (position < prefix)
+    over = (prefix == block_length) | (prefix >= tl.load(limit + sequence))
     for number in tl.static_range(E):
-        ended = final & (token == tl.load(ends + number))
+        ended = final & (token == tl.load(end_tokens + number))
         over = over | (tl.sum(ended.to(tl.int32), axis=0) > 0)
-    finish(sequence, over, done, live)
+    mark_done(sequence, over, done, live)
 
 
 @triton.jit
 def append_token(
-    live, done, tokens, last, context, ahead, cached, step, sure, draws, ends, top, probability,
-    L: tl.constexpr, C: tl.constexpr, E: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One sequence's next token: it is all that the next pass computes."""
-    if not enter(live, PDL):
+    live: tl.tensor, done: tl.tensor, tokens: tl.tensor, limit: tl.tensor, context: tl.tensor,
+    context_length: tl.tensor, cached: tl.tensor, step: tl.tensor, confidence: tl.tensor, offsets: tl.tensor,
+    end_tokens: tl.tensor, proposed: tl.tensor, probability: tl.tensor, L: tl.constexpr, C: tl.constexpr,
+    E: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """One program: appends one sequence's next token, which is all that the next pass computes."""
+    if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
     if tl.load(done + sequence) != 0:
         return
-    now, before = tl.load(step + sequence), tl.load(ahead + sequence)
-    token = tl.load(top + sequence)
+    now, computed = tl.load(step + sequence), tl.load(context_length + sequence)
+    token = tl.load(proposed + sequence)
     tl.store(tokens + sequence * L + now, token)
-    tl.store(sure + sequence * L + now, tl.load(probability + sequence))
+    tl.store(confidence + sequence * L + now, tl.load(probability + sequence))
     tl.store(context + sequence * C, token)
-    tl.store(cached + sequence, tl.load(cached + sequence) + before)
-    tl.store(ahead + sequence, 1)
+    tl.store(cached + sequence, tl.load(cached + sequence) + computed)
+    tl.store(context_length + sequence, 1)
     tl.store(step + sequence, now + 1)
-    tl.store(draws + sequence, tl.load(draws + sequence) + 1)
-    over = (now + 1 >= L) | (now + 1 >= tl.load(last + sequence))
+    tl.store(offsets + sequence, tl.load(offsets + sequence) + 1)
+    over = (now + 1 >= L) | (now + 1 >= tl.load(limit + sequence))
     for number in tl.static_range(E):
-        over = over | (token == tl.load(ends + number))
-    finish(sequence, over, done, live)
+        over = over | (token == tl.load(end_tokens + number))
+    mark_done(sequence, over, done, live)
 
 
-def commit(state: State, found: Statistics, policy: Policy, shift: bool, whole: bool = False) -> None:
-    """Fixes in each block what the policy says of the statistics `found`; blocks that are finished or end are done.
+def commit(state: State, statistics: Statistics, policy: Policy, shift: bool, whole: bool = False) -> None:
+    """Commits in each block what the policy chooses from `statistics`; marks finished and ended sequences as done.
 
-    The text is taken as cached from then on, unless each pass computes the `whole` sequence.
+    Afterwards the context counts as cached, unless each pass computes the `whole` sequence.
     """
     sequences, length = state.tokens.shape
     block = triton.next_power_of_2(length)
     commit_block[(sequences,)](
-        state.live, state.done, state.tokens, state.masked, state.length, state.given, state.counts, state.last,
-        state.context, state.ahead, state.cached, state.step, state.fixed, state.sure,
-        state.draws, state.ends,
-        found.top, found.probability, found.second, found.entropy, policy.level,
-        L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.ends.shape[0], RULE=policy.rule,
+        state.live, state.done, state.tokens, state.masked, state.length, state.prompt_tokens, state.counts,
+        state.limit, state.context, state.context_length, state.cached, state.step, state.committed_at,
+        state.confidence, state.offsets, state.end_tokens,
+        statistics.proposed, statistics.probability, statistics.second, statistics.entropy, policy.threshold,
+        L=length, C=state.context.shape[1], S=state.counts.shape[1], E=state.end_tokens.shape[0], RULE=policy.rule,
         SUB=policy.sub_block, SEEDED=policy.seeded, SHIFT=int(shift),
         WHOLE=whole, BLOCK_L=block,
-        num_warps=max(1, block * block // 1024 if block <= 128 else block // 64), **options(state.live),
+        num_warps=max(1, block * block // 1024 if block <= 128 else block // 64), **launch_options(state.live),
     )  # fmt: skip
 
 
-def append(state: State, found: Statistics) -> None:
-    """Writes each sequence's next token, `found` [B], behind those since the host last wrote.
+def append(state: State, statistics: Statistics) -> None:
+    """Appends each sequence's next token, from `statistics` [B], to those since the host last wrote the state.
 
-    Sequences that end with it, or have L such tokens, are done.
+    A sequence is done when it ends or has L such tokens.
     """
     sequences, length = state.tokens.shape
     append_token[(sequences,)](
-        state.live, state.done, state.tokens, state.last, state.context, state.ahead, state.cached, state.step,
-        state.sure, state.draws, state.ends, found.top, found.probability,
-        L=length, C=state.context.shape[1], E=state.ends.shape[0], num_warps=1, **options(state.live),
+        state.live, state.done, state.tokens, state.limit, state.context, state.context_length, state.cached,
+        state.step, state.confidence, state.offsets, state.end_tokens, statistics.proposed, statistics.probability,
+        L=length, C=state.context.shape[1], E=state.end_tokens.shape[0], num_warps=1, **launch_options(state.live),
     )  # fmt: skip

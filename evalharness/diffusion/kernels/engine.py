@@ -1,8 +1,8 @@
-"""Decoding on the device: the host opens blocks and takes them finished, and everything between is graphs of kernels.
+"""Decoding with fused kernels: the host opens blocks and receives finished ones; CUDA graphs run what is in between.
 
-Tokens, passes and confidences are those of the torch path, up to the rounding of its sums. What differs is when a batch
-moves on: its sequences open their blocks together, and one that is through with its own waits for the others. Drawn
-tokens have the same distribution and come from the same seeds, but by other numbers: Gumbel noise on each logit.
+Tokens, passes and confidences equal those of the PyTorch implementation, up to the rounding of sums. Two things differ.
+The sequences of a batch open their blocks together, so that one with a finished block waits for the others. Sampled
+tokens have the same distribution and use the same seeds, but other random numbers: Gumbel noise on each logit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,222 +15,237 @@ import torch
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, Denoising
-from evalharness.diffusion.kernels.commit import RULES, Policy, policy
-from evalharness.diffusion.kernels.graphs import current, drain, per_launch, repeated
+from evalharness.diffusion.kernels.commit import RULES, Policy, make_policy
+from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
 from evalharness.diffusion.kernels.kernel_options import Precision
-from evalharness.diffusion.kernels.launch import divide
-from evalharness.diffusion.kernels.plan import State, new_state
+from evalharness.diffusion.kernels.launch import ceil_div
+from evalharness.diffusion.kernels.layout import State, new_state
 from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
-ROUND = 256
-"""Caches have a multiple of so many slots, so that one serves batches of like lengths."""
-ROUND_WHOLE = 64
-"""The same of sequences that each pass computes anew, where every slot is work."""
-LONGEST = 1024
-"""Tokens of a block; one program orders them by their scores."""
-FOLLOWING = 16
-"""Tokens generated one by one before the host looks at them."""
-KERNELS = 9
-"""Of a layer in each step."""
-ENDS = 4
-"""End tokens that the device knows; the host knows all."""
+CAPACITY_STEP = 256
+"""A cache's capacity is a multiple of this, so that batches of similar lengths share one."""
+CANVAS_STEP = 64
+"""The same for bidirectional networks, which compute every slot in every pass."""
+LONGEST_BLOCK = 1024
+"""The most tokens of a block; a single program orders them by their scores."""
+TOKENS_PER_ROUND = 16
+"""Tokens that autoregressive decoding generates before the host reads them."""
+KERNELS_PER_LAYER = 9
+END_TOKENS = 4
+"""The most end tokens that the device checks; the host checks all."""
 
 Tables = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Session:
-    """State, cache and graphs for batches of one size, decoded in one way."""
+    """State, cache and graphs for batches of one size that are decoded with the same settings."""
 
     state: State
     host: State
     tables: Tables
-    """What the host's state holds, in the same memory, as NumPy arrays: quicker to write."""
+    """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
-    opening: Callable[[], None]
-    """A pass that takes a finished block into the cache as well."""
-    going_on: Callable[[], None]
+    first_pass: Callable[[], None]
+    """A pass that also takes a finished block into the cache."""
+    later_passes: Callable[[], None]
 
-    def run(self, long: bool) -> None:
-        """Sends the host's state to the device, and fetches it once all sequences are done."""
+    def run(self, finished_blocks: bool) -> None:
+        """Copies the host's state to the device, decodes until all sequences are done, and copies it back.
+
+        `finished_blocks` says whether the first pass has to take finished blocks into the cache.
+        """
         self.tables["live"][0] = (self.tables["done"] == 0).sum()
-        with current(self.state.live.device):
+        with current_device(self.state.live.device):
             self.state.flat.copy_(self.host.flat)
-            drain(self.going_on, self.state.live, self.opening if long else None)
+            run_until_done(self.later_passes, self.state.live, self.first_pass if finished_blocks else None)
             self.host.flat.copy_(self.state.flat)
 
 
 class Engine:
-    """A network whose decoding runs in fused kernels; `select.select` says whether it can."""
+    """Decodes one network with the fused kernels; `select.select_kernels` says whether they support it."""
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
-        """With matrices as `precision` says; the prompt is still computed with those of `model`."""
+        """Prepares weights in the given `precision`; prefill still uses the weights of `model`."""
         self.weights: Weights = read_weights(model, precision)
         self._whole = model.config.attention == "bidirectional"
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
-    def supports(self, sampler: Sampler, how: Denoising | None = None) -> bool:
-        """Whether it can decode this way: tokens chosen among all, by a rule that fixes each position once.
+    def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
+        """Whether the kernels can decode with these settings; without `denoising`, token by token.
 
-        What a rule sees is the network's own distribution, and the lead of the token that was chosen.
+        They sample from the whole vocabulary and commit each position once. Rules see the network's own distribution,
+        and the margin of the chosen token.
         """
-        drawn = sampler.temperature > 0
-        if how is not None and (how.rule.name not in RULES or how.block > LONGEST):
-            return False
-        if how is not None and drawn and (how.tempered or how.rule.name == "margin"):
-            return False
-        return not drawn or sampler.top_p == 1
+        sampled = sampler.temperature > 0
+        if denoising is not None:
+            if denoising.rule.name not in RULES or denoising.block > LONGEST_BLOCK:
+                return False
+            if sampled and (denoising.tempered or denoising.rule.name == "margin"):
+                return False
+        return not sampled or sampler.top_p == 1
 
-    def cache(self, rows: Sequence[Row], sampler: Sampler, how: Denoising | None = None) -> KVCache:
-        """The cache for these rows, of a session that the next call of `denoise` or `follow` for them uses."""
-        block = how.block if how else 0
+    def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
+        """The cache for these rows. The next call of `denoise` or `decode_tokens` has to be for the same rows."""
+        block = denoising.block if denoising else 0
         if self._whole:
             size = max(len(row.prompt) + row.canvas + len(row.suffix) for row in rows)
-            capacity = divide(size, ROUND_WHOLE) * ROUND_WHOLE
+            capacity = ceil_div(size, CANVAS_STEP) * CANVAS_STEP
         else:
             size = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
-            capacity = divide(size, ROUND) * ROUND
-        key = (len(rows), block, sampler, policy(how) if how else None, capacity if self._whole else 0)
+            capacity = ceil_div(size, CAPACITY_STEP) * CAPACITY_STEP
+        policy = make_policy(denoising) if denoising else None
+        key = (len(rows), block, sampler, policy, capacity if self._whole else 0)
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
-            with current(self.weights.embed.device):
-                self._session, self._key = self._open(len(rows), capacity, block, sampler, how), key
+            with current_device(self.weights.embed.device):
+                self._session, self._key = self._open(len(rows), capacity, block, sampler, policy), key
         return self._session.cache
 
-    def denoise(self, slots: Iterable[BlockState], how: Denoising, start: float) -> None:
-        """Goes on from opened slots, whose rows' text is in the session's cache, until each row has ended.
+    def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
+        """Denoises from these opened blocks on until each row has ended; the rows' text is in the session's cache.
 
         `start` is the `time.perf_counter()` from which times are counted.
         """
-        session, config, rule = self._running(), self.weights.config, policy(how)
-        running, host = dict(enumerate(slots)), session.tables
-        _tell_ends(host, [slot.row for slot in running.values()])
+        session, config, policy = self._running(), self.weights.config, make_policy(denoising)
+        running, host = dict(enumerate(blocks)), session.tables
+        _write_end_tokens(host, [block.row for block in running.values()])
         while running:
             host["done"][:] = 1
-            for place, slot in running.items():
-                _load(host, place, slot, rule, config.mask_id if self._whole else None)
-            session.run(long=not self._whole and bool((host["ahead"] > config.shift).any()))
-            moved: list[Row] = []
-            tokens, fixed, sure, steps = (host[name].tolist() for name in ("tokens", "fixed", "sure", "step"))
-            for place, slot in list(running.items()):
-                slot.row.cached = max(0, len(slot.row.text) - config.shift)
-                before = list(slot.masked)
-                hidden = host["masked"][place].tolist()
-                for number in range(steps[place]):
-                    if slot.row.ended:
-                        slot.row.forward_passes += 1
+            for sequence, block in running.items():
+                _write_block(host, sequence, block, policy, config.mask_id if self._whole else None)
+            session.run(finished_blocks=not self._whole and bool((host["context_length"] > config.shift).any()))
+            tokens, committed_at, confidence, steps = (
+                host[name].tolist() for name in ("tokens", "committed_at", "confidence", "step")
+            )
+            advanced: list[Row] = []
+            for sequence, block in list(running.items()):
+                block.row.cached = max(0, len(block.row.text) - config.shift)
+                initially_masked = list(block.masked)
+                still_masked = host["masked"][sequence].tolist()
+                for number in range(steps[sequence]):
+                    if block.row.ended:
+                        block.row.forward_passes += 1
                         continue
-                    commit = [was and not hidden[at] and fixed[place][at] == number for at, was in enumerate(before)]
-                    slot.commit(tokens[place], commit, sure[place], how.rule)
-                if slot.row.ended:
-                    del running[place]
+                    chosen = [
+                        was_masked and not still_masked[position] and committed_at[sequence][position] == number
+                        for position, was_masked in enumerate(initially_masked)
+                    ]
+                    block.commit(tokens[sequence], chosen, confidence[sequence], denoising.rule)
+                if block.row.ended:
+                    del running[sequence]
                 else:
-                    slot.open(how, config)
-                moved.append(slot.row)
-            record_times(moved, start)
+                    block.open(denoising, config)
+                advanced.append(block.row)
+            record_times(advanced, start)
 
     def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
-        """Generates token by token until each row has ended; all but the last of a row's tokens are in the cache.
+        """Decodes token by token until each row has ended; all but the last of a row's tokens are in the cache.
 
-        `push` gives a row its next token.
+        `push` appends a token to a row; `start` is the `time.perf_counter()` from which times are counted.
         """
         session = self._running()
         host = session.tables
         running = dict(enumerate(rows))
-        _tell_ends(host, rows)
+        _write_end_tokens(host, rows)
         first = True
         while running:
             host["done"][:] = 1
-            for place, row in running.items():
-                left = row.watch.limit - len(row.watch.tokens)
-                # The first token is shown, and timed, as soon as it is there.
-                host["last"][place] = 1 if first else min(FOLLOWING, left)
-                host["context"][place, 0], host["ahead"][place], host["cached"][place] = row.text[-1], 1, row.cached
-                _tell_draws(host, place, row, len(row.text) - len(row.prompt))
-                host["done"][place] = host["step"][place] = host["length"][place] = 0
-            session.run(long=False)
+            for sequence, row in running.items():
+                remaining = row.watch.limit - len(row.watch.tokens)
+                # The host reads the first token alone, so that the time to first token is measured.
+                host["limit"][sequence] = 1 if first else min(TOKENS_PER_ROUND, remaining)
+                host["context"][sequence, 0], host["context_length"][sequence] = row.text[-1], 1
+                host["cached"][sequence] = row.cached
+                _write_random_state(host, sequence, row, len(row.text) - len(row.prompt))
+                host["done"][sequence] = host["step"][sequence] = host["length"][sequence] = 0
+            session.run(finished_blocks=False)
             tokens, steps = host["tokens"].tolist(), host["step"].tolist()
-            for place, row in running.items():
-                for token in tokens[place][: steps[place]]:
+            for sequence, row in running.items():
+                for token in tokens[sequence][: steps[sequence]]:
                     row.forward_passes += 1
                     if not row.ended:
                         push(row, token)
             record_times(running.values(), start)
-            running = {place: row for place, row in running.items() if not row.ended}
+            running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
 
     def _running(self) -> Session:
         assert self._session is not None
         return self._session
 
-    def _open(self, sequences: int, capacity: int, block: int, sampler: Sampler, how: Denoising | None) -> Session:
+    def _open(self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: Policy | None) -> Session:
+        """Allocates a session and captures its graphs; without a `policy`, for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
-        device, rule = weights.embed.device, policy(how) if how else None
-        kept = replace(config, layers=1) if self._whole else config
-        cache = KVCache(kept, sequences, capacity, weights.embed.dtype, device)
-        length = block or FOLLOWING
-        steps = rule.steps if rule and rule.steps else 1
-        room, tail = (capacity, capacity) if self._whole else (block + 1, 0)
+        device = weights.embed.device
+        # The layers of a bidirectional network share one layer's cache, see `step.forward`.
+        cache_config = replace(config, layers=1) if self._whole else config
+        cache = KVCache(cache_config, sequences, capacity, weights.embed.dtype, device)
+        length = block or TOKENS_PER_ROUND
+        steps = policy.steps if policy and policy.steps else 1
+        context, tail = (capacity, capacity) if self._whole else (block + 1, 0)
         state, host = (
-            new_state(sequences, length, room, steps, ENDS, place, tail) for place in (device, torch.device("cpu"))
+            new_state(sequences, length, context, steps, END_TOKENS, target, tail)
+            for target in (device, torch.device("cpu"))
         )
         tables = {name: table.numpy() for name, table in vars(host).items()}
-        count = per_launch(KERNELS * config.layers)
+        steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
-        def graph(size: int, rule: Policy | None, count: int) -> Callable[[], None]:
-            buffers = new_buffers(weights, cache, size, length if rule else 1, sampler.banned)
-            once = partial(step, weights, state, buffers, cache, rule, block, sampler.temperature)
-            return repeated(once, count, state.live)
+        def graph(size: int, policy: Policy | None, count: int) -> Callable[[], None]:
+            buffers = new_buffers(weights, cache, size, length if policy else 1, sampler.banned)
+            single_step = partial(step, weights, state, buffers, cache, policy, block, sampler.temperature)
+            return capture_steps(single_step, count, state.live)
 
         if self._whole:
-            going_on = graph(capacity, rule, count)
-            return Session(state, host, tables, cache, going_on, going_on)
-        going_on = graph(block + config.shift if rule else 1, rule, count)
-        opening = graph(2 * block + config.shift, rule, 1) if rule else going_on
-        return Session(state, host, tables, cache, opening, going_on)
+            passes = graph(capacity, policy, steps_per_launch)
+            return Session(state, host, tables, cache, passes, passes)
+        later_passes = graph(block + config.shift if policy else 1, policy, steps_per_launch)
+        first_pass = graph(2 * block + config.shift, policy, 1) if policy else later_passes
+        return Session(state, host, tables, cache, first_pass, later_passes)
 
 
-def _tell_ends(host: Tables, rows: Sequence[Row]) -> None:
-    """The device stops at what ends every row of the batch; at what ends some of them, the host does."""
-    common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:ENDS]
-    host["ends"][:] = -1
-    host["ends"][: len(common)] = common
+def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
+    """Writes the tokens that end every row of the batch; the host checks those that end only some rows."""
+    common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:END_TOKENS]
+    host["end_tokens"][:] = -1
+    host["end_tokens"][: len(common)] = common
 
 
-def _tell_draws(host: Tables, place: int, row: Row, number: int) -> None:
-    """Where a row's draws come from, and which is the next: the same in whatever batch the row is."""
+def _write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
+    """Writes a row's seed and the index of its next random number; neither depends on the rest of the batch."""
     if row.generator is not None:
-        host["seeds"][place], host["draws"][place] = row.generator.initial_seed(), number
+        host["seeds"][sequence], host["offsets"][sequence] = row.generator.initial_seed(), index
 
 
-def _load(host: Tables, place: int, slot: BlockState, rule: Policy, mask: int | None) -> None:
-    """Writes a slot's opened block, and what the cache lacks of its text, to the host's state.
+def _write_block(host: Tables, sequence: int, block: BlockState, policy: Policy, mask_id: int | None) -> None:
+    """Writes an opened block, and the row's text that is not in the cache, to the host's state.
 
-    With a `mask`, that token, nothing is in the cache, and what is behind the block belongs to the pass as well.
+    For a bidirectional network, `mask_id` is its mask token: nothing is cached, and the pass includes the tokens after
+    the block.
     """
-    row, size = slot.row, len(slot.tokens)
-    cached = row.cached if mask is None else 0
+    row, size = block.row, len(block.tokens)
+    cached = row.cached if mask_id is None else 0
     text = row.text[cached:]
 
     def write(name: str, values: Sequence[int]) -> None:
-        host[name][place, : len(values)] = values
+        host[name][sequence, : len(values)] = values
 
-    host["masked"][place] = 0
-    write("tokens", slot.tokens)
-    write("masked", slot.masked)
+    host["masked"][sequence] = 0
+    write("tokens", block.tokens)
+    write("masked", block.masked)
     write("context", text)
-    host["counts"][place] = 1
-    write("counts", rule.counts(slot.initial_masks))
-    host["length"][place], host["given"][place] = size, slot.prompt_tokens
-    host["last"][place] = slot.prompt_tokens + row.watch.limit - len(row.watch.tokens)
-    host["ahead"][place], host["cached"][place] = len(text), cached
-    if mask is not None:
-        tail = [*[mask] * slot.canvas_left, *row.suffix]
+    host["counts"][sequence] = 1
+    write("counts", policy.counts(block.initial_masks))
+    host["length"][sequence], host["prompt_tokens"][sequence] = size, block.prompt_tokens
+    host["limit"][sequence] = block.prompt_tokens + row.watch.limit - len(row.watch.tokens)
+    host["context_length"][sequence], host["cached"][sequence] = len(text), cached
+    if mask_id is not None:
+        tail = [*[mask_id] * block.canvas_left, *row.suffix]
         assert len(text) + size + len(tail) <= host["tail"].shape[1]
         write("tail", tail)
-        host["behind"][place] = len(tail)
-    _tell_draws(host, place, row, row.forward_passes * host["tokens"].shape[1])
-    host["done"][place] = host["step"][place] = 0
+        host["tail_length"][sequence] = len(tail)
+    _write_random_state(host, sequence, row, row.forward_passes * host["tokens"].shape[1])
+    host["done"][sequence] = host["step"][sequence] = 0

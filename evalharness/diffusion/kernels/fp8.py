@@ -1,8 +1,8 @@
-"""Matrices as the kernels read them: in the network's precision, or as 8-bit floats with a scale per row.
+"""Matrices as the kernels read them: in the network's precision, or as 8-bit floats (e4m3) with one scale per row.
 
-At small batches a step waits for weights, so that these alone are 8-bit floats (W8A16): activations keep the network's
-precision. A pass of many rows waits for the matrix unit, which takes 8-bit floats twice as fast as bfloat16, but only
-where both its sides are such (W8A8): `narrow` makes a row of activations so, with a scale of its own.
+At small batches reading the weights limits a step, so that 8-bit weights alone help (W8A16). A pass of many rows is
+limited by the matrix unit, which multiplies 8-bit floats twice as fast as bfloat16 if both operands have 8 bits (W8A8).
+`quantize_rows` converts activations, with one scale per row.
 """
 
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from evalharness.diffusion.kernels.launch import INTERPRETED, enter, options
+from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, launch_options
 
 FP8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FP8).max
-"""448."""
+"""The largest number of e4m3, 448."""
 TINY = torch.finfo(torch.float32).tiny
-"""The least scale: a row of zeros has to be divided by something."""
+"""The smallest scale, so that a row of zeros is not divided by zero."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """`values` [rows, in], row-major. With a `scale` [rows], float32, row i stands for values[i] * scale[i]."""
+    """A matrix. `values` [rows, in] are row-major; with a `scale` [rows], float32, row i is values[i] * scale[i]."""
 
     values: Tensor
     scale: Tensor | None = None
 
     def dense(self, dtype: torch.dtype) -> Tensor:
-        """The matrix itself [rows, in]."""
+        """The matrix as a plain tensor [rows, in]."""
         if self.scale is None:
             return self.values.to(dtype)
         return (self.values.float() * self.scale[:, None]).to(dtype)
 
 
-def quantise(matrix: Tensor) -> Matrix:
-    """`matrix` [rows, in] as e4m3, each row scaled so that its largest value is e4m3's largest.
+def quantize(matrix: Tensor) -> Matrix:
+    """`matrix` [rows, in] as e4m3, each row scaled so that its largest value becomes the largest of e4m3.
 
-    The error of an entry is at most 2^-4 of its size, or 2^-10 of its row's scale where that is more.
+    The error of an entry is at most 2^-4 of its magnitude, or 2^-10 of its row's scale if that is more.
     """
     exact = matrix.float()
     scale = (exact.abs().amax(dim=1) / LARGEST).clamp(min=TINY)
@@ -46,52 +46,52 @@ def quantise(matrix: Tensor) -> Matrix:
 
 
 @triton.jit
-def round_to_fp8(x):
-    """The nearest numbers of e4m3, of two the even one; still in single precision."""
+def round_to_fp8(x: tl.tensor) -> tl.tensor:
+    """Rounds to the nearest e4m3 number, ties to even; the result is still float32."""
     power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
-    # Sums with it have no place for what is less than a step of such numbers: an eighth of their power of two.
+    # Adding this number drops the bits below one step of e4m3, which is an eighth of the power of two.
     large = tl.maximum(power, 0.015625) * 1572864.0
     return (x + large) - large
 
 
 @triton.jit
-def narrow_row(
-    live, x, values, scale, inner,
-    LARGEST: tl.constexpr, TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One row: its largest size, and then all of it by what that makes the scale."""
-    if not enter(live, PDL):
+def quantize_row(
+    live: tl.tensor, x: tl.tensor, values: tl.tensor, scale: tl.tensor, inner: tl.tensor, LARGEST: tl.constexpr,
+    TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """One program: one row, first its largest magnitude, which gives the scale, then its quantized values."""
+    if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
-    highest = tl.zeros([BLOCK], tl.float32)
+    largest = tl.zeros([BLOCK], tl.float32)
     for first in range(0, inner, BLOCK):
         column = first + tl.arange(0, BLOCK)
         part = tl.load(x + row * inner + column, mask=column < inner, other=0.0).to(tl.float32)
-        highest = tl.maximum(highest, tl.abs(part))
-    own = tl.maximum(tl.div_rn(tl.max(highest, axis=0), LARGEST), TINY)
-    tl.store(scale + row, own)
+        largest = tl.maximum(largest, tl.abs(part))
+    row_scale = tl.maximum(tl.div_rn(tl.max(largest, axis=0), LARGEST), TINY)
+    tl.store(scale + row, row_scale)
     for first in range(0, inner, BLOCK):
         column = first + tl.arange(0, BLOCK)
         part = tl.load(x + row * inner + column, mask=column < inner, other=0.0).to(tl.float32)
-        result = tl.div_rn(part, own)
+        result = tl.div_rn(part, row_scale)
         if INTERPRETED:
-            # Its conversion forgets to carry into the exponent.
+            # The interpreter's conversion does not carry into the exponent.
             result = round_to_fp8(result)
         tl.store(values + row * inner + column, result.to(values.dtype.element_ty), mask=column < inner)
 
 
-def narrow(x: Tensor, room: Matrix, live: Tensor) -> None:
-    """Writes to `room` what `quantise` makes of `x` [N, in]."""
+def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
+    """Writes to `out` what `quantize` returns for `x` [N, in]."""
     rows, inner = x.shape
     block = min(4096, triton.next_power_of_2(inner))
-    narrow_row[(rows,)](
-        live, x, room.values, room.scale, inner, LARGEST=LARGEST, TINY=TINY, BLOCK=block,
-        INTERPRETED=INTERPRETED, num_warps=max(1, min(8, block // 512)), **options(live),
+    quantize_row[(rows,)](
+        live, x, out.values, out.scale, inner, LARGEST=LARGEST, TINY=TINY, BLOCK=block,
+        INTERPRETED=INTERPRETED, num_warps=max(1, min(8, block // 512)), **launch_options(live),
     )  # fmt: skip
 
 
-def new_room(rows: int, inner: int, device: torch.device | str) -> Matrix:
-    """Room for that many rows of activations."""
+def empty_fp8(rows: int, inner: int, device: torch.device | str) -> Matrix:
+    """An uninitialized matrix of 8-bit floats for that many rows of activations."""
     return Matrix(
         torch.empty(rows, inner, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

@@ -1,4 +1,4 @@
-"""Steps as CUDA graphs, and the host beside them: it hears that a block is finished, and never waits inside one."""
+"""Denoising steps as CUDA graphs. The host learns that a block is finished without waiting inside a graph."""
 
 import itertools
 from collections.abc import Callable
@@ -8,44 +8,52 @@ import torch
 from torch import Tensor
 
 AHEAD = 128
-"""Kernels of a launch at least, if live: they take longer than the 40 microseconds in which the host makes the next."""
+"""The least number of kernels per launch. They run longer than the 40 microseconds in which the host launches the next
+graph."""
 
 
-def per_launch(kernels: int) -> int:
-    """Steps of so many kernels per graph: no more than it takes, as those behind a block's end still cost launches."""
+def steps_per_graph(kernels: int) -> int:
+    """Steps per graph, for steps of that many kernels.
+
+    As few as AHEAD allows, because the steps after a block's end still cost their launches.
+    """
     return -(-AHEAD // kernels)
 
 
-def current(device: torch.device) -> AbstractContextManager[object]:
-    """Makes a CUDA device the current one, which is where Triton launches and graphs are captured."""
+def current_device(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a CUDA device the current one, on which Triton launches kernels and graphs are captured."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
-def repeated(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """`count` steps as one call: on a CUDA device one graph. `live` is 0 as yet, so that a first call does nothing."""
+def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
+    """A call that runs `count` steps, on a CUDA device as one graph.
+
+    `live` must be 0, so that the warm-up step does nothing.
+    """
     if not live.is_cuda:
         return step
     assert not live.item()
-    # Kernels are compiled and loaded outside of the capture.
+    # Kernels must be compiled and loaded before the capture.
     step()
     torch.cuda.synchronize(live.device)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=torch.cuda.Stream(live.device)):
+    stream = torch.cuda.Stream(live.device)  # type: ignore[no-untyped-call]
+    with torch.cuda.graph(graph, stream=stream):
         for _ in range(count):
             step()
 
     def replay(_kept: Callable[[], None] = step) -> None:
-        # A graph knows addresses alone: `step` holds the buffers that lie there.
+        # A graph stores only addresses; `step` keeps the buffers at these addresses alive.
         graph.replay()
 
     return replay
 
 
-def drain(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
+def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
     """Calls `first`, if given, and then `advance` until no sequence is live.
 
-    The host is one call ahead of what it knows of the device, so that the device has always work; the call that turns
-    out to be one too many returns from each kernel at once.
+    The host launches one call ahead of what it knows, so that the device always has work; in a superfluous call each
+    kernel returns at once.
     """
     if not live.is_cuda:
         if first:
@@ -53,14 +61,14 @@ def drain(advance: Callable[[], None], live: Tensor, first: Callable[[], None] |
         while live.item():
             advance()
         return
-    heard = torch.ones(2, dtype=torch.int32, pin_memory=True)
-    events = [torch.cuda.Event(), torch.cuda.Event()]
+    live_on_host = torch.ones(2, dtype=torch.int32, pin_memory=True)
+    events = [torch.cuda.Event() for _ in range(2)]  # type: ignore[no-untyped-call]
     for number in itertools.count():
-        turn = number % 2
+        slot = number % 2
         (first if first and not number else advance)()
-        heard[turn : turn + 1].copy_(live, non_blocking=True)
-        events[turn].record()
+        live_on_host[slot : slot + 1].copy_(live, non_blocking=True)
+        events[slot].record()
         if number:
-            events[1 - turn].synchronize()
-            if not heard[1 - turn].item():
+            events[1 - slot].synchronize()
+            if not live_on_host[1 - slot].item():
                 return

@@ -1,6 +1,7 @@
-"""What all kernels share: how they begin, and how they run where there is no device.
+"""What all kernels share: how they begin, their launch options, and interpretation without a GPU.
 
-Numbers of rows and slots are no reason to compile a kernel anew (`do_not_specialize`): they align no address.
+Numbers of rows and slots are marked `do_not_specialize`, because they do not affect the alignment of addresses and
+compiling a kernel again for each of them would only take time.
 """
 
 import os
@@ -12,14 +13,15 @@ from torch import Tensor
 from triton.language.extra.cuda import gdc_launch_dependents, gdc_wait
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-"""The interpreter multiplies the bit patterns of bfloat16 as if they were integers: there `tl.dot` takes float32."""
+"""Whether Triton's interpreter runs the kernels. Its `tl.dot` treats bfloat16 as integers, so it gets float32
+instead."""
 
 
 @triton.jit
-def enter(live, PDL: tl.constexpr):
-    """Waits for what the kernel before wrote, lets the next one be prepared, and says whether work is left.
+def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
+    """Waits for the previous kernel, lets the next one launch, and returns whether there is work left.
 
-    `live` points to the number of sequences that are still being denoised.
+    `live` points to the number of sequences that are still decoding.
     """
     if PDL:
         gdc_wait()
@@ -27,12 +29,12 @@ def enter(live, PDL: tl.constexpr):
     return tl.load(live) > 0
 
 
-def options(live: Tensor) -> dict[str, Any]:
-    """The launch options and constants that every kernel takes beside its own."""
+def launch_options(live: Tensor) -> dict[str, Any]:
+    """The launch options and constants that every kernel takes in addition to its own."""
     pdl = live.is_cuda
     return {"PDL": pdl, "launch_pdl": True} if pdl else {"PDL": False}
 
 
-def divide(count: int, size: int) -> int:
-    """How many pieces of `size` cover `count`."""
+def ceil_div(count: int, size: int) -> int:
+    """The number of parts of `size` that cover `count`, which is the quotient rounded up."""
     return -(-count // size)

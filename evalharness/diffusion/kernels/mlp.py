@@ -1,6 +1,6 @@
-"""The first half of the feed-forward: gate and up in one program each, so that neither is ever stored.
+"""The first half of the feed-forward: gate and up in one kernel, so that neither is stored.
 
-The second half, down, is `gemm.product` and `norm.add`.
+The second half, down, is `gemm.product` and `norm.add_and_norm`.
 """
 
 import torch
@@ -14,21 +14,21 @@ from evalharness.diffusion.kernels.gemm import (
     PROCESSORS,
     Plan,
     accumulate,
-    both,
     prefetch,
     step_along,
     tokens_per_program,
+    values_and_scale,
 )
-from evalharness.diffusion.kernels.launch import INTERPRETED, divide, enter, options
+from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil_div, launch_options
 
 
 @triton.jit(do_not_specialize=["rows"])
 def gate_up_tile(
-    live, x, row_scale, weight, scale, out, rows, width, inner,
-    NARROW: tl.constexpr, SCALED: tl.constexpr, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr,
-    UPCAST: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """TILE / 2 lines of the gate and the same ones of up, as one tile of the matrix unit, times one tile of rows."""
+    live: tl.tensor, x: tl.tensor, row_scale: tl.tensor, weight: tl.tensor, scale: tl.tensor, out: tl.tensor,
+    rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
+    TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """One program: TILE / 2 lines of gate and the same lines of up, as one tile, times one tile of rows."""
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
     number = tl.arange(0, TILE)
@@ -36,16 +36,16 @@ def gate_up_tile(
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     if PDL:
         prefetch(weight, line, 0, inner, inner)
-    if not enter(live, PDL):
+    if not begin_kernel(live, PDL):
         return
-    real_row = tl.minimum(row, rows - 1)
-    total = accumulate(x, weight, line, real_row, 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
-    if SCALED:
+    valid_row = tl.minimum(row, rows - 1)
+    total = accumulate(x, weight, line, valid_row, 0, inner, inner, TILE, TOKENS, STEP, UPCAST)
+    if SCALED_WEIGHTS:
         total *= tl.load(scale + line)[:, None]
-    if NARROW:
-        total *= tl.load(row_scale + real_row)[None, :]
+    if SCALED_ROWS:
+        total *= tl.load(row_scale + valid_row)[None, :]
     gate, up = tl.split(tl.permute(tl.reshape(total, [2, HALF, TOKENS]), [1, 2, 0]))
-    # The product's results are rounded, and so is the activation, as where each is a tensor.
+    # Products and activation are rounded, as in the network's layers, where each is a tensor of its own.
     dtype = out.dtype.element_ty
     gate, up = gate.to(dtype).to(tl.float32), up.to(dtype).to(tl.float32)
     active = (gate / (1.0 + tl.exp(-gate))).to(dtype).to(tl.float32)
@@ -55,32 +55,36 @@ def gate_up_tile(
 
 
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """How to compute `width` gated values of `rows` rows: nothing is split, as what is summed is not linear after."""
+    """The plan to compute `width` gated values of `rows` rows.
+
+    The inner dimension is not split, because the activation is not linear.
+    """
     tile = 128 if width >= 64 * PROCESSORS else 64
     return Plan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
-def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, how: Plan | None = None) -> None:
+def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: Plan | None = None) -> None:
     """Writes SiLU(gate) * up to `out` [N, intermediate], for `x` [N, in].
 
-    `weight` [2 * intermediate, in] has the lines of the gate first; `in` is a multiple of 16, of 32 where x and with it
-    the weights are of 8 bits. `how` it is cut up, `plan` says unless told.
+    `weight` [2 * intermediate, in] has the lines of gate first. `in` is a multiple of 16; of 32 if x and the weights
+    are quantized. `plan` gives the division among programs unless `division` is given.
     """
-    values, row_scale = both(x)
+    values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     width = out.shape[1]
-    how = how or plan(width, inner, rows, weight.scale is not None)
-    gate_up_tile[(divide(rows, how.tokens), divide(width, how.tile // 2))](
+    division = division or plan(width, inner, rows, weight.scale is not None)
+    gate_up_tile[(ceil_div(rows, division.tokens), ceil_div(width, division.tile // 2))](
         live, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
-        NARROW=row_scale is not None, SCALED=weight.scale is not None, TILE=how.tile, TOKENS=how.tokens, STEP=how.step,
-        UPCAST=INTERPRETED, num_warps=how.warps, num_stages=how.stages, **options(live),
+        SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=division.tile,
+        TOKENS=division.tokens, STEP=division.step, UPCAST=INTERPRETED, num_warps=division.warps,
+        num_stages=division.stages, **launch_options(live),
     )  # fmt: skip
 
 
 def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
-    """What `gate_up` writes, as the network's layers compute it; weights of 8 bits are rounded to x's precision.
+    """The result of `gate_up`, computed like the network's layers; 8-bit weights are rounded to x's precision.
 
-    Of narrow rows it is what is written in single precision.
+    For quantized x, the result is what a float32 output would contain.
     """
     x = x if isinstance(x, Tensor) else x.dense(torch.float32)
     gate, up = F.linear(x, weight.dense(x.dtype)).chunk(2, dim=-1)

@@ -1,6 +1,6 @@
-"""What follows the product of queries, keys and values: bias, per-head norm, RoPE, and keys and values to the cache.
+"""What follows the product of queries, keys and values: bias, per-head norm, RoPE, and storing keys and values.
 
-The product itself is `gemm.product`; its parts are small beside the weights, and are read here, one head a program.
+The product itself is `gemm.product`. Its parts are small compared with the weights; each program here reads one head.
 """
 
 import torch
@@ -10,25 +10,26 @@ import triton.language as tl
 from torch import Tensor
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.launch import enter, options
+from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 from evalharness.diffusion.network import rotate, rotations
 
 Table = tuple[Tensor, Tensor]
-"""Cosines and sines [positions, rotated dimensions / 2]."""
+"""Cosines and sines, [positions, rotated dimensions / 2] each."""
 
 
 @triton.jit
 def head_values(
-    partials, bias, gain, row, rows, head, width, column, eps,
-    D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, dtype: tl.constexpr,
-):  # fmt: skip
-    """One row's `column`s of one head, rounded where the network's layers round."""
-    place = head * D + column
+    partials: tl.tensor, bias: tl.tensor, gain: tl.tensor, row: tl.tensor, rows: tl.tensor, head: tl.tensor,
+    width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
+    NORM: tl.constexpr, dtype: tl.constexpr,
+) -> tl.tensor:  # fmt: skip
+    """The `column`s of one head of one row, rounded where the network's layers round."""
+    index = head * D + column
     values = tl.zeros([D], tl.float32)
     for part in tl.static_range(SPLITS):
-        values += tl.load(partials + (part * rows + row) * width + place)
+        values += tl.load(partials + (part * rows + row) * width + index)
     if BIAS:
-        values += tl.load(bias + place).to(tl.float32)
+        values += tl.load(bias + index).to(tl.float32)
     values = values.to(dtype).to(tl.float32)
     if NORM:
         scaled = values * tl.rsqrt(tl.sum(values * values, axis=0) / D + eps)
@@ -38,12 +39,13 @@ def head_values(
 
 @triton.jit(do_not_specialize=["rows", "size", "capacity"])
 def finish_head(
-    live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values, rows, size, capacity, eps,
-    HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr, ROTATED: tl.constexpr, SPLITS: tl.constexpr,
-    BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One head of one row."""
-    if not enter(live, PDL):
+    live: tl.tensor, partials: tl.tensor, bias: tl.tensor, q_gain: tl.tensor, k_gain: tl.tensor, cosines: tl.tensor,
+    sines: tl.tensor, positions: tl.tensor, queries: tl.tensor, keys: tl.tensor, values: tl.tensor, rows: tl.tensor,
+    size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
+    ROTATED: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """One program: one head of one row."""
+    if not begin_kernel(live, PDL):
         return
     HALF: tl.constexpr = ROTATED // 2
     WIDTH: tl.constexpr = (HEADS + 2 * KV_HEADS) * D
@@ -62,13 +64,13 @@ def finish_head(
     pair = tl.where(column < HALF, column + HALF, tl.where(column < ROTATED, column - HALF, column))
     own = head_values(partials, bias, gain, row, rows, head, WIDTH, column, eps, D, SPLITS, BIAS, NORM, dtype)
     other = head_values(partials, bias, gain, row, rows, head, WIDTH, pair, eps, D, SPLITS, BIAS, NORM, dtype)
-    turned = column < ROTATED
+    rotates = column < ROTATED
     angle = tl.maximum(position, 0) * HALF + column % HALF
-    cosine = tl.load(cosines + angle, mask=turned, other=1.0).to(tl.float32)
-    sine = tl.load(sines + angle, mask=turned, other=0.0).to(tl.float32)
+    cosine = tl.load(cosines + angle, mask=rotates, other=1.0).to(tl.float32)
+    sine = tl.load(sines + angle, mask=rotates, other=0.0).to(tl.float32)
     sine = tl.where(column < HALF, -sine, sine)
     rotated = (own * cosine).to(dtype).to(tl.float32) + other * sine
-    result = tl.where(turned, rotated, own).to(dtype)
+    result = tl.where(rotates, rotated, own).to(dtype)
     if head < HEADS:
         tl.store(queries + (row * HEADS + head) * D + column, result)
     else:
@@ -76,21 +78,21 @@ def finish_head(
 
 
 def rotation_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
-    """What `finish` needs to rotate at the positions up to `length`, exactly what the network computes for itself."""
+    """The cosines and sines that `finish_qkv` needs for positions below `length`, identical to the network's own."""
     cosines, sines = rotations(config, torch.arange(length, device=device)[None], dtype)
     half = config.rotated // 2
     return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
 
 
-def finish(
+def finish_qkv(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
 ) -> None:  # fmt: skip
     """Writes N rows' queries to `queries` [N, heads * head_dim], keys and values to the cache at their `positions` [N].
 
-    `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the product's parts, queries first. The cache is
-    [B, kv_heads, capacity, head_dim], contiguous, and row n belongs to sequence n // (N / B). A row at position -1 is
-    padding and writes nothing to it. Without gains there is no norm of heads.
+    `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the parts of the product, queries first. The cache is
+    [B, kv_heads, capacity, head_dim], contiguous; row n belongs to sequence n // (N / B). A row at position -1 is
+    padding, and nothing of it is written to the cache. Without gains there is no per-head norm.
     """
     splits, rows, width = partials.shape
     sequences, kv_heads, capacity, head_dim = keys.shape
@@ -100,20 +102,20 @@ def finish(
         live, partials, bias, q_gain, k_gain, cosines, sines, positions, queries, keys, values,
         rows, rows // sequences, capacity, eps,
         HEADS=heads, KV_HEADS=kv_heads, D=head_dim, ROTATED=2 * cosines.shape[1], SPLITS=splits,
-        BIAS=bias is not None, NORM=q_gain is not None, num_warps=1, **options(live),
+        BIAS=bias is not None, NORM=q_gain is not None, num_warps=1, **launch_options(live),
     )  # fmt: skip
 
 
-def finish_reference(
+def finish_qkv_reference(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim] as `finish` writes them."""
+    """The results of `finish_qkv`: queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim]."""
     total = partials.sum(dim=0)
     if bias is not None:
         total = total + bias.float()
-    each = total.to(dtype).unflatten(-1, (-1, head_dim))
-    queries, keys, values = torch.split(each, [each.shape[1] - 2 * kv_heads, kv_heads, kv_heads], dim=1)
+    heads = total.to(dtype).view(total.shape[0], -1, head_dim)
+    queries, keys, values = torch.split(heads, [heads.shape[1] - 2 * kv_heads, kv_heads, kv_heads], dim=1)
     if q_gain is not None and k_gain is not None:
         queries, keys = (F.rms_norm(x, (head_dim,), g, eps) for x, g in ((queries, q_gain), (keys, k_gain)))
     cosines, sines = (part[positions.clamp(min=0)][:, None] for part in table)

@@ -1,4 +1,4 @@
-"""Real networks whose shapes the kernels are compiled, checked and measured at: none of their weights are needed."""
+"""Configurations of real networks, at whose shapes the kernels are compiled, checked and measured, without weights."""
 
 from dataclasses import replace
 

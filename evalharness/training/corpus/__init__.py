@@ -1,1 +1,1 @@
-"""What the bundled model is trained on: a generator of small functions, library source, views, and decontamination."""
+"""The training corpus: generated functions, library source code, document views, and decontamination."""

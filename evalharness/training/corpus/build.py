@@ -1,4 +1,4 @@
-"""Makes a training corpus: documents, tokenizer, token files and the data card."""
+"""Builds a training corpus: documents, tokenizer, encoded tokens and the data card."""
 
 import hashlib
 import itertools
@@ -6,45 +6,63 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from tokenizers import Tokenizer
 
 from evalharness.errors import UserError
-from evalharness.training.corpus.card import card_text
-from evalharness.training.corpus.decontaminate import Benchmarks, benchmark_files, read_benchmarks
+from evalharness.training.corpus.data_card import DataCard, PackageEntry, card_text
+from evalharness.training.corpus.decontamination import Benchmarks, benchmark_files, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.training.corpus.generator import functions
-from evalharness.training.corpus.library import Package, packages, snippets
+from evalharness.training.corpus.library import packages, snippets
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import Document, documents, in_order, with_gap
+from evalharness.training.corpus.views import Document, documents, infilling_document, reading_order
 from evalharness.training.recipe import Data
 from evalharness.util.paths import bundled
 
-FILE = "corpus.npz"
+CORPUS_FILE = "corpus.npz"
+TOKENIZER_LINE = "\ntokenizer "
+"""In `settings.json`, the start of the line with the digest of a given tokenizer."""
 
 
 def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
-    """The corpus in `folder`, made there first if it is not there for the same settings.
+    """The corpus and its tokenizer in `folder`, built first unless the folder has one with the same settings.
 
-    It is encoded by `tokenizer`, or by one trained on it.
+    The corpus is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
     settings = folder / "settings.json"
-    wanted = data.model_dump_json(indent=2)
-    if tokenizer is not None:
-        wanted += f"\ntokenizer {hashlib.sha256(tokenizer.to_str().encode()).hexdigest()}\n"
-    if not (settings.exists() and settings.read_text() == wanted):
+    if not (settings.exists() and _has_settings(settings.read_text(), data, tokenizer)):
         folder.mkdir(parents=True, exist_ok=True)
-        _make(data, folder, tokenizer)
-        settings.write_text(wanted)
-    return load_corpus(folder / FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
+        _write_corpus(data, folder, tokenizer)
+        settings.write_text(data.model_dump_json(indent=2) + _tokenizer_line(tokenizer))
+    return load_corpus(folder / CORPUS_FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def _has_settings(text: str, data: Data, tokenizer: Tokenizer | None) -> bool:
+    """Whether the text of `settings.json` states these settings; files with old names of settings count as equal."""
+    values, separator, digest = text.partition(TOKENIZER_LINE)
+    try:
+        return Data.model_validate_json(values) == data and separator + digest == _tokenizer_line(tokenizer)
+    except ValidationError:
+        return False
+
+
+def _tokenizer_line(tokenizer: Tokenizer | None) -> str:
+    if tokenizer is None:
+        return ""
+    return f"{TOKENIZER_LINE}{hashlib.sha256(tokenizer.to_str().encode()).hexdigest()}\n"
 
 
 def benchmark_folders() -> list[Path]:
-    """Where the benchmark data lies: $EVALHARNESS_DATA and the bundled samples. Raises UserError if it has none."""
+    """The folders of the benchmark data: $EVALHARNESS_DATA and the bundled samples.
+
+    Raises UserError if $EVALHARNESS_DATA has no benchmark data.
+    """
     root = os.environ.get("EVALHARNESS_DATA")
     if not root or not any(benchmark_files(Path(root))):
         raise UserError(
@@ -54,36 +72,36 @@ def benchmark_folders() -> list[Path]:
     return [Path(root), bundled("tasks") / "samples"]
 
 
-def shared_with(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
-    """How many documents of a finished corpus share something with the benchmarks, by what it is: none should.
+def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
+    """The number of documents of a finished corpus that overlap with the benchmarks, by reason; none should.
 
-    A document with a gap is looked at as a whole.
+    Infilling documents are checked as a whole.
     """
-    found = Counter[str]()
+    overlaps = Counter[str]()
     for number in range(len(corpus)):
-        text = in_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
+        text = reading_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
         reason = benchmarks.overlap(text)
         if reason:
-            found[reason] += 1
-    return found
+            overlaps[reason] += 1
+    return overlaps
 
 
-def _make(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
+def _write_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
     benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
-    card: dict[str, Any] = {"settings": data.model_dump(), "dropped": Counter(), "packages": {}}
-    # The documents of one function stay together: what is held out is of other functions than what is learned.
-    functions = [*_generated(data, benchmarks, card["dropped"]), *([d] for d in _library(data, benchmarks, card))]
-    Random(data.seed).shuffle(functions)
-    kept = [document for views in functions for document in views]
+    card = DataCard(data.model_dump())
+    # The documents of one function stay together, so that held-out functions are not trained on in another view.
+    groups = [*_generated(data, benchmarks, card), *([d] for d in _library(data, benchmarks, card))]
+    Random(data.seed).shuffle(groups)
+    kept = [document for group in groups for document in group]
     if tokenizer is None:
         tokenizer = train_tokenizer((d.prompt + d.answer for d in kept[:40_000]), data.vocabulary)
     tokenizer.save(str(folder / "tokenizer.json"))
     lengths = [len(text.ids) for text in tokenizer.encode_batch([d.prompt + d.answer for d in kept])]
-    # Some room is left for what encoding prompt and answer apart, and the end token, add.
+    # Encoding prompt and answer separately, and the end token, can add a few tokens.
     short = [d for d, length in zip(kept, lengths, strict=True) if length + 8 < data.longest]
-    card["dropped"]["too long"] = len(kept) - len(short)
+    card.dropped["too long"] = len(kept) - len(short)
     corpus = encode([(d.prompt, d.answer) for d in short], tokenizer, data.held_out)
-    save_corpus(corpus, folder / FILE)
+    save_corpus(corpus, folder / CORPUS_FILE)
     counts = Counter[str]()
     for document, size in zip(short, np.diff(corpus.starts).tolist(), strict=True):
         origin, _, package = document.family.partition(":")
@@ -91,28 +109,28 @@ def _make(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
         counts[f"documents of view {document.kind}"] += 1
         counts[f"tokens of family {origin}"] += size
         if package:
-            card["packages"][package]["tokens"] += size
-    card |= {"documents": len(corpus), "tokens": len(corpus.tokens), "counts": dict(sorted(counts.items()))}
-    (folder / "data_card.json").write_text(json.dumps(card, indent=2) + "\n")
+            card.packages[package].tokens += size
+    card.documents, card.tokens, card.counts = len(corpus), len(corpus.tokens), dict(sorted(counts.items()))
+    (folder / "data_card.json").write_text(json.dumps(asdict(card), indent=2) + "\n")
     (folder / "DATA_CARD.md").write_text(card_text(card))
 
 
-def _generated(data: Data, benchmarks: Benchmarks | None, dropped: Counter[str]) -> Iterator[list[Document]]:
-    """The documents of each function."""
+def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Iterator[list[Document]]:
+    """The documents of each generated function."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(functions(data.seed), data.functions):
-        views = documents(function, cases, random, data.gaps)
-        yield [document for view in views for document in _clean(view, benchmarks, dropped, "generated")]
+        views = documents(function, cases, random, data.infilling)
+        yield [document for view in views for document in _clean(view, benchmarks, card, "generated")]
 
 
-def _library(data: Data, benchmarks: Benchmarks | None, card: dict[str, Any]) -> list[Document]:
-    """Functions of the library, half of them with a gap. Which ones is drawn over all packages."""
+def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
+    """Library functions from randomly chosen files of all packages, half of them as infilling documents."""
     if not data.library:
         return []
     random = Random(data.seed + 2)
     files = [(package, path) for package in packages() for path in package.files]
     random.shuffle(files)
-    found: list[Document] = []
+    kept: list[Document] = []
     seen: set[str] = set()
     for package, path in files:
         for snippet in snippets(path):
@@ -122,25 +140,23 @@ def _library(data: Data, benchmarks: Benchmarks | None, card: dict[str, Any]) ->
             seen.add(text)
             family = f"library:{package.name}"
             whole = Document(snippet.head, snippet.body, "completion", family)
-            document = with_gap(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
-            kept = list(_clean(document, benchmarks, card["dropped"], "library"))
-            found += kept
-            if kept:
-                _note(card, package)
-        if len(found) >= data.library:
+            document = (
+                infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
+            )
+            for clean in _clean(document, benchmarks, card, "library"):
+                kept.append(clean)
+                entry = PackageEntry(package.version, package.license.strip()[:80])
+                card.packages.setdefault(package.name, entry)
+        if len(kept) >= data.library:
             break
-    return found[: data.library]
+    return kept[: data.library]
 
 
-def _note(card: dict[str, Any], package: Package) -> None:
-    entry = {"version": package.version, "licence": package.licence.strip()[:80], "tokens": 0}
-    card["packages"].setdefault(package.name, entry)
-
-
-def _clean(document: Document, benchmarks: Benchmarks | None, dropped: Counter[str], origin: str) -> Iterator[Document]:
-    """The document, unless it shares something with a benchmark."""
-    reason = None if benchmarks is None else benchmarks.overlap(in_order(document.prompt + document.answer))
+def _clean(document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str) -> Iterator[Document]:
+    """The document, unless it overlaps with a benchmark; counts dropped documents."""
+    reason = None if benchmarks is None else benchmarks.overlap(reading_order(document.prompt + document.answer))
     if reason:
-        dropped[f"{origin}: {reason}"] += 1
+        name = f"{origin}: {reason}"
+        card.dropped[name] = card.dropped.get(name, 0) + 1
     else:
         yield document

@@ -1,17 +1,17 @@
-"""A generated function: its signature, what it is said to do, its body, and inputs to try it on."""
+"""Generated functions: signature, description, body, and example calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-PARTS = ("Any", "Dict", "List", "Optional", "Tuple")
+TYPING_NAMES = ("Any", "Dict", "List", "Optional", "Tuple")
 ALLOWED = {"re", "math", "collections", "typing", "itertools", "functools"}
 
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: its name, its type as it is written, and how a value of it is drawn."""
+    """A parameter: its name, its type annotation, and a function that draws values for it."""
 
     name: str
     type: str
@@ -20,9 +20,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Function:
-    """A function that was put together. `text` are the sentences that describe it; `body` is not indented.
+    """A generated function.
 
-    Text and body name the parameters; `imports` are whole lines that the body needs, beside typing's.
+    `text` describes it in sentences, `body` is not indented, and both use the parameters' names. `imports` are the
+    lines that the body needs, in addition to those for typing.
     """
 
     family: str
@@ -32,22 +33,23 @@ class Function:
     text: str
     body: str
     imports: tuple[str, ...] = ()
-    twin: str = ""
-    """Another body, of another style, that must give the same values."""
+    alternative: str = ""
+    """A body in another style that must return the same values; empty if there is none."""
     trials: int = 7
+    """The number of example calls."""
 
     def signature(self, typed: bool = True) -> str:
-        """The line that begins with def."""
+        """The line that begins with `def`."""
         if not typed:
             return f"def {self.name}({', '.join(param.name for param in self.params)}):"
         listed = ", ".join(f"{param.name}: {param.type}" for param in self.params)
         return f"def {self.name}({listed}) -> {self.returns}:"
 
     def preamble(self, typed: bool = True) -> str:
-        """The lines of imports, empty if none is needed."""
+        """The import lines; empty if none are needed."""
         lines = list(self.imports)
         types = " ".join([*(param.type for param in self.params), self.returns]) if typed else ""
-        parts = [part for part in PARTS if f"{part}[" in types or types.split().count(part)]
+        parts = [part for part in TYPING_NAMES if f"{part}[" in types or types.split().count(part)]
         if parts:
             lines.insert(0, f"from typing import {', '.join(parts)}")
         return "".join(line + "\n" for line in lines)
@@ -55,29 +57,31 @@ class Function:
 
 @dataclass(frozen=True)
 class Case:
-    """Arguments and what the function gives for them."""
+    """The arguments of an example call and the value that the function returns."""
 
     arguments: tuple[Any, ...]
     value: Any
 
 
 def indent(text: str, by: int = 4) -> str:
-    """Every line that is not empty, moved to the right; with a line break at the end."""
+    """The text with every non-empty line indented, and a line break at the end."""
     return "".join((" " * by + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
 
 
-def checked(function: Function, random: Random) -> tuple[Case, ...]:
-    """What running the function gives, without repeated arguments. Empty if it is not worth keeping.
+def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
+    """The example calls of a function, obtained by running it; empty if the function is rejected.
 
-    It is not if it raises, takes long, disagrees with its twin, changes its arguments, or gives the same value
-    whatever it is given.
+    A function is rejected if it raises an exception, changes its arguments, disagrees with its alternative body, or
+    returns large values or always the same value.
     """
     source = function.preamble() + function.signature() + "\n" + indent(function.body)
     try:
         call = _load(source, function.name)
-        twin = None
-        if function.twin:
-            twin = _load(function.preamble() + function.signature() + "\n" + indent(function.twin), function.name)
+        alternative = None
+        if function.alternative:
+            alternative = _load(
+                function.preamble() + function.signature() + "\n" + indent(function.alternative), function.name
+            )
         cases: dict[str, Case] = {}
         for _ in range(function.trials * 2):
             arguments = tuple(param.sample(random) for param in function.params)
@@ -85,9 +89,9 @@ def checked(function: Function, random: Random) -> tuple[Case, ...]:
             if key in cases or len(key) > 110:
                 continue
             value = call(*arguments)
-            if repr(arguments) != key or len(repr(value)) > 90 or _huge(value):
+            if repr(arguments) != key or len(repr(value)) > 90 or _too_large(value):
                 return ()
-            if twin is not None and twin(*arguments) != value:
+            if alternative is not None and alternative(*arguments) != value:
                 return ()
             cases[key] = Case(arguments, value)
             if len(cases) == function.trials:
@@ -99,19 +103,19 @@ def checked(function: Function, random: Random) -> tuple[Case, ...]:
 
 
 def _load(source: str, name: str) -> Callable[..., Any]:
-    space: dict[str, Any] = {}
-    exec(compile(source, "<generated>", "exec"), space)
-    found: Callable[..., Any] = space[name]
-    return found
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<generated>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
 
 
-def _huge(value: Any) -> bool:
+def _too_large(value: Any) -> bool:
     if isinstance(value, float):
         return value != value or abs(value) > 1e9 or len(repr(value)) > 10
     if isinstance(value, int):
         return abs(value) > 10**9
     if isinstance(value, list | tuple | set):
-        return any(_huge(item) for item in value)
+        return any(_too_large(item) for item in value)
     if isinstance(value, dict):
-        return any(_huge(item) for item in value.values())
+        return any(_too_large(item) for item in value.values())
     return False

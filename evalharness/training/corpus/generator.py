@@ -1,19 +1,19 @@
-"""All families together: a stream of distinct functions, each with the cases that running it gave."""
+"""All generators together: a stream of distinct functions, each with its example calls."""
 
 from collections.abc import Iterator
 from random import Random
 
 from evalharness.training.corpus import pipeline
-from evalharness.training.corpus.families import dicts, lists, numbers, scalars, strings, structures, windows
-from evalharness.training.corpus.function import Case, Function, checked
+from evalharness.training.corpus.function import Case, Function, run_cases
+from evalharness.training.corpus.problem_families import dicts, lists, numbers, scalars, strings, structures, windows
 from evalharness.training.corpus.template import Template
 
 PIPELINES = 0.45
-"""The share of functions that run over a sequence; the others are of the families."""
+"""The fraction of functions over a sequence (`pipeline`); the others come from the problem families."""
 
 
-def families() -> list[tuple[str, Template]]:
-    """Each template with its family's name, as often as its weight says."""
+def weighted_templates() -> list[tuple[str, Template]]:
+    """Each template with the name of its family, repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
         (module.__name__.rpartition(".")[2], template)
@@ -24,23 +24,23 @@ def families() -> list[tuple[str, Template]]:
 
 
 def functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
-    """Endlessly many functions, no two with the same text, signature and body; the same for the same seed."""
+    """An endless stream of functions with different signature, text or body; the same stream for the same seed."""
     random = Random(seed)
-    every = families()
+    templates = weighted_templates()
     seen: set[int] = set()
     while True:
         try:
             if random.random() < PIPELINES:
                 function = pipeline.make(random)
             else:
-                family, template = random.choice(every)
+                family, template = random.choice(templates)
                 function = template.make(random, family)
-        except LookupError:  # pieces that do not go together
+        except LookupError:  # parts that do not fit together
             continue
         key = hash((function.signature(), function.text, function.body))
         if key in seen:
             continue
-        cases = checked(function, random)
+        cases = run_cases(function, random)
         if cases:
             seen.add(key)
             yield function, cases

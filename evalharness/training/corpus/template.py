@@ -1,4 +1,4 @@
-"""Families of functions written as data: texts and bodies with slots, filled in at random."""
+"""Templates of functions: texts and bodies with slots that are filled at random."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus.filling import extras
 from evalharness.training.corpus.function import Function, Param
-from evalharness.training.corpus.words import opening
+from evalharness.training.corpus.placeholders import draw_extra_values
+from evalharness.training.corpus.vocabulary import request_sentence
 
 SLOT = re.compile(r"\{([a-z_]\w*(?:\.\w+)?)\}")
 NAME = re.compile(r"(?<!['\w.])[a-z_]\w*\b(?!\()")
@@ -17,10 +17,12 @@ Option = str | int | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Template:
-    """One family. `params` are (slot, names, type, sampler); each slot is one option for text and code alike.
+    """A template of functions.
 
-    An option that is a mapping gives {slot.key}. `wanted` (phrases after `Return`) are put into an opening with one of
-    `given`; `texts` are whole. Names of `pieces.EXTRAS` in braces become literals or parameters.
+    `params` are (slot, names, type, sampler). `slots` have options; one is chosen for text and code alike, and an
+    option that is a mapping fills {slot.key}. `wanted` are noun phrases for the result, combined with one of `given` to
+    a sentence; `texts` are whole descriptions. Names of `operations.EXTRA_VALUES` in braces become literals or
+    parameters.
     """
 
     names: tuple[str, ...]
@@ -36,10 +38,10 @@ class Template:
     weight: int = 1
 
     def make(self, random: Random, family: str) -> Function:
-        """A function of the family."""
+        """A function from this template."""
         values: dict[str, str] = {}
         params: list[Param] = []
-        # Names that bodies use as they stand are not free for parameters.
+        # Parameters must not have names that the bodies use literally.
         taken = {name for body in self.bodies for name in NAME.findall(SLOT.sub("", body))}
         taken |= {name for options in self.slots.values() for option in options if isinstance(option, Mapping)
                   for name in NAME.findall(SLOT.sub("", " ".join(option.values())))}  # fmt: skip
@@ -55,33 +57,34 @@ class Template:
             else:
                 values[slot] = str(option)
                 taken.add(str(option))
-        body, twin = random.choice(self.bodies), random.choice(self.bodies)
-        bodies = [fill(body, values), fill(twin, values)]
-        text = fill(self._text(random), values)
-        # Options of slots may name extras themselves, so these come after them.
-        more, further = extras(random, (text, *bodies), taken)
-        text, body, twin = (fill(part, more) for part in (text, *bodies))
-        returns = fill(self.returns, values)
-        name = fill(random.choice(self.names), values)
+        body, alternative = random.choice(self.bodies), random.choice(self.bodies)
+        bodies = [fill_slots(body, values), fill_slots(alternative, values)]
+        text = fill_slots(self._text(random), values)
+        # Slot options may contain extra values, so these are filled afterwards.
+        more, further = draw_extra_values(random, (text, *bodies), taken)
+        text, body, alternative = (fill_slots(part, more) for part in (text, *bodies))
+        returns = fill_slots(self.returns, values)
+        name = fill_slots(random.choice(self.names), values)
+        imports = tuple(line for line in self.imports if line.split()[-1] in body + alternative)
         return Function(
             family, re.sub(r"\W+", "_", name), (*params, *further), returns, text[0].upper() + text[1:], body,
-            tuple(line for line in self.imports if line.split()[-1] in body + twin), twin if twin != body else "",
+            imports, alternative if alternative != body else "",
         )  # fmt: skip
 
     def _text(self, random: Random) -> str:
         whole = random.choice((*self.texts, *self.wanted))
         if whole in self.wanted:
             given = random.choice(self.given)
-            whole = opening(random, given, whole)
+            whole = request_sentence(random, given, whole)
         if self.notes and random.random() < 0.85:
             whole += " " + random.choice(self.notes)
         return whole
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with its slots replaced, also those that the values bring along; unknown ones stay."""
+def fill_slots(template: str, values: Mapping[str, str]) -> str:
+    """The template with its slots replaced, including slots inside the values; unknown slots stay."""
     for _ in range(3):
-        template = SLOT.sub(lambda found: values.get(found[1], found[0]), template)
+        template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)
     return (
         template.replace("{{", "{").replace("}}", "}")
         if not SLOT.search(template.replace("{{", "").replace("}}", ""))

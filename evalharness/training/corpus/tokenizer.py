@@ -1,4 +1,4 @@
-"""The tokenizer: BPE over bytes, so any text can be written, trained on the corpus itself."""
+"""The tokenizer: byte-level BPE, which can represent any text, trained on the corpus."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,15 +10,18 @@ from evalharness.training.corpus.views import ASSISTANT, MIDDLE, PREFIX, SUFFIX,
 
 END, PAD, MASK = "<|end|>", "<|pad|>", "<|mask|>"
 SPECIAL = (END, PAD, MASK, PREFIX, SUFFIX, MIDDLE, USER, ASSISTANT)
-PIECES = Regex(r"\n+ *| ?[0-9]|[ _]?[A-Za-z]+| ?[^\sA-Za-z0-9_]+|[ \t]+|_+|\s+")
-"""Line breaks with the indentation after them, single digits, words with the space or underscore before them, signs."""
+PRE_TOKENS = Regex(r"\n+ *| ?[0-9]|[ _]?[A-Za-z]+| ?[^\sA-Za-z0-9_]+|[ \t]+|_+|\s+")
+"""Line breaks with the following indentation, single digits, words with a preceding space or underscore, and signs."""
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """A tokenizer of `size` tokens, special ones first."""
+    """A tokenizer with `size` tokens, special tokens first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(PIECES, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(PRE_TOKENS, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -32,8 +35,8 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a checkpoint folder. Raises UserError where there is none."""
+    """The tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise UserError(f"there is no {path}; name a folder that `evalharness train` has written")
+        raise UserError(f"{path} does not exist; give a folder that `evalharness train` has written")
     return Tokenizer.from_file(str(path))

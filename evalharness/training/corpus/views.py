@@ -1,4 +1,4 @@
-"""The forms in which a function is shown: to complete, as an instruction, with a gap."""
+"""The views of a function as training documents: completion, assertions, instruction, chat, infilling."""
 
 import re
 import textwrap
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from evalharness.training.corpus.function import Case, Function, indent
-from evalharness.training.corpus.words import VERBS
+from evalharness.training.corpus.vocabulary import VERBS
 
 PREFIX, SUFFIX, MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
 USER, ASSISTANT = "<|user|>", "<|assistant|>"
@@ -22,7 +22,7 @@ INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Document:
-    """A text in two parts: what is given, and what is to be written, which an end token follows."""
+    """A document: the given prompt, and the answer to learn, which an end token follows."""
 
     prompt: str
     answer: str
@@ -30,8 +30,8 @@ class Document:
     family: str
 
 
-def in_order(text: str) -> str:
-    """A document's text without sentinels, and what fills a gap in its place."""
+def reading_order(text: str) -> str:
+    """The text of a document without sentinel tokens, with the middle of an infilling document in its place."""
     if text.startswith(PREFIX) and MIDDLE in text:
         before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
         head, _, tail = before.partition(SUFFIX)
@@ -39,8 +39,8 @@ def in_order(text: str) -> str:
     return text
 
 
-def documents(function: Function, cases: Sequence[Case], random: Random, gaps: float) -> Iterator[Document]:
-    """One main view of the function, and one with a gap in the share `gaps` of all functions."""
+def documents(function: Function, cases: Sequence[Case], random: Random, infilling: float) -> Iterator[Document]:
+    """One view of the function, and for the fraction `infilling` of all functions also an infilling document."""
     roll = random.random()
     if roll < 0.68:
         prompt, body = completion(function, cases, random)
@@ -53,13 +53,13 @@ def documents(function: Function, cases: Sequence[Case], random: Random, gaps: f
         yield _docstring_first(function, cases, random)
     else:
         yield _chat(function, cases, random)
-    if random.random() < gaps:
+    if random.random() < infilling:
         prompt, body = completion(function, cases, random)
-        yield with_gap(prompt, body, random, function.family)
+        yield infilling_document(prompt, body, random, function.family)
 
 
 def completion(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
-    """Imports, signature and docstring; and the body."""
+    """The prompt, which is imports, signature and docstring, and the body."""
     typed = random.random() < 0.7
     preamble = function.preamble(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
@@ -78,23 +78,23 @@ def _docstring(function: Function, cases: Sequence[Case], random: Random) -> str
 
 
 def _examples(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
-    """Lines with some cases, in one of the ways in which docstrings give them."""
+    """Docstring lines with example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
-    chosen = informative(cases, random)[:count]
+    chosen = informative_first(cases, random)[:count]
     if not chosen:
         return []
     calls = [(call(function, case), repr(case.value)) for case in chosen]
-    gap = [""] if random.random() < 0.3 else []
+    blank = [""] if random.random() < 0.3 else []
     roll = random.random()
     if roll < 0.62:
-        return gap + [line for text, value in calls for line in (f">>> {text}", value)]
+        return blank + [line for text, value in calls for line in (f">>> {text}", value)]
     heading = random.choice(("For example:", "Examples:", "Example:", "Examples", "For instance:", "e.g."))
     sign = random.choice((" == ", " => ", " ➞ ", " -> ", " returns ", " # => ", " should return "))
-    return [*gap, heading, *(text + sign + value for text, value in calls)]
+    return [*blank, heading, *(text + sign + value for text, value in calls)]
 
 
-def informative(cases: Sequence[Case], random: Random) -> list[Case]:
-    """The cases in random order, those with different and non-empty values first."""
+def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
+    """The cases in random order, those with distinct non-empty values first."""
     mixed = random.sample(list(cases), len(cases))
     first: dict[str, Case] = {}
     for case in mixed:
@@ -114,12 +114,12 @@ def call(function: Function, case: Case) -> str:
 
 
 def assertions(function: Function, cases: Sequence[Case]) -> list[str]:
-    """The cases as assert lines."""
+    """The cases as assert statements."""
     return [f"assert {call(function, case)} == {case.value!r}" for case in cases]
 
 
 def request(function: Function, random: Random) -> str:
-    """The text as a request: `Write a function to ...`."""
+    """The description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
         return f"Write a {random.choice(('', '', 'python '))}function to {first.lower()} {rest}"
@@ -127,12 +127,12 @@ def request(function: Function, random: Random) -> str:
 
 
 def code(function: Function) -> str:
-    """The function without types and docstring, with its imports."""
+    """The function without type annotations and docstring, with its imports."""
     return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
 
 
 def _assertions(function: Function, cases: Sequence[Case], random: Random) -> Document:
-    tests = "\n".join(assertions(function, informative(cases, random)[:3]))
+    tests = "\n".join(assertions(function, informative_first(cases, random)[:3]))
     prompt = (
         f"You are an expert Python programmer, and here is your task: {request(function, random)} "
         f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
@@ -142,7 +142,7 @@ def _assertions(function: Function, cases: Sequence[Case], random: Random) -> Do
 
 def _docstring_first(function: Function, cases: Sequence[Case], random: Random) -> Document:
     shown = random.choice((1, 1, 1, 3))
-    tests = "\n".join(assertions(function, informative(cases, random)[:shown]))
+    tests = "\n".join(assertions(function, informative_first(cases, random)[:shown]))
     return Document(f'"""\n{request(function, random)}\n{tests}\n"""\n', code(function), "instruction", function.family)
 
 
@@ -152,13 +152,16 @@ def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document
     head = function.preamble(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
         asked = (
-            request(function, random) + "\n\n" + "\n".join(assertions(function, informative(cases, random)[:3])) + "\n"
+            request(function, random)
+            + "\n\n"
+            + "\n".join(assertions(function, informative_first(cases, random)[:3]))
+            + "\n"
         )
     return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)
 
 
-def with_gap(before: str, body: str, random: Random, family: str) -> Document:
-    """The text with a line, some lines or any span of the body taken out; sentinels tell the parts apart."""
+def infilling_document(before: str, body: str, random: Random, family: str) -> Document:
+    """An infilling document: the text without a line, several lines or any span of the body."""
     lines = body.splitlines(keepends=True)
     roll = random.random()
     if roll < 0.45:
@@ -174,4 +177,4 @@ def with_gap(before: str, body: str, random: Random, family: str) -> Document:
     head, middle, tail = parts
     if middle.endswith("\n") and len(middle) > 1 and random.random() < 0.15:
         middle, tail = middle[:-1], "\n" + tail
-    return Document(f"{PREFIX}{before}{head}{SUFFIX}{tail}{MIDDLE}", middle, "gap", family)
+    return Document(f"{PREFIX}{before}{head}{SUFFIX}{tail}{MIDDLE}", middle, "infilling", family)

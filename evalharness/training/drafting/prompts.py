@@ -13,7 +13,7 @@ import yaml
 
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
-from evalharness.training.corpus.decontaminate import Benchmarks
+from evalharness.training.corpus.decontamination import Benchmarks
 from evalharness.training.corpus.function import Case, Function
 from evalharness.training.corpus.generator import functions
 from evalharness.training.corpus.library import Snippet, packages, snippets
@@ -116,7 +116,7 @@ def _from_function(
 ) -> DraftPrompt:
     head, body = views.completion(function, cases, random)
     if kind == "request":
-        tests = "\n".join(views.assertions(function, views.informative(cases, random)[:3]))
+        tests = "\n".join(views.assertions(function, views.informative_first(cases, random)[:3]))
         request = recipes.request.replace("{text}", views.request(function, random)).replace("{tests}", tests)
         return DraftPrompt("request", request)
     return _with_code(head, body, kind, recipes, random)
@@ -143,7 +143,7 @@ def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Rando
         return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))
     if kind == "completion":
         return DraftPrompt("completion", head, stops=recipes.completion_stops)
-    document = views.with_gap(head, body, random, "")
+    document = views.infilling_document(head, body, random, "")
     before = document.prompt.removeprefix(views.PREFIX).removesuffix(views.MIDDLE)
     prefix, _, suffix = before.partition(views.SUFFIX)
     return DraftPrompt("infill", prefix, suffix)

@@ -19,7 +19,7 @@ from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
-from evalharness.training.corpus.decontaminate import read_benchmarks
+from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantise_products
 from evalharness.training.drafting.features import FeatureStore, features_path, write_features
@@ -76,7 +76,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
                 dropped["prompt: too long or repeated"] += 1
                 continue
             seen.add(ids)
-            ends = target.ends | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
+            ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
             yield Job(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1

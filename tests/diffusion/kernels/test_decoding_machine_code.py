@@ -13,7 +13,7 @@ from helpers.kernel_gate import binaries, faults
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.kernels import attention, commit, head
 from evalharness.diffusion.kernels.fp8 import FP8, Matrix
-from evalharness.diffusion.kernels.plan import new_state
+from evalharness.diffusion.kernels.layout import new_state
 from evalharness.diffusion.kernels.shapes import MODELS
 from evalharness.diffusion.kernels.step import new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
@@ -39,7 +39,7 @@ def test_attention(name, sequences, size):
     config = MODELS[name]
     rows, width = sequences * size, config.heads * config.head_dim
     keys = empty(sequences, config.kv_heads, 2048, config.head_dim)
-    splits = attention.splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
+    splits = attention.choose_splits(2048, sequences, config.kv_heads, size, config.heads // config.kv_heads)
     parts = empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32)
     logs = empty(splits, rows, config.heads, dtype=torch.float32)
     numbers = partial(empty, dtype=torch.int32)
@@ -60,7 +60,7 @@ def test_head(hidden, wanted, drawn, fp8):
     states, rows = empty(256, hidden), numbers(wanted)
     space = head.workspace(152064, wanted, "meta")
     assert not found_faults(
-        lambda: head.look(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
+        lambda: head.predict(states, weight, rows, rows, numbers(1), numbers(1), space, found, 32, numbers(1), noise)
     )
 
 

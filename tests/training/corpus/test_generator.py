@@ -4,9 +4,9 @@ from random import Random
 import pytest
 
 from evalharness.training.corpus import pipeline
-from evalharness.training.corpus.filling import negated, put
-from evalharness.training.corpus.function import Case, Function, Param, checked, indent
-from evalharness.training.corpus.generator import families, functions
+from evalharness.training.corpus.function import Case, Function, Param, indent, run_cases
+from evalharness.training.corpus.generator import functions, weighted_templates
+from evalharness.training.corpus.placeholders import fill, negate
 from evalharness.training.corpus.views import assertions, call, completion, documents
 
 
@@ -21,7 +21,7 @@ def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
     for function, cases in itertools.islice(functions(5), 300):
         prompt, body = completion(function, cases, random)
         run(prompt + body + "\n" + "\n".join(assertions(function, cases)))
-        for document in documents(function, cases, random, gaps=1.0):
+        for document in documents(function, cases, random, infilling=1.0):
             if document.kind in ("instruction", "assertions"):
                 run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(assertions(function, cases)))
 
@@ -36,9 +36,10 @@ def test_both_ways_to_write_a_function_agree() -> None:
         except LookupError:
             continue
         made += 1
-        if function.twin:
+        if function.alternative:
             bodies = [
-                function.preamble() + function.signature() + "\n" + indent(b) for b in (function.body, function.twin)
+                function.preamble() + function.signature() + "\n" + indent(b)
+                for b in (function.body, function.alternative)
             ]
             first, second = (run(source)[function.name] for source in bodies)
             for _ in range(5):
@@ -47,16 +48,16 @@ def test_both_ways_to_write_a_function_agree() -> None:
                     wanted = first(*arguments)  # type: ignore[operator]
                 except (ArithmeticError, LookupError, ValueError):
                     continue
-                assert second(*arguments) == wanted, (function.body, function.twin, arguments)  # type: ignore[operator]
-        kept += bool(checked(function, random))
+                assert second(*arguments) == wanted, (function.body, function.alternative, arguments)  # type: ignore[operator]
+        kept += bool(run_cases(function, random))
     assert kept > 300
 
 
-@pytest.mark.parametrize("number", range(len(families())))
+@pytest.mark.parametrize("number", range(len(weighted_templates())))
 def test_every_family_makes_functions(number: int) -> None:
     random = Random(number)
-    family, template = families()[number]
-    kept = [checked(template.make(random, family), random) for _ in range(30)]
+    family, template = weighted_templates()[number]
+    kept = [run_cases(template.make(random, family), random) for _ in range(30)]
     assert sum(map(bool, kept)) >= 8
 
 
@@ -69,15 +70,17 @@ def test_the_same_seed_gives_the_same_functions_and_no_two_are_alike() -> None:
 
 def test_a_function_that_is_wrong_or_says_nothing_is_dropped() -> None:
     number = Param("n", "int", lambda random: random.randint(0, 99))
-    assert not checked(Function("t", "f", (number,), "int", "", "return 3"), Random(0))
-    assert not checked(Function("t", "f", (number,), "int", "", "return 1 // 0"), Random(0))
-    assert not checked(Function("t", "f", (number,), "int", "", "return n + 1", twin="return n + 2"), Random(0))
-    assert checked(Function("t", "f", (number,), "int", "", "return n + 1", twin="return 1 + n"), Random(0))
+    assert not run_cases(Function("t", "f", (number,), "int", "", "return 3"), Random(0))
+    assert not run_cases(Function("t", "f", (number,), "int", "", "return 1 // 0"), Random(0))
+    assert not run_cases(
+        Function("t", "f", (number,), "int", "", "return n + 1", alternative="return n + 2"), Random(0)
+    )
+    assert run_cases(Function("t", "f", (number,), "int", "", "return n + 1", alternative="return 1 + n"), Random(0))
 
 
 def test_a_function_that_changes_its_argument_is_dropped() -> None:
     items = Param("xs", "List[int]", lambda random: [random.randint(0, 9), random.randint(0, 9)])
-    assert not checked(Function("t", "f", (items,), "int", "", "xs.append(1)\nreturn sum(xs)"), Random(0))
+    assert not run_cases(Function("t", "f", (items,), "int", "", "xs.append(1)\nreturn sum(xs)"), Random(0))
 
 
 def test_signatures_and_imports() -> None:
@@ -91,12 +94,12 @@ def test_signatures_and_imports() -> None:
 
 
 def test_conditions_are_negated_as_a_person_would() -> None:
-    assert negated("x % 2 == 0") == "x % 2 != 0"
-    assert negated("c not in 'aeiou'") == "c in 'aeiou'"
-    assert negated("not c.isdigit()") == "c.isdigit()"
-    assert negated("x > 0 and x % 2 == 0") == "not (x > 0 and x % 2 == 0)"
-    assert negated("w.isupper()") == "not w.isupper()"
+    assert negate("x % 2 == 0") == "x % 2 != 0"
+    assert negate("c not in 'aeiou'") == "c in 'aeiou'"
+    assert negate("not c.isdigit()") == "c.isdigit()"
+    assert negate("x > 0 and x % 2 == 0") == "not (x > 0 and x % 2 == 0)"
+    assert negate("w.isupper()") == "not w.isupper()"
 
 
 def test_templates_keep_unknown_names_and_doubled_braces() -> None:
-    assert put("f'{{{x}}}' + {other}", {"x": "key"}) == "f'{key}' + {other}"
+    assert fill("f'{{{x}}}' + {other}", {"x": "key"}) == "f'{key}' + {other}"

@@ -12,28 +12,30 @@ from evalharness.training.corpus.views import (
     SUFFIX,
     completion,
     documents,
-    in_order,
-    informative,
-    with_gap,
+    infilling_document,
+    informative_first,
+    reading_order,
 )
 
 
 @given(st.integers(0, 10**6))
 def test_a_gap_put_back_gives_the_text_again(seed: int) -> None:
     before, body = "def f(xs):\n", "    total = 0\n    for x in xs:\n        total += x\n    return total\n"
-    document = with_gap(before, body, Random(seed), "t")
+    document = infilling_document(before, body, Random(seed), "t")
     prefix, rest = document.prompt.removeprefix(PREFIX).split(SUFFIX)
     suffix = rest.removesuffix(MIDDLE)
     assert prefix + document.answer + suffix == before + body
     assert document.answer
-    assert in_order(document.prompt + document.answer) == before + body
+    assert reading_order(document.prompt + document.answer) == before + body
 
 
 def test_about_half_of_the_documents_have_a_gap() -> None:
     random = Random(0)
-    kinds = [d.kind for f, cases in itertools.islice(functions(2), 300) for d in documents(f, cases, random, gaps=0.8)]
-    assert 0.38 < kinds.count("gap") / len(kinds) < 0.5
-    assert {"completion", "assertions", "instruction", "chat", "gap"} == set(kinds)
+    kinds = [
+        d.kind for f, cases in itertools.islice(functions(2), 300) for d in documents(f, cases, random, infilling=0.8)
+    ]
+    assert 0.38 < kinds.count("infilling") / len(kinds) < 0.5
+    assert {"completion", "assertions", "instruction", "chat", "infilling"} == set(kinds)
 
 
 def test_prompts_look_like_functions_to_complete() -> None:
@@ -48,4 +50,4 @@ def test_prompts_look_like_functions_to_complete() -> None:
 
 def test_examples_show_different_values_first() -> None:
     cases = [Case(([],), []), Case(([1],), [1]), Case(([1],), [1]), Case(([2],), [2])]
-    assert {repr(case.value) for case in informative(cases, Random(1))[:1]} <= {"[1]", "[2]"}
+    assert {repr(case.value) for case in informative_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}

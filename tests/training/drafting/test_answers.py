@@ -14,7 +14,7 @@ from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
-from evalharness.training.corpus.decontaminate import collect
+from evalharness.training.corpus.decontamination import collect
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantise_products

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from evalharness.diffusion.decoding import choose_positions
 from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.kernels.commit import RULES, append, commit, policy
+from evalharness.diffusion.kernels.commit import RULES, append, commit, make_policy
 from evalharness.diffusion.kernels.head import Statistics
-from evalharness.diffusion.kernels.plan import State, new_state
+from evalharness.diffusion.kernels.layout import State, new_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
@@ -23,7 +23,7 @@ def fill(state: State, **values) -> State:
 
 
 def scheduled(how: Denoising, masks: list[int], steps: int) -> list[list[int]]:
-    rows = [policy(how).counts(count)[:steps] for count in masks]
+    rows = [make_policy(how).counts(count)[:steps] for count in masks]
     return [[*row, *[1] * (steps - len(row))] for row in rows]
 
 
@@ -50,7 +50,7 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
 
     state = fill(
         new_state(sequences, length, 4, 6, 1, "cpu"), tokens=50, masked=masked, length=length, counts=counts,
-        last=99, done=0, live=sequences, step=step, ends=END,
+        limit=99, done=0, live=sequences, step=step, end_tokens=END,
     )  # fmt: skip
     blocks = Blocks(
         masked, top.long(), probability, probability - second, entropy, state.tokens.long(), masked,
@@ -58,12 +58,12 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
     )  # fmt: skip
     expected = choose_positions(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
-    commit(state, Statistics(top.flatten(), *stale), policy(how), shift=False)
+    commit(state, Statistics(top.flatten(), *stale), make_policy(how), shift=False)
 
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert state.tokens.tolist() == torch.where(expected, top, 50).tolist()
-    assert state.sure.tolist() == torch.where(expected, probability, 0.0).tolist()
-    assert (state.fixed[expected] == step).all()
+    assert state.confidence.tolist() == torch.where(expected, probability, 0.0).tolist()
+    assert (state.committed_at[expected] == step).all()
     finished = ~(masked & ~expected).any(dim=1)
     assert state.done.tolist() == finished.int().tolist()
     assert state.live.item() == sequences - finished.sum()
@@ -75,13 +75,13 @@ def committed(tokens, masked, top, **values) -> State:
     length = len(tokens)
     state = fill(
         new_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
-        ends=[END, 8],
-        **{"last": 99, "done": 0, "live": 1} | values,
+        end_tokens=[END, 8],
+        **{"limit": 99, "done": 0, "live": 1} | values,
     )  # fmt: skip
     sure = torch.full((length,), 0.95)
     sure[-1] = 0.1
     how = Denoising(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
-    commit(state, Statistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), policy(how), shift=True)
+    commit(state, Statistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), make_policy(how), shift=True)
     return state
 
 
@@ -92,8 +92,8 @@ def committed(tokens, masked, top, **values) -> State:
         ([1, 2, END, 4], {}, 1),
         ([1, 8, 3, 4], {}, 1),
         ([1, 2, 3, END], {}, 0),
-        ([1, 2, 3, 4], {"last": 3}, 1),
-        ([1, 2, 3, 4], {"last": 4}, 0),
+        ([1, 2, 3, 4], {"limit": 3}, 1),
+        ([1, 2, 3, 4], {"limit": 4}, 0),
     ],
 )
 def test_a_sequence_is_done_once_an_end_or_its_limit_is_among_its_first_final_tokens(top, values, done):
@@ -102,14 +102,14 @@ def test_a_sequence_is_done_once_an_end_or_its_limit_is_among_its_first_final_to
 
 
 def test_an_end_token_of_the_prompt_ends_nothing():
-    state = committed([END, 0, 0, 0], [0, 1, 1, 1], [1, 2, 3, 4], given=1)
+    state = committed([END, 0, 0, 0], [0, 1, 1, 1], [1, 2, 3, 4], prompt_tokens=1)
     assert state.tokens.tolist() == [[END, 2, 3, 0]]
     assert state.done.item() == 0
 
 
 def test_a_shifted_network_keeps_the_last_token_of_the_text_ahead():
-    state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], context=[[11, 12, 13, 14]], ahead=3, cached=20)
-    assert (state.context[0, 0].item(), state.ahead.item(), state.cached.item()) == (13, 1, 22)
+    state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], context=[[11, 12, 13, 14]], context_length=3, cached=20)
+    assert (state.context[0, 0].item(), state.context_length.item(), state.cached.item()) == (13, 1, 22)
 
 
 def test_a_sequence_that_is_done_is_left_alone():
@@ -120,8 +120,8 @@ def test_a_sequence_that_is_done_is_left_alone():
 
 def test_tokens_are_appended_until_an_end_or_the_limit():
     state = fill(
-        new_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], ahead=1, cached=[7, 8, 9], done=0, live=3,
-        last=[99, 99, 2], ends=END,
+        new_state(3, 5, 1, 1, 1, "cpu"), context=[[1], [2], [3]], context_length=1, cached=[7, 8, 9], done=0, live=3,
+        limit=[99, 99, 2], end_tokens=END,
     )  # fmt: skip
     for tops in ([4, END, 5], [6, 0, 7], [2, 0, 0]):
         append(state, Statistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))

@@ -15,9 +15,9 @@ from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.kernels.commit import RULES
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.fp8 import quantise
+from evalharness.diffusion.kernels.fp8 import quantize
 from evalharness.diffusion.kernels.kernel_options import Precision
-from evalharness.diffusion.kernels.plan import lay_out, new_state
+from evalharness.diffusion.kernels.layout import lay_out, new_state
 from evalharness.diffusion.kernels.step import forward, new_buffers, read_weights
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
@@ -54,16 +54,23 @@ def test_final_states_are_those_of_the_network(attention, shift):
         limits = range(end) if attention == "causal" else [min(end, place // 4 * 4 + 4) - 1 for place in range(end)]
         pieces.append(Segment(0, [*text, *block], [*limits, *[end + 2] * 3]))
         state.context[number, :end] = torch.tensor(text)
-        state.ahead[number] = end
+        state.context_length[number] = end
     state.tokens.copy_(torch.tensor([block] * 2))
     state.length.fill_(3)
     state.done.zero_()
     state.live.fill_(2)
     weights = read_weights(network)
     buffers = new_buffers(weights, cache, 9, 3, (MASK,))
-    for buffer in (buffers.residual, buffers.normed, buffers.queries, buffers.seen, buffers.gated, *buffers.products):
+    for buffer in (
+        buffers.residual,
+        buffers.normed,
+        buffers.queries,
+        buffers.attended,
+        buffers.gated,
+        *buffers.products,
+    ):
         buffer.fill_(math.nan)
-    lay_out(state, buffers.pieces, block=4 if attention == "block_causal" else 0, shift=shift, following=False)
+    lay_out(state, buffers.segments, block=4 if attention == "block_causal" else 0, shift=shift, next_token=False)
     forward(weights, buffers, cache, state.live)
     expected = forward_segments(network, pieces, other)
     for number, piece in enumerate(pieces):
@@ -79,11 +86,11 @@ def rounded_network(network):
     found = copy.deepcopy(network)
     for module in found.modules():
         if isinstance(module, torch.nn.Linear):
-            module.weight = torch.nn.Parameter(quantise(module.weight.detach()).dense(torch.float32))
+            module.weight = torch.nn.Parameter(quantize(module.weight.detach()).dense(torch.float32))
     for layer in found.layers:
         for linear in (layer.qkv, layer.out, layer.gate_up, layer.down):
             linear.register_forward_pre_hook(
-                lambda _, x: (quantise(x[0].flatten(0, -2)).dense(torch.float32).view_as(x[0]),)
+                lambda _, x: (quantize(x[0].flatten(0, -2)).dense(torch.float32).view_as(x[0]),)
             )
     return found
 
@@ -99,7 +106,7 @@ def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
     state.done.zero_()
     state.live.fill_(2)
     buffers = new_buffers(weights, cache, 3, 3, (MASK,))
-    lay_out(state, buffers.pieces, block=0, shift=False, following=False)
+    lay_out(state, buffers.segments, block=0, shift=False, next_token=False)
     forward(weights, buffers, cache, state.live)
     segments = [Segment(0, tokens, [2] * 3) for tokens in state.tokens.tolist()]
     expected = forward_segments(rounded_network(network), segments, other)

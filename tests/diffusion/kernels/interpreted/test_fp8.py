@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import FP8, narrow, new_room, quantise
+from evalharness.diffusion.kernels.fp8 import FP8, empty_fp8, quantize, quantize_rows
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**20), st.floats(1e-6, 1e4))
 def test_the_error_is_within_its_bound(seed, size):
     weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(seed)) * size
-    found = quantise(weight)
+    found = quantize(weight)
     assert found.scale is not None
     error = (found.dense(torch.float32) - weight).abs()
     assert (error <= torch.maximum(weight.abs() / 16, found.scale[:, None] / 1024) * 1.0001).all()
@@ -21,16 +21,16 @@ def test_the_error_is_within_its_bound(seed, size):
 
 def test_channels_of_zeros_and_the_largest_value():
     weight = torch.tensor([[0.0, 0.0], [3.0, -896.0]])
-    found = quantise(weight)
+    found = quantize(weight)
     assert torch.equal(found.dense(torch.float32)[:, 1], weight[:, 1])
     assert torch.equal(found.values[0].float(), torch.zeros(2))
 
 
 def narrowed(x, live=1):
-    room = new_room(*x.shape, "cpu")
+    room = empty_fp8(*x.shape, "cpu")
     room.values.view(torch.uint8).fill_(0x7F)
     room.scale.fill_(math.nan)
-    narrow(x, room, torch.tensor([live], dtype=torch.int32))
+    quantize_rows(x, room, torch.tensor([live], dtype=torch.int32))
     return room
 
 
@@ -41,14 +41,14 @@ def test_rows_are_narrowed_as_weights_are_to_the_bit(seed, size, inner):
     x[1] = 0
     # From the largest down to what is not even half of the least number of eight bits.
     x[2] *= 2.0 ** -torch.arange(inner).remainder(22)
-    found, expected = narrowed(x), quantise(x)
+    found, expected = narrowed(x), quantize(x)
     assert torch.equal(found.scale, expected.scale)
     assert torch.equal(found.values.float(), expected.values.float())
 
 
 def test_half_precision_is_narrowed_and_nothing_once_all_are_done():
     x = torch.randn(2, 96, generator=torch.Generator().manual_seed(0)).half()
-    assert torch.equal(narrowed(x).values.view(torch.uint8), quantise(x).values.view(torch.uint8))
+    assert torch.equal(narrowed(x).values.view(torch.uint8), quantize(x).values.view(torch.uint8))
     idle = narrowed(x, live=0)
     assert idle.scale.isnan().all()
     assert (idle.values.view(torch.uint8) == 0x7F).all()

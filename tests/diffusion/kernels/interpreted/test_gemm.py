@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.diffusion.kernels.fp8 import Matrix, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantize
 from evalharness.diffusion.kernels.gemm import plan, product, product_reference
 
 LIVE = torch.ones(1, dtype=torch.int32)
@@ -45,13 +45,13 @@ def test_half_precision_is_summed_in_float32():
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(32, 64, 256, 2), (3, 66, 128, 1)])
 def test_weights_of_eight_bits(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
-    weight = quantise(matrix)
+    weight = quantize(matrix)
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(130, 70, 256, 2), (3, 64, 96, 1)])
 def test_rows_and_weights_of_eight_bits(rows, width, inner, splits):
-    x, weight = (quantise(part) for part in inputs(rows, width, inner))
+    x, weight = (quantize(part) for part in inputs(rows, width, inner))
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
-from evalharness.diffusion.kernels.fp8 import Matrix, quantise
+from evalharness.diffusion.kernels.fp8 import Matrix, quantize
 from evalharness.diffusion.kernels.head import (
     Noise,
     Statistics,
     gumbel_reference,
-    look,
-    look_reference,
+    predict,
+    predict_reference,
     tile_shape,
     workspace,
 )
@@ -37,12 +37,12 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     space[0].fill_(math.nan)
     count = torch.tensor([len(rows)], dtype=torch.int32)
     rows, places = torch.cat((rows, pad)), torch.cat((places, pad))
-    look(states, weight, rows, places, count, banned, space, found, total, LIVE, **more)
+    predict(states, weight, rows, places, count, banned, space, found, total, LIVE, **more)
     return found
 
 
 def check(found: Statistics, expected: Statistics) -> None:
-    assert found.top.tolist() == expected.top.tolist()
+    assert found.proposed.tolist() == expected.proposed.tolist()
     for name in ("probability", "second", "entropy"):
         torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=2e-5, atol=2e-6)
 
@@ -52,24 +52,24 @@ def test_statistics_are_those_of_the_logits(rows, hidden, vocabulary):
     torch.manual_seed(rows)
     states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
     banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
+    check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
 
 
 def test_half_precision_rounds_logits_as_the_head_does():
     torch.manual_seed(0)
     states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
-    found, expected = find(states, weight), look_reference(states, Matrix(weight), NONE)
-    assert found.top.tolist() == expected.top.tolist()
+    found, expected = find(states, weight), predict_reference(states, Matrix(weight), NONE)
+    assert found.proposed.tolist() == expected.proposed.tolist()
     torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
 
 
 def test_of_equal_logits_the_first_wins_within_and_across_tiles():
     weight = torch.zeros(300, 16)
     states = torch.ones(2, 16)
-    assert find(states, weight).top.tolist() == [0, 0]
+    assert find(states, weight).proposed.tolist() == [0, 0]
     weight[[140, 150, 290]] = 1.0
     found = find(states, weight, torch.tensor([140], dtype=torch.int32))
-    assert found.top.tolist() == [150, 150]
+    assert found.proposed.tolist() == [150, 150]
     torch.testing.assert_close(found.second, found.probability)
 
 
@@ -78,7 +78,7 @@ def test_a_tile_of_banned_tokens_alone_is_no_nan():
     tile = tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
     banned = torch.tensor([tile], dtype=torch.int32)
-    check(find(states, weight, banned), look_reference(states, Matrix(weight), banned))
+    check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
 
 
 def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
@@ -87,16 +87,16 @@ def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
     states[[0, 2, 3, 5]] = math.nan
     rows, places = torch.tensor([4, 1], dtype=torch.int32), torch.tensor([7, 2], dtype=torch.int32)
     found = find(states, weight, rows=rows, places=places, total=9)
-    expected = look_reference(states[[4, 1]], Matrix(weight), NONE)
-    assert found.top[[7, 2]].tolist() == expected.top.tolist()
+    expected = predict_reference(states[[4, 1]], Matrix(weight), NONE)
+    assert found.proposed[[7, 2]].tolist() == expected.proposed.tolist()
     torch.testing.assert_close(found.entropy[[7, 2]], expected.entropy)
     assert found.probability.isnan().sum() == 7
 
 
 def test_weights_of_eight_bits_with_a_scale_per_token():
     torch.manual_seed(0)
-    states, weight = torch.randn(3, 32), quantise(torch.randn(150, 32))
-    check(find(states, weight), look_reference(states, weight, NONE))
+    states, weight = torch.randn(3, 32), quantize(torch.randn(150, 32))
+    check(find(states, weight), predict_reference(states, weight, NONE))
 
 
 @settings(max_examples=5, deadline=None)
@@ -106,7 +106,7 @@ def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
     offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
-    check(find(states, weight, noise=noise), look_reference(states, Matrix(weight), NONE, offsets))
+    check(find(states, weight, noise=noise), predict_reference(states, Matrix(weight), NONE, offsets))
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.3])
@@ -144,8 +144,8 @@ def draw(states, weight, banned, rows, places, noise, length):
     count = torch.tensor([len(places)], dtype=torch.int32)
     space = workspace(len(weight), len(places), "cpu")
     tokens = torch.tensor(banned, dtype=torch.int32)
-    look(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
-    return found.top
+    predict(states, Matrix(weight), rows, places, count, tokens, space, found, length, LIVE, noise)
+    return found.proposed
 
 
 def test_noise_is_that_of_the_gumbel_distribution_up_to_its_rare_values():

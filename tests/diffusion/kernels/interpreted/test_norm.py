@@ -5,7 +5,12 @@ import math
 import pytest
 import torch
 
-from evalharness.diffusion.kernels.norm import add, add_reference, first, first_reference
+from evalharness.diffusion.kernels.norm import (
+    add_and_norm,
+    add_and_norm_reference,
+    embed_and_norm,
+    embed_and_norm_reference,
+)
 
 LIVE = torch.ones(1, dtype=torch.int32)
 
@@ -16,8 +21,8 @@ def test_first_looks_up_and_normalises(rows, hidden):
     table, gain = torch.randn(50, hidden, generator=generator), torch.randn(hidden, generator=generator)
     tokens = torch.randint(0, 50, (rows,), generator=generator)
     residual, normed = torch.full((2, rows, hidden), math.nan)
-    first(tokens, table, gain, 1e-6, residual, normed, LIVE)
-    for found, expected in zip((residual, normed), first_reference(tokens, table, gain, 1e-6), strict=True):
+    embed_and_norm(tokens, table, gain, 1e-6, residual, normed, LIVE)
+    for found, expected in zip((residual, normed), embed_and_norm_reference(tokens, table, gain, 1e-6), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -27,9 +32,9 @@ def test_add_sums_parts_in_their_order(splits, rows, hidden, dtype):
     generator = torch.Generator().manual_seed(0)
     partials = torch.randn(splits, rows, hidden, generator=generator)
     residual, gain = (torch.randn(*shape, hidden, generator=generator).to(dtype) for shape in ((rows,), ()))
-    expected_residual, expected = add_reference(partials, residual, gain, 1e-5)
+    expected_residual, expected = add_and_norm_reference(partials, residual, gain, 1e-5)
     normed = torch.full_like(residual, math.nan)
-    add(partials, residual, gain, 1e-5, normed, LIVE)
+    add_and_norm(partials, residual, gain, 1e-5, normed, LIVE)
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 2e-3, "atol": 2e-3}
     torch.testing.assert_close(residual, expected_residual, **tolerance)
     torch.testing.assert_close(normed, expected, **tolerance)
@@ -38,12 +43,12 @@ def test_add_sums_parts_in_their_order(splits, rows, hidden, dtype):
 def test_the_order_of_summing_is_that_of_the_parts():
     partials = torch.tensor([1e8, 1.0, -1e8, 1.0]).view(4, 1, 1).expand(4, 2, 64).contiguous()
     residual, normed = torch.zeros(2, 64), torch.zeros(2, 64)
-    add(partials, residual, torch.ones(64), 1e-6, normed, LIVE)
+    add_and_norm(partials, residual, torch.ones(64), 1e-6, normed, LIVE)
     assert (residual == 1.0).all(), "in another order the sum is 0 or 2"
 
 
 def test_nothing_is_written_once_all_sequences_are_done():
     residual, normed = torch.full((2, 1, 64), 7.0)
-    add(torch.ones(1, 1, 64), residual, torch.ones(64), 1e-6, normed, torch.zeros(1, dtype=torch.int32))
+    add_and_norm(torch.ones(1, 1, 64), residual, torch.ones(64), 1e-6, normed, torch.zeros(1, dtype=torch.int32))
     assert (residual == 7).all()
     assert (normed == 7).all()

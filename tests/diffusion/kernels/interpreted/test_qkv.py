@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evalharness.diffusion.config import ModelConfig
-from evalharness.diffusion.kernels.qkv import finish, finish_reference, rotation_table
+from evalharness.diffusion.kernels.qkv import finish_qkv, finish_qkv_reference, rotation_table
 
 LIVE = torch.ones(1, dtype=torch.int32)
 CPU = torch.device("cpu")
@@ -28,8 +28,8 @@ def run(config: ModelConfig, positions: torch.Tensor, sequences: int, splits: in
     table = rotation_table(config, 64, dtype, CPU)
     queries = torch.full((rows, config.heads * head_dim), math.nan, dtype=dtype)
     keys, values = torch.full((2, sequences, kv_heads, 64, head_dim), 7.0, dtype=dtype)
-    finish(partials, bias, *gains, 1e-6, table, positions, queries, keys, values, LIVE)
-    expected = finish_reference(
+    finish_qkv(partials, bias, *gains, 1e-6, table, positions, queries, keys, values, LIVE)
+    expected = finish_qkv_reference(
         partials, bias, *gains, 1e-6, table, positions, kv_heads=kv_heads, head_dim=head_dim, dtype=dtype
     )
     return queries.view(rows, config.heads, head_dim), keys, values, expected

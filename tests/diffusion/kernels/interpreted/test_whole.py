@@ -7,10 +7,10 @@ from helpers.tiny_network import MASK, new_row, tiny_model
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import engine
-from evalharness.diffusion.kernels.commit import commit, policy
+from evalharness.diffusion.kernels.commit import commit, make_policy
 from evalharness.diffusion.kernels.engine import Engine
 from evalharness.diffusion.kernels.head import Statistics
-from evalharness.diffusion.kernels.plan import new_state
+from evalharness.diffusion.kernels.layout import new_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
@@ -31,7 +31,7 @@ def rows():
 
 @pytest.mark.parametrize(("shift", "rule"), [(False, "confidence"), (True, "entropy")])
 def test_tokens_passes_and_confidences_are_those_of_the_torch_path(shift, rule, monkeypatch):
-    monkeypatch.setattr(engine, "ROUND_WHOLE", 16)
+    monkeypatch.setattr(engine, "CANVAS_STEP", 16)
     model = network(shift)
     how = Denoising(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
     # Of two layers a short row is enough.
@@ -55,12 +55,12 @@ def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name
     state = new_state(1, length, 4, 3, 1, "cpu")
     state.masked.copy_(masked)
     masks = int(masked.sum())
-    state.counts.copy_(torch.tensor([[*policy(how).counts(masks), 1, 1, 1][:3]]))
+    state.counts.copy_(torch.tensor([[*make_policy(how).counts(masks), 1, 1, 1][:3]]))
     state.length.fill_(length)
-    state.last.fill_(999)
+    state.limit.fill_(999)
     state.done.zero_()
     state.live.fill_(1)
-    state.ahead.fill_(3)
+    state.context_length.fill_(3)
     state.cached.fill_(2)
     top = torch.arange(length, dtype=torch.int32)[None]
     blocks = Blocks(
@@ -69,6 +69,6 @@ def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name
     )  # fmt: skip
     expected = how.rule.choose(blocks)
     figures = (values.flatten() for values in (probability, second, entropy))
-    commit(state, Statistics(top.flatten(), *figures), policy(how), shift=False, whole=True)
+    commit(state, Statistics(top.flatten(), *figures), make_policy(how), shift=False, whole=True)
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
-    assert (state.ahead.item(), state.cached.item()) == (3, 2)
+    assert (state.context_length.item(), state.cached.item()) == (3, 2)

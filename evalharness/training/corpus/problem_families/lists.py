@@ -1,16 +1,16 @@
-"""Lists: picking, sorting by keys, pairs of lists, searching, positions."""
+"""Lists: selection, sorting by keys, pairs of lists, searching, positions."""
 
-from evalharness.training.corpus import words as w
+from evalharness.training.corpus import vocabulary as vocab
 from evalharness.training.corpus.template import Template
 
-XS = ("xs", w.NUMBER_LISTS, "List[int]", w.list_of(w.small, 1))
-EMPTY = ("xs", w.NUMBER_LISTS, "List[int]", w.list_of(w.small, 0, 7))
-FEW = ("xs", w.NUMBER_LISTS, "List[int]", w.list_of(w.integer(0, 6), 0, 8))
-WORDS = ("ws", w.WORD_LISTS, "List[str]", w.list_of(w.word, 0, 5))
+XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 1))
+EMPTY = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 0, 7))
+FEW = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.integer(0, 6), 0, 8))
+WORDS = ("ws", vocab.WORD_LIST_NAMES, "List[str]", vocab.list_of(vocab.word, 0, 5))
 GIVEN = ("a list of integers", "a list of integers {xs}", "a list of numbers {xs}")
 WGIVEN = ("a list of strings", "a list of words {ws}")
-A = ("a", ("a", "xs", "first", "l1", "list1"), "List[int]", w.list_of(w.integer(0, 9), 0, 6))
-B = ("b", ("b", "ys", "second", "l2", "list2"), "List[int]", w.list_of(w.integer(0, 9), 0, 6))
+A = ("a", ("a", "xs", "first", "l1", "list1"), "List[int]", vocab.list_of(vocab.integer(0, 9), 0, 6))
+B = ("b", ("b", "ys", "second", "l2", "list2"), "List[int]", vocab.list_of(vocab.integer(0, 9), 0, 6))
 TWO = ("two lists of integers", "two lists {a} and {b}")
 ACC = ("result", "res", "out", "output")
 X = ("x", "n", "num", "value", "item", "e")
@@ -35,12 +35,12 @@ TEMPLATES = (
     Template(("sort_words_by_{key.name}", "order_by_{key.name}"), (WORDS,), "List[str]",
         ("return sorted({ws}, key=lambda {x}: {key.code}{o.code})",), WGIVEN, ("the strings sorted by {key.text}{o.text}", "a new list of the words ordered by {key.text}{o.text}"),
         notes=("Words with the same key stay in their original order.",),
-        slots={"x": w.WORDS, "key": WKEYS, "o": ({"text": "", "code": ""}, {"text": " in descending order", "code": ", reverse=True"})}, weight=2),
+        slots={"x": vocab.WORD_NAMES, "key": WKEYS, "o": ({"text": "", "code": ""}, {"text": " in descending order", "code": ", reverse=True"})}, weight=2),
     Template(("sort_by_{key.name}_then_value", "sort_numbers"), (EMPTY,), "List[int]",
         ("return sorted({xs}, key=lambda {x}: ({key.code}, {o.code}))",), GIVEN, ("the list sorted by {key.text}, and among equals {o.text}",),
         slots={"x": X, "key": KEYS, "o": ({"text": "by value", "code": "{x}"}, {"text": "by value from large to small", "code": "-{x}"})}),
     Template(("sort_words", "sort_by_{key.name}_then_text"), (WORDS,), "List[str]",
-        ("return sorted({ws}, key=lambda {x}: ({key.code}, {x}))",), WGIVEN, ("the strings sorted by {key.text}, and among equals alphabetically",), slots={"x": w.WORDS, "key": WKEYS[:1] + WKEYS[2:5]}),
+        ("return sorted({ws}, key=lambda {x}: ({key.code}, {x}))",), WGIVEN, ("the strings sorted by {key.text}, and among equals alphabetically",), slots={"x": vocab.WORD_NAMES, "key": WKEYS[:1] + WKEYS[2:5]}),
     Template(("{m.name}_by_{key.name}", "{m.name}_{key.name}"), (XS,), "int",
         ("return {m.code}({xs}, key=lambda {x}: {key.code})", "{acc} = {xs}[0]\nfor {x} in {xs}:\n    if {key.code} {m.sign} {key.acc}:\n        {acc} = {x}\nreturn {acc}"),
         ("a non-empty list of integers", "a non-empty list of integers {xs}"), ("the element for which {key.text1} is {m.text}", "the number with the {m.text} {key.noun}"), notes=("If there are several, return the first of them.",),
@@ -60,7 +60,7 @@ TEMPLATES = (
     Template(("interleave", "alternate", "merge_alternating", "weave"), (A, B), "List[int]",
         ("{acc} = []\nfor i in range(max(len({a}), len({b}))):\n    if i < len({a}):\n        {acc}.append({a}[i])\n    if i < len({b}):\n        {acc}.append({b}[i])\nreturn {acc}",),
         TWO, ("a list that takes elements from {a} and {b} in turn, beginning with {a}",), notes=("When one list is used up, the rest of the other one follows.",), slots={"acc": ACC}),
-    Template(("merge_sorted", "merge", "combine_sorted"), (("a", ("a", "xs", "left"), "List[int]", lambda r: sorted(w.list_of(w.small, 0, 5)(r))), ("b", ("b", "ys", "right"), "List[int]", lambda r: sorted(w.list_of(w.small, 0, 5)(r)))), "List[int]",
+    Template(("merge_sorted", "merge", "combine_sorted"), (("a", ("a", "xs", "left"), "List[int]", lambda r: sorted(vocab.list_of(vocab.small_integer, 0, 5)(r))), ("b", ("b", "ys", "right"), "List[int]", lambda r: sorted(vocab.list_of(vocab.small_integer, 0, 5)(r)))), "List[int]",
         ("{acc} = []\ni = j = 0\nwhile i < len({a}) and j < len({b}):\n    if {a}[i] <= {b}[j]:\n        {acc}.append({a}[i])\n        i += 1\n    else:\n        {acc}.append({b}[j])\n        j += 1\nreturn {acc} + {a}[i:] + {b}[j:]",),
         ("two sorted lists", "two lists {a} and {b}, both in ascending order"), ("one sorted list of all their elements", "a single list with the elements of both in ascending order"), slots={"acc": ("merged", "result")}),
     Template(("count_pairs", "pairs_with_{t.name}", "number_of_pairs"), (FEW,), "int",
@@ -101,13 +101,13 @@ TEMPLATES = (
         slots={"p": ("first", "a", "left"), "q": ("second", "b", "right"), "op": ({"name": "even_odd", "text": "sum of the even numbers minus the sum of the odd numbers in the list", "f": "sum(x for x in {xs} if x % 2 == 0)", "g": "sum(x for x in {xs} if x % 2 == 1)"},
                {"name": "positions", "text": "sum of the elements at even positions minus the sum of those at odd positions", "f": "sum({xs}[::2])", "g": "sum({xs}[1::2])"}, {"name": "sign_count", "text": "number of positive elements minus the number of negative ones", "f": "sum(1 for x in {xs} if x > 0)", "g": "sum(1 for x in {xs} if x < 0)"},
                {"name": "halves", "text": "sum of the first half of the list minus the sum of the second half, a middle element belonging to the second half", "f": "sum({xs}[:len({xs}) // 2])", "g": "sum({xs}[len({xs}) // 2:])"}, {"name": "squares", "text": "square of the sum of the numbers minus the sum of their squares", "f": "sum({xs}) ** 2", "g": "sum(x ** 2 for x in {xs})"})}),
-    Template(("most_{m.name}", "{m.name}_element", "most_{m.name}_value"), (("xs", w.NUMBER_LISTS, "List[int]", w.list_of(w.integer(0, 4), 1, 9)),), "int", ("{acc} = {{}}\nfor {x} in {xs}:\n    {acc}[{x}] = {acc}.get({x}, 0) + 1\nreturn {m.code}",), ("a non-empty list of integers", "a non-empty list of integers {xs}"), ("the {m.text} element of the list",), notes=("If several are equally so, return the {e.text} of them.",),
+    Template(("most_{m.name}", "{m.name}_element", "most_{m.name}_value"), (("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.integer(0, 4), 1, 9)),), "int", ("{acc} = {{}}\nfor {x} in {xs}:\n    {acc}[{x}] = {acc}.get({x}, 0) + 1\nreturn {m.code}",), ("a non-empty list of integers", "a non-empty list of integers {xs}"), ("the {m.text} element of the list",), notes=("If several are equally so, return the {e.text} of them.",),
         slots={"acc": ("counts", "freq", "seen"), "x": X, "e": ({"text": "smallest", "key": "{y}"}, {"text": "largest", "key": "-{y}"}), "y": ("key", "v", "k"), "m": ({"name": "common", "text": "most frequent", "code": "min({acc}, key=lambda {y}: (-{acc}[{y}], {e.key}))"}, {"name": "rare", "text": "least frequent", "code": "min({acc}, key=lambda {y}: ({acc}[{y}], {e.key}))"})}),
     Template(("elements_{t.name}", "keep_{t.name}"), (FEW,), "List[int]", ("return [{x} for {x} in {xs} if {xs}.count({x}) {t.code}]", "{acc} = Counter({xs})\nreturn [{x} for {x} in {xs} if {acc}[{x}] {t.code}]"), GIVEN, ("the elements that occur {t.text} in the list, in their original order",), slots={"x": X, "acc": ("counts", "freq"), "t": ({"name": "once", "text": "exactly once", "code": "== 1"}, {"name": "repeated", "text": "more than once", "code": "> 1"}, {"name": "twice", "text": "exactly twice", "code": "== 2"})}, imports=("from collections import Counter",)),
     Template(("median", "middle_value", "find_median"), (XS,), "float", ("{acc} = sorted({xs})\nmid = len({acc}) // 2\nif len({acc}) % 2 == 1:\n    return float({acc}[mid])\nreturn ({acc}[mid - 1] + {acc}[mid]) / 2",), ("a non-empty list of integers", "a non-empty list {xs}"), ("the middle value of the sorted list, or the mean of the two middle ones",), slots={"acc": ("ordered", "s", "values_")}),
     Template(("{d.name}_every_{k}", "{d.name}_nth"), (EMPTY,), "List[int]", ("return [{x} for i, {x} in enumerate({xs}) if (i + 1) % {k} {d.code} 0]",), GIVEN, ("the list with only every {k}th element kept" , ) , slots={"x": X, "k": (4, 5, 6), "d": ({"name": "keep", "code": "=="},)}),
     Template(("rank_elements", "ranks", "order_of_elements"), (EMPTY,), "List[int]", ("return [sum(1 for {y} in {xs} if {y} {m.sign} {x}) for {x} in {xs}]", "{acc} = []\nfor {x} in {xs}:\n    {acc}.append(sum(1 for {y} in {xs} if {y} {m.sign} {x}))\nreturn {acc}"), GIVEN, ("for every element the number of elements that are {m.text} than it", "a list that tells for each element how many elements of the list are {m.text}"), slots={"acc": ACC, "x": ("x", "a"), "y": ("y", "other", "b"), "m": ({"text": "smaller", "sign": "<"}, {"text": "greater", "sign": ">"})}),
-    Template(("move_{t.name}_to_{d.name}", "{t.name}_{d.name}"), (("xs", w.NUMBER_LISTS, "List[int]", w.list_of(w.integer(-3, 4), 0, 8)),), "List[int]", ("{f} = [{x} for {x} in {xs} if {t.code}]\n{g} = [{x} for {x} in {xs} if not ({t.code})]\nreturn {d.code}",), GIVEN, ("a new list with all {t.text} moved to the {d.name}, otherwise in the same order",), slots={"x": X, "f": ("moved", "found", "special"), "g": ("others", "rest", "remaining"), "t": ({"name": "zeros", "text": "zeros", "code": "{x} == 0"}, {"name": "negatives", "text": "negative numbers", "code": "{x} < 0"}, {"name": "evens", "text": "even numbers", "code": "{x} % 2 == 0"}), "d": ({"name": "front", "code": "{f} + {g}"}, {"name": "end", "code": "{g} + {f}"})}),
+    Template(("move_{t.name}_to_{d.name}", "{t.name}_{d.name}"), (("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.integer(-3, 4), 0, 8)),), "List[int]", ("{f} = [{x} for {x} in {xs} if {t.code}]\n{g} = [{x} for {x} in {xs} if not ({t.code})]\nreturn {d.code}",), GIVEN, ("a new list with all {t.text} moved to the {d.name}, otherwise in the same order",), slots={"x": X, "f": ("moved", "found", "special"), "g": ("others", "rest", "remaining"), "t": ({"name": "zeros", "text": "zeros", "code": "{x} == 0"}, {"name": "negatives", "text": "negative numbers", "code": "{x} < 0"}, {"name": "evens", "text": "even numbers", "code": "{x} % 2 == 0"}), "d": ({"name": "front", "code": "{f} + {g}"}, {"name": "end", "code": "{g} + {f}"})}),
     Template(("{f.name}", "swap_{f.name}"), (EMPTY,), "List[int]", ("{f.code}",), GIVEN, ("{f.text}",), slots={"f": ({"name": "halves", "text": "the list with its first half and its second half exchanged, a middle element going with the second half", "code": "mid = len({xs}) // 2\nreturn {xs}[mid:] + {xs}[:mid]"}, {"name": "ends", "text": "a copy of the list with the first and the last element exchanged", "code": "if len({xs}) < 2:\n    return {xs}[:]\nreturn [{xs}[-1]] + {xs}[1:-1] + [{xs}[0]]"},
                {"name": "mirror", "text": "the list followed by itself in reverse order", "code": "return {xs} + {xs}[::-1]"}, {"name": "neighbours", "text": "the list with each two neighbours exchanged, a last odd element staying where it is", "code": "result = {xs}[:]\nfor i in range(0, len(result) - 1, 2):\n    result[i], result[i + 1] = result[i + 1], result[i]\nreturn result"}, {"name": "double", "text": "a list in which each element of the list occurs twice in a row", "code": "result = []\nfor x in {xs}:\n    result.append(x)\n    result.append(x)\nreturn result"}, {"name": "trim", "text": "the list without its smallest and its largest element (one of each)", "code": "if len({xs}) < 3:\n    return []\nreturn sorted({xs})[1:-1]"})}, weight=2),
 )  # fmt: skip

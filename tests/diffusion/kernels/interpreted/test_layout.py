@@ -1,11 +1,11 @@
-"""The pieces of a pass, laid out on the device."""
+"""The segments of a pass, laid out on the device."""
 
 import pytest
 import torch
 from helpers.tiny_network import new_row, tiny_config
 
 from evalharness.diffusion.denoising import BlockState, Denoising
-from evalharness.diffusion.kernels.plan import lay_out, new_pieces, new_state
+from evalharness.diffusion.kernels.layout import lay_out, new_segments, new_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import find_rule
 
@@ -29,44 +29,44 @@ def test_pieces_are_those_of_the_torch_path(attention, shift):
     config = tiny_config(attention=attention, shift=shift)
     made = slots(config, [9, 12, 6], [5, 12 - shift, 6 - shift])
     made[1].masked[2] = False
-    state, pieces = new_state(3, BLOCK, 5, 1, 1, "cpu"), new_pieces(3, 9, BLOCK, "cpu")
+    state, segments = new_state(3, BLOCK, 5, 1, 1, "cpu"), new_segments(3, 9, BLOCK, "cpu")
     for number, slot in enumerate(made):
         text = slot.row.text[slot.row.cached :]
         state.context[number, : len(text)] = torch.tensor(text, dtype=torch.int32)
-        state.ahead[number], state.cached[number], state.length[number] = len(text), slot.row.cached, BLOCK
+        state.context_length[number], state.cached[number], state.length[number] = len(text), slot.row.cached, BLOCK
         state.tokens[number], state.masked[number] = torch.tensor(slot.tokens), torch.tensor(slot.masked)
     state.done.copy_(torch.tensor([0, 0, 1]))
     state.live.fill_(2)
-    for field in vars(pieces).values():
+    for field in vars(segments).values():
         field.fill_(-7)
     block = 0 if attention == "causal" else BLOCK
-    lay_out(state, pieces, block=block, shift=shift, following=False)
+    lay_out(state, segments, block=block, shift=shift, next_token=False)
 
     for number, slot in enumerate(made[:2]):
         piece = slot.segment(config, BLOCK)
         size = len(piece.tokens)
         rest = 9 - size
         rows = slice(number * 9, number * 9 + 9)
-        assert pieces.tokens[rows].tolist() == [*piece.tokens, *[0] * rest]
-        assert pieces.positions[rows].tolist() == [*range(piece.start, piece.start + size), *[-1] * rest]
-        assert pieces.limits[rows].tolist() == [*piece.limits, *[-1] * rest]
-    assert set(pieces.positions[18:].tolist()) == {-1}
-    assert pieces.count.item() == 7
-    assert pieces.places[:7].tolist() == [0, 1, 2, 3, 4, 5, 7]
+        assert segments.tokens[rows].tolist() == [*piece.tokens, *[0] * rest]
+        assert segments.positions[rows].tolist() == [*range(piece.start, piece.start + size), *[-1] * rest]
+        assert segments.limits[rows].tolist() == [*piece.limits, *[-1] * rest]
+    assert set(segments.positions[18:].tolist()) == {-1}
+    assert segments.count.item() == 7
+    assert segments.block_positions[:7].tolist() == [0, 1, 2, 3, 4, 5, 7]
     begins = [len(slot.row.text) - slot.row.cached - shift for slot in made[:2]]
     expected = [begins[0] + place for place in range(4)] + [9 + begins[1] + place for place in (0, 1, 3)]
-    assert pieces.rows[:7].tolist() == expected
+    assert segments.rows[:7].tolist() == expected
 
 
 def test_the_following_token_is_asked_of_each_piece_end():
-    state, pieces = new_state(3, 8, 1, 1, 1, "cpu"), new_pieces(3, 1, 1, "cpu")
+    state, segments = new_state(3, 8, 1, 1, 1, "cpu"), new_segments(3, 1, 1, "cpu")
     state.context.copy_(torch.tensor([[4], [5], [6]]))
-    state.ahead.fill_(1)
+    state.context_length.fill_(1)
     state.cached.copy_(torch.tensor([3, 9, 6]))
     state.done.copy_(torch.tensor([0, 1, 0]))
     state.live.fill_(2)
-    lay_out(state, pieces, block=0, shift=False, following=True)
-    assert pieces.tokens.tolist() == [4, 0, 6]
-    assert pieces.positions.tolist() == pieces.limits.tolist() == [3, -1, 6]
-    assert pieces.count.item() == 2
-    assert (pieces.rows[:2].tolist(), pieces.places[:2].tolist()) == ([0, 2], [0, 2])
+    lay_out(state, segments, block=0, shift=False, next_token=True)
+    assert segments.tokens.tolist() == [4, 0, 6]
+    assert segments.positions.tolist() == segments.limits.tolist() == [3, -1, 6]
+    assert segments.count.item() == 2
+    assert (segments.rows[:2].tolist(), segments.block_positions[:2].tolist()) == ([0, 2], [0, 2])

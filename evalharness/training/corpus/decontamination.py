@@ -1,6 +1,6 @@
-"""Keeps benchmark problems out of the training data.
+"""Decontamination: keeps benchmark problems out of the training data.
 
-A document is dropped that shares with any prompt, solution or test a run of 20 code tokens, a sentence of eight words
+A document is dropped if it shares with any prompt, solution or test a run of 20 code tokens, a sentence of eight words
 or more, or a function name with its parameters.
 """
 
@@ -16,44 +16,46 @@ import numpy.typing as npt
 
 from evalharness.data.files import read_records
 
-RUN = 20
-WORDS = 8
+RUN_LENGTH = 20
+"""Code tokens of a run."""
+MIN_WORDS = 8
+"""Words of a sentence."""
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|[^\s\w]")
 WORD = re.compile(r"[a-z0-9_]+")
-END = re.compile(
+SENTENCE_END = re.compile(
     r"[.!?:;](?:\s|$)|\n\s*\n|>>>|\"\"\"|'''|\n\s*(?:[-*#]|assert\b|def\b)|\bYour code should pass these tests"
 )
 SIGNATURE = re.compile(r"\bdef\s+(\w+)\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-POWERS = np.cumprod(np.full(RUN, MULTIPLIER, dtype=np.uint64))
+POWERS = np.cumprod(np.full(RUN_LENGTH, MULTIPLIER, dtype=np.uint64))
 Reason = Literal["run", "sentence", "signature"]
 Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """What no document may share: hashes of token runs (sorted), sentences, and functions with parameter names."""
+    """What no document may share with the benchmarks: hashes of runs (sorted), sentences, and signatures."""
 
     runs: Hashes
     sentences: frozenset[str]
     signatures: frozenset[str]
 
     def overlap(self, text: str) -> Reason | None:
-        """What the text shares, if anything."""
+        """The reason why the text overlaps with the benchmarks; None if it does not."""
         if not self.signatures.isdisjoint(signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(sentences(text)):
             return "sentence"
-        found = runs(text)
-        if len(found) and len(self.runs):
-            places = np.minimum(np.searchsorted(self.runs, found), len(self.runs) - 1)
-            if (self.runs[places] == found).any():
+        hashes = runs(text)
+        if len(hashes) and len(self.runs):
+            indices = np.minimum(np.searchsorted(self.runs, hashes), len(self.runs) - 1)
+            if (self.runs[indices] == hashes).any():
                 return "run"
         return None
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """All that is in the data files (.json, .jsonl, .jsonl.gz) below these folders."""
+    """The content of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in benchmark_files(folder):
@@ -63,49 +65,51 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
 
 
 def benchmark_files(folder: Path) -> Iterator[Path]:
-    """The data files below a folder, in order."""
+    """The data files below a folder, sorted."""
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
 def collect(texts: Iterable[str]) -> Benchmarks:
-    """What documents may not share with these texts."""
-    hashes, said, named = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
+    """The runs, sentences and signatures of these texts."""
+    hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(runs(text))
-        said.update(sentences(text))
-        named.update(signatures(text))
-    return Benchmarks(np.unique(np.concatenate(hashes)), frozenset(said), frozenset(named))
+        all_sentences.update(sentences(text))
+        all_signatures.update(signatures(text))
+    return Benchmarks(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All strings in a record; of long test inputs, which are no code, none."""
+    """All strings in a record, except long test inputs, which are not code."""
     if isinstance(value, str):
         if 8 <= len(value) <= 100_000:
             yield value
     elif isinstance(value, dict):
-        for key, each in value.items():
+        for key, item in value.items():
             if not key.endswith("_input") and not key.endswith("_test_cases"):
-                yield from _texts(each)
+                yield from _texts(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
+        for item in value:
+            yield from _texts(item)
 
 
 def runs(text: str) -> Hashes:
-    """A hash of each run of 20 tokens; spaces do not matter."""
+    """The hash of each run of 20 tokens; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
-    if len(tokens) < RUN:
+    if len(tokens) < RUN_LENGTH:
         return np.empty(0, dtype=np.uint64)
-    # Unsigned products wrap around, as a polynomial hash needs them to.
-    found: Hashes = (np.lib.stride_tricks.sliding_window_view(tokens, RUN) * POWERS).sum(axis=1, dtype=np.uint64)
-    return found
+    # Unsigned products wrap around, as a polynomial hash requires.
+    hashes: Hashes = (np.lib.stride_tricks.sliding_window_view(tokens, RUN_LENGTH) * POWERS).sum(
+        axis=1, dtype=np.uint64
+    )
+    return hashes
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Sentences of eight words or more, in lower case and with single spaces."""
-    for part in END.split(text):
+    """Sentences of at least eight words, in lower case with single spaces."""
+    for part in SENTENCE_END.split(text):
         words = WORD.findall(part.lower())
-        if len(words) >= WORDS:
+        if len(words) >= MIN_WORDS:
             yield " ".join(words)
 
 

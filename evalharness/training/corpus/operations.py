@@ -1,59 +1,59 @@
-"""What sequences are made of functions from: conditions, transformations and summaries of elements.
+"""Conditions on elements of a sequence, transformations of elements, and the extra values that both need.
 
-In every `code`, {x} stands for the element ({y} for the second one of a pair) and other names in braces for extra
-values: literals or further parameters. Texts name the same values.
+In each `code`, {x} stands for the element, {y} for the second element of a pair, and other names in braces for extra
+values: literals or additional parameters. Clauses and phrases use the same names.
 """
 
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from evalharness.training.corpus.words import fragment, integer, letter
+from evalharness.training.corpus.vocabulary import fragment, integer, letter
 
 
-class Extra(NamedTuple):
-    """A further value that a piece needs: what it may be called as a parameter, its type, and how it is drawn."""
+class ExtraValue(NamedTuple):
+    """An extra value: its possible names as a parameter, its type, and a function that draws it."""
 
     names: tuple[str, ...]
     type: str
     sample: Callable[[Random], Any]
 
 
-EXTRAS: Mapping[str, Extra] = {
-    "limit": Extra(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer(-2, 12)),
-    "low": Extra(("low", "lower", "a", "start", "minimum"), "int", integer(-3, 3)),
-    "high": Extra(("high", "upper", "b", "end", "maximum"), "int", integer(6, 15)),
-    "divisor": Extra(("divisor", "k", "m", "d", "base"), "int", integer(2, 6)),
-    "amount": Extra(("k", "amount", "offset", "delta", "step"), "int", integer(1, 9)),
-    "factor": Extra(("factor", "k", "scale", "multiplier"), "int", integer(2, 6)),
-    "digit": Extra(("digit", "d"), "int", integer(0, 9)),
-    "size": Extra(("size", "length", "n", "k", "min_length"), "int", integer(2, 5)),
-    "target": Extra(("target", "value", "wanted", "element"), "int", integer(0, 6)),
-    "char": Extra(("char", "c", "letter", "ch", "character"), "str", letter),
-    "prefix": Extra(("prefix", "start", "beginning"), "str", fragment),
-    "suffix": Extra(("suffix", "ending", "end"), "str", fragment),
-    "part": Extra(("substring", "part", "sub", "fragment", "pattern"), "str", fragment),
-    "allowed": Extra(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
-    "mark": Extra(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
+EXTRA_VALUES: Mapping[str, ExtraValue] = {
+    "limit": ExtraValue(("threshold", "limit", "bound", "k", "cutoff", "t"), "int", integer(-2, 12)),
+    "low": ExtraValue(("low", "lower", "a", "start", "minimum"), "int", integer(-3, 3)),
+    "high": ExtraValue(("high", "upper", "b", "end", "maximum"), "int", integer(6, 15)),
+    "divisor": ExtraValue(("divisor", "k", "m", "d", "base"), "int", integer(2, 6)),
+    "amount": ExtraValue(("k", "amount", "offset", "delta", "step"), "int", integer(1, 9)),
+    "factor": ExtraValue(("factor", "k", "scale", "multiplier"), "int", integer(2, 6)),
+    "digit": ExtraValue(("digit", "d"), "int", integer(0, 9)),
+    "size": ExtraValue(("size", "length", "n", "k", "min_length"), "int", integer(2, 5)),
+    "target": ExtraValue(("target", "value", "wanted", "element"), "int", integer(0, 6)),
+    "char": ExtraValue(("char", "c", "letter", "ch", "character"), "str", letter),
+    "prefix": ExtraValue(("prefix", "start", "beginning"), "str", fragment),
+    "suffix": ExtraValue(("suffix", "ending", "end"), "str", fragment),
+    "part": ExtraValue(("substring", "part", "sub", "fragment", "pattern"), "str", fragment),
+    "allowed": ExtraValue(("allowed", "letters", "alphabet", "chars"), "str", lambda r: "".join(r.sample("abcestrnio", 4))),
+    "mark": ExtraValue(("mark", "separator", "sep", "delimiter"), "str", lambda r: r.choice("-_,;+*#.")),
 }
 
 
 class Condition(NamedTuple):
-    """A test of an element: a relative clause that follows the noun, perhaps an adjective, and an expression."""
+    """A condition on an element: a relative clause after the noun, in some cases an adjective, and an expression."""
 
     takes: str
-    that: tuple[str, ...]
+    clauses: tuple[str, ...]
     code: tuple[str, ...]
     names: tuple[str, ...]
     adjective: str = ""
 
 
-class Change(NamedTuple):
-    """A transformation of an element. `of` has {np} for the plural noun phrase that is transformed."""
+class Transformation(NamedTuple):
+    """A transformation of an element. In `phrases`, {np} stands for the plural noun phrase that is transformed."""
 
     takes: str
     gives: str
-    of: tuple[str, ...]
+    phrases: tuple[str, ...]
     code: tuple[str, ...]
     names: tuple[str, ...]
 
@@ -197,70 +197,70 @@ CONDITIONS: tuple[Condition, ...] = (
     Condition("entry", ("whose value is equal to {target}",), ("{y} == {target}",), ("equal",)),
 )
 
-CHANGES: tuple[Change, ...] = (
-    Change("num", "same", ("the squares of {np}", "the squared {np_bare}"), ("{x} ** 2", "{x} * {x}"), ("squared", "squares")),
-    Change("num", "same", ("the cubes of {np}",), ("{x} ** 3",), ("cubes", "cubed")),
-    Change("num", "same", ("the absolute values of {np}",), ("abs({x})",), ("absolute", "abs")),
-    Change("num", "same", ("twice {np}", "the doubles of {np}", "the doubled values of {np}"), ("{x} * 2", "2 * {x}"), ("doubled", "twice")),
-    Change("num", "same", ("the negated values of {np}", "the opposites of {np}"), ("-{x}",), ("negated",)),
-    Change("num", "same", ("{np}, each multiplied by {factor}", "{np} times {factor}"), ("{x} * {factor}",), ("scaled", "multiplied")),
-    Change("num", "same", ("{np}, each increased by {amount}", "{np} plus {amount}"), ("{x} + {amount}",), ("shifted", "increased")),
-    Change("num", "same", ("{np}, each decreased by {amount}",), ("{x} - {amount}",), ("decreased",)),
-    Change("int", "int", ("the remainders of {np} when divided by {divisor}", "{np} modulo {divisor}"), ("{x} % {divisor}",), ("remainders", "modulo")),
-    Change("int", "int", ("{np} divided by {divisor}, rounded down",), ("{x} // {divisor}",), ("divided",)),
-    Change("int", "int", ("the last digits of {np}",), ("abs({x}) % 10",), ("last_digits",)),
-    Change("int", "int", ("the digit sums of {np}", "the sums of the digits of {np}"), ("sum(int(d) for d in str(abs({x})))",), ("digit_sums",)),
-    Change("int", "int", ("the numbers of digits of {np}",), ("len(str(abs({x})))",), ("digit_counts",)),
-    Change("int", "word", ("{np} as strings", "{np} converted to strings"), ("str({x})",), ("strings", "as_text")),
-    Change("num", "same", ("the distances of {np} from {target}",), ("abs({x} - {target})",), ("distances",)),
-    Change("num", "same", ("{np}, with negative ones replaced by 0",), ("max({x}, 0)", "{x} if {x} > 0 else 0"), ("clipped",)),
-    Change("num", "same", ("{np}, none of them larger than {high}", "{np} capped at {high}"), ("min({x}, {high})",), ("capped",)),
-    Change("int", "int", ("{np}, with even ones halved",), ("{x} // 2 if {x} % 2 == 0 else {x}",), ("halved",)),
-    Change("int", "int", ("{np}, with odd ones doubled",), ("{x} * 2 if {x} % 2 == 1 else {x}",), ("odd_doubled",)),
-    Change("float", "int", ("{np} rounded to the nearest integer",), ("round({x})",), ("rounded",)),
-    Change("char", "char", ("{np} in upper case", "{np} converted to upper case"), ("{x}.upper()",), ("upper",)),
-    Change("char", "char", ("{np} in lower case", "{np} converted to lower case"), ("{x}.lower()",), ("lower",)),
-    Change("char", "char", ("{np} with their case swapped",), ("{x}.swapcase()",), ("swapped",)),
-    Change("char", "word", ("{np}, each doubled", "{np}, each repeated twice"), ("{x} * 2", "{x} + {x}"), ("doubled",)),
-    Change("char", "word", ("{np}, each repeated {factor} times",), ("{x} * {factor}",), ("repeated",)),
-    Change("char", "char", ("{np}, with vowels replaced by {mark}",), ("{mark} if {x} in 'aeiouAEIOU' else {x}",), ("masked",)),
-    Change("char", "char", ("{np}, with digits replaced by {mark}",), ("{mark} if {x}.isdigit() else {x}",), ("hidden_digits",)),
-    Change("char", "char", ("{np}, with spaces replaced by {mark}",), ("{mark} if {x} == ' ' else {x}",), ("filled",)),
-    Change("char", "int", ("the character codes of {np}", "the ASCII codes of {np}"), ("ord({x})",), ("codes",)),
-    Change("word", "int", ("the lengths of {np}",), ("len({x})",), ("lengths",)),
-    Change("word", "word", ("{np}, each reversed", "the reversed {np_bare}"), ("{x}[::-1]",), ("reversed",)),
-    Change("word", "word", ("{np} in upper case",), ("{x}.upper()",), ("upper",)),
-    Change("word", "word", ("{np} in lower case",), ("{x}.lower()",), ("lower",)),
-    Change("word", "word", ("{np}, each capitalized", "{np} with the first letter capitalized"), ("{x}.capitalize()",), ("capitalized",)),
-    Change("word", "char", ("the first letters of {np}", "the first characters of {np}"), ("{x}[0]",), ("first_letters", "initials")),
-    Change("word", "char", ("the last letters of {np}", "the last characters of {np}"), ("{x}[-1]",), ("last_letters",)),
-    Change("word", "word", ("the first {size} characters of {np}",), ("{x}[:{size}]",), ("prefixes", "shortened")),
-    Change("word", "word", ("{np} without their first character",), ("{x}[1:]",), ("tails",)),
-    Change("word", "word", ("{np} with their letters sorted",), ("''.join(sorted({x}))",), ("sorted_letters",)),
-    Change("word", "word", ("{np}, each followed by {mark}",), ("{x} + {mark}",), ("marked",)),
-    Change("word", "word", ("{np}, each preceded by {prefix}",), ("{prefix} + {x}",), ("prefixed",)),
-    Change("word", "word", ("{np} with every {char} removed",), ("{x}.replace({char}, '')",), ("without_char",)),
-    Change("word", "word", ("{np} with {char} replaced by {mark}",), ("{x}.replace({char}, {mark})",), ("replaced",)),
-    Change("word", "int", ("the numbers of vowels in {np}",), ("sum(1 for c in {x} if c in 'aeiouAEIOU')", "sum(c in 'aeiouAEIOU' for c in {x})"), ("vowel_counts",)),
-    Change("word", "int", ("the numbers of times that {char} occurs in {np}",), ("{x}.count({char})",), ("char_counts",)),
-    Change("word", "int", ("the numbers of distinct characters in {np}",), ("len(set({x}))",), ("distinct_counts",)),
-    Change("pair", "int", ("the sums of {np}",), ("{x} + {y}",), ("sums",)),
-    Change("pair", "int", ("the products of {np}",), ("{x} * {y}",), ("products",)),
-    Change("pair", "int", ("the absolute differences of {np}",), ("abs({x} - {y})",), ("gaps", "absolute_differences")),
-    Change("pair", "int", ("the differences (first minus second) of {np}",), ("{x} - {y}",), ("differences",)),
-    Change("pair", "int", ("the differences (second minus first) of {np}",), ("{y} - {x}",), ("steps",)),
-    Change("pair", "int", ("the larger members of {np}", "the maxima of {np}"), ("max({x}, {y})", "{x} if {x} > {y} else {y}"), ("larger", "maxima")),
-    Change("pair", "int", ("the smaller members of {np}", "the minima of {np}"), ("min({x}, {y})", "{x} if {x} < {y} else {y}"), ("smaller", "minima")),
-    Change("item", "int", ("{np}",), ("{y}",), ("values",)),
-    Change("item", "int", ("{np}",), ("{y}",), ("elements",)),
-    Change("item", "int", ("the indices of {np}", "the positions of {np}"), ("{x}",), ("indices", "positions")),
-    Change("item", "int", ("the products of index and value of {np}", "{np}, each multiplied by its index"), ("{x} * {y}",), ("weighted",)),
-    Change("item", "int", ("{np}, each with its index added",), ("{y} + {x}", "{x} + {y}"), ("with_index",)),
-    Change("item", "int", ("{np}, each with its index subtracted",), ("{y} - {x}",), ("minus_index",)),
-    Change("entry", "int", ("the values of {np}",), ("{y}",), ("values",)),
-    Change("entry", "word", ("the keys of {np}",), ("{x}",), ("keys",)),
-    Change("entry", "word", ("the keys of {np}, in upper case",), ("{x}.upper()",), ("upper_keys",)),
-    Change("entry", "int", ("the key lengths of {np}",), ("len({x})",), ("key_lengths",)),
-    Change("entry", "int", ("twice the values of {np}",), ("{y} * 2", "2 * {y}"), ("doubled",)),
-    Change("entry", "word", ("texts of the form key=value for {np}",), ("f'{{{x}}}={{{y}}}'", "{x} + '=' + str({y})"), ("texts", "assignments")),
+TRANSFORMATIONS: tuple[Transformation, ...] = (
+    Transformation("num", "same", ("the squares of {np}", "the squared {np_bare}"), ("{x} ** 2", "{x} * {x}"), ("squared", "squares")),
+    Transformation("num", "same", ("the cubes of {np}",), ("{x} ** 3",), ("cubes", "cubed")),
+    Transformation("num", "same", ("the absolute values of {np}",), ("abs({x})",), ("absolute", "abs")),
+    Transformation("num", "same", ("twice {np}", "the doubles of {np}", "the doubled values of {np}"), ("{x} * 2", "2 * {x}"), ("doubled", "twice")),
+    Transformation("num", "same", ("the negated values of {np}", "the opposites of {np}"), ("-{x}",), ("negated",)),
+    Transformation("num", "same", ("{np}, each multiplied by {factor}", "{np} times {factor}"), ("{x} * {factor}",), ("scaled", "multiplied")),
+    Transformation("num", "same", ("{np}, each increased by {amount}", "{np} plus {amount}"), ("{x} + {amount}",), ("shifted", "increased")),
+    Transformation("num", "same", ("{np}, each decreased by {amount}",), ("{x} - {amount}",), ("decreased",)),
+    Transformation("int", "int", ("the remainders of {np} when divided by {divisor}", "{np} modulo {divisor}"), ("{x} % {divisor}",), ("remainders", "modulo")),
+    Transformation("int", "int", ("{np} divided by {divisor}, rounded down",), ("{x} // {divisor}",), ("divided",)),
+    Transformation("int", "int", ("the last digits of {np}",), ("abs({x}) % 10",), ("last_digits",)),
+    Transformation("int", "int", ("the digit sums of {np}", "the sums of the digits of {np}"), ("sum(int(d) for d in str(abs({x})))",), ("digit_sums",)),
+    Transformation("int", "int", ("the numbers of digits of {np}",), ("len(str(abs({x})))",), ("digit_counts",)),
+    Transformation("int", "word", ("{np} as strings", "{np} converted to strings"), ("str({x})",), ("strings", "as_text")),
+    Transformation("num", "same", ("the distances of {np} from {target}",), ("abs({x} - {target})",), ("distances",)),
+    Transformation("num", "same", ("{np}, with negative ones replaced by 0",), ("max({x}, 0)", "{x} if {x} > 0 else 0"), ("clipped",)),
+    Transformation("num", "same", ("{np}, none of them larger than {high}", "{np} capped at {high}"), ("min({x}, {high})",), ("capped",)),
+    Transformation("int", "int", ("{np}, with even ones halved",), ("{x} // 2 if {x} % 2 == 0 else {x}",), ("halved",)),
+    Transformation("int", "int", ("{np}, with odd ones doubled",), ("{x} * 2 if {x} % 2 == 1 else {x}",), ("odd_doubled",)),
+    Transformation("float", "int", ("{np} rounded to the nearest integer",), ("round({x})",), ("rounded",)),
+    Transformation("char", "char", ("{np} in upper case", "{np} converted to upper case"), ("{x}.upper()",), ("upper",)),
+    Transformation("char", "char", ("{np} in lower case", "{np} converted to lower case"), ("{x}.lower()",), ("lower",)),
+    Transformation("char", "char", ("{np} with their case swapped",), ("{x}.swapcase()",), ("swapped",)),
+    Transformation("char", "word", ("{np}, each doubled", "{np}, each repeated twice"), ("{x} * 2", "{x} + {x}"), ("doubled",)),
+    Transformation("char", "word", ("{np}, each repeated {factor} times",), ("{x} * {factor}",), ("repeated",)),
+    Transformation("char", "char", ("{np}, with vowels replaced by {mark}",), ("{mark} if {x} in 'aeiouAEIOU' else {x}",), ("masked",)),
+    Transformation("char", "char", ("{np}, with digits replaced by {mark}",), ("{mark} if {x}.isdigit() else {x}",), ("hidden_digits",)),
+    Transformation("char", "char", ("{np}, with spaces replaced by {mark}",), ("{mark} if {x} == ' ' else {x}",), ("filled",)),
+    Transformation("char", "int", ("the character codes of {np}", "the ASCII codes of {np}"), ("ord({x})",), ("codes",)),
+    Transformation("word", "int", ("the lengths of {np}",), ("len({x})",), ("lengths",)),
+    Transformation("word", "word", ("{np}, each reversed", "the reversed {np_bare}"), ("{x}[::-1]",), ("reversed",)),
+    Transformation("word", "word", ("{np} in upper case",), ("{x}.upper()",), ("upper",)),
+    Transformation("word", "word", ("{np} in lower case",), ("{x}.lower()",), ("lower",)),
+    Transformation("word", "word", ("{np}, each capitalized", "{np} with the first letter capitalized"), ("{x}.capitalize()",), ("capitalized",)),
+    Transformation("word", "char", ("the first letters of {np}", "the first characters of {np}"), ("{x}[0]",), ("first_letters", "initials")),
+    Transformation("word", "char", ("the last letters of {np}", "the last characters of {np}"), ("{x}[-1]",), ("last_letters",)),
+    Transformation("word", "word", ("the first {size} characters of {np}",), ("{x}[:{size}]",), ("prefixes", "shortened")),
+    Transformation("word", "word", ("{np} without their first character",), ("{x}[1:]",), ("tails",)),
+    Transformation("word", "word", ("{np} with their letters sorted",), ("''.join(sorted({x}))",), ("sorted_letters",)),
+    Transformation("word", "word", ("{np}, each followed by {mark}",), ("{x} + {mark}",), ("marked",)),
+    Transformation("word", "word", ("{np}, each preceded by {prefix}",), ("{prefix} + {x}",), ("prefixed",)),
+    Transformation("word", "word", ("{np} with every {char} removed",), ("{x}.replace({char}, '')",), ("without_char",)),
+    Transformation("word", "word", ("{np} with {char} replaced by {mark}",), ("{x}.replace({char}, {mark})",), ("replaced",)),
+    Transformation("word", "int", ("the numbers of vowels in {np}",), ("sum(1 for c in {x} if c in 'aeiouAEIOU')", "sum(c in 'aeiouAEIOU' for c in {x})"), ("vowel_counts",)),
+    Transformation("word", "int", ("the numbers of times that {char} occurs in {np}",), ("{x}.count({char})",), ("char_counts",)),
+    Transformation("word", "int", ("the numbers of distinct characters in {np}",), ("len(set({x}))",), ("distinct_counts",)),
+    Transformation("pair", "int", ("the sums of {np}",), ("{x} + {y}",), ("sums",)),
+    Transformation("pair", "int", ("the products of {np}",), ("{x} * {y}",), ("products",)),
+    Transformation("pair", "int", ("the absolute differences of {np}",), ("abs({x} - {y})",), ("gaps", "absolute_differences")),
+    Transformation("pair", "int", ("the differences (first minus second) of {np}",), ("{x} - {y}",), ("differences",)),
+    Transformation("pair", "int", ("the differences (second minus first) of {np}",), ("{y} - {x}",), ("steps",)),
+    Transformation("pair", "int", ("the larger members of {np}", "the maxima of {np}"), ("max({x}, {y})", "{x} if {x} > {y} else {y}"), ("larger", "maxima")),
+    Transformation("pair", "int", ("the smaller members of {np}", "the minima of {np}"), ("min({x}, {y})", "{x} if {x} < {y} else {y}"), ("smaller", "minima")),
+    Transformation("item", "int", ("{np}",), ("{y}",), ("values",)),
+    Transformation("item", "int", ("{np}",), ("{y}",), ("elements",)),
+    Transformation("item", "int", ("the indices of {np}", "the positions of {np}"), ("{x}",), ("indices", "positions")),
+    Transformation("item", "int", ("the products of index and value of {np}", "{np}, each multiplied by its index"), ("{x} * {y}",), ("weighted",)),
+    Transformation("item", "int", ("{np}, each with its index added",), ("{y} + {x}", "{x} + {y}"), ("with_index",)),
+    Transformation("item", "int", ("{np}, each with its index subtracted",), ("{y} - {x}",), ("minus_index",)),
+    Transformation("entry", "int", ("the values of {np}",), ("{y}",), ("values",)),
+    Transformation("entry", "word", ("the keys of {np}",), ("{x}",), ("keys",)),
+    Transformation("entry", "word", ("the keys of {np}, in upper case",), ("{x}.upper()",), ("upper_keys",)),
+    Transformation("entry", "int", ("the key lengths of {np}",), ("len({x})",), ("key_lengths",)),
+    Transformation("entry", "int", ("twice the values of {np}",), ("{y} * 2", "2 * {y}"), ("doubled",)),
+    Transformation("entry", "word", ("texts of the form key=value for {np}",), ("f'{{{x}}}={{{y}}}'", "{x} + '=' + str({y})"), ("texts", "assignments")),
 )

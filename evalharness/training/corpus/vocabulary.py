@@ -1,22 +1,35 @@
-"""Names and phrases that generated functions are told in, and values to try them on."""
+"""Names and phrases for generated functions, and functions that draw argument values."""
 
 import string
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
-NUMBER_LISTS = ("numbers", "nums", "values", "lst", "arr", "items", "data", "xs", "scores", "l", "array", "elements")
-STRINGS = ("s", "text", "string", "message", "line", "txt", "phrase", "st", "source", "input_string")
-SENTENCES = ("sentence", "text", "s", "line", "message", "paragraph", "phrase")
-WORD_LISTS = ("words", "strings", "names", "tokens", "items", "lst", "labels", "texts", "word_list")
-INTEGERS = ("n", "number", "num", "value", "x", "k", "m")
-DICTS = ("d", "mapping", "table", "counts", "scores", "prices", "data", "stock", "ages", "record")
-GRIDS = ("grid", "matrix", "rows", "table", "board", "m")
-ELEMENTS = ("x", "n", "num", "value", "number", "item", "element", "v", "e")
-CHARACTERS = ("c", "ch", "char", "letter", "character")
-WORDS = ("word", "w", "name", "token", "item", "part")
+NUMBER_LIST_NAMES = (
+    "numbers",
+    "nums",
+    "values",
+    "lst",
+    "arr",
+    "items",
+    "data",
+    "xs",
+    "scores",
+    "l",
+    "array",
+    "elements",
+)
+STRING_NAMES = ("s", "text", "string", "message", "line", "txt", "phrase", "st", "source", "input_string")
+SENTENCE_NAMES = ("sentence", "text", "s", "line", "message", "paragraph", "phrase")
+WORD_LIST_NAMES = ("words", "strings", "names", "tokens", "items", "lst", "labels", "texts", "word_list")
+INTEGER_NAMES = ("n", "number", "num", "value", "x", "k", "m")
+DICT_NAMES = ("d", "mapping", "table", "counts", "scores", "prices", "data", "stock", "ages", "record")
+GRID_NAMES = ("grid", "matrix", "rows", "table", "board", "m")
+ELEMENT_NAMES = ("x", "n", "num", "value", "number", "item", "element", "v", "e")
+CHARACTER_NAMES = ("c", "ch", "char", "letter", "character")
+WORD_NAMES = ("word", "w", "name", "token", "item", "part")
 
-VOCABULARY = [
+COMMON_WORDS = [
     "apple",
     "river",
     "stone",
@@ -141,35 +154,35 @@ VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find",
 
 
 def integer(low: int, high: int) -> Callable[[Random], int]:
-    """Draws integers, both ends included."""
+    """A function that draws integers, both ends included."""
     return lambda random: random.randint(low, high)
 
 
-def quarter(random: Random) -> float:
-    """A float with a short exact decimal form."""
+def short_decimal(random: Random) -> float:
+    """A float with a short, exact decimal form."""
     return random.choice((random.randint(-40, 120) / 4, random.randint(0, 100) / 10, float(random.randint(-5, 20))))
 
 
 def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
-    """Draws lists of `low` to `high` such values."""
+    """A function that draws lists of `low` to `high` values."""
     return lambda random: [sample(random) for _ in range(random.randint(low, high))]
 
 
-def small(random: Random) -> int:
-    """An integer as examples have them."""
+def small_integer(random: Random) -> int:
+    """An integer of the size that is common in examples."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )
 
 
-def plain(random: Random) -> int:
-    """A small positive integer, often repeated."""
+def small_positive(random: Random) -> int:
+    """A small positive integer; repeated values are frequent."""
     return random.choice((random.randint(1, 5), random.randint(1, 12), random.randint(1, 30)))
 
 
 def word(random: Random) -> str:
-    """A word, now and then odd."""
-    chosen = random.choice(VOCABULARY)
+    """A word, sometimes in unusual case or made of random letters."""
+    chosen = random.choice(COMMON_WORDS)
     roll = random.random()
     if roll < 0.12:
         return chosen.upper()
@@ -181,14 +194,14 @@ def word(random: Random) -> str:
 
 
 def sentence(random: Random) -> str:
-    """Some words with spaces between them, empty now and then."""
+    """Words separated by spaces, sometimes none."""
     if random.random() < 0.06:
         return ""
     return " ".join(word(random) for _ in range(random.randint(1, 5)))
 
 
 def text(random: Random) -> str:
-    """A string of any kind: words, mixed characters, digits."""
+    """A string: words, mixed characters or digits."""
     roll = random.random()
     if roll < 0.07:
         return ""
@@ -206,17 +219,17 @@ def letter(random: Random) -> str:
 
 
 def fragment(random: Random) -> str:
-    """A short prefix, suffix or substring that words often have."""
+    """A prefix, suffix or substring that is frequent in words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
 def article(noun: str) -> str:
-    """The noun with a or an before it."""
+    """The noun with the indefinite article."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def opening(random: Random, given: str, wanted: str) -> str:
-    """A sentence that asks for `wanted` (beginning with `the` or `a`), now and then beginning with what is given."""
+def request_sentence(random: Random, given: str, wanted: str) -> str:
+    """A sentence that asks for `wanted` (beginning with `the` or `a`), sometimes introducing what is `given`."""
     roll = random.random()
     if roll < 0.5:
         return f"{random.choice(VERBS)} {wanted}."

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.decontaminate import Benchmarks, collect, read_benchmarks
+from evalharness.training.corpus.decontamination import Benchmarks, collect, read_benchmarks
 
 PROBLEM = '''from typing import List
 

@@ -1,0 +1,194 @@
+"""The inputs of a pass, computed on the device: the rows of each sequence's segment, and which rows the head reads."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
+
+
+@dataclass(frozen=True)
+class State:
+    """The state of B sequences: blocks of up to L tokens, or the next L tokens one by one.
+
+    Fields are int32 unless stated otherwise; the host writes them only between blocks. For each sequence a pass
+    computes the first `context_length` tokens of `context`, which start at position `cached`, then the block, then the
+    first `tail_length` tokens of `tail`, which only bidirectional networks have.
+    """
+
+    flat: Tensor
+    """The memory of all following fields: host and device exchange it in one copy."""
+    tokens: Tensor
+    """[B, L]."""
+    masked: Tensor
+    """[B, L]: 1 for a mask."""
+    length: Tensor
+    """[B]: tokens of the block; 0 when tokens are generated one by one."""
+    prompt_tokens: Tensor
+    """[B]: tokens at the block's start that belong to the prompt."""
+    counts: Tensor
+    """[B, S]: the number of masks that the schedule commits in each pass; 1 after the end of the schedule."""
+    limit: Tensor
+    """[B]: the sequence ends after this many tokens of the block; more than L if it does not end there."""
+    context: Tensor
+    """[B, C]."""
+    context_length: Tensor
+    """[B]."""
+    cached: Tensor
+    """[B]."""
+    tail: Tensor
+    """[B, A]."""
+    tail_length: Tensor
+    """[B]."""
+    step: Tensor
+    """[B]: passes since the host wrote the state."""
+    committed_at: Tensor
+    """[B, L]: the step that committed each token."""
+    confidence: Tensor
+    """[B, L], float32: the token's probability in that step."""
+    seeds: Tensor
+    """[B], int64: the seed of a sequence's random numbers."""
+    offsets: Tensor
+    """[B]: the index of the random number for the block's first position in the next pass."""
+    done: Tensor
+    """[B]: 1 for a sequence that waits for the host."""
+    live: Tensor
+    """[1]: the number of sequences that do not wait."""
+    end_tokens: Tensor
+    """[E]: tokens that end a sequence."""
+
+
+def new_state(
+    sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
+) -> State:
+    """A state of these sizes, in which all sequences are done."""
+    one, block = (sequences,), (sequences, length)
+    shapes = {
+        "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
+        "counts": (sequences, steps), "limit": one, "context": (sequences, context), "context_length": one,
+        "cached": one, "tail": (sequences, tail), "tail_length": one, "step": one, "committed_at": block,
+        "confidence": block, "seeds": (sequences, 2), "offsets": one, "done": one, "live": (1,),
+        "end_tokens": (end_tokens,),
+    }  # fmt: skip
+    # Each field starts at a multiple of 16 bytes, so that the compiler can use wide loads.
+    sizes = [-(-math.prod(shape) // 4) * 4 for shape in shapes.values()]
+    flat = torch.zeros(sum(sizes), dtype=torch.int32, device=device)
+    fields = zip(shapes.items(), torch.split(flat, sizes), strict=True)
+    views = {name: part[: math.prod(shape)].view(shape) for (name, shape), part in fields}
+    views["confidence"] = views["confidence"].view(torch.float32)
+    views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
+    views["done"].fill_(1)
+    views["end_tokens"].fill_(-1)
+    return State(flat, **views)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The rows of a pass, T per sequence, and which of them the head reads; all int32."""
+
+    tokens: Tensor
+    """[N]; 0 in padding rows."""
+    positions: Tensor
+    """[N]; -1 in padding rows."""
+    limits: Tensor
+    """[N]: the last position that each row attends to; -1 in padding rows."""
+    rows: Tensor
+    """[B * L] or [B]: the rows whose states the head reads."""
+    block_positions: Tensor
+    """For each of these, the position in the blocks that it predicts; for next tokens, the sequence."""
+    count: Tensor
+    """[1]: the number of valid entries in `rows`."""
+
+
+def new_segments(sequences: int, size: int, predicted: int, device: torch.device | str) -> Segments:
+    """Uninitialized segments of `size` tokens, of which the head reads at most `predicted`."""
+    tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
+    rows, block_positions = torch.zeros(2, sequences * predicted, dtype=torch.int32, device=device)
+    return Segments(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
+
+
+@triton.jit(do_not_specialize=["size", "sequences"])
+def lay_out_segment(
+    live: tl.tensor, done: tl.tensor, block_tokens: tl.tensor, masked: tl.tensor, length: tl.tensor, context: tl.tensor,
+    context_length: tl.tensor, cached: tl.tensor, tail: tl.tensor, tail_length: tl.tensor, tokens: tl.tensor,
+    positions: tl.tensor, limits: tl.tensor, rows: tl.tensor, block_positions: tl.tensor, count: tl.tensor,
+    size: tl.tensor, sequences: tl.tensor, L: tl.constexpr, C: tl.constexpr, A: tl.constexpr, BLOCK: tl.constexpr,
+    SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
+    BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
+) -> None:  # fmt: skip
+    """One program: the segment of one sequence, and its part of the list of rows that the head reads."""
+    if not begin_kernel(live, PDL):
+        return
+    sequence = tl.program_id(0)
+    idle = tl.load(done + sequence) != 0
+    context_size, start = tl.load(context_length + sequence), tl.load(cached + sequence)
+    block_length = tl.load(length + sequence)
+    end = start + context_size
+
+    t = tl.arange(0, BLOCK_T)
+    in_context = (t < context_size) & ~idle
+    in_block = (t >= context_size) & (t < context_size + block_length) & ~idle
+    token = tl.load(context + sequence * C + t, mask=in_context, other=0)
+    token += tl.load(block_tokens + sequence * L + t - context_size, mask=in_block, other=0)
+    position = start + t
+    limit = position
+    if BLOCK > 0:
+        limit = tl.minimum(end, (position // BLOCK + 1) * BLOCK) - 1
+    limit = tl.where(in_context, limit, tl.where(in_block, end + block_length - 1, -1))
+    valid = in_context | in_block
+    if WHOLE:
+        tail_size = tl.load(tail_length + sequence)
+        in_tail = (t >= context_size + block_length) & (t < context_size + block_length + tail_size) & ~idle
+        token += tl.load(tail + sequence * A + t - context_size - block_length, mask=in_tail, other=0)
+        valid = valid | in_tail
+        limit = tl.where(valid, end + block_length + tail_size - 1, -1)
+    target_row = sequence * size + t
+    tl.store(tokens + target_row, token, mask=t < size)
+    tl.store(positions + target_row, tl.where(valid, position, -1), mask=t < size)
+    tl.store(limits + target_row, limit, mask=t < size)
+
+    all_offsets = tl.arange(0, BLOCK_ALL)
+    earlier = all_offsets < sequence * L
+    offset = tl.arange(0, BLOCK_L)
+    if NEXT_TOKEN:
+        earlier_selected = earlier & (all_offsets % L == 0)
+        selected = offset == 0
+        row = context_size - 1 + offset
+    else:
+        earlier_selected = earlier & (tl.load(masked + all_offsets, mask=earlier, other=0) != 0)
+        selected = (offset < L) & (tl.load(masked + sequence * L + offset, mask=offset < L, other=0) != 0)
+        row = tl.maximum(context_size + offset - SHIFT, 0)
+    earlier_selected = earlier_selected & (tl.load(done + all_offsets // L, mask=earlier, other=1) == 0)
+    selected = selected & ~idle
+    counted = selected.to(tl.int32)
+    target = tl.sum(earlier_selected.to(tl.int32), axis=0) + tl.cumsum(counted, axis=0) - counted
+    tl.store(rows + target, sequence * size + row, mask=selected)
+    LENGTH: tl.constexpr = 1 if NEXT_TOKEN else L
+    tl.store(block_positions + target, sequence * LENGTH + offset, mask=selected)
+    if sequence == sequences - 1:
+        tl.store(count, tl.sum(earlier_selected.to(tl.int32), axis=0) + tl.sum(counted, axis=0))
+
+
+def lay_out(
+    state: State, segments: Segments, *, block: int, shift: bool, next_token: bool, whole: bool = False
+) -> None:
+    """Writes the segments of the next pass; all positions of a sequence that is done are -1.
+
+    `block` is the block length of block-causal attention; 0 for causal attention. `shift` is that of the network's
+    configuration. `next_token` predicts the token after the segment instead of masks in it. `whole` is bidirectional
+    attention, also to the tokens after the block.
+    """
+    sequences, length = state.tokens.shape
+    size, block_all = segments.tokens.shape[0] // sequences, triton.next_power_of_2(sequences * length)
+    lay_out_segment[(sequences,)](
+        state.live, state.done, state.tokens, state.masked, state.length, state.context,
+        state.context_length, state.cached, state.tail, state.tail_length, segments.tokens, segments.positions,
+        segments.limits, segments.rows, segments.block_positions, segments.count, size, sequences,
+        L=length, C=state.context.shape[1], A=state.tail.shape[1], BLOCK=block, SHIFT=int(shift), NEXT_TOKEN=next_token,
+        WHOLE=whole, BLOCK_T=triton.next_power_of_2(size), BLOCK_L=triton.next_power_of_2(length),
+        BLOCK_ALL=block_all, num_warps=max(4, min(16, block_all // 1024)), **launch_options(state.live),
+    )  # fmt: skip

@@ -1,1 +1,0 @@
-"""Families of generated functions, one file per subject."""

@@ -234,7 +234,7 @@ def test_what_cannot_be_read_is_said(opened: Opened, tmp_path: Path) -> None:
         DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
     for change, match in (
         ({"model_type": "mamba"}, "is of type 'mamba'"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "RoPE scaling 'yarn' is not supported here"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "RoPE scaling 'yarn' is not supported by this backend"),
         ({"num_hidden_layers": 3}, r"has no weights for model\.layers\.2"),
         ({"vocab_size": 9}, r"does not fit its config\.json"),
     ):

@@ -68,7 +68,7 @@ def test_a_dead_process_is_the_machines_failure(made: tuple[Transformer, Work]) 
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
     replicas.processes[1].kill()
-    with pytest.raises(InfrastructureError, match="train again to resume"):
+    with pytest.raises(InfrastructureError, match="run the same command again to resume"):
         replicas.losses(work, TINY.objective, None)
 
 

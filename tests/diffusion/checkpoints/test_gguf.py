@@ -28,7 +28,7 @@ def test_exact_weights_give_the_logits_of_the_folder(tmp_path: Path, architectur
     file = open_gguf(write_gguf(tmp_path / "model.gguf", tmp_path, model, kind), torch.float32)
     assert torch.equal(logits(file.model, TOKENS), logits(folder.model, TOKENS))
     assert file.model.config.tied == folder.model.config.tied
-    assert file.ends == folder.ends
+    assert file.end_ids == folder.end_ids
     assert file.family == folder.family
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
-from evalharness.diffusion.checkpoints.folder import FILE, dequantise, quantise
+from evalharness.diffusion.checkpoints.folder import FILE, dequantize, quantize
 from evalharness.diffusion.drafting.config import read_drafter_config, write_drafter_config
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.network import Transformer
@@ -21,7 +21,7 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantised: bool) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in drafter.state_dict().items()}
     vocabulary = state.pop("vocabulary")
     if quantised:
-        state = quantise(state)
+        state = quantize(state)
     (folder / FILE).write_bytes(to_bytes(state | {"vocabulary": vocabulary}, metadata={"format": "pt"}))
 
 
@@ -38,7 +38,7 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
         state = load_file(folder / FILE, device=str(weight.device))
         vocabulary = state.pop("vocabulary")
         drafter = Drafter(config).to(weight.device)
-        drafter.load_state_dict(dequantise(state) | {"vocabulary": vocabulary})
+        drafter.load_state_dict(dequantize(state) | {"vocabulary": vocabulary})
     except Exception as error:  # safetensors raises its own and the system's errors alike
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / FILE} cannot be read: {reason}; give --option drafter= another folder") from None

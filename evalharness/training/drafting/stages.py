@@ -128,7 +128,7 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
     torch.set_num_threads(recipe.threads)
     store = FeatureStore(folder / ANSWERS, folder / FEATURES)
     target = open_target(recipe)
-    drafter = new_drafter(recipe, target.model, target.ends, store)
+    drafter = new_drafter(recipe, target.model, target.end_ids, store)
     trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
     if trainer.resume():
         say(f"resumed after step {trainer.step}")

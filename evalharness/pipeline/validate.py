@@ -189,7 +189,7 @@ def check_backend(config: RunConfig) -> Backend | None:
     """
     options = config.backend_options()
     backend = find_backend(config.backend)
-    if backend in (ReferenceBackend, ReplayBackend):
+    if isinstance(backend, type) and issubclass(backend, ReferenceBackend | ReplayBackend):
         return make_backend(config)
     schema = getattr(backend, "Options", None)
     if schema is not None:

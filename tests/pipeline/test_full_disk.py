@@ -127,7 +127,7 @@ def test_an_output_folder_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     store.add_verdict(BIG)
     (tmp_path / "run").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "run")
-    with pytest.raises(UserError, match="another file stands in its place"):
+    with pytest.raises(UserError, match="another file has taken its name"):
         store.close()
     with closing(Store(tmp_path / "moved", {}, {})) as again:  # it was let go all the same
         assert list(again.verdicts()) == [BIG]

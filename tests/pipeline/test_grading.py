@@ -11,7 +11,7 @@ import pytest
 
 from evalharness.backends import BackendConfig
 from evalharness.backends.reference import ReferenceBackend
-from evalharness.pipeline import grading
+from evalharness.pipeline import config, grading, validate
 from evalharness.pipeline.grading import Grader
 from evalharness.records import (
     Completion,
@@ -154,7 +154,8 @@ def find_unreliable(name: str) -> Callable[[BackendConfig], Unreliable]:
 def test_what_the_machine_failed_on_is_no_wrong_answer_and_is_tried_again(
     engine: None, tmp_path: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalharness.pipeline.run.find_backend", find_unreliable)
+    for module in (config, validate):
+        monkeypatch.setattr(module, "find_backend", find_unreliable)
     monkeypatch.setattr(Unreliable, "failing", frozenset({("Sample/1", 0), ("Sample/4", 0)}))
     run = ("run", "--task", "humaneval", "--data", "sample", "--out", tmp_path, "--limit", 6)
 

@@ -80,5 +80,5 @@ class TaskContext:
             "deviations": [deviation.id for deviation in self.card.deviations],
         }
         if self.rules.get("runner") == "command":
-            description["commands"] = command_rules(languages()[self.image])
+            description["commands"] = dict(command_rules(languages()[self.image]))
         return description

@@ -15,7 +15,7 @@ from evalharness.adapters.mbpp_plus_inputs import restore_inputs
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import CallRules, CallsProgram, Completion, Execution, Problem, Reference, Verdict
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.wire import dumps
 
 CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
 """The card's rules that become `CallRules`."""

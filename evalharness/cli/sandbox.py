@@ -130,7 +130,7 @@ def clean(
 
     client = connect()
     print_line(f"{counted(remove_orphans(client), 'container')} removed")
-    print_line(f"{counted(cgroups.remove_left(bubblewrap.living()), 'control group')} removed")
+    print_line(f"{counted(cgroups.remove_orphans(bubblewrap.live_pids()), 'control group')} removed")
     if old_images:
         print_line(f"{counted(images.remove_old(client), 'image')} of earlier versions removed")
         print_line(f"{counted(rootfs.remove_old(), 'root file system')} of earlier versions removed")

@@ -14,11 +14,11 @@ from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.sandboxes"
 OPTIONS = ("runtime", "memory_gb", "allow")
-"""The `--option` keys that belong to the sandbox."""
+"""The `--option` keys of the sandbox."""
 
 
 def sandbox_names() -> list[str]:
-    """The engines that can be asked for."""
+    """The names of all engines."""
     return sorted(point.name for point in entry_points(group=GROUP))
 
 
@@ -31,20 +31,20 @@ def find_engine(name: str) -> Any:
 
 
 class NoEngine:
-    """Stands where nothing is run, so that none has to be there."""
+    """The engine of a run without programs, so that no container engine has to be installed."""
 
     name = "none"
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Refuses: it has no images."""
+        """Raises InfrastructureError."""
         raise InfrastructureError(f"no engine was opened for image {image}")
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Refuses: it starts nothing."""
+        """Raises InfrastructureError."""
         raise InfrastructureError(f"no engine was opened for image {image}")
 
-    def describe(self) -> dict[str, Any]:
-        """Says that there is none."""
+    def describe(self) -> dict[str, str]:
+        """The name."""
         return {"engine": self.name, "runtime": self.name}
 
 
@@ -55,7 +55,7 @@ class SandboxOptions:
     runtime: str | None = None
     """Another runtime of the docker engine, such as runsc."""
     memory_mb: int | None = None
-    """The memory of all containers together; None for what the machine has free."""
+    """The memory of all containers together; None for 90 % of the machine's."""
     allow: frozenset[str] = frozenset()
     """Guarantees that the engine may lack."""
 

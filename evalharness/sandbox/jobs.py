@@ -1,11 +1,11 @@
-"""The jobs that the agent receives: first the sample's part, then, apart from it, what the sample must not see."""
+"""The messages for the agent about a program: the job, then the secret, which the sample must never see."""
 
 import itertools
 import secrets
-from typing import Any
 
 from evalharness.errors import UserError
 from evalharness.records import (
+    CallRules,
     CallsProgram,
     CasesProgram,
     Checks,
@@ -16,74 +16,101 @@ from evalharness.records import (
     Reference,
     UnitTestProgram,
 )
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.messages import (
+    CallSettings,
+    CallsJob,
+    CallsSecret,
+    CasesJob,
+    CasesSecret,
+    CommandJob,
+    ExecJob,
+    ExecSecret,
+    Job,
+    NoSecret,
+    ProcessSettings,
+    ReferenceJob,
+    Secret,
+    UnitTestJob,
+    UnitTestSecret,
+)
 from evalharness.sandbox.languages import Language, command_rules, languages
 from evalharness.sandbox.tampering.canaries import canaries, with_token
-from evalharness.sandbox.tampering.suite_canary import Canary, suite_canaries, with_own_builtins
+from evalharness.sandbox.tampering.suite_canary import suite_canaries, with_own_builtins
 from evalharness.sandbox.tampering.suspicion import is_suspicious
 
-NOTHING = dumps([])
 
-
-def sample_job(program: Program) -> dict[str, Any]:
-    """The job of a program. Raises UserError for one that cannot be run in its image."""
-    limits = {"time_s": program.limits.time_s, "memory_mb": program.limits.memory_mb}
+def job_of(program: Program) -> Job:
+    """The job of a program. Raises UserError if its image cannot run it."""
+    source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
     match program:
-        case CommandProgram():
-            return {"runner": "command", **_command(program), **limits}
-        case CasesProgram():
-            return {
-                "runner": "cases",
-                "source": program.source,
-                "function": program.cases.function,
-                "case_s": program.limits.time_s,
-                "rules": _process_rules(program.rules),
-                **limits,
-            }
+        case ExecProgram():
+            return ExecJob(
+                kind="exec",
+                source=source_without_checks(program),
+                split=_needs_split(program),
+                settings=_settings(program.rules),
+                time_s=time_s,
+                memory_mb=memory_mb,
+            )
         case CallsProgram():
-            rules, calls = _process_rules(program.rules), program.calls
-            return {
-                "runner": "calls",
-                "source": program.source,
-                "entry_point": program.reference.entry_point,
-                "inputs": dict(program.reference.groups),
-                "rules": {**rules, **vars(calls)},
-                **limits,
-            }
-        case ExecProgram() | UnitTestProgram():
-            is_exec = isinstance(program, ExecProgram)
-            return {
-                "runner": "exec" if is_exec else "unittest",
-                "source": source_alone(program),
-                "inputs": {"checks": NOTHING},
-                "rules": _process_rules(program.rules),
-                "apart": is_exec and _needs_separate_checks(program),
-                **limits,
-            }
+            return CallsJob(
+                kind="calls",
+                source=source,
+                entry_point=program.reference.entry_point,
+                inputs=dict(program.reference.groups),
+                settings=_settings(program.rules),
+                calls=_call_settings(program.calls),
+                memory_mb=memory_mb,
+            )
+        case CasesProgram():
+            return CasesJob(
+                kind="cases",
+                source=source,
+                function=program.cases.function,
+                case_s=time_s,
+                settings=_settings(program.rules),
+                memory_mb=memory_mb,
+            )
+        case UnitTestProgram():
+            return UnitTestJob(kind="unittest", settings=_settings(program.rules), time_s=time_s, memory_mb=memory_mb)
+        case CommandProgram():
+            return _command_job(program)
 
 
-def _process_rules(rules: ProcessRules) -> dict[str, Any]:
-    return {name: value for name, value in vars(rules).items() if value is not None}
-
-
-def secret_of(program: Program, expected: bytes) -> dict[str, Any]:
-    """What the agent may read only after it has forked the processes that must not know it."""
+def secret_of(program: Program, expected: bytes) -> Secret:
+    """The secret of a program's job; `expected` are the outputs of its reference, if it has one."""
     match program:
-        case CasesProgram():
-            return {"public": program.cases.public, "private": program.cases.private}
-        case CallsProgram():
-            return {"expected": expected, "source": program.reference.source}
-        case CommandProgram():
-            return {}
-        case _:
+        case ExecProgram():
             checks = program.checks or Checks("")
-            return {
-                "whole": whole_source(program),
-                "canaries": _suite_canaries(program) if isinstance(program, UnitTestProgram) else [],
-                "checks": checks.text,
-                "trusted": checks.trusted,
-                "entry_point": checks.entry_point,
-            }
+            return ExecSecret(
+                program=whole_source(program),
+                checks=checks.text,
+                trusted=checks.trusted,
+                entry_point=checks.entry_point,
+            )
+        case CallsProgram():
+            return CallsSecret(expected=expected, reference=program.reference.source)
+        case CasesProgram():
+            return CasesSecret(public=program.cases.public, private=program.cases.private)
+        case UnitTestProgram():
+            tests = with_own_builtins(program.source, program.checks.text)
+            false = suite_canaries(program.source, tests)
+            canary_programs = [(f"{program.source}\n{text}", ask, failing) for text, ask, failing in false]
+            return UnitTestSecret(program=whole_source(program), canaries=canary_programs)
+        case CommandProgram():
+            return NoSecret()
+
+
+def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
+    """The job that produces the expected outputs."""
+    return ReferenceJob(
+        kind="reference",
+        source=reference.source,
+        entry_point=reference.entry_point,
+        inputs=dict(reference.groups),
+        output_not_none=reference.output_not_none,
+        memory_mb=memory_mb,
+    )
 
 
 def whole_source(program: ExecProgram | UnitTestProgram) -> str:
@@ -91,31 +118,39 @@ def whole_source(program: ExecProgram | UnitTestProgram) -> str:
     if program.checks is None:
         return program.source
     text = program.checks.text
-    tests = with_own_builtins(program.source, text) if isinstance(program, UnitTestProgram) else text
-    return f"{program.source}\n{tests}"
+    checks = with_own_builtins(program.source, text) if isinstance(program, UnitTestProgram) else text
+    return f"{program.source}\n{checks}"
 
 
-def source_alone(program: ExecProgram | UnitTestProgram) -> str:
-    """The source without its checks, but with the blank lines that open them: a backslash may end it before those."""
-    if not isinstance(program, ExecProgram) or program.checks is None:
+def source_without_checks(program: ExecProgram) -> str:
+    """The source with only the blank lines that begin its checks: a backslash at its end continues into those."""
+    if program.checks is None:
         return program.source
     blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
     return f"{program.source}\n{blank}"
 
 
-def _needs_separate_checks(program: ExecProgram | UnitTestProgram) -> bool:
+def _settings(rules: ProcessRules) -> ProcessSettings:
+    return ProcessSettings(guard=rules.guard, stack_depth=rules.stack_depth, address_space_mb=rules.address_space_mb)
+
+
+def _call_settings(rules: CallRules) -> CallSettings:
+    return CallSettings(
+        edition=rules.edition,
+        oracle=rules.oracle,
+        atol=rules.atol,
+        min_time_s=rules.min_time_s,
+        time_factor=rules.time_factor,
+        max_time_s=rules.max_time_s,
+    )
+
+
+def _needs_split(program: ExecProgram) -> bool:
     checks = program.checks
-    return checks is not None and is_suspicious(source_alone(program), checks.text, checks.entry_point)
+    return checks is not None and is_suspicious(source_without_checks(program), checks.text, checks.entry_point)
 
 
-def _suite_canaries(program: UnitTestProgram) -> list[Canary]:
-    """Programs with false tests: see `suite_canaries`."""
-    tests = with_own_builtins(program.source, program.checks.text)
-    found = suite_canaries(program.source, tests)
-    return [(f"{program.source}\n{text}", ask, failing) for text, ask, failing in found]
-
-
-def _command(program: CommandProgram) -> dict[str, Any]:
+def _command_job(program: CommandProgram) -> CommandJob:
     language = languages().get(program.image)
     if language is None:
         raise UserError(f"sandbox image {program.image!r} has no language.yaml, so it runs no programs by command")
@@ -123,30 +158,24 @@ def _command(program: CommandProgram) -> dict[str, Any]:
     if program.checks:
         token = secrets.token_hex(16)
         tests = [with_token(program.checks.text, language.tests, token), *_canaries(program, language, token)]
-    texts = [f"{program.source}\n{text}".encode(errors="surrogateescape") for text in tests]
-    return {**command_rules(language), "text": texts[0], "canaries": texts[1:], "token": token.encode()}
+    programs = [f"{program.source}\n{text}".encode(errors="surrogateescape") for text in tests]
+    return CommandJob(
+        kind="command",
+        **command_rules(language),
+        program=programs[0],
+        canaries=programs[1:],
+        token=token.encode(),
+        memory_mb=program.limits.memory_mb,
+    )
 
 
 def _canaries(program: CommandProgram, language: Language, token: str) -> list[str]:
-    """Tests made false, to be run if the program passes: all of them, or one where compiling makes them expensive.
+    """Tests with one made false each, to run if the program passes: all, or one where compiling makes them expensive.
 
-    A search for dangerous words misses some, so every program that passes is tried with at least one canary.
+    A search for dangerous words misses some, so every program that passes runs with at least one canary.
     """
     if not program.checks:
         return []
-    found = list(canaries(program.checks.text, language.tests, token))
+    false_tests = list(canaries(program.checks.text, language.tests, token))
     expensive = len(language.steps) > 1 and not language.is_suspicious(program.source.removeprefix(program.checks.stem))
-    return [secrets.choice(found)] if expensive and found else found
-
-
-def reference_job(reference: Reference, memory_mb: int) -> dict[str, Any]:
-    """The job that makes the expected outputs."""
-    return {
-        "runner": "reference",
-        "source": reference.source,
-        "entry_point": reference.entry_point,
-        "inputs": dict(reference.groups),
-        "rules": {"oracle": ""},
-        "output_not_none": reference.output_not_none,
-        "memory_mb": memory_mb,
-    }
+    return [secrets.choice(false_tests)] if expensive and false_tests else false_tests

@@ -1,13 +1,13 @@
-"""What an image knows of its language: how a program is run, and how its tests look (`sandboxes/*/language.yaml`)."""
+"""The languages of images: how a program runs, and the form of its tests (`sandboxes/*/language.yaml`)."""
 
 import functools
 import re
-from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from evalharness.errors import UserError
+from evalharness.sandbox.agent.shared.messages import CommandRules, FailsOnMessage, ShortcutMessage, StepMessage
 from evalharness.util.paths import bundled
 
 
@@ -16,18 +16,18 @@ class _Strict(BaseModel):
 
 
 class Shortcut(_Strict):
-    """A command that does what a step's does, only faster, for programs that begin as `begins` (a pattern) says."""
+    """A faster command than the step's, with the same result, for programs whose beginning matches `begins`."""
 
     begins: str
     command: list[str]
 
 
 class Step(_Strict):
-    """A command that must succeed, within its seconds as on an idle machine.
+    """A command that must succeed within `time_s` seconds, counted as on an idle machine.
 
-    `warm`: the image has a compile server that does the same without the compiler's start (the Dockerfile writes its
-    command line to /opt/evalharness/warm/command); the command says what it stands for, and is run where it cannot.
-    So it is with `shortcut`: where that does not succeed, the command itself is run and decides.
+    `warm`: the image has a compile server that gives the same result without the start of the compiler (the Dockerfile
+    writes its command line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut`
+    does not succeed, the command itself runs and decides.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Step(_Strict):
 
 
 class FailsOn(_Strict):
-    """What makes a program fail although it exits with success: rules of MultiPL-E's own graders."""
+    """Output by which a program fails although it exits with success, as in MultiPL-E's graders."""
 
     stderr_contains: list[str] = []
     output_contains: list[str] = []
@@ -46,16 +46,16 @@ class FailsOn(_Strict):
 
 
 class Tests(_Strict):
-    """How tests in MultiPL-E's format look."""
+    """The form of tests in MultiPL-E's format."""
 
     line: str
-    """Matches one test; the group `expected` is the text of its expected value."""
+    """A pattern that matches one test; its group `expected` is the text of the expected value."""
     end: str
-    """A statement that prints `{token}`, put after the last test."""
+    """A statement that prints `{token}`, inserted after the last test."""
     end_after: str | None = None
-    """Where, if not there: after the last match of this."""
+    """A pattern, after whose last match `end` is inserted instead."""
     fails: str
-    """A statement that must fail."""
+    """A statement that makes a program fail."""
 
     @field_validator("line", "end_after")
     @classmethod
@@ -66,7 +66,7 @@ class Tests(_Strict):
 
 
 class Hello(_Strict):
-    """A problem in MultiPL-E's format with a right and a wrong solution."""
+    """A small problem in MultiPL-E's format with a right and a wrong solution, for `evalharness sandbox check`."""
 
     prompt: str
     right: str
@@ -75,7 +75,7 @@ class Hello(_Strict):
 
 
 class Language(_Strict):
-    """One `language.yaml`. `code` is MultiPL-E's; `suspicious` are patterns of what could tamper with tests."""
+    """One `language.yaml`. `code` is MultiPL-E's; `suspicious` are patterns of code that could tamper with tests."""
 
     language: str
     code: str
@@ -87,26 +87,42 @@ class Language(_Strict):
     hello: Hello
 
     def is_suspicious(self, text: str) -> bool:
-        """Whether a program could touch its tests. A false alarm costs time; a miss lets a cheat through."""
+        """Whether a program could tamper with its tests. False alarms cost time; misses may let a cheat pass."""
         return any(re.search(pattern, text) for pattern in self.suspicious)
 
 
 @functools.cache
 def languages() -> dict[str, Language]:
-    """All languages, by the name of their image. Raises UserError for a file that does not follow the form."""
-    found = {}
+    """All languages, by the name of their image. Raises UserError for an invalid file."""
+    by_image = {}
     for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
         try:
-            found[path.parent.name] = Language(**yaml.safe_load(path.read_text()))
+            by_image[path.parent.name] = Language(**yaml.safe_load(path.read_text()))
         except (ValidationError, yaml.YAMLError, TypeError, re.error) as error:
-            raise UserError(f"{path} does not follow the form of a language: {error}") from None
-    return found
+            raise UserError(f"{path} is not a valid language file: {error}") from None
+    return by_image
 
 
-def command_rules(language: Language) -> dict[str, Any]:
-    """The part of a job that the language decides."""
-    return {
-        "file": language.file,
-        "steps": [step.model_dump() for step in language.steps],
-        "fails_on": language.fails_on.model_dump(),
-    }
+def command_rules(language: Language) -> CommandRules:
+    """The part of a command job that the language decides."""
+    fails_on = language.fails_on
+    return CommandRules(
+        file=language.file,
+        steps=[_step_message(step) for step in language.steps],
+        fails_on=FailsOnMessage(
+            stderr_contains=fails_on.stderr_contains,
+            output_contains=fails_on.output_contains,
+            stderr_not_empty=fails_on.stderr_not_empty,
+        ),
+    )
+
+
+def _step_message(step: Step) -> StepMessage:
+    shortcut = step.shortcut
+    return StepMessage(
+        name=step.name,
+        command=step.command,
+        time_s=step.time_s,
+        warm=step.warm,
+        shortcut=ShortcutMessage(begins=shortcut.begins, command=shortcut.command) if shortcut else None,
+    )

@@ -3,57 +3,81 @@
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.records import CallsProgram, Execution, Outcome, Program, Reference
-from evalharness.sandbox.agent.wire import pack_job
+from evalharness.sandbox.agent.shared.messages import (
+    CommandJob,
+    FailsOnMessage,
+    Job,
+    NoSecret,
+    PartResult,
+    Reply,
+    Secret,
+    StepMessage,
+)
+from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine
 from evalharness.sandbox.engines.guarantees import missing_guarantees
-from evalharness.sandbox.jobs import reference_job, sample_job, secret_of
-from evalharness.sandbox.languages import FailsOn
+from evalharness.sandbox.jobs import job_of, reference_job, secret_of
+from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
 from evalharness.sandbox.references import ReferenceCache
-from evalharness.sandbox.shared_lock import Turns
-from evalharness.sandbox.timing import may_owe_its_timeout_to_others, near_limit
-from evalharness.sandbox.worker_slots import Places
+from evalharness.sandbox.shared_lock import SharedLock
+from evalharness.sandbox.worker_slots import WorkerSlots
 
 TRIES = 3
+"""How often a job is sent if its container is lost."""
 JOBS_PER_CONTAINER = 1000
 WAIT_S = 7200.0
-"""How long a silent container is believed in. The judge inside has its own, far shorter, limits."""
+"""Seconds without output after which a container is considered lost. The judge's own limits are far shorter."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
-"""PYTHONHASHSEED. Fixed, so that verdicts repeat; apart, as the official expected outputs come from another process
-than the sample's: an output whose order is that of a set of strings is not taken for right by luck."""
+"""PYTHONHASHSEED of samples and references. Fixed, so that verdicts repeat; different, because the official expected
+outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck."""
 SHARE_OF_MEMORY = 0.9
-SPOILT = ("tampered", "memory")
-"""After these a container is thrown away, though its agent finds nothing left behind."""
-HARMLESS = {
-    "runner": "command",
-    "file": "program",
-    "text": b"",
-    "canaries": [],
-    "token": b"",
-    "memory_mb": 1024,
-    "fails_on": FailsOn().model_dump(),
-}
-"""The job of a program that does nothing, less its step; any image can run it."""
-HARMLESS_FACTOR, HARMLESS_EXTRA_S, HARMLESS_MOST_S = 2.0, 1.0, 60.0
-"""How long it does nothing, in terms of the time after which the other program's container ended."""
+"""The share of the machine's memory that is the default budget."""
+SUSPICIOUS_STATUSES = ("tampered", "memory")
+"""After these a container is discarded, even if its agent finds nothing left behind."""
+SLEEP_FACTOR, SLEEP_EXTRA_S, LONGEST_SLEEP_S = 2.0, 1.0, 60.0
+"""The sleep of a harmless program, as a multiple of the time after which another program's container ended."""
 ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
 
-Kind = tuple[str, int]
-"""What a container is for: image name and hash seed."""
+
+@dataclass(frozen=True)
+class ContainerKind:
+    """What a container is for."""
+
+    image: str
+    hash_seed: int
 
 
 def machine_memory_mb() -> int:
-    """What this machine has."""
+    """The physical memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
+def harmless_job(sleep_s: float) -> CommandJob:
+    """The job of a program that only sleeps, which any image can run."""
+    step = StepMessage(
+        name="run", command=["sleep", str(sleep_s)], time_s=2 * LONGEST_SLEEP_S, warm=False, shortcut=None
+    )
+    return CommandJob(
+        kind="command",
+        file="program",
+        steps=[step],
+        fails_on=FailsOnMessage(stderr_contains=[], output_contains=[], stderr_not_empty=False),
+        program=b"",
+        canaries=[],
+        token=b"",
+        memory_mb=1024,
+    )
+
+
 class ContainerLost(InfrastructureError):
-    """A container ended while a program ran in it, after so many seconds."""
+    """A container ended `seconds` after it received a job."""
 
     def __init__(self, reason: str, seconds: float):
         super().__init__(reason)
@@ -61,11 +85,11 @@ class ContainerLost(InfrastructureError):
 
 
 class ContainerPool:
-    """Runs programs in containers. `run` may be called from `threads` threads at once, and waits beyond that.
+    """Runs programs in containers. `run` may be called from `threads` threads at once; more calls wait.
 
-    At most `workers` containers compute, fewer where their limits together would exceed `budget_mb`; beside these as
-    many again, where the budget allows, may be busy with programs that only wait, or idle, so that several images, and
-    the reference solutions, need not start a container each time.
+    At most `workers` containers compute, fewer if their limits together would exceed `budget_mb`. If the budget allows,
+    as many containers again may run programs that only sleep, or be idle, so that several images, and the reference
+    solutions, need not start a container each time.
     """
 
     def __init__(
@@ -83,21 +107,21 @@ class ContainerPool:
         if self.workers < 1:
             raise UserError(f"a memory budget of {budget} MB is less than the {memory_mb} MB of one sample")
         self.references = ReferenceCache()
-        self._places = Places(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
-        self.threads = self._places.most
-        self._turns = Turns()
-        self._idle: list[tuple[Kind, Container]] = []
+        self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
+        self.threads = self._slots.most
+        self._run_lock = SharedLock()
+        self._idle: list[tuple[ContainerKind, Container]] = []
         self._all: set[Container] = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._images: dict[str, Mapping[str, Any]] = {}
+        self._images: dict[str, Mapping[str, str]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
     def prepare(self, names: list[str]) -> None:
-        """Makes the images ready, each with a container. Raises UserError where the engine lacks a guarantee."""
+        """Makes the images ready, each with a container. Raises UserError if the engine lacks a guarantee."""
         for name in names:
             identity = self.engine.prepare(name)
-            kind = (name, SAMPLE_SEED)
+            kind = ContainerKind(name, SAMPLE_SEED)
             container = self._borrow(kind)
             missing = missing_guarantees(container.hello) - self.allow
             if missing:
@@ -109,7 +133,7 @@ class ContainerPool:
             self._give_back(kind, container)
 
     def describe(self) -> Mapping[str, Any]:
-        """The engine, the limits, and each prepared image with its id and toolchain versions."""
+        """The engine, the limits, and each prepared image with its id and tool versions, for the manifest."""
         return {
             **self.engine.describe(),
             "memory_mb": self.memory_mb,
@@ -119,62 +143,61 @@ class ContainerPool:
         }
 
     def expected_s(self, program: Program) -> float:
-        """How long the program should take, for running the longest first; infinite where nobody knows yet."""
+        """The seconds that the program may take, to run the longest first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
-        known = self.references.seconds(self._key(program, program.reference))
+        known = self.references.seconds(self._key(program.image, program.reference))
         return float("inf") if known is None else known
 
     def run(self, program: Program) -> Execution:
-        """Runs the program, elsewhere again where the machine fails; after that the execution says why it failed.
+        """Runs the program, again in another container if the machine fails. Never raises for what a program does.
 
-        One that timed out while it had to wait for a core is run again while no other is.
+        A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
         try:
-            job = sample_job(program)
-            with self._turns.shared():
+            job = job_of(program)
+            with self._run_lock.shared():
                 execution = self._execute(program, job)
-            if not may_owe_its_timeout_to_others(execution):
+            if not needs_quiet_rerun(execution):
                 return near_limit(program, execution)
-            with self._turns.alone():
-                again = self._execute(program, job)
+            with self._run_lock.exclusive():
+                rerun = self._execute(program, job)
         except ContainerLost as error:
-            if self._harmless_runs(program.image, error.seconds):
+            if self._harmless_job_runs(program.image, error.seconds):
                 return Execution({"program": ENDS_ITS_CONTAINER})
             return Execution(infrastructure=str(error))
         except InfrastructureError as error:
             return Execution(infrastructure=str(error))
-        statuses = [[part.status for part in one.parts.values()] for one in (execution, again)]
-        changed = "timed out while others ran, not when it ran alone" if statuses[0] != statuses[1] else ""
-        return Execution(again.parts, borderline=changed or near_limit(program, again).borderline)
+        changed = _statuses(execution.parts.values()) != _statuses(rerun.parts.values())
+        borderline = "timed out while others ran, not when it ran alone" if changed else ""
+        return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
 
-    def _harmless_runs(self, image: str, seconds: float) -> bool:
-        """Whether a container of this image lives on for longer than so many seconds with a program that does nothing.
+    def _harmless_job_runs(self, image: str, seconds: float) -> bool:
+        """Whether a container of this image survives a program that only sleeps for longer than `seconds`.
 
-        If so, a program with which all of them ended has ended them itself, and shall not escape its verdict by that.
+        If so, a program that lost all of its containers has ended them itself and gets a verdict for that.
         """
-        asleep_s = min(HARMLESS_FACTOR * seconds + HARMLESS_EXTRA_S, HARMLESS_MOST_S)
-        step = {"name": "run", "command": ["sleep", str(asleep_s)], "time_s": 2 * HARMLESS_MOST_S}
+        sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
         try:
-            reply, _ = self._ask((image, SAMPLE_SEED), {**HARMLESS, "steps": [step]}, {}, tries=1)
+            reply, _ = self._ask(ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), tries=1)
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
-    def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
-        secret = secret_of(program, self._expected(program))
-        reply, _ = self._ask((program.image, SAMPLE_SEED), job, secret)
-        return Execution(parts={name: Outcome(**part) for name, part in reply["parts"].items()})
+    def _execute(self, program: Program, job: Job) -> Execution:
+        secret = secret_of(program, self._expected_outputs(program))
+        reply, _ = self._ask(ContainerKind(program.image, SAMPLE_SEED), job, secret)
+        return Execution(parts={name: outcome_of(result) for name, result in reply["parts"].items()})
 
-    def _expected(self, program: Program) -> bytes:
+    def _expected_outputs(self, program: Program) -> bytes:
         if not isinstance(program, CallsProgram):
             return b""
-        reference = program.reference
-        return self.references.get(self._key(program, reference), lambda: self._make(program.image, reference))
+        image, reference = program.image, program.reference
+        return self.references.get(self._key(image, reference), lambda: self._run_reference(image, reference))
 
-    def _make(self, image: str, reference: Reference) -> tuple[float, bytes]:
+    def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
         job = reference_job(reference, self.memory_mb)
-        reply, data = self._ask((image, REFERENCE_SEED), job, {"expected": b""})
+        reply, data = self._ask(ContainerKind(image, REFERENCE_SEED), job, NoSecret())
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
@@ -182,42 +205,44 @@ class ContainerPool:
                 )
         return sum(part["cpu_s"] for part in reply["parts"].values()), data
 
-    def _key(self, program: CallsProgram, reference: Reference) -> str:
+    def _key(self, image: str, reference: Reference) -> str:
         if reference not in self._keys:
-            interpreter = f"{self._images[program.image]['image']} {REFERENCE_SEED}"
+            interpreter = f"{self._images[image]['image']} {REFERENCE_SEED}"
             self._keys[reference] = self.references.key(interpreter, reference)
         return self._keys[reference]
 
-    def _ask(
-        self, kind: Kind, job: dict[str, Any], secret: dict[str, Any], tries: int = TRIES
-    ) -> tuple[dict[str, Any], bytes]:
-        messages = pack_job(job) + pack_job(secret)
-        with self._places.held() as place:
+    def _ask(self, kind: ContainerKind, job: Job, secret: Secret, tries: int = TRIES) -> tuple[Reply, bytes]:
+        messages = pack_message(job) + pack_message(secret)
+        with self._slots.occupied() as slot:
             for attempt in range(tries):
                 try:
                     container = self._borrow(kind)
-                    place.meter = container.channel.cpu_s
-                    started = time.monotonic()
-                    try:
-                        answer = container.request(messages, WAIT_S)
-                    except InfrastructureError as error:
-                        self._discard(container)
-                        raise ContainerLost(str(error), time.monotonic() - started) from None
-                    except BaseException:
-                        self._discard(container)
-                        raise
+                    slot.cpu_meter = container.channel.cpu_s
+                    reply, blob = self._request(container, messages)
                 except InfrastructureError:
                     if attempt == tries - 1:
                         raise
                 else:
-                    if answer[0]["clean"] and not any(part["status"] in SPOILT for part in answer[0]["parts"].values()):
+                    suspicious = any(part["status"] in SUSPICIOUS_STATUSES for part in reply["parts"].values())
+                    if reply["clean"] and not suspicious:
                         self._give_back(kind, container)
                     else:
                         self._discard(container)
-                    return answer
+                    return reply, blob
         raise AssertionError("unreachable")
 
-    def _borrow(self, kind: Kind) -> Container:
+    def _request(self, container: Container, messages: bytes) -> tuple[Reply, bytes]:
+        started = time.monotonic()
+        try:
+            return container.request(messages, WAIT_S)
+        except InfrastructureError as error:
+            self._discard(container)
+            raise ContainerLost(str(error), time.monotonic() - started) from None
+        except BaseException:
+            self._discard(container)
+            raise
+
+    def _borrow(self, kind: ContainerKind) -> Container:
         with self._lock:
             if self._closed:
                 raise InfrastructureError("the sandbox is closed")
@@ -227,7 +252,7 @@ class ContainerPool:
             spare = self._idle.pop(0)[1] if len(self._all) >= 2 * self.workers and self._idle else None
         if spare:
             self._discard(spare)
-        container = self.engine.start(kind[0], self.memory_mb, self.cpus, kind[1])
+        container = self.engine.start(kind.image, self.memory_mb, self.cpus, kind.hash_seed)
         with self._lock:
             closed = self._closed
             if not closed:
@@ -237,7 +262,7 @@ class ContainerPool:
             raise InfrastructureError("the sandbox is closed")
         return container
 
-    def _give_back(self, kind: Kind, container: Container) -> None:
+    def _give_back(self, kind: ContainerKind, container: Container) -> None:
         if container.jobs >= JOBS_PER_CONTAINER:
             self._discard(container)
             return
@@ -253,8 +278,17 @@ class ContainerPool:
         """Ends every container. Safe to call twice."""
         with self._lock:
             self._closed = True
-            self._places.close()
+            self._slots.close()
             containers, self._all = self._all, set()
             self._idle.clear()
         for container in containers:
             container.close()
+
+
+def outcome_of(result: PartResult) -> Outcome:
+    """The outcome that the agent reports of a part."""
+    return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
+
+
+def _statuses(parts: Iterable[Outcome]) -> list[str]:
+    return [part.status for part in parts]

@@ -1,4 +1,4 @@
-"""Expected outputs, made by running the reference solution in the sandbox, once, and kept in the user's cache."""
+"""The cache of expected outputs, which the reference solution produces in the sandbox once."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from evalharness.errors import UserError
 from evalharness.records import Reference
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.wire import dumps
 
-HEAD = struct.Struct("!d16s")
+HEADER = struct.Struct("!d16s")
 """CPU seconds of the reference, and a digest of the bytes that follow."""
 
 
 def cache_folder() -> Path:
-    """$EVALHARNESS_CACHE, else evalharness/ in the user's cache folder."""
+    """`$EVALHARNESS_CACHE`, by default evalharness/ in the user's cache folder."""
     chosen = os.environ.get("EVALHARNESS_CACHE")
     if chosen:
         return Path(chosen)
@@ -26,14 +26,14 @@ def cache_folder() -> Path:
 
 
 class ReferenceCache:
-    """One file per reference, named by all that decides its content. The bytes are the agent's and stay unread."""
+    """One file per reference, named by everything that decides its content. The agent's bytes are stored undecoded."""
 
     def __init__(self, folder: Path | None = None):
         self.folder = (folder or cache_folder()) / "references"
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def key(self, interpreter: str, reference: Reference) -> str:
-        """Names the reference's outputs by all that decides them: interpreter, source, entry point and inputs."""
+        """A digest of everything that decides the outputs: interpreter, source, entry point and inputs."""
         parts = (
             interpreter,
             reference.source,
@@ -44,28 +44,31 @@ class ReferenceCache:
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def seconds(self, key: str) -> float | None:
-        """CPU seconds that the reference needed, or None if its outputs are not there."""
+        """CPU seconds that the reference needed; None if its outputs are not cached."""
         try:
             with self._file(key).open("rb") as file:
-                return float(HEAD.unpack(file.read(HEAD.size))[0])
+                return float(HEADER.unpack(file.read(HEADER.size))[0])
         except (OSError, struct.error):
             return None
 
-    def get(self, key: str, make: Callable[[], tuple[float, bytes]]) -> bytes:
-        """The outputs' bytes; `make` gives CPU seconds and bytes where they are not kept yet, once at a time."""
+    def get(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
+        """The outputs' bytes. If they are not cached, one thread calls `compute`, which returns CPU seconds and bytes.
+
+        Raises UserError if the cache cannot be written.
+        """
         with self._locks[key]:
             data = self._read(key)
             if data is None:
-                seconds, data = make()
-                self._write(key, HEAD.pack(seconds, _digest(data)) + data)
+                seconds, data = compute()
+                self._write(key, HEADER.pack(seconds, _digest(data)) + data)
             return data
 
     def _read(self, key: str) -> bytes | None:
-        """The outputs' bytes, or None where there is no file, or a damaged one."""
+        """The outputs' bytes; None if the file is missing or damaged."""
         try:
             content = self._file(key).read_bytes()
-            data = content[HEAD.size :]
-            return data if HEAD.unpack(content[: HEAD.size])[1] == _digest(data) else None
+            data = content[HEADER.size :]
+            return data if HEADER.unpack(content[: HEADER.size])[1] == _digest(data) else None
         except (OSError, struct.error):
             return None
 
@@ -81,8 +84,8 @@ class ReferenceCache:
                 (Path(folder) / file.name).replace(file)
         except OSError as error:
             raise UserError(
-                f"cannot keep expected outputs in {self.folder}: {error.strerror}; set EVALHARNESS_CACHE to a folder "
-                "that can be written"
+                f"cannot write expected outputs to {self.folder}: {error.strerror}; "
+                "set EVALHARNESS_CACHE to a writable folder"
             ) from None
 
 

@@ -1,87 +1,86 @@
-"""Places for programs to run in, as many as may compute at once; one whose program only waits is lent to another."""
+"""Worker slots, one per program that computes. A slot whose program only sleeps is lent to another program."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-LOOK_S = 1.0
-"""How often a held place is looked at."""
-ASLEEP = 0.03
-"""A program waits if it used less than this share of a processor between looks, twice in a row."""
-LOOKS = 2
+CHECK_S = 1.0
+"""Seconds between checks of an occupied slot."""
+SLEEPING_SHARE = 0.03
+"""A program sleeps if it used less than this share of a core between `CHECKS` checks in a row."""
+CHECKS = 2
 
 
 @dataclass(eq=False)
-class Place:
-    """One that is held. `meter` tells the seconds of processor that its container has used, None where nobody knows."""
+class WorkerSlot:
+    """An occupied slot. `cpu_meter` returns the CPU seconds that its container has used, or None if unknown."""
 
-    meter: Callable[[], float | None] | None = None
-    used_s: float | None = None
-    looks: int = 0
+    cpu_meter: Callable[[], float | None] | None = None
+    cpu_s: float | None = None
+    sleeping_checks: int = 0
     lent: bool = False
 
+    def is_sleeping(self) -> bool:
+        """Reads the meter once more and returns whether the program sleeps."""
+        before = self.cpu_s
+        self.cpu_s = self.cpu_meter() if self.cpu_meter else None
+        sleeping = before is not None and self.cpu_s is not None and 0 <= self.cpu_s - before < SLEEPING_SHARE * CHECK_S
+        self.sleeping_checks = self.sleeping_checks + 1 if sleeping else 0
+        return self.sleeping_checks >= CHECKS
 
-class Places:
-    """`count` places, of which `spare` at most are lent at a time: no more than both together are ever held.
 
-    A program that wakes while its place is lent goes on beside the other. No verdict depends on that, for its limits
-    leave waiting for a core out.
+class WorkerSlots:
+    """`count` slots, of which at most `spare` are lent at a time, so that at most `count + spare` programs run.
+
+    A program that wakes up while its slot is lent runs beside the other. No verdict depends on that, because time
+    limits do not count waiting for a core.
     """
 
     def __init__(self, count: int, spare: int):
         self.most = count + spare
         self._free = threading.Semaphore(count)
         self._spare, self._lent = spare, 0
-        self._held: set[Place] = set()
+        self._occupied: set[WorkerSlot] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._watcher: threading.Thread | None = None
 
     @contextmanager
-    def held(self) -> Iterator[Place]:
-        """Waits for a place."""
+    def occupied(self) -> Iterator[WorkerSlot]:
+        """Waits for a free slot and occupies it."""
         self._free.acquire()
-        place = Place()
+        slot = WorkerSlot()
         with self._lock:
-            self._held.add(place)
+            self._occupied.add(slot)
             if self._spare and not self._watcher:
                 self._watcher = threading.Thread(target=self._watch, daemon=True)
                 self._watcher.start()
         try:
-            yield place
+            yield slot
         finally:
             with self._lock:
-                self._held.discard(place)
-                self._lent -= place.lent
-            if not place.lent:
+                self._occupied.discard(slot)
+                self._lent -= slot.lent
+            if not slot.lent:
                 self._free.release()
 
     def close(self) -> None:
-        """Lends no more. Safe to call twice."""
+        """Stops lending. Safe to call twice."""
         self._closed.set()
 
     def _watch(self) -> None:
-        while not self._closed.wait(LOOK_S):
+        while not self._closed.wait(CHECK_S):
             with self._lock:
-                candidates = [place for place in self._held if not place.lent] if self._lent < self._spare else []
-            for place in candidates:
-                if _asleep(place):
-                    self._lend(place)
+                candidates = [slot for slot in self._occupied if not slot.lent] if self._lent < self._spare else []
+            for slot in candidates:
+                if slot.is_sleeping():
+                    self._lend(slot)
 
-    def _lend(self, place: Place) -> None:
+    def _lend(self, slot: WorkerSlot) -> None:
         with self._lock:
-            if place not in self._held or self._lent >= self._spare:
+            if slot not in self._occupied or self._lent >= self._spare:
                 return
-            place.lent = True
+            slot.lent = True
             self._lent += 1
         self._free.release()
-
-
-def _asleep(place: Place) -> bool:
-    """Looks at it once more."""
-    before, meter = place.used_s, place.meter
-    place.used_s = meter() if meter else None
-    waits = before is not None and place.used_s is not None and 0 <= place.used_s - before < ASLEEP * LOOK_S
-    place.looks = place.looks + 1 if waits else 0
-    return place.looks >= LOOKS

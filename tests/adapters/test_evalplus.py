@@ -7,7 +7,7 @@ from evalplus.provider import utility
 from helpers.task_data import OpenTask
 
 from evalharness.records import CallsProgram, Completion, Execution, Message, Outcome, Problem, Prompt, Task
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.wire import dumps
 
 PROMPT = '\n\nimport math\n\ndef area(r):\n    """ Area.\n    >>> area(0)\n    0.0\n    """\n\n'
 HUMANEVAL: dict[str, Any] = {

@@ -22,7 +22,7 @@ from evalharness.records import (
     Reference,
     UnitTestProgram,
 )
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.wire import dumps
 
 PROGRAMS = Path(__file__).parents[1] / "attacks" / "programs"
 LIMITS = Limits(time_s=1.0, memory_mb=1024)

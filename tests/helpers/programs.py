@@ -15,7 +15,7 @@ from evalharness.records import (
     ProcessRules,
     Reference,
 )
-from evalharness.sandbox.agent.wire import dumps
+from evalharness.sandbox.agent.shared.wire import dumps
 from evalharness.sandbox.pool import ContainerPool
 
 EVALPLUS, MBPP_PLUS = find_task("mbpp-plus")

@@ -70,7 +70,7 @@ def test_the_agent_sees_for_itself(engine: None) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"runtime": "nothing"}, "no runtime 'nothing'; it has .*runc"),
+        ({"runtime": "nothing"}, "no runtime 'nothing'; known: .*runc"),
         ({"memory_gb": "much"}, "memory_gb=much is not a number"),
         ({"memory_gb": "1"}, "less than the 4096 MB of one sample"),
         ({"allow": "everything"}, "unknown guarantee 'everything'"),

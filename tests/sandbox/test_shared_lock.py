@@ -1,27 +1,27 @@
-"""Many at once, or one alone."""
+"""The lock is held by many threads, or by one exclusively."""
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from evalharness.sandbox.shared_lock import Turns
+from evalharness.sandbox.shared_lock import SharedLock
 
 
-def test_alone_means_alone() -> None:
-    turns, inside, most, lock = Turns(), [0], [0], threading.Lock()
+def test_an_exclusive_holder_is_alone() -> None:
+    shared_lock, inside, most, lock = SharedLock(), [0], [0], threading.Lock()
     clashes = []
 
     def work(number: int) -> None:
-        alone = number % 5 == 0
-        with turns.alone() if alone else turns.shared():
+        exclusive = number % 5 == 0
+        with shared_lock.exclusive() if exclusive else shared_lock.shared():
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
-                if alone and inside[0] > 1:
+                if exclusive and inside[0] > 1:
                     clashes.append(number)
             time.sleep(0.002)
             with lock:
-                if alone and inside[0] > 1:
+                if exclusive and inside[0] > 1:
                     clashes.append(number)
                 inside[0] -= 1
 
@@ -31,13 +31,13 @@ def test_alone_means_alone() -> None:
     assert most[0] > 1
 
 
-def test_who_fails_lets_others_in() -> None:
-    turns = Turns()
-    for turn in (turns.alone, turns.shared):
+def test_an_exception_releases_the_lock() -> None:
+    shared_lock = SharedLock()
+    for hold in (shared_lock.exclusive, shared_lock.shared):
         try:
-            with turn():
+            with hold():
                 raise KeyError
         except KeyError:
             pass
-    with turns.alone():
+    with shared_lock.exclusive():
         pass

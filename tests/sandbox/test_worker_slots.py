@@ -1,4 +1,4 @@
-"""A program that only waits lends its place; one that computes does not, and never more run than may."""
+"""The slot of a program that sleeps is lent, of one that computes it is not, and never do too many programs run."""
 
 import threading
 import time
@@ -9,61 +9,63 @@ import pytest
 from helpers.programs import run
 from helpers.sandboxes import MakeSandbox
 
-from evalharness.sandbox.worker_slots import LOOK_S, LOOKS, Places
+from evalharness.sandbox.worker_slots import CHECK_S, CHECKS, WorkerSlots
 
 WAITS = "import time\ntime.sleep(8)\n"
 COMPUTES = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end: pass\n"
 QUICK = "x = 1\n"
 
 
-def test_a_place_is_lent_while_its_meter_stands_still() -> None:
-    places = Places(1, spare=1)
+def test_a_slot_is_lent_while_its_cpu_time_stands_still() -> None:
+    slots = WorkerSlots(1, spare=1)
     ended = threading.Event()
 
     def sleeper() -> None:
-        with places.held() as place:
-            place.meter = lambda: 5.0
+        with slots.occupied() as slot:
+            slot.cpu_meter = lambda: 5.0
             ended.wait(30)
 
     thread = threading.Thread(target=sleeper)
     thread.start()
     time.sleep(0.1)
     began = time.monotonic()
-    with places.held():
-        assert LOOKS * LOOK_S - 0.5 < time.monotonic() - began < 10 * LOOK_S
+    with slots.occupied():
+        assert CHECKS * CHECK_S - 0.5 < time.monotonic() - began < 10 * CHECK_S
         ended.set()
         thread.join()
         third = threading.Event()
 
         def another() -> None:
-            with places.held():
+            with slots.occupied():
                 third.set()
 
         threading.Thread(target=another).start()
-        assert not third.wait(0.5), "what was lent is given out twice"
+        assert not third.wait(0.5), "a lent slot is occupied twice"
     assert third.wait(5)
-    places.close()
+    slots.close()
 
 
 @pytest.mark.parametrize("meter", [time.monotonic, lambda: None, None])
-def test_a_place_is_not_lent_while_it_computes_or_nobody_knows(meter: Callable[[], float | None] | None) -> None:
-    places = Places(1, spare=1)
+def test_a_slot_is_not_lent_while_it_computes_or_if_unknown(
+    meter: Callable[[], float | None] | None,
+) -> None:
+    slots = WorkerSlots(1, spare=1)
     ended = threading.Event()
 
     def busy() -> None:
-        with places.held() as place:
-            place.meter = meter
+        with slots.occupied() as slot:
+            slot.cpu_meter = meter
             ended.wait(30)
 
     thread = threading.Thread(target=busy)
     thread.start()
     time.sleep(0.1)
-    threading.Timer(4 * LOOK_S, ended.set).start()
+    threading.Timer(4 * CHECK_S, ended.set).start()
     began = time.monotonic()
-    with places.held():
-        assert time.monotonic() - began > 3.5 * LOOK_S
+    with slots.occupied():
+        assert time.monotonic() - began > 3.5 * CHECK_S
     thread.join()
-    places.close()
+    slots.close()
 
 
 @pytest.mark.docker

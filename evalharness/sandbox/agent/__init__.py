@@ -1,7 +1,8 @@
-"""What runs inside a container: a warm interpreter that forks a judge per job, which forks the sample's processes.
+"""The code inside a container: a warm interpreter that forks a judge per job, which forks the sample's processes.
 
-    agent (pid 1, root, sees no job)  ->  judge (root, one job)  ->  sample (a user of its own, one part of the job)
+    agent (pid 1, root, reads no job)  ->  judge (root, one job)  ->  sample (a user of its own, one part of the job)
 
-The files of this folder are copied into the image and use the standard library and numpy alone. The judge forks
-the sample's processes before it reads the expected outputs, so no process that runs a sample ever held them.
+`judge/` runs in the judge's process, `sample/` in the sample's, `shared/` in both; `sample/` imports nothing of
+`judge/`. The image holds a copy of this folder, which uses only the standard library and numpy. The judge forks the
+sample's processes before it reads the expected outputs, so that no process that runs a sample has ever held them.
 """

@@ -1,4 +1,4 @@
-"""The agent: pid 1 of the container. Forks a judge for each job that arrives on stdin; ends when stdin does."""
+"""The agent: pid 1 of the container. Forks a judge for each job that arrives on stdin, and ends when stdin does."""
 
 import gc
 import importlib
@@ -10,43 +10,48 @@ import select
 import sys
 from collections.abc import Iterator
 
-from . import clean, judge, probe, warm, wire
-from .clock import Stopwatch
+from .judge import cleaning, compile_server, job, probe
+from .shared import wire
+from .shared.clock import Stopwatch
+from .shared.messages import Hello
 
 FIRST_UID = 100_000
 UIDS_PER_JOB = 2
+"""The sample's user, and that of trusted code that runs beside it."""
+CLOSED = 3
+"""The exit code of a judge that finds no more jobs."""
 
 VERSIONS = "/opt/evalharness/versions"
-
-WARM = (
+"""The folder in which the Dockerfile writes the tools' versions, one file for each."""
+PRELOAD = "/opt/evalharness/preload"
+"""More modules to import before the first job, one per line, in images whose programs use slow libraries."""
+STANDARD_MODULES = (
     *("abc", "array", "ast", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
     *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "io", "itertools"),
     *("json", "math", "operator", "os", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap"),
     *("threading", "time", "traceback", "types", "typing", "unicodedata"),
 )
-"""Modules that programs often import; a fork has them already."""
-PRELOAD = "/opt/evalharness/preload"
-"""More of them, one a line, in an image whose programs use libraries that are slow to import."""
+"""Modules that programs often import; every fork has them already."""
 
 
 def main() -> None:
-    """Serves until stdin ends. A judge that dies ends the agent, for the stream may then be out of step."""
-    for name in WARM:
+    """Serves until stdin ends. Ends if a judge dies, because the stream may then be out of step."""
+    for name in STANDARD_MODULES:
         importlib.import_module(name)
-    runners = load_judges()
-    # Neither this package nor the working directory, in which samples write: nothing of theirs is ever imported here.
-    own = os.path.dirname(os.path.dirname(__file__))
-    sys.path[:] = [folder for folder in sys.path if folder not in ("", own)]
+    kinds = load_judges()
+    # Neither this package's folder nor the working folder, in which samples write: nothing of a sample is imported.
+    package_folder = os.path.dirname(os.path.dirname(__file__))
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", package_folder)]
     os.chdir("/")
     os.umask(0)
     preload()
     gc.collect()
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
-    wire.write_reply(1, {"versions": versions(), "clock": clock, "runners": runners, "guarantees": probe.guarantees()})
+    wire.write_reply(1, Hello(versions=versions(), clock=clock, kinds=kinds, guarantees=probe.guarantees()))
     users = user_ids()
     while True:
-        warm.keep(users)
+        compile_server.ensure_running(users)
         select.select([0], [], [])
         uid = next(users)
         pid = os.fork()
@@ -58,11 +63,11 @@ def main() -> None:
 
 
 def preload() -> None:
-    """Imports what the image's list names.
+    """Imports the modules that the image lists.
 
-    Raises RuntimeError for a library that starts a thread, which no fork would have, leaves a file, which would be
-    taken for a sample's, or keeps one open: a sample gives up its descriptor, and a pipe that gets its number would be
-    closed in the place of the file.
+    Raises RuntimeError for a module that starts a thread, which forks would lack, leaves a file, which would be taken
+    for a sample's, or keeps one open: a sample closes its descriptor, and a pipe with the same number would then be
+    closed in place of the file.
     """
     before = os.listdir("/proc/self/fd")
     if os.path.exists(PRELOAD):
@@ -70,15 +75,15 @@ def preload() -> None:
             for name in file.read().split():
                 importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("a module that was imported beforehand has started a thread")
+        raise RuntimeError("a preloaded module has started a thread")
     if os.listdir("/proc/self/fd") != before:
-        raise RuntimeError("a module that was imported beforehand keeps a file open")
-    if not clean.is_clean():
-        raise RuntimeError("a module that was imported beforehand has left a file")
+        raise RuntimeError("a preloaded module keeps a file open")
+    if not cleaning.is_clean():
+        raise RuntimeError("a preloaded module has left a file")
 
 
 def user_ids() -> Iterator[int]:
-    """The first user of each job, from a random one on: the kernel counts a user's processes in all containers."""
+    """The first user of each job. Starts at random, because the kernel counts a user's processes in all containers."""
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
     first = FIRST_UID if mapped > 2 * FIRST_UID else mapped // 4
@@ -88,40 +93,37 @@ def user_ids() -> Iterator[int]:
 
 
 def load_judges() -> list[str]:
-    """Imports the judges that can work in this image: those that compare values want numpy."""
-    ready = []
-    for runner, module in judge.JUDGES.items():
+    """Imports the judges and returns the kinds of job that this image can judge; most judges need numpy."""
+    kinds = []
+    for kind in job.MODULES:
         try:
-            importlib.import_module(f".{module}", __package__)
+            job.load(kind)
         except ModuleNotFoundError:
             continue
-        ready.append(runner)
-    return ready
+        kinds.append(kind)
+    return kinds
 
 
 def versions() -> dict[str, str]:
-    """The versions of the image's tools, as its Dockerfile wrote them down, and Python's."""
-    found = {"python": platform.python_version()}
+    """The versions of the image's tools, and Python's."""
+    by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
         with open(os.path.join(VERSIONS, name), errors="replace") as file:
-            found[name] = file.readline().strip()
-    return found
-
-
-CLOSED = 3
+            by_tool[name] = file.readline().strip()
+    return by_tool
 
 
 def serve(uid: int) -> int:
-    """One job, in the judge's process. The exit code: 0 done, `CLOSED` no more jobs."""
+    """Judges one job, in the judge's process. Returns the exit code: 0, or `CLOSED` without a job."""
     try:
-        judge.run(0, 1, uid)
+        job.run(0, 1, uid)
     except wire.Closed:
         return CLOSED
     return 0
 
 
 def reap(judge_pid: int) -> int:
-    """Waits for the judge, and for whatever processes of a sample were left to pid 1. The judge's exit code."""
+    """Waits for the judge, and for processes of a sample that pid 1 inherited. Returns the judge's exit code."""
     while True:
         pid, status = os.wait()
         if pid == judge_pid:

@@ -1,1 +1,1 @@
-"""Container engines and the images that they run."""
+"""Container engines, and the images that they run."""

@@ -1,6 +1,6 @@
-"""Containers by bubblewrap, for machines where no container engine is allowed: namespaces, and the same agent inside.
+"""Containers of bubblewrap, for machines without a container engine: namespaces with the same agent inside.
 
-Every sample is a user of its own, so the user who runs this must be root or have subordinate ids (/etc/subuid).
+Every sample has a user of its own, so this needs root or subordinate user ids (/etc/subuid).
 """
 
 import contextlib
@@ -11,40 +11,39 @@ import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import cgroups, images, rootfs
-from evalharness.sandbox.engines.container import Container, last_words
+from evalharness.sandbox.engines.container import Container, last_stderr_line
 from evalharness.sandbox.engines.docker import FILES_MB, MEMORY_FOR_AGENT_MB, PIDS
 
 CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")
-AGENT_PLACE = "/opt/evalharness/agent"
+AGENT_FOLDER = "/opt/evalharness/agent"
 NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
 
 class BubblewrapEngine:
-    """Containers by the `bwrap` command, on root file systems that `rootfs` keeps."""
+    """Starts containers by the `bwrap` command, on the root file systems of `rootfs`."""
 
     name = "bubblewrap"
 
     def __init__(self, log: images.Log = lambda text: None):
         self.log, self._number = log, itertools.count()
-        # bwrap ends when the thread that started it does, so one that lives as long as this engine starts them all.
+        # bwrap ends with the thread that started it, so one thread of the engine starts all containers.
         self._starter = ThreadPoolExecutor(1, "bubblewrap")
         self._folders: dict[str, Path] = {}
         if not shutil.which("bwrap"):
             raise UserError("bubblewrap is not installed; on Debian: apt-get install bubblewrap")
         self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace()
-        cgroups.remove_left(living())
+        cgroups.remove_orphans(live_pids())
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Makes sure of the image's root file system."""
+        """Exports the image's root file system unless it exists. Raises UserError."""
         self._folders[image] = rootfs.ensure(image, self.log)
         return {"image": images.image_tag(image), "id": rootfs.settings_of(self._folders[image])["id"]}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent."""
+        """Starts a container and waits for its agent. Raises InfrastructureError."""
         name = f"{cgroups.PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
         group = cgroups.Group(name, memory, PIDS, cpus)
@@ -57,14 +56,14 @@ class BubblewrapEngine:
         command = [*self._prefix, *confinement(folder, environment), *settings["entrypoint"]]
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str]:
         """The version of bubblewrap."""
-        said = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
-        return {"engine": said, "runtime": "default"}
+        version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
+        return {"engine": version, "runtime": "default"}
 
 
 def user_namespace() -> list[str]:
-    """The command before `bwrap` that gives an ordinary user a range of users. Raises UserError where it cannot."""
+    """The command before `bwrap` that gives an ordinary user a range of user ids. Raises UserError if that fails."""
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:
         raise UserError(
@@ -75,27 +74,27 @@ def user_namespace() -> list[str]:
 
 
 def confinement(folder: Path, environment: dict[str, str]) -> list[str]:
-    """The `bwrap` command line before the program; the counterpart of the settings in `docker_engine.hardening`."""
+    """The `bwrap` command line before the program; the counterpart of `docker.hardening`."""
     words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         words += ["--cap-add", capability]
     words += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", "--clearenv"]
-    words += ["--ro-bind", str(images.AGENT), AGENT_PLACE]
-    for place in ("/tmp", "/dev/shm"):
-        words += ["--perms", "1777", "--size", str(FILES_MB << 20), "--tmpfs", place]
+    words += ["--ro-bind", str(images.AGENT), AGENT_FOLDER]
+    for folder_in_memory in ("/tmp", "/dev/shm"):
+        words += ["--perms", "1777", "--size", str(FILES_MB << 20), "--tmpfs", folder_in_memory]
     words += ["--remount-ro", "/dev"]
     for key, value in environment.items():
         words += ["--setenv", key, value]
     return [*words, "--"]
 
 
-def living() -> frozenset[int]:
-    """The processes of this machine."""
+def live_pids() -> frozenset[int]:
+    """The pids of all processes of this machine."""
     return frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 class BubblewrapChannel:
-    """The pipes of a `bwrap` process, of which stdout carries the agent's messages."""
+    """The pipes of a `bwrap` process; stdout carries the agent's messages."""
 
     def __init__(self, command: list[str], group: cgroups.Group):
         self.group = group
@@ -124,38 +123,38 @@ class BubblewrapChannel:
         try:
             while view:
                 if not select.select([], [self._in], [], wait_s)[1]:
-                    raise InfrastructureError("the container takes no message")
+                    raise InfrastructureError("the container does not read its messages")
                 view = view[self._in.write(view[: select.PIPE_BUF]) or 0 :]
         except (OSError, ValueError) as error:
-            raise InfrastructureError(f"the container is gone: {error}; {last_words(self._stderr)}") from None
+            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
 
-    def more(self, wait_s: float) -> bytes:
-        """What the agent wrote on stdout; what came on stderr is kept as its last words."""
+    def receive(self, wait_s: float) -> bytes:
+        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
         try:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
                 if not ready:
                     raise InfrastructureError("the container does not answer")
                 if self._out not in ready:
-                    said = self._err.read(1 << 16) or b""
-                    self._stderr = (self._stderr + said)[-2000:]
-                    if said:
+                    errors = self._err.read(1 << 16) or b""
+                    self._stderr = (self._stderr + errors)[-2000:]
+                    if errors:
                         continue
                 data = self._out.read(1 << 20)
                 if not data:
-                    raise InfrastructureError(f"the container ended; {last_words(self._stderr)}")
+                    raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
                 return data
         except (OSError, ValueError) as error:
-            raise InfrastructureError(f"the container is gone: {error}") from None
+            raise InfrastructureError(f"the container has ended: {error}") from None
 
     def cpu_s(self) -> float | None:
-        """What its control group has counted."""
+        """The CPU seconds that its control group has counted."""
         return self.group.cpu_s()
 
     def close(self) -> None:
-        """Ends the container, whatever runs in it. Safe to call twice."""
+        """Ends the container and everything in it. Safe to call twice."""
         with contextlib.suppress(OSError):
-            self._process.kill()  # pid 1 dies with it, and all of the namespace with pid 1
+            self._process.kill()  # pid 1 dies with it, and the whole namespace with pid 1
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         self.group.remove()

@@ -1,4 +1,4 @@
-"""Control groups for containers that no engine makes them for: version 1 or 2, where this user may make some."""
+"""Control groups of version 1 or 2 for containers without an engine, if this user may create them."""
 
 import contextlib
 import os
@@ -8,10 +8,11 @@ from pathlib import Path
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "evalharness"
 PERIOD_US = 100_000
+"""The scheduler period of a CPU quota."""
 
 
 class Group:
-    """A group with limits. `missing` names the limits that could not be set here."""
+    """A group with limits. `missing` contains the limits that this machine does not support."""
 
     def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
         self.folders: list[Path] = []
@@ -35,18 +36,18 @@ class Group:
         except OSError:
             return
         self.folders.append(folder)
-        for what, settings in limits.items():
-            done = [_write(folder / key, value) for key, value in settings.items()]
-            if done[0]:  # the rest, such as swap, may be unknown to this kernel
-                self.missing.discard(what)
+        for name, settings in limits.items():
+            written = [_write(folder / key, value) for key, value in settings.items()]
+            if written[0]:  # the kernel may not know the others, such as swap
+                self.missing.discard(name)
 
     def enter(self) -> None:
-        """Puts the calling process, and all that it will start, into the group."""
+        """Moves the calling process, and its future children, into the group."""
         for folder in self.folders:
             _write(folder / "cgroup.procs", str(os.getpid()))
 
     def cpu_s(self) -> float | None:
-        """Seconds of processor used in the group; None under version 1, which counts them in another place."""
+        """CPU seconds of the group; None under version 1, which counts them in another group."""
         for folder in self.folders:
             with contextlib.suppress(OSError):
                 for line in (folder / "cpu.stat").read_text().splitlines():
@@ -55,13 +56,13 @@ class Group:
         return None
 
     def remove(self) -> None:
-        """Removes the group; what still runs in it is killed."""
+        """Kills the group's processes and removes it."""
         for folder in self.folders:
             _remove(folder)
 
 
-def remove_left(alive: frozenset[int]) -> int:
-    """Removes the groups of harnesses whose process is not in `alive`, and returns how many there were."""
+def remove_orphans(alive: frozenset[int]) -> int:
+    """Removes the groups whose harness process is not in `alive`, and returns their number."""
     removed = 0
     for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_folder().glob(f"{PREFIX}-*")}:
         pid = folder.name.split("-")[1]
@@ -72,7 +73,7 @@ def remove_left(alive: frozenset[int]) -> int:
 
 
 def _own_folder() -> Path:
-    """The version 2 group that this process is in, below which it may have been given leave to make others."""
+    """The version 2 group of this process, below which it may have the right to create others."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -1,62 +1,66 @@
-"""One container with an agent inside, and the conversation with it, whichever engine made it."""
+"""A container with an agent inside, and the exchange of messages with it, for all engines."""
 
 import json
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Protocol, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.agent.wire import HEADER
+from evalharness.sandbox.agent.shared.messages import Hello, Reply
+from evalharness.sandbox.agent.shared.wire import HEADER
 
 START_S = 60.0
-"""How long an agent may take to say hello."""
+"""Seconds in which an agent must send its hello."""
 
 
 class Channel(Protocol):
-    """The bytes to and from an agent. Every method raises InfrastructureError when the other end is gone."""
+    """The bytes to and from an agent. `send` and `receive` raise InfrastructureError if the container has ended."""
 
     def send(self, data: bytes, wait_s: float) -> None:
         """Sends everything, waiting for at most `wait_s` seconds at a time."""
         ...
 
-    def more(self, wait_s: float) -> bytes:
-        """What has come from the agent, at least one byte."""
+    def receive(self, wait_s: float) -> bytes:
+        """The next bytes of the agent, at least one, waiting for at most `wait_s` seconds."""
         ...
 
     def cpu_s(self) -> float | None:
-        """Seconds of processor that the container has used so far; None where nobody knows."""
+        """CPU seconds that the container has used so far; None if unknown."""
         ...
 
     def close(self) -> None:
-        """Ends the container, whatever runs in it. Safe to call twice."""
+        """Ends the container and everything in it. Safe to call twice."""
         ...
 
 
 class Container:
-    """A running container. It ends by itself when this process does, for then its stdin closes."""
+    """A running container. It ends with this process, because its stdin then closes."""
 
     def __init__(self, channel: Channel, name: str):
         self.channel, self.id, self.jobs = channel, name, 0
         self._pending = bytearray()
         try:
-            self.hello, _ = self.read_reply(START_S)
+            hello, _ = self._read_message(START_S)
+            self.hello = cast(Hello, hello)
         except InfrastructureError:
             channel.close()
             raise
 
-    def request(self, messages: bytes, wait_s: float) -> tuple[dict[str, Any], bytes]:
-        """Sends a job's messages and returns the reply's JSON and bytes. Raises InfrastructureError if none comes."""
+    def request(self, messages: bytes, wait_s: float) -> tuple[Reply, bytes]:
+        """Sends a job's messages and returns the reply and its bytes. Raises InfrastructureError if none comes."""
         self.jobs += 1
         self.channel.send(messages, wait_s)
-        return self.read_reply(wait_s)
+        reply, blob = self._read_message(wait_s)
+        return cast(Reply, reply), blob
 
-    def read_reply(self, wait_s: float) -> tuple[dict[str, Any], bytes]:
-        """The next reply of the agent, waiting for at most `wait_s` seconds at a time."""
+    def _read_message(self, wait_s: float) -> tuple[object, bytes]:
+        """The next JSON message of the agent and its bytes, waiting for at most `wait_s` seconds at a time."""
         text_size, blob_size = HEADER.unpack(self._take(HEADER.size, wait_s))
         text = self._take(text_size, wait_s)
         return json.loads(text), self._take(blob_size, wait_s)
 
     def _take(self, size: int, wait_s: float) -> bytes:
         while len(self._pending) < size:
-            self._pending += self.channel.more(wait_s)
+            self._pending += self.channel.receive(wait_s)
         taken = bytes(self._pending[:size])
         del self._pending[:size]
         return taken
@@ -67,24 +71,24 @@ class Container:
 
 
 class Engine(Protocol):
-    """What makes containers."""
+    """Makes containers."""
 
     name: str
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Makes sure that the image is there, building it if need be; what identifies it, for the manifest."""
+        """Builds the image unless it exists, and returns what identifies it, for the manifest. Raises UserError."""
         ...
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container of a prepared image. Raises InfrastructureError."""
         ...
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Mapping[str, str]:
         """The engine and its version, for the manifest."""
         ...
 
 
-def last_words(text: bytes) -> str:
-    """What a container said on stderr before it was gone."""
+def last_stderr_line(text: bytes) -> str:
+    """The last line that a container wrote to stderr, as part of a message."""
     lines = text.decode(errors="replace").strip().splitlines()
-    return f"its last words: {lines[-1][-300:]}" if lines else "it left no message"
+    return f"its last line on stderr: {lines[-1][-300:]}" if lines else "it wrote nothing to stderr"

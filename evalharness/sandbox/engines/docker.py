@@ -1,4 +1,4 @@
-"""Hardened containers by any engine that speaks the Docker API: Docker, rootless Docker, Podman (`DOCKER_HOST`)."""
+"""Hardened containers of engines with the Docker API: Docker, rootless Docker, Podman (`DOCKER_HOST`)."""
 
 import contextlib
 import os
@@ -14,27 +14,30 @@ from requests.exceptions import RequestException
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import images
-from evalharness.sandbox.engines.container import Container, last_words
+from evalharness.sandbox.engines.container import Container, last_stderr_line
 
 STREAM = struct.Struct("!BxxxI")
+"""The header of a piece of an attached stream: its kind and length."""
 STDERR = 2
 MEMORY_FOR_AGENT_MB = 1024
-"""Above the sample's own limit: the judge, files in memory, and what the kernel counts beside."""
+"""Memory above the sample's limit: for the judge, files in memory, and the kernel's own."""
 FILES_MB = 256
 INODES = 65536
+"""Limits of each writable folder."""
 PIDS = 256
+"""The limit of processes and threads."""
 LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
 def connect() -> docker.DockerClient:
-    """A client of the container engine. Raises UserError, one line that says how to get one, where none answers."""
+    """A client of the container engine. Raises UserError, which says how to install one, if none answers."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()
     except (DockerException, RequestException) as error:
-        where = os.environ.get("DOCKER_HOST", "the local Docker socket")
+        host = os.environ.get("DOCKER_HOST", "the local Docker socket")
         raise UserError(
-            f"no container engine answers at {where} ({_short(error)}); install and start one: "
+            f"no container engine answers at {host} ({_short(error)}); install and start one: "
             "apt-get install docker.io && (systemctl start docker || dockerd &), or set DOCKER_HOST"
         ) from None
     return client
@@ -48,7 +51,7 @@ def _short(error: Exception) -> str:
 
 
 def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """The engine's settings that confine a container; README.md says what they guarantee."""
+    """The engine's settings that confine a container; docs/sandbox.md describes what they guarantee."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
     return {
@@ -65,18 +68,18 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
         "log_config": {"type": "none", "config": {}},
         "auto_remove": True,
         "ipc_mode": "private",
-        # No shared memory, semaphores or message queues by which one sample could leave word for the next.
+        # No shared memory, semaphores or message queues, by which a sample could leave a message for the next.
         "sysctls": {"kernel.shmmni": "0", "kernel.msgmni": "0", "kernel.sem": "0 0 0 0", "fs.mqueue.queues_max": "0"},
     }
 
 
 def owner(pid: int) -> str:
-    """A process of this machine, as the label of its containers names it."""
+    """The label value that identifies a process of this machine as the owner of containers."""
     return f"{socket.gethostname()} {pid} {_started(pid)}"
 
 
 def _started(pid: int) -> str:
-    """When a process started, in ticks since boot, so that a number used again is not taken for it; or nothing."""
+    """When a process started, in ticks since boot, to recognize a reused pid; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -84,7 +87,7 @@ def _started(pid: int) -> str:
 
 
 def remove_orphans(client: docker.DockerClient) -> int:
-    """Removes the containers of harnesses on this machine that live no more, and returns how many there were."""
+    """Removes the containers whose harness process on this machine has ended, and returns their number."""
     removed = 0
     with contextlib.suppress(DockerException, RequestException):
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
@@ -98,8 +101,8 @@ def remove_orphans(client: docker.DockerClient) -> int:
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[None]:
-    """Raises InfrastructureError where the engine, which was there a moment ago, does not answer."""
+def engine_errors() -> Iterator[None]:
+    """Turns errors of the engine, which has answered before, into InfrastructureError."""
     try:
         yield
     except (DockerException, RequestException) as error:
@@ -107,40 +110,40 @@ def answering() -> Iterator[None]:
 
 
 class DockerEngine:
-    """Containers by the Docker API. `runtime` names another runtime than the engine's own, such as `runsc`."""
+    """Starts containers by the Docker API. `runtime` replaces the engine's default runtime, for example by `runsc`."""
 
     name = "docker"
 
     def __init__(self, runtime: str | None = None, log: images.Log = lambda text: None):
         self.client, self.runtime, self.log = connect(), runtime, log
-        with answering():
-            known = self.client.info().get("Runtimes", {})
-        if runtime and known and runtime not in known:
-            raise UserError(f"the container engine has no runtime {runtime!r}; it has {', '.join(sorted(known))}")
+        with engine_errors():
+            runtimes = self.client.info().get("Runtimes", {})
+        if runtime and runtimes and runtime not in runtimes:
+            raise UserError(f"the container engine has no runtime {runtime!r}; known: {', '.join(sorted(runtimes))}")
         remove_orphans(self.client)
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Builds the image unless it is there."""
-        with answering():
+        """Builds the image unless it exists. Raises UserError."""
+        with engine_errors():
             return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent."""
+        """Starts a container and waits for its agent. Raises InfrastructureError."""
         try:
             channel = DockerChannel(self.client, images.image_tag(image), memory_mb, cpus, hash_seed, self.runtime)
         except (DockerException, RequestException) as error:
             raise InfrastructureError(f"the container did not start: {error}") from None
         return Container(channel, channel.id)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, str]:
         """The engine's version and runtime."""
-        with answering():
+        with engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}
 
 
 class DockerChannel:
-    """The attached streams of a container, of which stdout carries the agent's messages."""
+    """The attached streams of a container; stdout carries the agent's messages."""
 
     def __init__(
         self, client: docker.DockerClient, tag: str, memory_mb: int, cpus: float, hash_seed: int, runtime: str | None
@@ -162,7 +165,7 @@ class DockerChannel:
             self._socket: socket.socket = getattr(attached, "_sock", attached)
             client.api.start(self.id)
         except BaseException:
-            # One that never ran is not removed by the engine, whatever it was told.
+            # The engine does not remove a container that never ran, even with auto_remove.
             with contextlib.suppress(DockerException, RequestException):
                 client.api.remove_container(self.id, force=True)
             raise
@@ -173,10 +176,10 @@ class DockerChannel:
             self._socket.settimeout(wait_s)
             self._socket.sendall(data)
         except OSError as error:
-            raise InfrastructureError(f"the container is gone: {error}; {last_words(self._stderr)}") from None
+            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
 
-    def more(self, wait_s: float) -> bytes:
-        """What the agent wrote on stdout; what came on stderr is kept as its last words."""
+    def receive(self, wait_s: float) -> bytes:
+        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
         self._socket.settimeout(wait_s)
         while True:
             kind, length = STREAM.unpack(self._receive(STREAM.size))
@@ -192,29 +195,29 @@ class DockerChannel:
                 part = self._socket.recv(min(size - len(parts), 1 << 20))
             except OSError as error:
                 raise InfrastructureError(
-                    f"the container does not answer: {error}; {last_words(self._stderr)}"
+                    f"the container does not answer: {error}; {last_stderr_line(self._stderr)}"
                 ) from None
             if not part:
-                raise InfrastructureError(f"the container ended; {last_words(self._stderr)}")
+                raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
             parts += part
         return bytes(parts)
 
     def cpu_s(self) -> float | None:
-        """What its control group has counted."""
+        """The CPU seconds that its control group has counted."""
         try:
-            told = self.client.api.stats(self.id, stream=False, one_shot=True)
+            stats = self.client.api.stats(self.id, stream=False, one_shot=True)
         except (DockerException, RequestException):
             return None
-        used = told.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
-        return used / 1e9 if used else None
+        used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return used_ns / 1e9 if used_ns else None
 
     def close(self) -> None:
-        """Ends the container, whatever runs in it. Safe to call twice."""
+        """Ends the container and everything in it. Safe to call twice."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(DockerException, RequestException):
             self.client.api.remove_container(self.id, force=True)
-        # Last, for another thread may be about to read from it, and must not find another connection's descriptor.
+        # Last: another thread may be about to read, and must not read from a new connection with the same descriptor.
         with contextlib.suppress(OSError):
             self._attached.close()
             self._socket.close()

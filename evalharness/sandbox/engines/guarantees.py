@@ -1,25 +1,24 @@
-"""What an engine must guarantee before anyone's code is run in it."""
+"""What an engine must guarantee before it runs a sample's code."""
 
-from collections.abc import Mapping
-from typing import Any
+from evalharness.sandbox.agent.shared.messages import Hello
 
 GUARANTEES = {
     "network-off": "no network: there is no route to anywhere",
     "read-only-root": "the root file system cannot be written",
     "own-processes": "processes outside the container cannot be seen",
     "user-separation": "every sample runs as a user of its own",
-    "few-capabilities": "root in the container has no rights but to change to a sample's user and to end it",
-    "no-new-privileges": "setuid programs give no rights",
+    "few-capabilities": "root in the container can only change to a sample's user and end its processes",
+    "no-new-privileges": "setuid programs give no additional rights",
     "system-call-filter": "no new namespaces, mounts, tracing, keyrings or shared memory for samples",
     "memory-limit": "memory is limited by a control group",
     "process-limit": "the number of processes is limited by a control group",
-    "file-limit": "files live in memory-backed folders of limited size",
-    "no-engine-socket": "the engine's socket is out of reach",
+    "file-limit": "files are in memory-backed folders of limited size",
+    "no-engine-socket": "the engine's socket is not reachable",
     "idle-clock": "time limits do not count waiting for a core",
 }
-"""By name, as `--option allow=` takes it, what is guaranteed. The agent sees for itself whether each one holds."""
+"""By name, as in `--option allow=`, the meaning of each guarantee, which agent/judge/probe.py tests from inside."""
 
 
-def missing_guarantees(hello: Mapping[str, Any]) -> frozenset[str]:
-    """The guarantees that an agent, by its hello, did not find to hold."""
+def missing_guarantees(hello: Hello) -> frozenset[str]:
+    """The guarantees that an agent reports as missing."""
     return frozenset(name for name in GUARANTEES if not hello["guarantees"].get(name))

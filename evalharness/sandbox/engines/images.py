@@ -1,4 +1,4 @@
-"""Builds the images that samples run in, one per folder under sandboxes/, with or without a registry."""
+"""Builds the images in which samples run, one per folder of sandboxes/, with or without a registry."""
 
 import hashlib
 import io
@@ -19,21 +19,31 @@ from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
 AGENT = Path(__file__).parents[1] / "agent"
+DOCKERFILE = "Dockerfile"
+DOCKERFILE_END = """\
+COPY agent /opt/evalharness/agent
+RUN python3 -m compileall -q /opt/evalharness
+WORKDIR /tmp
+ENTRYPOINT ["python3", "-s", "-c", "import sys, runpy; sys.path.insert(0, '/opt/evalharness'); \
+runpy.run_module('agent', run_name='__main__')"]
+"""
+"""The instructions at the end of every image's Dockerfile, which install and start the agent."""
 SUITE = "bookworm"
 LOCAL_BASE = f"evalharness/base:{SUITE}"
-"""The base made from Debian's packages where no registry answers."""
+"""The base image that is made from Debian's packages if no registry answers."""
 
 DEFAULT = ("python", "cpp", "java", "js", "php", "sh", "ts")
-"""What `evalharness sandbox build` builds: Python, and the six languages of the Mercury paper's MultiPL-E."""
+"""The images that `evalharness sandbox build` builds by default: Python, and the six languages of the Mercury paper."""
 LABEL = "evalharness"
-OWN_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
+"""The folder of certificates that an administrator has added on Debian."""
 
 Log = Callable[[str], None]
 
 
 def image_names() -> list[str]:
-    """Names of all images that there is a folder for."""
-    return sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
+    """The names of all images, which are those of their folders."""
+    return sorted(path.parent.name for path in bundled("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
 def image_folder(name: str) -> Path:
@@ -44,37 +54,39 @@ def image_folder(name: str) -> Path:
 
 
 def build_context(name: str) -> dict[str, bytes]:
-    """Path inside the build context to content: the image's folder, and the agent's as `agent`."""
-    return _folder_files(name) | {f"agent/{path.name}": path.read_bytes() for path in sorted(AGENT.glob("*.py"))}
+    """The files of the build context by path: the image's folder, and the agent's as `agent`."""
+    agent = {f"agent/{path.relative_to(AGENT)}": path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
+    return _folder_files(name) | agent
 
 
 def _folder_files(name: str) -> dict[str, bytes]:
     folder = image_folder(name)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return files | {DOCKERFILE: files[DOCKERFILE].rstrip() + b"\n" + DOCKERFILE_END.encode()}
 
 
 def image_tag(name: str) -> str:
-    """The image's tag, which names its content: an unchanged folder gives an unchanged tag."""
+    """The image's tag, a digest of its build context: an unchanged folder and agent have an unchanged tag."""
     return f"evalharness/{name}:{_digest(build_context(name))}"
 
 
 def folder_tag(name: str) -> str:
-    """The same of what is installed in the image alone: without the agent, and what is told of the language."""
+    """A digest of what is installed in the image, without the agent and the description of the language."""
     files = _folder_files(name)
-    return f"{name}-{_digest({place: content for place, content in files.items() if not place.endswith('.yaml')})}"
+    return f"{name}-{_digest({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
 
 
 def _digest(files: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for place, content in files.items():
-        digest.update(f"{place}\0{len(content)}\0".encode() + content)
+    for path, content in files.items():
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
 
 
 def build(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
-    """Builds the image unless it is there already, and returns its id. `base` overrides the Dockerfile's own.
+    """Builds the image unless it exists, and returns its id. `base` replaces the Dockerfile's base image.
 
-    Raises UserError with the end of the build's output where it fails.
+    Raises UserError with the end of the build's output if that fails.
     """
     tag = image_tag(name)
     try:
@@ -107,8 +119,8 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
 def _packed(files: dict[str, bytes]) -> io.BytesIO:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        for place, content in files.items():
-            entry = tarfile.TarInfo(place)
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     context.seek(0)
@@ -116,34 +128,34 @@ def _packed(files: dict[str, bytes]) -> io.BytesIO:
 
 
 def _follow(name: str, event: dict[str, Any], log: Log) -> None:
-    """Tells of a step of the build. Raises UserError for one that failed."""
+    """Logs a step of the build. Raises UserError if it failed."""
     if "error" in event:
         raise UserError(f"building sandbox image {name!r} failed: {' '.join(str(event['error']).split())[-600:]}")
-    said = str(event.get("stream", "")).strip()
-    if said.startswith("Step "):
-        log(f"  {said[:100]}")
+    line = str(event.get("stream", "")).strip()
+    if line.startswith("Step "):
+        log(f"  {line[:100]}")
 
 
 def _certificates(name: str) -> dict[str, str]:
-    """For an image that asks for them: the certificates that this machine trusts besides Debian's, for pip and npm."""
-    if "ARG CA_CERTIFICATES" not in (image_folder(name) / "Dockerfile").read_text():
+    """For an image with this build argument: the local certificates of this machine, for pip and npm."""
+    if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
         return {}
-    own = sorted(OWN_CERTIFICATES.glob("*.crt"))
-    return {"CA_CERTIFICATES": "\n".join(path.read_text() for path in own)}
+    local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
+    return {"CA_CERTIFICATES": "\n".join(path.read_text() for path in local)}
 
 
 def needs_registry(name: str) -> bool:
-    """Whether the image can only be built on one from a registry: its base is not Debian's."""
+    """Whether the image can only be built with a registry, because its base is not Debian's."""
     return not _official_base(name).startswith("debian:")
 
 
 def is_built(name: str) -> bool:
-    """Whether the engine has the image."""
+    """Whether the image is built."""
     return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
 
 
 def remove_old(client: docker.DockerClient) -> int:
-    """Removes images of earlier versions of the folders, and returns how many there were."""
+    """Removes images of earlier versions, and returns their number."""
     current = {image_tag(name) for name in image_names()}
     old = [tag for image in client.images.list(filters={"label": f"{LABEL}=image"}) for tag in image.tags]
     old = [tag for tag in old if tag not in current]
@@ -153,11 +165,11 @@ def remove_old(client: docker.DockerClient) -> int:
 
 
 def _official_base(name: str) -> str:
-    dockerfile = image_folder(name) / "Dockerfile"
-    found = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
-    if not found:
-        raise UserError(f"{dockerfile} names no base; it must have a line `ARG BASE=IMAGE`")
-    return found.group(1)
+    dockerfile = image_folder(name) / DOCKERFILE
+    base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
+    if not base:
+        raise UserError(f"{dockerfile} has no base image; add a line `ARG BASE=IMAGE`")
+    return base.group(1)
 
 
 def _base(client: docker.DockerClient, name: str, log: Log) -> str:
@@ -198,7 +210,7 @@ def debian_base(client: docker.DockerClient, log: Log) -> str:
 
 
 def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
-    """Every image's name with its id, or None where it is not built."""
+    """Every image's name with its id, or None if it is not built."""
     for name in image_names():
         try:
             yield name, str(client.images.get(image_tag(name)).id)

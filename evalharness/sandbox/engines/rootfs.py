@@ -1,7 +1,7 @@
-"""Root file systems of images as plain folders, for machines where no container engine is allowed.
+"""Root file systems of images as plain folders, for machines without a container engine.
 
-They are exported where there is an engine, and may be copied elsewhere: a folder for each image. The agent in them is
-not used; that of this package takes its place.
+A machine with an engine exports them, one folder per image, and they can be copied to others. Their copy of the agent
+is not used; the installed package's is mounted over it.
 """
 
 import json
@@ -9,8 +9,9 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TypedDict, cast
 
 from evalharness.errors import UserError
 from evalharness.sandbox.engines import images
@@ -18,26 +19,33 @@ from evalharness.sandbox.engines.docker import connect
 from evalharness.sandbox.references import cache_folder
 
 SETTINGS = "evalharness.json"
-"""In a root file system: environment and entry point of the image, and its id."""
+"""The file in a root file system with the image's environment, entry point and id."""
+
+
+class Settings(TypedDict):
+    """The content of `SETTINGS`."""
+
+    id: str
+    environment: list[str]
+    entrypoint: list[str]
 
 
 def folder_of(image: str) -> Path:
-    """Where the image's root file system belongs: `$EVALHARNESS_ROOTFS`, else in the cache."""
-    place = os.environ.get("EVALHARNESS_ROOTFS")
-    parent = Path(place) if place else cache_folder() / "rootfs"
+    """The folder of the image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
+    chosen = os.environ.get("EVALHARNESS_ROOTFS")
+    parent = Path(chosen) if chosen else cache_folder() / "rootfs"
     return parent / images.folder_tag(image)
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
-    """What the root file system says of itself."""
-    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
-    return found
+def settings_of(folder: Path) -> Settings:
+    """The settings of the root file system in this folder."""
+    return cast(Settings, json.loads((folder / SETTINGS).read_text()))
 
 
 def ensure(image: str, log: images.Log) -> Path:
-    """The image's root file system, exported from a container engine unless it is there.
+    """The folder of the image's root file system, exported from a container engine unless it exists.
 
-    Raises UserError, which says what to do, where it is not there and no engine answers.
+    Raises UserError, which says what to do, if it does not exist and no engine answers.
     """
     folder = folder_of(image)
     if (folder / SETTINGS).exists():
@@ -46,9 +54,9 @@ def ensure(image: str, log: images.Log) -> Path:
         client = connect()
     except UserError:
         raise UserError(
-            f"there is no root file system of image {image!r} at {folder}; make it where there is a container engine: "
+            f"there is no root file system of image {image!r} at {folder}; on a machine with a container engine, run "
             f"`evalharness sandbox build {image} --sandbox bubblewrap`, and copy the folder here "
-            "(EVALHARNESS_ROOTFS names the folder that holds them)"
+            "(EVALHARNESS_ROOTFS is the parent folder)"
         ) from None
     identity = images.build(client, image, log)
     log(f"exporting {image} to {folder}")
@@ -58,8 +66,8 @@ def ensure(image: str, log: images.Log) -> Path:
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
         _unpack(client.api.export(container["Id"]), unfinished)
-        kept = {"id": identity, "environment": config["Env"], "entrypoint": config["Entrypoint"]}
-        (unfinished / SETTINGS).write_text(json.dumps(kept))
+        settings = Settings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
+        (unfinished / SETTINGS).write_text(json.dumps(settings))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as error:
@@ -72,7 +80,7 @@ def ensure(image: str, log: images.Log) -> Path:
 
 
 def remove_old() -> int:
-    """Removes root file systems that no image has any more, and returns how many there were."""
+    """Removes root file systems of earlier versions of the images, and returns their number."""
     current = {folder_of(name) for name in images.image_names()}
     parent = next(iter(current)).parent
     old = [path for path in parent.glob("*") if path.is_dir() and path not in current]
@@ -81,10 +89,10 @@ def remove_old() -> int:
     return len(old)
 
 
-def _unpack(parts: Any, folder: Path) -> None:
+def _unpack(pieces: Iterable[bytes], folder: Path) -> None:
     with tempfile.TemporaryFile() as archive:
-        for part in parts:
-            archive.write(part)
+        for piece in pieces:
+            archive.write(piece)
         archive.seek(0)
         with tarfile.open(fileobj=cast(IO[bytes], archive)) as tar:
             for member in tar:

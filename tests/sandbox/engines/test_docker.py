@@ -7,7 +7,7 @@ from docker.errors import APIError, NotFound
 from helpers.programs import calls_program, only, run
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.sandbox.agent.wire import HEADER
+from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.docker import DockerEngine, connect
 from evalharness.sandbox.pool import ContainerPool
@@ -123,7 +123,7 @@ def test_a_container_that_does_not_start_is_not_left_behind(engine: None, monkey
 
 def test_a_container_that_ended_gives_its_last_words(engine: None) -> None:
     container = DockerEngine().start("python", 256, 1.0, 0)
-    with pytest.raises(InfrastructureError, match="container ended; its last words: "):
+    with pytest.raises(InfrastructureError, match="container ended; its last line on stderr: "):
         container.request(HEADER.pack(3, 0) + b"???", 10)
     container.close()
     container.close()

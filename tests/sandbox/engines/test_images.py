@@ -35,7 +35,7 @@ def test_tag_names_the_content(folders: Path) -> None:
     assert images.image_tag(NAME) == before
     tags = {before}
     dockerfile = folders / "sandboxes" / NAME / "Dockerfile"
-    for path in (dockerfile, folders / "agent" / "judge.py", folders / "agent" / "__main__.py"):
+    for path in (dockerfile, folders / "agent" / "judge" / "job.py", folders / "agent" / "__main__.py"):
         path.write_text(path.read_text() + "\n")
         tags.add(images.image_tag(NAME))
     (dockerfile.parent / "folder").mkdir()
@@ -48,16 +48,16 @@ def test_tag_names_the_content(folders: Path) -> None:
 
 def test_tag_does_not_depend_on_what_is_no_content(folders: Path) -> None:
     before = images.image_tag(NAME)
-    (folders / "agent" / "judge.py").touch()
-    (folders / "agent" / "__pycache__").mkdir(exist_ok=True)
-    (folders / "agent" / "__pycache__" / "judge.pyc").write_bytes(b"compiled")
+    (folders / "agent" / "judge" / "job.py").touch()
+    (folders / "agent" / "judge" / "__pycache__").mkdir(exist_ok=True)
+    (folders / "agent" / "judge" / "__pycache__" / "job.pyc").write_bytes(b"compiled")
     add_image(folders, "another", "ARG BASE=x")
     assert images.image_tag(NAME) == before
 
 
 def test_context_holds_the_folder_and_the_agent() -> None:
     context = images.build_context(NAME)
-    assert {"Dockerfile", "agent/__main__.py", "agent/codec.py"} <= context.keys()
+    assert {"Dockerfile", "agent/__main__.py", "agent/shared/codec.py"} <= context.keys()
     assert not [place for place in context if "__pycache__" in place]
 
 
@@ -79,7 +79,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_one(ask: object) -> None:
 @pytest.mark.docker
 def test_an_image_of_another_agent_is_another_image(client: docker.DockerClient, folders: Path) -> None:
     assert dict(images.built_images(client))[NAME]
-    (folders / "agent" / "judge.py").write_text("# another agent")
+    (folders / "agent" / "judge" / "job.py").write_text("# another agent")
     assert dict(images.built_images(client))[NAME] is None
 
 

@@ -1,0 +1,125 @@
+"""Reads the test cases of a LiveCodeBench problem from its record's fields, and compares answers with them.
+
+Source: LiveCodeBench/LiveCodeBench, lcb_runner/benchmarks/code_generation.py `CodeGenerationProblem` for the fields,
+lcb_runner/evaluation/testing_util.py `grade_stdio`, `grade_call_based` for the comparisons.
+"""
+
+import base64
+import binascii
+import json
+import pickletools
+import zlib
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+LARGEST_TESTS = 1 << 30
+"""Bytes of a problem's private tests when they are unpacked."""
+TEXT_OPCODES = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
+HARMLESS_OPCODES = (*TEXT_OPCODES, "PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "STOP")
+
+
+class Malformed(ValueError):
+    """Test cases that cannot be read: an error of the data, not of the sample."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The input of a program and the expected answer, as texts."""
+
+    input: str
+    expected: str
+
+
+def read_cases(public: str, private: str) -> list[Case]:
+    """The cases of the fields `public_test_cases` and `private_test_cases`, in that order. Raises Malformed."""
+    try:
+        rows = json.loads(public) + (_private(private) if private else [])
+        return [Case(_text(row["input"]), _text(row["output"])) for row in rows]
+    except Malformed:
+        raise
+    except Exception as error:  # of the many types that malformed data lead to
+        raise Malformed(f"the test cases cannot be read: {type(error).__name__}: {error}") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Malformed(f"a test case contains a {type(value).__name__} instead of a text")
+    return value
+
+
+def _private(field: str) -> Any:
+    try:
+        return json.loads(field)
+    except ValueError:
+        return json.loads(pickled_text(_inflated(field)))
+
+
+def _inflated(field: str) -> bytes:
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.b64decode(field), LARGEST_TESTS)
+    except (zlib.error, binascii.Error) as error:
+        raise Malformed(f"the private tests are neither JSON nor packed: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise Malformed(f"the private tests are more than {LARGEST_TESTS >> 20} MiB when unpacked")
+    if not unpacker.eof:
+        raise Malformed("the private tests are incomplete")
+    return data
+
+
+def pickled_text(data: bytes) -> str:
+    """The text in a pickle of one text, read from its opcodes without unpickling. Raises Malformed."""
+    texts = []
+    for opcode, value, _ in pickletools.genops(data):
+        if opcode.name not in HARMLESS_OPCODES:
+            raise Malformed(f"the private tests are a pickle of something other than a text: {opcode.name}")
+        if opcode.name in TEXT_OPCODES:
+            texts.append(value)
+    if len(texts) != 1:
+        raise Malformed(f"the private tests are a pickle of {len(texts)} texts")
+    return str(texts[0])
+
+
+def why_different(printed: str, expected: str) -> str:
+    """Why the printed text is not the expected one; empty if it is.
+
+    Compares line by line, without surrounding spaces; lines that differ must consist of exactly equal numbers.
+    """
+    printed, expected = printed.strip(), expected.strip()
+    lines = expected.count("\n") + 1
+    printed_lines = printed.count("\n") + 1
+    if printed_lines != lines:
+        return f"{printed_lines} lines were printed, not {lines}"
+    for number, (line, expected_line) in enumerate(
+        zip(printed.split("\n"), expected.split("\n"), strict=True), start=1
+    ):
+        line, expected_line = line.strip(), expected_line.strip()
+        if line != expected_line and not _same_numbers(line, expected_line):
+            return f"line {number}: {_shown(line)}, expected {_shown(expected_line)}"
+    return ""
+
+
+def _same_numbers(line: str, expected_line: str) -> bool:
+    words, numbers = line.split(), expected_line.split()
+    if len(words) != len(numbers):
+        return False
+    try:
+        return all(Decimal(word) == Decimal(number) for word, number in zip(words, numbers, strict=True))
+    except ArithmeticError:
+        return False
+
+
+def is_equal(returned: Any, expected: Any) -> bool:
+    """Whether the returned value equals the expected one in Python; a tuple counts as a list.
+
+    As in the official grader, the truth value of a comparison of numpy arrays decides, so this may raise.
+    """
+    if isinstance(returned, tuple):
+        returned = list(returned)
+    return bool(returned == expected)
+
+
+def _shown(line: str) -> str:
+    text = repr(line)
+    return text if len(text) <= 80 else text[:77] + "..."

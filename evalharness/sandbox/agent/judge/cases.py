@@ -1,0 +1,111 @@
+"""Judges a program by LiveCodeBench's test cases, of which it receives one at a time.
+
+The judge reads the cases only after it has forked the process that runs the sample. It sends a case's input after the
+answer before was right; the expected answers stay in the judge.
+Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
+lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the time of the whole.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..sample.livecodebench import LARGEST_ANSWER, LARGEST_INTEGER, AnswerCases
+from ..shared import codec
+from ..shared.messages import CasesJob, CasesSecret, PartResult
+from ..shared.outcome import Outcome
+from ..shared.wire import pack_message
+from .bounded_work import Unfinished, run_bounded
+from .case_data import Case, Malformed, is_equal, read_cases, why_different
+from .outputs import COMPARE_S, SMALL, shown
+from .sample_process import SampleProcess
+
+CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
+"""The whole may take this much longer than its cases: seconds per case, and for all."""
+
+
+class JudgedCase(NamedTuple):
+    """What a case sends to the program, and expects: texts, or the arguments and the value of a function."""
+
+    input: Any
+    expected: Any
+
+
+def judge(
+    job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, folder: str
+) -> tuple[dict[str, PartResult], bytes]:
+    """The result of the part `cases`; the bytes are empty."""
+    sys.set_int_max_str_digits(LARGEST_INTEGER)
+    function, case_s = job["function"], job["case_s"]
+    work = AnswerCases(job["settings"], job["memory_mb"], job["source"], function, case_s)
+    process = SampleProcess(work, uid, folder)
+    secret = read_secret()
+    try:
+        cases = prepared(read_cases(secret["public"], secret["private"]), function)
+    except Malformed as error:
+        return {"cases": process.end(Outcome("infrastructure", str(error)))}, b""
+    return {"cases": process.judged(lambda: judge_cases(process, cases, function, case_s))}, b""
+
+
+def prepared(cases: list[Case], function: str) -> list[JudgedCase]:
+    """The cases as they are sent and compared. Raises Malformed if those of a function are not JSON."""
+    if not function:
+        return [JudgedCase(case.input, case.expected) for case in cases]
+    try:
+        return [JudgedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the test cases of {function} are not JSON: {error}") from None
+
+
+def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
+    """Passed if every answer is right; stops at the first wrong one."""
+    if not cases:
+        return process.end(Outcome("failed", "there is no test case that it could pass"))
+    process.go([], (case_s + CASE_EXTRA_S) * len(cases) + WHOLE_EXTRA_S)
+    for number, case in enumerate(cases, start=1):
+        process.send(pack_message(case.input))
+        frame = process.next()
+        if frame is None or frame[0] != b"o":
+            result = process.finish_early(frame)
+            result["detail"] = f"case {number} of {len(cases)}: {result['detail']}"
+            return result
+        wrong = why_wrong(frame[1], case.expected, function)
+        if wrong:
+            return process.end(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
+    process.send(pack_message(None))
+    return process.finish(process.next())
+
+
+def why_wrong(answer: bytes, expected: Any, function: str) -> str:
+    """Why an answer is wrong; empty if it is right. Raises ValueError for bytes that `sample/` never sends."""
+    if len(answer) > LARGEST_ANSWER:
+        raise ValueError(f"an answer of {len(answer)} bytes")
+    if not function:
+        return why_different(answer.decode("utf-8", "surrogatepass"), expected)
+    if answer == codec.encode(expected) and not codec.NAN.search(answer):
+        return ""
+    try:
+        if len(answer) <= SMALL:
+            wrong = wrong_value(answer, expected)
+        else:
+            wrong = run_bounded(lambda: wrong_value(answer, expected), COMPARE_S)
+    except Unfinished:
+        return "comparing what was returned did not end"
+    if wrong and wrong.status == "tampered":
+        raise ValueError(wrong.detail)
+    return wrong.detail if wrong else ""
+
+
+def wrong_value(answer: bytes, expected: Any) -> Outcome | None:
+    """The outcome of a wrong value, `tampered` for bytes that `codec` does not encode; None of a right one."""
+    try:
+        returned = codec.decode(answer)
+    except ValueError as error:
+        return Outcome("tampered", str(error))
+    try:
+        equal = is_equal(returned, expected)
+        return None if equal else Outcome("failed", f"{shown(returned)}, expected {shown(expected)}")
+    except Exception as error:  # of numpy about an array's truth, of deep nesting, or of the comparison
+        reason = f"{type(error).__name__} {error}"
+        return Outcome("failed", f"{shown(returned)} cannot be compared with {shown(expected)}: {reason}")

@@ -1,0 +1,143 @@
+"""Removes everything that a job leaves behind: processes, files, shared memory."""
+
+import contextlib
+import itertools
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+from ..shared import clock
+
+WRITABLE = ("/tmp", "/dev/shm")
+"""The only folders in which a sample's user may write; both are in memory."""
+ATTEMPTS = 500
+"""How often processes are killed before that is given up."""
+NOBODY = 65533
+"""A real and saved user id that is no sample's."""
+
+
+def make_workdir(uid: int) -> str:
+    """Makes an empty folder that the user may write in and returns its path."""
+    folder = f"/tmp/{uid}"
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    return folder
+
+
+def end_processes(uid: int, keep: set[int]) -> bool:
+    """Ends every process of the job except those in `keep`. False if some cannot be ended."""
+    for _ in range(ATTEMPTS):
+        if keep.issuperset(clock.job_pids()):
+            return True
+        kill_all(uid)
+        time.sleep(0.002)
+    return False
+
+
+def kill_all(uid: int) -> None:
+    """Kills every process of this user with one system call."""
+    as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
+
+
+def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
+    """Removes processes, except those in `keep`, and files before the next process of the same job. False on failure.
+
+    The folder is recreated, because it may carry extended attributes.
+    """
+    ended = end_processes(uid, keep)
+    empty(uid, folder)
+    if os.listdir(folder):
+        return False
+    os.rmdir(folder)
+    make_workdir(uid)
+    return ended and is_clean(os.path.basename(folder))
+
+
+def remove_files(uid: int, folder: str) -> bool:
+    """Removes the folder and everything else that this user wrote. False if something is left."""
+    empty(uid, folder)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+    return is_clean() and not _has_shared_memory()
+
+
+def _has_shared_memory() -> bool:
+    """Whether System V objects are left, which belong to no process and no folder."""
+    for kind in ("shm", "msg", "sem"):
+        with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
+            if len(file.readlines()) > 1:
+                return True
+    return False
+
+
+def empty(uid: int, folder: str) -> None:
+    """Removes everything that this user wrote, but not the folder itself."""
+    # Here first: root owns the folder, and most jobs then need no further process, which takes time.
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError):
+            (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
+    if os.listdir(folder) or not is_clean(os.path.basename(folder)):
+        as_user(uid, _remove_own_files)
+
+
+def is_clean(*expected: str) -> bool:
+    """Whether the folders in which a sample may write contain nothing except `expected` in /tmp."""
+    return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
+
+
+def as_user(uid: int, action: Callable[[], None]) -> bool:
+    """Calls the action in a process with only the rights of that user. False if it raises."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            os.setgroups([])
+            os.setresgid(NOBODY, uid, NOBODY)
+            os.setresuid(NOBODY, uid, NOBODY)  # the rights of that user, whose processes cannot signal this one
+            action()
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _remove_own_files() -> None:
+    for folder in WRITABLE:
+        for entry in os.scandir(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+                continue
+            _flatten(entry.path)
+            with contextlib.suppress(OSError):
+                os.rmdir(entry.path)
+
+
+def _flatten(top: str) -> None:
+    """Empties a folder. Moves the contents of its folders up first, so that no path is too long."""
+    names = (f".{secrets.token_hex(8)}-{number}" for number in itertools.count())  # that no file of the sample has
+    moved = True
+    while moved:
+        moved = False
+        with contextlib.suppress(OSError):
+            os.chmod(top, 0o700)
+        for entry in list(os.scandir(top)):
+            if entry.is_dir(follow_symlinks=False):
+                moved = _empty_into(entry.path, top, names) or moved
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _empty_into(folder: str, top: str, names: Iterator[str]) -> bool:
+    """Moves the contents of the folder to `top` and removes the folder. Returns whether anything was moved."""
+    moved = False
+    with contextlib.suppress(OSError):
+        os.chmod(folder, 0o700)
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                os.chmod(entry.path, 0o700)  # without that it cannot be moved
+            os.rename(entry.path, os.path.join(top, next(names)))
+            moved = True
+        os.rmdir(folder)
+    return moved

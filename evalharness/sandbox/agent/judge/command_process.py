@@ -1,0 +1,140 @@
+"""A command of a step, run as the sample's user, with its output."""
+
+import os
+import select
+import signal
+import time
+from typing import Any
+
+from ..sample.confinement import confine
+from ..shared import clock
+from ..shared.messages import Usage
+from ..shared.outcome import PASSED, Outcome
+from ..shared.signals import signal_name
+from . import cleaning
+
+KEPT = 32 << 10
+"""Bytes that are kept of each stream's beginning, and of its end."""
+SHOWN = 300
+"""The most characters of a message."""
+TICK_S = 0.1
+"""Seconds between checks of the time."""
+
+
+def used_up(limit_s: float) -> str:
+    """The detail of a step that exceeded its time."""
+    return f"the {limit_s:g} s for this step were used up"
+
+
+def outcome_of_exit(code: int, message: bytes) -> Outcome:
+    """The outcome of a step that exited with this code and printed this message."""
+    return Outcome("failed", f"exit code {code}: {shown(message)}") if code else PASSED
+
+
+def shown(data: bytes) -> str:
+    """The end of a message, in one line."""
+    text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
+    return " ".join(text.split())[-SHOWN:]
+
+
+class Stream:
+    """Keeps the beginning and the end of an output."""
+
+    def __init__(self, fd: int):
+        self.fd, self.head, self.tail = fd, b"", b""
+        os.set_blocking(fd, False)
+
+    def read(self) -> bool:
+        """Reads what is available. False at the end of the stream."""
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except BlockingIOError:
+            return True
+        room = KEPT - len(self.head)
+        self.head += data[:room]
+        self.tail = (self.tail + data[room:])[-KEPT:]
+        return bool(data)
+
+    def drain(self) -> None:
+        """Reads what is left in the pipe, but no more than a pipe holds: some process may still be writing."""
+        for _ in range(32):
+            ready = select.select([self.fd], [], [], 0)[0]
+            if not ready or not self.read():
+                break
+
+    def kept(self) -> bytes:
+        """The beginning and the end of the output."""
+        return self.head + self.tail
+
+
+class Command:
+    """A running command whose output is always read, so that it never waits for a reader."""
+
+    def __init__(self, command: list[str], uid: int, folder: str):
+        self.uid = uid
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self.started = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(out_write, 1)
+                os.dup2(err_write, 2)
+                confine(uid, folder, None, limit_stack=False, keep=(1, 2))
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+                os.execvp(command[0], command)
+            finally:
+                os._exit(127)
+        os.close(out_write)
+        os.close(err_write)
+        self.output, self.errors = Stream(out_read), Stream(err_read)
+        self.waits = clock.Waits()
+        self.waited_s = self.cpu_s = self.wall_s = 0.0
+        self.rusage: Any = None
+
+    def wait(self, limit_s: float) -> Outcome:
+        """Waits until the command ends or its time is over, and returns the outcome."""
+        ended = os.pidfd_open(self.pid)
+        streams = {stream.fd: stream for stream in (self.output, self.errors)}
+        next_check, timed_out = self.started + TICK_S, False
+        try:
+            while True:
+                ready = select.select([*streams, ended], [], [], TICK_S)[0]
+                for fd in ready:
+                    if fd != ended and not streams[fd].read():
+                        del streams[fd]
+                if ended in ready:
+                    break
+                if time.monotonic() >= next_check:
+                    next_check = time.monotonic() + TICK_S
+                    if self._time_is_over(limit_s):
+                        timed_out = True
+                        cleaning.kill_all(self.uid)
+        finally:
+            os.close(ended)
+        _, code, self.rusage = os.wait4(self.pid, 0)
+        self.wall_s = time.monotonic() - self.started
+        for stream in (self.output, self.errors):
+            stream.drain()
+            os.close(stream.fd)
+        if timed_out:
+            return Outcome("timeout", used_up(limit_s))
+        if os.WIFSIGNALED(code):
+            name = signal_name(code)
+            if name == "SIGKILL":
+                return Outcome("memory", "killed: out of memory")
+            return Outcome("failed", f"ended by {name} {shown(self.errors.kept())}".strip())
+        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept() or self.output.kept())
+
+    def _time_is_over(self, limit_s: float) -> bool:
+        self.waited_s, self.cpu_s = self.waits.update(), clock.cpu_seconds()
+        return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
+
+    def usage(self) -> Usage:
+        """What the command used, and its children: those it waited for, or those that were running at a check."""
+        return Usage(
+            cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
+            wall_s=self.wall_s,
+            peak_mb=self.rusage.ru_maxrss / 1024,
+            waited_s=max(0.0, min(self.waited_s, self.wall_s)),
+        )

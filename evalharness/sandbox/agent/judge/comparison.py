@@ -1,0 +1,99 @@
+"""Compares outputs by the rules of EvalPlus.
+
+Source: evalplus/evalplus, evalplus/eval/__init__.py `unsafe_execute` and evalplus/eval/_special_oracle.py, in two
+editions: `0.3` as of commit 26d6d00, and `0.2` as of tag v0.2.1, which graded the data versions of its time.
+Quirks that verdicts depend on are kept: once a float is expected, the comparison is tolerant for all later outputs of
+the part (`atol` stays), and oracles that use the input see it as the program left it.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..shared.outputs import is_empty, is_floats
+
+FLOAT_ATOL = 1e-6
+RTOL = 1e-07
+EDITIONS = ("0.2", "0.3")
+
+
+class Comparison:
+    """Compares the outputs of one part in order. `oracle` names the rule of the entry point, if it has one."""
+
+    def __init__(self, edition: str, oracle: str, atol: float):
+        if edition not in EDITIONS or (oracle and oracle not in ORACLES):
+            raise ValueError(f"unknown edition {edition!r} or oracle {oracle!r}")
+        self.early = edition == "0.2"
+        self.oracle, self.atol = oracle, atol
+
+    def expect(self, floats: bool, empty: bool) -> None:
+        """Updates the tolerance for an expected value of this kind. To be called for every output, in order."""
+        if self.oracle == "polynomial_root" and not self.early:
+            return
+        if self.atol == 0 and (floats or (self.early and empty)):
+            self.atol = FLOAT_ATOL
+
+    def accepts(self, output: Any, expected: Any, args: Any) -> bool:
+        """Whether the output is right. Raises what the comparison raises, which counts as wrong."""
+        exact = output == expected
+        if self.oracle == "polynomial_root":
+            value = polynomial(args[0], output)
+            if not self.early:
+                return bool(abs(value) <= self.atol)
+            if not value <= self.atol:
+                return False
+        elif self.oracle:
+            exact = ORACLES[self.oracle](exact, output, expected, args, self.atol)
+        self.expect(is_floats(expected), is_empty(expected))
+        if exact or self.atol == 0:
+            return bool(exact)
+        return self._close(output, expected)
+
+    def _close(self, output: Any, expected: Any) -> bool:
+        if np.size(output) == 0 and np.size(expected) != 0:
+            return False  # the official comparison accepts an empty output for any expected value
+        if self.early:
+            np.testing.assert_allclose(output, expected, rtol=RTOL, atol=self.atol)
+            return True
+        if type(output) is not type(expected):
+            return False
+        if isinstance(expected, list | tuple) and len(output) != len(expected):
+            return False
+        return bool(np.allclose(output, expected, rtol=RTOL, atol=self.atol))
+
+
+def polynomial(coefficients: Any, x: Any) -> float:
+    """The polynomial with these coefficients, constant first, at x. HumanEval/32."""
+    total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
+    return total
+
+
+def pyramid_surface(base: float, height: float) -> int:
+    """Surface of a square pyramid with this height of its apex. Mbpp/581."""
+    slant = math.sqrt((base / 2) ** 2 + height**2)
+    return round(base**2 + 4 * (base * slant) / 2)
+
+
+def padded_digit_distance(first: int, second: int) -> int:
+    """Sum of the differences of digits, the shorter number padded with zeros. Mbpp/558."""
+    one, two = str(first), str(second)
+    width = max(len(one), len(two))
+    return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))
+
+
+def _not_none(exact: Any, output: Any, expected: Any, args: Any, atol: float) -> Any:
+    return output == expected if isinstance(output, bool) else expected == (output is not None)
+
+
+ORACLES: dict[str, Any] = {
+    "polynomial_root": None,
+    "anything": lambda exact, output, expected, args, atol: bool(exact) or True,  # an array has no truth value
+    "zero_too": lambda exact, output, expected, args, atol: exact or output == 0,
+    "pyramid_surface": lambda exact, output, expected, args, atol: (
+        exact or abs(output - pyramid_surface(*args)) <= atol
+    ),
+    "padded_digits": lambda exact, output, expected, args, atol: exact or output == padded_digit_distance(*args),
+    "as_sets": lambda exact, output, expected, args, atol: set(output) == set(expected),
+    "not_none": _not_none,
+}

@@ -1,0 +1,203 @@
+"""A compile server: a compiler that starts slowly is started once and then compiles every program.
+
+It replaces a step's command and must do exactly the same; if it cannot, the command itself runs. It has a user of its
+own and is confined like a sample, reads the program from a pipe, and answers with what the compiler prints and writes,
+so that it can neither read nor change a sample's files. It parses and checks a program's text and runs none of it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..sample.confinement import confine
+from ..shared import clock
+from ..shared.messages import Usage
+from . import cleaning
+
+COMMAND = "/opt/evalharness/warm/command"
+"""The server's command line, as a JSON list, in images that have one."""
+FOLDER = "/opt/evalharness/warm/empty"
+"""Its working folder, which is empty."""
+JOBS = 200
+LARGEST_MB = 512
+"""The server is restarted after so many jobs, or beyond this resident size, so that it cannot grow without bound."""
+LARGEST_ANSWER = 256 << 20
+"""Bytes of an answer."""
+TICK_S = 0.1
+"""Seconds between checks of the time."""
+DECLINED = 0xFFFFFFFF
+"""The exit code by which the server leaves a program to the command."""
+NUMBER = struct.Struct("!I")
+
+
+class Lost(Exception):
+    """The server has ended, or its answer is malformed."""
+
+
+class TimeIsOver(Exception):
+    """The program did not compile in time."""
+
+
+class Answer(NamedTuple):
+    """Exit code, output and files of the command."""
+
+    code: int
+    output: bytes
+    errors: bytes
+    files: list[tuple[str, bytes]]
+
+
+class Server:
+    """A running server. The agent starts it; judges, forks of the agent, inherit its pipes."""
+
+    def __init__(self, command: list[str], uid: int):
+        requests, self.requests = os.pipe()
+        self.answers, answers = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(requests, 0)
+                os.dup2(answers, 1)
+                confine(uid, FOLDER, None, limit_stack=False, keep=(0, 1))
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+                os.execvp(command[0], command)
+            finally:
+                os._exit(127)
+        os.close(requests)
+        os.close(answers)
+        os.set_blocking(self.requests, False)
+        self.ended = os.pidfd_open(self.pid)
+        self.jobs = 0
+        clock.PERSISTENT[self.pid] = self.ended
+
+    def is_alive(self) -> bool:
+        """Whether it is still running."""
+        return not select.select([self.ended], [], [], 0)[0]
+
+    def kill(self) -> None:
+        """Kills it."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self.ended, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kills it and frees its resources. Only for the agent, its parent."""
+        self.kill()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        del clock.PERSISTENT[self.pid]
+        for fd in (self.requests, self.answers, self.ended):
+            os.close(fd)
+
+    def needs_restart(self) -> bool:
+        """Whether it has had its number of jobs, or has grown too large."""
+        return self.jobs > JOBS or self.resident_mb() > LARGEST_MB
+
+    def resident_mb(self) -> float:
+        """Its resident memory."""
+        with contextlib.suppress(OSError, IndexError), open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+        return 0.0
+
+    def ask(self, fields: list[bytes], watch: "Watch") -> Answer | None:
+        """Its answer; None if it leaves the program to the command. Raises Lost and TimeIsOver."""
+        request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
+        answer = bytearray()
+        while not (unpacked := _unpacked(answer)):
+            ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], TICK_S)
+            if self.answers in ready[0]:
+                data = os.read(self.answers, 1 << 20)
+                answer += data
+                if not data or len(answer) > LARGEST_ANSWER:
+                    raise Lost
+            elif self.ended in ready[0]:
+                raise Lost
+            with contextlib.suppress(BrokenPipeError):  # it has ended, which the next iteration detects
+                request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
+            if watch.is_over():
+                raise TimeIsOver
+        code, texts = unpacked
+        if code == DECLINED:
+            return None
+        names = [name.decode(errors="surrogateescape") for name in texts[2::2]]
+        return Answer(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
+
+
+def _unpacked(data: bytearray) -> tuple[int, list[bytes]] | None:
+    """Exit code and fields of an answer; None while it is incomplete."""
+    if len(data) < 2 * NUMBER.size:
+        return None
+    code, count = NUMBER.unpack_from(data)[0], NUMBER.unpack_from(data, NUMBER.size)[0]
+    position, fields = 2 * NUMBER.size, []
+    for _ in range(count):
+        start = position + NUMBER.size
+        position = start + NUMBER.unpack_from(data, position)[0] if len(data) >= start else start
+        if len(data) < position:
+            return None
+        fields.append(bytes(data[start:position]))
+    return code, fields
+
+
+class Watch:
+    """Measures what the server uses for one program."""
+
+    def __init__(self, server: Server, limit_s: float):
+        self.limit_s, self._server, self._pids = limit_s, server, [server.pid]
+        self._started, self._next_check = time.monotonic(), 0.0
+        self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
+
+    def used(self) -> tuple[float, float, float]:
+        """Seconds of wall-clock time, of waiting for a core, and of CPU time."""
+        wall = time.monotonic() - self._started
+        waited = max(0.0, clock.waited_seconds(self._pids) - self._waited)
+        return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
+
+    def usage(self) -> Usage:
+        """The same for a step's result, with all of the server's memory."""
+        wall, waited, cpu = self.used()
+        return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
+
+    def is_over(self) -> bool:
+        """Whether the program exceeds the limit on an idle machine, too; checked once per tick."""
+        if time.monotonic() < self._next_check:
+            return False
+        self._next_check = time.monotonic() + TICK_S
+        return clock.is_over(self.limit_s, *self.used())
+
+
+def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
+    """Writes the compiler's files as the sample's user. False if that is not possible."""
+    if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
+        return False
+
+    def write() -> None:
+        os.umask(0o022)
+        for name, data in files:
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+
+    return cleaning.as_user(uid, write)
+
+
+server: Server | None = None
+"""The running server. A judge inherits the agent's."""
+
+
+def ensure_running(users: Iterator[int]) -> None:
+    """Starts or restarts the server if needed, in images that have one. The agent calls it between jobs."""
+    global server
+    if server and (not server.is_alive() or server.needs_restart()):
+        server.close()
+        server = None
+    if not server and os.path.exists(COMMAND):
+        with open(COMMAND) as file:
+            server = Server(json.load(file), next(users))
+    if server:
+        server.jobs += 1

@@ -1,0 +1,64 @@
+"""Judges a program with its checks inside: it passes when it reaches its end.
+
+As under the official graders, sample and checks share a process. If the sample's text does not rule out that it could
+reach its checks, they also run in a process of their own and must pass there, too. That comes first: the process that
+runs the sample is forked before the judge has read the checks, so it can find nothing of them.
+"""
+
+import os
+from collections.abc import Callable
+
+from ..sample.running import RunToEnd
+from ..sample.split_process import ServeCalls
+from ..shared.messages import ExecJob, ExecSecret, PartResult
+from . import cleaning
+from .sample_process import SampleProcess
+from .split_checks import RunChecks
+
+SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
+"""More time for separate checks, where every call is a message; the other run decides about speed."""
+
+
+def judge(
+    job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
+) -> tuple[dict[str, PartResult], bytes]:
+    """The result of the part `checks`; the bytes are empty."""
+    split = SplitRun(job, uid, folder) if job["split"] else None
+    secret = read_secret()
+    split_failure = split.failure(secret, uid, folder) if split else ""
+    process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"], secret["program"]), uid, folder)
+    result = process.run_to_end(job["time_s"])
+    if result["status"] == "passed" and split_failure:
+        result["status"] = "tampered"
+        result["detail"] = f"passes only where it can touch its checks: {split_failure}"
+    return {"checks": result}, b""
+
+
+class SplitRun:
+    """The sample and its checks in two processes with pipes between them. The constructor forks the sample's."""
+
+    def __init__(self, job: ExecJob, uid: int, folder: str):
+        self.job = job
+        self.to_sample, self.to_checks = os.pipe(), os.pipe()
+        pipes = (self.to_sample[0], self.to_checks[1])
+        work = ServeCalls(job["settings"], job["memory_mb"], job["source"], *pipes)
+        self.sample = SampleProcess(work, uid, folder, pipes)
+
+    def failure(self, secret: ExecSecret, uid: int, folder: str) -> str:
+        """Why the checks fail in a process of their own; empty if they pass."""
+        pipes = (self.to_checks[0], self.to_sample[1])
+        work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
+        checks = SampleProcess(work, uid + 1, folder, pipes)
+        for fd in (*self.to_sample, *self.to_checks):
+            os.close(fd)
+        limit_s = SPLIT_FACTOR * self.job["time_s"] + SPLIT_EXTRA_S
+        self.sample.go([], limit_s)
+        checks.go([limit_s], limit_s + 1)
+        checks.needs.append(self.sample)
+        result = checks.finish(checks.next())
+        self.sample.stop()
+        cleaning.end_processes(uid + 1, set())
+        is_clean = cleaning.clean_between(uid, folder, set())
+        if result["status"] == "passed":
+            return "" if is_clean else "it leaves processes or files that cannot be removed"
+        return f"{result['status']} {result['detail']}"

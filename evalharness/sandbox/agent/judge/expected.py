@@ -1,0 +1,45 @@
+"""The expected outputs of one group of inputs, as the host stores them: small values whole, large ones as digests."""
+
+from collections.abc import Callable
+
+from ..shared import codec, wire
+from ..shared.outputs import Facts
+
+
+def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+    """The bytes that the host stores and sends back. All lists have one item per input."""
+    return wire.dumps((facts, small, digests))
+
+
+class Expected:
+    """Expected outputs by index. `recompute(index, seconds of the first run)` returns the pieces of a large one."""
+
+    def __init__(self, data: bytes, recompute: Callable[[int, float], list[bytes]]):
+        self.facts, self.small, self.digests = wire.loads(data)
+        self.recompute = recompute
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def times(self) -> list[float]:
+        """CPU seconds that the reference needed for each call."""
+        return [facts[0] for facts in self.facts]
+
+    def are_small(self) -> bool:
+        """Whether none of them is so large that encoding it takes time."""
+        return None not in self.small
+
+    def kind(self, index: int) -> tuple[bool, bool]:
+        """Whether the output is floats, and whether it is an empty list or tuple."""
+        return self.facts[index][1], self.facts[index][2]
+
+    def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
+        """Whether the output has the same bytes, or digest, and these mean an equal value."""
+        if not self.facts[index][3]:
+            return False
+        return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
+
+    def pieces(self, index: int) -> list[bytes]:
+        """The expected output in the pieces of `shared.outputs.pieces_of`."""
+        small = self.small[index]
+        return self.recompute(index, self.times()[index]) if small is None else [codec.encode(None), small]

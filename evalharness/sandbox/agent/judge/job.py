@@ -1,0 +1,45 @@
+"""Judges one job: reads it, has it run, removes everything that it left, and replies to the host."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..shared import wire
+from ..shared.messages import Job, PartResult, Reply
+from . import cleaning
+
+MODULES = {
+    "exec": "exec_checks",
+    "calls": "calls",
+    "reference": "references",
+    "cases": "cases",
+    "unittest": "unittest_suites",
+    "command": "commands",
+}
+"""By kind of job, the module whose `judge` judges it."""
+
+
+class JudgeModule(Protocol):
+    """A module of `MODULES`."""
+
+    def judge(
+        self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
+    ) -> tuple[dict[str, PartResult], bytes]:
+        """The results by part, and bytes for the host. Reads the job's secret exactly once."""
+        ...
+
+
+def load(kind: str) -> JudgeModule:
+    """The module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
+    module: Any = importlib.import_module(f".{MODULES[kind]}", __package__)
+    return module  # type: ignore[no-any-return]
+
+
+def run(stdin: int, stdout: int, uid: int) -> None:
+    """Judges the next job on `stdin`, as user `uid`. Raises wire.Closed if there is none."""
+    job: Job = wire.read_message(stdin)
+    folder = cleaning.make_workdir(uid)
+    results, blob = load(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
+    ended = cleaning.end_processes(uid, set())
+    removed = cleaning.remove_files(uid, folder)
+    wire.write_reply(stdout, Reply(parts=results, clean=ended and removed), blob)

@@ -1,0 +1,87 @@
+"""Tests from inside what confines this container."""
+
+import contextlib
+import os
+import socket
+
+from ..shared import syscalls
+from ..shared.clock import Stopwatch
+
+ALLOWED_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7
+"""KILL, SETGID and SETUID, with which the agent changes to the sample's user and ends its processes."""
+UNLIMITED = 1 << 60
+"""Limits of at least this value limit nothing."""
+SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
+LARGEST_TMP = 4 << 30
+"""Bytes of a writable folder."""
+OTHER_UID = 65000
+"""A user to change to."""
+
+
+def guarantees() -> dict[str, bool]:
+    """By name of each guarantee, whether this container has it."""
+    status = _status()
+    return {
+        "network-off": _no_network(),
+        "read-only-root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
+        "own-processes": os.getpid() == 1,
+        "user-separation": _can_change_user(),
+        "few-capabilities": int(status.get("CapPrm", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
+        "no-new-privileges": status.get("NoNewPrivs") == "1",
+        "system-call-filter": syscalls.is_supported(),
+        "memory-limit": _limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
+        "process-limit": _limit("pids/pids.max", "pids.max") < UNLIMITED,
+        "file-limit": _is_small("/tmp") and _is_small("/dev/shm"),
+        "no-engine-socket": not any(os.path.exists(path) for path in SOCKETS),
+        "idle-clock": Stopwatch().exact,
+    }
+
+
+def _status() -> dict[str, str]:
+    with open("/proc/self/status") as file:
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
+
+
+def _no_network() -> bool:
+    with open("/proc/net/route") as file:
+        if len(file.readlines()) > 1:
+            return False
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 53))  # sends nothing, but needs a route to this unassigned address
+        return False
+    return True
+
+
+def _can_change_user() -> bool:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        with contextlib.suppress(OSError):
+            os.setgroups([])
+            os.setresgid(OTHER_UID, OTHER_UID, OTHER_UID)
+            os.setresuid(OTHER_UID, OTHER_UID, OTHER_UID)
+            code = 0
+        os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _limit(*names: str) -> int:
+    """The smallest limit in these files of control groups, of version 1 or 2; `UNLIMITED` without any.
+
+    An engine whose limits are not visible in the container passes them in the environment.
+    """
+    limits = [UNLIMITED]
+    for name in names:
+        stated = os.environ.get("EVALHARNESS_LIMIT_" + os.path.basename(names[-1]).split(".")[0].upper())
+        if stated:
+            limits.append(int(stated))
+        with contextlib.suppress(OSError, ValueError), open(f"/sys/fs/cgroup/{name}") as file:
+            limits.append(int(file.read()))
+    return min(limits)
+
+
+def _is_small(folder: str) -> bool:
+    with contextlib.suppress(OSError):
+        facts = os.statvfs(folder)
+        return facts.f_blocks * facts.f_frsize <= LARGEST_TMP
+    return False

@@ -1,0 +1,194 @@
+"""Runs checks in a process of their own, in which the sample's functions are called by messages.
+
+The other end is sample/split_process.py, which also describes the messages.
+"""
+
+import builtins
+import importlib
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from ..sample.alarm import Alarm
+from ..sample.reporter import Reporter
+from ..sample.running import NO_SETTINGS
+from ..sample.split_process import BUILTIN, HANDLE, MUTATORS, PLAIN, REMOTE
+from ..shared import codec, wire
+
+LARGEST = 64 << 20
+"""Bytes of a frame of the sample."""
+WAIT_S = 3600.0
+"""Seconds to wait for data at a time; the judge limits the time of the whole."""
+
+
+class Link:
+    """The checks' end of the pipes to the sample's process."""
+
+    def __init__(self, inbox: int, outbox: int):
+        self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
+
+    def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
+        """The sample's answer. Raises what the sample raised, and KeyError for a name that it does not define."""
+        request = codec.encode((action, handle, name, _outgoing(list(args)), _outgoing(kwargs or {})))
+        if isinstance(codec.decode(request), codec.Opaque):
+            raise TypeError("the checks pass a value without a plain form")
+        wire.write_all(self.outbox, wire.pack_message(request))
+        kind, payload = self._next()
+        if kind == b"h":
+            return _mirror(self, HANDLE.unpack(payload)[0], self._revive(*self._next()))
+        if kind == b"-":
+            raise KeyError(name)
+        if kind == b"x":
+            raised_type, text = codec.decode(payload)
+            raise _raised(str(raised_type), str(text))
+        if action == "call":
+            _update_arguments(list(args), codec.decode(self._next()[1]))
+        return self._revive(kind, payload)
+
+    def _next(self) -> tuple[bytes, bytes]:
+        while True:
+            frame = self.frames.next(WAIT_S)
+            if frame is not None:
+                return frame
+
+    def _revive(self, kind: bytes, payload: bytes) -> Any:
+        if kind == b"v":
+            return self._remotes(codec.decode(payload))
+        if kind == b"r":
+            return Remote(self, HANDLE.unpack(payload)[0])
+        name = payload.decode()
+        if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
+            return importlib.import_module(name)
+        raise ValueError(f"an answer of unknown kind {kind!r}")
+
+    def _remotes(self, value: Any) -> Any:
+        if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
+            return Remote(self, value[1])
+        if type(value) in (list, tuple):
+            return type(value)(self._remotes(item) for item in value)
+        if type(value) is dict:
+            return {key: self._remotes(item) for key, item in value.items()}
+        return value
+
+
+def _mirror(link: Link, handle: int, value: Any) -> Any:
+    """A copy of a list, dict or set that an object of the sample holds. Changes apply to the original, too."""
+    base = type(value)
+
+    def change_both(name: str) -> Any:
+        def change(self: Any, *args: Any) -> Any:
+            link.ask("method", handle, name, args)
+            return getattr(base, name)(self, *args)
+
+        return change
+
+    mirror: Any = type(base.__name__, (base,), {name: change_both(name) for name in MUTATORS[base]})
+    return mirror(value)
+
+
+class Remote:
+    """An object of the sample without a plain form. It can be called, iterated, and its attributes read and set.
+
+    It equals only itself.
+    """
+
+    _link: Link
+    _handle: int
+
+    def __init__(self, link: Link, handle: int):
+        vars(self).update(_link=link, _handle=handle)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._link.ask("call", self._handle, args=args, kwargs=kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._link.ask("attribute", self._handle, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._link.ask("set", self._handle, name, (value,))
+
+    def __iter__(self) -> Any:
+        return iter(self._link.ask("items", self._handle))
+
+
+def _outgoing(value: Any) -> Any:
+    if isinstance(value, Remote):
+        return (REMOTE, value._handle)
+    base: Any = type(value).__base__
+    if base in MUTATORS:
+        value = base(value)
+    if type(value) in (list, tuple):
+        return type(value)(_outgoing(item) for item in value)
+    if type(value) is dict:
+        return {key: _outgoing(item) for key, item in value.items()}
+    name = getattr(value, "__name__", "")
+    if inspect.isclass(value) and getattr(builtins, name, None) is value:
+        return (BUILTIN, name)
+    if not isinstance(value, PLAIN):
+        raise TypeError(f"the checks pass a {type(value).__name__}, which has no plain form")
+    return value
+
+
+def _update_arguments(args: list[Any], changed: Any) -> None:
+    """Updates the lists, dicts and sets among the checks' arguments as the call changed the sample's copies."""
+    for mine, theirs in zip(args, changed, strict=True):
+        if type(mine) is not type(theirs):
+            continue
+        if isinstance(mine, list):
+            mine[:] = theirs
+        elif isinstance(mine, dict | set):
+            mine.clear()
+            mine.update(theirs)
+
+
+def _raised(name: str, text: str) -> BaseException:
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            return kind(text)
+        except Exception:  # its constructor needs other arguments, as UnicodeDecodeError's does
+            pass
+    return RuntimeError(f"{name}: {text}")
+
+
+class Names(dict[str, Any]):
+    """The global names of the checks: their own, the sample's entry point, builtins, then other names of the sample."""
+
+    def __init__(self, link: Link, entry_point: str):
+        super().__init__()
+        self.link, self.entry_point = link, entry_point
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name) and name != self.entry_point:
+            raise KeyError(name)
+        if name in sys.stdlib_module_names and name != self.entry_point:
+            return importlib.import_module(name)
+        return self.link.ask("name", name=name)
+
+
+@dataclass
+class RunChecks:
+    """Runs the trusted text, then the checks, in which `entry_point` is the sample's."""
+
+    memory_mb: int
+    trusted: str
+    checks: str
+    entry_point: str
+    inbox: int
+    outbox: int
+    settings = NO_SETTINGS
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the checks raise."""
+        names = Names(Link(self.inbox, self.outbox), self.entry_point)
+        alarm.start(limits[0])
+        exec(self.trusted, names)
+        names.pop(self.entry_point, None)
+        exec(self.checks, names)
+        alarm.stop()

@@ -1,0 +1,37 @@
+"""The time limit of code in a sample's process."""
+
+import signal
+from types import FrameType
+
+from ..shared.clock import Stopwatch
+
+
+class TimeLimit(Exception):
+    """The time limit of a call. An Exception, as in the official graders: a program may swallow it."""
+
+
+class Alarm:
+    """Limits the time of a stretch of code, in seconds as on an idle machine."""
+
+    def __init__(self, watch: Stopwatch):
+        self.watch, self.rang = watch, False
+        self._set, self._real = signal.setitimer, signal.ITIMER_REAL
+
+    def start(self, seconds: float) -> None:
+        """Raises TimeLimit in this process after so many seconds."""
+        self.limit = seconds
+        self.watch.restart()
+        signal.signal(signal.SIGALRM, self._ring)
+        self._set(self._real, seconds)
+
+    def stop(self) -> None:
+        """Cancels the limit."""
+        self._set(self._real, 0)
+
+    def _ring(self, signum: int, frame: FrameType | None) -> None:
+        left = self.limit - self.watch.elapsed_s()
+        if left > 0.001:
+            self._set(self._real, left)
+        else:
+            self.rang = True
+            raise TimeLimit

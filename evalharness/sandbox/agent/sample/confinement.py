@@ -1,0 +1,44 @@
+"""The rights and resources that a process gives up before it runs a sample's code."""
+
+import os
+import resource
+
+from ..shared import syscalls
+
+PROCESSES = 128
+"""The most processes and threads of one sample; the container allows more, so that the judge can always fork."""
+NICE = 10
+"""The niceness of a sample's processes."""
+MESSAGE_QUEUES = 12
+"""RLIMIT_MSGQUEUE of Linux, which `resource` does not name. Message queues would outlive their sample."""
+
+
+def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, keep: tuple[int, ...]) -> None:
+    """Gives up root, and every descriptor except the first three and `keep`, and sets resource limits. Irreversible.
+
+    `memory_mb` limits the address space, and with `limit_stack` the stack as well; None leaves the limit to the
+    container, for runtimes that reserve far more memory than they use.
+    """
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in {0, 1, 2} - set(keep):
+        os.dup2(null, fd)
+    kept = sorted({0, 1, 2, *keep})
+    for low, high in zip(kept, [*kept[1:], 4096], strict=True):
+        os.closerange(low + 1, high)
+    os.setsid()
+    if memory_mb is not None:
+        size = memory_mb << 20
+        for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA, *((resource.RLIMIT_STACK,) if limit_stack else ())):
+            resource.setrlimit(limit, (size, size))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(MESSAGE_QUEUES, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    os.nice(NICE)  # so that the judge is scheduled, however many processes the sample starts
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o022)
+    os.chdir(workdir)
+    syscalls.install_filter()

@@ -1,0 +1,74 @@
+"""The functions that official graders disable in a program's process, disabled here because verdicts depend on it.
+
+This is no protection: a program that calls `os.getcwd()` fails under the official graders, so it must fail here. The
+container, and the user that the process runs as, protect the machine.
+Sources: openai/human-eval human_eval/execution.py `reliability_guard`, `swallow_io`; evalplus/evalplus
+evalplus/eval/utils.py, which also disables `open`; LiveCodeBench/LiveCodeBench lcb_runner/evaluation/testing_util.py
+`reliability_guard`, which leaves `exit`.
+"""
+
+import builtins
+import faulthandler
+import io
+import os
+import shutil
+import subprocess
+import sys
+
+from . import interception
+
+OS_NAMES = (
+    *("kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork", "forkpty", "killpg"),
+    *("rename", "renames", "truncate", "replace", "unlink", "fchmod", "fchown", "chmod", "chown", "chroot"),
+    *("lchflags", "lchmod", "lchown", "getcwd", "chdir"),
+)
+BUILTINS = {
+    "human-eval": ("exit", "quit", "help"),
+    "evalplus": ("exit", "quit", "help", "open"),
+    "livecodebench": ("quit", "help"),
+}
+"""The builtins that each guard disables."""
+DISCARDING = ("human-eval", "evalplus", "bigcodebench")
+"""The guards that discard what is printed and refuse what is read."""
+MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+
+
+class WriteOnly(io.StringIO):
+    """A stream that accepts writes and raises OSError for reads, so that `input()` does."""
+
+    def read(self, *_: object) -> str:
+        raise OSError
+
+    def readline(self, *_: object) -> str:  # type: ignore[override]
+        raise OSError
+
+    def readlines(self, *_: object) -> list[str]:  # type: ignore[override]
+        raise OSError
+
+    def readable(self) -> bool:
+        return False
+
+
+def discard_io() -> None:
+    """From now on, discards what the process prints and makes every read from stdin raise OSError."""
+    sys.stdout = sys.stderr = sys.stdin = WriteOnly()
+
+
+def apply(name: str) -> None:
+    """Applies the guard `name`, one of `BUILTINS` or `bigcodebench`, to the process. Raises ValueError otherwise."""
+    if name == "bigcodebench":
+        return interception.apply()
+    if name not in BUILTINS:
+        raise ValueError(f"unknown guard {name!r}")
+    faulthandler.disable()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for attribute in OS_NAMES:
+        setattr(os, attribute, None)
+    for module, attributes in ((shutil, ("rmtree", "move", "chown")), (subprocess, ("Popen",))):
+        for attribute in attributes:
+            setattr(module, attribute, None)
+    for attribute in BUILTINS[name]:
+        setattr(builtins, attribute, None)
+    for module_name in MODULES:
+        sys.modules[module_name] = None  # type: ignore[assignment]
+    return None

@@ -1,0 +1,47 @@
+"""Finds library functions and assertions that a sample has replaced for good.
+
+A sample that replaces `os.path.exists` or `numpy.allclose` makes tests pass without solving the problem.
+"""
+
+import sys
+from typing import Any
+
+OWNERS = (
+    *("builtins", "os", "posixpath", "genericpath", "math", "re", "json", "glob", "shutil", "csv", "operator", "copy"),
+    *("unittest.case", "unittest.TestCase", "unittest.TestResult", "unittest.TestSuite", "unittest.TestLoader"),
+    *("unittest.mock", "unittest.mock.NonCallableMock", "unittest.mock.CallableMixin", "collections.Counter"),
+    *("pathlib.Path", "numpy", "numpy.testing", "numpy.core.numeric", "numpy.testing._private.utils"),
+    *("pandas", "pandas.testing", "pandas._testing", "pandas._testing.asserters", "pandas.DataFrame", "pandas.Series"),
+    *("pandas.Index", "pandas.core.generic.NDFrame", "matplotlib.axes.Axes", "sklearn.metrics"),
+)
+"""The modules and classes that are checked, so far as they are imported already."""
+
+Attributes = dict[str, dict[str, Any]]
+
+
+def attributes() -> Attributes:
+    """The callable attributes of each owner that is imported."""
+    by_owner = {}
+    for name in OWNERS:
+        owner = _reach(name)
+        if owner is not None:
+            by_owner[name] = {key: value for key, value in vars(owner).items() if callable(value)}
+    return by_owner
+
+
+def replaced(before: Attributes) -> list[str]:
+    """The names of attributes that have been removed or replaced since `attributes` returned `before`."""
+    missing = object()
+    return [
+        f"{name}.{key}"
+        for name, values in before.items()
+        for key, value in values.items()
+        if vars(_reach(name)).get(key, missing) is not value
+    ]
+
+
+def _reach(name: str) -> Any:
+    if name in sys.modules:
+        return sys.modules[name]
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module), attribute, None)

@@ -1,0 +1,111 @@
+"""BigCodeBench's replacements for functions that end, start or signal processes.
+
+This is no protection: a test that waits for a killed process, or reads what a command printed, ends differently with
+the real functions. Source: bigcode-project/bigcodebench bigcodebench/eval/utils.py `safe_environment`,
+`reliability_guard`, `swallow_subprocess_output`.
+"""
+
+import builtins
+import contextlib
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def apply() -> None:
+    """Applies the replacements to this process."""
+    faulthandler.disable()
+    os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
+    time.tzset()
+    builtins.exit = builtins.quit = None  # type: ignore[assignment]
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    _intercept_signals_and_commands()
+
+
+def _intercept_signals_and_commands() -> None:
+    """Signals reach the process itself and its children only; commands that contain "kill" do nothing.
+
+    The official grader lets signals reach only what Popen started, so that a Pool waits forever for its workers to end.
+    """
+    kill, killpg, system, popen = os.kill, os.killpg, os.system, os.popen
+    call, check_output, run, start = subprocess.call, subprocess.check_output, subprocess.run, subprocess.Popen
+    own, own_group, read = os.getpid(), os.getpgid(0), open
+    started: list[int] = []
+
+    def is_child(pid: int) -> bool:
+        with contextlib.suppress(OSError), read(f"/proc/{pid}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1]) == own
+        return False
+
+    def kill_own(pid: int, sig: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.getpgid(pid)
+            if pid == own or pid in started or is_child(pid):
+                kill(pid, sig)
+
+    def kill_own_group(pgid: int, sig: int) -> None:
+        if pgid == own_group or pgid in {os.getpgid(pid) for pid in started}:
+            killpg(pgid, sig)
+
+    def system_without_kill(command: Any) -> int:
+        return 0 if "kill" in command else system(command)
+
+    def call_without_kill(command: Any, *args: Any, **more: Any) -> int:
+        return 0 if "kill" in command else call(command, *args, **more)
+
+    def check_output_without_ps(command: Any, *args: Any, **more: Any) -> Any:
+        return b"" if "ps" in command else check_output(command, *args, **more)
+
+    def run_without_kill(*args: Any, **more: Any) -> Any:
+        return subprocess.CompletedProcess(args, 0, b"", b"") if "kill" in args[0] else run(*args, **more)
+
+    def popen_without_kill(command: Any) -> Any:
+        return popen("echo Intercepted" if "kill" in command else command)
+
+    class Popen(start):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **more: Any):
+            super().__init__(*args, **{**more, "preexec_fn": os.setsid})
+            started.append(self.pid)
+
+        def communicate(self, *args: Any, **more: Any) -> Any:
+            try:
+                return super().communicate(*args, **more)
+            except subprocess.TimeoutExpired:
+                return None, None
+
+        def kill(self) -> None:
+            kill_own(self.pid, signal.SIGTERM)
+
+        def terminate(self) -> None:
+            kill_own(self.pid, signal.SIGTERM)
+
+    def no_exec(*args: Any, **more: Any) -> None:
+        pass
+
+    replacements: dict[str, Any] = {"kill": kill_own, "killpg": kill_own_group, "system": system_without_kill}
+    replacements |= {"popen": popen_without_kill, "execv": no_exec, "execvp": no_exec, "execvpe": no_exec}
+    for name, function in replacements.items():
+        setattr(os, name, function)
+    replacements = {"call": call_without_kill, "check_output": check_output_without_ps}
+    replacements |= {"run": _with_pipes(run_without_kill), "Popen": _with_pipes(Popen)}
+    for name, function in replacements.items():
+        setattr(subprocess, name, function)
+
+
+def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with pipes for its output streams. A class becomes a function too, as in the official grader."""
+
+    def call(*args: Any, **more: Any) -> Any:
+        if more.get("capture_output"):
+            more = {name: value for name, value in more.items() if name not in ("stdout", "stderr")}
+        else:
+            more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        return function(*args, **more)
+
+    return call

@@ -1,0 +1,244 @@
+"""Runs a program on LiveCodeBench's test cases, in the sample's process.
+
+Programs of mode `stdin` read a text and print; those of mode `call` are called with arguments. All cases run in one
+process, which receives each case after it has answered the one before; the judge compares the answers.
+Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py.
+"""
+
+import ast
+import io
+import os
+import sys
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+from typing import Any
+from unittest.mock import mock_open, patch
+
+from ..shared import codec, wire
+from ..shared.messages import ProcessSettings
+from .alarm import Alarm, TimeLimit
+from .reporter import Reporter
+from .running import set_recursion_limit
+
+STARS = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json", "builtins", "typing"),
+)
+MODULES = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json"),
+)
+PRELUDE = "".join([*(f"from {name} import *\n" for name in STARS), *(f"import {name}\n" for name in MODULES)])
+PRELUDE += "sys.setrecursionlimit(50000)\n"
+"""The text before every program: `import_string` of the official grader."""
+WRAPPED = "wrapped_function"
+MAIN_GUARD = "__name__ == '__main__'"
+LARGEST_ANSWER = 32 << 20
+"""Bytes of an answer; expected answers are far shorter."""
+LARGEST_INTEGER = 50_000
+"""Digits of an integer in a text. Source: lcb_runner/evaluation/compute_code_generation_metrics.py."""
+
+
+class ExitedInCall(Exception):
+    """The program raised SystemExit in a call, which ends the official runner as well."""
+
+
+class PrintingAlarm(Alarm):
+    """Prints a line at the time limit, as the official handler does. Programs that continue have it in their output."""
+
+    def _ring(self, signum: int, frame: FrameType | None) -> None:
+        try:
+            super()._ring(signum, frame)
+        except TimeLimit:
+            print("timeout occured: alarm went off")
+            raise
+
+
+class Input:
+    """The `sys.stdin` of a program: `read` returns the whole text each time, `readline` the next line."""
+
+    def __init__(self, text: str):
+        self._text, self._lines = text, io.StringIO(text)
+        self.buffer = InputBytes(text)
+
+    def read(self, *_: object) -> str:
+        return self._text
+
+    def readline(self, *args: Any) -> str:
+        return self._lines.readline(*args)
+
+    def readlines(self, *_: object) -> list[str]:
+        return self._text.split("\n")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lines, name)
+
+
+class InputBytes:
+    """The `sys.stdin.buffer` of a program: `readline` returns the first line each time, `read` the whole text."""
+
+    def __init__(self, text: str):
+        self._data = text.encode()
+
+    def read(self, *_: object) -> bytes:
+        return self._data
+
+    def readline(self, *_: object) -> bytes:
+        return self._data.partition(b"\n")[0] + b"\n"
+
+
+def wrapped(source: str) -> str:
+    """The program's imports, then the rest of it as a function; the program itself if it cannot be parsed.
+
+    The body of a final `if __name__ == "__main__":` replaces the statement.
+    """
+    try:
+        return _as_function(_without_main_guard(source))
+    except Exception:  # the official grader continues with the text after any exception
+        return _without_main_guard(source)
+
+
+def _without_main_guard(source: str) -> str:
+    try:
+        tree = ast.parse(source)
+        last = tree.body[-1]
+        if isinstance(last, ast.If) and ast.unparse(last.test).strip() == MAIN_GUARD:
+            return _unparse(tree.body[:-1]) + "\n" + _unparse(last.body)
+    except Exception:
+        pass
+    return source
+
+
+def _as_function(source: str) -> str:
+    body = ast.parse(source).body
+    imports: list[ast.stmt] = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    others = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    nothing = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+    function = ast.FunctionDef(name=WRAPPED, args=nothing, body=others, decorator_list=[], lineno=-1)
+    return "\n".join([PRELUDE, _unparse(imports), ast.unparse(function)])
+
+
+def _unparse(statements: list[ast.stmt]) -> str:
+    return ast.unparse(statements)  # type: ignore[arg-type]  # it accepts lists of statements
+
+
+def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
+    """The program's function of this name, or the method of its class Solution if the text contains one."""
+    alarm.start(limit_s)
+    try:
+        module = ModuleType("tmp_sol", "")
+        exec(compile(source, "<string>", "exec", dont_inherit=True), vars(module))
+        holder = module.Solution() if "class Solution" in source else module
+    finally:
+        alarm.stop()
+    return getattr(holder, name)
+
+
+@dataclass
+class AnswerCases:
+    """Runs the program on the cases that the judge sends, until it sends None."""
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+    function: str
+    """The function to call; empty for a program that reads stdin and prints."""
+    case_s: float
+    """Seconds per case, and for loading the program."""
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the program raises, or AssertionError for an answer that is too long."""
+        set_recursion_limit(self.settings)
+        limit_s, function = self.case_s, self.function
+        alarm = PrintingAlarm(alarm.watch)
+        sys.set_int_max_str_digits(LARGEST_INTEGER)
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        if function:
+            method = load(PRELUDE + "\n\n" + self.source, function, alarm, limit_s)
+        else:
+            alarm.start(limit_s)
+            try:
+                source = wrapped(self.source)
+            finally:
+                alarm.stop()
+            method = load(source, WRAPPED, alarm, limit_s)
+        while (case_input := wire.read_message(reporter.control_fd)) is not None:
+            answer = (_called if function else _printed)(method, case_input, alarm, limit_s)
+            if len(answer) > LARGEST_ANSWER:
+                raise AssertionError(f"answered {len(answer) >> 20} MiB")
+            reporter.frame(b"o", answer)
+            reporter.flush()
+
+
+def _called(method: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes:
+    alarm.start(limit_s)
+    try:
+        returned = method(*args)
+    except SystemExit as error:
+        raise ExitedInCall(f"SystemExit: {error}") from None
+    finally:
+        alarm.stop()
+    return codec.encode(returned)
+
+
+def _printed(method: Any, text: str, alarm: Alarm, limit_s: float) -> bytes:
+    alarm.start(limit_s)
+    before = sys.stdout
+    sys.stdout = captured = io.StringIO()
+    captured.close = lambda _: None  # type: ignore[method-assign,assignment,misc]  # closing it fails, as in the official grader
+    try:
+        _run(method, text)
+    finally:
+        alarm.stop()
+        sys.stdout = before
+    return captured.getvalue().encode("utf-8", "surrogatepass")
+
+
+def _wait_for_threads() -> None:
+    """Waits for threads that the program did not join, for as long as they would run on an idle machine.
+
+    A thread keeps the interpreter for a switch interval, so a short one has printed before the main thread continues.
+    On a busy machine the interval may pass while the thread waits for a core.
+    """
+    own, interval_ns = str(os.getpid()), sys.getswitchinterval() * 1e9
+    while True:
+        with suppress(OSError, ValueError, IndexError):
+            others = [task for task in os.listdir("/proc/self/task") if task != own]
+            if not any(_is_ready(task) and _core_time_ns(task) < interval_ns for task in others):
+                return
+        time.sleep(0.001)
+
+
+def _is_ready(task: str) -> bool:
+    """Whether a thread runs or waits for a core."""
+    with io.open(f"/proc/self/task/{task}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
+        return file.read().rpartition(")")[2].split()[0] == "R"
+
+
+def _core_time_ns(task: str) -> int:
+    with io.open(f"/proc/self/task/{task}/schedstat") as file:  # noqa: UP020
+        return int(file.read().split()[0])
+
+
+def _run(method: Any, text: str) -> None:
+    """Runs the program with its input as stdin. SystemExit is a normal end here.
+
+    As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which
+    programs have from `from sys import stdin`.
+    """
+    lines = iter(text.split("\n"))
+    with ExitStack() as stack:
+        stack.enter_context(patch("sys.stdin.read", lambda *_: text))
+        stack.enter_context(patch("sys.stdin.readlines", lambda *_: text.split("\n")))
+        stack.enter_context(patch("sys.stdin.readline", lambda *_: next(lines)))
+        stack.enter_context(patch("sys.stdin", Input(text)))
+        stack.enter_context(patch("builtins.open", mock_open(read_data=text)))
+        with suppress(SystemExit):
+            method()
+        _wait_for_threads()

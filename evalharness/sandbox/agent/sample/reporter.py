@@ -1,0 +1,82 @@
+"""The frames that a sample's process sends to the judge.
+
+`o` an output, encoded; `d` the digest of a large output, which the judge answers by `n` (next) or `s` (send: frames
+`c` with its pieces follow, then `z`); `f` facts of a trusted program's output; `e` the outcome of an exception; `q` the
+end is reached, which the judge answers by a secret, and `p` returns that. A process that ends without `e` or `p` did
+not finish its part.
+"""
+
+import hashlib
+import os
+import struct
+import time
+from typing import Any
+
+from ..shared import codec, wire
+from ..shared.outcome import Outcome
+from ..shared.outputs import CHUNK, pieces_of
+
+LARGE = 64 << 10
+"""Bytes; a longer encoded output is represented by its digest."""
+FLUSH = 32 << 10
+"""Bytes of pending frames that are written at once."""
+
+_MEMORY_ERROR = Outcome("memory", "MemoryError").pack()
+OUT_OF_MEMORY = wire.FRAME.pack(b"e", len(_MEMORY_ERROR)) + _MEMORY_ERROR
+
+
+class Reporter:
+    """Writes frames, several small ones at a time."""
+
+    def __init__(self, out_fd: int, control_fd: int):
+        self.out_fd, self.control_fd = out_fd, control_fd
+        self.pending = bytearray()
+        self.flushed_at = time.monotonic()
+        self._write, self._read, self._now = os.write, os.read, time.monotonic
+
+    def frame(self, kind: bytes, payload: bytes) -> None:
+        """Sends a frame, possibly together with later ones."""
+        self.pending += wire.FRAME.pack(kind, len(payload)) + payload
+        # The output of a fast call is held back for a millisecond at most, so that a hang in the next call does not
+        # hide it for long.
+        if len(self.pending) > FLUSH or self._now() - self.flushed_at > 0.001:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes all pending frames."""
+        view = memoryview(bytes(self.pending))
+        while view:
+            view = view[self._write(self.out_fd, view) :]
+        self.pending.clear()
+        self.flushed_at = self._now()
+
+    def end(self) -> None:
+        """Reports that the end is reached and proves it with a secret that the judge sends only now."""
+        self.frame(b"q", b"")
+        self.flush()
+        self.frame(b"p", self._read(self.control_fd, 16))
+
+    def out_of_memory(self) -> None:
+        """Reports it without allocating any more memory."""
+        for ready in (self.pending, OUT_OF_MEMORY):
+            self._write(self.out_fd, ready)
+        self.pending.clear()
+
+    def output(self, value: Any, items: bool, whole: bool) -> None:
+        """Sends an output: all of it if it is small or `whole`, else its digest, and its pieces if the judge asks."""
+        if not (isinstance(value, list | tuple) and len(value) > CHUNK):
+            data = codec.encode(value, items)
+            if whole or len(data) <= LARGE:
+                return self.frame(b"o", data)
+        elif whole:
+            return self.frame(b"o", codec.encode(value, items))
+        digest = hashlib.blake2b(digest_size=16)
+        for piece in pieces_of(value):
+            digest.update(struct.pack("!I", len(piece)) + piece)
+        self.frame(b"d", digest.digest())
+        self.flush()
+        if self._read(self.control_fd, 1) == b"s":
+            for piece in pieces_of(value):
+                self.frame(b"c", piece)
+            self.frame(b"z", b"")
+        return None

@@ -1,0 +1,197 @@
+"""Runs one part of a sample's program in a process and as a user of its own, and reports to the judge."""
+
+import gc
+import os
+import signal
+import sys
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..shared import codec, wire
+from ..shared.clock import Stopwatch
+from ..shared.messages import ProcessSettings
+from ..shared.outcome import Outcome
+from ..shared.outputs import FACTS, ORACLES_WITH_INPUT, ORACLES_WITH_VALUE, is_empty, is_floats, pieces_of
+from . import guards
+from .alarm import Alarm, TimeLimit
+from .confinement import confine
+from .reporter import Reporter
+
+RECURSION_LIMIT = 1000
+"""Python's default."""
+NO_SETTINGS = ProcessSettings(guard="", stack_depth=None, address_space_mb=None)
+
+
+class Tampered(Exception):
+    """The sample has changed what decides about it."""
+
+
+class Work(Protocol):
+    """What a sample's process does."""
+
+    settings: ProcessSettings
+    memory_mb: int
+
+    def prepare(self) -> None:
+        """Runs first, before the process gives up its rights."""
+        ...
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Runs the program and reports its outputs. What it raises is the outcome; else the end is reached."""
+        ...
+
+
+def set_recursion_limit(settings: ProcessSettings) -> None:
+    """Gives a program as many stack frames as it has under the official grader, which uses `stack_depth` itself."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back:
+        depth, frame = depth + 1, frame.f_back
+    official = settings["stack_depth"]
+    sys.setrecursionlimit(RECURSION_LIMIT - (depth if official is None else official) + depth)
+
+
+def compiled(source: str) -> Any:
+    """The program, compiled as `exec` would from a file without future imports."""
+    return compile(source, "<string>", "exec", dont_inherit=True)
+
+
+@dataclass
+class RunToEnd:
+    """Runs a program with its checks inside."""
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the program raises."""
+        set_recursion_limit(self.settings)
+        self._execute(limits[0], alarm)
+
+    def _execute(self, limit_s: float, alarm: Alarm) -> None:
+        scope: dict[str, Any] = {}
+        alarm.start(limit_s)
+        exec(compiled(self.source), scope)
+        alarm.stop()
+
+
+@dataclass
+class CallOnInputs:
+    """Calls a program's entry point on each input, in order, and reports what it returns."""
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+    entry_point: str
+    inputs: bytes
+    """Argument lists, as `wire.dumps` encodes them."""
+    oracle: str
+
+    def prepare(self) -> None:
+        """Decodes the inputs."""
+        self.arguments = wire.loads(self.inputs)
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the program raises, at load or in a call."""
+        set_recursion_limit(self.settings)
+        self._call(limits, reporter, alarm)
+
+    def _call(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        whole, items = self.oracle in ORACLES_WITH_VALUE, self.oracle == "as_sets"
+        with_inputs = self.oracle in ORACLES_WITH_INPUT
+        scope: dict[str, Any] = {}
+        exec(compiled(self.source), scope)
+        function = scope[self.entry_point]
+        for args, limit in zip(self.arguments, limits, strict=True):
+            alarm.start(limit)
+            try:
+                output = function(*args)
+            finally:
+                alarm.stop()
+            reporter.output((output, args) if with_inputs else output, items, whole)
+
+
+@dataclass
+class RecordOutputs:
+    """Calls a trusted entry point on copies of the inputs and reports what it returns, with facts about it."""
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+    entry_point: str
+    inputs: bytes
+    output_not_none: bool
+
+    def prepare(self) -> None:
+        """Decodes the inputs."""
+        self.arguments = wire.loads(self.inputs)
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the program raises."""
+        set_recursion_limit(self.settings)
+        self._record(reporter)
+
+    def _record(self, reporter: Reporter) -> None:
+        scope: dict[str, Any] = {}
+        exec(compiled(self.source), scope)
+        function = scope[self.entry_point]
+        for args in self.arguments:
+            args = deepcopy(args)
+            started = time.process_time()
+            output = function(*args)
+            seconds = time.process_time() - started
+            if self.output_not_none:
+                output = output is not None
+            exact = codec.is_plain(output) and not any(codec.NAN.search(piece) for piece in pieces_of(output))
+            reporter.frame(b"f", FACTS.pack(seconds, is_floats(output), is_empty(output), exact))
+            reporter.output(output, items=False, whole=False)
+
+
+def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]) -> None:
+    """The whole life of the process, which keeps `pipes` open. Never returns."""
+    leave = os._exit
+    watch = Stopwatch()
+    settings = work.settings
+    guard, address_space_mb = settings["guard"], settings["address_space_mb"]
+    keep = (reporter.out_fd, reporter.control_fd, watch._fd, *pipes)
+    confine(
+        uid,
+        folder,
+        work.memory_mb if address_space_mb is None else address_space_mb,
+        limit_stack=guard == "evalplus",
+        keep=tuple(fd for fd in keep if fd >= 0),
+    )
+    gc.enable()
+    if guard:
+        guards.apply(guard)
+    if guard in guards.DISCARDING:
+        guards.discard_io()
+    try:
+        work.run(limits, reporter, Alarm(watch))
+        reporter.end()
+    except MemoryError:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        reporter.out_of_memory()
+    except BaseException as error:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        reporter.frame(b"e", outcome_of(error).pack())
+    reporter.flush()
+    leave(0)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """The outcome of a program that raised: `failed` for an assertion, `tampered` for SystemExit(0), and so on."""
+    if isinstance(error, SystemExit) and not error.code:
+        return Outcome("tampered", "left with success before its checks ended")
+    kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
+    status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
+    try:
+        text = str(error)[:300]
+    except BaseException:
+        text = ""
+    return Outcome(status, f"{type(error).__name__}{': ' if text else ''}{text}")

@@ -1,0 +1,125 @@
+"""Serves calls to the sample's functions from the checks, which run in a process of their own (judge/split_checks.py).
+
+Whatever a sample does to assertions, comparisons, builtins, frames or its own process has no effect on the checks: they
+see only plain values, decoded by `codec`. Frames of the sample: `v` a value; `r` the handle of an object without a
+plain form, such as a function; `m` the name of a module; `-` no such name; `x` an exception; and after a call, `a` the
+arguments as the call left them. `h` precedes the value of a list, dict or set that an object holds and is its handle.
+"""
+
+import builtins
+import struct
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..shared import codec, wire
+from ..shared.messages import ProcessSettings
+from .alarm import Alarm
+from .reporter import Reporter
+from .running import compiled, set_recursion_limit
+
+PLAIN = (*codec.BASES, *codec.VIEWS, type(None), bytearray, range, Decimal, Fraction, np.generic, np.ndarray)
+HANDLE = struct.Struct("!I")
+REMOTE, BUILTIN = "\0remote", "\0builtin"
+"""The first items of pairs that stand for an object of the sample, by its handle, and for a builtin, by its name."""
+MUTATORS: dict[type, tuple[str, ...]] = {
+    list: (
+        *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
+        *("__setitem__", "__delitem__", "__iadd__"),
+    ),
+    dict: ("update", "pop", "popitem", "setdefault", "clear", "__setitem__", "__delitem__"),
+    set: ("add", "discard", "remove", "update", "pop", "clear"),
+}
+"""By type, the methods that change a value."""
+
+
+@dataclass
+class ServeCalls:
+    """Answers requests from `inbox` on `outbox` until there are no more."""
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+    inbox: int
+    outbox: int
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises what the program raises at load; exceptions of later calls are answers."""
+        set_recursion_limit(self.settings)
+        scope: dict[str, Any] = {}
+        exec(compiled(self.source), scope)
+        objects: list[Any] = []
+        while True:
+            try:
+                request = codec.decode(wire.read_message(self.inbox))
+            except wire.Closed:
+                return
+            wire.write_all(self.outbox, _answer(request, scope, objects))
+
+
+def _answer(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
+    action, handle, name, args, kwargs = _incoming(request, objects)
+    try:
+        if action == "name":
+            if name not in scope:
+                return _frame(b"-", b"")
+            return _value(scope[name], objects)
+        if action == "attribute":
+            value = getattr(objects[handle], name)
+            objects.append(value)
+            handle_frame = _frame(b"h", HANDLE.pack(len(objects) - 1)) if type(value) in MUTATORS else b""
+            return handle_frame + _value(value, objects)
+        if action == "method":
+            return _value(getattr(objects[handle], name)(*args), objects)
+        if action == "set":
+            setattr(objects[handle], name, args[0])
+            return _value(None, objects)
+        if action == "items":
+            return _value(list(objects[handle]), objects)
+        return _value(objects[handle](*args, **kwargs), objects) + _frame(b"a", codec.encode(args))
+    except Exception as error:
+        return _frame(b"x", codec.encode((type(error).__name__[:100], str(error)[:300])))
+
+
+def _value(value: Any, objects: list[Any]) -> bytes:
+    if isinstance(value, ModuleType):
+        return _frame(b"m", value.__name__.encode())
+    if isinstance(value, PLAIN):
+        return _frame(b"v", codec.encode(value if codec.is_plain(value) else _with_handles(value, objects)))
+    objects.append(value)
+    return _frame(b"r", HANDLE.pack(len(objects) - 1))
+
+
+def _with_handles(value: Any, objects: list[Any]) -> Any:
+    """The value with handles in place of its objects that have no plain form."""
+    if type(value) in (list, tuple):
+        return type(value)(_with_handles(item, objects) for item in value)
+    if type(value) is dict:
+        return {key: _with_handles(item, objects) for key, item in value.items()}
+    if isinstance(value, PLAIN):
+        return value
+    objects.append(value)
+    return (REMOTE, len(objects) - 1)
+
+
+def _frame(kind: bytes, payload: bytes) -> bytes:
+    return wire.FRAME.pack(kind, len(payload)) + payload
+
+
+def _incoming(value: Any, objects: list[Any]) -> Any:
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE:
+        return objects[value[1]]
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN:
+        return getattr(builtins, value[1])
+    if type(value) in (list, tuple):
+        return type(value)(_incoming(item, objects) for item in value)
+    if type(value) is dict:
+        return {key: _incoming(item, objects) for key, item in value.items()}
+    return value

@@ -1,0 +1,78 @@
+"""Runs a program's `unittest` class, in the sample's process, as BigCodeBench's grader does.
+
+Source: bigcode-project/bigcodebench, bigcodebench/eval/__init__.py `unsafe_execute`.
+"""
+
+import builtins
+import os
+import random
+import sys
+import unittest
+from dataclasses import dataclass
+from types import ModuleType
+
+from ..shared.messages import ProcessSettings
+from . import integrity
+from .alarm import Alarm, TimeLimit
+from .reporter import Reporter
+from .running import Tampered, set_recursion_limit
+
+MODULE = "__test__"
+FOLDER = "work"
+SHOWN = 3
+"""How many failed tests, or replaced functions, a message names."""
+SEED = 42
+
+
+@dataclass
+class RunSuite:
+    """Loads program and tests as a module and runs the tests.
+
+    With `ask`, the tests are negated ones, and the module's function of that name tells whether the sample is caught.
+    """
+
+    settings: ProcessSettings
+    memory_mb: int
+    source: str
+    ask: str = ""
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+        """Raises if any test fails; of negated tests, unless the sample is caught."""
+        set_recursion_limit(self.settings)
+        seed()
+        os.mkdir(FOLDER)  # a program may remove the folder that it runs in
+        os.chdir(FOLDER)
+        module = ModuleType(MODULE)
+        before = integrity.attributes()
+        vars(module).update(__builtins__=builtins, __file__=f"{MODULE}.py", sys=sys, os=os, environ=os.environ)
+        exec(compile(self.source, f"{MODULE}.py", "exec", dont_inherit=True), vars(module))
+        sys.modules[MODULE] = module
+        suite = unittest.TestLoader().loadTestsFromTestCase(module.TestCases)
+        result = unittest.TestResult()
+        alarm.start(limits[0])
+        suite.run(result)
+        alarm.stop()
+        if self.ask:
+            if getattr(module, self.ask)():
+                return
+            raise AssertionError("the tests are false, and fail, as they should")
+        wrong = [*result.failures, *result.errors]
+        if wrong and alarm.rang:
+            raise TimeLimit
+        if wrong:
+            reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
+            failed = {getattr(case, "test_case", case) for case, _ in wrong}  # a test may have several subtests
+            raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
+        replaced = integrity.replaced(before)
+        if replaced:
+            raise Tampered(f"left {', '.join(replaced[:SHOWN])} replaced")
+
+
+def seed() -> None:
+    """Seeds the random generators, so that verdicts repeat: a forked process continues its parent's sequences."""
+    random.seed(SEED)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(SEED)

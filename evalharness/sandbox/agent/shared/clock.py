@@ -1,0 +1,133 @@
+"""Time as on an idle machine: wall-clock time minus the time spent waiting for a free core.
+
+The official graders limit wall-clock time, so their verdicts change with the load of the machine. While a process
+sleeps or hangs, this clock runs as fast as the wall clock; while it is runnable but not running, the clock stands.
+The kernel counts nanoseconds on a core, and waiting for one, per thread in /proc/PID/schedstat.
+"""
+
+import contextlib
+import glob
+import os
+import select
+import time
+from collections.abc import Iterable
+
+CPU_FACTOR = 3.0
+"""The CPU time that all processes of a program may use together, as a multiple of its time limit: many busy processes
+wait for cores most of the time, so that the clock of each hardly advances."""
+WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
+"""The limit of wall-clock time, as a multiple of the time limit, and seconds, where schedstat does not advance."""
+
+PERSISTENT: dict[int, int] = {}
+"""Processes such as a compile server that outlive jobs and belong to none: pid to pidfd."""
+
+
+def pids_outside_job() -> set[int]:
+    """The pids of the agent, the judge, and live processes of `PERSISTENT`; samples may reuse the pids of dead ones."""
+    ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
+    return {1, os.getpid(), *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
+
+
+def job_pids() -> list[int]:
+    """The pids of all other live processes of the container."""
+    others = pids_outside_job()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in others]
+
+
+def cpu_seconds(pids: Iterable[int] | None = None) -> float:
+    """CPU time of the live processes among `pids`, by default the job's, and of the children they waited for."""
+    ticks = 0
+    for pid in job_pids() if pids is None else pids:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            # After the name, which ends at the last bracket: utime, stime, cutime and cstime are fields 12 to 15.
+            ticks += sum(map(int, file.read().rpartition(b")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def waited_seconds(pids: Iterable[int] | None = None) -> float:
+    """Seconds that all threads of the live processes among `pids`, by default the job's, waited for a free core."""
+    return sum(_waits(job_pids() if pids is None else pids).values()) / 1e9
+
+
+def _waits(pids: Iterable[int]) -> dict[str, int]:
+    """Nanoseconds that each thread of these processes has waited for a free core."""
+    waits = {}
+    for pid in pids:
+        for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
+            with contextlib.suppress(OSError, ValueError, IndexError), open(path, "rb") as file:
+                waits[path] = int(file.read().split()[1])
+    return waits
+
+
+class Waits:
+    """The time that all threads of a job have waited for a free core, also those that have ended.
+
+    A compiler runs its passes as processes, one after the other; the kernel keeps no schedstat of ended ones, so each
+    thread counts with the value that was last read.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._ended = 0
+
+    def update(self) -> float:
+        """Seconds up to now. Threads that start and end between two updates are missed."""
+        for path, waited in _waits(job_pids()).items():
+            last = self._last.get(path, 0)
+            self._ended += last if waited < last else 0  # its number now belongs to another thread
+            self._last[path] = waited
+        return (self._ended + sum(self._last.values())) / 1e9
+
+
+def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
+    """Whether a program would have exceeded the limit on an idle machine, too.
+
+    The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
+    the CPU time limits programs with many busy threads.
+    """
+    if wall_s > WALL_FACTOR * limit_s + WALL_EXTRA_S:
+        return True
+    return wall_s > limit_s and (wall_s - waited_s > limit_s or cpu_s > CPU_FACTOR * limit_s)
+
+
+class Stopwatch:
+    """Seconds since its start, as on an idle machine, of the main thread of process `pid`.
+
+    Uses the wall clock if the kernel keeps no schedstat; `exact` is then False.
+    """
+
+    def __init__(self, pid: int | None = None):
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._fd = os.open(f"/proc/{pid or 'self'}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        self.exact = self._waited() is not None
+        self.restart()
+
+    def restart(self) -> None:
+        """Restarts at zero."""
+        self._wall = time.monotonic()
+        self._wait = self._waited() or 0.0
+
+    def wall_s(self) -> float:
+        """Seconds by the wall clock."""
+        return time.monotonic() - self._wall
+
+    def elapsed_s(self) -> float:
+        """Seconds as on an idle machine."""
+        wall = self.wall_s()
+        waited = self._waited()
+        return wall if waited is None else max(0.0, wall - (waited - self._wait))
+
+    def close(self) -> None:
+        """Closes the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _waited(self) -> float | None:
+        if self._fd < 0:
+            return None
+        try:
+            return int(os.pread(self._fd, 128, 0).split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return None

@@ -1,0 +1,221 @@
+"""A strict encoding of plain values: fast to write, safe to read.
+
+The bytes are those of `marshal` version 2, which is implemented in C and equal for equal values of equal types. Values
+of other types (numpy, Decimal, subclasses of the plain types ...) are encoded as tagged tuples; a value without a plain
+form becomes `Opaque`. Bytes of a sample never reach `marshal.loads`: `decode` reads a closed set of types and nothing
+else.
+"""
+
+import marshal
+import re
+import struct
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+ATOMS = frozenset({int, bool, str, float, complex, bytes, type(None)})
+CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+BASES: tuple[Any, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
+VIEWS: dict[type, str] = {type({}.keys()): "keys", type({}.items()): "items"}
+NAN = re.compile(rb"\x00{6}\xf8[\x7f\xff]")
+"""The bytes of a NaN that arithmetic produces. It equals nothing, not even itself."""
+CONSTRUCTORS: dict[str, tuple[Any, tuple[type, ...]]] = {
+    "Decimal": (Decimal, (str,)),
+    "bytearray": (bytearray, (bytes,)),
+    "Fraction": (Fraction, (int, int)),
+    "range": (range, (int, int, int)),
+}
+"""By tag: what constructs the value, and the types of its arguments."""
+LONGEST_RANGE = 1 << 20
+"""The most members of a range that is accepted."""
+DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
+MOST = 8 << 20
+"""The most values that are read. Members of ranges and digits of large ints count, because few bytes encode many."""
+DEEPEST = 1000
+"""The most levels of nesting, for values that contain themselves."""
+TAG = Ellipsis
+"""The first item of a tagged tuple."""
+Tagged = tuple[Any, ...]
+
+
+class Opaque:
+    """A value without a plain form. It equals nothing and is iterable if its items were encoded."""
+
+    def __init__(self, name: str, items: list[Any] | None = None):
+        self.name, self.items = name, items
+
+    def __iter__(self) -> Any:
+        if self.items is None:
+            raise TypeError(f"{self.name!r} object is not iterable")
+        return iter(self.items)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value, all the way down, has exactly the plain types."""
+    level: Iterable[Any] = (value,)
+    for _ in range(DEEPEST):
+        kinds = set(map(type, level))
+        if kinds <= ATOMS:
+            return True
+        if not kinds <= ATOMS | CONTAINERS:
+            return False
+        nested = [item for item in level if type(item) in CONTAINERS]
+        values = [item.values() for item in nested if type(item) is dict]
+        level = list(chain(chain.from_iterable(nested), chain.from_iterable(values)))
+    return False
+
+
+def encode(value: Any, items: bool = False) -> bytes:
+    """The value's bytes. With `items`, iterables without a plain form are encoded with their items. Never raises."""
+    try:
+        plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
+        return marshal.dumps(value if plain else _tagged(value, items), 2)
+    except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
+        return marshal.dumps((TAG, "opaque", _name_of(value), None), 2)
+
+
+def _name_of(value: Any) -> str:
+    try:
+        return str(type(value).__name__)
+    except Exception:
+        return "object"
+
+
+def _tagged(value: Any, items: bool) -> Any:
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is dict:
+        return {_tagged(key, items): _tagged(item, items) for key, item in value.items()}
+    if kind in CONTAINERS:
+        return kind(_tagged(item, items) for item in value)
+    if kind in (Counter, OrderedDict):
+        return (TAG, kind.__name__, [(_tagged(key, items), _tagged(item, items)) for key, item in value.items()])
+    if kind in (Decimal, bytearray):
+        return (TAG, kind.__name__, str(value) if kind is Decimal else bytes(value))
+    if kind is Fraction:
+        return (TAG, "Fraction", value.numerator, value.denominator)
+    if kind is range and not items:
+        return (TAG, "range", value.start, value.stop, value.step)
+    text = "SU" if isinstance(value, np.ndarray) else ""  # a numpy scalar of text is a subclass of str or bytes
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
+        return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
+    if kind in VIEWS:
+        return (TAG, VIEWS[kind], [_tagged(item, items) for item in value])
+    for base in BASES:
+        if isinstance(value, base):
+            plain = dict(dict.items(value)) if base is dict else base(value)
+            return (TAG, "subclass", base.__name__, kind.__name__, _tagged(plain, items))
+    return (TAG, "opaque", kind.__name__, [_tagged(item, items) for item in value] if items else None)
+
+
+def _revive(tagged: Tagged) -> Any:
+    kind, rest = tagged[1], tagged[2:]
+    if kind in ("Counter", "OrderedDict"):
+        return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
+    if kind in CONSTRUCTORS:
+        make, types = CONSTRUCTORS[kind]
+        if tuple(map(type, rest)) != types:
+            raise ValueError(f"{kind} of arguments of other types")
+        value = make(*rest)
+        if kind == "range" and len(value) > LONGEST_RANGE:
+            raise ValueError(f"a range of more than {LONGEST_RANGE} members")
+        return value
+    if kind == "numpy" and DTYPE.fullmatch(rest[0]):
+        array = np.frombuffer(rest[2], dtype=np.dtype(rest[0]))
+        return array[0] if rest[1] is None else array.reshape(rest[1])
+    if kind in ("keys", "items"):
+        return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
+    if kind == "subclass":
+        base = {known.__name__: known for known in BASES}[rest[0]]
+        if type(rest[2]) is not base:
+            raise ValueError(f"{rest[1]} of another base")
+        return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
+    if kind == "opaque":
+        return Opaque(str(rest[0]), rest[1])
+    raise ValueError(f"kind {kind!r} is unknown")
+
+
+class _Reader:
+    def __init__(self, data: bytes):
+        self.data, self.at, self.room = data, 0, MOST
+
+    def spend(self, values: int) -> None:
+        self.room -= values
+        if self.room < 0:
+            raise ValueError("too many values")
+
+    def take(self, size: int) -> bytes:
+        if size < 0 or self.at + size > len(self.data):
+            raise ValueError("truncated value")
+        part = self.data[self.at : self.at + size]
+        self.at += size
+        return part
+
+    def number(self, form: str = "<i") -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def value(self) -> Any:
+        self.spend(1)
+        code = self.take(1)
+        if code in _CONSTANTS:
+            return _CONSTANTS[code]
+        if code == b"i":
+            return self.number()
+        if code == b"g":
+            return self.number("<d")
+        if code == b"y":
+            return complex(self.number("<d"), self.number("<d"))
+        if code in b"su":
+            data = self.take(self.number())
+            return data if code == b"s" else data.decode("utf-8", "surrogatepass")
+        if code == b"l":
+            return self.long()
+        if code == b"{":
+            return dict(self.pairs())
+        if code in b"([<>":
+            items = [self.value() for _ in range(self.number())]
+            if code == b"(" and len(items) > 1 and items[0] is TAG:
+                value = _revive(tuple(items))
+                self.spend(len(value) if type(value) is range else 0)
+                return value
+            return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
+        raise ValueError(f"type {code!r} is not a plain value")
+
+    def long(self) -> int:
+        count = self.number()
+        self.spend(abs(count))
+        digits = struct.unpack(f"<{abs(count)}H", self.take(2 * abs(count)))
+        total = int.from_bytes(_pack_digits(digits), "little")
+        return -total if count < 0 else total
+
+    def pairs(self) -> Iterable[tuple[Any, Any]]:
+        while self.data[self.at : self.at + 1] != b"0":
+            yield self.value(), self.value()
+        self.take(1)
+
+
+def _pack_digits(digits: tuple[int, ...]) -> bytes:
+    # marshal writes 15 bits per 16-bit digit. Joining them as text of bits takes linear time, shifting quadratic.
+    bits = "".join(f"{digit:015b}" for digit in reversed(digits))
+    return int(bits or "0", 2).to_bytes(len(bits) // 8 + 1, "little")
+
+
+_CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
+
+
+def decode(data: bytes) -> Any:
+    """The value of a sample's bytes. Raises ValueError for anything that `encode` does not write."""
+    reader = _Reader(data)
+    try:
+        value = reader.value()
+    except Exception as error:  # of the many types that malformed bytes lead to
+        raise ValueError(f"not a plain value: {error}") from None
+    if reader.at != len(data):
+        raise ValueError("bytes after the value")
+    return value

@@ -1,0 +1,111 @@
+"""Messages on file descriptors: between host and judge, and between a sample's process and the judge.
+
+All reads are unbuffered, so that a process takes from a shared stream exactly the bytes meant for it.
+"""
+
+import json
+import marshal
+import os
+import select
+import struct
+from typing import Any
+
+from .messages import Hello, Reply
+
+HEADER = struct.Struct("!II")
+FRAME = struct.Struct("!cI")
+LARGE_KINDS = (b"o", b"c", b"v", b"a")
+"""Kinds of frame that carry values; all others are short."""
+LARGEST_TEXT = 4096
+"""Bytes of a frame of another kind."""
+
+
+class Closed(Exception):
+    """The other end has closed the stream."""
+
+
+def read_exact(fd: int, size: int) -> bytes:
+    """Exactly `size` bytes. Raises Closed at the end of the stream."""
+    parts: list[bytes] = []
+    while size:
+        part = os.read(fd, min(size, 1 << 20))
+        if not part:
+            raise Closed
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Writes all of the data, in as many writes as the descriptor needs."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def dumps(value: Any) -> bytes:
+    """A plain value of a trusted process as bytes; `marshal` version 2 is the same for every Python."""
+    return marshal.dumps(value, 2)
+
+
+loads = marshal.loads
+"""The value that `dumps` encoded. Never for bytes of a process that ran a sample: those need `codec.decode`."""
+
+
+def read_message(fd: int) -> Any:
+    """The next plain value of a trusted process: u32 length, u32 zero, the bytes of `dumps`. Raises Closed."""
+    size, _ = HEADER.unpack(read_exact(fd, HEADER.size))
+    return loads(read_exact(fd, size))
+
+
+def pack_message(value: Any) -> bytes:
+    """The bytes of a value that `read_message` reads."""
+    data = dumps(value)
+    return HEADER.pack(len(data), 0) + data
+
+
+def write_reply(fd: int, reply: Reply | Hello, blob: bytes = b"") -> None:
+    """Sends a reply to the host: two u32 lengths, JSON, then bytes that the host stores without decoding them."""
+    text = json.dumps(reply).encode()
+    write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)
+
+
+class TooLarge(ValueError):
+    """A frame whose value is larger than the judge accepts. An honest sample may send one."""
+
+
+class FrameReader:
+    """Reads frames of an untrusted process: one byte of kind, u32 length, payload."""
+
+    def __init__(self, fd: int, largest: int):
+        self.fd, self.largest = fd, largest
+        self.buffer = bytearray()
+        self.position = 0
+
+    def next(self, wait_s: float) -> tuple[bytes, bytes] | None:
+        """The next frame, or None if none is complete after one wait of `wait_s` seconds.
+
+        Raises Closed at the end of the stream, and ValueError (TooLarge for a value) for a frame longer than allowed.
+        """
+        frame = self._take()
+        if frame is None and select.select([self.fd], [], [], wait_s)[0]:
+            data = os.read(self.fd, 1 << 20)
+            if not data:
+                raise Closed
+            del self.buffer[: self.position]
+            self.position = 0
+            self.buffer += data
+            frame = self._take()
+        return frame
+
+    def _take(self) -> tuple[bytes, bytes] | None:
+        start = self.position + FRAME.size
+        if len(self.buffer) < start:
+            return None
+        kind, size = FRAME.unpack_from(self.buffer, self.position)
+        if size > (self.largest if kind in LARGE_KINDS else LARGEST_TEXT):
+            raise (TooLarge if kind in LARGE_KINDS else ValueError)(f"a frame of {size} bytes")
+        if len(self.buffer) < start + size:
+            return None
+        self.position = start + size
+        return kind, bytes(self.buffer[start : start + size])

@@ -1,0 +1,47 @@
+"""Which outcomes may depend on the load and the speed of the machine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from evalharness.records import CommandProgram, ExecProgram, Execution, Outcome, Program, UnitTestProgram
+from evalharness.sandbox.languages import languages
+
+IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
+"""A timeout is due to the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither had
+one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used."""
+NEAR = 0.8
+"""A program that needed more than this share of its time limit might exceed it in another run."""
+
+
+def needs_quiet_rerun(execution: Execution) -> bool:
+    """Whether any part timed out for a reason that may be the machine's load; such samples get a quiet rerun.
+
+    Time limits do not count waiting for a core. But a busy machine also runs slower, programs wait for a disk that
+    others use, and a program that waits for its own processes waits while those wait for a core.
+    """
+    return any(part.status == "timeout" and _may_be_disturbed(part) for part in execution.parts.values())
+
+
+def _may_be_disturbed(part: Outcome) -> bool:
+    if part.waited_s > IDLE_SHARE * part.wall_s:
+        return True
+    return IDLE_SHARE * part.wall_s < part.cpu_s < BUSY_SHARE * part.wall_s
+
+
+def near_limit(program: Program, execution: Execution) -> Execution:
+    """The execution, marked as borderline if a part passed after nearly all of its time."""
+    for name, part, limit in _limited_parts(program, execution):
+        used = max(part.wall_s - part.waited_s, part.cpu_s)
+        if part.status == "passed" and used > NEAR * limit:
+            return replace(execution, borderline=f"{name} needed {used:.1f} of {limit:g} s")
+    return execution
+
+
+def _limited_parts(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
+    """Name, outcome and time limit of the parts that have one limit."""
+    if isinstance(program, ExecProgram | UnitTestProgram):
+        yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
+    elif isinstance(program, CommandProgram):
+        for step in languages()[program.image].steps:
+            if step.name in execution.parts:
+                yield step.name, execution.parts[step.name], step.time_s

@@ -1,0 +1,129 @@
+"""Programs of other languages: how they end, and that leaving with success is no success."""
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from evalharness.records import Checks, CommandProgram, Execution, Limits
+from evalharness.sandbox.agent.judge import commands
+from evalharness.sandbox.agent.shared.messages import NoSecret
+from evalharness.sandbox.engines.docker import DockerEngine
+from evalharness.sandbox.languages import languages
+from evalharness.sandbox.pool import ContainerPool
+
+pytestmark = pytest.mark.docker
+
+NO_ASSERT = "#undef assert\n#define assert(x)\n"
+ENDS = {
+    # image: (what continues the prompt of the hello problem, step, status, part of the detail)
+    "sh right": ("sh", None, "run", "passed", ""),
+    "sh wrong": ("sh", "    echo 7\n", "run", "failed", "exit code 1"),
+    "sh leaves early": ("sh", "    kill -9 0\n", "run", "memory", ""),
+    "sh hangs": ("sh", "    while true; do :; done\n", "run", "timeout", "15 s"),
+    "cpp right": ("cpp", None, "run", "passed", ""),
+    "cpp does not compile": ("cpp", "    return a +;\n", "compile", "error", "expected"),
+    "cpp leaves early": ("cpp", "    exit(0);\n", "run", "tampered", "before its tests"),
+    "cpp crashes": ("cpp", "    return *(volatile long*)0;\n", "run", "failed", "SIGSEGV"),
+    "cpp empties assert": (
+        "cpp",
+        "    return 0;\n}\n#undef assert\n#define assert(x)\nvoid g() {\n",
+        "run",
+        "tampered",
+        "",
+    ),
+    "js empties assert": (
+        "js",
+        "  return 0;\n}\nrequire('node:assert').deepEqual = () => {};\n",
+        "run",
+        "tampered",
+        "passes though",
+    ),
+    "js prints without end": ("js", "  while (true) console.log('x'.repeat(1e5));\n}\n", "run", "timeout", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox(engine: None) -> Iterator[ContainerPool]:
+    with closing(ContainerPool(DockerEngine(), 2)) as opened:
+        opened.prepare(["sh", "cpp", "js"])
+        yield opened
+
+
+def executed(image: str, solution: str | None, sandbox: ContainerPool) -> Execution:
+    hello = languages()[image].hello
+    source = hello.prompt + (hello.right if solution is None else solution)
+    return sandbox.run(CommandProgram(image, source, Limits(0, 1024), Checks(hello.tests, stem=hello.prompt)))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * ("timeout" in ENDS[name])) for name in ENDS]
+)
+def test_how_it_ends(name: str, sandbox: ContainerPool) -> None:
+    image, solution, step, status, detail = ENDS[name]
+    parts = executed(image, solution, sandbox).parts
+    assert list(parts)[-1] == step
+    assert parts[step].status == status, parts
+    assert detail in parts[step].detail
+
+
+def test_steps_see_the_files_of_their_program_alone(sandbox: ContainerPool) -> None:
+    look = '    [ "$(ls /tmp | wc -l)" = 1 ] && [ "$(ls | wc -l)" = 1 ] || exit 3\n'
+    look += "    touch left\n    echo $(( $1 + $2 ))\n"
+    for _ in range(2):
+        parts = executed("sh", look, sandbox).parts
+        assert parts["run"].status in ("passed", "failed"), parts
+        assert "exit code 3" not in parts["run"].detail
+
+
+def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
+    found = executed("cpp", None, sandbox).parts["compile"]
+    assert 0.05 < found.cpu_s < 30
+    assert 0.05 < found.wall_s < 60
+    assert 10 < found.peak_mb < 2000
+
+
+@pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])
+def test_out_of_time_when_run_once_more_is_no_cheating(
+    again: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine was busier the second time; a program that fails then does not always solve the problem."""
+    runs = iter(["passed", again])
+
+    def run_steps(job: object, program: bytes, uid: int, folder: str) -> dict[str, dict[str, str]]:
+        return {"run": {"status": next(runs) if program == b"right" else "failed", "detail": ""}}
+
+    monkeypatch.setattr(commands, "run_steps", run_steps)
+    monkeypatch.setattr(commands.cleaning, "clean_between", lambda *_: True)
+    job: Any = {"program": b"right", "canaries": [b"made false"]}
+    results, _ = commands.judge(job, NoSecret, 0, "")
+    assert results["run"]["status"] == status
+
+
+def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox: ContainerPool) -> None:
+    (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
+    assert compiling.shortcut is not None
+    text = hello.prompt + hello.right
+    assert re.match(compiling.shortcut.begins, text)
+    assert re.match(compiling.shortcut.begins, f"#include<stdlib.h>\n#include <vector>\n\n{text}")
+    for other in ("#define x\n", "long f();\n", "#include<assert.h>\n//", "#include\t<a>\n"):
+        assert not re.match(compiling.shortcut.begins, f"{other}{text}")
+    assert not re.match(compiling.shortcut.begins, "#include<assert.h>\n#include<vector>\nlong f() {}")
+    quick = executed("cpp", None, sandbox).parts["compile"]
+    slow = sandbox.run(CommandProgram("cpp", f"//\n{text}", Limits(0, 1024), Checks(hello.tests)))
+    assert slow.parts["run"].status == "passed"
+    assert quick.cpu_s < 0.7 * slow.parts["compile"].cpu_s
+    wrong = executed("cpp", "    return nothing;\n", sandbox).parts["compile"]
+    assert wrong.status == "error"
+    assert "nothing" in wrong.detail
+
+
+@pytest.mark.slow
+def test_the_work_of_a_child_that_is_ended_is_told(sandbox: ContainerPool) -> None:
+    """So that a program that has used up its time by itself is not run again."""
+    outcome = executed("sh", "    echo $(while true; do :; done)\n", sandbox).parts["run"]
+    assert outcome.status == "timeout"
+    assert outcome.cpu_s > 12
+    assert outcome.wall_s < 100

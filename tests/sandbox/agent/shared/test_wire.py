@@ -1,0 +1,97 @@
+"""Messages arrive whole, however they are cut up on the way."""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from helpers.steady import steady
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.sandbox.agent.shared import wire
+
+Pipe = tuple[int, int]
+frames = st.lists(st.tuples(st.sampled_from([b"o", b"p", b"\0"]), st.binary(max_size=50)), max_size=8)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """Read end and write end."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        with contextlib.suppress(OSError):
+            os.close(end)
+
+
+def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
+    """All frames up to the end of the stream."""
+    found = []
+    try:
+        while True:
+            frame = reader.next(5)
+            if frame is not None:
+                found.append(frame)
+    except wire.Closed:
+        return found
+
+
+@steady
+@given(frames, st.integers(1, 12))
+def test_frames_arrive_however_they_are_cut(sent: list[tuple[bytes, bytes]], size: int) -> None:
+    read, write = os.pipe()
+    data = b"".join(wire.FRAME.pack(kind, len(payload)) + payload for kind, payload in sent)
+    reader, found = wire.FrameReader(read, 50), []
+    for start in range(0, len(data), size):
+        os.write(write, data[start : start + size])
+        frame = reader.next(0)
+        while frame is not None:
+            found.append(frame)
+            frame = reader.next(0)
+    os.close(write)
+    found += received(reader)
+    os.close(read)
+    assert found == sent
+
+
+def test_a_frame_longer_than_allowed_is_refused_before_it_is_read(pipe: Pipe) -> None:
+    os.write(pipe[1], wire.FRAME.pack(b"o", 51))
+    with pytest.raises(ValueError, match="51 bytes"):
+        wire.FrameReader(pipe[0], 50).next(0)
+
+
+def test_an_unfinished_frame_is_none(pipe: Pipe) -> None:
+    reader = wire.FrameReader(pipe[0], 50)
+    assert reader.next(0) is None
+    os.write(pipe[1], wire.FRAME.pack(b"o", 2) + b"a")
+    assert reader.next(0) is None
+    os.close(pipe[1])
+    with pytest.raises(wire.Closed):
+        reader.next(0)
+
+
+@pytest.mark.parametrize("job", [None, {"a": [1, (2.5, "é\udc80"), b"\0"]}, ["x" * 300_000]])
+def test_jobs_arrive(job: Any, pipe: Pipe) -> None:
+    """Also those that a pipe does not hold at once."""
+    sender = threading.Thread(target=wire.write_all, args=(pipe[1], wire.pack_message(job) * 2))
+    sender.start()
+    assert [wire.read_message(pipe[0]), wire.read_message(pipe[0])] == [job, job]
+    sender.join()
+
+
+def test_half_a_job_is_the_end(pipe: Pipe) -> None:
+    os.write(pipe[1], wire.pack_message([1, 2, 3])[:-1])
+    os.close(pipe[1])
+    with pytest.raises(wire.Closed):
+        wire.read_message(pipe[0])
+
+
+def test_replies_have_text_and_bytes(pipe: Pipe) -> None:
+    wire.write_reply(pipe[1], {"a": "é"}, b"blob")
+    sizes = wire.HEADER.unpack(wire.read_exact(pipe[0], wire.HEADER.size))
+    assert json.loads(wire.read_exact(pipe[0], sizes[0])) == {"a": "é"}
+    assert wire.read_exact(pipe[0], sizes[1]) == b"blob"

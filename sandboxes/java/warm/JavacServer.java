@@ -26,18 +26,19 @@ import javax.tools.ToolProvider;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 /**
- * A compile server: `javac OPTIONS FILE` for one text after the other, in a machine that is warm.
+ * A compile server: runs `javac OPTIONS FILE` for one program after the other, in a warm virtual machine.
  *
- * On stdin: the folder, the name of the file and its text; each is its length as 32 bits and its bytes. On stdout: the
- * exit code as 32 bits, or NOT_HERE; nothing, for stdout; what javac prints on stderr; name and content of each class.
- * Each text has a compiler of its own; only what is known of the platform and the class path is kept. Nothing is
- * written to a file. No annotation processor runs, for the class path has none and a text can bring none.
- * What ends otherwise than with success or errors in the text is left to the command itself (NOT_HERE).
+ * A request on stdin has the folder, the file's name and its text. An answer on stdout has the exit code or DECLINED
+ * (32 bits), the number of fields (32 bits), the stdout of javac (empty), its stderr, and name and content of each class
+ * file. Every field is its length (32 bits) and its bytes. Each program has a new compiler; only information about the
+ * platform and the class path is reused. The server writes no files. No annotation processor runs: the class path has
+ * none, and a program cannot add one. If javac ends with anything but success or errors in the program, the command
+ * itself has to run (DECLINED).
  */
 public final class JavacServer {
-    private static final int NOT_HERE = -1;
+    private static final int DECLINED = -1;
 
-    private record Reply(int code, byte[] said, Map<String, ByteArrayOutputStream> written) {}
+    private record Reply(int code, byte[] errors, Map<String, ByteArrayOutputStream> written) {}
 
     private static final class Source extends SimpleJavaFileObject {
         private final String file;
@@ -113,7 +114,7 @@ public final class JavacServer {
             try {
                 reply = compile(compiler, files, List.of(options), folder, file, data);
             } catch (CharacterCodingException | RuntimeException | StackOverflowError error) {
-                // The command itself says what is to be said.
+                // Declined: the command itself reports the error.
             }
             out.write(packed(reply));
             out.flush();
@@ -129,12 +130,12 @@ public final class JavacServer {
             byte[] data)
             throws CharacterCodingException {
         String text = UTF_8.newDecoder().decode(ByteBuffer.wrap(data)).toString();
-        StringWriter said = new StringWriter();
+        StringWriter errors = new StringWriter();
         Memory memory = new Memory(files);
         List<Source> sources = List.of(new Source(folder, file, text));
-        var task = (JavacTaskImpl) compiler.getTask(new PrintWriter(said, true), memory, null, options, null, sources);
+        var task = (JavacTaskImpl) compiler.getTask(new PrintWriter(errors, true), memory, null, options, null, sources);
         int code = task.doCall().exitCode;
-        return code > 1 ? null : new Reply(code, said.toString().getBytes(UTF_8), memory.written);
+        return code > 1 ? null : new Reply(code, errors.toString().getBytes(UTF_8), memory.written);
     }
 
     private static byte[] field(DataInputStream in) throws IOException {
@@ -144,11 +145,11 @@ public final class JavacServer {
     private static byte[] packed(Reply reply) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         DataOutputStream out = new DataOutputStream(bytes);
-        out.writeInt(reply == null ? NOT_HERE : reply.code);
+        out.writeInt(reply == null ? DECLINED : reply.code);
         out.writeInt(reply == null ? 0 : 2 + 2 * reply.written.size());
         if (reply != null) {
             write(out, new byte[0]);
-            write(out, reply.said);
+            write(out, reply.errors);
             for (var each : reply.written.entrySet()) {
                 write(out, each.getKey().getBytes(UTF_8));
                 write(out, each.getValue().toByteArray());

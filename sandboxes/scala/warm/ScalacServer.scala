@@ -7,22 +7,23 @@ import scala.reflect.internal.FatalError
 import scala.tools.nsc.{CompilerCommand, Global, Settings}
 import scala.tools.nsc.reporters.ConsoleReporter
 
-/** A compile server: `scalac OPTIONS FILE` for one text after the other, in a machine that is warm.
+/** A compile server: runs `scalac OPTIONS FILE` for one program after the other, in a warm virtual machine.
   *
-  * On stdin: the folder, the name of the file and its text; each is its length as 32 bits and its bytes. On stdout:
-  * the exit code as 32 bits, or NotHere; nothing, for stdout; what scalac prints on stderr; name and content of each
-  * class. Each text has a compiler of its own, and nothing is written to a file. No code of a text runs here: a macro
-  * must have been compiled before the text that uses it, and plugins are named by options alone.
-  * What ends otherwise than with success or errors in the text is left to the command itself (NotHere).
+  * A request on stdin has the folder, the file's name and its text. An answer on stdout has the exit code or Declined
+  * (32 bits), the number of fields (32 bits), the stdout of scalac (empty), its stderr, and name and content of each
+  * class file. Every field is its length (32 bits) and its bytes. Each program has a new compiler. The server writes no
+  * files and runs no code of a program: a macro has to be compiled before the program that uses it, and only options
+  * name plugins. If scalac ends with anything but success or errors in the program, the command itself has to run
+  * (Declined).
   */
 object ScalacServer {
-  private val NotHere = -1
+  private val Declined = -1
 
   def main(options: Array[String]): Unit = {
     val in = new DataInputStream(System.in)
     val out = System.out
     System.setOut(System.err)
-    // scalac looks for classes where Java does; this one is none of its.
+    // scalac searches for classes on the class path of Java; the server itself is not part of it.
     val known = System.getProperty("java.class.path").split(":").filter(_.endsWith(".jar"))
     System.setProperty("java.class.path", known.mkString(":"))
     while (true) {
@@ -37,12 +38,12 @@ object ScalacServer {
     }
   }
 
-  /** As `scala.tools.nsc.Driver.process` does it. */
+  /** Compiles as `scala.tools.nsc.Driver.process` does. */
   private def compile(options: Array[String], file: String, data: Array[Byte]): Option[(Boolean, Seq[Array[Byte]])] = {
     UTF_8.newDecoder().decode(ByteBuffer.wrap(data))
-    val said = new ByteArrayOutputStream()
+    val errors = new ByteArrayOutputStream()
     val settings = new Settings(message => throw new IllegalArgumentException(message))
-    val printed = new PrintWriter(said, true)
+    val printed = new PrintWriter(errors, true)
     val reporter = new ConsoleReporter(settings, Console.in, printed)
     new CompilerCommand(options.toList, settings)
     val directory = new VirtualDirectory("(memory)", None)
@@ -60,7 +61,7 @@ object ScalacServer {
     }
     printed.flush()
     val files = if (directory.isEmpty) Nil else written(directory, "")
-    Some((reporter.hasErrors, Seq(Array[Byte](), said.toByteArray) ++ files))
+    Some((reporter.hasErrors, Seq(Array[Byte](), errors.toByteArray) ++ files))
   }
 
   private def written(directory: AbstractFile, place: String): Seq[Array[Byte]] =
@@ -78,7 +79,7 @@ object ScalacServer {
   private def packed(reply: Option[(Boolean, Seq[Array[Byte]])]): Array[Byte] = {
     val bytes = new ByteArrayOutputStream()
     val out = new DataOutputStream(bytes)
-    val (code, fields) = reply.fold((NotHere, Seq[Array[Byte]]())) { case (wrong, all) => (if (wrong) 1 else 0, all) }
+    val (code, fields) = reply.fold((Declined, Seq[Array[Byte]]())) { case (wrong, all) => (if (wrong) 1 else 0, all) }
     out.writeInt(code)
     out.writeInt(fields.size)
     for (each <- fields) {

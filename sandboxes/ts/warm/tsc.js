@@ -1,20 +1,20 @@
-// A compile server: `tsc --target esnext FILE` for one text after the other, without tsc's start.
+// A compile server: runs `tsc --target esnext FILE` for one program after the other, without tsc's start-up time.
 //
-// On stdin: the folder, the name of the file and its text; each is its length as 32 bits and its bytes. On stdout: the
-// exit code as 32 bits, or NOT_HERE; what tsc prints; nothing, for stderr; and name and content of each file written.
-// What is kept between texts are the parsed declarations of the standard library, as in an editor's language service;
-// a program and its checker are made anew for each text. Nothing is read but that library, and nothing is written:
-// whatever would want more, or is unlike what was expected, is left to the command itself (NOT_HERE).
+// A request on stdin has the folder, the file's name and its text. An answer on stdout has the exit code or DECLINED
+// (32 bits), the number of fields (32 bits), the stdout of tsc, its stderr (empty), and name and content of each file
+// that it writes. Every field is its length (32 bits) and its bytes. The server reuses the parsed declarations of the
+// standard library, as an editor's language service does; each program has a new checker. The server reads only that
+// library and writes no files. Programs that need more, and unexpected errors, are left to the command (DECLINED).
 //
-// tsc checks the library anew each time, which takes longer than all else. Here that is left out where it finds
-// nothing for certain: the text adds to no declaration of the library, and is itself without fault.
+// tsc checks the library for each program, which takes most of its time. The server omits that check where it cannot
+// find an error: if the program extends no declaration of the library and has no error itself.
 
 "use strict";
 const fs = require("fs");
 const path = require("path");
 const ts = require("/usr/local/lib/node_modules/typescript");
 
-const NOT_HERE = 0xffffffff;
+const DECLINED = 0xffffffff;
 const OPTIONS = { target: ts.ScriptTarget.ESNext };
 const LIBRARY = path.dirname(ts.sys.getExecutingFilePath()) + "/";
 const parsed = new Map();
@@ -43,18 +43,18 @@ function answer(code, fields) {
   for (let done = 0; done < data.length; ) done += fs.writeSync(1, data, done);
 }
 
-// tsc's own host, but that it reads the text and the library alone, and keeps what is written.
+// tsc's own host, except that it reads only the program and the library, and collects the written files.
 function hostFor(folder, file, text, written) {
-  const place = `${folder}/${file}`;
+  const programPath = `${folder}/${file}`;
   const system = { ...ts.sys, getCurrentDirectory: () => folder, getExecutingFilePath: () => LIBRARY + "tsc.js" };
   const host = ts.createCompilerHostWorker(OPTIONS, undefined, system);
   const parse = host.getSourceFile;
   const isLibrary = (name) => name.startsWith(LIBRARY) && path.dirname(name) + "/" === LIBRARY;
   host.jsDocParsingMode = ts.JSDocParsingMode.ParseForTypeErrors;
-  host.fileExists = (name) => name === place || ts.sys.fileExists(name);
+  host.fileExists = (name) => name === programPath || ts.sys.fileExists(name);
   host.readFile = (name) => {
-    if (path.resolve(folder, name) === place) return text;
-    if (!isLibrary(name)) throw new Error(`wants ${name}`);
+    if (path.resolve(folder, name) === programPath) return text;
+    if (!isLibrary(name)) throw new Error(`reads ${name}`);
     return ts.sys.readFile(name);
   };
   host.getSourceFile = (name, ...rest) => {
@@ -70,19 +70,20 @@ function compile(folder, file, text, library) {
   const written = [];
   const host = hostFor(folder, file, text, written);
   const make = () => ts.createProgram({ rootNames: [file], options: OPTIONS, host });
-  if (library && isFaultless(make(), file, library)) return [0, ["", "", ...written]];
+  if (library && hasNoErrors(make(), file, library)) return [0, ["", "", ...written]];
   written.length = 0;
-  let said = "";
-  const report = (diagnostic) => (said += ts.formatDiagnostic(diagnostic, host));
+  let output = "";
+  const report = (diagnostic) => (output += ts.formatDiagnostic(diagnostic, host));
   const code = ts.emitFilesAndReportErrorsAndGetExitStatus(make(), report);
-  return [code, [said, "", ...written]];
+  return [code, [output, "", ...written]];
 }
 
-// Whether the text alone is right and leaves the library as it is; then it is written, too. `false` says nothing.
-function isFaultless(program, file, library) {
+// Whether the program has no errors and does not extend the library; then its output is collected, too. After `false`,
+// the full check decides.
+function hasNoErrors(program, file, library) {
   const source = program.getSourceFile(file);
-  const others = program.getSourceFiles().filter((each) => each !== source);
-  if (others.length !== library.files.length || others.some((each, place) => each !== library.files[place])) return false;
+  const others = program.getSourceFiles().filter((other) => other !== source);
+  if (others.length !== library.files.length || others.some((other, index) => other !== library.files[index])) return false;
   return (
     !program.getSyntacticDiagnostics(source).length &&
     !program.getOptionsDiagnostics().length &&
@@ -94,13 +95,13 @@ function isFaultless(program, file, library) {
   );
 }
 
-// The library as it is for a text that wants nothing of it: its files in order, and the names that they declare.
+// The library of a program that adds nothing to it: its files in order, and the names that they declare.
 function readLibrary() {
   const host = hostFor("/nowhere", "program.ts", "", []);
   const program = ts.createProgram({ rootNames: ["program.ts"], options: OPTIONS, host });
   if (ts.getPreEmitDiagnostics(program).length) return undefined;
-  const files = program.getSourceFiles().filter((each) => parsed.has(each.fileName));
-  return { files, names: new Set(["globalThis", "undefined", ...files.flatMap((each) => [...each.locals.keys()])]) };
+  const files = program.getSourceFiles().filter((library) => parsed.has(library.fileName));
+  return { files, names: new Set(["globalThis", "undefined", ...files.flatMap((library) => [...library.locals.keys()])]) };
 }
 
 function main() {
@@ -111,8 +112,8 @@ function main() {
     try {
       answer(...compile(folder, file, decoder.decode(data), library));
     } catch {
-      answer(NOT_HERE, []);
-      process.exit(0); // its state may be half of something: the next text gets a new server
+      answer(DECLINED, []);
+      process.exit(0); // its state may be inconsistent: the next program gets a new server
     }
   }
 }

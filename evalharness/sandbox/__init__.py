@@ -1,1 +1,1 @@
-"""Where programs run that no one trusts: an engine makes containers, a pool keeps them busy, an agent runs inside."""
+"""Runs untrusted programs: an engine makes containers, a pool gives them jobs, an agent inside them judges."""

@@ -1,4 +1,4 @@
-"""Tries an engine: what it guarantees here, and whether each language passes what is right and fails what is wrong."""
+"""Checks an engine: its guarantees, hostile programs, and a right and a wrong solution in each language."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ try:
 except OSError:
     pass
 else:
-    raise SystemError("it was not refused")
+    raise SystemError("it was allowed")
 """
-FRESH = """
+LOOKS_FRESH = """
 import os
 own = {1, os.getpid(), os.getppid()}
 others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - own
@@ -31,19 +31,19 @@ TRIALS = {
         "import socket\n" + REFUSED.format("socket.create_connection(('192.0.2.1', 53), 1)"),
         ("passed",),
     ),
-    "nor anything that listens on this machine": (
+    "a program cannot reach services of this machine": (
         "import socket\n" + REFUSED.format("socket.create_connection(('127.0.0.1', 22), 1)"),
         ("passed",),
     ),
-    "it cannot write outside its folders": (REFUSED.format("open('/usr/x', 'w')"), ("passed",)),
-    "it cannot read the agent's memory": (REFUSED.format("open('/proc/1/mem', 'rb').read(1)"), ("passed",)),
-    "it cannot signal the agent or the judge": (
+    "a program cannot write outside its folders": (REFUSED.format("open('/usr/x', 'w')"), ("passed",)),
+    "a program cannot read the agent's memory": (REFUSED.format("open('/proc/1/mem', 'rb').read(1)"), ("passed",)),
+    "a program cannot signal the agent or the judge": (
         "import os\n" + "".join(REFUSED.format(f"os.kill({pid}, 9)") for pid in ("1", "os.getppid()")),
         ("passed",),
     ),
-    "it cannot become root": ("import os\n" + REFUSED.format("os.setuid(0)"), ("passed",)),
-    "it cannot have more memory": ("x = bytearray(3 << 30)", ("memory",)),
-    "it cannot fill the disk": (
+    "a program cannot become root": ("import os\n" + REFUSED.format("os.setuid(0)"), ("passed",)),
+    "a program cannot exceed its memory": ("x = bytearray(3 << 30)", ("memory",)),
+    "a program cannot fill the disk": (
         "with open('/tmp/a', 'wb') as file:\n    while True: file.write(bytes(1 << 20))",
         ("error",),
     ),
@@ -51,19 +51,19 @@ TRIALS = {
         "import os\ntry:\n    while True: os.fork()\nexcept OSError:\n    while True: pass",
         ("timeout",),
     ),
-    "a program that never ends is ended": ("while True: pass", ("timeout",)),
+    "a program that never ends is stopped": ("while True: pass", ("timeout",)),
     "a daemon does not outlive its program": (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(999)\n    os._exit(1)",
         ("passed",),
     ),
-    "leaving early with success is no success": ("import os\nos._exit(0)", ("tampered",)),
+    "an early exit with success does not pass": ("import os\nos._exit(0)", ("tampered",)),
 }
-"""What is tried, the program, and how it must end. After each one the sandbox must be as good as new."""
+"""By property: a program that tests it, and the statuses with which it may end. It must leave nothing behind."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     good: bool
     text: str
@@ -71,7 +71,7 @@ class Finding:
 
 
 def check_guarantees(engine: Engine, image: str) -> Iterator[Finding]:
-    """What the agent in a fresh container sees of what confines it."""
+    """Yields a finding for each guarantee, as the agent in a fresh container tests it."""
     container = engine.start(image, 4096, 1.0, SAMPLE_SEED)
     container.close()
     for name, text in GUARANTEES.items():
@@ -79,12 +79,12 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[Finding]:
 
 
 def check_trials(pool: ContainerPool, image: str) -> Iterator[Finding]:
-    """What happens to programs that try something, and what they leave behind."""
-    for text, (source, wanted) in TRIALS.items():
-        found = _status(pool.run(_python(image, source)))
-        after = _status(pool.run(_python(image, FRESH)))
-        good = found[0] in wanted and after[0] == "passed"
-        yield Finding(good, text, "" if good else f"{found[0]} {found[1]}; afterwards {after[0]} {after[1]}")
+    """Yields a finding for each hostile program: how it ends, and whether it leaves anything behind."""
+    for text, (source, allowed) in TRIALS.items():
+        outcome = _status(pool.run(_python(image, source)))
+        after = _status(pool.run(_python(image, LOOKS_FRESH)))
+        good = outcome[0] in allowed and after[0] == "passed"
+        yield Finding(good, text, "" if good else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}")
 
 
 def _python(image: str, source: str) -> ExecProgram:
@@ -92,7 +92,7 @@ def _python(image: str, source: str) -> ExecProgram:
 
 
 def check_language(pool: ContainerPool, image: str) -> Finding:
-    """Whether the right solution of the language's hello-world problem passes and the wrong one fails."""
+    """The finding whether the right solution of the language's hello problem passes and the wrong one fails."""
     language = languages()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:
@@ -100,12 +100,12 @@ def check_language(pool: ContainerPool, image: str) -> Finding:
     except UserError as error:
         return Finding(False, text, str(error))
     reasons = []
-    for solution, wanted in ((hello.right, "passed"), (hello.wrong, "failed")):
+    for solution, expected in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
         program = CommandProgram(image, source, Limits(0, 4096), Checks(hello.tests, stem=hello.prompt))
         status, detail = _status(pool.run(program))
-        if status != wanted:
-            reasons.append(f"{'right' if wanted == 'passed' else 'wrong'} one: {status} {detail}")
+        if status != expected:
+            reasons.append(f"{'right' if expected == 'passed' else 'wrong'} solution: {status} {detail}")
     return Finding(not reasons, text, "; ".join(reasons))
 
 

@@ -62,7 +62,7 @@ def build_context(name: str) -> dict[str, bytes]:
 def _folder_files(name: str) -> dict[str, bytes]:
     folder = image_folder(name)
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    return files | {DOCKERFILE: files[DOCKERFILE].rstrip() + b"\n" + DOCKERFILE_END.encode()}
+    return files | {DOCKERFILE: files[DOCKERFILE] + b"\n" + DOCKERFILE_END.encode()}
 
 
 def image_tag(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Makes one assertion of a Python test false, in the same words: the same methods, with other values.
+"""Makes one assertion of a Python test false with the same methods but other values.
 
-Every argument is evaluated at most once, as in the original, and nothing is raised but by the assertion itself: a
-sample that has made the assertion empty must not be saved by an exception.
+Every argument is evaluated at most once, as in the original. Only the assertion itself raises: for a sample that has
+disabled the assertion, no other exception may make the test fail.
 """
 
 import ast
@@ -15,19 +15,19 @@ from evalharness.util.python_syntax import expression
 
 DRAW = random.SystemRandom()
 CATCHES = re.compile("[rR]aises|suppress")
-"""Managers in whose `with` an exception is expected."""
+"""Context managers that expect an exception."""
 EQUALITY = re.compile(
     "assert((List|Dict|Tuple|Set|Sequence|Count|MultiLine)?Equal|_(array_|string_)?equal|_(frame|series|index)_equal)"
 )
 CLOSE = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|_approx_equal)")
 CALLED = re.compile("assert_(called|called_once|any_call|awaited|awaited_once)(_with)?")
 FALSE: dict[str, tuple[int, int, str]] = {
-    # name: (place of an argument, place behind the last that is exchanged for the text); `{0}` is that argument
+    # name: (index of the first argument to replace, index after the last, their replacement); `{0}` is the first
     "assertTrue": (0, 1, "not ({0})"),
     "assertFalse": (0, 1, "not ({0})"),
     "assertNotEqual": (0, 2, "*[[{0}]] * 2"),
-    "assertIn": (0, 1, "[{0}, object()][1]"),  # an array holds a pair of which it holds one
-    "assertNotIn": (0, 2, "*(lambda one: (one, [one]))({0})"),
+    "assertIn": (0, 1, "[{0}, object()][1]"),  # an array contains a pair if it contains one of the two
+    "assertNotIn": (0, 2, "*(lambda item: (item, [item]))({0})"),
     "assertIs": (1, 2, "({0}, 7)"),
     "assertIsNot": (0, 2, "*[{0}] * 2"),
     "assertIsNone": (0, 1, "[{0}]"),
@@ -46,7 +46,7 @@ FALSE: dict[str, tuple[int, int, str]] = {
 
 
 def ways_to_fail(statement: ast.stmt) -> Iterator[Callable[[], None]]:
-    """Ways to make the statement false; none for one that asserts nothing that is known here."""
+    """Yields functions that make the statement false in place; none for a statement without a known assertion."""
     match statement:
         case ast.Assert(test=test):
             equal = _equation(test)
@@ -64,24 +64,24 @@ def _of_call(call: ast.Call) -> Iterator[Callable[[], None]]:
     if any(isinstance(arg, ast.Starred) for arg in args):
         return
     if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
-        place = 0 if _is_literal(args[0]) and not _is_literal(args[1]) else 1
+        index = 0 if _is_literal(args[0]) and not _is_literal(args[1]) else 1
         if CLOSE.fullmatch(name):
             tolerance = len(args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
-            text = _beside(args[place]) if tolerance else _far_from(args[place])
+            text = _beside(args[index]) if tolerance else _far_from(args[index])
         else:
-            text = _other_than(args[place])
-        yield lambda: _put(call, place, place + 1, text)
+            text = _other_than(args[index])
+        yield lambda: _replace_arguments(call, index, index + 1, text)
     elif name == "assertTrue" and args and (equal := _equation(args[0])):
         yield equal
     elif name in FALSE and len(args) >= FALSE[name][1]:
         start, end, form = FALSE[name]
-        yield lambda: _put(call, start, end, form.format(ast.unparse(args[start])))
+        yield lambda: _replace_arguments(call, start, end, form.format(ast.unparse(args[start])))
     elif CALLED.fullmatch(name) and (args or call.keywords):
         yield lambda: args.append(ast.Constant(7))
 
 
 def _equation(test: ast.expr) -> Callable[[], None] | None:
-    """A way to make `a == b` false other than its contrary, which a value that equals everything fulfils."""
+    """A function that makes `a == b` false; not by `!=`, which a value that equals everything also satisfies."""
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
         return None
     text = _other_than(test.comparators[0])
@@ -97,7 +97,7 @@ def _beside(node: ast.expr) -> str:
 
 
 def _far_from(node: ast.expr) -> str:
-    """A number that no default tolerance takes for this one."""
+    """A number that differs from this one by more than any default tolerance."""
     value = ast.literal_eval(node) if _is_literal(node) else None
     if not isinstance(value, int | float) or not math.isfinite(value):
         return _beside(node)
@@ -112,6 +112,6 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
-def _put(call: ast.Call, start: int, end: int, text: str) -> None:
+def _replace_arguments(call: ast.Call, start: int, end: int, text: str) -> None:
     new = expression(f"f({text})")
     call.args[start:end] = new.args if isinstance(new, ast.Call) else []

@@ -1,7 +1,7 @@
-"""A `unittest` class whose every assertion is turned into one that must fail.
+"""Negates every assertion of a `unittest` class, so that it must fail.
 
-Each is called with one side exchanged for an object that equals nothing, or as its opposite, and has to raise; and
-every test has to be entered. Where that is not so, the sample has tampered.
+Each assertion compares with an object that equals nothing, or is replaced by its opposite, and has to raise; and every
+test has to start. Otherwise the sample has tampered.
 """
 
 import ast
@@ -25,8 +25,10 @@ EQUALITIES = (
     *("assertEqual", "assertEquals", "assertAlmostEqual", "assertListEqual", "assertDictEqual", "assertTupleEqual"),
     *("assertSetEqual", "assertSequenceEqual", "assertCountEqual", "assertMultiLineEqual"),
 )
-OF_LIBRARIES = re.compile(r"assert_(frame|series|index|array|array_almost|almost)_?equal|assert_allclose|assert_equal")
-OF_MOCKS = ("assert_called_with", "assert_called_once_with", "assert_any_call")
+ARRAY_ASSERTIONS = re.compile(
+    r"assert_(frame|series|index|array|array_almost|almost)_?equal|assert_allclose|assert_equal"
+)
+MOCK_ASSERTIONS = ("assert_called_with", "assert_called_once_with", "assert_any_call")
 HELPERS = """
 
 survived, entered = [], set()
@@ -49,19 +51,19 @@ def caught():
     run = {name for name, test in tests.items() if callable(test) and not getattr(test, "__unittest_skip__", False)}
     return bool(survived) or bool(run - entered)
 """
-"""What the turned tests use; `caught` is asked when they have run. The names are made unlike any other."""
+"""The functions that negated tests use; `caught` is called after them. Their names get a random suffix."""
 CAUGHT = "caught"
 NAMES = re.compile(r"\b(survived|entered|Other|must_fail|caught)\b")
 
 
-def turned_tests(tests: str) -> tuple[str, str]:
-    """The tests with every assertion turned into one that must fail, and the name of the function to ask then."""
+def negated_tests(tests: str) -> tuple[str, str]:
+    """The tests with every assertion negated, and the name of the function that then reports whether to catch."""
     mark = secrets.token_hex(4)
-    turned = ast.unparse(ast.fix_missing_locations(_Turned(mark).visit(parse(tests))))
-    return turned + NAMES.sub(rf"\1_{mark}", HELPERS), f"{CAUGHT}_{mark}"
+    negated = ast.unparse(ast.fix_missing_locations(_Negation(mark).visit(parse(tests))))
+    return negated + NAMES.sub(rf"\1_{mark}", HELPERS), f"{CAUGHT}_{mark}"
 
 
-class _Turned(ast.NodeTransformer):
+class _Negation(ast.NodeTransformer):
     def __init__(self, mark: str):
         self.mark = mark
 
@@ -73,18 +75,18 @@ class _Turned(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.value, ast.Call) and self._turn(node.value):
+        if isinstance(node.value, ast.Call) and self._negate(node.value):
             node.value = self._must_fail(node.value)
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         self.generic_visit(node)
-        # By an assertion method, for `assert` is a statement, which no lambda has.
+        # An assertion method, because a lambda cannot contain the statement `assert`.
         function = expression("self.assertFalse")
         return ast.Expr(self._must_fail(ast.Call(func=function, args=[node.test], keywords=[])))
 
-    def _turn(self, call: ast.Call) -> bool:
-        """Makes the call one that must fail, if it is an assertion of a known kind."""
+    def _negate(self, call: ast.Call) -> bool:
+        """Negates the call if it is a known assertion. Returns whether it is one."""
         match call:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)) if name in OPPOSITES:
                 call.func.attr = OPPOSITES[name]  # type: ignore[attr-defined]
@@ -92,11 +94,11 @@ class _Turned(ast.NodeTransformer):
                 name in EQUALITIES
             ):
                 call.args[1] = self._other()
-            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[_, _, *_]) if OF_LIBRARIES.fullmatch(
-                name
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[_, _, *_]) if (
+                ARRAY_ASSERTIONS.fullmatch(name)
             ):
-                call.args[1] = expression(f"[[[[{ast.unparse(self._other())}]]]]")  # of a shape that nothing has
-            case ast.Call(func=ast.Attribute(attr=name)) if name in OF_MOCKS:
+                call.args[1] = expression(f"[[[[{ast.unparse(self._other())}]]]]")  # a shape that no value has
+            case ast.Call(func=ast.Attribute(attr=name)) if name in MOCK_ASSERTIONS:
                 call.args.append(self._other())
             case _:
                 return False

@@ -1,8 +1,8 @@
-"""Whether a Python program could have touched the checks that run in its own process.
+"""Decides whether a Python program could reach the checks that run in its own process.
 
-A list of what is harmless, not of what is dangerous: a program is plain if it is made of plain functions over plain
-values and of the library functions below, and nothing else. Whatever is not plain is suspicious, and a suspicious
-sample is also checked apart from its checks, which costs some milliseconds.
+This is a list of harmless code, not of dangerous code: a program is plain if it consists only of plain functions over
+plain values and of the library functions below. Every other program is suspicious, and its checks also run in a process
+of their own, which takes some milliseconds.
 """
 
 import ast
@@ -39,14 +39,14 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""What a plain program may use of which module; and all of `math`. Not `seed`: checks draw from `random` as well, and
-who seeds it knows what they will draw."""
+"""By module, the names that a plain program may use, besides all of `math`. Not `seed`: checks also draw from `random`,
+and a program that seeds it knows what they draw."""
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
 hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
 tuple zip
 """
-"""And of the builtins, beside the exceptions."""
+"""The builtins that it may use, besides the exceptions."""
 VALUES = (
     *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
     *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
@@ -54,11 +54,11 @@ VALUES = (
 
 
 def _functions() -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {"math": frozenset(name for name in dir(math) if not name.startswith("_"))}
+    by_module: dict[str, frozenset[str]] = {"math": frozenset(name for name in dir(math) if not name.startswith("_"))}
     for line in MODULES.strip().splitlines():
         module, _, names = line.partition(":")
-        found[module] = found.get(module, frozenset()) | frozenset(names.split())
-    return found
+        by_module[module] = by_module.get(module, frozenset()) | frozenset(names.split())
+    return by_module
 
 
 FUNCTIONS = _functions()
@@ -81,27 +81,26 @@ SYNTAX = (
     *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
-"""Classes, `global`, `with`, `match`, assignment expressions and coroutines are not among it."""
+"""The syntax of plain programs: no classes, `global`, `with`, `match`, assignment expressions or coroutines."""
 
 
 def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
-    """True unless the program is plain, so that it cannot reach its checks.
+    """True unless the program is plain, so that it cannot reach its checks, whose text is `tests`.
 
-    `tests` is the text of the checks. A name that they use is the sample's to define only if it is `entry_point`,
-    or, without one, if they call it.
+    The program may define a name that the checks use only if it is `entry_point`, or, without one, if they call it.
     """
     try:
         tree, used = parse(source), _used(tests, entry_point)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return True
     everywhere = {name for node in ast.walk(tree) for name in bound_by(node)}
-    stands_in = set(bound_globally(tree)) & (used | set(dir(builtins)))
-    return bool(stands_in) or not _is_plain(tree, everywhere)
+    replaced = set(bound_globally(tree)) & (used | set(dir(builtins)))
+    return bool(replaced) or not _is_plain(tree, everywhere)
 
 
 @functools.lru_cache(4096)
 def _used(tests: str, entry_point: str) -> frozenset[str]:
-    """Names that the checks define or use, but those that are the sample's to define."""
+    """The names that the checks define or use, except those that the sample may define."""
     checks = parse(tests)
     used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
@@ -112,7 +111,7 @@ def _used(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def bound_globally(tree: ast.Module) -> Iterator[str]:
-    """Names that a program without assignment expressions binds in its global scope, but by `global`."""
+    """Yields the names that a program without assignment expressions binds globally, except by `global`."""
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
@@ -125,7 +124,7 @@ def bound_globally(tree: ast.Module) -> Iterator[str]:
 
 
 def bound_by(node: ast.AST) -> Iterator[str]:
-    """Names that this node itself gives a meaning to."""
+    """Yields the names that this node itself binds."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
     elif isinstance(node, ast.alias):
@@ -140,14 +139,14 @@ def bound_by(node: ast.AST) -> Iterator[str]:
 
 def _is_plain(tree: ast.Module, bound: set[str]) -> bool:
     if bound & (set(dir(builtins)) - PLAIN_BUILTINS):
-        return False  # a name that is bound in one scope is a builtin in another
+        return False  # a name that is bound in one scope is the builtin in another
     known = PLAIN_BUILTINS | bound
-    harmless = {id(node) for statement in ast.walk(tree) for node in _harmless_where_it_is(statement)}
+    harmless = {id(node) for statement in ast.walk(tree) for node in _harmless_in_context(statement)}
     return all(id(node) in harmless or _is_plain_node(node, known) for node in ast.walk(tree))
 
 
-def _harmless_where_it_is(node: ast.AST) -> Iterator[ast.AST]:
-    """Functions that do harm elsewhere: `type` of what is compared at once, and `format` of a text that is at hand."""
+def _harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
+    """Yields functions that are harmless only here: `type` directly in a comparison, and `format` of a literal."""
     match node:
         case ast.Compare(left=left, comparators=others):
             for operand in (left, *others):
@@ -160,7 +159,7 @@ def _harmless_where_it_is(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _has_plain_fields(text: str) -> bool:
-    """Whether a format reads no attributes and no items of what it is given."""
+    """Whether a format string reads no attributes and no items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
     except ValueError:

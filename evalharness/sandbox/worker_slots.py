@@ -1,4 +1,4 @@
-"""Worker slots, one per program that computes. A slot whose program only sleeps is lent to another program."""
+"""Worker slots, one per program that computes. While its program only sleeps, another program uses the slot."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class WorkerSlot:
     cpu_meter: Callable[[], float | None] | None = None
     cpu_s: float | None = None
     sleeping_checks: int = 0
-    lent: bool = False
+    shared: bool = False
 
     def is_sleeping(self) -> bool:
         """Reads the meter once more and returns whether the program sleeps."""
@@ -31,16 +31,16 @@ class WorkerSlot:
 
 
 class WorkerSlots:
-    """`count` slots, of which at most `spare` are lent at a time, so that at most `count + spare` programs run.
+    """`count` slots, of which at most `spare` are shared at a time, so that at most `count + spare` programs run.
 
-    A program that wakes up while its slot is lent runs beside the other. No verdict depends on that, because time
+    A program that wakes up while its slot is shared runs beside the other. No verdict depends on that, because time
     limits do not count waiting for a core.
     """
 
     def __init__(self, count: int, spare: int):
         self.most = count + spare
         self._free = threading.Semaphore(count)
-        self._spare, self._lent = spare, 0
+        self._spare, self._shared = spare, 0
         self._occupied: set[WorkerSlot] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -61,26 +61,26 @@ class WorkerSlots:
         finally:
             with self._lock:
                 self._occupied.discard(slot)
-                self._lent -= slot.lent
-            if not slot.lent:
+                self._shared -= slot.shared
+            if not slot.shared:
                 self._free.release()
 
     def close(self) -> None:
-        """Stops lending. Safe to call twice."""
+        """Stops sharing slots. Safe to call twice."""
         self._closed.set()
 
     def _watch(self) -> None:
         while not self._closed.wait(CHECK_S):
             with self._lock:
-                candidates = [slot for slot in self._occupied if not slot.lent] if self._lent < self._spare else []
+                candidates = [slot for slot in self._occupied if not slot.shared] if self._shared < self._spare else []
             for slot in candidates:
                 if slot.is_sleeping():
-                    self._lend(slot)
+                    self._share(slot)
 
-    def _lend(self, slot: WorkerSlot) -> None:
+    def _share(self, slot: WorkerSlot) -> None:
         with self._lock:
-            if slot not in self._occupied or self._lent >= self._spare:
+            if slot not in self._occupied or self._shared >= self._spare:
                 return
-            slot.lent = True
-            self._lent += 1
+            slot.shared = True
+            self._shared += 1
         self._free.release()

@@ -1,4 +1,4 @@
-"""A sandbox that runs, and the official grader to compare it with."""
+"""A running sandbox, and the official grader to compare it with."""
 
 import threading
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def cache(engine: None) -> Path:
 
 @pytest.fixture(scope="session")
 def sandbox(engine: None) -> Iterator[ContainerPool]:
-    """Two workers. Whatever a program does to it, the next one must find it in order."""
+    """A sandbox of two workers. No program may damage it for the next."""
     sandbox = ContainerPool(DockerEngine(), workers=2)
     sandbox.prepare([IMAGE])
     yield sandbox
@@ -42,7 +42,7 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 
 @pytest.fixture
 def make_sandbox(engine: None) -> Iterator[MakeSandbox]:
-    """Makes sandboxes of one worker for tests that count on a fresh one, end it, or might hang it."""
+    """Makes sandboxes of one worker for tests that need a new one, end it, or might hang it."""
     made: list[ContainerPool] = []
 
     def make() -> ContainerPool:
@@ -57,7 +57,7 @@ def make_sandbox(engine: None) -> Iterator[MakeSandbox]:
 
 @pytest.fixture
 def run_within(make_sandbox: MakeSandbox) -> RunWithin:
-    """Runs a program in a sandbox of its own and fails, instead of waiting for hours, if no answer comes in time."""
+    """Runs a program in a separate sandbox. Fails, instead of waiting for hours, if no answer comes in time."""
 
     def run(program: Program, seconds: float) -> Execution:
         sandbox, answers = make_sandbox(), list[Execution]()

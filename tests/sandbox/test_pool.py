@@ -1,4 +1,4 @@
-"""A sandbox gives every job its verdict, whatever happens to its containers, and leaves none of them behind."""
+"""Every job gets its verdict, whatever happens to containers, and no container is left behind."""
 
 import contextlib
 import os
@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
@@ -21,6 +20,7 @@ from helpers.sandboxes import MakeSandbox
 from evalharness.errors import UserError
 from evalharness.records import CommandProgram, Execution, Limits, Outcome, Program
 from evalharness.sandbox import pool
+from evalharness.sandbox.agent.shared.messages import Job
 from evalharness.sandbox.engines import docker as docker_engine
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.docker import DockerEngine
@@ -53,7 +53,7 @@ time.sleep(60)
 def containers_of(client: docker.DockerClient, owner: str) -> set[str]:
     """Ids of the containers of a process on this machine, running or not."""
     labels = [f"{docker_engine.LABEL}=sandbox", f"{docker_engine.OWNER}={owner}"]
-    return {each["Id"] for each in client.api.containers(all=True, filters={"label": labels})}
+    return {container["Id"] for container in client.api.containers(all=True, filters={"label": labels})}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
 
 
 def during(sandbox: ContainerPool, source: str, action: Callable[[str], object]) -> Execution:
-    """What comes of a program if this is done to its container in the middle of it."""
+    """The execution of a program during which `action` is called with the id of its container."""
     (container,) = sandbox._all
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(sandbox.run, exec_program(source))
@@ -201,7 +201,7 @@ def test_describe_names_all_that_can_change_a_verdict(sandbox: ContainerPool, cl
     assert (described["memory_mb"], described["cpus"]) == (4096, 1.0)
 
 
-def test_preparing_an_unknown_image_is_the_users_to_mend(client: docker.DockerClient) -> None:
+def test_preparing_an_unknown_image_is_a_user_error(client: docker.DockerClient) -> None:
     sandbox = ContainerPool(DockerEngine(), 1)
     with pytest.raises(UserError, match=r"'pyton'.*python"):
         sandbox.prepare(["pyton"])
@@ -209,29 +209,30 @@ def test_preparing_an_unknown_image_is_the_users_to_mend(client: docker.DockerCl
 
 
 class Disturbed(ContainerPool):
-    """A pool whose first executions time out for want of a core."""
+    """A pool whose first execution times out because no core was free."""
 
     tries = 0
 
-    def _execute(self, program: Program, job: dict[str, Any]) -> Execution:
+    def _execute(self, program: Program, job: Job) -> Execution:
         self.tries += 1
-        found = super()._execute(program, job)
-        return Execution({"checks": Outcome("timeout", wall_s=9.0, waited_s=6.0)}) if self.tries == 1 else found
+        execution = super()._execute(program, job)
+        disturbed = Execution({"checks": Outcome("timeout", wall_s=9.0, waited_s=6.0)})
+        return disturbed if self.tries == 1 else execution
 
 
 @pytest.mark.parametrize(("source", "status"), [("assert 1", "passed"), ("import time\ntime.sleep(9)", "timeout")])
-def test_who_timed_out_for_want_of_a_core_is_run_again_alone(source: str, status: str, engine: None) -> None:
+def test_a_timeout_without_a_free_core_gets_a_quiet_rerun(source: str, status: str, engine: None) -> None:
     sandbox = Disturbed(DockerEngine(), 2)
     sandbox.prepare(["python"])
-    found = sandbox.run(exec_program(source, time_s=0.5))
+    execution = sandbox.run(exec_program(source, time_s=0.5))
     sandbox.close()
-    assert only(found).status == status
+    assert only(execution).status == status
     assert sandbox.tries == 2
-    assert ("when it ran alone" in found.borderline) == (status == "passed")
+    assert ("when it ran alone" in execution.borderline) == (status == "passed")
 
 
 def test_several_images_share_the_containers(engine: None, ours: Callable[[], set[str]]) -> None:
-    """Idle ones make room: at most as many again as may be busy."""
+    """Idle containers are replaced; there are at most twice as many as workers."""
     sandbox = ContainerPool(DockerEngine(), 1)
     sandbox.prepare(["python", "sh", "js"])
     assert len(ours()) == 2
@@ -244,7 +245,7 @@ def test_several_images_share_the_containers(engine: None, ours: Callable[[], se
     assert eventually(lambda: not ours())
 
 
-def test_a_container_is_thrown_away_after_anything_suspicious(make_sandbox: MakeSandbox) -> None:
+def test_a_container_is_discarded_after_a_suspicious_program(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
     (before,) = sandbox._all
     assert run(sandbox, "import os\nos._exit(0)").status == "tampered"

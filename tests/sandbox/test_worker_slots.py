@@ -1,4 +1,4 @@
-"""The slot of a program that sleeps is lent, of one that computes it is not, and never do too many programs run."""
+"""Another program uses the slot of one that sleeps, but not of one that computes; never do too many run."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ COMPUTES = "import time\nend = time.process_time() + 4\nwhile time.process_time(
 QUICK = "x = 1\n"
 
 
-def test_a_slot_is_lent_while_its_cpu_time_stands_still() -> None:
+def test_a_slot_is_shared_while_its_cpu_time_stands_still() -> None:
     slots = WorkerSlots(1, spare=1)
     ended = threading.Event()
 
@@ -40,13 +40,13 @@ def test_a_slot_is_lent_while_its_cpu_time_stands_still() -> None:
                 third.set()
 
         threading.Thread(target=another).start()
-        assert not third.wait(0.5), "a lent slot is occupied twice"
+        assert not third.wait(0.5), "a shared slot is occupied twice"
     assert third.wait(5)
     slots.close()
 
 
 @pytest.mark.parametrize("meter", [time.monotonic, lambda: None, None])
-def test_a_slot_is_not_lent_while_it_computes_or_if_unknown(
+def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     meter: Callable[[], float | None] | None,
 ) -> None:
     slots = WorkerSlots(1, spare=1)
@@ -69,9 +69,9 @@ def test_a_slot_is_not_lent_while_it_computes_or_if_unknown(
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(("source", "lends"), [(WAITS, True), (COMPUTES, False)])
+@pytest.mark.parametrize(("source", "shares"), [(WAITS, True), (COMPUTES, False)])
 def test_others_are_judged_while_a_sample_sleeps_but_not_while_it_computes(
-    source: str, lends: bool, make_sandbox: MakeSandbox
+    source: str, shares: bool, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox()
     assert (sandbox.workers, sandbox.threads) == (1, 2)
@@ -87,4 +87,4 @@ def test_others_are_judged_while_a_sample_sleeps_but_not_while_it_computes(
         time.sleep(0.5)
         threads.submit(judge, QUICK).result()
         slow.result()
-    assert ended == ([QUICK, source] if lends else [source, QUICK])
+    assert ended == ([QUICK, source] if shares else [source, QUICK])

@@ -1,6 +1,6 @@
 """The code inside a container: a warm interpreter that forks a judge per job, which forks the sample's processes.
 
-    agent (pid 1, root, reads no job)  ->  judge (root, one job)  ->  sample (a user of its own, one part of the job)
+    agent (pid 1, root, reads no job)  ->  judge (root, one job)  ->  sample (its own user, one part of the job)
 
 `judge/` runs in the judge's process, `sample/` in the sample's, `shared/` in both; `sample/` imports nothing of
 `judge/`. The image holds a copy of this folder, which uses only the standard library and numpy. The judge forks the

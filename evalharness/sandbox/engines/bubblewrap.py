@@ -1,6 +1,6 @@
 """Containers of bubblewrap, for machines without a container engine: namespaces with the same agent inside.
 
-Every sample has a user of its own, so this needs root or subordinate user ids (/etc/subuid).
+Every sample has its own user, so this needs root or subordinate user ids (/etc/subuid).
 """
 
 import contextlib

@@ -6,7 +6,7 @@ GUARANTEES = {
     "network-off": "no network: there is no route to anywhere",
     "read-only-root": "the root file system cannot be written",
     "own-processes": "processes outside the container cannot be seen",
-    "user-separation": "every sample runs as a user of its own",
+    "user-separation": "every sample runs as its own user",
     "few-capabilities": "root in the container can only change to a sample's user and end its processes",
     "no-new-privileges": "setuid programs give no additional rights",
     "system-call-filter": "no new namespaces, mounts, tracing, keyrings or shared memory for samples",

@@ -1,8 +1,8 @@
 """Decides whether a Python program could reach the checks that run in its own process.
 
 This is a list of harmless code, not of dangerous code: a program is plain if it consists only of plain functions over
-plain values and of the library functions below. Every other program is suspicious, and its checks also run in a process
-of their own, which takes some milliseconds.
+plain values and of the library functions below. Every other program is suspicious, and its checks also run in a separate
+process, which takes some milliseconds.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""A container is confined, and one that fails says so. What programs try from inside is in test_isolation.py."""
+"""A container is confined, and its failures are reported. test_isolation.py tests hostile programs."""
 
 import re
 
@@ -121,7 +121,7 @@ def test_a_container_that_does_not_start_is_not_left_behind(engine: None, monkey
         made.client.containers.get(tried[0])
 
 
-def test_a_container_that_ended_gives_its_last_words(engine: None) -> None:
+def test_the_error_of_an_ended_container_contains_its_stderr(engine: None) -> None:
     container = DockerEngine().start("python", 256, 1.0, 0)
     with pytest.raises(InfrastructureError, match="container ended; its last line on stderr: "):
         container.request(HEADER.pack(3, 0) + b"???", 10)

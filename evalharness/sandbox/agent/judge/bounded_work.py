@@ -1,4 +1,4 @@
-"""Work on large values of a sample, in a process of its own with limits of time and memory.
+"""Runs work on large values of a sample in a separate process with limits of time and memory.
 
 The sample's values decide how long a comparison takes and how much memory it needs, and no signal interrupts C code.
 """

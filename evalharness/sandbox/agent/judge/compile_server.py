@@ -26,7 +26,7 @@ FOLDER = "/opt/evalharness/warm/empty"
 """Its working folder, which is empty."""
 JOBS = 200
 LARGEST_MB = 512
-"""The server is restarted after so many jobs, or beyond this resident size, so that it cannot grow without bound."""
+"""The server is restarted after `JOBS` jobs, or beyond this resident size, so that it cannot grow without bound."""
 LARGEST_ANSWER = 256 << 20
 """Bytes of an answer."""
 TICK_S = 0.1

@@ -1,7 +1,7 @@
 """Judges a program with its checks inside: it passes when it reaches its end.
 
 As under the official graders, sample and checks share a process. If the sample's text does not rule out that it could
-reach its checks, they also run in a process of their own and must pass there, too. That comes first: the process that
+reach its checks, they also run in a separate process and must pass there, too. That comes first: the process that
 runs the sample is forked before the judge has read the checks, so it can find nothing of them.
 """
 
@@ -45,7 +45,7 @@ class SplitRun:
         self.sample = SampleProcess(work, uid, folder, pipes)
 
     def failure(self, secret: ExecSecret, uid: int, folder: str) -> str:
-        """Why the checks fail in a process of their own; empty if they pass."""
+        """Why the checks fail in a separate process; empty if they pass."""
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
         checks = SampleProcess(work, uid + 1, folder, pipes)

@@ -16,7 +16,7 @@ from .sample_process import FORGED, SampleProcess, forged
 COMPARE_S = 30.0
 """The time limit of a comparison."""
 SMALL = 4096
-"""Bytes of an output and of the expected one together; larger ones are compared in a process of their own."""
+"""Bytes of an output and of the expected one together; larger ones are compared in a separate process."""
 SHOWN = 80
 """The most characters of a value in a message."""
 

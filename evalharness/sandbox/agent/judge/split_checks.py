@@ -1,4 +1,4 @@
-"""Runs checks in a process of their own, in which the sample's functions are called by messages.
+"""Runs checks in a separate process and calls the sample's functions by messages.
 
 The other end is sample/split_process.py, which also describes the messages.
 """

@@ -18,7 +18,7 @@ class Alarm:
         self._set, self._real = signal.setitimer, signal.ITIMER_REAL
 
     def start(self, seconds: float) -> None:
-        """Raises TimeLimit in this process after so many seconds."""
+        """Raises TimeLimit in this process after `seconds`."""
         self.limit = seconds
         self.watch.restart()
         signal.signal(signal.SIGALRM, self._ring)

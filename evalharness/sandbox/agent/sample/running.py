@@ -1,4 +1,4 @@
-"""Runs one part of a sample's program in a process and as a user of its own, and reports to the judge."""
+"""Runs one part of a sample's program, in its own process and as its own user, and reports to the judge."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""Serves calls to the sample's functions from the checks, which run in a process of their own (judge/split_checks.py).
+"""Serves calls to the sample's functions from the checks, which run in a separate process (judge/split_checks.py).
 
 Whatever a sample does to assertions, comparisons, builtins, frames or its own process has no effect on the checks: they
 see only plain values, decoded by `codec`. Frames of the sample: `v` a value; `r` the handle of an object without a

@@ -62,7 +62,7 @@ def _waits(pids: Iterable[int]) -> dict[str, int]:
 class Waits:
     """The time that all threads of a job have waited for a free core, also those that have ended.
 
-    A compiler runs its passes as processes, one after the other; the kernel keeps no schedstat of ended ones, so each
+    A compiler runs its passes as successive processes; the kernel keeps no schedstat of ended ones, so each
     thread counts with the value that was last read.
     """
 

@@ -30,7 +30,7 @@ class ExecJob(TypedDict):
 
     kind: Literal["exec"]
     source: str
-    """The sample without its checks, for the run in which both have processes of their own."""
+    """The sample without its checks, for the run in which both have separate processes."""
     split: bool
     """Whether that run is needed."""
     settings: ProcessSettings

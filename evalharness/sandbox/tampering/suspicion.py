@@ -1,7 +1,7 @@
 """Decides whether a Python program could reach the checks that run in its own process.
 
 This is a list of harmless code, not of dangerous code: a program is plain if it consists only of plain functions over
-plain values and of the library functions below. Every other program is suspicious, and its checks also run in a separate
+plain values and of the library functions below. Every other program is suspicious, and its checks also run in another
 process, which takes some milliseconds.
 """
 

@@ -6,9 +6,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
-from evalharness.sandbox.engines.images import Log
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.suggest import unknown_name
 

@@ -1,10 +1,8 @@
 """The sandbox: as many warm containers as workers, shared by all images under one memory budget."""
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -27,11 +25,11 @@ from evalharness.sandbox.jobs import job_of, reference_job, secret_of
 from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
+from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
 
 TRIES = 3
 """How often a job is sent if its container is lost."""
-JOBS_PER_CONTAINER = 1000
 WAIT_S = 7200.0
 """Seconds without output after which a container is considered lost. The judge's own limits are far shorter."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
@@ -44,14 +42,6 @@ SUSPICIOUS_STATUSES = ("tampered", "memory")
 SLEEP_FACTOR, SLEEP_EXTRA_S, LONGEST_SLEEP_S = 2.0, 1.0, 60.0
 """The sleep of a harmless program, as a multiple of the time after which another program's container ended."""
 ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
-
-
-@dataclass(frozen=True)
-class ContainerKind:
-    """What a container is for."""
-
-    image: str
-    hash_seed: int
 
 
 def machine_memory_mb() -> int:
@@ -110,10 +100,7 @@ class ContainerPool:
         self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
         self.threads = self._slots.most
         self._run_lock = SharedLock()
-        self._idle: list[tuple[ContainerKind, Container]] = []
-        self._all: set[Container] = set()
-        self._lock = threading.Lock()
-        self._closed = False
+        self._containers = WarmContainers(engine, memory_mb, cpus, most=2 * self.workers)
         self._images: dict[str, Mapping[str, str]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
@@ -122,7 +109,7 @@ class ContainerPool:
         for name in names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
-            container = self._borrow(kind)
+            container = self._containers.borrow(kind)
             missing = missing_guarantees(container.hello) - self.allow
             if missing:
                 raise UserError(
@@ -130,7 +117,7 @@ class ContainerPool:
                     f"see `evalharness sandbox check`, or accept it with --option allow={','.join(sorted(missing))}"
                 )
             self._images[name] = {**identity, "clock": container.hello["clock"], **container.hello["versions"]}
-            self._give_back(kind, container)
+            self._containers.give_back(kind, container)
 
     def describe(self) -> Mapping[str, Any]:
         """The engine, the limits, and each prepared image with its id and tool versions, for the manifest."""
@@ -216,7 +203,7 @@ class ContainerPool:
         with self._slots.occupied() as slot:
             for attempt in range(tries):
                 try:
-                    container = self._borrow(kind)
+                    container = self._containers.borrow(kind)
                     slot.cpu_meter = container.channel.cpu_s
                     reply, blob = self._request(container, messages)
                 except InfrastructureError:
@@ -225,9 +212,9 @@ class ContainerPool:
                 else:
                     suspicious = any(part["status"] in SUSPICIOUS_STATUSES for part in reply["parts"].values())
                     if reply["clean"] and not suspicious:
-                        self._give_back(kind, container)
+                        self._containers.give_back(kind, container)
                     else:
-                        self._discard(container)
+                        self._containers.discard(container)
                     return reply, blob
         raise AssertionError("unreachable")
 
@@ -236,53 +223,16 @@ class ContainerPool:
         try:
             return container.request(messages, WAIT_S)
         except InfrastructureError as error:
-            self._discard(container)
+            self._containers.discard(container)
             raise ContainerLost(str(error), time.monotonic() - started) from None
         except BaseException:
-            self._discard(container)
+            self._containers.discard(container)
             raise
-
-    def _borrow(self, kind: ContainerKind) -> Container:
-        with self._lock:
-            if self._closed:
-                raise InfrastructureError("the sandbox is closed")
-            for index in reversed(range(len(self._idle))):
-                if self._idle[index][0] == kind:
-                    return self._idle.pop(index)[1]
-            spare = self._idle.pop(0)[1] if len(self._all) >= 2 * self.workers and self._idle else None
-        if spare:
-            self._discard(spare)
-        container = self.engine.start(kind.image, self.memory_mb, self.cpus, kind.hash_seed)
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._all.add(container)
-        if closed:
-            container.close()
-            raise InfrastructureError("the sandbox is closed")
-        return container
-
-    def _give_back(self, kind: ContainerKind, container: Container) -> None:
-        if container.jobs >= JOBS_PER_CONTAINER:
-            self._discard(container)
-            return
-        with self._lock:
-            self._idle.append((kind, container))
-
-    def _discard(self, container: Container) -> None:
-        with self._lock:
-            self._all.discard(container)
-        container.close()
 
     def close(self) -> None:
         """Ends every container. Safe to call twice."""
-        with self._lock:
-            self._closed = True
-            self._slots.close()
-            containers, self._all = self._all, set()
-            self._idle.clear()
-        for container in containers:
-            container.close()
+        self._slots.close()
+        self._containers.close()
 
 
 def outcome_of(result: PartResult) -> Outcome:

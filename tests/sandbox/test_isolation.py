@@ -89,11 +89,11 @@ def test_a_killed_container_costs_no_verdict(sandbox: ContainerPool) -> None:
     found: list[Outcome] = []
     slow = "import time\ntime.sleep(0.8)"
     thread = threading.Thread(target=lambda: found.append(execute(slow, sandbox)))
-    before = set(sandbox._all)
+    before = set(sandbox._containers.all)
     thread.start()
     thread.join(0.3)
     for container in before:
         sandbox.engine.client.api.kill(container.id)
     thread.join()
     assert found[0].status == "passed"
-    assert not before & sandbox._all
+    assert not before & sandbox._containers.all

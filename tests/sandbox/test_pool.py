@@ -19,7 +19,7 @@ from helpers.sandboxes import MakeSandbox
 
 from evalharness.errors import UserError
 from evalharness.records import CommandProgram, Execution, Limits, Outcome, Program
-from evalharness.sandbox import pool
+from evalharness.sandbox import warm_containers
 from evalharness.sandbox.agent.shared.messages import Job
 from evalharness.sandbox.engines import docker as docker_engine
 from evalharness.sandbox.engines import images
@@ -75,7 +75,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
 
 def during(sandbox: ContainerPool, source: str, action: Callable[[str], object]) -> Execution:
     """The execution of a program during which `action` is called with the id of its container."""
-    (container,) = sandbox._all
+    (container,) = sandbox._containers.all
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(sandbox.run, exec_program(source))
         time.sleep(0.3)
@@ -104,7 +104,7 @@ def test_a_killed_judge_costs_no_verdict(make_sandbox: MakeSandbox, client: dock
 
 def test_a_container_killed_between_jobs_costs_no_verdict(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
-    (container,) = sandbox._all
+    (container,) = sandbox._containers.all
     sandbox.engine.client.api.kill(container.id)
     assert run(sandbox, "assert False").status == "failed"
 
@@ -114,7 +114,7 @@ def test_a_job_that_no_container_survives_is_no_verdict(make_sandbox: MakeSandbo
 
     def kill_all() -> None:
         while not done.wait(0.02):
-            for container in set(sandbox._all):
+            for container in set(sandbox._containers.all):
                 with contextlib.suppress(docker.errors.APIError):
                     sandbox.engine.client.api.kill(container.id)
 
@@ -130,13 +130,13 @@ def test_a_job_that_no_container_survives_is_no_verdict(make_sandbox: MakeSandbo
 
 def test_containers_are_replaced_after_many_jobs(make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = make_sandbox()
-    monkeypatch.setattr(pool, "JOBS_PER_CONTAINER", 2)
+    monkeypatch.setattr(warm_containers, "JOBS_PER_CONTAINER", 2)
     used = []
     for _ in range(5):
-        used += [container.id for container in sandbox._all]
+        used += [container.id for container in sandbox._containers.all]
         assert run(sandbox, "assert True").status == "passed"
     assert len(set(used)) == 2
-    assert len(sandbox._all) <= 1
+    assert len(sandbox._containers.all) <= 1
 
 
 def test_no_more_at_a_time_than_workers(sandbox: ContainerPool) -> None:
@@ -145,7 +145,7 @@ def test_no_more_at_a_time_than_workers(sandbox: ContainerPool) -> None:
         executions = [*threads.map(sandbox.run, [exec_program("import time\ntime.sleep(0.2)")] * 6)]
     assert [only(execution).status for execution in executions] == ["passed"] * 6
     assert time.monotonic() - begun > 0.6
-    assert len([container for container in sandbox._all if container.jobs]) <= 4  # two for each hash seed
+    assert len([container for container in sandbox._containers.all if container.jobs]) <= 4  # two for each hash seed
 
 
 def test_close_leaves_nothing(ours: Callable[[], set[str]]) -> None:
@@ -247,6 +247,6 @@ def test_several_images_share_the_containers(engine: None, ours: Callable[[], se
 
 def test_a_container_is_discarded_after_a_suspicious_program(make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
-    (before,) = sandbox._all
+    (before,) = sandbox._containers.all
     assert run(sandbox, "import os\nos._exit(0)").status == "tampered"
-    assert before not in sandbox._all
+    assert before not in sandbox._containers.all

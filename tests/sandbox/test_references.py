@@ -14,6 +14,7 @@ from evalharness.records import Program, Reference
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import REFERENCE_SEED, ContainerPool
 from evalharness.sandbox.references import ReferenceCache
+from evalharness.sandbox.warm_containers import ContainerKind
 
 fresh = count()
 
@@ -31,7 +32,11 @@ def state(folder: Path) -> dict[Path, int]:
 
 def references_run(sandbox: ContainerPool) -> int:
     """How often a reference solution was run."""
-    return sum(container.jobs for kind, container in sandbox._idle if kind == ("python", REFERENCE_SEED))
+    return sum(
+        container.jobs
+        for kind, container in sandbox._containers.idle
+        if kind == ContainerKind("python", REFERENCE_SEED)
+    )
 
 
 @pytest.mark.docker

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import cgroups, images, rootfs
+from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container, last_stderr_line
 from evalharness.sandbox.engines.docker import FILES_MB, MEMORY_FOR_AGENT_MB, PIDS
 
@@ -27,7 +28,7 @@ class BubblewrapEngine:
 
     name = "bubblewrap"
 
-    def __init__(self, log: images.Log = lambda text: None):
+    def __init__(self, log: Log = lambda text: None):
         self.log, self._number = log, itertools.count()
         # bwrap ends with the thread that started it, so one thread of the engine starts all containers.
         self._starter = ThreadPoolExecutor(1, "bubblewrap")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from requests.exceptions import RequestException
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import images
-from evalharness.sandbox.engines.container import Container, last_stderr_line
+from evalharness.sandbox.engines.base_images import Log
+from evalharness.sandbox.engines.container import Container
+from evalharness.sandbox.engines.docker_channel import DockerChannel
 
-STREAM = struct.Struct("!BxxxI")
-"""The header of a piece of an attached stream: its kind and length."""
-STDERR = 2
 MEMORY_FOR_AGENT_MB = 1024
 """Memory above the sample's limit: for the judge, files in memory, and the kernel's own."""
 FILES_MB = 256
@@ -114,7 +112,7 @@ class DockerEngine:
 
     name = "docker"
 
-    def __init__(self, runtime: str | None = None, log: images.Log = lambda text: None):
+    def __init__(self, runtime: str | None = None, log: Log = lambda text: None):
         self.client, self.runtime, self.log = connect(), runtime, log
         with engine_errors():
             runtimes = self.client.info().get("Runtimes", {})
@@ -129,8 +127,16 @@ class DockerEngine:
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container and waits for its agent. Raises InfrastructureError."""
+        settings = hardening(memory_mb, cpus) | ({"runtime": self.runtime} if self.runtime else {})
         try:
-            channel = DockerChannel(self.client, images.image_tag(image), memory_mb, cpus, hash_seed, self.runtime)
+            created = self.client.api.create_container(
+                images.image_tag(image),
+                stdin_open=True,
+                host_config=self.client.api.create_host_config(**settings),
+                labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
+                environment={"PYTHONHASHSEED": str(hash_seed)},
+            )
+            channel = DockerChannel(self.client, str(created["Id"]))
         except (DockerException, RequestException) as error:
             raise InfrastructureError(f"the container did not start: {error}") from None
         return Container(channel, channel.id)
@@ -140,84 +146,3 @@ class DockerEngine:
         with engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}
-
-
-class DockerChannel:
-    """The attached streams of a container; stdout carries the agent's messages."""
-
-    def __init__(
-        self, client: docker.DockerClient, tag: str, memory_mb: int, cpus: float, hash_seed: int, runtime: str | None
-    ):
-        self.client = client
-        self._stderr = b""
-        settings = hardening(memory_mb, cpus) | ({"runtime": runtime} if runtime else {})
-        created = client.api.create_container(
-            tag,
-            stdin_open=True,
-            host_config=client.api.create_host_config(**settings),
-            labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
-            environment={"PYTHONHASHSEED": str(hash_seed)},
-        )
-        self.id = str(created["Id"])
-        try:
-            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            self._attached = attached
-            self._socket: socket.socket = getattr(attached, "_sock", attached)
-            client.api.start(self.id)
-        except BaseException:
-            # The engine does not remove a container that never ran, even with auto_remove.
-            with contextlib.suppress(DockerException, RequestException):
-                client.api.remove_container(self.id, force=True)
-            raise
-
-    def send(self, data: bytes, wait_s: float) -> None:
-        """Sends everything to the agent's stdin."""
-        try:
-            self._socket.settimeout(wait_s)
-            self._socket.sendall(data)
-        except OSError as error:
-            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
-
-    def receive(self, wait_s: float) -> bytes:
-        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
-        self._socket.settimeout(wait_s)
-        while True:
-            kind, length = STREAM.unpack(self._receive(STREAM.size))
-            data = self._receive(length)
-            if kind != STDERR:
-                return data
-            self._stderr = (self._stderr + data)[-2000:]
-
-    def _receive(self, size: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < size:
-            try:
-                part = self._socket.recv(min(size - len(parts), 1 << 20))
-            except OSError as error:
-                raise InfrastructureError(
-                    f"the container does not answer: {error}; {last_stderr_line(self._stderr)}"
-                ) from None
-            if not part:
-                raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
-            parts += part
-        return bytes(parts)
-
-    def cpu_s(self) -> float | None:
-        """The CPU seconds that its control group has counted."""
-        try:
-            stats = self.client.api.stats(self.id, stream=False, one_shot=True)
-        except (DockerException, RequestException):
-            return None
-        used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
-        return used_ns / 1e9 if used_ns else None
-
-    def close(self) -> None:
-        """Ends the container and everything in it. Safe to call twice."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(DockerException, RequestException):
-            self.client.api.remove_container(self.id, force=True)
-        # Last: another thread may be about to read, and must not read from a new connection with the same descriptor.
-        with contextlib.suppress(OSError):
-            self._attached.close()
-            self._socket.close()

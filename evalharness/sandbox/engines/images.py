@@ -3,18 +3,17 @@
 import hashlib
 import io
 import re
-import shutil
-import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, ImageNotFound
 
 from evalharness.errors import UserError
+from evalharness.sandbox.engines.base_images import Log, find_base, is_debian
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
@@ -28,17 +27,11 @@ ENTRYPOINT ["python3", "-s", "-c", "import sys, runpy; sys.path.insert(0, '/opt/
 runpy.run_module('agent', run_name='__main__')"]
 """
 """The instructions at the end of every image's Dockerfile, which install and start the agent."""
-SUITE = "bookworm"
-LOCAL_BASE = f"evalharness/base:{SUITE}"
-"""The base image that is made from Debian's packages if no registry answers."""
-
 DEFAULT = ("python", "cpp", "java", "js", "php", "sh", "ts")
 """The images that `evalharness sandbox build` builds by default: Python, and the six languages of the Mercury paper."""
 LABEL = "evalharness"
 LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 """The folder of certificates that an administrator has added on Debian."""
-
-Log = Callable[[str], None]
 
 
 def image_names() -> list[str]:
@@ -93,7 +86,7 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
         return str(client.images.get(tag).id)
     except ImageNotFound:
         pass
-    base = base or _base(client, name, log)
+    base = base or find_base(client, _official_base(name), log)
     started = time.monotonic()
     log(f"building {tag} on {base}")
     try:
@@ -146,7 +139,7 @@ def _certificates(name: str) -> dict[str, str]:
 
 def needs_registry(name: str) -> bool:
     """Whether the image can only be built with a registry, because its base is not Debian's."""
-    return not _official_base(name).startswith("debian:")
+    return not is_debian(_official_base(name))
 
 
 def is_built(name: str) -> bool:
@@ -170,43 +163,6 @@ def _official_base(name: str) -> str:
     if not base:
         raise UserError(f"{dockerfile} has no base image; add a line `ARG BASE=IMAGE`")
     return base.group(1)
-
-
-def _base(client: docker.DockerClient, name: str, log: Log) -> str:
-    official = _official_base(name)
-    for local in (official, *([] if needs_registry(name) else [LOCAL_BASE])):
-        try:
-            client.images.get(local)
-            return local
-        except ImageNotFound:
-            pass
-    try:
-        log(f"pulling {official}")
-        client.images.pull(official)
-        return official
-    except (APIError, DockerException) as error:
-        if needs_registry(name):
-            raise UserError(f"sandbox image {name!r} needs {official} from a registry, and none answers") from None
-        log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
-    return debian_base(client, log)
-
-
-def debian_base(client: docker.DockerClient, log: Log) -> str:
-    """Makes a minimal Debian image with mmdebstrap, about 20 s, and returns its name."""
-    if not shutil.which("mmdebstrap"):
-        raise UserError("no image registry answers and mmdebstrap is missing; install it: apt-get install mmdebstrap")
-    command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        archive = process.stdout.read()
-        messages = process.stderr.read().decode(errors="replace")
-    if process.returncode:
-        raise UserError(f"mmdebstrap failed: {messages.strip()[-300:]}")
-    repository, _, tag = LOCAL_BASE.partition(":")
-    client.api.import_image_from_data(archive, repository=repository, tag=tag)
-    log(f"made {LOCAL_BASE} from Debian {SUITE} packages")
-    return LOCAL_BASE
 
 
 def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:

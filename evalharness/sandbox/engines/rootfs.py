@@ -15,6 +15,7 @@ from typing import IO, TypedDict, cast
 
 from evalharness.errors import UserError
 from evalharness.sandbox.engines import images
+from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.docker import connect
 from evalharness.sandbox.references import cache_folder
 
@@ -42,7 +43,7 @@ def settings_of(folder: Path) -> Settings:
     return cast(Settings, json.loads((folder / SETTINGS).read_text()))
 
 
-def ensure(image: str, log: images.Log) -> Path:
+def ensure(image: str, log: Log) -> Path:
     """The folder of the image's root file system, exported from a container engine unless it exists.
 
     Raises UserError, which says what to do, if it does not exist and no engine answers.

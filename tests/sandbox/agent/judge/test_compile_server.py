@@ -89,7 +89,7 @@ def verdict(execution: Execution) -> dict[str, tuple[str, str]]:
 
 def in_container(pool: ContainerPool, client: docker.DockerClient, script: str) -> str:
     """Runs Python in the container that the last program was in; `server` is the number of its compile server."""
-    container = client.containers.get(pool._idle[-1][1].id)
+    container = client.containers.get(pool._containers.idle[-1][1].id)
     code, said = container.exec_run(["python3", "-c", FIND_SERVER + script])
     assert code == 0, said
     return said.decode()
@@ -159,9 +159,9 @@ def test_the_server_is_confined_and_holds_no_file_of_a_program(
     image: str, pool: ContainerPool, client: docker.DockerClient
 ) -> None:
     pool.prepare([image])
-    container = pool._idle[-1][1]
+    container = pool._containers.idle[-1][1]
     pool.run(hello(image))
-    assert pool._idle[-1][1] is container, "the server leaves something behind"
+    assert pool._containers.idle[-1][1] is container, "the server leaves something behind"
     status = dict(
         line.split(":\t", 1)
         for line in in_container(pool, client, "print(open(f'/proc/{server}/status').read())").splitlines()

@@ -1,0 +1,62 @@
+"""The base images of sandbox images: pulled from a registry, or made from Debian's packages."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from evalharness.errors import UserError
+
+SUITE = "bookworm"
+LOCAL_BASE = f"evalharness/base:{SUITE}"
+"""The base image that is made from Debian's packages if no registry answers."""
+
+Log = Callable[[str], None]
+"""Receives the messages of an image build."""
+
+
+def is_debian(official: str) -> bool:
+    """Whether a base image is Debian's, so that `LOCAL_BASE` can replace it."""
+    return official.startswith("debian:")
+
+
+def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
+    """The image to build on: `official`, from the engine or a registry, else for Debian a local one.
+
+    Raises UserError if neither is available.
+    """
+    for local in (official, *([LOCAL_BASE] if is_debian(official) else [])):
+        try:
+            client.images.get(local)
+            return local
+        except ImageNotFound:
+            pass
+    try:
+        log(f"pulling {official}")
+        client.images.pull(official)
+        return official
+    except (APIError, DockerException) as error:
+        if not is_debian(official):
+            raise UserError(f"the base image {official} is not available: no registry answers") from None
+        log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
+    return make_debian_base(client, log)
+
+
+def make_debian_base(client: docker.DockerClient, log: Log) -> str:
+    """Makes a minimal Debian image with mmdebstrap in about 20 s, and returns its name. Raises UserError."""
+    if not shutil.which("mmdebstrap"):
+        raise UserError("no image registry answers and mmdebstrap is missing; install it: apt-get install mmdebstrap")
+    command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        archive = process.stdout.read()
+        messages = process.stderr.read().decode(errors="replace")
+    if process.returncode:
+        raise UserError(f"mmdebstrap failed: {messages.strip()[-300:]}")
+    repository, _, tag = LOCAL_BASE.partition(":")
+    client.api.import_image_from_data(archive, repository=repository, tag=tag)
+    log(f"made {LOCAL_BASE} from Debian {SUITE} packages")
+    return LOCAL_BASE

@@ -1,0 +1,87 @@
+"""The attached streams of a Docker container."""
+
+import contextlib
+import socket
+import struct
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from evalharness.errors import InfrastructureError
+from evalharness.sandbox.engines.container import last_stderr_line
+
+STREAM = struct.Struct("!BxxxI")
+"""The header of a piece of an attached stream: its kind and length."""
+STDERR = 2
+
+
+class DockerChannel:
+    """The attached streams of a container; stdout carries the agent's messages."""
+
+    def __init__(self, client: docker.DockerClient, container_id: str):
+        """Attaches to a created container and starts it. Removes it if that fails."""
+        self.client, self.id = client, container_id
+        self._stderr = b""
+        try:
+            attached = client.api.attach_socket(self.id, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._attached = attached
+            self._socket: socket.socket = getattr(attached, "_sock", attached)
+            client.api.start(self.id)
+        except BaseException:
+            # The engine does not remove a container that never ran, even with auto_remove.
+            with contextlib.suppress(DockerException, RequestException):
+                client.api.remove_container(self.id, force=True)
+            raise
+
+    def send(self, data: bytes, wait_s: float) -> None:
+        """Sends everything to the agent's stdin."""
+        try:
+            self._socket.settimeout(wait_s)
+            self._socket.sendall(data)
+        except OSError as error:
+            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
+
+    def receive(self, wait_s: float) -> bytes:
+        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
+        self._socket.settimeout(wait_s)
+        while True:
+            kind, length = STREAM.unpack(self._receive(STREAM.size))
+            data = self._receive(length)
+            if kind != STDERR:
+                return data
+            self._stderr = (self._stderr + data)[-2000:]
+
+    def _receive(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            try:
+                part = self._socket.recv(min(size - len(parts), 1 << 20))
+            except OSError as error:
+                raise InfrastructureError(
+                    f"the container does not answer: {error}; {last_stderr_line(self._stderr)}"
+                ) from None
+            if not part:
+                raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
+            parts += part
+        return bytes(parts)
+
+    def cpu_s(self) -> float | None:
+        """The CPU seconds that its control group has counted."""
+        try:
+            stats = self.client.api.stats(self.id, stream=False, one_shot=True)
+        except (DockerException, RequestException):
+            return None
+        used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+        return used_ns / 1e9 if used_ns else None
+
+    def close(self) -> None:
+        """Ends the container and everything in it. Safe to call twice."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(DockerException, RequestException):
+            self.client.api.remove_container(self.id, force=True)
+        # Last: another thread may be about to read, and must not read from a new connection with the same descriptor.
+        with contextlib.suppress(OSError):
+            self._attached.close()
+            self._socket.close()

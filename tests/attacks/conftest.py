@@ -24,7 +24,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what need not be tried with each engine every time."""
+    """Marks attacks as slow that need not run with each engine every time."""
     for item in items:
         if item.path.parent != Path(__file__).parent or not isinstance(item, pytest.Function):
             continue

@@ -1,4 +1,4 @@
-"""Python programs that try to pass without solving the problem: none may."""
+"""No Python program passes without solving the problem."""
 
 import pytest
 from helpers.attack import Attack, calls_program, cases_program, load, marked, python_program, suite_program

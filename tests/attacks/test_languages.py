@@ -1,4 +1,4 @@
-"""Programs in other languages that try to pass the language's hello problem without solving it."""
+"""No program in another language passes the language's hello problem without solving it."""
 
 import pytest
 import yaml
@@ -18,7 +18,7 @@ LEAVING = yaml.safe_load((FOLDER / "rest.yaml").read_text())
 
 
 def attacks() -> list[object]:
-    """Image and attack; slow are the languages that are not built without being asked for."""
+    """Pairs of image and attack. Languages whose images are not built by default are slow."""
     found = []
     for image in sorted(languages()):
         if (FOLDER / f"{image}.yaml").exists():
@@ -48,7 +48,7 @@ def test_every_language_has_an_attack() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("image", sorted(LEAVING))
-def test_leaving_early_is_caught(image: str, target: Target) -> None:
+def test_an_early_exit_is_tampered(image: str, target: Target) -> None:
     target.prepare(image)
     text = LEAVING[image].replace("{right}", languages()[image].hello.right)
     outcome = target.run(program(image, f"{text}\n"), seconds=120)
@@ -57,7 +57,7 @@ def test_leaving_early_is_caught(image: str, target: Target) -> None:
 
 
 @pytest.mark.parametrize("image", [name for name in ("js", "php", "sh") if name in languages()])
-def test_what_is_right_passes_and_what_is_wrong_fails(image: str, target: Target) -> None:
+def test_correct_passes_and_wrong_fails(image: str, target: Target) -> None:
     target.prepare(image)
     hello = languages()[image].hello
     assert target.run(program(image, hello.right), seconds=120).status == "passed"

@@ -1,4 +1,4 @@
-"""Programs that leave something behind, or hurt: the judge answers, and the next sample finds a sandbox as new."""
+"""Programs that leave something behind or do harm: the judge answers, and the sandbox is as new for the next sample."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,7 +56,7 @@ def test_leaves_nothing(attack: Attack, target: Target) -> None:
     target.assert_fresh()
 
 
-def test_a_daemon_does_not_meet_the_next_sample(target: Target) -> None:
+def test_a_daemon_does_not_outlive_its_sample(target: Target) -> None:
     for _ in range(2):
         assert target.run(python_program(WAITS_FOR_THE_NEXT, "numbers")).status == "failed"
         found = target.run(python_program(TAKES_A_WHILE, "numbers"))
@@ -64,7 +64,7 @@ def test_a_daemon_does_not_meet_the_next_sample(target: Target) -> None:
 
 
 def test_one_worker_does_not_take_the_processes_of_another(target: Target) -> None:
-    """The kernel counts the processes of a user over all containers."""
+    """The kernel counts a user's processes in all containers together."""
     with ThreadPoolExecutor(2) as threads:
         bomb = threads.submit(target.run, python_program(MANY_PROCESSES))
         honest = threads.submit(target.run, python_program(SOME_THREADS + RIGHT, "numbers"))

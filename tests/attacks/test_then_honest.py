@@ -56,7 +56,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("name", ODD_BUT_HONEST)
-def test_what_is_odd_but_honest_passes(name: str, target: Target) -> None:
+def test_unusual_honest_samples_pass(name: str, target: Target) -> None:
     outcome = target.run(python_program(ODD_BUT_HONEST[name], "numbers"))
     assert outcome.status == "passed", outcome
 

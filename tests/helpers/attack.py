@@ -1,4 +1,4 @@
-"""Attacks as data: what each program tries, and how it must end (`programs/*/*.yaml`)."""
+"""Attacks as data: what each program tries, and its allowed outcomes (`programs/*/*.yaml`)."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ GUARDED = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class Attack:
-    """One program. `ends`: the statuses that are right for it; `slow`: it takes seconds; `time_s`: its time limit."""
+    """One program. `ends`: its allowed statuses; `slow`: it takes seconds; `time_s`: its time limit."""
 
     name: str
     tries: str
@@ -58,7 +58,7 @@ def load(*names: str) -> list[Attack]:
 
 
 def marked(attacks: list[Attack]) -> list[Any]:
-    """Each as a parameter of a test, the slow ones marked."""
+    """The attacks as test parameters; slow ones are marked."""
     return [pytest.param(item, id=item.name, marks=[pytest.mark.slow] * item.slow) for item in attacks]
 
 
@@ -200,7 +200,7 @@ CASES = {
 
 
 def cases_program(source: str, problem: str = "numbers") -> CasesProgram:
-    """A program that answers test cases, judged in the judge."""
+    """A program that answers test cases."""
     rules = ProcessRules(guard="livecodebench", stack_depth=13)
     return CasesProgram("python", source, LIMITS, rules, CASES[problem])
 

@@ -1,4 +1,4 @@
-"""What a program looks for to see whether another was there before it."""
+"""A program that searches for what another program left behind."""
 
 FRESH = """
 import os, posix

@@ -1,4 +1,4 @@
-"""Short ways to write the programs that the tests run, with the rules of the task cards."""
+"""Makes the programs of tests, with the rules of the task cards."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ CALL_RULES = ("min_time_s", "time_factor", "max_time_s")
 
 
 def oracle_of(entry_point: str, edition: str = "0.3") -> str:
-    """The rule by which the outputs of this entry point are compared, as the card has it."""
+    """The oracle of the card for this entry point; empty without one."""
     version = MBPP_PLUS.versions["v0.1.0" if edition == "0.2" else "v0.2.0"]
     for rules in (EVALPLUS.rules, {**MBPP_PLUS.rules, **version.rules}):
         for oracle, names in rules["oracles"].items():
@@ -34,7 +34,7 @@ def oracle_of(entry_point: str, edition: str = "0.3") -> str:
 
 
 def exec_program(source: str, time_s: float = 3.0, memory_mb: int = 4096, **rules: Any) -> ExecProgram:
-    """A program with its checks inside, as HumanEval and MBPP have them."""
+    """A program with its checks inside, as in HumanEval and MBPP."""
     process_rules = replace(ProcessRules.of(HUMANEVAL.rules), **rules)
     return ExecProgram("python", source, Limits(time_s, memory_mb), process_rules)
 
@@ -48,7 +48,7 @@ def calls_program(
     edition: str = "0.3",
     **rules: Any,
 ) -> CallsProgram:
-    """A program whose entry point is called on inputs, as EvalPlus has it; `inputs` of one group, or by group."""
+    """A program whose entry point is called, as in EvalPlus. `inputs`: of one group, or by group."""
     groups = inputs if isinstance(inputs, Mapping) else {"base": inputs}
     card = {name: EVALPLUS.rules[name] for name in CALL_RULES}
     oracle = oracle_of(entry_point, edition)

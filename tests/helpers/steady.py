@@ -1,4 +1,4 @@
-"""How property tests run here: the same examples each time, however slow the machine."""
+"""Settings of property tests: the same examples each time, without a deadline."""
 
 from hypothesis import settings
 

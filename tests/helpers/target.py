@@ -17,7 +17,7 @@ PATIENCE_S = 40.0
 
 
 class Target:
-    """A sandbox of two workers that is opened anew where an attack hangs it, so that one hole shows as one failure."""
+    """A sandbox of two workers. It is reopened if an attack hangs it, so that one weakness causes one failure."""
 
     def __init__(self, engine: str):
         self.engine, self.images = engine, ["python"]

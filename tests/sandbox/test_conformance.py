@@ -1,4 +1,4 @@
-"""What `evalharness sandbox` finds, cleans and refuses."""
+"""The commands `evalharness sandbox`, and invalid options of the sandbox."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.mark.parametrize("engine_name", ["docker", "bubblewrap"])
-def test_check_prints_what_is_guaranteed_line_by_line(engine: None, engine_name: str, cli: Any) -> None:
+def test_check_prints_a_line_per_guarantee(engine: None, engine_name: str, cli: Any) -> None:
     done = cli("sandbox", "check", "python", "--sandbox", engine_name)
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
@@ -54,7 +54,7 @@ def test_an_engine_that_lacks_a_guarantee_is_refused(engine: None) -> None:
     told.close()
 
 
-def test_the_agent_sees_for_itself(engine: None) -> None:
+def test_the_agent_detects_missing_guarantees(engine: None) -> None:
     """A container with a network, without limits, and with an engine's usual rights."""
     client = docker_engine.connect()
     container = client.containers.run(images.image_tag("python"), detach=True, network_mode="host")
@@ -76,12 +76,12 @@ def test_the_agent_sees_for_itself(engine: None) -> None:
         ({"allow": "everything"}, "unknown guarantee 'everything'"),
     ],
 )
-def test_options_that_will_not_do(options: dict[str, str], said: str, engine: None) -> None:
+def test_invalid_options_are_refused(options: dict[str, str], said: str, engine: None) -> None:
     with pytest.raises(UserError, match=said):
         open_sandbox("docker", 1, options, print)
 
 
-def test_a_runtime_is_the_engines(engine: None) -> None:
+def test_a_runtime_is_an_option_of_docker(engine: None) -> None:
     with pytest.raises(UserError, match="for --sandbox docker"):
         open_sandbox("bubblewrap", 1, {"runtime": "runc"}, print)
     sandbox = open_sandbox("docker", 1, {"runtime": "runc"}, print)
@@ -96,7 +96,7 @@ def test_a_memory_budget_limits_how_many_run_at_once(engine: None) -> None:
     sandbox.close()
 
 
-def test_clean_removes_what_killed_harnesses_left(engine: None, cli: Any) -> None:
+def test_clean_removes_containers_of_killed_harnesses(engine: None, cli: Any) -> None:
     client = docker_engine.connect()
     labels = {docker_engine.LABEL: "sandbox", docker_engine.OWNER: f"{docker_engine.socket.gethostname()} 1 0"}
     created = client.api.create_container(

@@ -1,4 +1,4 @@
-"""What a program tries against the sandbox, and that the next one is none the worse for it."""
+"""Hostile programs do no harm, and leave the sandbox in order for the next one."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -83,7 +83,7 @@ def test_caught(name: str, sandbox: ContainerPool) -> None:
 
 
 def test_a_killed_container_costs_no_verdict(sandbox: ContainerPool) -> None:
-    """Killed from outside in the middle of a job, which then is done elsewhere."""
+    """The container is killed during a job, which then runs in another one."""
     import threading
 
     found: list[Outcome] = []

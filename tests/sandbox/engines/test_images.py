@@ -46,7 +46,7 @@ def test_tag_names_the_content(folders: Path) -> None:
     assert len(tags) == 6
 
 
-def test_tag_does_not_depend_on_what_is_no_content(folders: Path) -> None:
+def test_tag_does_not_depend_on_other_files(folders: Path) -> None:
     before = images.image_tag(NAME)
     (folders / "agent" / "judge" / "job.py").touch()
     (folders / "agent" / "judge" / "__pycache__").mkdir(exist_ok=True)
@@ -55,7 +55,7 @@ def test_tag_does_not_depend_on_what_is_no_content(folders: Path) -> None:
     assert images.image_tag(NAME) == before
 
 
-def test_context_holds_the_folder_and_the_agent() -> None:
+def test_context_contains_the_folder_and_the_agent() -> None:
     context = images.build_context(NAME)
     assert {"Dockerfile", "agent/__main__.py", "agent/shared/codec.py"} <= context.keys()
     assert not [place for place in context if "__pycache__" in place]
@@ -120,7 +120,7 @@ def test_a_changed_image_is_built_and_the_old_one_stays(client: docker.DockerCli
         ("ARG BASE=x\nFORM ${BASE}\n", "'broken' failed: .*FORM"),
     ],
 )
-def test_a_failing_build_is_an_error_with_its_last_words(
+def test_a_failing_build_is_an_error_with_the_end_of_its_output(
     dockerfile: str, said: str, client: docker.DockerClient, folders: Path
 ) -> None:
     base = images.image_tag(NAME)

@@ -1,4 +1,4 @@
-"""Tests made false: one at a time, in every language, by a value that the problem does not have."""
+"""In every language, one test at a time is made false by a value that does not occur in the problem."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_tests_of_another_form_are_refused(name: str) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", NAMES)
-def test_every_problem_of_multipl_e_has_tests_that_are_found(name: str, datasets_dir: Path) -> None:
+def test_the_tests_of_every_multipl_e_problem_match(name: str, datasets_dir: Path) -> None:
     form = languages()[name].tests
     paths = sorted((datasets_dir / "multipl_e").glob(f"*/*-{languages()[name].code}-reworded.json*"))
     assert paths
@@ -59,7 +59,7 @@ def test_every_problem_of_multipl_e_has_tests_that_are_found(name: str, datasets
 
 
 @given(st.lists(st.integers(-99, 10**9).map(str) | st.booleans().map(str) | st.text("abc").map(repr), min_size=1))
-def test_another_value_is_another_value(values: list[str]) -> None:
+def test_a_changed_value_is_unequal(values: list[str]) -> None:
     for value in values:
         other = other_value(value, values)
         assert other is None or _normal(other) != _normal(value)

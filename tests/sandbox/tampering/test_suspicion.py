@@ -1,4 +1,4 @@
-"""Plain programs are known as such; whatever reaches beyond its own values is not plain."""
+"""Plain programs are recognized; programs that use more than their own values are suspicious."""
 
 import importlib
 from types import ModuleType
@@ -63,14 +63,14 @@ def test_suspicious(source: str) -> None:
     assert is_suspicious(source, TESTS, "f")
 
 
-def test_a_name_that_the_checks_call_is_the_samples_to_define_only_if_it_is_asked_for() -> None:
+def test_a_sample_may_define_only_the_called_name_that_is_its_entry_point() -> None:
     source = "def helper(x): return x\ndef f(x): return x"
     assert not is_suspicious(source, "assert f(helper(1)) == 1")
     assert is_suspicious(source, "assert f(helper(1)) == 1", "f")
 
 
 @pytest.mark.parametrize("module", FUNCTIONS)
-def test_nothing_that_may_be_read_leads_to_a_module_that_may_not(module: str) -> None:
+def test_no_allowed_attribute_is_a_forbidden_module(module: str) -> None:
     loaded = importlib.import_module(module)
     found = [getattr(loaded, name, None) for name in ATTRIBUTES]
     assert {each.__name__ for each in found if isinstance(each, ModuleType)} <= set(FUNCTIONS)

@@ -1,4 +1,4 @@
-"""Whatever a program leaves behind, the next one in the same container does not find it, and gets its right verdict."""
+"""A program finds nothing that an earlier one left in the same container, and gets its correct verdict."""
 
 import pytest
 from helpers.programs import run
@@ -64,7 +64,7 @@ CHANNELS = {
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_programs_leave_no_word_for_each_other(name: str, make_sandbox: MakeSandbox) -> None:
+def test_programs_cannot_leave_messages(name: str, make_sandbox: MakeSandbox) -> None:
     sandbox = make_sandbox()
     leave, look = CHANNELS[name]
     assert run(sandbox, leave).status in ("passed", "error", "failed")

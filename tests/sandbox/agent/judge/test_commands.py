@@ -1,4 +1,4 @@
-"""Programs of other languages: how they end, and that leaving with success is no success."""
+"""Programs of other languages: their outcomes, and that an early exit with success does not pass."""
 
 import re
 from collections.abc import Iterator
@@ -86,9 +86,7 @@ def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
 
 
 @pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])
-def test_out_of_time_when_run_once_more_is_no_cheating(
-    again: str, status: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timeout_in_the_second_run_is_no_cheating(again: str, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine was busier the second time; a program that fails then does not always solve the problem."""
     runs = iter(["passed", again])
 
@@ -102,7 +100,7 @@ def test_out_of_time_when_run_once_more_is_no_cheating(
     assert results["run"]["status"] == status
 
 
-def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox: ContainerPool) -> None:
+def test_a_shortcut_applies_only_where_its_result_is_the_same(sandbox: ContainerPool) -> None:
     (compiling, _), hello = languages()["cpp"].steps, languages()["cpp"].hello
     assert compiling.shortcut is not None
     text = hello.prompt + hello.right
@@ -121,7 +119,7 @@ def test_a_shortcut_is_taken_where_it_does_the_same_and_decides_nothing(sandbox:
 
 
 @pytest.mark.slow
-def test_the_work_of_a_child_that_is_ended_is_told(sandbox: ContainerPool) -> None:
+def test_the_cpu_time_of_a_killed_child_is_reported(sandbox: ContainerPool) -> None:
     """So that a program that has used up its time by itself is not run again."""
     outcome = executed("sh", "    echo $(while true; do :; done)\n", sandbox).parts["run"]
     assert outcome.status == "timeout"

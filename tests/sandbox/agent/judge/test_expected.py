@@ -1,4 +1,4 @@
-"""Large outputs are judged by digest and by pieces as small ones are judged whole."""
+"""Large outputs, which are compared by digest and in pieces, have the same verdicts as small ones."""
 
 import pytest
 from helpers.programs import calls_program, only
@@ -62,7 +62,7 @@ def test_a_large_float_makes_later_outputs_tolerant(sandbox: ContainerPool) -> N
         assert only(sandbox.run(calls_program(program, reference, [(0,), (1,)]))).status == "passed"
 
 
-def test_a_huge_output_is_no_tampering(sandbox: ContainerPool) -> None:
+def test_a_huge_output_is_not_tampered(sandbox: ContainerPool) -> None:
     """The rule that compares as sets needs the output itself, and so a message longer than any other."""
     job = calls_program("def Diff(x): return 'y' * (70 << 20)", "def Diff(x): return ['x']", entry_point="Diff")
     assert only(sandbox.run(job)).status in ("failed", "error", "memory")

@@ -1,4 +1,4 @@
-"""Checks that are a `unittest` class: what passes, what fails, and who is caught."""
+"""Checks that are a `unittest` class: which samples pass, fail, and are caught."""
 
 import pytest
 from helpers.programs import only
@@ -135,7 +135,7 @@ class TestCases(unittest.TestCase):
 
 
 @pytest.mark.parametrize("time", range(4))
-def test_whoever_solves_the_problem_passes_whatever_is_made_false(time: int, sandbox: ContainerPool) -> None:
+def test_a_correct_solution_passes_with_every_canary(time: int, sandbox: ContainerPool) -> None:
     source = "import unittest\n\ndef task_func(x):\n    print(x)\n    return x * x\n"
     program = UnitTestProgram("python", source, Limits(5.0), ProcessRules(), Checks(HONEST))
     outcome = only(sandbox.run(program))

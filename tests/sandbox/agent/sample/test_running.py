@@ -82,20 +82,20 @@ def test_how_a_program_ends(name: str, sandbox: ContainerPool) -> None:
 
 
 @pytest.mark.parametrize("name", HANGS)
-def test_a_program_that_does_not_end_is_ended(name: str, sandbox: ContainerPool) -> None:
+def test_an_endless_program_is_stopped(name: str, sandbox: ContainerPool) -> None:
     outcome = run(sandbox, HANGS[name], time_s=0.2)
     assert outcome.status == "timeout", outcome
     assert outcome.wall_s - outcome.waited_s < 5
 
 
-def test_time_used_is_told(sandbox: ContainerPool) -> None:
+def test_used_time_is_reported(sandbox: ContainerPool) -> None:
     busy, asleep = (run(sandbox, HANGS[name], time_s=0.4) for name in ("busy", "sleeping"))
     assert busy.cpu_s == pytest.approx(0.4, abs=0.1)
     assert asleep.cpu_s < 0.1
     assert asleep.wall_s == pytest.approx(0.4, abs=0.2)
 
 
-def test_memory_used_is_told(sandbox: ContainerPool) -> None:
+def test_used_memory_is_reported(sandbox: ContainerPool) -> None:
     little, much = run(sandbox, "pass"), run(sandbox, "x = b'x' * (100 << 20)")
     assert 99 < much.peak_mb - little.peak_mb < 110
 
@@ -110,11 +110,11 @@ def test_memory_used_is_told(sandbox: ContainerPool) -> None:
         "while True: print('x' * 1000)",
     ],
 )
-def test_memory_used_up_is_told_as_such(source: str, sandbox: ContainerPool) -> None:
+def test_exhausted_memory_has_its_status(source: str, sandbox: ContainerPool) -> None:
     assert run(sandbox, source, memory_mb=256).status == "memory"
 
 
-def test_reason_is_told(sandbox: ContainerPool) -> None:
+def test_the_reason_is_reported(sandbox: ContainerPool) -> None:
     assert run(sandbox, "assert 0, 'why'").detail == "AssertionError: why"
     assert run(sandbox, "import os\nos._exit(4)").detail == "exited with code 4 before its checks ended"
     assert "SIGABRT" in run(sandbox, "import os\nos.abort()").detail
@@ -136,7 +136,7 @@ def test_recursion_goes_as_deep_as_under_evalplus(depth: int, status: str, sandb
     assert only(sandbox.run(job)).status == status
 
 
-def test_evalplus_guard_takes_open_away(sandbox: ContainerPool) -> None:
+def test_evalplus_guard_disables_open(sandbox: ContainerPool) -> None:
     source = "open('a', 'w').close()"
     assert run(sandbox, source).status == "passed"
     assert only(sandbox.run(exec_program(source, guard="evalplus"))).status == "error"

@@ -87,7 +87,7 @@ def test_a_busy_machine_does_not_make_a_program_faster(sandbox: ContainerPool, b
 
 @pytest.mark.docker
 def test_a_busy_thread_does_not_stop_the_clock(sandbox: ContainerPool) -> None:
-    """The main thread waits for the other, which counts, for it does not wait for a core."""
+    """The main thread waits for the other; that time counts, because it does not wait for a core."""
     body = "import threading\ndef work():\n    while True: pass\nthread = threading.Thread(target=work)\n"
     outcome = only(sandbox.run(exec_program(body + "thread.start()\nthread.join()", time_s=0.3)))
     assert outcome.status == "timeout"

@@ -1,4 +1,4 @@
-"""What a program returns arrives as it was; what no program should return does no harm."""
+"""Values arrive unchanged; values without a plain form do no harm."""
 
 import signal
 import struct
@@ -28,7 +28,7 @@ class Text(str):
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, of equal types, all the way down; a NaN is the same as itself, 0.0 is not the same as -0.0."""
+    """Whether two values and their items are equal and of equal types. NaN equals itself, 0.0 is unequal to -0.0."""
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
@@ -47,7 +47,7 @@ def same(one: Any, other: Any) -> bool:
 
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """Ends what takes longer."""
+    """Raises TimeoutError in code that takes longer."""
 
     def ring(*_: object) -> None:
         raise TimeoutError(f"not done in {seconds} s")
@@ -143,12 +143,12 @@ def test_what_has_no_plain_form_equals_nothing(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [(i for i in [1, (2,)]), deque([1, (2,)]), iter([1, (2,)]), map(int, ())])
-def test_items_of_an_iterable_are_taken_along_when_asked_for(value: Any) -> None:
+def test_items_of_an_iterable_are_encoded_on_request(value: Any) -> None:
     expected = [] if isinstance(value, map) else [1, (2,)]
     assert list(decode(encode(value, items=True))) == expected
 
 
-def test_deep_nests_do_not_break_it() -> None:
+def test_deep_nesting_is_decoded_or_refused() -> None:
     nest: Any = 1
     for _ in range(100_000):
         nest = [nest]
@@ -158,14 +158,14 @@ def test_deep_nests_do_not_break_it() -> None:
         decode(b"[\1\0\0\0" * 100_000 + b"N")
 
 
-def test_a_list_that_holds_itself_does_not_hang_it() -> None:
+def test_a_list_that_contains_itself_ends() -> None:
     ring: list[Any] = []
     ring.append(ring)
     with within(2):
         assert isinstance(decode(encode(ring)), Opaque)
 
 
-def test_a_value_shared_many_times_over_does_not_exhaust_it() -> None:
+def test_a_value_that_is_shared_many_times_is_decoded() -> None:
     tower: Any = 1
     for _ in range(18):
         tower = [tower, tower]

@@ -1,4 +1,4 @@
-"""Neither objects that are made to disturb the encoding nor bytes that nobody encoded get through."""
+"""The codec refuses objects that disturb the encoding, and bytes that it did not encode."""
 
 import contextlib
 import marshal
@@ -50,7 +50,7 @@ def test_forged_tags_are_decoded_or_refused(kind: str, rest: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("code", [b"c", b"r\0\0\0\0", b"\xe9\1\0\0\0", b"\xfb\2\0\0\0NN", b"S", b"0", b"I" + bytes(8)])
-def test_codes_of_marshal_that_no_value_needs_are_refused(code: bytes) -> None:
+def test_unused_type_codes_of_marshal_are_refused(code: bytes) -> None:
     with pytest.raises(ValueError, match="not a plain value"):
         decode(code)
 
@@ -100,19 +100,19 @@ for data in marshal.load(sys.stdin.buffer):
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str]:
-    """What decoding each bomb comes to, in a process of 1 GiB that lives 2 s: nothing, or what went wrong."""
+    """By bomb, what went wrong in decoding it within 1 GiB and 2 s; empty if nothing did."""
     data = marshal.dumps([marshal.dumps((TAG, *bomb), 2) for bomb in BOMBS.values()])
     done = subprocess.run([sys.executable, "-c", TRY_EACH], input=data, capture_output=True, check=True)
     return dict(zip(BOMBS, done.stdout.decode().splitlines(), strict=True))
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_few_bytes_do_not_become_work_without_end(name: str, outcomes: dict[str, str]) -> None:
+def test_a_few_bytes_do_not_cause_unbounded_work(name: str, outcomes: dict[str, str]) -> None:
     assert outcomes[name] == ""
 
 
 class Loud:
-    """Whatever is asked of it, it raises."""
+    """An object that raises for every operation."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(name)
@@ -121,7 +121,7 @@ class Loud:
 
 
 class Impostor:
-    """It says that it is a list, and a number, and has items without end."""
+    """An object that claims to be of another type and to have items."""
 
     def __init__(self, kind: type):
         self.kind = kind
@@ -165,7 +165,7 @@ class Nameless(type):
 
 
 def hostile() -> dict[str, Any]:
-    """Objects by what is wrong with them."""
+    """Hostile objects by their property."""
     impostors = {f"says that it is {kind.__name__}": Impostor(kind) for kind in codec.BASES}
     strange, nameless = Strange("Odd", (), {}), Nameless("None", (), {})
     return {**impostors, "raises": Loud(), "broken list": Broken(), "type equals all": strange(), "no name": nameless()}
@@ -180,6 +180,6 @@ def test_hostile_objects_raise_nothing_and_equal_nothing(name: str, items: bool)
 
 
 @pytest.mark.parametrize("value", [[range(1 << 20)] * 9, 1 << (15 * codec.MOST)], ids=["ranges", "int"])
-def test_few_bytes_that_stand_for_too_much_are_refused(value: Any) -> None:
+def test_few_bytes_that_encode_too_many_values_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="too many values"):
         decode(encode(value))

@@ -1,4 +1,4 @@
-"""Messages arrive whole, however they are cut up on the way."""
+"""Messages arrive complete, whatever the pieces in which they are read."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
 
 @steady
 @given(frames, st.integers(1, 12))
-def test_frames_arrive_however_they_are_cut(sent: list[tuple[bytes, bytes]], size: int) -> None:
+def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], size: int) -> None:
     read, write = os.pipe()
     data = b"".join(wire.FRAME.pack(kind, len(payload)) + payload for kind, payload in sent)
     reader, found = wire.FrameReader(read, 50), []
@@ -75,15 +75,15 @@ def test_an_unfinished_frame_is_none(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize("job", [None, {"a": [1, (2.5, "é\udc80"), b"\0"]}, ["x" * 300_000]])
-def test_jobs_arrive(job: Any, pipe: Pipe) -> None:
-    """Also those that a pipe does not hold at once."""
+def test_messages_arrive(job: Any, pipe: Pipe) -> None:
+    """Also messages that are larger than a pipe's buffer."""
     sender = threading.Thread(target=wire.write_all, args=(pipe[1], wire.pack_message(job) * 2))
     sender.start()
     assert [wire.read_message(pipe[0]), wire.read_message(pipe[0])] == [job, job]
     sender.join()
 
 
-def test_half_a_job_is_the_end(pipe: Pipe) -> None:
+def test_an_incomplete_message_is_the_end(pipe: Pipe) -> None:
     os.write(pipe[1], wire.pack_message([1, 2, 3])[:-1])
     os.close(pipe[1])
     with pytest.raises(wire.Closed):

@@ -72,7 +72,7 @@ def compare_all(
     if not shared:
         _refuse(first_by_task, second_by_task)
     if unshared := sorted(set(first_by_task) ^ set(second_by_task)):
-        note(f"not compared, because only one side has them: {', '.join(unshared)}")
+        note(f"tasks not compared, because only one side has them: {', '.join(unshared)}")
     return [compare(first_by_task[task], second_by_task[task]) for task in shared]
 
 

@@ -6,6 +6,7 @@ from evalharness.metrics.intervals import Interval
 from evalharness.metrics.paired_tests import holm_adjusted, is_noninferior
 from evalharness.report.compare.comparison import Comparison
 from evalharness.report.compare.examples import example_lines
+from evalharness.util.text import counted
 
 LISTED = 12
 """Changed problems that are named in a list."""
@@ -48,7 +49,7 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
         yield f"  speed       {times} ({ratio.first:.1f} -> {ratio.second:.1f})"
     if not comparison.ratios:
         yield f"  speed       {_why_no_ratio(comparison)}"
-    yield f"  changed     {len(comparison.worse)} problems worse, {len(comparison.better)} better"
+    yield f"  changed     {counted(len(comparison.worse), 'problem')} worse, {len(comparison.better)} better"
     for word, problems in (("worse", comparison.worse), ("better", comparison.better)):
         if problems:
             listed = ", ".join(problem.task_id for problem in problems[:LISTED])

@@ -98,7 +98,7 @@ def test_the_search_can_include_prompts_completions_and_output(visit: Open) -> N
     page = visit("#/run/ar-humaneval")
     page.fill("#search", "stock.items")
     wait_for_count(page, "0 of 16 samples")
-    page.check("text=also in prompts, completions and output")
+    page.check("text=also in prompts, completions and test output")
     wait_for_count(page, "1 of 16 samples")
     page.locator(".row").click()
     page.wait_for_selector("article.sample")

@@ -75,7 +75,7 @@ def test_hostile_text_is_shown_and_not_executed(hostile: Path, visit: Open) -> N
         page.keyboard.press("End")
         assert page.locator(".pane img, main script, main iframe, main svg[onload]").count() == 0
     page.fill("#search", "onerror")
-    page.check("text=also in prompts, completions and output")
+    page.check("text=also in prompts, completions and test output")
     page.wait_for_function("() => /^10 samples$/.test(document.querySelector('.count').textContent)")
     assert page.evaluate("document.documentElement.dataset.owned") is None
 

@@ -102,7 +102,7 @@
       h(
         "div.checks",
         {},
-        checkboxFilter("also in prompts, completions and output", "in"),
+        checkboxFilter("also in prompts, completions and test output", "in"),
         data.traces && data.traces < data.samples.length ? checkboxFilter("with a trace", "trace") : null,
       ),
     );

@@ -13,8 +13,8 @@
     const add = (name, value, show) =>
       value !== undefined && value !== null && list.push([name, show ? show(value) : value]);
     const { output_tokens: tokens, total_s: total, forwards } = sample;
-    add("Output", tokens, (value) => format.plural(value, "token"));
-    add("Prompt", sample.prompt_tokens, (value) => format.plural(value, "token"));
+    add("Prompt tokens", sample.prompt_tokens, format.count);
+    add("Output tokens", tokens, format.count);
     add("End-to-end latency", total, format.seconds);
     if (tokens !== undefined && total > 0) add("Speed", tokens / total, (value) => `${format.number(value)} tokens/s`);
     add("TTFT", sample.first_output_s, format.seconds);
@@ -161,10 +161,10 @@
       siblings(data, sampleIndex, href),
       otherRuns(run, problem[PROBLEM.id]),
     ];
-    if (sample.detail)
-      parts.push(
-        section("Output", null, app.codeBlock("Output", sample.detail, [document.createTextNode(sample.detail)])),
-      );
+    if (sample.detail) {
+      const text = document.createTextNode(sample.detail);
+      parts.push(section("Test output", null, app.codeBlock("Test output", sample.detail, [text])));
+    }
     if (sample.borderline) parts.push(section("Borderline", null, h("p.notice", {}, sample.borderline)));
     parts.push(await promptSection(run, problem), completionSection(run, sample));
     if (sample.trace) {

@@ -39,7 +39,7 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
     yield f"  difference  {_points(difference.value)} points, 95 % CI {_interval(difference.ci95)}"
     holm = "" if adjusted_p is None else f", {adjusted_p:.2g} adjusted for the number of tasks (Holm)"
     yield f"  test        {difference.test}: p = {difference.p:.2g}{holm}"
-    yield f"  power       80 % to detect a true difference of {100 * difference.detectable:.1f} points"
+    yield f"  detectable  a true difference of {100 * difference.detectable:.1f} points (80 % power, 5 % level)"
     if margin is not None:
         shown = "is" if is_noninferior(difference, margin / 100) else "is not shown to be"
         yield f"  margin      {second} {shown} at most {margin:g} points worse than {first}"

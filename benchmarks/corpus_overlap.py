@@ -1,4 +1,4 @@
-"""How many documents of a finished training corpus share something with the benchmarks or the samples: {} is none.
+"""Prints how many documents of a finished training corpus overlap with the benchmarks or the samples; {} means none.
 
 EVALHARNESS_DATA=DIR python benchmarks/corpus_overlap.py training/corpus
 """

@@ -1,12 +1,12 @@
-"""Measures the fused kernels on a Hopper GPU: bandwidth, kernels, steps, tokens per second, and PyTorch beside them.
+"""Measures the fused kernels on a Hopper GPU: bandwidth, kernels, steps and tokens per second, compared with PyTorch.
 
     python benchmarks/gpu_bench.py --out results
 
-Weights are random, of the shapes of real networks. A forward pass is one block behind a context of cached tokens, with
-the statistics of its logits and what comes of them. Tokens per second of diffusion are at a stated number of tokens per
-pass: what a network needs for that is not measured here. Writes gpu_bench.json and gpu_bench.png. Ends within
-`--minutes`; what there was no time for is named. Exits with 2 where there is no such device. With `--interpreted` and
-TRITON_INTERPRET=1 a tiny network runs on a CPU, to prove the script itself: its times mean nothing.
+Networks have random weights and the shapes of real ones. A forward pass is one block after a context of cached tokens,
+including the statistics of its logits and the commits. Tokens per second of diffusion are at a fixed number of tokens
+per pass; how many a trained network reaches is not measured here. Writes gpu_bench.json and gpu_bench.png. Ends within
+`--minutes` and lists what is missing. Exits with 2 without a suitable GPU. With `--interpreted` and TRITON_INTERPRET=1
+a tiny network runs on a CPU to test the script; its times are meaningless.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
 BATCHES = (1, 2, 4, 8, 16, 32)
 COMPILING_S = 100
-"""For compiling all kernels at the same time, before anything is timed."""
+"""Seconds for compiling all kernels in parallel, before anything is timed."""
 ORDER = ("7B", "0.5B", "1.5B", "LLaDA-8B")
 
 
 @dataclass
 class Report:
-    """What was found, and until when there is time."""
+    """The results, and the deadline of the measurements."""
 
     device: torch.device
     bandwidth: float
     deadline: float
-    found: list[dict[str, Any]] = field(default_factory=list)
+    results: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     def measure(self, model: str, what: str, call: Callable[[], dict[str, Any]]) -> None:
-        """Adds what `call` finds, if there is time. What fails, the rest does not wait for."""
+        """Adds the result of `call` if there is time left. A failure is noted and does not stop the rest."""
         name = f"{model}: {what}"
         if time.monotonic() > self.deadline:
             self.missing.append(f"{name} (no time left)")
@@ -61,12 +61,12 @@ class Report:
             return
         if "bytes" in entry:
             entry["share"] = entry["bytes"] / entry["s"] / self.bandwidth
-        self.found.append(entry)
+        self.results.append(entry)
 
 
 @torch.inference_mode()
 def measure_model(report: Report, name: str, config: ModelConfig, context: int, batches: tuple[int, ...]) -> None:
-    """All that is measured of one network."""
+    """Runs all measurements of one network."""
     import gpu_fused as fused
     import gpu_others as others
     from gpu_timing import graph_seconds, seconds
@@ -91,13 +91,13 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
         return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
 
-    narrow = cache(partial(read_weights, model, Precision("fp8")))
+    eight_bit_weights = cache(partial(read_weights, model, Precision("fp8")))
 
     def eight_bits(batch: int, precision: Precision) -> dict[str, Any]:
-        return sweep(replace(narrow(), precision=precision), batch, PER_PASS)
+        return sweep(replace(eight_bit_weights(), precision=precision), batch, PER_PASS)
 
     def canvas_pass(precision: Precision) -> dict[str, Any]:
-        made = weights if precision.weights == "network" else replace(narrow(), precision=precision)
+        made = weights if precision.weights == "network" else replace(eight_bit_weights(), precision=precision)
         return forward(fused.prepare_whole(made, 1, context // 4, BLOCK), PER_PASS)
 
     report.measure(name, "forward", partial(forward, bench, PER_PASS))
@@ -110,7 +110,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
             report.measure(name, f"whole canvas, {precision.weights}", partial(canvas_pass, precision))
         canvas = partial(others.whole_pass, model, context // 4, BLOCK)
         report.measure(name, "whole canvas, torch", lambda: {"s": seconds(canvas(), device)})
-    narrow.cache_clear()
+    eight_bit_weights.cache_clear()
     for call in fused.kernel_times(bench):
         report.measure(name, "kernel", call)
     tokens = bench.state.tokens.long()
@@ -139,7 +139,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         report.measure(name, "decoding, fused", partial(decoded, engine, per_pass))
         report.measure(name, "decoding, torch", partial(decoded, None, per_pass))
     if device.type == "cuda":
-        # Longest to begin, and the last to be missed.
+        # The slowest to start and the least important.
         compiled = cache(partial(others.torch_pass, *parts, compiled=True))
         report.measure(name, "torch.compile", partial(beside, compiled))
         report.measure(name, "torch.compile in a graph", partial(beside, compiled, graph_seconds))
@@ -160,9 +160,9 @@ def networks(chosen: list[str], interpreted: bool) -> Iterator[tuple[str, ModelC
 
 
 def show(report: Report) -> None:
-    """A table a reader can take in: forwards first, then kernels, then tokens per second."""
+    """Prints a table: forward passes first, then kernels, then tokens per second."""
     table = Table("network", "what", "batch", "tokens / pass", "ms", "% of bandwidth", "tokens/s", "same tokens")
-    for entry in report.found:
+    for entry in report.results:
         what = entry.get("kernel", entry["what"]) + (" *" if entry.get("in_l2") else "")
         shares = [f"{100 * entry[key]:.0f}" if key in entry else "" for key in ("share", "same_tokens")]
         time = f"{1e3 * entry['s']:.4f}" if "s" in entry else ""
@@ -170,24 +170,24 @@ def show(report: Report) -> None:
         counts = [str(entry.get(key, "")) for key in ("batch", "per_pass")]
         table.add_row(entry["model"], what, *counts, time, shares[0], speed, shares[1])
     Console(width=120).print(table)
-    print("* read from the second-level cache in part, as it is repeated by itself")
+    print("* partly read from the L2 cache, because the kernel is repeated alone")
     for name in report.missing + report.failed:
         print(f"not measured: {name}")
 
 
 def draw(report: Report, path: Path, title: str) -> None:
-    """Shares of the bandwidth, and tokens per second by batch."""
+    """Plots the fraction of the bandwidth, and tokens per second by batch size."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    models = list(dict.fromkeys(entry["model"] for entry in report.found))
+    models = list(dict.fromkeys(entry["model"] for entry in report.results))
     whole = ("forward", "torch.compile in a graph", "torch.compile", "torch eager", "transformers eager")
     width = 0.8 / len(whole)
     for number, what in enumerate(whole):
-        shares = {e["model"]: 100 * e["share"] for e in report.found if e["what"] == what}
+        shares = {e["model"]: 100 * e["share"] for e in report.results if e["what"] == what}
         if shares:
             places = [models.index(model) + (number - 2) * width for model in shares]
             label = "fused kernels" if what == "forward" else what
@@ -198,7 +198,9 @@ def draw(report: Report, path: Path, title: str) -> None:
     left.legend(fontsize=8)
     for number, model in enumerate(models):
         for what, style in (("diffusion", "-o"), ("autoregression", "--s"), ("diffusion, fp8-w8a8", ":^")):
-            points = [(e["batch"], e["tokens_per_s"]) for e in report.found if (e["model"], e["what"]) == (model, what)]
+            points = [
+                (e["batch"], e["tokens_per_s"]) for e in report.results if (e["model"], e["what"]) == (model, what)
+            ]
             if points:
                 right.plot(
                     *zip(*points, strict=True), style, color=f"C{number}", label=f"{model}, {what}", markersize=4
@@ -214,47 +216,47 @@ def draw(report: Report, path: Path, title: str) -> None:
 
 
 def refuse(reason: str) -> NoReturn:
-    """Says in a line why nothing is measured, and exits with 2."""
+    """Prints in one line why nothing is measured, and exits with 2."""
     print(f"gpu_bench.py: {reason}", file=sys.stderr)
     sys.exit(2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("results"), help="the folder for gpu_bench.json and .png")
-    parser.add_argument("--minutes", type=float, default=5.0, help="after which nothing more is begun")
-    parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="which networks, in which order")
-    parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU, in Triton's interpreter")
-    given = parser.parse_args()
-    if given.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for gpu_bench.json and gpu_bench.png")
+    parser.add_argument("--minutes", type=float, default=5.0, help="minutes after which no measurement starts")
+    parser.add_argument("--models", nargs="+", choices=ORDER, default=ORDER, help="networks, in this order")
+    parser.add_argument("--interpreted", action="store_true", help="a tiny network on a CPU in Triton's interpreter")
+    args = parser.parse_args()
+    if args.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
         refuse("--interpreted needs TRITON_INTERPRET=1 in the environment")
-    if not given.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
-        refuse("there is no Hopper GPU (compute capability 9.0) here; --interpreted proves the script on a CPU")
+    if not args.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
+        refuse("this machine has no Hopper GPU (compute capability 9.0); --interpreted tests the script on a CPU")
     from gpu_compile import compile_all
     from gpu_timing import copy_bandwidth
 
     torch.manual_seed(0)
     start = time.monotonic()
-    if given.interpreted:
+    if args.interpreted:
         torch.set_num_threads(1)
-    device = torch.device("cpu" if given.interpreted else "cuda:0")
-    name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name(device)
+    device = torch.device("cpu" if args.interpreted else "cuda:0")
+    name = "Triton's interpreter" if args.interpreted else torch.cuda.get_device_name(device)
     if device.type == "cuda":
-        compile_all(given.models, CONTEXT, BLOCK, BATCHES, COMPILING_S)
-    report = Report(device, copy_bandwidth(device), start + 60 * given.minutes)
+        compile_all(args.models, CONTEXT, BLOCK, BATCHES, COMPILING_S)
+    report = Report(device, copy_bandwidth(device), start + 60 * args.minutes)
     print(f"{name}: a copy reads and writes {report.bandwidth / 1e12:.3f} TB/s", flush=True)
-    context, batches = (40, (1, 2)) if given.interpreted else (CONTEXT, BATCHES)
-    given.out.mkdir(parents=True, exist_ok=True)
-    for model, config in networks(given.models, given.interpreted):
+    context, batches = (40, (1, 2)) if args.interpreted else (CONTEXT, BATCHES)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for model, config in networks(args.models, args.interpreted):
         measure_model(report, model, config, context, batches)
         facts = {"device": name, "torch": torch.__version__, "block": BLOCK, "context": context, "per_pass": PER_PASS}
         facts |= {key: value for key, value in vars(report).items() if key not in ("device", "deadline")}
-        (given.out / "gpu_bench.json").write_text(json.dumps(facts, indent=1) + "\n")
+        (args.out / "gpu_bench.json").write_text(json.dumps(facts, indent=1) + "\n")
         if device.type == "cuda":
             torch.cuda.empty_cache()
         print(f"{model}: done", flush=True)
     show(report)
-    draw(report, given.out / "gpu_bench.png", f"{name}, {report.bandwidth / 1e12:.2f} TB/s")
+    draw(report, args.out / "gpu_bench.png", f"{name}, {report.bandwidth / 1e12:.2f} TB/s")
     sys.exit(1 if report.failed else 0)
 
 

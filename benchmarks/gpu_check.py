@@ -1,10 +1,10 @@
-"""Proves the fused kernels on a Hopper GPU: each against double precision, whole steps and decoding against PyTorch.
+"""Checks the fused kernels on a Hopper GPU: kernels against double precision, steps and decoding against PyTorch.
 
     python benchmarks/gpu_check.py
 
-Errors are multiples of what rounding explains, so that up to 1 all is well. Where compute-sanitizer is on the PATH, it
-watches the small shapes. Exits with 1 where a check fails, with 2 where there is no such device. With `--interpreted`
-and TRITON_INTERPRET=1 the small shapes run on a CPU, to prove the checks themselves.
+Errors are multiples of what rounding explains; up to 1 a check passes. If compute-sanitizer is on the PATH, it watches
+the small shapes. Exits with 1 if a check fails and with 2 without a suitable GPU. With `--interpreted` and
+TRITON_INTERPRET=1 the small shapes run on a CPU, which tests the checks themselves.
 """
 
 from __future__ import annotations
@@ -33,88 +33,88 @@ SMALL = {
     "vocab_size": 300, "hidden": 128, "layers": 2, "heads": 4, "kv_heads": 2, "head_dim": 64, "intermediate": 192,
     "mask_id": 5, "end_id": 6, "pad_id": 7,
 }  # fmt: skip
-"""What differs in a network small enough for the interpreter and for compute-sanitizer."""
+"""The sizes of a network that is small enough for the interpreter and for compute-sanitizer."""
 
 
 def small_checks(device: torch.device, dtype: torch.dtype) -> Iterator[Check]:
-    """Every kernel, a step and a little decoding at small shapes."""
+    """Checks every kernel, a step and short decoding at small shapes."""
     import kernel_checks as kernels
     import step_checks as steps
 
     from evalharness.diffusion.kernels.shapes import QWEN_05B
 
-    place, config = kernels.Place(device, dtype), replace(QWEN_05B, **SMALL)  # type: ignore[arg-type]
+    setting, config = kernels.Setting(device, dtype), replace(QWEN_05B, **SMALL)  # type: ignore[arg-type]
     normed = replace(config, qk_norm=True, qkv_bias=False, rotary=0.5)
-    yield from kernels.check_products(place, config, 5, "network")
-    yield from kernels.check_products(place, config, 17, "fp8")
-    yield from kernels.check_products(place, config, 17, "fp8-w8a8")
-    yield from kernels.check_narrow(place, 3, config.intermediate)
-    yield from kernels.check_norms(place, config, 5)
-    yield from kernels.check_qkv(place, config, 2, 3)
-    yield from kernels.check_qkv(place, normed, 2, 3)
-    yield from kernels.check_attention(place, config, 2, 5, 130)
-    yield from kernels.check_head(place, config, 5, fp8=False)
-    yield from kernels.check_head(place, config, 6, fp8=True)
-    yield from kernels.check_draws(place, 4, 64)
-    yield from steps.check_step(place, config, 2, 9, 4)
-    yield from steps.check_decoding(place, config, 1, 6, ("threshold", steps.NEXT))
+    yield from kernels.check_products(setting, config, 5, "network")
+    yield from kernels.check_products(setting, config, 17, "fp8")
+    yield from kernels.check_products(setting, config, 17, "fp8-w8a8")
+    yield from kernels.check_quantized_rows(setting, 3, config.intermediate)
+    yield from kernels.check_norms(setting, config, 5)
+    yield from kernels.check_qkv(setting, config, 2, 3)
+    yield from kernels.check_qkv(setting, normed, 2, 3)
+    yield from kernels.check_attention(setting, config, 2, 5, 130)
+    yield from kernels.check_head(setting, config, 5, fp8=False)
+    yield from kernels.check_head(setting, config, 6, fp8=True)
+    yield from kernels.check_samples(setting, 4, 64)
+    yield from steps.check_step(setting, config, 2, 9, 4)
+    yield from steps.check_decoding(setting, config, 1, 6, ("threshold", steps.NEXT))
 
 
 SANITIZER_S = 60
 PARTS = 5
-"""Processes that check at the same time: most of the time is the compiler's."""
+"""Processes that run checks in parallel; most of the time is compilation."""
 
 
 def real_checks(device: torch.device, part: int) -> Iterator[Check]:
-    """Every kernel at the shapes of real networks and several numbers of rows; steps of a few of their layers.
+    """Checks every kernel at the shapes of real networks with several numbers of rows, and steps of some layers.
 
-    This is one of `PARTS` parts; each has some of the networks.
+    This is one of `PARTS` parts; each part has some of the networks.
     """
     import kernel_checks as kernels
     import step_checks as steps
 
     from evalharness.diffusion.kernels.shapes import MODELS, QWEN_05B, QWEN_7B
 
-    place = kernels.Place(device, torch.bfloat16)
+    setting = kernels.Setting(device, torch.bfloat16)
     for config in list(MODELS.values())[part::PARTS]:
         for rows in (1, 16, 33, 64, 130):
-            yield from kernels.check_products(place, config, rows, "network")
-            yield from kernels.check_products(place, config, rows, "fp8")
+            yield from kernels.check_products(setting, config, rows, "network")
+            yield from kernels.check_products(setting, config, rows, "fp8")
         for rows in (33, 256):
-            yield from kernels.check_products(place, config, rows, "fp8-w8a8")
-            yield from kernels.check_narrow(place, rows, config.intermediate)
+            yield from kernels.check_products(setting, config, rows, "fp8-w8a8")
+            yield from kernels.check_quantized_rows(setting, rows, config.intermediate)
         for sequences, size in ((1, 32), (3, 17), (8, 64)):
-            yield from kernels.check_norms(place, config, sequences * size)
-            yield from kernels.check_qkv(place, config, sequences, size)
+            yield from kernels.check_norms(setting, config, sequences * size)
+            yield from kernels.check_qkv(setting, config, sequences, size)
             for capacity in (64, 1056, 4000):
-                yield from kernels.check_attention(place, config, sequences, size, capacity)
+                yield from kernels.check_attention(setting, config, sequences, size, capacity)
         for rows, fp8 in ((1, False), (32, False), (70, False), (32, True)):
-            yield from kernels.check_head(place, config, rows, fp8)
+            yield from kernels.check_head(setting, config, rows, fp8)
         causal = replace(config, layers=4, attention="causal")
         for sequences, context in ((1, 1024), (4, 200)):
-            yield from steps.check_step(place, causal, sequences, context, 32)
+            yield from steps.check_step(setting, causal, sequences, context, 32)
     small = replace(QWEN_05B, **SMALL | {"hidden": 256, "vocab_size": 2000})  # type: ignore[arg-type]
     if part == 0:
         whole = replace(small, attention="bidirectional", shift=True)
-        yield from steps.check_decoding(place, whole, 2, 48, ("confidence", "entropy"))
+        yield from steps.check_decoding(setting, whole, 2, 48, ("confidence", "entropy"))
     if part == 1:
-        yield from kernels.check_draws(place, 64, 64)
-        yield from steps.check_memory(place, replace(QWEN_7B, layers=2))
-        yield from steps.check_bundled(place)
+        yield from kernels.check_samples(setting, 64, 64)
+        yield from steps.check_memory(setting, replace(QWEN_7B, layers=2))
+        yield from steps.check_bundled(setting)
     if part in (2, 3):
-        yield from steps.check_decoding(place, small, 1 if part == 2 else 5, limit=96)
+        yield from steps.check_decoding(setting, small, 1 if part == 2 else 5, limit=96)
 
 
 def sanitized() -> tuple[bool, str]:
-    """Whether compute-sanitizer found something at the small shapes, and what is to be said of it."""
+    """Whether compute-sanitizer found a fault at the small shapes, and its message."""
     tool = shutil.which("compute-sanitizer")
     if tool is None:
-        return False, "is not on the PATH: memory accesses are not watched"
+        return False, "is not on the PATH: memory accesses are not checked"
     command = [tool, "--error-exitcode", "9", sys.executable, __file__, "--small"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SANITIZER_S)
     except subprocess.TimeoutExpired:
-        return False, f"was not through after {SANITIZER_S} s: memory accesses are not proved"
+        return False, f"did not finish within {SANITIZER_S} s: memory accesses are not checked"
     return bool(done.returncode), (done.stdout + done.stderr)[-3000:] if done.returncode else "found nothing"
 
 
@@ -124,7 +124,7 @@ def _refuse(reason: str) -> int:
 
 
 def begin_parts(folder: Path) -> dict[Path, subprocess.Popen[bytes]]:
-    """Starts all parts, each with the file that it writes to."""
+    """Starts all parts; returns the process and the output file of each."""
     command = [sys.executable, __file__, "--part"]
     files = {str(part): folder / f"{part}.json" for part in range(PARTS)}
     return {
@@ -134,67 +134,69 @@ def begin_parts(folder: Path) -> dict[Path, subprocess.Popen[bytes]]:
 
 
 def end_parts(parts: dict[Path, subprocess.Popen[bytes]], deadline: float) -> tuple[list[dict[str, Any]], list[str]]:
-    """What all parts found, and what went wrong with any of them; those that are not through by then are ended."""
-    trouble = []
+    """The results of all parts and their failures; ends parts that exceed the deadline."""
+    failures = []
     for file, process in parts.items():
         try:
             if process.wait(max(1.0, deadline - time.monotonic())) not in (0, 1) or not file.exists():
-                trouble.append(f"part {file.stem} ended with {process.returncode}")
+                failures.append(f"part {file.stem} ended with {process.returncode}")
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            trouble.append(f"part {file.stem} was not through in time")
-    return [row for file in parts if file.exists() for row in json.loads(file.read_text())["checks"]], trouble
+            failures.append(f"part {file.stem} did not finish in time")
+    return [row for file in parts if file.exists() for row in json.loads(file.read_text())["checks"]], failures
 
 
 def run(checks: Iterable[Check], out: Path | None, name: str) -> list[dict[str, Any]]:
-    """Makes the checks, and writes what was found after each, so that nothing of it is lost."""
+    """Runs the checks and writes the results after each, so that none are lost."""
     rows = []
     for check in checks:
         rows.append(asdict(check) | {"passed": check.passed})
         if out:
             write(out, name, rows, "")
         if torch.cuda.is_available():
-            # Other parts need memory at the same time.
+            # The other parts need memory at the same time.
             torch.cuda.empty_cache()
     return rows
 
 
-def write(out: Path, name: str, rows: list[dict[str, Any]], said: str) -> None:
-    """The findings as JSON."""
+def write(out: Path, name: str, rows: list[dict[str, Any]], message: str) -> None:
+    """Writes the results as JSON."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"device": name, "checks": rows, "sanitizer": said}, indent=1) + "\n")
+    out.write_text(json.dumps({"device": name, "checks": rows, "sanitizer": message}, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="only the small shapes")
-    parser.add_argument("--interpreted", action="store_true", help="those, on a CPU, in Triton's interpreter")
-    parser.add_argument("--part", type=int, choices=range(PARTS), help="only one part of the real shapes")
-    parser.add_argument("--minutes", type=float, default=4.0, help="after which the parts are ended")
-    parser.add_argument("--out", type=Path, help="a JSON file for what was found")
-    given = parser.parse_args()
-    if given.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
+    parser.add_argument("--small", action="store_true", help="check only small shapes")
+    parser.add_argument(
+        "--interpreted", action="store_true", help="check small shapes on a CPU in Triton's interpreter"
+    )
+    parser.add_argument("--part", type=int, choices=range(PARTS), help="check only one part of the real shapes")
+    parser.add_argument("--minutes", type=float, default=4.0, help="minutes after which parts are ended")
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    args = parser.parse_args()
+    if args.interpreted and os.environ.get("TRITON_INTERPRET") != "1":
         sys.exit(_refuse("set TRITON_INTERPRET=1 for --interpreted"))
-    if not given.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
-        sys.exit(_refuse("there is no Hopper GPU (compute capability 9.0) here; run it on an H100 or H200"))
+    if not args.interpreted and not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
+        sys.exit(_refuse("this machine has no Hopper GPU (compute capability 9.0); run it on an H100 or H200"))
     torch.manual_seed(0)
     start = time.monotonic()
-    device = torch.device("cpu" if given.interpreted else "cuda:0")
-    name = "Triton's interpreter" if given.interpreted else torch.cuda.get_device_name()
-    trouble: list[str] = []
-    if given.interpreted:
+    device = torch.device("cpu" if args.interpreted else "cuda:0")
+    name = "Triton's interpreter" if args.interpreted else torch.cuda.get_device_name()
+    failures: list[str] = []
+    if args.interpreted:
         torch.set_num_threads(1)
-        rows = run(small_checks(device, torch.float32), given.out, name)
-    elif given.small:
-        rows = run(small_checks(device, torch.bfloat16), given.out, name)
-    elif given.part is not None:
-        rows = run(real_checks(device, given.part), given.out, name)
+        rows = run(small_checks(device, torch.float32), args.out, name)
+    elif args.small:
+        rows = run(small_checks(device, torch.bfloat16), args.out, name)
+    elif args.part is not None:
+        rows = run(real_checks(device, args.part), args.out, name)
     else:
         with tempfile.TemporaryDirectory() as folder:
             parts = begin_parts(Path(folder))
-            rows = run(small_checks(device, torch.bfloat16), given.out, name)
-            more, trouble = end_parts(parts, start + 60 * given.minutes)
+            rows = run(small_checks(device, torch.bfloat16), args.out, name)
+            more, failures = end_parts(parts, start + 60 * args.minutes)
             rows += more
 
     table = Table("", "check", "shape", "error / rounding")
@@ -202,16 +204,16 @@ def main() -> None:
         table.add_row("ok" if row["passed"] else "FAILED", row["name"], row["shape"], f"{row['error']:.3g}")
     Console(width=120).print(table)
     failed = [row for row in rows if not row["passed"]]
-    whole = not (given.small or given.interpreted or given.part is not None)
-    caught, said = sanitized() if whole else (False, "")
+    whole = not (args.small or args.interpreted or args.part is not None)
+    caught, message = sanitized() if whole else (False, "")
     print(f"{len(rows)} checks on {name}, {len(failed)} failed; {time.monotonic() - start:.0f} s")
-    for line in trouble:
-        print(f"not all was checked: {line}")
-    if said:
-        print(f"compute-sanitizer {said}")
-    if given.out:
-        write(given.out, name, rows, said)
-    sys.exit(1 if failed or caught or trouble else 0)
+    for line in failures:
+        print(f"incomplete: {line}")
+    if message:
+        print(f"compute-sanitizer {message}")
+    if args.out:
+        write(args.out, name, rows, message)
+    sys.exit(1 if failed or caught or failures else 0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Compiles the kernels that a benchmark will launch, many at the same time: Triton keeps them on the disk.
+"""Compiles the kernels of a benchmark in parallel into Triton's cache on disk.
 
     python benchmarks/gpu_compile.py 7B diffusion 1024 32 1 2 4 8
 
-A process for each network and kind of step. Kernels lie all in a network's first layer and its head.
+One process per network and kind of step. A network's first layer and its head contain all of its kernels.
 """
 
 import subprocess
@@ -14,11 +14,12 @@ from dataclasses import replace
 import torch
 
 KINDS = {"diffusion": "network", "autoregression": "network", "fp8": "fp8", "fp8-w8a8": "fp8-w8a8"}
-"""Of steps, with the weights that they read."""
+"""Kinds of steps and the weight format of each."""
 
 
 def compile_all(models: Sequence[str], context: int, block: int, batches: Sequence[int], seconds: float) -> None:
-    """Compiles for all of them. Processes that are not through in time are ended: what is left compiles later."""
+    """Compiles for all networks. Processes that exceed the time are ended; the remaining kernels compile at first
+    use."""
     sizes = [str(size) for size in (context, block, *batches)]
     running = [
         subprocess.Popen([sys.executable, __file__, model, kind, *sizes], stdout=subprocess.DEVNULL)
@@ -36,7 +37,7 @@ def compile_all(models: Sequence[str], context: int, block: int, batches: Sequen
 
 @torch.inference_mode()
 def compile_steps(model: str, kind: str, device: torch.device, context: int, block: int, batches: list[int]) -> None:
-    """Runs one step of each batch size."""
+    """Runs one step for each batch size."""
     import gpu_fused as fused
 
     from evalharness.diffusion.kernels.kernel_options import Precision

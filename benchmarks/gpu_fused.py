@@ -1,4 +1,4 @@
-"""Times of the fused kernels: each by itself over all layers, whole steps, and whole decoding."""
+"""Times of the fused kernels: each kernel over all layers, whole steps, and whole decoding."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
 
 L2_BYTES = 50 << 20
-"""Of an H100 or H200: what is repeated within it is not read from memory."""
+"""The L2 cache of an H100 or H200; repeated reads of less data do not reach memory."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A step of B sequences, ready to be run: blocks of masks behind a context, or the next tokens."""
+    """A prepared step of B sequences: blocks of masks after a context, or next tokens."""
 
     weights: Weights
     state: State
@@ -38,12 +38,12 @@ class Bench:
     policy: Policy | None
 
     def run(self) -> None:
-        """One step."""
+        """Runs one step."""
         step(self.weights, self.state, self.buffers, self.cache, self.policy, self.weights.config.block_size)
 
     @property
     def bytes(self) -> int:
-        """What the step cannot but read: weights, and the keys and values of what is in the cache."""
+        """Bytes that the step has to read: the weights, and the keys and values in the cache."""
         keys, _ = self.cache.layer(0)
         context = int(self.state.cached[0])
         per_slot = 2 * keys.shape[1] * keys.shape[3] * keys.element_size()
@@ -51,7 +51,7 @@ class Bench:
 
 
 def random_model(config: ModelConfig, device: torch.device) -> Transformer:
-    """A network with random weights: bfloat16 on a GPU, single precision in the interpreter."""
+    """A network with random weights, in bfloat16 on a GPU and float32 in the interpreter."""
     with device:
         torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
         model = Transformer(config).eval().requires_grad_(False)
@@ -60,7 +60,7 @@ def random_model(config: ModelConfig, device: torch.device) -> Transformer:
 
 
 def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench:
-    """The step of blocks of `block` tokens, or with 0 of the next token, behind random keys and values."""
+    """A step of blocks of `block` tokens, or with 0 of the next token, after random keys and values."""
     config, device = weights.config, weights.embed.device
     size = block or 1
     cache = KVCache(config, sequences, context + size, weights.embed.dtype, device)
@@ -74,7 +74,7 @@ def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench
         state.length.fill_(block)
     else:
         state.context_length.fill_(1)
-    # More tokens than there are places: no step of a measurement ends a sequence.
+    # A limit beyond the block, so that no step of a measurement ends a sequence.
     state.limit.fill_(1 << 30)
     state.cached.fill_(context)
     state.done.zero_()
@@ -84,7 +84,7 @@ def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench
 
 
 def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> Bench:
-    """The step of a network that sees its whole canvas: a block of masks behind so many tokens, all computed anew."""
+    """A step of a bidirectional network: a block of masks after `before` tokens, all of which are computed."""
     config = replace(weights.config, attention="bidirectional")
     weights, size, device = replace(weights, config=config), before + block, weights.embed.device
     cache = KVCache(replace(config, layers=1), sequences, size, weights.embed.dtype, device)
@@ -101,20 +101,20 @@ def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> 
 
 
 def step_seconds(bench: Bench) -> float:
-    """A step from a graph, with the state put back before each, and at the end: as many masks, nothing done."""
-    begun = bench.state.flat.clone()
+    """Seconds of a step in a graph. The state is restored before each step and at the end, so that masks remain."""
+    initial = bench.state.flat.clone()
 
     def once() -> None:
-        bench.state.flat.copy_(begun)
+        bench.state.flat.copy_(initial)
         bench.run()
 
-    found = graph_seconds(once, bench.weights.embed.device)
-    bench.state.flat.copy_(begun)
-    return found
+    time = graph_seconds(once, bench.weights.embed.device)
+    bench.state.flat.copy_(initial)
+    return time
 
 
 def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
-    """Measures each kernel over all layers in a graph of its own: seconds and bytes of one, and whether L2 helped."""
+    """Functions that measure each kernel over all layers in a graph: seconds, bytes, and whether L2 helped."""
     w, b, live = bench.weights, bench.buffers, bench.state.live
     config, eps = w.config, w.config.norm_eps
     heads, out, down = b.products
@@ -174,7 +174,7 @@ def kernel_times(bench: Bench) -> list[Callable[[], dict[str, object]]]:
 
 
 def rows(config: ModelConfig, sequences: int, prompt: int, limit: int) -> list[Row]:
-    """Random prompts whose rows end at their limit alone."""
+    """Rows with random prompts that end only at their limit."""
     decoder: Detokenizer = Silent()  # type: ignore[assignment]
     prompts = torch.randint(0, min(config.mask_id, config.end_id), (sequences, prompt)).tolist()
     return [Row(tokens, StopChecker(decoder, frozenset(), (), limit)) for tokens in prompts]
@@ -183,18 +183,18 @@ def rows(config: ModelConfig, sequences: int, prompt: int, limit: int) -> list[R
 def decoded_per_second(
     model: Transformer, engine: Engine | None, sequences: int, prompt: int, limit: int, per_pass: int, block: int
 ) -> float:
-    """Tokens per second behind the prompts, all sequences together, of whole decoding with `per_pass` tokens a pass.
+    """Tokens per second after prefill of all sequences together, with `per_pass` tokens per pass.
 
-    A fixed schedule makes it so many with any weights; with 1 token a pass it is autoregression. The second batch is
-    timed, as the first one compiles.
+    A fixed schedule gives that number with any weights; with 1 token per pass decoding is autoregressive. The second
+    batch is timed, because the first one compiles.
     """
     config = model.config
     sampler = Sampler(banned=(config.mask_id,))
-    how = Denoising(find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler)
+    denoising = Denoising(find_rule("confidence", threshold=0, steps=block // per_pass, block=block), block, sampler)
     for _ in range(2):
         batch = rows(config, sequences, prompt, limit)
         if per_pass > 1:
-            denoise(model, batch, how, engine)
+            denoise(model, batch, denoising, engine)
         else:
             autoregress(model, batch, sampler, engine)
     ends = [row.ended_s or 0.0 for row in batch]
@@ -203,5 +203,5 @@ def decoded_per_second(
 
 
 def served(config: ModelConfig) -> ModelConfig:
-    """The shape, with text that is cached: what the kernels are for."""
+    """The configuration with causal attention, so that text is cached."""
     return replace(config, attention="causal") if config.attention == "bidirectional" else config

@@ -1,4 +1,7 @@
-"""The same pass by PyTorch, compiled and not, and by transformers: same weights, same cached context, same block."""
+"""The same pass in PyTorch, with and without torch.compile, and in transformers, for comparison with the kernels.
+
+All use the same weights, cached context and block.
+"""
 
 from collections.abc import Callable
 
@@ -12,11 +15,11 @@ from evalharness.diffusion.network import Layer, Transformer
 from evalharness.diffusion.rows import Sampler
 
 Pass = Callable[[], Tensor]
-"""A pass over the block, up to the likeliest tokens [block]."""
+"""A pass over the block; returns the likeliest tokens [block]."""
 
 
 def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor, compiled: bool) -> Pass:
-    """Our own network in PyTorch, with the statistics that decoding takes from its logits."""
+    """This project's network in PyTorch, with the statistics that decoding computes from its logits."""
     sampler = Sampler(banned=(model.config.mask_id,))
     size = tokens.shape[1]
     positions = torch.arange(context, context + size, device=tokens.device)[None]
@@ -29,14 +32,14 @@ def torch_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor,
         return proposed
 
     if compiled:
-        # Another network's code is no reason to compile this one less.
+        # Discards code compiled for another network, so that the limit on recompilation does not apply.
         torch._dynamo.reset()
     call = torch.compile(once) if compiled else once
     return lambda: call(tokens, positions)
 
 
 def whole_pass(model: Transformer, before: int, block: int) -> Pass:
-    """Our own network in PyTorch over a whole canvas, a block of it looked at."""
+    """This project's network in PyTorch over a whole canvas, with logits for one block."""
     config, device = model.config, model.embed.weight.device
     tokens = torch.full((1, before + block), config.mask_id, device=device)
     positions = torch.arange(before + block, device=device)[None]
@@ -52,10 +55,10 @@ def whole_pass(model: Transformer, before: int, block: int) -> Pass:
 
 
 def transformers_pass(model: Transformer, cache: KVCache, context: int, tokens: Tensor) -> Pass:
-    """The network as transformers has it, with views of our weights; the whole block sees itself."""
+    """The network in transformers, with views of the same weights and attention to the whole block."""
     from transformers import DynamicCache
 
-    hugging = as_hugging_face(model)
+    hf_model = as_hugging_face(model)
     past, banned = DynamicCache(), model.config.mask_id
     for number in range(model.config.layers):
         past.update(*(part[:, :, :context].contiguous() for part in cache.layer(number)), number)
@@ -63,17 +66,17 @@ def transformers_pass(model: Transformer, cache: KVCache, context: int, tokens: 
     mask = mask.to(tokens.device)
 
     def once() -> Tensor:
-        logits = hugging(tokens, past_key_values=past, attention_mask=mask, use_cache=True).logits[0].float()
+        logits = hf_model(tokens, past_key_values=past, attention_mask=mask, use_cache=True).logits[0].float()
         past.crop(-tokens.shape[1])
         logits[:, banned] = -torch.inf
-        top: Tensor = torch.softmax(logits, dim=-1).max(dim=-1).indices
-        return top
+        likeliest: Tensor = torch.softmax(logits, dim=-1).max(dim=-1).indices
+        return likeliest
 
     return once
 
 
 def hugging_face_config(config: ModelConfig) -> object:
-    """Qwen2 where queries, keys and values have a bias, Qwen3 where they have norms, else Llama."""
+    """The configuration of Qwen2 for networks with biases in qkv, of Qwen3 with norms, else of Llama."""
     from transformers import LlamaConfig, Qwen2Config, Qwen3Config
 
     kind = Qwen2Config if config.qkv_bias else Qwen3Config if config.qk_norm else LlamaConfig
@@ -87,12 +90,12 @@ def hugging_face_config(config: ModelConfig) -> object:
 
 
 def as_hugging_face(model: Transformer) -> nn.Module:
-    """transformers' network over our weights."""
+    """The network in transformers with the same weights."""
     from transformers import AutoModelForCausalLM
 
     config, weight = model.config, model.embed.weight
     with torch.device("meta"):
-        hugging = AutoModelForCausalLM.from_config(hugging_face_config(config), attn_implementation="sdpa")
+        hf_model = AutoModelForCausalLM.from_config(hugging_face_config(config), attn_implementation="sdpa")
     widths = [config.heads * config.head_dim, *[config.kv_heads * config.head_dim] * 2]
     named = {
         "model.embed_tokens.weight": weight,
@@ -115,9 +118,9 @@ def as_hugging_face(model: Transformer) -> nn.Module:
         named[f"{at}mlp.down_proj.weight"] = layer.down.weight
         named[f"{at}input_layernorm.weight"] = layer.attention_norm.weight
         named[f"{at}post_attention_layernorm.weight"] = layer.mlp_norm.weight
-    hugging.load_state_dict(named, assign=True, strict=True)
-    # What is no weight has to be computed, and not on the meta device.
-    rotary = hugging.model.rotary_emb
-    hugging.model.rotary_emb = type(rotary)(hugging.config).to(weight.device)
-    network: nn.Module = hugging.eval()
+    hf_model.load_state_dict(named, assign=True, strict=True)
+    # Buffers that are not weights have to be computed, and not on the meta device.
+    rotary = hf_model.model.rotary_emb
+    hf_model.model.rotary_emb = type(rotary)(hf_model.config).to(weight.device)
+    network: nn.Module = hf_model.eval()
     return network

@@ -1,4 +1,4 @@
-"""How long calls take on a GPU, or, in the interpreter, on a CPU; the bandwidth that times are held against."""
+"""Times calls on a GPU, or on a CPU in the interpreter, and measures the memory bandwidth."""
 
 import itertools
 import statistics
@@ -11,7 +11,7 @@ Call = Callable[[], object]
 
 
 def seconds(call: Call, device: torch.device, repeats: int = 20) -> float:
-    """The median of repeated calls, launches by the host included."""
+    """The median duration of repeated calls, including launches by the host."""
     call()
     if device.type != "cuda":
         start = time.perf_counter()
@@ -31,7 +31,7 @@ def seconds(call: Call, device: torch.device, repeats: int = 20) -> float:
 
 
 def graph_seconds(call: Call, device: torch.device, repeats: int = 50) -> float:
-    """The median of repeated calls from a CUDA graph: what the device itself takes."""
+    """The median duration of repeated calls in a CUDA graph, which excludes the host."""
     if device.type != "cuda":
         return seconds(call, device)
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ def graph_seconds(call: Call, device: torch.device, repeats: int = 50) -> float:
 
 
 def copy_bandwidth(device: torch.device) -> float:
-    """Bytes read and written per second by a large copy: what the memory gives in practice."""
+    """Bytes read and written per second by a large copy: the achievable memory bandwidth."""
     size = 1 << (31 if device.type == "cuda" else 22)
     source = torch.ones(size, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)

@@ -1,8 +1,8 @@
-"""Looks on a Hopper GPU for better ways to cut up a layer's products than the plans of the kernels are.
+"""Searches on a Hopper GPU for better divisions of a layer's products than the kernels' plans.
 
     python benchmarks/gpu_tune.py --model 7B --rows 32
 
-Each time is that of a product with what reads its parts, from weights that are not in the cache any more.
+Each time is that of a product with the kernel that reads its parts, with weights that are not in the cache.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from gpu_timing import copy_bandwidth, graph_seconds
-from kernel_checks import Place, make_weight
+from kernel_checks import Setting, make_weight
 from rich.console import Console
 from rich.table import Table
 from triton.compiler.errors import CompilationError
@@ -30,14 +30,14 @@ from evalharness.diffusion.kernels.gemm import Plan
 from evalharness.diffusion.kernels.shapes import MODELS
 
 SHARED = 227 * 1024
-COLD = 200e6
-"""Bytes of weights that are read in turn: four times what the second-level cache holds."""
+COLD_BYTES = 200e6
+"""Bytes of weights that are read in turn: four times the size of the L2 cache."""
 
 Timed = Callable[[Plan], float]
 
 
 def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[Plan]:
-    """All plans that fit."""
+    """All plans that fit into shared memory."""
     tokens = gemm.tokens_per_program(rows)
     splits = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16) if splittable else (1,)
     for tile, step, stages, warps in itertools.product((64, 128), (64, 128), (3, 4, 5, 6), (4, 8)):
@@ -48,29 +48,29 @@ def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[P
                     yield Plan(tile, tokens, step, count, warps, stages)
 
 
-def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
-    """Seconds of one product by a plan: of qkv alone, of the others with the kernel that comes behind.
+def timer(setting: Setting, name: str, weights: list[Matrix], rows: int) -> Timed:
+    """A function that times one product with a plan: qkv alone, the others with the kernel that follows.
 
-    Infinite for a plan that the compiler or the device has no room for.
+    The time is infinite if the compiler or the device has no room for the plan.
     """
     width, inner = weights[0].values.shape
-    x, live = place.random(rows, inner), place.live()
-    gated, row, gain = place.random(rows, width // 2), place.random(rows, width), place.random(width)
+    x, live = setting.random(rows, inner), setting.live()
+    gated, row, gain = setting.random(rows, width // 2), setting.random(rows, width), setting.random(width)
 
-    def seconds(how: Plan) -> float:
-        partials = torch.empty(how.splits, rows, width, device=place.device)
+    def seconds(division: Plan) -> float:
+        partials = torch.empty(division.splits, rows, width, device=setting.device)
 
         def once() -> None:
             for weight in weights:
                 if name == "gate and up":
-                    mlp.gate_up(x, weight, gated, live, how)
+                    mlp.gate_up(x, weight, gated, live, division)
                     continue
-                gemm.product(x, weight, partials, live, how)
+                gemm.product(x, weight, partials, live, division)
                 if name != "qkv":
                     norm.add_and_norm(partials, row, gain, 1e-6, row, live)
 
         try:
-            return graph_seconds(once, place.device, repeats=10) / len(weights)
+            return graph_seconds(once, setting.device, repeats=10) / len(weights)
         except (CompilationError, OutOfResources):
             return math.inf
 
@@ -78,7 +78,7 @@ def timer(place: Place, name: str, weights: list[Matrix], rows: int) -> Timed:
 
 
 def products(config: ModelConfig) -> dict[str, tuple[int, int]]:
-    """(out, in) of a layer's matrices."""
+    """The shapes (out, in) of a layer's matrices."""
     queries = config.heads * config.head_dim
     return {
         "qkv": (queries + 2 * config.kv_heads * config.head_dim, config.hidden),
@@ -92,38 +92,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=list(MODELS), default="7B")
     parser.add_argument("--rows", type=int, default=32)
-    parser.add_argument("--product", choices=list(products(MODELS["7B"])), help="only this one: all take long")
-    parser.add_argument("--out", type=Path, help="a JSON file for all times")
-    given = parser.parse_args()
+    parser.add_argument("--product", choices=list(products(MODELS["7B"])), help="measure only this product")
+    parser.add_argument("--out", type=Path, help="JSON file for all times")
+    args = parser.parse_args()
     if not (torch.cuda.is_available() and torch.cuda.get_device_capability()[0] == 9):
         print(
-            "gpu_tune: there is no Hopper GPU (compute capability 9.0) here; run it on an H100 or H200", file=sys.stderr
+            "gpu_tune: this machine has no Hopper GPU (compute capability 9.0); run it on an H100 or H200",
+            file=sys.stderr,
         )
         sys.exit(2)
-    place = Place(torch.device("cuda:0"), torch.bfloat16)
-    bandwidth = copy_bandwidth(place.device)
+    setting = Setting(torch.device("cuda:0"), torch.bfloat16)
+    bandwidth = copy_bandwidth(setting.device)
     table, rows = Table("product", "weights", "plan", "us", "of copy bandwidth"), []
-    for (name, (width, inner)), fp8 in itertools.product(products(MODELS[given.model]).items(), (False, True)):
-        if given.product not in (None, name):
+    for (name, (width, inner)), fp8 in itertools.product(products(MODELS[args.model]).items(), (False, True)):
+        if args.product not in (None, name):
             continue
         size = width * inner * (1 if fp8 else 2)
-        weights = [make_weight(place, width, inner, fp8) for _ in range(math.ceil(COLD / size))]
-        timed = timer(place, name, weights, given.rows)
+        weights = [make_weight(setting, width, inner, fp8) for _ in range(math.ceil(COLD_BYTES / size))]
+        timed = timer(setting, name, weights, args.rows)
         gate = name == "gate and up"
         find = partial(mlp.plan, width // 2) if gate else partial(gemm.plan, width)
-        now = find(inner, given.rows, fp8)
-        times = {how: timed(how) for how in candidates(inner, given.rows, fp8, not gate)}
-        best = min(times, key=lambda how: times[how])
-        for label, how, took in (("now", now, timed(now)), ("best", best, times[best])):
-            said = f"{label}: tile {how.tile} step {how.step} splits {how.splits} warps {how.warps} stages {how.stages}"
+        now = find(inner, args.rows, fp8)
+        times = {division: timed(division) for division in candidates(inner, args.rows, fp8, not gate)}
+        best = min(times, key=lambda division: times[division])
+        for label, division, took in (("now", now, timed(now)), ("best", best, times[best])):
+            sizes = ", ".join(f"{key} {value}" for key, value in asdict(division).items() if key != "tokens")
             share = f"{size / took / bandwidth:.0%}"
-            table.add_row(name, "fp8" if fp8 else "bf16", said, f"{took * 1e6:.1f}", share)
-        there = {how: took for how, took in times.items() if took < math.inf}
-        rows += [{"product": name, "fp8": fp8, **asdict(how), "seconds": took} for how, took in there.items()]
-        if given.out:
-            given.out.write_text(json.dumps({"model": given.model, "rows": given.rows, "times": rows}, indent=1) + "\n")
+            table.add_row(name, "fp8" if fp8 else "bf16", f"{label}: {sizes}", f"{took * 1e6:.1f}", share)
+        feasible = {division: took for division, took in times.items() if took < math.inf}
+        rows += [
+            {"product": name, "fp8": fp8, **asdict(division), "seconds": took} for division, took in feasible.items()
+        ]
+        if args.out:
+            args.out.write_text(json.dumps({"model": args.model, "rows": args.rows, "times": rows}, indent=1) + "\n")
     Console(width=120).print(table)
-    print(f"{given.model}, {given.rows} rows, {torch.cuda.get_device_name()}: {bandwidth / 1e12:.2f} TB/s in a copy")
+    print(f"{args.model}, {args.rows} rows, {torch.cuda.get_device_name()}: {bandwidth / 1e12:.2f} TB/s in a copy")
 
 
 if __name__ == "__main__":

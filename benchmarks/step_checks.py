@@ -1,4 +1,4 @@
-"""Whole steps and whole decoding in the fused kernels against the same in PyTorch, with random weights."""
+"""Checks whole steps and whole decoding with the fused kernels against PyTorch, with random weights."""
 
 import copy
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from decoding_cost import Silent
-from kernel_checks import Check, Place
+from kernel_checks import Check, Setting
 from torch import Tensor
 
 from evalharness.diffusion.autoregression import autoregress
@@ -27,7 +27,7 @@ from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.util.paths import BUNDLED_NETWORK
 
 SAME = 0.99
-"""Of all choices of a trained network, those that have to be the same."""
+"""The fraction of a trained network's choices that have to be the same."""
 SNIPPETS = (
     'def fibonacci(n):\n    """The n-th Fibonacci number."""\n',
     "def is_palindrome(text: str) -> bool:\n",
@@ -35,39 +35,39 @@ SNIPPETS = (
     "import math\n\ndef area(radius):\n",
 )
 MORE = 1.25
-"""How much further from single precision the kernels may be than PyTorch's own steps are."""
+"""How much larger than PyTorch's the kernels' error may be, compared with float32."""
 NEXT = "next token"
-"""Autoregression, among the names of rules."""
+"""The name of autoregressive decoding among the rules."""
 MEMORY = 200e6
-"""Bytes beside weights and cache that decoding one sequence may take."""
+"""The most bytes, in addition to weights and cache, for decoding one sequence."""
 
 
-def random_network(place: Place, config: ModelConfig, strength: float = 1.0) -> Transformer:
-    """A network with random matrices, `strength` times as large as training begins with."""
-    with place.device:
+def random_network(setting: Setting, config: ModelConfig, strength: float = 1.0) -> Transformer:
+    """A network with random matrices, `strength` times as large as at initialization."""
+    with setting.device:
         model = Transformer(config).eval().requires_grad_(False)
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.mul_(strength)
-    return model.to(place.dtype)
+    return model.to(setting.dtype)
 
 
 def random_texts(config: ModelConfig, sequences: int, length: int) -> list[list[int]]:
-    """Texts without special tokens."""
+    """Random texts without special tokens."""
     first = max(config.mask_id, config.end_id, config.pad_id) + 1 if config.mask_id < config.vocab_size // 2 else 0
     last = config.vocab_size if first else min(config.mask_id, config.end_id, config.pad_id)
     return torch.randint(first, last, (sequences, length)).tolist()
 
 
 def torch_states(model: Transformer, texts: list[list[int]], block: list[int], cache: KVCache) -> Tensor:
-    """Final states [B, block, hidden] of a block behind each text, which is in the cache then."""
+    """The final states [B, block, hidden] of a block after each text; puts the texts into the cache."""
     start, size = len(texts[0]), len(block)
     forward_segments(model, [Segment(0, text, range(start)) for text in texts], cache)
     return forward_segments(model, [Segment(start, block, [start + size - 1] * size)] * len(texts), cache)
 
 
 def fused_states(model: Transformer, block: list[int], start: int, cache: KVCache) -> Tensor:
-    """The same by the kernels; the texts are in the cache."""
+    """The same with the kernels; the texts are in the cache."""
     device, size = cache.layer(0)[0].device, len(block)
     state = new_state(cache.rows, size, 1, 1, 1, device)
     state.tokens.copy_(torch.tensor([block] * cache.rows))
@@ -85,19 +85,19 @@ def fused_states(model: Transformer, block: list[int], start: int, cache: KVCach
 
 
 @torch.inference_mode()
-def check_step(place: Place, config: ModelConfig, sequences: int, context: int, block: int) -> Iterator[Check]:
-    """Logits of a block behind a context, and the likeliest tokens: no further from single precision than PyTorch's.
+def check_step(setting: Setting, config: ModelConfig, sequences: int, context: int, block: int) -> Iterator[Check]:
+    """Logits of a block after a context, and the likeliest tokens: about as close to float32 as PyTorch's.
 
-    A second step gives the same to the bit, or kernels read what others still write.
+    A second step has to give the same result bit for bit; otherwise kernels read what others still write.
     """
-    model = random_network(place, config)
+    model = random_network(setting, config)
     texts, tokens = random_texts(config, sequences, context), random_texts(config, 1, block)[0]
-    cache = KVCache(config, sequences, context + block, place.dtype, place.device)
+    cache = KVCache(config, sequences, context + block, setting.dtype, setting.device)
     plain = torch_states(model, texts, tokens, cache)
     fused, again = (fused_states(model, tokens, context, cache) for _ in range(2))
     steady = torch.equal(fused, again)
     exact_model = copy.deepcopy(model).float()
-    exact_cache = KVCache(config, sequences, context + block, torch.float32, place.device)
+    exact_cache = KVCache(config, sequences, context + block, torch.float32, setting.device)
     exact = exact_model.logits(torch_states(exact_model, texts, tokens, exact_cache))
     plain, fused = (exact_model.logits(states.float()) for states in (plain, fused))
     theirs, ours = (float((logits - exact).square().mean().sqrt()) for logits in (plain, fused))
@@ -109,80 +109,80 @@ def check_step(place: Place, config: ModelConfig, sequences: int, context: int, 
 
 
 def make_row(prompt: list[int], limit: int, canvas: int = 0) -> Row:
-    """A row that ends at its limit alone."""
+    """A row that ends only at its limit."""
     decoder: Detokenizer = Silent()  # type: ignore[assignment]
     return Row(prompt, StopChecker(decoder, frozenset(), (), limit), canvas=canvas)
 
 
 def disagreement(mine: list[Row], theirs: list[Row]) -> float:
-    """The part of all choices that differ. Behind a row's first one that does, the question is no longer the same."""
-    parted = choices = 0
+    """The fraction of choices that differ; after a row's first difference, later choices are not comparable."""
+    diverged = choices = 0
     for row, other in zip(mine, theirs, strict=True):
         pairs = list(zip(row.output, other.output, strict=False))
         first = next((at for at, (a, b) in enumerate(pairs) if a != b), len(pairs))
-        parted += first < len(pairs) or len(row.output) != len(other.output)
+        diverged += first < len(pairs) or len(row.output) != len(other.output)
         choices += min(first + 1, len(pairs))
-    return parted / max(1, choices)
+    return diverged / max(1, choices)
 
 
 @torch.inference_mode()
 def check_decoding(
-    place: Place, config: ModelConfig, sequences: int, limit: int, rules: Sequence[str] = (*RULES, NEXT)
+    setting: Setting, config: ModelConfig, sequences: int, limit: int, rules: Sequence[str] = (*RULES, NEXT)
 ) -> Iterator[Check]:
-    """Rules of diffusion, and autoregression: they leave single precision's text no sooner than PyTorch does.
+    """Diffusion with each rule, and autoregression: the kernels leave float32's text no sooner than PyTorch does.
 
-    Of random weights many choices are close; where the place is in single precision, every token has to be the same.
+    With random weights many choices are close; in float32 every token has to be the same.
     """
-    model = random_network(place, config, strength=4.0)
+    model = random_network(setting, config, strength=4.0)
     exact_model = copy.deepcopy(model).float()
     engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
     prompts, canvas = random_texts(config, sequences, 11), limit if config.attention == "bidirectional" else 0
     for rule in rules:
         fused, plain, exact = ([make_row(prompt, limit, canvas) for prompt in prompts] for _ in range(3))
-        for network, rows, own in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
+        for network, rows, engine_or_none in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if rule == NEXT:
-                autoregress(network, rows, sampler, own)
+                autoregress(network, rows, sampler, engine_or_none)
             else:
-                how = Denoising(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
-                denoise(network, rows, how, own)
+                denoising = Denoising(find_rule(rule, threshold=0.5, steps=4, block=8), 8, sampler)
+                denoise(network, rows, denoising, engine_or_none)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"decoding, {rule}", f"{sequences} x {limit} tokens", ours / (2 * theirs + 0.02))
 
 
 @torch.inference_mode()
-def check_bundled(place: Place) -> Iterator[Check]:
-    """The bundled network, whose choices are no accidents, by diffusion and one token after the other.
+def check_bundled(setting: Setting) -> Iterator[Check]:
+    """The bundled network, whose choices are clear, by diffusion and autoregressively.
 
-    Where PyTorch in this precision leaves single precision's text itself, the kernels may leave it as soon.
+    The kernels may leave float32's text as often as PyTorch does in this precision.
     """
-    loaded = open_checkpoint(str(BUNDLED_NETWORK), place.dtype, place.device)
+    loaded = open_checkpoint(str(BUNDLED_NETWORK), setting.dtype, setting.device)
     model, sampler = loaded.model, Sampler(banned=(loaded.model.config.mask_id,))
     exact_model = copy.deepcopy(model).float()
-    engine, how = Engine(model), Denoising(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler)
+    engine, denoising = Engine(model), Denoising(find_rule("threshold", threshold=0.9, steps=16, block=16), 16, sampler)
     prompts = [list(loaded.tokenizer(text)["input_ids"]) for text in SNIPPETS]
     for name in ("diffusion", NEXT):
         fused, plain, exact = ([make_row(prompt, 128) for prompt in prompts] for _ in range(3))
-        for network, rows, own in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
+        for network, rows, engine_or_none in ((model, fused, engine), (model, plain, None), (exact_model, exact, None)):
             if name == NEXT:
-                autoregress(network, rows, sampler, own)
+                autoregress(network, rows, sampler, engine_or_none)
             else:
-                denoise(network, rows, how, own)
+                denoise(network, rows, denoising, engine_or_none)
         ours, theirs = disagreement(fused, exact), disagreement(plain, exact)
         yield Check(f"bundled network, {name}", f"{len(prompts)} x 128 tokens", ours / (2 * theirs + 1 - SAME))
 
 
 @torch.inference_mode()
-def check_memory(place: Place, config: ModelConfig) -> Iterator[Check]:
-    """What decoding takes beside weights and cache: no logits of all tokens, least of all."""
-    model = random_network(place, config)
+def check_memory(setting: Setting, config: ModelConfig) -> Iterator[Check]:
+    """The memory of decoding in addition to weights and cache; logits of all tokens would exceed it."""
+    model = random_network(setting, config)
     engine, sampler = Engine(model), Sampler(banned=(config.mask_id,))
-    how = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
+    denoising = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=32), 32, sampler)
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(place.device)
-    before = torch.cuda.memory_allocated(place.device)
+    torch.cuda.reset_peak_memory_stats(setting.device)
+    before = torch.cuda.memory_allocated(setting.device)
     row = make_row(random_texts(config, 1, 32)[0], 64)
-    denoise(model, [row], how, engine)
-    cache = engine.cache([make_row(row.prompt, 64)], sampler, how)
+    denoise(model, [row], denoising, engine)
+    cache = engine.cache([make_row(row.prompt, 64)], sampler, denoising)
     kept = sum(part.nbytes * config.layers for part in cache.layer(0))
-    extra = torch.cuda.max_memory_allocated(place.device) - before - kept
+    extra = torch.cuda.max_memory_allocated(setting.device) - before - kept
     yield Check("memory beside weights and cache", f"{extra / 1e6:.0f} MB", extra / MEMORY)

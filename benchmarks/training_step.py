@@ -1,9 +1,9 @@
-"""What compiling and a second process save in training: tokens/s of forward and backward passes, the same batches.
+"""Measures what compilation and a second process save in training: tokens/s of forward and backward passes.
 
     EVALHARNESS_DATA=DIR python benchmarks/training_step.py --corpus training/corpus
 
-A fresh network of the recipe's shape; the first batches, in which compiling happens, are not counted. The ways take
-turns, so that a busy machine slows all of them alike; medians over the rounds.
+Uses a new network of the recipe's shape. The first batches, which are compiled, are not counted. The variants run in
+turn on the same batches, so that a busy machine slows all of them equally; results are medians over the rounds.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from evalharness.training.recipe import read_recipe
 from evalharness.training.trainer import Trainer
 
 RECIPE = Path(__file__).resolve().parents[1] / "evalharness" / "training" / "recipes" / "cpu-8m.yaml"
-WAYS = {
-    "one process, as written": {"processes": 1, "compile": False},
+VARIANTS = {
+    "one process, not compiled": {"processes": 1, "compile": False},
     "one process, compiled": {"processes": 1, "compile": True},
     "two processes, compiled": {"processes": 2, "compile": True},
 }
 
 
 def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
-    """Tokens/s of these batches."""
+    """The training speed on these batches in tokens/s."""
     start = time.monotonic()
     trainer.losses(batches, trainer.recipe.objective, number, sum(batch.answer_tokens for batch in batches))
     trainer.replicas.gather()
@@ -34,21 +34,21 @@ def speed(trainer: Trainer, batches: list[Batch], number: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, required=True, help="the recipe's corpus, made there if it is not")
-    parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--rounds", type=int, default=9, help="the first two warm up")
-    parser.add_argument("--batches", type=int, default=4, help="in a round")
-    given = parser.parse_args()
-    trainers = {name: _trainer(given.recipe, given.corpus, **way) for name, way in WAYS.items()}
+    parser.add_argument("--corpus", type=Path, required=True, help="folder of the recipe's corpus, built if missing")
+    parser.add_argument("--recipe", type=Path, default=RECIPE, help="training recipe (YAML)")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds; the first two are not counted")
+    parser.add_argument("--batches", type=int, default=4, help="batches per round")
+    args = parser.parse_args()
+    trainers = {name: _trainer(args.recipe, args.corpus, **variant) for name, variant in VARIANTS.items()}
     first = next(iter(trainers.values()))
     rows = stream(first.corpus, 0, first.config.block_size, first.recipe.micro_tokens, 0)
-    found: dict[str, list[float]] = {name: [] for name in WAYS}
-    for number in range(given.rounds):
-        batches = [first.batch(next(rows)) for _ in range(given.batches)]
+    rates_by_name: dict[str, list[float]] = {name: [] for name in VARIANTS}
+    for number in range(args.rounds):
+        batches = [first.batch(next(rows)) for _ in range(args.batches)]
         for name, trainer in trainers.items():
-            found[name].append(speed(trainer, batches, number))
-    plain = next(iter(found.values()))[2:]
-    for name, rates in found.items():
+            rates_by_name[name].append(speed(trainer, batches, number))
+    plain = next(iter(rates_by_name.values()))[2:]
+    for name, rates in rates_by_name.items():
         ratio = statistics.median(rate / base for rate, base in zip(rates[2:], plain, strict=True))
         print(f"{name}: {statistics.median(rates[2:]):,.0f} tokens/s, {ratio:.2f} times the first")
 

@@ -1,4 +1,4 @@
-"""Autoregressive decoding against a loop without cache, and self-speculation against autoregressive decoding."""
+"""Compares autoregressive decoding with a loop without cache, and self-speculation with autoregressive decoding."""
 
 import pytest
 import torch
@@ -39,10 +39,10 @@ def test_a_batch_equals_a_loop_without_cache(seed: int) -> None:
     temperature=st.sampled_from([0.0, 0.3, 1.0]),
     sharp=st.booleans(),
 )
-def test_speculation_gives_the_very_same_text(
+def test_speculation_generates_the_autoregressive_text(
     seed: int, block: int, rows: int, temperature: float, sharp: bool
 ) -> None:
-    """Of a network that seldom guesses right, and of one that repeats itself and is therefore easy to guess."""
+    """With a network that rarely predicts its drafts, and with one that repeats itself and is easy to predict."""
     model = tiny_model(seed)
     if sharp:
         model.embed.weight[5:] = model.embed.weight[5]
@@ -56,8 +56,8 @@ def test_speculation_gives_the_very_same_text(
     assert all(row.forward_passes <= 2 * other.forward_passes for row, other in zip(fast, plain, strict=True))
 
 
-def test_a_network_that_is_easy_to_guess_takes_few_passes() -> None:
-    """One that says the same token after any text: eight drafted tokens and one more each two passes."""
+def test_a_predictable_network_needs_few_passes() -> None:
+    """A network that always predicts the same token: eight drafted tokens and one more in every two passes."""
     model = tiny_model(0, layers=0, tied=False)
     model.head.weight.zero_()
     model.head.weight[7] = 1

@@ -1,4 +1,4 @@
-"""Open families on small random checkpoints: transformers' own layers, and each family's published loop anew."""
+"""Open model families on small random checkpoints, compared with transformers and with each published decoding loop."""
 
 import json
 from pathlib import Path
@@ -37,31 +37,31 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_logits_are_those_of_transformers_under_the_familys_mask(kind: str, opened: Opened) -> None:
+def test_logits_equal_those_of_transformers_with_the_familys_mask(kind: str, opened: Opened) -> None:
     _, model, ours = opened[kind]
     tokens = torch.randint(0, 250, (70,), generator=torch.Generator().manual_seed(1)).tolist()
     order, attention = torch.arange(70), ours.model.config.attention
-    sees = torch.ones(70, 70, dtype=torch.bool)
+    mask_ = torch.ones(70, 70, dtype=torch.bool)
     if attention == "causal":
-        sees = order[:, None] >= order
+        mask_ = order[:, None] >= order
     elif attention == "block_causal":
-        sees = block_causal(70, ours.model.config.block_size)
-    expected = logits(model, tokens, sees)
-    found = ours.model.logits(ours.model(torch.tensor([tokens]), order[None], sees[None, None]))[0]
+        mask_ = block_causal(70, ours.model.config.block_size)
+    expected = logits(model, tokens, mask_)
+    found = ours.model.logits(ours.model(torch.tensor([tokens]), order[None], mask_[None, None]))[0]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
-def test_what_comes_with_a_family(opened: Opened) -> None:
-    said = {
+def test_family_settings(opened: Opened) -> None:
+    settings = {
         kind: (one.model.config.mask_id, one.model.config.shift, one.model.config.block_size, one.family.rule)
         for kind, (_, _, one) in opened.items()
     }
-    assert said["llada"] == (MASK, False, 32, "confidence")
-    assert said["Dream"] == (MASK, True, 0, "entropy")
-    assert said["open-dcoder"] == (1, True, 0, "entropy")
-    assert said["Fast_dLLM_Qwen"] == (MASK, True, 32, "threshold")
-    assert said["sdar"] == (MASK, False, 4, "dynamic")
-    assert [said[kind][0] for kind in ("qwen2", "qwen3", "llama")] == [-1, -1, -1]
+    assert settings["llada"] == (MASK, False, 32, "confidence")
+    assert settings["Dream"] == (MASK, True, 0, "entropy")
+    assert settings["open-dcoder"] == (1, True, 0, "entropy")
+    assert settings["Fast_dLLM_Qwen"] == (MASK, True, 32, "threshold")
+    assert settings["sdar"] == (MASK, False, 4, "dynamic")
+    assert [settings[kind][0] for kind in ("qwen2", "qwen3", "llama")] == [-1, -1, -1]
     published = {"llada": 126336, "Dream": 151666, "Fast_dLLM_Qwen": 151665, "sdar": 151669}
     assert {kind: FAMILIES[kind].mask_id for kind in published} == published
 
@@ -71,7 +71,7 @@ def ask(text: str, number: int = 0) -> Request:
 
 
 def generated(folder: Path, count: int, temperature: float = 0.0, **options: Any) -> list[list[int]]:
-    """The output tokens of both texts, as the backend decodes them in one batch."""
+    """The output tokens of both texts, decoded by the backend in one batch."""
     given, sampling = DiffusionOptions(**options), Sampling(temperature, 1.0, count, 0)
     network = load_network(str(folder), given)
     how = make_denoising(network, given, sampling, fixed_length=False)
@@ -93,24 +93,24 @@ def without_mask(found: torch.Tensor, mask: int) -> torch.Tensor:
 
 
 def pick(out: torch.Tensor, temperature: float, uniforms: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The chances after temperature, and tokens: the likeliest, or where the sum of chances passes the uniforms."""
+    """Probabilities after temperature, and tokens: the likeliest, or drawn by inverting the cumulative distribution."""
     if not temperature:
         return out.softmax(-1), out.argmax(-1)
-    chances = (out / temperature).double().softmax(-1)
-    sums = chances.cumsum(-1)
+    probabilities = (out / temperature).double().softmax(-1)
+    sums = probabilities.cumsum(-1)
     drawn = [int((row <= at * row[-1]).sum()) for row, at in zip(sums, uniforms, strict=True)]
-    return chances, torch.tensor(drawn)
+    return probabilities, torch.tensor(drawn)
 
 
 def random_numbers(number: int) -> list[float]:
-    """Those of the text of that number."""
+    """The random numbers of the text with that number."""
     generator = torch.Generator().manual_seed(sample_seed(0, (f"t/{number}", number)))
     return [value for _ in range(60) for value in torch.rand(64, generator=generator).tolist()]
 
 
 @pytest.mark.parametrize("steps", [None, 8])
 def test_llada_decodes_as_published(steps: int | None, opened: Opened) -> None:
-    """Blocks of 32, of whose masks each pass fixes the surest, as many as an even schedule says."""
+    """Blocks of 32; each pass commits the most confident masks, as many as an even schedule says."""
     folder, model, ours = opened["llada"]
     found = generated(folder, 64, steps=steps)
     passes, mask = steps or 32, MASK
@@ -131,7 +131,7 @@ def test_llada_decodes_as_published(steps: int | None, opened: Opened) -> None:
 @pytest.mark.parametrize("kind", ["Dream", "open-dcoder"])
 @pytest.mark.parametrize(("steps", "temperature"), [(24, 0.0), (7, 0.0), (7, 0.6)])
 def test_dream_and_open_dcoder_decode_as_published(kind: str, steps: int, temperature: float, opened: Opened) -> None:
-    """The whole canvas at once, lowest entropy after temperature first, logits read one place before."""
+    """The whole canvas at once; lowest entropy after temperature first; logits of the position before."""
     folder, model, ours = opened[kind]
     found = generated(folder, 24, temperature, steps=steps)
     mask = ours.model.config.mask_id
@@ -143,19 +143,20 @@ def test_dream_and_open_dcoder_decode_as_published(kind: str, steps: int, temper
             places = (x == mask).nonzero()[:, 0]
             out = logits(model, x.tolist(), torch.ones(len(x), len(x), dtype=torch.bool))
             out = without_mask(torch.cat([out[:1], out[:-1]]), mask)[places]
-            chances, best = pick(out, temperature, [numbers[step * 24 + int(at) - len(prompt)] for at in places])
-            score = (chances * chances.clamp_min(1e-10).log()).sum(-1)
+            probabilities, best = pick(out, temperature, [numbers[step * 24 + int(at) - len(prompt)] for at in places])
+            score = (probabilities * probabilities.clamp_min(1e-10).log()).sum(-1)
             many = int(len(places) * (1 - times[step + 1] / times[step])) if step < steps - 1 else len(places)
             chosen = score.topk(many).indices
             x[places[chosen]] = best[chosen]
         assert output == until_end(ours, x[len(prompt) :].tolist())
 
 
-@pytest.mark.parametrize(("tau", "temperature"), [(0.85, 0.0), (0.02, 0.0), (0.1, 0.5)])
-def test_sdar_decodes_as_published(tau: float, temperature: float, opened: Opened) -> None:
-    """Blocks of four from the text's start; all above the threshold, or as many as the schedule says."""
+@pytest.mark.parametrize(("threshold", "temperature"), [(0.85, 0.0), (0.02, 0.0), (0.1, 0.5)])
+def test_sdar_decodes_as_published(threshold: float, temperature: float, opened: Opened) -> None:
+    """Blocks of four, counted from the start of the text; all masks above the threshold, or as many as the schedule
+    says."""
     folder, model, ours = opened["sdar"]
-    found = generated(folder, 20, temperature, threshold=tau, steps=2)
+    found = generated(folder, 20, temperature, threshold=threshold, steps=2)
     mask = MASK
     for number, (text, output) in enumerate(zip(TEXTS, found, strict=True)):
         prompt, numbers, passes = ids(ours, text), random_numbers(number), 0
@@ -167,22 +168,22 @@ def test_sdar_decodes_as_published(tau: float, temperature: float, opened: Opene
                 if not masked.any():
                     break
                 out = logits(model, x[: start + 4].tolist(), block_causal(start + 4, 4))[start:]
-                chances, best = pick(without_mask(out, mask), temperature, numbers[4 * passes : 4 * passes + 4])
+                probabilities, best = pick(without_mask(out, mask), temperature, numbers[4 * passes : 4 * passes + 4])
                 passes += 1
-                chance = chances.gather(1, best[:, None])[:, 0]
+                chance = probabilities.gather(1, best[:, None])[:, 0]
                 chance[~masked] = -torch.inf
-                high = chance > tau
+                high = chance > threshold
                 if high.sum() < 2:
                     high = torch.zeros_like(high).index_fill(0, chance.topk(min(2, int(masked.sum()))).indices, True)
                 x[start : start + 4][high] = best[high]
         assert output == until_end(ours, x[len(prompt) :].tolist()[:20])
 
 
-@pytest.mark.parametrize("tau", [0.9, 0.02])
-def test_fast_dllm_v2_decodes_as_published(tau: float, opened: Opened) -> None:
-    """Blocks of 32 in parts of eight; a block's first token is what the last one of the block before says."""
+@pytest.mark.parametrize("threshold", [0.9, 0.02])
+def test_fast_dllm_v2_decodes_as_published(threshold: float, opened: Opened) -> None:
+    """Blocks of 32 in sub-blocks of eight; the last token of a block predicts the first of the next."""
     folder, model, ours = opened["Fast_dLLM_Qwen"]
-    found = generated(folder, 70, threshold=tau)
+    found = generated(folder, 70, threshold=threshold)
     mask = MASK
     for text, output in zip(TEXTS, found, strict=True):
         x = ids(ours, text)
@@ -199,7 +200,7 @@ def test_fast_dllm_v2_decodes_as_published(tau: float, opened: Opened) -> None:
                     chance, best = out.softmax(-1).max(-1)
                     masked = block[part : part + 8] == mask
                     chance[~masked] = -torch.inf
-                    fix = chance > tau
+                    fix = chance > threshold
                     fix[chance.argmax()] = True
                     block[part : part + 8][fix] = best[fix]
             x = x[:start] + block.tolist()
@@ -207,7 +208,7 @@ def test_fast_dllm_v2_decodes_as_published(tau: float, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama"])
-def test_plain_models_write_what_transformers_writes(kind: str, opened: Opened) -> None:
+def test_autoregressive_models_generate_the_text_of_transformers(kind: str, opened: Opened) -> None:
     folder, model, ours = opened[kind]
     backend = AutoregressiveBackend(BackendConfig(str(folder), 2))
     done = list(backend.generate([ask(text, number) for number, text in enumerate(TEXTS)], Sampling(max_new_tokens=16)))
@@ -222,13 +223,13 @@ def test_plain_models_write_what_transformers_writes(kind: str, opened: Opened) 
         AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()
 
 
-def test_chat_prompts_take_the_checkpoints_template(opened: Opened) -> None:
+def test_chat_prompts_use_the_checkpoints_template(opened: Opened) -> None:
     network = load_network(str(opened["sdar"][0]), DiffusionOptions())
     prompt = Prompt(messages=(Message("user", "double x"),), prefill="```")
     assert network.tokenizer.decode(encode(network, prompt)) == "<user>double x<a>```"
 
 
-def test_what_cannot_be_read_is_said(opened: Opened, tmp_path: Path) -> None:
+def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_path: Path) -> None:
     folder = opened["sdar"][0]
     with pytest.raises(UserError, match="has blocks of 4; leave it out"):
         DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
@@ -251,7 +252,7 @@ def test_what_cannot_be_read_is_said(opened: Opened, tmp_path: Path) -> None:
         open_checkpoint(str(tmp_path / "empty"), torch.float32, torch.device("cpu"))
 
 
-def test_a_damaged_file_is_no_absent_one(opened: Opened, tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_treated_as_missing(opened: Opened, tmp_path: Path) -> None:
     for path in opened["sdar"][0].iterdir():
         (tmp_path / path.name).symlink_to(path)
     (tmp_path / "generation_config.json").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Cached decoding against a loop that computes everything anew; batches against single rows."""
+"""Compares cached decoding with a loop without cache, and batches with single rows."""
 
 from dataclasses import replace
 
@@ -20,34 +20,36 @@ PROMPTS = [[5, 9, 30], [7] * 11 + [8], [12, 33, 4, 4, 21, 6, 17, 38], [3]]
 KINDS = {"causal": False, "block_causal": True}
 
 
-def how(rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False) -> Denoising:
+def make_denoising(rule: str = "threshold", block: int = 8, threshold: float = 0.5, aligned: bool = False) -> Denoising:
     return Denoising(
         find_rule(rule, threshold=threshold, steps=4, block=block, edit_threshold=0.3), block, GREEDY, aligned
     )
 
 
-def simply(model: Transformer, prompt: list[int], limit: int, threshold: float, block: int, aligned: bool) -> list[int]:
-    """The threshold rule on the whole text, computed anew for each pass, until `limit` tokens or an end."""
+def decode_without_cache(
+    model: Transformer, prompt: list[int], limit: int, threshold: float, block: int, aligned: bool
+) -> list[int]:
+    """The threshold rule without a cache, until `limit` tokens or an end token."""
     tokens, config = list(prompt), model.config
     while len(tokens) - len(prompt) < limit and END not in tokens[len(prompt) :]:
         size = block - len(tokens) % block if aligned else block
         start = len(tokens) + size - block if aligned else len(tokens)
         tokens += [MASK] * size
-        open_places = set(range(len(tokens) - size, len(tokens)))
-        while open_places:
+        open_positions = set(range(len(tokens) - size, len(tokens)))
+        while open_positions:
             order = torch.arange(len(tokens))
-            sees = order[:, None] >= order
+            visible = order[:, None] >= order
             if config.attention == "block_causal":
-                sees = order[:, None] // block >= order // block
-            sees = sees | ((order >= start)[:, None] & (order[:, None] >= start).T)
-            logits = model.logits(model(torch.tensor([tokens]), order[None], sees[None, None]))[0]
+                visible = order[:, None] // block >= order // block
+            visible = visible | ((order >= start)[:, None] & (order[:, None] >= start).T)
+            logits = model.logits(model(torch.tensor([tokens]), order[None], visible[None, None]))[0]
             logits[:, MASK] = -torch.inf
-            chances, best = logits.softmax(-1).max(-1)
-            surest = max(open_places, key=lambda place: (float(chances[place]), -place))
-            for place in sorted(open_places):
-                if chances[place] >= threshold or place == surest:
-                    tokens[place] = int(best[place])
-                    open_places.remove(place)
+            probabilities, best = logits.softmax(-1).max(-1)
+            most_confident = max(open_positions, key=lambda position: (float(probabilities[position]), -position))
+            for position in sorted(open_positions):
+                if probabilities[position] >= threshold or position == most_confident:
+                    tokens[position] = int(best[position])
+                    open_positions.remove(position)
     output = tokens[len(prompt) :][:limit]
     return output[: output.index(END)] if END in output else output
 
@@ -59,17 +61,17 @@ def test_cached_blocks_equal_a_loop_without_cache(attention: str, seed: int) -> 
     for prompt in PROMPTS:
         for threshold in (0.3, 0.9):
             row = new_row(prompt)
-            denoise(model, [row], how(threshold=threshold, aligned=KINDS[attention]))
-            assert row.output == simply(model, prompt, 24, threshold, 8, KINDS[attention])
+            denoise(model, [row], make_denoising(threshold=threshold, aligned=KINDS[attention]))
+            assert row.output == decode_without_cache(model, prompt, 24, threshold, 8, KINDS[attention])
             assert row.text[: len(prompt)] == prompt[: len(row.text)]
 
 
 @pytest.mark.parametrize("attention", ["causal", "block_causal", "bidirectional"])
 @pytest.mark.parametrize("rule", RULES)
-def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
-    """Also of rows with fixed lengths, and drawn ones."""
+def test_a_batch_equals_its_rows_decoded_one_by_one(attention: str, rule: str) -> None:
+    """Including rows of different limits, greedy and sampled."""
     model = tiny_model(3, attention=attention)
-    settings = how(rule, aligned=attention == "block_causal")
+    settings = make_denoising(rule, aligned=attention == "block_causal")
     canvas = 24 * (attention == "bidirectional")
     for sampler in (GREEDY, Sampler(0.8, 0.9, (MASK,))):
         chosen = replace(settings, sampler=sampler)
@@ -95,11 +97,11 @@ def test_a_batch_equals_its_rows_one_by_one(attention: str, rule: str) -> None:
     limit=st.integers(1, 20),
     seed=st.integers(0, 5),
 )
-def test_any_rule_ends_in_time_without_masks_and_leaves_the_prompt_alone(
+def test_every_rule_finishes_without_masks_and_keeps_the_prompt(
     rule: str, attention: str, prompt: list[int], block: int, limit: int, seed: int
 ) -> None:
     row = new_row(list(prompt), limit, canvas=limit * (attention == "bidirectional"))
-    chosen = how(rule, block, aligned=attention == "block_causal")
+    chosen = make_denoising(rule, block, aligned=attention == "block_causal")
     denoise(tiny_model(seed, attention=attention), [row], chosen)
     assert row.ended
     assert row.prompt == prompt
@@ -114,29 +116,29 @@ def test_any_rule_ends_in_time_without_masks_and_leaves_the_prompt_alone(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_row_ends_inside_a_block_and_what_is_behind_it_is_not_waited_for(seed: int) -> None:
-    """A stop sequence or limit ends it in the pass that fixes the last token before it."""
+def test_a_row_ends_inside_a_block_without_waiting_for_the_rest(seed: int) -> None:
+    """A stop sequence or limit ends the row in the pass that commits the last token before it."""
     model = tiny_model(seed)
     whole = new_row([5, 9])
-    denoise(model, [whole], how(threshold=2.0))
+    denoise(model, [whole], make_denoising(threshold=2.0))
     text = whole.watch.result()[0]
-    place = text.index(text[len(text) // 2])
-    stopped, limited = new_row([5, 9], stops=(text[place],)), new_row([5, 9], limit=place + 1)
-    denoise(model, [stopped, limited], how(threshold=2.0))
-    assert (stopped.watch.result(), stopped.watch.reason) == ((text[:place], place), "stop")
-    assert (limited.output, limited.watch.reason) == (whole.output[: place + 1], "length")
-    assert stopped.forward_passes == limited.forward_passes == max(whole.steps[: place + 1]) + 1
+    position = text.index(text[len(text) // 2])
+    stopped, limited = new_row([5, 9], stops=(text[position],)), new_row([5, 9], limit=position + 1)
+    denoise(model, [stopped, limited], make_denoising(threshold=2.0))
+    assert (stopped.watch.result(), stopped.watch.reason) == ((text[:position], position), "stop")
+    assert (limited.output, limited.watch.reason) == (whole.output[: position + 1], "length")
+    assert stopped.forward_passes == limited.forward_passes == max(whole.steps[: position + 1]) + 1
     assert stopped.prefill_s is not None
     assert stopped.first_s is not None
     assert stopped.ended_s is not None
     assert 0 < stopped.prefill_s < stopped.first_s <= stopped.ended_s
-    assert stopped.first_tokens == min(place + 1, 8)
+    assert stopped.first_tokens == min(position + 1, 8)
 
 
-def test_rows_that_a_pass_ends_have_ended_at_one_moment() -> None:
+def test_rows_that_end_in_the_same_pass_have_the_same_times() -> None:
     model = tiny_model(1)
     rows = [new_row([5, 9], limit=3) for _ in range(3)]
-    denoise(model, rows, how(threshold=2.0))
+    denoise(model, rows, make_denoising(threshold=2.0))
     others = [new_row([5, 9], limit=3) for _ in range(3)]
     autoregress(model, others, GREEDY)
     drafted = [new_row([5, 9], limit=3) for _ in range(3)]
@@ -151,6 +153,6 @@ def test_a_fixed_length_is_kept(attention: str, length: int) -> None:
     model = tiny_model(1, attention=attention)
     canvas = length * (attention == "bidirectional")
     rows = [new_row(prompt, limit=length, length=length, canvas=canvas) for prompt in PROMPTS]
-    denoise(model, rows, replace(how(), sampler=Sampler(banned=(MASK, END))))
+    denoise(model, rows, replace(make_denoising(), sampler=Sampler(banned=(MASK, END))))
     assert [len(row.output) for row in rows] == [length] * 4
     assert all(row.watch.reason == "length" for row in rows)

@@ -1,4 +1,4 @@
-"""What the network sees, what the cache remembers, and what a checkpoint folder gives back."""
+"""The network's attention, its cache, and its checkpoint folders."""
 
 import json
 from dataclasses import replace
@@ -19,34 +19,34 @@ def draw(*shape: int) -> torch.Tensor:
     return torch.randint(3, 40, shape, generator=torch.Generator().manual_seed(7))
 
 
-def test_a_causal_text_does_not_see_what_follows_and_a_bidirectional_one_does() -> None:
-    model, tokens, places = tiny_model(), draw(1, 12), torch.arange(12)[None]
+def test_causal_attention_ignores_later_tokens_and_bidirectional_attention_does_not() -> None:
+    model, tokens, positions = tiny_model(), draw(1, 12), torch.arange(12)[None]
     changed = tokens.clone()
     changed[0, 9] = (tokens[0, 9] + 1) % 40
     for mask, equal in ((causal_mask(12), True), (None, False)):
-        one, other = model(tokens, places, mask)[:, :9], model(changed, places, mask)[:, :9]
-        assert torch.equal(one, other) == equal
+        first, second = model(tokens, positions, mask)[:, :9], model(changed, positions, mask)[:, :9]
+        assert torch.equal(first, second) == equal
 
 
-def test_distance_counts_and_not_the_position_itself() -> None:
-    model, tokens, places = tiny_model(), draw(1, 12), torch.arange(12)[None]
-    torch.testing.assert_close(model(tokens, places), model(tokens, places + 100), rtol=1e-4, atol=1e-4)
-    assert (model(tokens, places) - model(tokens, places * 2)).abs().max() > 1e-2
+def test_attention_depends_on_distances_and_not_on_positions() -> None:
+    model, tokens, positions = tiny_model(), draw(1, 12), torch.arange(12)[None]
+    torch.testing.assert_close(model(tokens, positions), model(tokens, positions + 100), rtol=1e-4, atol=1e-4)
+    assert (model(tokens, positions) - model(tokens, positions * 2)).abs().max() > 1e-2
 
 
-def test_pieces_through_the_cache_equal_the_whole_for_rows_of_different_lengths() -> None:
-    """Also after the end of a row was dropped and written again."""
+def test_cached_segments_of_different_lengths_equal_one_full_pass() -> None:
+    """Including a row whose end was dropped and written again."""
     model, tokens = tiny_model(), draw(2, 20)
     whole = model(tokens, torch.arange(20)[None], causal_mask(20))
     cache = KVCache(model.config, 2, 32, torch.float32, "cpu")
     starts = torch.tensor([0, 0])
     for sizes in ((7, 4), (5, 6), (1, 3)):
         size = max(sizes)
-        places = starts[:, None] + torch.arange(size)
-        given = torch.where(torch.arange(size) < torch.tensor(sizes)[:, None], tokens.gather(1, places), 39)
+        positions = starts[:, None] + torch.arange(size)
+        given = torch.where(torch.arange(size) < torch.tensor(sizes)[:, None], tokens.gather(1, positions), 39)
         cache.seek(starts.tolist(), size)
-        mask = torch.arange(int(starts.max()) + size) <= places[:, :, None]
-        found = model(given, places, mask[:, None], cache)
+        mask = torch.arange(int(starts.max()) + size) <= positions[:, :, None]
+        found = model(given, positions, mask[:, None], cache)
         for row, length in enumerate(sizes):
             expected = whole[row, starts[row] : starts[row] + length]
             torch.testing.assert_close(found[row, :length], expected, rtol=1e-4, atol=1e-5)
@@ -55,31 +55,31 @@ def test_pieces_through_the_cache_equal_the_whole_for_rows_of_different_lengths(
     assert starts.tolist() == [13, 7]
 
 
-def test_kept_rows_go_on_in_their_new_order() -> None:
-    model, tokens, places = tiny_model(), draw(3, 9), torch.arange(9)[None]
+def test_kept_rows_continue_in_their_new_order() -> None:
+    model, tokens, positions = tiny_model(), draw(3, 9), torch.arange(9)[None]
     cache = KVCache(model.config, 3, 9, torch.float32, "cpu")
     cache.seek([0, 0, 0], 8)
-    model(tokens[:, :8], places[:, :8], causal_mask(8), cache)
+    model(tokens[:, :8], positions[:, :8], causal_mask(8), cache)
     cache.keep_rows([2, 0])
     cache.seek([8, 8], 1)
     assert (cache.rows, cache.capacity) == (2, 9)
-    found = model(tokens[[2, 0], 8:], places[:, 8:], None, cache)
-    torch.testing.assert_close(found, model(tokens[[2, 0]], places, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)
+    found = model(tokens[[2, 0], 8:], positions[:, 8:], None, cache)
+    torch.testing.assert_close(found, model(tokens[[2, 0]], positions, causal_mask(9))[:, 8:], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_folder_gives_back_the_same_network(tmp_path: Path, tied: bool) -> None:
-    model, tokens, places = tiny_model(tied=tied), draw(1, 9), torch.arange(9)[None]
+def test_a_saved_network_loads_unchanged(tmp_path: Path, tied: bool) -> None:
+    model, tokens, positions = tiny_model(tied=tied), draw(1, 9), torch.arange(9)[None]
     save(model, tmp_path, quantized=False)
     again = load(tmp_path)
     assert again.config == model.config
-    assert torch.equal(again.logits(again(tokens, places)), model.logits(model(tokens, places)))
+    assert torch.equal(again.logits(again(tokens, positions)), model.logits(model(tokens, positions)))
     assert sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
-    assert load(tmp_path, torch.bfloat16)(tokens, places).dtype == torch.bfloat16
-    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1  # who may read one may read the other
+    assert load(tmp_path, torch.bfloat16)(tokens, positions).dtype == torch.bfloat16
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1  # all files have the same permissions
 
 
-def test_eight_bits_are_off_by_half_a_step_at_most(tmp_path: Path) -> None:
+def test_eight_bit_weights_are_rounded_to_nearest(tmp_path: Path) -> None:
     state = {"m": torch.randn(5, 30), "v": torch.randn(7), "zero": torch.zeros(2, 3)}
     again = dequantize(quantize(state))
     assert torch.equal(again["v"], state["v"])
@@ -93,7 +93,7 @@ def test_eight_bits_are_off_by_half_a_step_at_most(tmp_path: Path) -> None:
     assert load(tmp_path / "small").config == tiny_config()
 
 
-def test_what_a_folder_lacks_is_said_in_one_line(tmp_path: Path) -> None:
+def test_incomplete_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config\.json cannot be read: .*; give --model a checkpoint folder"):
         load(tmp_path)
     write_config(tiny_config(), tmp_path)

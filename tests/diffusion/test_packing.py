@@ -1,4 +1,4 @@
-"""A packed network is the same network."""
+"""A packed network computes the same logits."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from evalharness.diffusion.packing import PackedLinear, can_pack, pack
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_packing_changes_no_number(tied: bool) -> None:
+def test_packing_does_not_change_logits(tied: bool) -> None:
     model = tiny_model(tied=tied)
     assert not can_pack(model)
     model.to(torch.bfloat16)

@@ -1,4 +1,4 @@
-"""What each rule fixes, on made-up statistics whose answer can be told by hand, and the laws that all of them keep."""
+"""The choice of each rule on small examples, and properties of all rules."""
 
 from typing import Any
 
@@ -23,53 +23,54 @@ from evalharness.diffusion.rules import (
 
 
 def blocks(probability: list[list[float]], masked: list[list[int]] | None = None, **more: Any) -> Blocks:
-    sure = torch.tensor(probability)
-    given = torch.ones_like(sure) if masked is None else torch.tensor(masked)
+    probability = torch.tensor(probability)
+    given = torch.ones_like(probability) if masked is None else torch.tensor(masked)
     fields: dict[str, Any] = {
-        "masked": given.bool(), "proposed": torch.full(sure.shape, 7), "probability": sure,
-        "margin": (3 * sure - 1) / 2,
-        "entropy": -sure.log(), "tokens": torch.full(sure.shape, 3), "editable": torch.ones_like(sure).bool(),
-        "initial_masks": given.sum(-1), "step": torch.zeros(len(sure), dtype=torch.long),
+        "masked": given.bool(), "proposed": torch.full(probability.shape, 7), "probability": probability,
+        "margin": (3 * probability - 1) / 2,
+        "entropy": -probability.log(), "tokens": torch.full(probability.shape, 3),
+        "editable": torch.ones_like(probability).bool(),
+        "initial_masks": given.sum(-1), "step": torch.zeros(len(probability), dtype=torch.long),
     }  # fmt: skip
     return Blocks(**fields | more)
 
 
-def places(chosen: torch.Tensor) -> list[list[int]]:
+def positions(chosen: torch.Tensor) -> list[list[int]]:
     return [row.nonzero()[:, 0].tolist() for row in chosen]
 
 
-def test_threshold_fixes_the_sure_and_the_surest() -> None:
-    found = above_threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), threshold=0.9)
-    assert places(found) == [[0, 2], [1]]
-    assert places(above_threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), threshold=0.9)) == [[1]]
+def test_threshold_commits_confident_masks_and_the_most_confident_one() -> None:
+    chosen = above_threshold(blocks([[0.95, 0.2, 0.9, 0.89], [0.1, 0.3, 0.3, 0.2]]), threshold=0.9)
+    assert positions(chosen) == [[0, 2], [1]]
+    assert positions(above_threshold(blocks([[0.95, 0.2, 0.9]], [[0, 1, 0]]), threshold=0.9)) == [[1]]
 
 
-def test_factor_fixes_the_largest_number_whose_doubts_are_small() -> None:
-    """(n + 1)(1 - c_n): 0.02, 0.15, 0.4, 2.5 of the first row, in the order of certainty."""
-    found = factor(blocks([[0.9, 0.95, 0.5, 0.99], [0.4, 0.5, 0.3, 0.2]]), bound=0.5)
-    assert places(found) == [[0, 1, 3], [1]]
-    assert places(factor(blocks([[0.9, 0.95, 0.5, 0.99]]), bound=0.3)) == [[1, 3]]
+def test_factor_commits_as_many_masks_as_the_bound_allows() -> None:
+    """(n + 1)(1 - p_n) in the first row, by descending probability: 0.02, 0.15, 0.4, 2.5."""
+    chosen = factor(blocks([[0.9, 0.95, 0.5, 0.99], [0.4, 0.5, 0.3, 0.2]]), bound=0.5)
+    assert positions(chosen) == [[0, 1, 3], [1]]
+    assert positions(factor(blocks([[0.9, 0.95, 0.5, 0.99]]), bound=0.3)) == [[1, 3]]
 
 
-def test_entropy_bounded_fixes_what_is_certain_together() -> None:
-    found = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.3, 0.1, 2.0, 0.15]])), bound=0.6)
-    assert places(found) == [[0, 1, 3]]
-    found = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.9, 0.8, 2.0, 0.7]])), bound=0.6)
-    assert places(found) == [[3]]
+def test_entropy_bounded_commits_masks_up_to_a_total_entropy() -> None:
+    chosen = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.3, 0.1, 2.0, 0.15]])), bound=0.6)
+    assert positions(chosen) == [[0, 1, 3]]
+    chosen = entropy_bounded(blocks([[0.5] * 4], entropy=torch.tensor([[0.9, 0.8, 2.0, 0.7]])), bound=0.6)
+    assert positions(chosen) == [[3]]
 
 
-def test_dynamic_fixes_all_the_sure_where_they_are_enough() -> None:
-    found = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), threshold=0.85, steps=2, length=4)
-    assert places(found) == [[0, 2, 3], [0, 2]]
-    assert places(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), threshold=0.85, steps=2, length=4)) == [[0, 2]]
+def test_dynamic_commits_all_confident_masks_if_they_are_enough() -> None:
+    chosen = dynamic(blocks([[0.95, 0.2, 0.9, 0.99], [0.95, 0.2, 0.9, 0.3]]), threshold=0.85, steps=2, length=4)
+    assert positions(chosen) == [[0, 2, 3], [0, 2]]
+    assert positions(dynamic(blocks([[0.95, 0.2, 0.7, 0.3]]), threshold=0.85, steps=2, length=4)) == [[0, 2]]
 
 
-def test_editing_rewrites_other_tokens_that_are_not_given() -> None:
+def test_editing_replaces_tokens_outside_the_prompt() -> None:
     state = blocks(
         [[0.99, 0.99, 0.99, 0.5, 0.99]], [[0, 0, 0, 0, 1]],
         proposed=torch.tensor([[7, 3, 7, 7, 7]]), editable=torch.tensor([[True, True, False, True, True]]),
     )  # fmt: skip
-    assert places(editing(state, threshold=0.9, edit_threshold=0.9)) == [[0, 4]]
+    assert positions(editing(state, threshold=0.9, edit_threshold=0.9)) == [[0, 4]]
 
 
 def test_schedules_are_those_of_llada_and_dream() -> None:
@@ -87,8 +88,8 @@ def test_schedules_are_those_of_llada_and_dream() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 @given(data=st.data())
-def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
-    """Of any block with a mask at least one mask is fixed; nothing else is touched but by editing; padding never is."""
+def test_properties_of_all_rules(name: str, data: st.DataObject) -> None:
+    """Every block with a mask gets at least one commit; only editing changes other positions; padding never changes."""
     rows, size = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 9))
     seed = data.draw(st.integers(0, 2**31))
     generator = torch.Generator().manual_seed(seed)
@@ -112,15 +113,15 @@ def test_laws_of_all_rules(name: str, data: st.DataObject) -> None:
     assert not (chosen & ~masked).any()
 
 
-def test_statistics_are_those_of_the_distribution() -> None:
+def test_statistics_equal_those_of_the_distribution() -> None:
     logits = torch.randn(6, 40, generator=torch.Generator().manual_seed(1)) * 3
-    chances = logits.softmax(-1)
-    ordered = chances.sort(-1, descending=True).values
+    probabilities = logits.softmax(-1)
+    ordered = probabilities.sort(-1, descending=True).values
     top = logits.argmax(-1)
-    sure, margin, entropy = token_statistics(logits.clone(), top, True)
-    torch.testing.assert_close(sure, ordered[:, 0])
+    probability, margin, entropy = token_statistics(logits.clone(), top, True)
+    torch.testing.assert_close(probability, ordered[:, 0])
     torch.testing.assert_close(margin, ordered[:, 0] - ordered[:, 1])
-    torch.testing.assert_close(entropy, -(chances * chances.log()).sum(-1))
-    torch.testing.assert_close(token_statistics(logits.clone(), top, False)[0], sure)
+    torch.testing.assert_close(entropy, -(probabilities * probabilities.log()).sum(-1))
+    torch.testing.assert_close(token_statistics(logits.clone(), top, False)[0], probability)
     other = torch.zeros(6, dtype=torch.long)
-    torch.testing.assert_close(token_statistics(logits.clone(), other, False)[0], chances[:, 0])
+    torch.testing.assert_close(token_statistics(logits.clone(), other, False)[0], probabilities[:, 0])

@@ -1,4 +1,4 @@
-"""Compiles what a launcher would launch for Hopper, without a device, and judges the machine code."""
+"""Compiles kernels for Hopper without a GPU and checks their machine code."""
 
 import functools
 import re
@@ -28,7 +28,7 @@ OPTIONS = ("num_warps", "num_stages", "launch_pdl", "maxnreg")
 
 @dataclass(frozen=True)
 class Binary:
-    """A kernel's machine code, and what it takes: registers per thread, bytes of shared memory and stack, threads."""
+    """A kernel's machine code and resources: registers per thread, bytes of shared memory and stack, threads."""
 
     name: str
     sass: str
@@ -38,16 +38,17 @@ class Binary:
     threads: int
 
     def fit(self, programs: int) -> bool:
-        """Whether so many of its programs run on one multiprocessor at a time."""
-        # Registers are given out 8 to a thread at a time; each program has 1 KiB of shared memory beside its own.
+        """Whether that many of its programs fit on one multiprocessor at the same time."""
+        # Registers are allocated in units of 8 per thread; each program has 1 KiB of shared memory in addition to its
+        # own.
         registers = programs * self.threads * (-(-self.registers // 8) * 8)
         return registers <= 65536 and programs * (self.shared + 1024) <= 228 * 1024
 
 
 def binaries(launch: Callable[[], object]) -> list[Binary]:
-    """The kernels that `launch` launches, as it would on a device, dependent launch included.
+    """The kernels that `launch` launches, compiled as on a GPU, including programmatic dependent launch.
 
-    Its tensors may lie on PyTorch's device "meta": real shapes that take no memory.
+    Tensors may be on PyTorch's device "meta": real shapes that take no memory.
     """
     calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
 
@@ -93,7 +94,7 @@ def _compile(kernel: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> 
 
 @functools.cache
 def _disassembled(cubin: bytes) -> tuple[str, str]:
-    """Machine code and resource usage; networks share many a kernel."""
+    """The machine code and the resource usage; cached, because networks share many kernels."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -105,7 +106,7 @@ def _disassembled(cubin: bytes) -> tuple[str, str]:
 
 
 def faults(binary: Binary, matrix: bool) -> list[str]:
-    """What is wrong with a kernel; `matrix`: whether it is to use the matrix unit. Empty where all is well."""
+    """The faults of a kernel; `matrix` says whether it should use the matrix unit. Empty if there are none."""
     found = []
     instructions = set(re.findall(r"\b[A-Z][A-Z0-9]+\b", binary.sass))
     if matrix and not instructions & {"HGMMA", "QGMMA"}:

@@ -1,4 +1,4 @@
-"""Small random checkpoints in the exact formats of open families, and transformers' own layers to compare with."""
+"""Small random checkpoints in the exact formats of open model families, and transformers' models to compare with."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ BASES = {
 
 
 def build(folder: Path, kind: str, seed: int = 0) -> Any:
-    """Writes a checkpoint of that family and gives the model of transformers' that has its weights."""
+    """Writes a checkpoint of that family; returns the transformers model with the same weights."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     given = dict(KINDS[kind])
@@ -57,7 +57,7 @@ def build(folder: Path, kind: str, seed: int = 0) -> Any:
     for parameter in model.parameters():
         parameter.mul_(8) if parameter.dim() == 2 else parameter.add_(torch.randn_like(parameter) * 0.2)
     values = {key: getattr(config, key) for key in (*SIZES, "rms_norm_eps", "tie_word_embeddings")} | own
-    # As published files have it: theta beside the sizes, and the family's own type.
+    # As in published files: theta at the top level, and the family's own model type.
     values |= {"rope_theta": theta, "rope_scaling": None, "model_type": "qwen2" if kind == "open-dcoder" else kind}
     if base == "qwen3":
         values |= {"head_dim": 16, "attention_bias": False}
@@ -100,14 +100,14 @@ def _write_tokenizer(folder: Path, special: list[str]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>", "chat_template": template}))
 
 
-def logits(model: Any, tokens: list[int], sees: torch.Tensor) -> torch.Tensor:
-    """transformers' logits [T, V] of tokens under a mask [T, T], true where a position may look."""
-    bias = torch.zeros(sees.shape).masked_fill(~sees, torch.finfo(torch.float32).min)
+def logits(model: Any, tokens: list[int], visible: torch.Tensor) -> torch.Tensor:
+    """The logits [T, V] of transformers for tokens under a mask [T, T], true where a position attends to another."""
+    bias = torch.zeros(visible.shape).masked_fill(~visible, torch.finfo(torch.float32).min)
     found: torch.Tensor = model(torch.tensor([tokens]), attention_mask=bias[None, None], use_cache=False).logits[0]
     return found
 
 
 def block_causal(size: int, block: int) -> torch.Tensor:
-    """Each position sees its own block and what is before that."""
+    """Each position attends to its own block and to earlier blocks."""
     order = torch.arange(size) // block
     return order[:, None] >= order

@@ -1,4 +1,4 @@
-"""Random networks small enough for tests that compare token for token."""
+"""Small random networks for tests that compare token by token."""
 
 from typing import Any
 
@@ -15,7 +15,8 @@ MASK, END, PAD = 0, 1, 2
 
 
 def tiny_config(**changes: Any) -> ModelConfig:
-    """Grouped queries, partial rotation, biases and norms of queries and keys, unless changed."""
+    """A configuration with grouped queries, partial rotation, and biases and norms of queries and keys, unless
+    changed."""
     fields = {
         "vocab_size": 40, "hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2, "head_dim": 8, "intermediate": 48,
         "mask_id": MASK, "end_id": END, "pad_id": PAD, "block_size": 8, "max_length": 256, "rotary": 0.5,
@@ -25,7 +26,7 @@ def tiny_config(**changes: Any) -> ModelConfig:
 
 
 def tiny_model(seed: int = 0, **changes: Any) -> Transformer:
-    """Weights large enough that its choices depend on all that it sees."""
+    """A network with weights so large that its predictions depend on all visible tokens."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     model = Transformer(tiny_config(**changes)).eval().requires_grad_(False)
@@ -36,12 +37,12 @@ def tiny_model(seed: int = 0, **changes: Any) -> Transformer:
 
 
 def causal_mask(size: int) -> torch.Tensor:
-    """[1, 1, size, size]: each position sees itself and what is before it."""
+    """A causal mask [1, 1, size, size]."""
     return torch.ones(size, size, dtype=torch.bool).tril()[None, None]
 
 
 def tiny_tokenizer() -> FastTokenizer:
-    """A character per token: three special ones and then letters, 40 in all."""
+    """A tokenizer with one character per token: three special tokens and 37 characters."""
     letters = "abcdefghijklmnopqrstuvwxyz():=+-*/,._ \n"[: 40 - 3]
     vocabulary = {token: number for number, token in enumerate(["<mask>", "<end>", "<pad>", *letters])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))

@@ -18,14 +18,14 @@ def quiet(text: str) -> None:
     pass
 
 
-def test_problems_hold_tests_that_their_own_solutions_pass() -> None:
+def test_reference_solutions_pass_the_tests() -> None:
     for problem, tests in problems(20, seed=9):
         assert problem.reference is not None
         assert problem.reference.startswith(problem.prefix)
         exec(problem.reference + "\n" + tests, {})
 
 
-def test_answers_that_are_in_a_benchmark_are_none() -> None:
+def test_answers_that_overlap_with_a_benchmark_are_rejected() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
     assert is_clean((prompt, answer), collect(["def volume(width, height, depth): pass"]))
     assert not is_clean((prompt, answer), collect(["def area(width, height): ..."]))
@@ -33,7 +33,7 @@ def test_answers_that_are_in_a_benchmark_are_none() -> None:
     assert not is_clean((prompt, whole), collect([whole]))
 
 
-def test_a_folder_without_data_is_no_benchmark_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for root in (str(tmp_path), str(tmp_path / "nowhere"), ""):
         monkeypatch.setenv("EVALHARNESS_DATA", root)
         with pytest.raises(UserError, match="EVALHARNESS_DATA to a folder with it"):
@@ -45,7 +45,7 @@ def test_a_folder_without_data_is_no_benchmark_data(tmp_path: Path, monkeypatch:
 
 @pytest.mark.docker
 @pytest.mark.slow
-def test_a_model_that_knows_nothing_has_nothing_to_learn_from(tmp_path: Path) -> None:
+def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
     Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
     settings = Certainty(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)

@@ -1,4 +1,4 @@
-"""The whole way: a corpus, two minutes of training, weights in 8 bits, and infilling with them."""
+"""The whole pipeline: a corpus, two minutes of training, 8-bit weights, and infilling with them."""
 
 import itertools
 from pathlib import Path
@@ -38,7 +38,7 @@ RECIPE = {
 
 
 @pytest.mark.slow
-def test_two_minutes_are_enough_to_know_two_hundred_functions_by_heart(tmp_path: Path) -> None:
+def test_two_minutes_are_enough_to_memorize_two_hundred_functions(tmp_path: Path) -> None:
     random = Random(0)
     found = [completion(function, cases, random) for function, cases in itertools.islice(functions(7), 200)]
     documents = [infilling_document(prompt, body, random, "t") for prompt, body in found]

@@ -17,7 +17,7 @@ CONFIG = ModelConfig(
 
 
 def corpus(lengths: list[tuple[int, int]], held_out: int = 0) -> Corpus:
-    """Documents of (prompt, answer) tokens, the answer's end token included."""
+    """Documents with these numbers of (prompt, answer) tokens, including the end token."""
     random = np.random.default_rng(0)
     texts = [np.append(random.integers(8, 40, prompt + answer - 1), 0) for prompt, answer in lengths]
     starts = np.cumsum([0, *map(len, texts)])
@@ -37,7 +37,7 @@ def hidden(model: Transformer, made: Batch, answers: torch.Tensor) -> torch.Tens
     return model(torch.cat([made.tokens, answers], 1), positions, attention_mask(made, 1))
 
 
-def test_clean_text_is_computed_as_if_nothing_noised_were_there() -> None:
+def test_clean_text_does_not_depend_on_noised_text() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG).eval(), batch([(5, 7), (9, 3)])
     length = made.tokens.shape[1]
@@ -46,8 +46,8 @@ def test_clean_text_is_computed_as_if_nothing_noised_were_there() -> None:
     assert torch.allclose(joint[:, :length], alone, atol=1e-5)
 
 
-def test_a_noised_block_is_computed_as_in_decoding() -> None:
-    """Prompt and earlier blocks token-causal, the block seeing them and itself: the pass that decoding makes."""
+def test_noised_blocks_are_computed_as_in_decoding() -> None:
+    """Prompt and earlier blocks are causal, and the block attends to them and to itself, as in decoding."""
     torch.manual_seed(0)
     model, made = Transformer(CONFIG).eval(), batch([(5, 9), (8, 6)])
     noised = made.answers.clone()
@@ -82,7 +82,7 @@ def test_complementary_masks_count_every_answer_token_once() -> None:
     assert losses.masked == made.answer_tokens == 22
 
 
-def test_without_denoising_the_loss_of_next_tokens_is_the_same() -> None:
+def test_without_denoising_the_autoregressive_loss_is_the_same() -> None:
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
     alone, both = (
         joint_loss(model, made, Objective(alpha=alpha, prompt=0.0), torch.Generator().manual_seed(4))
@@ -93,7 +93,7 @@ def test_without_denoising_the_loss_of_next_tokens_is_the_same() -> None:
     assert alone.masked == 0
 
 
-def test_certainty_adds_only_where_the_prediction_is_right() -> None:
+def test_the_certainty_loss_counts_only_correct_predictions() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG), batch([(5, 7)])
     plain, sharp = (
@@ -104,7 +104,9 @@ def test_certainty_adds_only_where_the_prediction_is_right() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 20)), min_size=1, max_size=40), st.integers(40, 200))
-def test_an_epoch_has_every_document_once_in_batches_that_fit(lengths: list[tuple[int, int]], positions: int) -> None:
+def test_an_epoch_has_every_document_once_in_batches_of_limited_size(
+    lengths: list[tuple[int, int]], positions: int
+) -> None:
     made = corpus(lengths, held_out=len(lengths) // 4)
     planned = plan_epoch(made, 0, 0, 4, positions)
     assert sorted(np.concatenate(planned).tolist() if planned else []) == list(range(len(lengths) - len(lengths) // 4))
@@ -113,7 +115,7 @@ def test_an_epoch_has_every_document_once_in_batches_that_fit(lengths: list[tupl
         assert len(rows) == 1 or batch.tokens.numel() + batch.answers.numel() <= positions
 
 
-def test_certainty_asks_nothing_where_nothing_is_masked() -> None:
+def test_the_certainty_loss_is_zero_without_masks() -> None:
     torch.manual_seed(0)
     model, made = Transformer(CONFIG), batch([(5, 7), (9, 3)])
     plain, sure = (

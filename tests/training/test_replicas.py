@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transformer, Work]:
     return model, list(enumerate(batches))
 
 
-def test_two_processes_give_the_losses_and_gradients_of_one(made: tuple[Transformer, Work]) -> None:
+def test_two_processes_compute_the_losses_and_gradients_of_one(made: tuple[Transformer, Work]) -> None:
     model, work = made
     found = []
     for count in (1, 2):
@@ -51,7 +51,7 @@ def test_losses_without_gradients_leave_none(made: tuple[Transformer, Work]) -> 
     assert all(not parameter.grad.any() for parameter in model.parameters())  # type: ignore[union-attr]
 
 
-def test_processes_follow_the_network_as_it_changes(made: tuple[Transformer, Work]) -> None:
+def test_processes_use_the_current_weights(made: tuple[Transformer, Work]) -> None:
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
     before = replicas.losses(work, TINY.objective, None)
@@ -64,7 +64,7 @@ def test_processes_follow_the_network_as_it_changes(made: tuple[Transformer, Wor
     assert all(one.total != two.total for one, two in zip(before, after, strict=True))
 
 
-def test_a_dead_process_is_the_machines_failure(made: tuple[Transformer, Work]) -> None:
+def test_a_dead_process_is_an_infrastructure_error(made: tuple[Transformer, Work]) -> None:
     model, work = made
     replicas = Replicas(model, 2, torch.float32, compile=False)
     replicas.processes[1].kill()
@@ -72,7 +72,7 @@ def test_a_dead_process_is_the_machines_failure(made: tuple[Transformer, Work]) 
         replicas.losses(work, TINY.objective, None)
 
 
-def test_processes_end_with_what_holds_them(made: tuple[Transformer, Work]) -> None:
+def test_processes_end_with_their_owner(made: tuple[Transformer, Work]) -> None:
     replicas = Replicas(made[0], 2, torch.float32, compile=False)
     processes = replicas.processes
     del replicas

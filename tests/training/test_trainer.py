@@ -44,7 +44,7 @@ def with_changes(recipe: Recipe, **changes: object) -> Recipe:
     return Recipe.model_validate(recipe.model_dump() | changes)
 
 
-def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+def test_training_reduces_losses_and_writes_loadable_weights(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     trainer = Trainer(with_changes(TINY, steps=40), *made, tmp_path)
     before = trainer.evaluate()
     trainer.run(quiet)
@@ -59,9 +59,7 @@ def test_it_learns_and_leaves_weights_that_load(made: tuple[Corpus, Tokenizer], 
     assert Tokenizer.from_file(str(tmp_path / "model" / "tokenizer.json")).get_vocab_size() == 768
 
 
-def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them(
-    made: tuple[Corpus, Tokenizer], tmp_path: Path
-) -> None:
+def test_losses_are_reproducible_also_after_resuming(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     recipe = with_changes(TINY, steps=12, log_every=1)
     whole = Trainer(recipe, *made, tmp_path / "whole")
     whole.run(quiet)
@@ -75,7 +73,7 @@ def test_the_same_seed_gives_the_same_losses_and_a_resumed_run_goes_on_with_them
     assert all(torch.equal(a, b) for a, b in zip(again.average.values, whole.average.values, strict=True))
 
 
-def test_denoising_may_begin_later(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+def test_denoising_can_start_later(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     objective = TINY.objective.model_copy(update={"denoise_from": 0.5})
     trainer = Trainer(with_changes(TINY, steps=8, log_every=1, objective=objective.model_dump()), *made, tmp_path)
     trainer.run(quiet)
@@ -101,7 +99,7 @@ def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
     return stream(trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches)
 
 
-def test_replicas_side_by_side_give_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+def test_two_replicas_compute_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     one, two = (Trainer(with_changes(TINY, processes=count), *made, tmp_path) for count in (1, 2))
     first, second = one.step(_rows(one)), two.step(_rows(two))
     assert first["loss"] == second["loss"]
@@ -134,8 +132,8 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert second.returncode == 0
 
 
-def test_a_signal_to_the_whole_group_leaves_a_checkpoint(tmp_path: Path) -> None:
-    """As `timeout`, systemd and Slurm send it: the processes of the batches leave it to the one that trains."""
+def test_a_signal_to_the_process_group_leaves_a_checkpoint(tmp_path: Path) -> None:
+    """As sent by `timeout`, systemd and Slurm: the replicas' processes leave the signal to the training process."""
     recipe = tmp_path / "recipe.yaml"
     values = yaml.safe_load((RECIPES / "tiny.yaml").read_text()) | {"steps": 100_000, "processes": 2}
     recipe.write_text(yaml.safe_dump(values))
@@ -152,7 +150,7 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint(tmp_path: Path) -> None
     assert (tmp_path / "run" / "checkpoint.pt").exists()
 
 
-def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
+def test_a_longer_run_continues_from_before_a_requested_cool_down(
     made: tuple[Corpus, Tokenizer], tmp_path: Path
 ) -> None:
     recipe = with_changes(TINY, steps=None, minutes=0.2, log_every=1)
@@ -166,7 +164,7 @@ def test_a_longer_run_goes_on_from_before_the_cool_down_that_was_asked_for(
     assert not longer.state.cooled
 
 
-def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: Path) -> None:
+def test_held_out_functions_are_not_in_the_training_data(tmp_path: Path) -> None:
     data = TINY.data.model_copy(update={"held_out": 200})
     corpus, tokenizer = build_corpus(data, tmp_path)
     texts = [reading_order(tokenizer.decode(corpus.document(number)[:-1].tolist(), skip_special_tokens=False))
@@ -179,7 +177,7 @@ def test_functions_that_are_held_out_are_not_learned_in_another_view(tmp_path: P
     assert len(held & learned) <= 1  # one function may lie on the border
 
 
-def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+def test_a_run_continues_a_network_with_its_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     first = Trainer(with_changes(TINY, steps=40), *made, tmp_path / "first")
     first.run(quiet)
     data = TINY.data.model_copy(update={"seed": 5})
@@ -194,7 +192,7 @@ def test_a_run_may_go_on_from_a_network_with_its_tokenizer(made: tuple[Corpus, T
     assert Trainer(recipe, corpus, tokenizer, tmp_path / "second").resume()
 
 
-def test_a_corpus_of_another_tokenizer_is_made_anew(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
+def test_a_corpus_is_rebuilt_for_another_tokenizer(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:
     _, own = build_corpus(TINY.data, tmp_path)
     other = train_tokenizer(["x = 1\n"] * 50, 300)
     _, given = build_corpus(TINY.data, tmp_path, other)
@@ -211,7 +209,7 @@ def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], 
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
-def test_shipped_recipes_are_valid(name: str) -> None:
+def test_bundled_recipes_are_valid(name: str) -> None:
     assert read_recipe(RECIPES / name)
 
 

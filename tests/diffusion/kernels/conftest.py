@@ -1,4 +1,4 @@
-"""Kernels are interpreted or compiled by what the environment says when Triton is imported, so not in one process."""
+"""Collects interpreted tests only under TRITON_INTERPRET=1: Triton reads it at import, once per process."""
 
 import os
 

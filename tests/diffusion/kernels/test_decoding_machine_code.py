@@ -1,4 +1,4 @@
-"""The kernels around a network's products, and whole steps, compiled for Hopper at the shapes of real networks."""
+"""The machine code of attention, head, rules and whole steps, compiled for Hopper at the shapes of real networks."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-pytest.importorskip("triton", reason="Triton is not to be had on this system")
+pytest.importorskip("triton", reason="Triton is not available on this system")
 
 from helpers.kernel_gate import binaries, faults
 
@@ -77,7 +77,7 @@ def test_rules(rule, block):
 
 @pytest.mark.parametrize(("rule", "temperature"), [("threshold", 0.0), (None, 0.7)])
 def test_whole_steps(rule, temperature):
-    """One layer, for all are alike; without a rule to the next token."""
+    """One layer, as all layers have the same kernels; without a rule, the step to the next token."""
     config = replace(MODELS["SDAR-4B"] if rule else MODELS["1.5B"], layers=1)
     with torch.device("meta"):
         weights = read_weights(Transformer(config).to(torch.bfloat16))
@@ -88,7 +88,7 @@ def test_whole_steps(rule, temperature):
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
 
 
-def test_a_step_of_a_network_that_sees_its_whole_canvas():
+def test_a_step_of_a_bidirectional_network():
     config = replace(MODELS["LLaDA-8B"], layers=1)
     with torch.device("meta"):
         weights = read_weights(Transformer(config).to(torch.bfloat16))

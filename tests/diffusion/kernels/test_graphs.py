@@ -1,4 +1,4 @@
-"""How the host keeps ahead of the device."""
+"""Running steps until all sequences are done."""
 
 import torch
 from hypothesis import given
@@ -8,17 +8,17 @@ from evalharness.diffusion.kernels.graphs import AHEAD, capture_steps, run_until
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
-def test_a_deeper_network_gets_no_more_steps_a_launch(one: int, other: int) -> None:
+def test_a_deeper_network_gets_no_more_steps_per_launch(one: int, other: int) -> None:
     small, large = sorted((one, other))
     assert steps_per_graph(small) >= steps_per_graph(large) >= 1
     assert steps_per_graph(small) * small >= AHEAD
 
 
-def test_steps_of_a_shallow_network_are_several_and_of_a_deep_one_alone() -> None:
+def test_shallow_networks_have_several_steps_per_launch() -> None:
     assert [steps_per_graph(9 * layers) for layers in (2, 6, 24)] == [8, 3, 1]
 
 
-def test_steps_are_made_until_nothing_is_live() -> None:
+def test_steps_run_until_no_sequence_is_live() -> None:
     live, made = torch.zeros(1, dtype=torch.int32), []
 
     def step() -> None:
@@ -32,7 +32,7 @@ def test_steps_are_made_until_nothing_is_live() -> None:
     assert made == [3, 2, 1]
 
 
-def test_a_first_step_of_another_kind_is_made_once() -> None:
+def test_a_different_first_step_runs_once() -> None:
     live, made = torch.full((1,), 3, dtype=torch.int32), []
 
     def step(name: str) -> None:

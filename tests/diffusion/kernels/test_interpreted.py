@@ -1,4 +1,4 @@
-"""Runs every kernel in Triton's interpreter, against its twin in PyTorch; each file in a process of its own."""
+"""Runs every kernel in Triton's interpreter and compares it with its PyTorch reference; one process per file."""
 
 import os
 import subprocess
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("triton", reason="Triton is not to be had on this system")
+pytest.importorskip("triton", reason="Triton is not available on this system")
 
 FILES = sorted((Path(__file__).parent / "interpreted").glob("test_*.py"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_interpreted_kernels_agree_with_their_twins(file: Path) -> None:
+def test_interpreted_kernels_agree_with_their_references(file: Path) -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

@@ -1,11 +1,11 @@
-"""The kernels of a layer, compiled for Hopper at the shapes of real networks."""
+"""The machine code of a layer's kernels, compiled for Hopper at the shapes of real networks."""
 
 from functools import partial
 
 import pytest
 import torch
 
-pytest.importorskip("triton", reason="Triton is not to be had on this system")
+pytest.importorskip("triton", reason="Triton is not available on this system")
 
 from helpers.kernel_gate import Binary, binaries, faults
 
@@ -63,7 +63,7 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("rows", [32, 256])
-def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
+def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows):
     config = MODELS[name]
     queries, hidden = config.heads * config.head_dim, config.hidden
     found = []
@@ -79,7 +79,7 @@ def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
         assert binary.fit(1)
         assert "QGMMA.64x" in binary.sass
         assert "HGMMA" not in binary.sass, "widens what the matrix unit takes as it is"
-        # What it adds up to 14 bits is added to single precision: a whole tile in each step.
+        # Sums with 14 bits are added up in float32 in each step: a whole tile.
         per_step = binary.sass.count("QGMMA") // 4
         assert binary.sass.count("FADD") >= per_step * 16, "adds up all of the inner dimension to some 14 bits"
         assert wide_loads(binary) > 0, "no asynchronous loads of 16 bytes"
@@ -89,7 +89,7 @@ def test_products_of_eight_bits_on_both_sides_use_the_unit_for_them(name, rows):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_norms_and_rotation_spill_nothing(name):
+def test_norms_and_rotation_do_not_spill_registers(name):
     config = MODELS[name]
     hidden, head_dim, half = config.hidden, config.head_dim, config.rotated // 2
     queries, keys = config.heads * head_dim, empty(1, config.kv_heads, 2048, head_dim)
@@ -111,7 +111,7 @@ def test_norms_and_rotation_spill_nothing(name):
         assert "ACQBULK" in binary.sass, "does not wait for the kernel before"
 
 
-def test_the_gate_refuses_a_spill_a_fallback_and_too_much_memory():
+def test_faults_are_found_in_bad_machine_code():
     kept = Binary("x", "HGMMA.64x32x16.F32.BF16 R24, gdesc[UR4]", 40, 1000, 0, 128)
     assert not faults(kept, matrix=True)
     for sass, stack, shared, told in [

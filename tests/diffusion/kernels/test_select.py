@@ -1,4 +1,4 @@
-"""Which kernels are taken."""
+"""Selection of the kernels."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def network(dtype: torch.dtype = torch.bfloat16, **changes: object) -> Transform
 
 
 class OnDevice:
-    """What `find_obstacle` looks at of a network on a GPU."""
+    """The parts of a network on a GPU that `find_obstacle` reads."""
 
     def __init__(self, model: Transformer) -> None:
         self.config = model.config
@@ -37,7 +37,7 @@ class Weight:
         self.dtype = dtype
 
 
-def test_on_a_cpu_auto_is_torch_and_fused_is_refused() -> None:
+def test_on_a_cpu_auto_selects_torch_and_fused_is_refused() -> None:
     model = network()
     assert select_kernels("auto", model) == KernelSelection("torch", find_obstacle(model))
     assert "device cpu" in find_obstacle(model)
@@ -54,7 +54,7 @@ def test_on_a_cpu_auto_is_torch_and_fused_is_refused() -> None:
         (torch.bfloat16, {}, ""),
     ],
 )
-def test_what_a_gpu_does_not_take_is_said(
+def test_unsupported_networks_are_named(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, changes: dict[str, object], reason: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
@@ -64,25 +64,25 @@ def test_what_a_gpu_does_not_take_is_said(
     assert bool(found) == bool(reason)
 
 
-def test_a_network_without_a_cache_is_decoded_by_the_kernels_where_they_are_asked_for(
+def test_bidirectional_networks_use_the_kernels_only_on_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     whole: Any = OnDevice(network(attention="bidirectional"))
-    choice = select_kernels("auto", whole)
-    assert (choice.name, "whole canvas" in choice.reason) == ("torch", True)
+    selection = select_kernels("auto", whole)
+    assert (selection.name, "whole canvas" in selection.reason) == ("torch", True)
     assert select_kernels("fused", whole).name == select_kernels("auto", whole, "fp8").name == "fused"
     assert select_kernels("auto", OnDevice(network())).name == "fused"  # type: ignore[arg-type]
 
 
-def test_another_gpu_is_refused_by_its_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_gpus_are_refused_by_their_capability(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
     with pytest.raises(UserError, match=r"the GPU has 8\.0"):
         select_kernels("fused", OnDevice(network()))  # type: ignore[arg-type]
 
 
-def test_nothing_of_triton_is_imported_where_it_is_not_used() -> None:
+def test_triton_is_not_imported_for_other_devices() -> None:
     code = (
         "import sys; from evalharness.diffusion import autoregression, decoding; "
         "from evalharness.diffusion.kernels import select; sys.exit('triton' in sys.modules)"

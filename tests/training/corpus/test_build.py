@@ -9,7 +9,7 @@ from evalharness.training.corpus.library import packages
 from evalharness.training.recipe import Data
 
 
-def test_the_card_counts_what_is_in_the_corpus(tmp_path: Path) -> None:
+def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
     data = Data(functions=150, library=40, held_out=4, decontaminate=False, vocabulary=900)
     corpus, tokenizer = build_corpus(data, tmp_path)
     card = json.loads((tmp_path / "data_card.json").read_text())
@@ -39,7 +39,7 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_nothing_of_the_benchmarks_is_in_a_corpus_made_with_decontamination(tmp_path: Path) -> None:
+def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
     benchmarks = read_benchmarks(benchmark_folders())
     raw, tokenizer = build_corpus(Data(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
     assert count_overlaps(benchmarks, raw, tokenizer)

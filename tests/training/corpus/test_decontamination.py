@@ -27,31 +27,31 @@ def benchmarks() -> Benchmarks:
     return collect([PROBLEM])
 
 
-def test_a_copied_solution_is_caught_whatever_its_layout(benchmarks: Benchmarks) -> None:
+def test_a_copied_solution_is_found_in_any_layout(benchmarks: Benchmarks) -> None:
     code = "x = sorted(marks)\nordered  =  sorted( marks )\nwidest = least\n"
     code += "for left, right in zip(ordered, ordered[1:]): pass"
     assert benchmarks.overlap(code) == "run"
 
 
-def test_a_copied_sentence_is_caught_when_wrapped_and_in_capitals(benchmarks: Benchmarks) -> None:
+def test_a_copied_sentence_is_found_when_wrapped_and_in_capitals(benchmarks: Benchmarks) -> None:
     text = (
         "THE MARKS of a ruler are given\n    in any order, and some of them may be\n    missing altogether. Add them."
     )
     assert benchmarks.overlap(text) == "sentence"
 
 
-def test_a_copied_signature_is_caught_without_its_types(benchmarks: Benchmarks) -> None:
+def test_a_copied_signature_is_found_without_its_types(benchmarks: Benchmarks) -> None:
     assert benchmarks.overlap("def widest_gap(marks, least):\n    return 0\n") == "signature"
 
 
-def test_what_shares_less_is_kept(benchmarks: Benchmarks) -> None:
+def test_smaller_overlaps_are_allowed(benchmarks: Benchmarks) -> None:
     assert benchmarks.overlap("def widest_gap(values):\n    return max(values)\n") is None
     assert benchmarks.overlap('"""Return the widest gap."""') is None
     assert benchmarks.overlap("ordered = sorted(marks)\nwidest = least\n") is None
     assert benchmarks.overlap("") is None
 
 
-def test_benchmark_files_are_read_whole(tmp_path: Path) -> None:
+def test_nested_values_of_benchmark_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.jsonl").write_text('{"deep": [{"code": "def one_two(first_name, other):\\n    pass"}]}\n')
     assert read_benchmarks([tmp_path]).overlap("def one_two(first_name: str, other=3): ...") == "signature"
@@ -59,7 +59,7 @@ def test_benchmark_files_are_read_whole(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_the_real_data_catches_itself() -> None:
+def test_benchmark_problems_overlap_with_themselves() -> None:
     from evalharness.data.files import read_records
 
     folder = Path(os.environ["EVALHARNESS_DATA"]) / "humaneval"

@@ -26,8 +26,9 @@ def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
                 run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(assertions(function, cases)))
 
 
-def test_both_ways_to_write_a_function_agree() -> None:
-    """The generator drops a function whose two bodies differ, so a mistake in a table would show up only as a loss."""
+def test_alternative_bodies_agree() -> None:
+    """The generator rejects a function whose two bodies differ, so a mistake in a table would only show up as a
+    loss."""
     random = Random(11)
     made = kept = 0
     while made < 400:
@@ -54,21 +55,21 @@ def test_both_ways_to_write_a_function_agree() -> None:
 
 
 @pytest.mark.parametrize("number", range(len(weighted_templates())))
-def test_every_family_makes_functions(number: int) -> None:
+def test_every_template_makes_functions(number: int) -> None:
     random = Random(number)
     family, template = weighted_templates()[number]
     kept = [run_cases(template.make(random, family), random) for _ in range(30)]
     assert sum(map(bool, kept)) >= 8
 
 
-def test_the_same_seed_gives_the_same_functions_and_no_two_are_alike() -> None:
+def test_functions_are_distinct_and_determined_by_the_seed() -> None:
     first = [function for function, _ in itertools.islice(functions(1), 200)]
     second = [function for function, _ in itertools.islice(functions(1), 200)]
     assert [f.body for f in first] == [f.body for f in second]
     assert len({(f.signature(), f.text, f.body) for f in first}) == 200
 
 
-def test_a_function_that_is_wrong_or_says_nothing_is_dropped() -> None:
+def test_wrong_and_constant_functions_are_rejected() -> None:
     number = Param("n", "int", lambda random: random.randint(0, 99))
     assert not run_cases(Function("t", "f", (number,), "int", "", "return 3"), Random(0))
     assert not run_cases(Function("t", "f", (number,), "int", "", "return 1 // 0"), Random(0))
@@ -78,7 +79,7 @@ def test_a_function_that_is_wrong_or_says_nothing_is_dropped() -> None:
     assert run_cases(Function("t", "f", (number,), "int", "", "return n + 1", alternative="return 1 + n"), Random(0))
 
 
-def test_a_function_that_changes_its_argument_is_dropped() -> None:
+def test_functions_that_change_their_arguments_are_rejected() -> None:
     items = Param("xs", "List[int]", lambda random: [random.randint(0, 9), random.randint(0, 9)])
     assert not run_cases(Function("t", "f", (items,), "int", "", "xs.append(1)\nreturn sum(xs)"), Random(0))
 
@@ -93,7 +94,7 @@ def test_signatures_and_imports() -> None:
     assert call(function, Case(([1], "a"), 0)) == "f([1], 'a')"
 
 
-def test_conditions_are_negated_as_a_person_would() -> None:
+def test_negated_conditions_are_idiomatic() -> None:
     assert negate("x % 2 == 0") == "x % 2 != 0"
     assert negate("c not in 'aeiou'") == "c in 'aeiou'"
     assert negate("not c.isdigit()") == "c.isdigit()"

@@ -9,7 +9,7 @@ from evalharness.training.corpus.library import permissive, snippets
     "said",
     ["MIT", "MIT License", "BSD-3-Clause", "Apache-2.0 OR BSD-2-Clause", "PSF-2.0", "ISC License (ISCL)", "0BSD"],
 )
-def test_permissive_licences(said: str) -> None:
+def test_permissive_licenses(said: str) -> None:
     assert permissive(["", said]) == said
 
 
@@ -22,13 +22,13 @@ def test_permissive_licences(said: str) -> None:
         "MIT AND SSPL-1.0", "BSD for non-commercial use", "Apache License 2.0 with Commons Clause", "Proprietary",
     ],
 )  # fmt: skip
-def test_other_licences(said: str) -> None:
+def test_other_licenses(said: str) -> None:
     assert permissive([said]) == ""
     if said not in ("", "Limited use only", "transmitted under agreement", "LicenseRef-Permitted-Use", "Misc"):
         assert permissive(["BSD", said]) == ""
 
 
-def test_a_form_feed_is_no_line(tmp_path: Path) -> None:
+def test_a_form_feed_is_not_a_line_break(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text('x = 1\n\x0c\ndef f(a):\n    """Text."""\n    b = a + 1\n    return b\n')
     (found,) = snippets(file)

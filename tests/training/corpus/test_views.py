@@ -19,7 +19,7 @@ from evalharness.training.corpus.views import (
 
 
 @given(st.integers(0, 10**6))
-def test_a_gap_put_back_gives_the_text_again(seed: int) -> None:
+def test_the_middle_of_an_infilling_document_restores_the_text(seed: int) -> None:
     before, body = "def f(xs):\n", "    total = 0\n    for x in xs:\n        total += x\n    return total\n"
     document = infilling_document(before, body, Random(seed), "t")
     prefix, rest = document.prompt.removeprefix(PREFIX).split(SUFFIX)
@@ -29,7 +29,7 @@ def test_a_gap_put_back_gives_the_text_again(seed: int) -> None:
     assert reading_order(document.prompt + document.answer) == before + body
 
 
-def test_about_half_of_the_documents_have_a_gap() -> None:
+def test_nearly_half_of_the_documents_are_for_infilling() -> None:
     random = Random(0)
     kinds = [
         d.kind for f, cases in itertools.islice(functions(2), 300) for d in documents(f, cases, random, infilling=0.8)
@@ -48,6 +48,6 @@ def test_prompts_look_like_functions_to_complete() -> None:
         assert body.endswith("\n")
 
 
-def test_examples_show_different_values_first() -> None:
+def test_examples_with_distinct_values_come_first() -> None:
     cases = [Case(([],), []), Case(([1],), [1]), Case(([1],), [1]), Case(([2],), [2])]
     assert {repr(case.value) for case in informative_first(cases, Random(1))[:1]} <= {"[1]", "[2]"}

@@ -1,4 +1,4 @@
-"""The random networks of the neighbouring tests serve here too."""
+"""Makes the shared test helpers importable."""
 
 import sys
 from pathlib import Path

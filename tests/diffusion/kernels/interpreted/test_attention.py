@@ -1,4 +1,4 @@
-"""Attention of a block over the cache."""
+"""Attention over the cache."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_half_precision():
     torch.testing.assert_close(seen.double(), exact, rtol=2e-3, atol=2e-3)
 
 
-def test_what_lies_behind_every_limit_is_never_touched():
+def test_slots_after_every_limit_are_not_read():
     queries, keys, values = inputs(2, 4, 2, 1, 64, 200)
     limits = torch.tensor([6, 7, 8, 9, 66, 67, 68, 69], dtype=torch.int32)
     clean = run(queries, keys, values, limits, 4)
@@ -58,7 +58,7 @@ def test_what_lies_behind_every_limit_is_never_touched():
     torch.testing.assert_close(run(queries, keys, values, limits, 4), clean, rtol=0, atol=0)
 
 
-def test_a_row_that_sees_nothing_is_zero():
+def test_a_row_without_visible_slots_is_zero():
     queries, keys, values = inputs(1, 2, 2, 1, 64, 64)
     seen = run(queries, keys, values, torch.tensor([-1, 3], dtype=torch.int32), 2)
     assert (seen[0] == 0).all()
@@ -68,7 +68,7 @@ def test_a_row_that_sees_nothing_is_zero():
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**20), st.lists(st.integers(0, 199), min_size=3, max_size=3))
-def test_the_number_of_parts_does_not_matter(seed, limits):
+def test_the_number_of_splits_does_not_change_the_result(seed, limits):
     queries, keys, values = inputs(1, 3, 2, 1, 64, 200, seed=seed)
     bounds = torch.tensor(limits, dtype=torch.int32)
     whole = run(queries, keys, values, bounds, 1)
@@ -76,7 +76,7 @@ def test_the_number_of_parts_does_not_matter(seed, limits):
         torch.testing.assert_close(run(queries, keys, values, bounds, pieces), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_nothing_is_written_once_all_sequences_are_done():
+def test_nothing_is_written_after_all_sequences_are_done():
     queries, keys, values = inputs(1, 2, 2, 1, 64, 64)
     seen = torch.full_like(queries, 7.0)
     parts, logs = torch.zeros(1, 2, 2, 64), torch.zeros(1, 2, 2)
@@ -88,5 +88,5 @@ def test_nothing_is_written_once_all_sequences_are_done():
 @pytest.mark.parametrize(
     ("sequences", "kv_heads", "group", "expected"), [(1, 4, 7, 16), (1, 2, 6, 16), (8, 4, 7, 2), (64, 4, 7, 1)]
 )
-def test_few_sequences_split_the_cache_more(sequences, kv_heads, group, expected):
+def test_fewer_sequences_have_more_splits(sequences, kv_heads, group, expected):
     assert choose_splits(1024, sequences, kv_heads, 32, group) == expected

@@ -1,4 +1,4 @@
-"""Rules decided on the device."""
+"""Committing tokens on the device."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def scheduled(how: Denoising, masks: list[int], steps: int) -> list[list[int]]:
 @pytest.mark.parametrize("name", RULES)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_what_is_fixed_is_what_the_rule_says(name, data):
+def test_committed_positions_equal_the_rules_choice(name, data):
     length, sequences = data.draw(st.integers(1, 11)), 2
     places = sequences * length
     # Few different values, so that equal ones are common, and those at which float32 rounds.
@@ -71,7 +71,7 @@ def test_what_is_fixed_is_what_the_rule_says(name, data):
 
 
 def committed(tokens, masked, top, **values) -> State:
-    """After a pass that is sure of every mask but the last one."""
+    """The state after a pass that is confident of every mask except the last one."""
     length = len(tokens)
     state = fill(
         new_state(1, length, 4, 1, 2, "cpu"), tokens=[tokens], masked=[masked], length=length, counts=1,
@@ -96,23 +96,23 @@ def committed(tokens, masked, top, **values) -> State:
         ([1, 2, 3, 4], {"limit": 4}, 0),
     ],
 )
-def test_a_sequence_is_done_once_an_end_or_its_limit_is_among_its_first_final_tokens(top, values, done):
+def test_a_sequence_is_done_when_its_final_prefix_has_an_end_token_or_reaches_the_limit(top, values, done):
     state = committed([0] * 4, [1] * 4, top, **values)
     assert (state.done.item(), state.live.item()) == (done, 1 - done)
 
 
-def test_an_end_token_of_the_prompt_ends_nothing():
+def test_an_end_token_in_the_prompt_does_not_end_the_sequence():
     state = committed([END, 0, 0, 0], [0, 1, 1, 1], [1, 2, 3, 4], prompt_tokens=1)
     assert state.tokens.tolist() == [[END, 2, 3, 0]]
     assert state.done.item() == 0
 
 
-def test_a_shifted_network_keeps_the_last_token_of_the_text_ahead():
+def test_a_shifted_network_keeps_the_last_token_as_context():
     state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], context=[[11, 12, 13, 14]], context_length=3, cached=20)
     assert (state.context[0, 0].item(), state.context_length.item(), state.cached.item()) == (13, 1, 22)
 
 
-def test_a_sequence_that_is_done_is_left_alone():
+def test_a_finished_sequence_is_not_changed():
     state = committed([0] * 4, [1] * 4, [1, 2, 3, 4], done=1, live=2)
     assert state.tokens.tolist() == [[0] * 4]
     assert state.live.item() == 2

@@ -1,4 +1,4 @@
-"""Tokens drawn on the device."""
+"""Sampling on the device."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ SHAPE = {"layers": 1, "heads": 2, "kv_heads": 1}
 
 
 @pytest.mark.parametrize("rule", ["threshold", None])
-def test_a_seed_gives_a_row_the_same_draws_in_any_batch(rule):
+def test_a_rows_samples_depend_only_on_its_seed(rule):
     network = tiny_model(6, **SHAPE)
     how = Denoising(find_rule("threshold", threshold=0.3, steps=4, block=4), 4, DRAWN)
     engine = Engine(network)
@@ -40,7 +40,7 @@ def test_a_seed_gives_a_row_the_same_draws_in_any_batch(rule):
     assert MASK not in first[0] + second[0]
 
 
-def test_draws_of_whole_decoding_are_distributed_as_those_of_the_torch_path():
+def test_decoded_samples_have_the_same_distribution_as_those_of_pytorch():
     network = tiny_model(8, **SHAPE)
     how = Denoising(find_rule("static", threshold=1, steps=1, block=2), 2, DRAWN)
     mine, theirs = ([new_row([5, 9], 2, seed=number) for number in range(first, first + 100)] for first in (0, 1000))

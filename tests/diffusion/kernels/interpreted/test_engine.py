@@ -1,4 +1,4 @@
-"""Whole decoding in the kernels, token for token that of the torch path."""
+"""Whole decoding with the kernels, compared with PyTorch token by token."""
 
 import copy
 import math
@@ -40,7 +40,7 @@ def same(rows, others):
 
 @pytest.mark.parametrize("attention", ["causal", "block_causal"])
 @pytest.mark.parametrize("shift", [False, True])
-def test_final_states_are_those_of_the_network(attention, shift):
+def test_final_states_equal_those_of_the_network(attention, shift):
     changes = {"layers": 2, "heads": 4, "kv_heads": 2}
     network = model(
         attention=attention, shift=shift, **changes, qkv_bias=shift, qk_norm=not shift, rotary=1.0 if shift else 0.5
@@ -82,7 +82,7 @@ def test_final_states_are_those_of_the_network(attention, shift):
 
 
 def rounded_network(network):
-    """The network with its matrices, and what a layer's matrices are multiplied with, rounded to 8-bit floats."""
+    """The network with its matrices, and the inputs of the layers' matrices, rounded to 8-bit floats."""
     found = copy.deepcopy(network)
     for module in found.modules():
         if isinstance(module, torch.nn.Linear):
@@ -96,7 +96,7 @@ def rounded_network(network):
 
 
 @pytest.mark.parametrize(("rows", "narrow"), [(6, True), (7, False)])
-def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
+def test_activations_are_quantized_from_the_configured_number_of_rows(rows, narrow):
     network = model(7, layers=2, hidden=64, intermediate=64, head_dim=32)
     weights = read_weights(network, Precision("fp8-w8a8", w8a8_rows=rows))
     cache, other = (KVCache(network.config, 2, 16, torch.float32, "cpu") for _ in range(2))
@@ -118,7 +118,7 @@ def test_activations_are_of_eight_bits_from_so_many_rows_on(rows, narrow):
     ("attention", "shift", "rule"),
     [("causal", False, "threshold"), ("block_causal", False, "entropy-bounded"), ("causal", True, "dynamic")],
 )
-def test_denoising_is_that_of_the_torch_path(attention, shift, rule):
+def test_denoising_equals_that_of_pytorch(attention, shift, rule):
     network = model(3, attention=attention, shift=shift)
     chosen = find_rule(rule, threshold=0.5, steps=3, block=4)
     how = Denoising(chosen, 4, GREEDY, aligned=attention == "block_causal", seeded=shift)
@@ -130,7 +130,7 @@ def test_denoising_is_that_of_the_torch_path(attention, shift, rule):
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_decodes_a_row_as_the_torch_path_does(rule):
+def test_every_rule_decodes_a_row_as_in_pytorch(rule):
     network = model(5)
     how = Denoising(find_rule(rule, threshold=0.6, steps=3, block=5), 5, GREEDY, sub_block=3)
     mine, theirs = new_row([5, 9, 30], 7), new_row([5, 9, 30], 7)
@@ -140,7 +140,7 @@ def test_every_rule_decodes_a_row_as_the_torch_path_does(rule):
     assert mine.forward_passes == theirs.forward_passes
 
 
-def test_a_session_serves_the_next_batch_and_another_kind_of_decoding_gets_its_own():
+def test_a_session_is_reused_for_the_next_batch_and_replaced_for_other_settings():
     network = model(1)
     engine = Engine(network)
     how = Denoising(find_rule("threshold", threshold=0.5, steps=4, block=4), 4, GREEDY)
@@ -155,7 +155,7 @@ def test_a_session_serves_the_next_batch_and_another_kind_of_decoding_gets_its_o
     same([mine], [theirs])
 
 
-def test_a_stop_sequence_that_only_the_host_knows_ends_the_row_there():
+def test_a_stop_sequence_checked_by_the_host_ends_the_row():
     network = model(2)
     how = Denoising(find_rule("threshold", threshold=2.0, steps=4, block=4), 4, GREEDY)
     whole = new_row([5, 9], 4)
@@ -168,7 +168,7 @@ def test_a_stop_sequence_that_only_the_host_knows_ends_the_row_there():
     assert mine.forward_passes >= theirs.forward_passes
 
 
-def test_one_token_after_the_other_is_that_of_the_torch_path():
+def test_autoregressive_decoding_equals_that_of_pytorch():
     network = model(4)
     mine, theirs = ([new_row(prompt, 2 + 16 * number) for number, prompt in enumerate(PROMPTS)] for _ in range(2))
     autoregress(network, mine, GREEDY, Engine(network))
@@ -178,7 +178,7 @@ def test_one_token_after_the_other_is_that_of_the_torch_path():
     assert all(END not in row.output for row in mine)
 
 
-def test_what_it_does_not_take_goes_the_torch_path():
+def test_unsupported_settings_are_decoded_by_pytorch():
     network = model(6)
     engine = Engine(network)
     drawn = replace(GREEDY, temperature=0.9)

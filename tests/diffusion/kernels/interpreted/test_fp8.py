@@ -1,4 +1,4 @@
-"""Weights of eight bits."""
+"""Quantization to 8-bit floats."""
 
 import math
 
@@ -11,7 +11,7 @@ from evalharness.diffusion.kernels.fp8 import FP8, empty_fp8, quantize, quantize
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**20), st.floats(1e-6, 1e4))
-def test_the_error_is_within_its_bound(seed, size):
+def test_the_quantization_error_is_within_its_bound(seed, size):
     weight = torch.randn(6, 40, generator=torch.Generator().manual_seed(seed)) * size
     found = quantize(weight)
     assert found.scale is not None
@@ -19,7 +19,7 @@ def test_the_error_is_within_its_bound(seed, size):
     assert (error <= torch.maximum(weight.abs() / 16, found.scale[:, None] / 1024) * 1.0001).all()
 
 
-def test_channels_of_zeros_and_the_largest_value():
+def test_rows_of_zeros_and_the_largest_value():
     weight = torch.tensor([[0.0, 0.0], [3.0, -896.0]])
     found = quantize(weight)
     assert torch.equal(found.dense(torch.float32)[:, 1], weight[:, 1])
@@ -36,17 +36,17 @@ def narrowed(x, live=1):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**20), st.floats(1e-30, 1e30), st.sampled_from([1, 80, 128, 300, 4100]))
-def test_rows_are_narrowed_as_weights_are_to_the_bit(seed, size, inner):
+def test_rows_are_quantized_exactly_like_weights(seed, size, inner):
     x = torch.randn(3, inner, generator=torch.Generator().manual_seed(seed)) * size
     x[1] = 0
-    # From the largest down to what is not even half of the least number of eight bits.
+    # From the largest number down to less than half of the smallest 8-bit float.
     x[2] *= 2.0 ** -torch.arange(inner).remainder(22)
     found, expected = narrowed(x), quantize(x)
     assert torch.equal(found.scale, expected.scale)
     assert torch.equal(found.values.float(), expected.values.float())
 
 
-def test_half_precision_is_narrowed_and_nothing_once_all_are_done():
+def test_half_precision_is_quantized_and_nothing_is_written_after_the_end():
     x = torch.randn(2, 96, generator=torch.Generator().manual_seed(0)).half()
     assert torch.equal(narrowed(x).values.view(torch.uint8), quantize(x).values.view(torch.uint8))
     idle = narrowed(x, live=0)

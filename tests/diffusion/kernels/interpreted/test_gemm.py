@@ -1,4 +1,4 @@
-"""Products of few rows with a large matrix."""
+"""The product of few rows with a large matrix."""
 
 import math
 
@@ -43,20 +43,20 @@ def test_half_precision_is_summed_in_float32():
 
 
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(32, 64, 256, 2), (3, 66, 128, 1)])
-def test_weights_of_eight_bits(rows, width, inner, splits):
+def test_eight_bit_weights(rows, width, inner, splits):
     x, matrix = inputs(rows, width, inner)
     weight = quantize(matrix)
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "width", "inner", "splits"), [(130, 70, 256, 2), (3, 64, 96, 1)])
-def test_rows_and_weights_of_eight_bits(rows, width, inner, splits):
+def test_eight_bit_rows_and_weights(rows, width, inner, splits):
     x, weight = (quantize(part) for part in inputs(rows, width, inner))
     torch.testing.assert_close(run(x, weight, splits), product_reference(x, weight, splits), rtol=1e-5, atol=1e-4)
 
 
-def test_the_arithmetic_that_widens_weights_is_exact():
-    # That of `gemm.widen`, which the interpreter cannot run: all of e4m3 but its two NaNs.
+def test_widening_to_bfloat16_is_exact():
+    # The arithmetic of `gemm.widen`, which the interpreter cannot run, for all of e4m3 except its two NaNs.
     byte = torch.arange(256, dtype=torch.int32)
     moved = (byte << 8) & 0x8000 | ((byte << 8) >> 4) & 0x07F0
     factor = torch.tensor(0x7B80, dtype=torch.int16).view(torch.bfloat16)
@@ -68,13 +68,13 @@ def test_the_arithmetic_that_widens_weights_is_exact():
 
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 2**20), st.integers(1, 6))
-def test_the_number_of_splits_does_not_matter(seed, splits):
+def test_the_number_of_splits_does_not_change_the_sum(seed, splits):
     x, matrix = inputs(4, 64, 320, seed=seed)
     found = run(x, Matrix(matrix), splits).sum(0)
     torch.testing.assert_close(found, x @ matrix.T, rtol=1e-5, atol=1e-4)
 
 
-def test_nothing_is_written_once_all_sequences_are_done():
+def test_nothing_is_written_after_all_sequences_are_done():
     x, matrix = inputs(2, 64, 64)
     partials = torch.full((1, 2, 64), 7.0)
     product(x, Matrix(matrix), partials, torch.zeros(1, dtype=torch.int32))
@@ -86,7 +86,7 @@ def test_nothing_is_written_once_all_sequences_are_done():
     [(1152, 896), (896, 4864), (2048, 1536), (1536, 8960), (4608, 3584), (3584, 3584), (3584, 18944), (12288, 4096)],
 )
 @pytest.mark.parametrize("fp8", [False, True])
-def test_programs_run_all_at_once_and_give_every_multiprocessor_work(width, inner, fp8):
+def test_all_programs_run_concurrently_and_occupy_every_multiprocessor(width, inner, fp8):
     how = plan(width, inner, 32, fp8)
     programs = -(-width // how.tile) * how.splits
     assert 0.9 * 132 <= programs <= 2 * 132

@@ -1,4 +1,4 @@
-"""The checks that `make gpu-check` makes on a device, here in the interpreter: they pass, and find what is wrong."""
+"""The checks of `make gpu-check`, here in the interpreter: they pass, and detect wrong kernels."""
 
 import math
 import sys
@@ -13,12 +13,12 @@ import gpu_check
 import kernel_checks
 import step_checks
 
-PLACE = kernel_checks.Place(torch.device("cpu"), torch.float32)
+SETTING = kernel_checks.Setting(torch.device("cpu"), torch.float32)
 
 
-def test_all_is_well():
+def test_all_checks_pass_on_correct_kernels():
     torch.manual_seed(0)
-    found = list(gpu_check.small_checks(PLACE.device, PLACE.dtype))
+    found = list(gpu_check.small_checks(SETTING.device, SETTING.dtype))
     assert len(found) == 25
     assert not [check for check in found if not check.passed]
 
@@ -49,7 +49,7 @@ def idle_writes(partials, live):
 
 
 @pytest.mark.parametrize("spoil", [off_by_a_little, one_row_missing, another_time_otherwise, idle_writes])
-def test_a_product_that_is_wrong_is_found(spoil, monkeypatch):
+def test_wrong_products_are_detected(spoil, monkeypatch):
     product = kernel_checks.gemm.product
 
     def wrong(x, weight, partials, live):
@@ -57,11 +57,11 @@ def test_a_product_that_is_wrong_is_found(spoil, monkeypatch):
         spoil(partials, live)
 
     monkeypatch.setattr(kernel_checks.gemm, "product", wrong)
-    checks = kernel_checks.check_products(PLACE, small_config(), 3, "network")
+    checks = kernel_checks.check_products(SETTING, small_config(), 3, "network")
     assert [check.passed for check in checks] == [False, False, False, True]
 
 
-def test_decoding_that_parts_is_found():
+def test_diverging_decoding_is_detected():
     def rows(*texts):
         made = [step_checks.make_row([5], 9) for _ in texts]
         for row, text in zip(made, texts, strict=True):

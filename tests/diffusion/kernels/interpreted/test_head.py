@@ -1,4 +1,4 @@
-"""Statistics over the vocabulary without logits."""
+"""The output head: statistics over the vocabulary without logits."""
 
 import math
 
@@ -30,7 +30,7 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     places = rows if places is None else places
     total = total or len(states)
     found = Statistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((3, total), math.nan))
-    # More room than rows, as when some positions are final: what is behind the count is poison.
+    # More space than rows, as when some positions are final; entries after the count are invalid.
     most = len(rows) + 3
     pad = torch.full((3,), 10**6, dtype=torch.int32)
     space = workspace(weight.values.shape[0], most, "cpu")
@@ -48,14 +48,14 @@ def check(found: Statistics, expected: Statistics) -> None:
 
 
 @pytest.mark.parametrize(("rows", "hidden", "vocabulary"), [(1, 64, 40), (5, 80, 300), (20, 32, 257), (70, 16, 130)])
-def test_statistics_are_those_of_the_logits(rows, hidden, vocabulary):
+def test_statistics_equal_those_of_the_logits(rows, hidden, vocabulary):
     torch.manual_seed(rows)
     states, weight = torch.randn(rows, hidden), torch.randn(vocabulary, hidden) / 4
     banned = torch.tensor([0, vocabulary - 1], dtype=torch.int32)
     check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
 
 
-def test_half_precision_rounds_logits_as_the_head_does():
+def test_half_precision_rounds_logits_like_the_head():
     torch.manual_seed(0)
     states, weight = torch.randn(8, 64).half(), (torch.randn(300, 64) / 4).half()
     found, expected = find(states, weight), predict_reference(states, Matrix(weight), NONE)
@@ -63,7 +63,7 @@ def test_half_precision_rounds_logits_as_the_head_does():
     torch.testing.assert_close(found.probability, expected.probability, rtol=5e-3, atol=1e-5)
 
 
-def test_of_equal_logits_the_first_wins_within_and_across_tiles():
+def test_the_first_of_equal_logits_wins_within_and_across_tiles():
     weight = torch.zeros(300, 16)
     states = torch.ones(2, 16)
     assert find(states, weight).proposed.tolist() == [0, 0]
@@ -73,7 +73,7 @@ def test_of_equal_logits_the_first_wins_within_and_across_tiles():
     torch.testing.assert_close(found.second, found.probability)
 
 
-def test_a_tile_of_banned_tokens_alone_is_no_nan():
+def test_a_tile_of_only_banned_tokens_gives_no_nan():
     torch.manual_seed(0)
     tile = tile_shape(4)[0]
     states, weight = torch.randn(4, 16), torch.randn(tile + 1, 16)
@@ -81,7 +81,7 @@ def test_a_tile_of_banned_tokens_alone_is_no_nan():
     check(find(states, weight, banned), predict_reference(states, Matrix(weight), banned))
 
 
-def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
+def test_only_selected_rows_are_read_and_only_their_positions_written():
     torch.manual_seed(0)
     states, weight = torch.randn(6, 32), torch.randn(90, 32)
     states[[0, 2, 3, 5]] = math.nan
@@ -93,7 +93,7 @@ def test_only_wanted_rows_are_looked_at_and_written_to_their_places():
     assert found.probability.isnan().sum() == 7
 
 
-def test_weights_of_eight_bits_with_a_scale_per_token():
+def test_eight_bit_weights_with_one_scale_per_token():
     torch.manual_seed(0)
     states, weight = torch.randn(3, 32), quantize(torch.randn(150, 32))
     check(find(states, weight), predict_reference(states, weight, NONE))
@@ -101,7 +101,7 @@ def test_weights_of_eight_bits_with_a_scale_per_token():
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(0, 2**20))
-def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw):
+def test_samples_are_the_likeliest_tokens_with_seeded_noise(seed, draw):
     torch.manual_seed(1)
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
     noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
@@ -110,14 +110,14 @@ def test_draws_are_the_likeliest_with_noise_and_a_seed_gives_the_same(seed, draw
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.3])
-def test_draws_are_distributed_as_those_of_the_torch_path(temperature):
+def test_samples_have_the_same_distribution_as_those_of_pytorch(temperature):
     torch.manual_seed(2)
     sequences, length, vocabulary = 16, 64, 20
     logits = 2 * torch.randn(1, vocabulary)
     banned = Sampler(temperature, banned=(3,))
     seeds = torch.randint(0, 2**62, (sequences,))
     noise = Noise(temperature, seeds, torch.arange(sequences, dtype=torch.int32) * 1000)
-    # The states are such that the weights' first column is the logits, all places alike.
+    # The weights' first column equals the logits, so all positions have the same distribution.
     states, weight = torch.zeros(1, 16), torch.zeros(vocabulary, 16)
     states[0, 0], weight[:, 0] = 1.0, logits[0]
     rows, places = torch.zeros(length * sequences, dtype=torch.int32), torch.arange(length * sequences).int()
@@ -148,8 +148,8 @@ def draw(states, weight, banned, rows, places, noise, length):
     return found.proposed
 
 
-def test_noise_is_that_of_the_gumbel_distribution_up_to_its_rare_values():
+def test_noise_has_the_gumbel_distribution_including_its_tail():
     noise = torch.cat([gumbel_reference(12345, number, 4096) for number in range(64)]).double()
     assert kstest(noise.numpy(), gumbel_r.cdf).pvalue > 1e-3
-    # More than e^10 is had once in 22,027 draws, as a sum over exponentials so small has to be.
+    # Noise above 10 occurs once in 22,027 samples on average.
     assert abs(int((noise > 10).sum()) - len(noise) * -math.expm1(-math.exp(-10))) < 4 * math.sqrt(12)

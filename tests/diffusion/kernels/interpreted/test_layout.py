@@ -1,4 +1,4 @@
-"""The segments of a pass, laid out on the device."""
+"""The segments of a pass, computed on the device."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def slots(config, lengths, cached):
 
 @pytest.mark.parametrize("attention", ["causal", "block_causal"])
 @pytest.mark.parametrize("shift", [False, True])
-def test_pieces_are_those_of_the_torch_path(attention, shift):
+def test_segments_equal_those_of_pytorch(attention, shift):
     config = tiny_config(attention=attention, shift=shift)
     made = slots(config, [9, 12, 6], [5, 12 - shift, 6 - shift])
     made[1].masked[2] = False
@@ -58,7 +58,7 @@ def test_pieces_are_those_of_the_torch_path(attention, shift):
     assert segments.rows[:7].tolist() == expected
 
 
-def test_the_following_token_is_asked_of_each_piece_end():
+def test_next_tokens_are_predicted_at_the_end_of_each_segment():
     state, segments = new_state(3, 8, 1, 1, 1, "cpu"), new_segments(3, 1, 1, "cpu")
     state.context.copy_(torch.tensor([[4], [5], [6]]))
     state.context_length.fill_(1)

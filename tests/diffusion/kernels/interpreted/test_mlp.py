@@ -33,24 +33,25 @@ def test_gate_up_agrees_with_pytorch(rows, width, inner):
 def test_half_precision_is_rounded_where_the_network_rounds():
     x, matrix = inputs(16, 64, 128, torch.float16)
     found, expected = run(x, Matrix(matrix)), gate_up_reference(x, Matrix(matrix))
-    # Sums in another order may round the other way; what is rounded elsewhere would differ in a third of all values.
+    # Another order of summation may change the rounding of a few values; rounding elsewhere would change a third of
+    # them.
     assert (found != expected).float().mean() < 0.02
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=1e-3)
 
 
-def test_weights_of_eight_bits():
+def test_eight_bit_weights():
     x, matrix = inputs(8, 40, 128)
     weight = quantize(matrix)
     torch.testing.assert_close(run(x, weight), gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
 
 
-def test_rows_and_weights_of_eight_bits():
+def test_eight_bit_rows_and_weights():
     x, weight = (quantize(part) for part in inputs(20, 40, 128))
     out = torch.full((20, 40), math.nan)
     gate_up(x, weight, out, LIVE)
     torch.testing.assert_close(out, gate_up_reference(x, weight), rtol=1e-4, atol=1e-5)
 
 
-def test_nothing_is_written_once_all_sequences_are_done():
+def test_nothing_is_written_after_all_sequences_are_done():
     x, matrix = inputs(2, 32, 64)
     assert (run(x, Matrix(matrix), torch.zeros(1, dtype=torch.int32), fill=7) == 7).all()

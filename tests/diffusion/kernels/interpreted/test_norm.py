@@ -1,4 +1,4 @@
-"""RMSNorm with what comes before it."""
+"""RMSNorm with the operation before it."""
 
 import math
 
@@ -16,7 +16,7 @@ LIVE = torch.ones(1, dtype=torch.int32)
 
 
 @pytest.mark.parametrize(("rows", "hidden"), [(4, 128), (1, 96), (33, 300)])
-def test_first_looks_up_and_normalises(rows, hidden):
+def test_embed_and_norm_agrees_with_pytorch(rows, hidden):
     generator = torch.Generator().manual_seed(0)
     table, gain = torch.randn(50, hidden, generator=generator), torch.randn(hidden, generator=generator)
     tokens = torch.randint(0, 50, (rows,), generator=generator)
@@ -28,7 +28,7 @@ def test_first_looks_up_and_normalises(rows, hidden):
 
 @pytest.mark.parametrize(("splits", "rows", "hidden"), [(1, 4, 128), (3, 1, 96), (8, 5, 300)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_add_sums_parts_in_their_order(splits, rows, hidden, dtype):
+def test_add_and_norm_agrees_with_pytorch(splits, rows, hidden, dtype):
     generator = torch.Generator().manual_seed(0)
     partials = torch.randn(splits, rows, hidden, generator=generator)
     residual, gain = (torch.randn(*shape, hidden, generator=generator).to(dtype) for shape in ((rows,), ()))
@@ -40,14 +40,14 @@ def test_add_sums_parts_in_their_order(splits, rows, hidden, dtype):
     torch.testing.assert_close(normed, expected, **tolerance)
 
 
-def test_the_order_of_summing_is_that_of_the_parts():
+def test_parts_are_added_in_order():
     partials = torch.tensor([1e8, 1.0, -1e8, 1.0]).view(4, 1, 1).expand(4, 2, 64).contiguous()
     residual, normed = torch.zeros(2, 64), torch.zeros(2, 64)
     add_and_norm(partials, residual, torch.ones(64), 1e-6, normed, LIVE)
     assert (residual == 1.0).all(), "in another order the sum is 0 or 2"
 
 
-def test_nothing_is_written_once_all_sequences_are_done():
+def test_nothing_is_written_after_all_sequences_are_done():
     residual, normed = torch.full((2, 1, 64), 7.0)
     add_and_norm(torch.ones(1, 1, 64), residual, torch.ones(64), 1e-6, normed, torch.zeros(1, dtype=torch.int32))
     assert (residual == 7).all()

@@ -1,4 +1,4 @@
-"""From the product of queries, keys and values to the cache."""
+"""Queries, keys and values: from their product to the cache."""
 
 import math
 from typing import Any
@@ -41,7 +41,7 @@ def run(config: ModelConfig, positions: torch.Tensor, sequences: int, splits: in
     [{}, {"qkv_bias": True}, {"qk_norm": True}, {"rotary": 0.5, "qk_norm": True}, {"head_dim": 128, "heads": 2}],
     ids=str,
 )
-def test_queries_and_cache_are_what_the_layers_compute(changes, dtype):
+def test_queries_and_cache_equal_those_of_the_layers(changes, dtype):
     positions = torch.tensor([5, 6, 7, 20, 21, 22], dtype=torch.int32)
     queries, keys, values, expected = run(make_config(**changes), positions, 2, 3, dtype)
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 3e-3, "atol": 3e-3}
@@ -51,7 +51,7 @@ def test_queries_and_cache_are_what_the_layers_compute(changes, dtype):
         torch.testing.assert_close(values[row // 3, :, position], expected[2][row], **tolerance)
 
 
-def test_other_slots_stay_and_padding_writes_nothing():
+def test_other_slots_stay_unchanged_and_padding_writes_nothing():
     positions = torch.tensor([3, -1, 9, 10], dtype=torch.int32)
     queries, keys, values, _ = run(make_config(), positions, 2, 1, torch.float32)
     written = torch.zeros(2, 64, dtype=torch.bool)
@@ -61,7 +61,7 @@ def test_other_slots_stay_and_padding_writes_nothing():
     assert queries.isfinite().all()
 
 
-def test_the_table_is_what_the_network_computes():
+def test_the_rotation_table_equals_the_networks_rotations():
     from evalharness.diffusion.network import rotations
 
     config = make_config(rotary=0.5)

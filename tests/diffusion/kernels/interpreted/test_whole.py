@@ -1,4 +1,4 @@
-"""Networks that see their whole canvas, decoded in the kernels token for token as on the torch path."""
+"""Bidirectional networks, decoded with the kernels and compared with PyTorch token by token."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def network(shift):
 
 
 def rows():
-    # Canvases of two blocks and of one, the first with something behind its gap.
+    # Canvases of two blocks and of one; the first has a suffix.
     return [
         new_row([5, 9, 30], 6, canvas=8, suffix=[7, 8, 33]),
         new_row([12, 33, 4, 4, 21, 6], 3, canvas=3, length=3),
@@ -30,11 +30,11 @@ def rows():
 
 
 @pytest.mark.parametrize(("shift", "rule"), [(False, "confidence"), (True, "entropy")])
-def test_tokens_passes_and_confidences_are_those_of_the_torch_path(shift, rule, monkeypatch):
+def test_tokens_passes_and_confidences_equal_those_of_pytorch(shift, rule, monkeypatch):
     monkeypatch.setattr(engine, "CANVAS_STEP", 16)
     model = network(shift)
     how = Denoising(find_rule(rule, threshold=0.9, steps=3, block=4), 4, GREEDY)
-    # Of two layers a short row is enough.
+    # With two layers, a short row is enough.
     mine, theirs = (rows()[1 - shift :] for _ in range(2))
     denoise(model, mine, how, Engine(model))
     denoise(model, theirs, how)
@@ -45,11 +45,11 @@ def test_tokens_passes_and_confidences_are_those_of_the_torch_path(shift, rule, 
 
 
 @pytest.mark.parametrize("name", ["entropy", "factor"])
-def test_what_is_fixed_of_a_block_as_long_as_a_canvas_is_what_the_rule_says(name):
+def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     torch.manual_seed(0)
     length = 150
     masked = torch.rand(1, length) < 0.8
-    # Few different values, so that equal ones are common.
+    # Few distinct values, so that ties are frequent.
     probability, second, entropy = (torch.randint(0, 30, (1, length)) / 30 for _ in range(3))
     how = Denoising(find_rule(name, threshold=0.9, steps=3, block=length, bound=2.0), length, GREEDY)
     state = new_state(1, length, 4, 3, 1, "cpu")

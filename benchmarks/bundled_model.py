@@ -1,8 +1,8 @@
 """Scores the bundled network, or another checkpoint of its format, and prints the tables of its model card.
 
 Runs HumanEval, FIM single-line and the bundled samples with each decoding method (resuming runs in the output folder),
-and checks that self-speculation generates exactly the autoregressive text. Then times the methods in turn on the same
-prompts, at batch size 1 in one process, so that a busy machine slows all of them equally.
+and checks that self-speculation generates exactly the autoregressive text. Then times the methods round robin on the
+same prompts, at batch size 1 in one process, so that a busy machine slows all of them equally.
 
     EVALHARNESS_DATA=DIR python benchmarks/bundled_model.py --out runs [--model DIR] [--card MODEL_CARD.md]
 """

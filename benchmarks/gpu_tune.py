@@ -31,7 +31,7 @@ from evalharness.diffusion.kernels.shapes import MODELS
 
 SHARED = 227 * 1024
 COLD_BYTES = 200e6
-"""Bytes of weights that are read in turn: four times the size of the L2 cache."""
+"""Bytes of weights that are read round robin: four times the size of the L2 cache."""
 
 Timed = Callable[[Plan], float]
 

@@ -45,7 +45,7 @@ def gate_up_tile(
     if SCALED_ROWS:
         total *= tl.load(row_scale + valid_row)[None, :]
     gate, up = tl.split(tl.permute(tl.reshape(total, [2, HALF, TOKENS]), [1, 2, 0]))
-    # Products and activation are rounded, as in the network's layers, where each is a tensor of its own.
+    # Products and activation are rounded, as in the network's layers, where each is a separate tensor.
     dtype = out.dtype.element_ty
     gate, up = gate.to(dtype).to(tl.float32), up.to(dtype).to(tl.float32)
     active = (gate / (1.0 + tl.exp(-gate))).to(dtype).to(tl.float32)

@@ -8,10 +8,10 @@ from evalharness.training.corpus.decontamination import Benchmarks, collect, rea
 PROBLEM = '''from typing import List
 
 
-def widest_gap(marks: List[int], least: int = 0) -> int:
+def widest_interval(marks: List[int], least: int = 0) -> int:
     """ The marks of a ruler are given in any order, and some of them may be missing altogether.
-    Return the widest gap.
-    >>> widest_gap([1, 9, 4])
+    Return the widest interval.
+    >>> widest_interval([1, 9, 4])
     5
     """
     ordered = sorted(marks)
@@ -41,12 +41,12 @@ def test_a_copied_sentence_is_found_when_wrapped_and_in_capitals(benchmarks: Ben
 
 
 def test_a_copied_signature_is_found_without_its_types(benchmarks: Benchmarks) -> None:
-    assert benchmarks.overlap("def widest_gap(marks, least):\n    return 0\n") == "signature"
+    assert benchmarks.overlap("def widest_interval(marks, least):\n    return 0\n") == "signature"
 
 
 def test_smaller_overlaps_are_allowed(benchmarks: Benchmarks) -> None:
-    assert benchmarks.overlap("def widest_gap(values):\n    return max(values)\n") is None
-    assert benchmarks.overlap('"""Return the widest gap."""') is None
+    assert benchmarks.overlap("def widest_interval(values):\n    return max(values)\n") is None
+    assert benchmarks.overlap('"""Return the widest interval."""') is None
     assert benchmarks.overlap("ordered = sorted(marks)\nwidest = least\n") is None
     assert benchmarks.overlap("") is None
 

@@ -68,11 +68,11 @@ def generate_answers(model: Path, settings: Certainty) -> Answers:
     from evalharness.sandbox.factory import open_sandbox
 
     benchmarks = read_benchmarks(benchmark_folders()) if settings.decontaminate else None
-    asked = problems(settings.functions, settings.seed)
+    generated = problems(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
         BackendConfig(model=str(model), batch_size=settings.batch_size, options=settings.options)
     )
-    requests = [Request(problem, 0) for problem, _ in asked]
+    requests = [Request(problem, 0) for problem, _ in generated]
     sampling = Sampling(max_new_tokens=settings.max_new_tokens)
     with closing(open_sandbox(settings.sandbox, settings.workers, {}, lambda _: None)) as sandbox:
         sandbox.prepare(["python"])
@@ -86,10 +86,10 @@ def generate_answers(model: Path, settings: Certainty) -> Answers:
 
         answers = list(backend.generate(requests, sampling))
         with ThreadPoolExecutor(settings.workers) as pool:
-            verdicts = list(pool.map(passes, zip(asked, answers, strict=True)))
-    pairs = zip(asked, answers, verdicts, strict=True)
+            verdicts = list(pool.map(passes, zip(generated, answers, strict=True)))
+    pairs = zip(generated, answers, verdicts, strict=True)
     right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
-    return Answers(len(asked), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks)))
+    return Answers(len(generated), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks)))
 
 
 def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:

@@ -89,34 +89,36 @@ def joint_loss(
     # Only positions with a loss go through the head, which costs as much as the rest of the network.
     targets = batch.tokens[:, 1:]
     answer = (position[1:] >= batch.prompt_lengths[:, None]) & (position[1:] < batch.lengths[:, None])
-    chosen = torch.rand(rows, length - 1, generator=generator).to(device) < objective.prompt
-    prompt = chosen & (position[1:] < batch.prompt_lengths[:, None])
+    sampled = torch.rand(rows, length - 1, generator=generator).to(device) < objective.prompt
+    prompt = sampled & (position[1:] < batch.prompt_lengths[:, None])
     answer_lengths = batch.lengths - batch.prompt_lengths
     inside = offset < answer_lengths[:, None]
     # All blocks with answer tokens, including the end tokens that fill the last one.
     reached = offset < (answer_lengths[:, None] + batch.block - 1) // batch.block * batch.block
     weights = _weights(masks, inside, reached, batch.block, objective)
-    picked = [mask & reached for mask in masks]
+    scored = [mask & reached for mask in masks]
     clean = hidden[:, : length - 1]
     parts = [clean[answer], clean[prompt]]
-    parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(picked)]
-    labels = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in picked)])
+    parts += [hidden[:, length + copy * size :][:, :size][pick] for copy, pick in enumerate(scored)]
+    labels = torch.cat([targets[answer], targets[prompt], *(batch.answers[pick] for pick in scored)])
     states = torch.cat(parts)
     losses = token_losses(model, states, labels)
-    first, second, rest = torch.split(losses, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))])
-    weight = torch.cat([rest[:0], *(w[pick] for w, pick in zip(weights, picked, strict=True))])
-    in_answer = torch.cat([inside[:0, 0], *(inside[pick] for pick in picked)])
-    denoising = (rest * weight).sum()
-    if objective.certainty and len(rest):
-        entropy = _certainty_loss(model.logits(states[-len(rest) :]).float(), labels[-len(rest) :])
+    answer_losses, prompt_losses, masked_losses = torch.split(
+        losses, [len(parts[0]), len(parts[1]), sum(map(len, parts[2:]))]
+    )
+    weight = torch.cat([masked_losses[:0], *(w[pick] for w, pick in zip(weights, scored, strict=True))])
+    in_answer = torch.cat([inside[:0, 0], *(inside[pick] for pick in scored)])
+    denoising = (masked_losses * weight).sum()
+    if objective.certainty and len(masked_losses):
+        entropy = _certainty_loss(model.logits(states[-len(masked_losses) :]).float(), labels[-len(masked_losses) :])
         denoising = denoising + objective.certainty * (entropy * weight).sum()
     return Losses(
-        total=first.sum() + second.sum() + objective.alpha * denoising,
-        autoregressive=first.detach().sum(),
-        denoising=rest.detach()[in_answer].sum(),
+        total=answer_losses.sum() + prompt_losses.sum() + objective.alpha * denoising,
+        autoregressive=answer_losses.detach().sum(),
+        denoising=masked_losses.detach()[in_answer].sum(),
         masked=int(in_answer.sum()),
-        prompt=second.detach().sum(),
-        prompt_tokens=len(second),
+        prompt=prompt_losses.detach().sum(),
+        prompt_tokens=len(prompt_losses),
     )
 
 

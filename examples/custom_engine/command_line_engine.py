@@ -74,7 +74,7 @@ class PipeChannel:
         except (OSError, ValueError) as error:
             raise InfrastructureError(f"the container has ended: {error}") from None
 
-    def more(self, wait_s: float) -> bytes:
+    def receive(self, wait_s: float) -> bytes:
         """Returns the next bytes from the container, at least one."""
         if not select.select([self.output], [], [], wait_s)[0]:
             raise InfrastructureError("the container does not answer")

@@ -56,7 +56,7 @@ def pairs(draw: st.DrawFn) -> Pair:
 
 
 def accepted(comparison: Comparison, output: Any, expected: Any, args: list[Any]) -> bool:
-    """What the judge makes of it: outputs and expected values arrive through the codec, and raising is not passing."""
+    """Whether the judge accepts an output. Both values pass through the codec; an exception counts as wrong."""
     try:
         return comparison.accepts(decode(encode(output, items=True)), decode(encode(expected)), args)
     except Exception:

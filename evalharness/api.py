@@ -130,7 +130,7 @@ def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
-    """Returns the differences of two runs of one task, with 95 % intervals, and which problems flipped.
+    """Returns the differences of two runs of one task, with 95 % intervals, and which problems changed.
 
     Raises UserError where the runs cannot be compared, such as runs of different tasks.
     """

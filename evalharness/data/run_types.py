@@ -168,7 +168,7 @@ class Figures(TypedDict):
     facets: NotRequired[dict[str, dict[str, FacetValue]]]
     """Rates by kind of problem: facet, such as `month`, then kind, such as `2024-08`."""
     speed: Speed
-    """Empty where nothing was timed."""
+    """Empty if no request was timed."""
     statuses: dict[Status, int]
     infrastructure: NotRequired[str]
     """Why the first of the samples without a verdict has none."""

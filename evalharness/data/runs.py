@@ -55,7 +55,7 @@ class Run:
 
     @property
     def speed(self) -> Speed:
-        """The speed block of the summary; empty where nothing was timed."""
+        """The speed block of the summary; empty if no request was timed."""
         return self.summary.get("speed", {})
 
     @property

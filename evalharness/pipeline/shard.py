@@ -10,7 +10,7 @@ from evalharness.records import Request
 
 @dataclass(frozen=True)
 class Shard:
-    """Share `number` of `of`, counted from 1. Problems are assigned in turn, each with all of its samples."""
+    """Share `number` of `of`, counted from 1. Problems are assigned round robin, each with all of its samples."""
 
     number: int
     of: int

@@ -1,4 +1,4 @@
-"""Runs whose problems are gaps: who can take part, what is refused before any work, and what the results say."""
+"""Runs of infilling tasks: which backends are accepted, what is refused before any work, and what the results say."""
 
 import json
 import subprocess
@@ -15,11 +15,11 @@ from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-GAP = Prompt("a", suffix="b")
+INFILLING = Prompt("a", suffix="b")
 
 
 class Plain:
-    """A backend that says nothing of gaps."""
+    """A backend that does not check prompts."""
 
     name = "plain"
 
@@ -32,25 +32,25 @@ class Plain:
     def close(self) -> None: ...
 
 
-class Choosing(Plain):
-    """A backend that infills, but takes no other prompt."""
+class InfillingOnly(Plain):
+    """A backend that accepts infilling prompts alone."""
 
     def accept(self, prompt: Prompt) -> None:
         if prompt.suffix is None:
-            raise UserError("gaps alone")
+            raise UserError("infilling prompts only")
 
 
-def test_a_backend_that_says_nothing_takes_all_but_gaps() -> None:
+def test_a_backend_without_a_prompt_check_accepts_all_but_infilling_prompts() -> None:
     check_prompt(Plain(), Prompt("a"))
     with pytest.raises(UserError, match=r"backend plain cannot infill.*recipe=suffix-first") as caught:
-        check_prompt(Plain(), GAP)
+        check_prompt(Plain(), INFILLING)
     assert "\n" not in str(caught.value)
 
 
-def test_a_backend_may_choose_its_prompts() -> None:
-    check_prompt(Choosing(), GAP)
-    with pytest.raises(UserError, match="gaps alone"):
-        check_prompt(Choosing(), Prompt("a"))
+def test_a_backend_may_accept_some_kinds_of_prompts_alone() -> None:
+    check_prompt(InfillingOnly(), INFILLING)
+    with pytest.raises(UserError, match="infilling prompts only"):
+        check_prompt(InfillingOnly(), Prompt("a"))
 
 
 @pytest.mark.docker

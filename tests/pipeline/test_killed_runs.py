@@ -1,6 +1,6 @@
 """Runs that are killed at random moments, in four ways, and resumed: no row is lost and none is doubled.
 
-`EVALHARNESS_KILLED_RUNS=100 pytest -s tests/test_killed_runs.py` runs a hundred and prints what became of them.
+`EVALHARNESS_KILLED_RUNS=100 pytest -s tests/pipeline/test_killed_runs.py` runs a hundred and prints how each ended.
 """
 
 import json
@@ -85,7 +85,7 @@ def disturb(kind: str, out: Path, draw: random.Random, engine: OwnEngine) -> int
     return run.returncode
 
 
-def mend(kind: str, out: Path, engine: OwnEngine) -> None:
+def repair(kind: str, out: Path, engine: OwnEngine) -> None:
     if kind == "disk":
         subprocess.run(["mount", "-t", "tmpfs", "-o", "remount,size=16m", "tmpfs", str(out)], check=True)
     if kind == "engine" and engine.process.poll() is not None:
@@ -110,7 +110,7 @@ def test_killed_at_random_moments_and_resumed(other_engine: OwnEngine, tmp_path:
         code = disturb(kind, out, draw, other_engine)
         before = {name: rows(out, name) for name in ("completions",) if code != -signal.SIGKILL}
         ends[f"{kind} {code}"] += 1
-        mend(kind, out, other_engine)
+        repair(kind, out, other_engine)
         again = start(out, other_engine.host if kind == "engine" else None)
         _, said = again.communicate(timeout=180)
         assert again.returncode == 0, said

@@ -1,4 +1,4 @@
-"""What a run makes of containers, agents and engines that are killed in the middle of it."""
+"""Containers, agents, judges and engines that are killed during a run cost no verdict."""
 
 import json
 import os

@@ -119,10 +119,10 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     assert "another evalharness process" in second.stderr
 
 
-def test_a_failed_machine_is_no_wrong_answer(tmp_path: Path) -> None:
-    """An endpoint that breaks for some requests: exit 1, outside the rate, asked again by the same command."""
+def test_an_infrastructure_failure_is_not_a_wrong_answer(tmp_path: Path) -> None:
+    """An endpoint that fails for some requests: exit 1, left out of the rate, retried by the same command."""
     plugin = f"""
-import evalharness.pipeline.run as run
+from evalharness.pipeline import config, validate
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.cli.main import main
 from dataclasses import replace
@@ -130,18 +130,18 @@ from dataclasses import replace
 class Broken(ReferenceBackend):
     def generate(self, requests, sampling):
         for completion in super().generate(requests, sampling):
-            broken = {{}}.get if {{mended}} else lambda task_id: int(task_id) % 2
+            broken = {{}}.get if {{repaired}} else lambda task_id: int(task_id) % 2
             yield replace(completion, text="", error="it broke") if broken(completion.task_id) else completion
 
-run.find_backend = lambda name: Broken
+config.find_backend = validate.find_backend = lambda name: Broken
 main(["run", "--task", "mbpp", "--data", "sample", "--out", {str(tmp_path / "run")!r}])
 """
     outcome = {}
-    for mended in (False, True):
-        code = plugin.replace("{mended}", str(mended))
+    for repaired in (False, True):
+        code = plugin.replace("{repaired}", str(repaired))
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
-        outcome[mended] = (done.returncode, json.loads((tmp_path / "run" / "summary.json").read_text()))
-        if not mended:
+        outcome[repaired] = (done.returncode, json.loads((tmp_path / "run" / "summary.json").read_text()))
+        if not repaired:
             assert "it broke" in done.stderr
     assert outcome[False][0] == 1
     assert outcome[False][1]["statuses"] == {"passed": 8, "infrastructure": 8}

@@ -19,13 +19,13 @@ LEAVING = yaml.safe_load((FOLDER / "rest.yaml").read_text())
 
 def attacks() -> list[object]:
     """Pairs of image and attack. Languages whose images are not built by default are slow."""
-    found = []
+    parameters = []
     for image in sorted(languages()):
         if (FOLDER / f"{image}.yaml").exists():
             for item in load(f"languages/{image}"):
                 marks = [pytest.mark.slow] * (item.slow or image not in DEFAULT)
-                found.append(pytest.param(image, item, id=f"{image}-{item.name}", marks=marks))
-    return found
+                parameters.append(pytest.param(image, item, id=f"{image}-{item.name}", marks=marks))
+    return parameters
 
 
 def program(image: str, solution: str) -> CommandProgram:

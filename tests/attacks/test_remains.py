@@ -59,8 +59,8 @@ def test_leaves_nothing(attack: Attack, target: Target) -> None:
 def test_a_daemon_does_not_outlive_its_sample(target: Target) -> None:
     for _ in range(2):
         assert target.run(python_program(WAITS_FOR_THE_NEXT, "numbers")).status == "failed"
-        found = target.run(python_program(TAKES_A_WHILE, "numbers"))
-        assert found.status == "passed", found
+        outcome = target.run(python_program(TAKES_A_WHILE, "numbers"))
+        assert outcome.status == "passed", outcome
 
 
 def test_one_worker_does_not_take_the_processes_of_another(target: Target) -> None:

@@ -46,15 +46,15 @@ class Attack:
 
 def load(*names: str) -> list[Attack]:
     """The attacks of these files, such as `python/leaving`."""
-    found = []
+    attacks = []
     for name in names:
         for title, entry in yaml.safe_load((PROGRAMS / f"{name}.yaml").read_text()).items():
             ends = entry.pop("ends", "tampered")
             rules = ProcessRules(**entry.pop("rules", {}))
-            found.append(
+            attacks.append(
                 Attack(title, ends=(ends,) if isinstance(ends, str) else tuple(ends), file=name, rules=rules, **entry)
             )
-    return found
+    return attacks
 
 
 def marked(attacks: list[Attack]) -> list[Any]:

@@ -48,5 +48,5 @@ class Target:
 
     def assert_fresh(self) -> None:
         """The next program must find nothing of the one before."""
-        found = self.run(ExecProgram("python", FRESH, Limits(2.0, 1024)))
-        assert found.status == "passed", f"left behind: {found}"
+        outcome = self.run(ExecProgram("python", FRESH, Limits(2.0, 1024)))
+        assert outcome.status == "passed", f"left behind: {outcome}"

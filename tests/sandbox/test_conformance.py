@@ -48,10 +48,10 @@ def test_an_engine_that_lacks_a_guarantee_is_refused(engine: None) -> None:
     with pytest.raises(UserError, match=r"does not guarantee here: network-off; .*allow=network-off"):
         sandbox.prepare(["python"])
     sandbox.close()
-    told = ContainerPool(Lacking(), 1, allow=frozenset({"network-off"}))
-    told.prepare(["python"])
-    assert told.describe()["allowed_to_lack"] == ["network-off"]
-    told.close()
+    allowed = ContainerPool(Lacking(), 1, allow=frozenset({"network-off"}))
+    allowed.prepare(["python"])
+    assert allowed.describe()["allowed_to_lack"] == ["network-off"]
+    allowed.close()
 
 
 def test_the_agent_detects_missing_guarantees(engine: None) -> None:
@@ -110,7 +110,7 @@ def test_clean_removes_containers_of_killed_harnesses(engine: None, cli: Any) ->
     done = cli("sandbox", "clean")
     assert done.returncode == 0
     assert "1 container removed" in done.stdout
-    assert not [each for each in client.containers.list(all=True) if each.id == created["Id"]]
+    assert not [container for container in client.containers.list(all=True) if container.id == created["Id"]]
 
 
 def test_an_unknown_sandbox(cli: Any, tmp_path: Path) -> None:

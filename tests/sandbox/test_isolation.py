@@ -64,14 +64,14 @@ def execute(source: str, sandbox: ContainerPool) -> Outcome:
 
 
 def assert_fresh(sandbox: ContainerPool) -> None:
-    found = execute(FRESH, sandbox)
-    assert found.status == "passed", found
+    outcome = execute(FRESH, sandbox)
+    assert outcome.status == "passed", outcome
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless(name: str, sandbox: ContainerPool) -> None:
-    found = execute(HARMLESS[name], sandbox)
-    assert found.status == "passed", found
+    outcome = execute(HARMLESS[name], sandbox)
+    assert outcome.status == "passed", outcome
     assert_fresh(sandbox)
 
 
@@ -86,14 +86,14 @@ def test_a_killed_container_costs_no_verdict(sandbox: ContainerPool) -> None:
     """The container is killed during a job, which then runs in another one."""
     import threading
 
-    found: list[Outcome] = []
+    outcomes: list[Outcome] = []
     slow = "import time\ntime.sleep(0.8)"
-    thread = threading.Thread(target=lambda: found.append(execute(slow, sandbox)))
+    thread = threading.Thread(target=lambda: outcomes.append(execute(slow, sandbox)))
     before = set(sandbox._containers.all)
     thread.start()
     thread.join(0.3)
     for container in before:
         sandbox.engine.client.api.kill(container.id)
     thread.join()
-    assert found[0].status == "passed"
+    assert outcomes[0].status == "passed"
     assert not before & sandbox._containers.all

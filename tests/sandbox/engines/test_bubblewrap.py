@@ -44,24 +44,24 @@ def sandbox(engine: None) -> Iterator[ContainerPool]:
 
 def agents(parent: int) -> list[int]:
     """Processes below a process of this machine."""
-    found, pending = [], [parent]
+    descendants, pending = [], [parent]
     while pending:
         pid = pending.pop()
         for path in Path(f"/proc/{pid}/task").glob("*/children"):
             with contextlib.suppress(OSError):
                 children = [int(word) for word in path.read_text().split()]
                 pending += children
-                found += children
-    return found
+                descendants += children
+    return descendants
 
 
 def settled() -> tuple[set[int], set[Path]]:
     """The processes and groups of this process when those of earlier samples have ended: the same for half a second."""
-    found: list[tuple[set[int], set[Path]]] = []
-    while len(found) < 6 or any(each != found[-1] for each in found[-6:]):
-        found.append((set(agents(os.getpid())), set(groups(os.getpid()))))
+    states: list[tuple[set[int], set[Path]]] = []
+    while len(states) < 6 or any(state != states[-1] for state in states[-6:]):
+        states.append((set(agents(os.getpid())), set(groups(os.getpid()))))
         time.sleep(0.1)
-    return found[-1]
+    return states[-1]
 
 
 def groups(pid: int) -> list[Path]:

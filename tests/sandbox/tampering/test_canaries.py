@@ -28,9 +28,11 @@ def test_the_token_follows_the_last_test(name: str) -> None:
 def test_every_test_is_made_false_once(name: str) -> None:
     form, tests = languages()[name].tests, languages()[name].hello.tests
     values = [match["expected"] for match in re.finditer(form.line, tests)]
-    found = [[match["expected"] for match in re.finditer(form.line, text)] for text in canaries(tests, form, "SECRET")]
-    assert len(found) == len(values) >= 3
-    for number, changed in enumerate(found):
+    values_by_canary = [
+        [match["expected"] for match in re.finditer(form.line, text)] for text in canaries(tests, form, "SECRET")
+    ]
+    assert len(values_by_canary) == len(values) >= 3
+    for number, changed in enumerate(values_by_canary):
         assert [index for index, value in enumerate(changed) if value != values[index]] == [number]
         assert _normal(changed[number]) != _normal(values[number])
 

@@ -72,8 +72,8 @@ def test_a_sample_may_define_only_the_called_name_that_is_its_entry_point() -> N
 @pytest.mark.parametrize("module", FUNCTIONS)
 def test_no_allowed_attribute_is_a_forbidden_module(module: str) -> None:
     loaded = importlib.import_module(module)
-    found = [getattr(loaded, name, None) for name in ATTRIBUTES]
-    assert {each.__name__ for each in found if isinstance(each, ModuleType)} <= set(FUNCTIONS)
+    attributes = [getattr(loaded, name, None) for name in ATTRIBUTES]
+    assert {attribute.__name__ for attribute in attributes if isinstance(attribute, ModuleType)} <= set(FUNCTIONS)
 
 
 @pytest.mark.data
@@ -81,9 +81,9 @@ def test_no_allowed_attribute_is_a_forbidden_module(module: str) -> None:
 def test_few_reference_solutions_are_suspicious(task: str, at_most: int, datasets_dir: object) -> None:
     """Each costs a second run: 4 of 164 and 23 of 974."""
     adapter, _ = open_task(task, datasets_dir, {})  # type: ignore[arg-type]
-    found = 0
+    suspicious = 0
     for problem in adapter.problems():
         program = adapter.program(problem, Completion(problem.task_id, 0, problem.reference, form="solution"))
         assert program.checks
-        found += is_suspicious(program.source, program.checks.text, program.checks.entry_point)
-    assert 0 < found <= at_most
+        suspicious += is_suspicious(program.source, program.checks.text, program.checks.entry_point)
+    assert 0 < suspicious <= at_most

@@ -79,10 +79,10 @@ def test_steps_see_the_files_of_their_program_alone(sandbox: ContainerPool) -> N
 
 
 def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
-    found = executed("cpp", None, sandbox).parts["compile"]
-    assert 0.05 < found.cpu_s < 30
-    assert 0.05 < found.wall_s < 60
-    assert 10 < found.peak_mb < 2000
+    outcome = executed("cpp", None, sandbox).parts["compile"]
+    assert 0.05 < outcome.cpu_s < 30
+    assert 0.05 < outcome.wall_s < 60
+    assert 10 < outcome.peak_mb < 2000
 
 
 @pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])

@@ -54,7 +54,7 @@ PROGRAMS = {
     "segmentation fault": ("import ctypes\nctypes.string_at(0)", "error"),
     "aborts": ("import os\nos.abort()", "error"),
     "recursion without end": ("def f(): f()\nf()", "error"),
-    "raises what cannot be told": ("class E(Exception):\n    def __str__(self): raise self\nraise E", "error"),
+    "raises an exception without a text": ("class E(Exception):\n    def __str__(self): raise self\nraise E", "error"),
     "raises a lone surrogate": ("raise ValueError(chr(0xdc80))", "error"),
     "raises a long text": ("raise ValueError('x' * 10**7)", "error"),
     "one large allocation": ("x = bytearray(5 << 30)", "memory"),

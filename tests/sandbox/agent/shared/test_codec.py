@@ -41,7 +41,7 @@ def same(one: Any, other: Any) -> bool:
         return same(list(one.items()), list(other.items()))
     if isinstance(one, set | frozenset):
         left = list(other)
-        return len(one) == len(other) and all(any(same(item, each) for each in left) for item in one)
+        return len(one) == len(other) and all(any(same(item, candidate) for candidate in left) for item in one)
     return bool(one == other)
 
 

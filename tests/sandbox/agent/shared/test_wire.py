@@ -30,14 +30,14 @@ def pipe() -> Iterator[Pipe]:
 
 def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
     """All frames up to the end of the stream."""
-    found = []
+    frames_read = []
     try:
         while True:
             frame = reader.next(5)
             if frame is not None:
-                found.append(frame)
+                frames_read.append(frame)
     except wire.Closed:
-        return found
+        return frames_read
 
 
 @steady
@@ -45,17 +45,17 @@ def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
 def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], size: int) -> None:
     read, write = os.pipe()
     data = b"".join(wire.FRAME.pack(kind, len(payload)) + payload for kind, payload in sent)
-    reader, found = wire.FrameReader(read, 50), []
+    reader, frames_read = wire.FrameReader(read, 50), []
     for start in range(0, len(data), size):
         os.write(write, data[start : start + size])
         frame = reader.next(0)
         while frame is not None:
-            found.append(frame)
+            frames_read.append(frame)
             frame = reader.next(0)
     os.close(write)
-    found += received(reader)
+    frames_read += received(reader)
     os.close(read)
-    assert found == sent
+    assert frames_read == sent
 
 
 def test_a_frame_longer_than_allowed_is_refused_before_it_is_read(pipe: Pipe) -> None:

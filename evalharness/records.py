@@ -163,6 +163,10 @@ class Completion:
     """Number of requests that share this one's forward passes, where the backend itself makes batches."""
     forwards: int | None = None
     """Forward passes (NFE) that produce this completion, without those of the prompt's prefill."""
+    accepted_drafts: int | None = None
+    """Speculative decoding: drafted tokens that the target accepted. None without drafts."""
+    rejected_drafts: int | None = None
+    """Speculative decoding: drafted tokens that the target rejected, those after a rejected one included."""
     trace: Trace | None = None
     """The denoising history, where the backend is asked to keep it."""
     finish_reason: str = "stop"

@@ -1,13 +1,14 @@
 """The bundled network, or another one by --model, decoded one token at a time.
 
-With `draft=N` the network drafts N tokens by diffusion and verifies them itself: the same text in fewer passes.
+With `draft=N` the network drafts N tokens by diffusion and verifies them itself: the same text in fewer passes. With
+`draft=lookup` the drafts are what followed the same tokens before, for any network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 class AROptions(NetworkOptions):
     """The `--option key=value` pairs of the backend."""
 
-    draft: int = Field(0, ge=0, description="Tokens that the network drafts before it verifies them; 0: no drafting")
+    draft: Annotated[int, Field(ge=0)] | Literal["lookup"] = Field(
+        0,
+        description="Tokens that the network drafts before it verifies them; 0: no drafting; lookup: drafts are what "
+        "followed the last tokens earlier in prompt and answer, with any model",
+    )
 
 
 class AutoregressiveBackend:
@@ -82,7 +87,12 @@ class AutoregressiveBackend:
             ]
             active = [row for row in rows if can_generate(row)]
             started_at = now()
-            if options.draft:
+            if options.draft == "lookup":
+                from evalharness.backends.network.drafting import lookup_drafting
+                from evalharness.diffusion.drafting.decoding import draft_and_verify
+
+                error = run_batch(partial(draft_and_verify, model, active, sampler, lookup_drafting(network)))
+            elif options.draft:
                 error = run_batch(partial(speculate, model, active, options.draft, sampler))
             else:
                 error = run_batch(partial(autoregress, model, active, sampler, engine))
@@ -107,9 +117,9 @@ class AutoregressiveBackend:
             network = load_network(self._config.model, self._options)
             if network.model.config.attention != "causal":
                 raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
-            if self._options.draft and not network.family.can_draft:
+            if self._options.draft not in (0, "lookup") and not network.family.can_draft:
                 raise UserError(
-                    f"option draft: model {network.name} is not trained to draft for itself; leave the option out"
+                    f"option draft: model {network.name} is not trained to draft for itself; use draft=lookup"
                 )
             self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
         return self._network

@@ -30,6 +30,9 @@ class Row:
     cached: int = 0
     """Tokens of `text` that are in the cache."""
     forward_passes: int = 0
+    accepted_drafts: int | None = None
+    """Drafted tokens that verification accepted; None without drafts. Likewise those that it rejected:"""
+    rejected_drafts: int | None = None
     """Forward passes that generated tokens of this row (NFE); prefill is not counted."""
     ended: bool = False
     prefill_s: float | None = None

@@ -4,6 +4,9 @@
 `threshold`), factor and entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` steps per block),
 dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the value of
 the model.
+
+An autoregressive network is decoded by rule verified, the default for it: a drafter proposes tokens and the network
+accepts those that are its own; or by rule typical, which accepts likely ones, too (`threshold`).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from evalharness.backends.diffusion.options import DiffusionOptions
+from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
 from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
@@ -25,6 +28,7 @@ from evalharness.util.clock import now
 if TYPE_CHECKING:
     from evalharness.backends.diffusion.diffusion_gemma import DiffusionGemma
     from evalharness.backends.network.loading import Network
+    from evalharness.diffusion.drafting.network import Drafter
 
 
 class DiffusionBackend:
@@ -42,6 +46,7 @@ class DiffusionBackend:
             self._options.check_rule(self._options.rule)
         self._network: Network | None = None
         self._gemma: DiffusionGemma | None = None
+        self._drafter: Drafter | None = None
 
     def accept(self, prompt: Prompt) -> None:
         """Accepts text and chat prompts; infilling prompts if the network can infill with this middle length.
@@ -66,8 +71,45 @@ class DiffusionBackend:
             yield from diffusion_gemma.generate(gemma, requests, sampling, self._options.trace)
             return
         network = self._load_network()
+        if self._drafter is not None:
+            yield from self._generate_drafted(network, self._drafter, requests, sampling)
+            return
         for batch in batches(requests, self._config.batch_size):
             yield from self._generate_batch(network, batch, sampling)
+
+    def _generate_drafted(
+        self, network: Network, drafter: Drafter, requests: Iterable[Request], sampling: Sampling
+    ) -> Iterator[Completion]:
+        """Yields completions of an autoregressive network that verifies drafts."""
+        from evalharness.backends.network.drafting import hybrid_drafting
+        from evalharness.backends.network.rows import (
+            can_generate,
+            encode,
+            make_completion,
+            make_row,
+            make_sampler,
+            run_batch,
+        )
+        from evalharness.diffusion.drafting.decoding import draft_and_verify
+
+        options, sampler = self._options, make_sampler(network, sampling)
+        drafting = hybrid_drafting(network, drafter, self._acceptance_threshold(), options.lookup, options.block)
+        for batch in batches(requests, self._config.batch_size):
+            rows = [
+                make_row(network, request, sampling, encode(network, request.problem.prompt), sampling.max_new_tokens)
+                for request in batch
+            ]
+            active = [row for row in rows if can_generate(row)]
+            started_at = now()
+            error = run_batch(partial(draft_and_verify, network.model, active, sampler, drafting))
+            for request, row in zip(batch, rows, strict=True):
+                yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
+
+    def _acceptance_threshold(self) -> float:
+        """Returns the share of the top probability from which a draft is accepted; 1 accepts the network's own text."""
+        if self._options.rule != "typical":
+            return 1.0
+        return 0.5 if self._options.threshold is None else self._options.threshold
 
     def _generate_batch(self, network: Network, batch: list[Request], sampling: Sampling) -> Iterator[Completion]:
         from evalharness.backends.diffusion.length_search import search_length
@@ -100,18 +142,29 @@ class DiffusionBackend:
 
             return {**diffusion_gemma.describe(gemma), "options": {"trace": self._options.trace}}
         network = self._load_network()
+        if self._drafter is not None:
+            from evalharness.backends.network.drafting import describe_drafter
+
+            drafting_options = self._options.model_dump(include={"drafter", "lookup", "block", "trace", "revision"})
+            drafting_options |= {"rule": self._options.rule or "verified", "threshold": self._acceptance_threshold()}
+            drafter = describe_drafter(network, self._drafter)
+            return {
+                **describe(network), **drafter, "batch_size": self._config.batch_size, "options": drafting_options,
+            }  # fmt: skip
         options = self._options.model_dump(include={"steps", "bound", "edit", "trace", "revision"})
         options |= resolve_decoding(network, self._options)
         return {**describe(network), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the network."""
-        self._network = self._gemma = None
+        self._network = self._gemma = self._drafter = None
 
     def _load_gemma(self) -> DiffusionGemma | None:
         """Returns the model if it is a DiffusionGemma, which transformers decodes with its own sampler; else None."""
-        from evalharness.diffusion.checkpoints.loading import find_folder, read_json
+        from evalharness.diffusion.checkpoints.loading import find_folder, is_gguf, read_json
 
+        if self._config.model is not None and is_gguf(self._config.model):
+            return None
         if self._gemma is None and self._network is None and self._config.model is not None:
             folder = find_folder(self._config.model, self._options.revision)
             if read_json(folder / "config.json").get("model_type") == "diffusion_gemma":
@@ -121,11 +174,26 @@ class DiffusionBackend:
         return self._gemma
 
     def _load_network(self) -> Network:
-        from evalharness.backends.network.loading import load_network
+        from evalharness.backends.network.loading import load_network, without_engine
 
         if self._network is None:
             network = load_network(self._config.model, self._options)
-            if not network.family.diffusion:
-                raise UserError(f"model {network.name} is not a diffusion model; use --backend ar")
+            if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
+                self._drafter = self._load_drafter(network)
+                network = without_engine(network, self._options, "drafts")
             self._network = network
         return self._network
+
+    def _load_drafter(self, network: Network) -> Drafter:
+        from evalharness.backends.network.drafting import open_drafter
+
+        rule = self._options.rule or "verified"
+        if rule not in DRAFTING_RULES:
+            raise UserError(
+                f"model {network.name} is not a diffusion model; use --option rule=verified with a drafter, or "
+                "--backend ar"
+            )
+        self._options.check_rule(rule)
+        if network.model.config.attention != "causal":
+            raise UserError(f"option rule={rule}: model {network.name} does not generate from left to right")
+        return open_drafter(network, self._options.drafter)

@@ -10,16 +10,21 @@ from evalharness.errors import UserError
 RULE_SETTINGS = {
     "threshold": ("threshold",), "factor": ("bound",), "confidence": ("steps",), "margin": ("steps",),
     "entropy": ("steps",), "entropy-bounded": ("bound",), "static": ("steps",), "dynamic": ("threshold", "steps"),
-    "editing": ("threshold", "edit"),
+    "editing": ("threshold", "edit"), "verified": (), "typical": ("threshold",),
 }  # fmt: skip
 """The options that each rule uses."""
+DRAFTING_RULES = ("verified", "typical")
+"""The rules with which a drafter drafts for an autoregressive network, which verifies."""
 
 
 class DiffusionOptions(NetworkOptions):
     """The `--option key=value` pairs of the backend. An option that is not set has the value of the model."""
 
     rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
-        None, description="Which tokens of a block a denoising step commits; by default the rule of the model"
+        None,
+        description="Which tokens of a block a denoising step commits; verified and typical: which tokens of a drafter "
+        "an autoregressive model accepts, only its own or all from `threshold` times its top probability; by default "
+        "the rule of the model",
     )
     threshold: float | None = Field(
         None, ge=0, le=1, description="Confidence above which a token is committed; by default the model's"
@@ -35,6 +40,13 @@ class DiffusionOptions(NetworkOptions):
     )
     block: int | None = Field(
         None, ge=1, description="Tokens per block; by default the model's, which some models do not let you change"
+    )
+
+    drafter: str | None = Field(
+        None, description="Rules verified and typical: folder of the drafter; by default the bundled one of the model"
+    )
+    lookup: bool = Field(
+        True, description="Rules verified and typical: draft by lookup in prompt and answer where it finds a match"
     )
 
     def check_rule(self, rule: str) -> None:

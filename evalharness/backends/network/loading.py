@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.checkpoints.families import Family
-from evalharness.diffusion.checkpoints.loading import open_checkpoint
+from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
 from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
@@ -38,7 +39,7 @@ class Network:
     """A loaded network with its tokenizer."""
 
     name: str
-    """The folder or hub id as the user gave it, or "bundled"."""
+    """The folder, GGUF file or hub id as the user gave it, or "bundled"."""
     model: Transformer
     tokenizer: Any
     family: Family
@@ -57,7 +58,7 @@ class Network:
 
 
 def load_network(name: str | None, options: NetworkOptions) -> Network:
-    """Returns the network of a folder or hub id; without a name, the bundled one.
+    """Returns the network of a folder, GGUF file or hub id; without a name, the bundled one.
 
     Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
     options require.
@@ -68,9 +69,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
-    loaded = open_checkpoint(
-        name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
-    )
+    loaded = _open(name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision)
     kernels = select_kernels(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
@@ -88,6 +87,24 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         kernels,
         _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
     )
+
+
+def _open(name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
+    """Returns the checkpoint of a folder, GGUF file or hub id. Imports `gguf`, which is slow, only for such files."""
+    if is_gguf(name):
+        from evalharness.diffusion.checkpoints.gguf import open_gguf
+
+        return open_gguf(Path(name).expanduser(), dtype, device)
+    return open_checkpoint(name, dtype, device, revision)
+
+
+def _describe_file(name: str) -> dict[str, str]:
+    """Returns quantization and digest of a GGUF file; nothing for other names."""
+    if not is_gguf(name):
+        return {}
+    from evalharness.diffusion.checkpoints.gguf import gguf_origin
+
+    return gguf_origin(Path(name).expanduser()).describe()
 
 
 def _open_engine(model: Transformer, precision: Precision) -> Engine:
@@ -148,4 +165,5 @@ def describe(network: Network) -> dict[str, Any]:
         "end_tokens": sorted(network.end_tokens),
         "infilling": network.infilling.describe() if network.infilling else None,
         "torch": torch.__version__,
+        **_describe_file(network.name),
     }

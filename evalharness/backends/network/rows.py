@@ -64,7 +64,7 @@ def can_generate(row: Row) -> bool:
     return bool(row.prompt) and row.watch.limit > 0
 
 
-def run_batch(generate: Callable[[], None]) -> str:
+def run_batch(generate: Callable[[], object]) -> str:
     """Runs `generate`. Returns an empty text, or the error if the batch exceeds the device memory."""
     try:
         generate()
@@ -99,6 +99,8 @@ def make_completion(
         total_s=row.ended_s,
         batch=batch,
         forwards=row.forward_passes,
+        accepted_drafts=row.accepted_drafts,
+        rejected_drafts=row.rejected_drafts,
         trace=make_trace(detokenizer, row) if trace else None,
         finish_reason=row.watch.reason,
     )

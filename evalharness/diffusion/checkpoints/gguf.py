@@ -34,7 +34,7 @@ _LAYER = {
 """The tensors of a file (behind `blk.N.`) that make up each of ours."""
 _COMPARED_ROWS = 256
 _SAME = 0.2
-"""Embedding and head that differ by less than this share of their norm are one matrix, quantised in two ways."""
+"""Embedding and head that differ by less than this share of their norm are one matrix, quantized in two ways."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,10 @@ class GgufOrigin:
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
-def is_gguf(name: str) -> bool:
-    """Whether a `--model` value names a GGUF file."""
-    return name.lower().endswith(".gguf")
-
-
 def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
     """The network of a file in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
 
-    Raises UserError where the file is not readable, or its architecture, tokenizer or quantisation is not supported.
+    Raises UserError where the file is not readable, or its architecture, tokenizer or quantization is not supported.
     """
     file = read_gguf(path)
     ends = end_tokens(file)
@@ -71,7 +66,7 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
 
 
 def gguf_origin(path: Path) -> GgufOrigin:
-    """Quantisation and SHA-256 of a file. Raises UserError where it is not readable."""
+    """Quantization and SHA-256 of a file. Raises UserError where it is not readable."""
     kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -155,7 +150,7 @@ def unpermute(rows: Tensor, heads: int) -> Tensor:
 
 
 def _tied(file: GgufFile) -> bool:
-    """Whether embedding and head are one matrix: the file has no head, or one that differs by quantisation alone."""
+    """Whether embedding and head are one matrix: the file has no head, or one that differs by quantization alone."""
     if "output.weight" not in file.tensors:
         return True
     embedding = file.read("token_embd.weight", torch.float32, _COMPARED_ROWS)
@@ -164,7 +159,7 @@ def _tied(file: GgufFile) -> bool:
 
 
 def _read_value(file: GgufFile, key: str, default: Any = None) -> Any:
-    """The metadata value of the file's architecture. Raises UserError where there is none and no default."""
+    """The metadata value of the file's architecture. Raises UserError if there is none and no default is given."""
     name = f"{file.metadata['general.architecture']}.{key}"
     value = file.metadata.get(name, default)
     if value is None:

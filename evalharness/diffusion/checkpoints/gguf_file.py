@@ -1,4 +1,4 @@
-"""Reads the container format GGUF: metadata, and weights dequantised by the package `gguf`.
+"""Reads the container format GGUF: metadata, and weights dequantized by the package `gguf`.
 
 The package's own reader makes an array view of every string, which takes 10 s for a vocabulary of 150,000 tokens.
 Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
@@ -20,7 +20,7 @@ from evalharness.errors import UserError
 
 SUFFIX = ".gguf"
 ROWS = 4096
-"""Rows that are dequantised at a time, so that no second copy of a whole matrix is in memory."""
+"""Rows that are dequantized at a time, so that no second copy of a whole matrix is in memory."""
 
 _VALUES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The `struct` format of each numeric value type of GGUF."""
@@ -64,9 +64,9 @@ class GgufFile:
         return self.tensors[name]
 
     def read(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
-        """The tensor of that name, or its first `rows` rows, dequantised and in `dtype`.
+        """The tensor of that name, or its first `rows` rows, dequantized and in `dtype`.
 
-        Raises UserError where the file has no such tensor or its quantisation is unknown to `gguf`.
+        Raises UserError where the file has no such tensor or its quantization is unknown to `gguf`.
         """
         entry = self.entry(name)
         count = entry.rows if rows is None else min(rows, entry.rows)
@@ -76,16 +76,16 @@ class GgufFile:
             for first in range(0, count, ROWS):
                 size = min(ROWS, count - first)
                 data = np.frombuffer(stream.read(size * entry.row_bytes), dtype=np.uint8).reshape(size, -1)
-                weights[first : first + size] = torch.from_numpy(self._dequantise(entry, data))
+                weights[first : first + size] = torch.from_numpy(self._dequantize(entry, data))
         return weights.view(*(entry.shape if rows is None else weights.shape))
 
-    def _dequantise(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def _dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         try:
             values = gguf.dequantize(data, entry.kind)
         except NotImplementedError:
             raise UserError(
                 f"{self.path}: tensor {entry.name} is stored as {entry.kind.name}, which the package gguf cannot "
-                "dequantise; give --model a file of another quantisation"
+                "dequantize; give --model a file of another quantization"
             ) from None
         # PyTorch takes no array that is a read-only view of the file's bytes.
         return values if values.flags.writeable else values.copy()

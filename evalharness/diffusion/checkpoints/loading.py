@@ -67,6 +67,11 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     return Checkpoint(model, tokenizer, family, end_ids)
 
 
+def is_gguf(name: str) -> bool:
+    """Returns whether a `--model` value names a GGUF file. `open_gguf` opens it."""
+    return name.lower().endswith(".gguf")
+
+
 def find_folder(name: str, revision: str | None) -> Path:
     """The folder with that name, or the local copy of that hub id, downloaded if needed.
 

@@ -14,13 +14,13 @@ from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
 
-def save_drafter(drafter: Drafter, folder: Path, *, quantised: bool) -> None:
+def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
     """Writes configuration and weights into `folder`: matrices in 8 bits with a scale per row, or all as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     write_drafter_config(drafter.config, folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in drafter.state_dict().items()}
     vocabulary = state.pop("vocabulary")
-    if quantised:
+    if quantized:
         state = quantize(state)
     (folder / FILE).write_bytes(to_bytes(state | {"vocabulary": vocabulary}, metadata={"format": "pt"}))
 
@@ -28,7 +28,7 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantised: bool) -> None:
 def load_drafter(folder: Path, target: Transformer) -> Drafter:
     """The drafter of that folder, in evaluation mode, with the device and precision of its target.
 
-    Raises UserError where there is none or its sizes are not those of the target.
+    Raises UserError if there is none or its sizes are not those of the target.
     """
     config = read_drafter_config(folder)
     weight = target.embed.weight
@@ -48,7 +48,7 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
 
 
 def target_fingerprint(target: Transformer) -> str:
-    """A digest of sizes and some weights, the same in every precision, by which a drafter's target is recognised."""
+    """A digest of sizes and some weights, the same in every precision, by which a drafter's target is recognized."""
     digest = hashlib.sha256(repr(target.config).encode())
     for weights in (target.embed.weight[:64], target.norm.weight):
         digest.update(weights.detach().to(torch.bfloat16).float().cpu().numpy().tobytes())

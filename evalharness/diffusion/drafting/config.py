@@ -33,7 +33,7 @@ class DrafterConfig:
 
 
 def read_drafter_config(folder: Path) -> DrafterConfig:
-    """The configuration in a drafter's folder. Raises UserError where there is none."""
+    """The configuration in a drafter's folder. Raises UserError if there is none."""
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ class CostCurve:
     draft_s: float = 0.0
 
     def verify_s(self, tokens: int) -> float:
-        """Seconds of a pass over so many tokens, interpolated linearly."""
+        """Seconds of a pass over `tokens` tokens, interpolated linearly."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
             if tokens <= high:

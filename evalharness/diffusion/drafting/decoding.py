@@ -62,6 +62,9 @@ def draft_and_verify(
             accepted = _verify(model, hidden, active, drafts, sampler, drafting.threshold)
             for index, draft, count in zip(running, drafts, accepted, strict=True):
                 cycles[index].append(Cycle(draft.source, tuple(draft.tokens), count))
+                row = rows[index]
+                row.accepted_drafts = (row.accepted_drafts or 0) + count
+                row.rejected_drafts = (row.rejected_drafts or 0) + len(draft.tokens) - count
             if recorder is not None:
                 proposer.observe(recorder.states, starts)
             proposer.record(active, starts, drafts, accepted)

@@ -15,12 +15,12 @@ from evalharness.diffusion.rows import Row, Sampler
 
 Source = Literal["none", "lookup", "drafter"]
 PROBE = 16
-"""A parked drafter is tried again after so many passes."""
+"""A parked drafter is tried again after this number of passes."""
 
 
 @dataclass(frozen=True)
 class Drafting:
-    """How drafts come about and when they are accepted."""
+    """How drafts are made and when they are accepted."""
 
     drafter: Drafter | None = None
     lookup: bool = False
@@ -35,7 +35,7 @@ class Drafting:
 
 @dataclass
 class Draft:
-    """Tokens that may come next; none where nothing is drafted."""
+    """Tokens that may come next; none if nothing is drafted."""
 
     source: Source = "none"
     tokens: list[int] = field(default_factory=list)

@@ -18,7 +18,7 @@ _LINEARS = ("qkv", "out", "gate_up", "down")
 
 
 class EightBitLinear(nn.Module):
-    """A linear layer with 8-bit weights that quantises its inputs as they come."""
+    """A linear layer with 8-bit weights that quantizes its inputs as they come."""
 
     def __init__(self, linear: nn.Linear, largest: Tensor) -> None:
         """`largest` [inputs] is the largest magnitude of each input channel that calibration saw."""
@@ -47,7 +47,7 @@ class EightBitLinear(nn.Module):
         return product if self._bias is None else product + self._bias
 
 
-def quantise_products(model: Transformer, calibrate: Callable[[], None]) -> None:
+def quantize_products(model: Transformer, calibrate: Callable[[], None]) -> None:
     """Replaces the network's products by 8-bit ones. `calibrate` runs the network, head included, on typical texts."""
     largest: dict[str, Tensor] = {}
     hooks = [linear.register_forward_hook(_observer(name, largest)) for name, _, linear in _linears(model)]

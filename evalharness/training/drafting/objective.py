@@ -10,7 +10,7 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.network import Drafter, DrafterLayer
 from evalharness.diffusion.network import rotations
 from evalharness.training.drafting.features import TextFeatures
-from evalharness.training.drafting.recipe import Optimisation
+from evalharness.training.drafting.recipe import Optimization
 
 
 class _TextContext(KVCache):
@@ -61,7 +61,7 @@ class DraftLoss:
     """Weighted positions whose most probable token is the text's."""
 
 
-def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimisation) -> DraftLoss:
+def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimization) -> DraftLoss:
     """The loss of blocks at these anchors [M] (positions); what lies behind the end of the text does not count."""
     text, block = features.text, drafter.config.block
     tokens = torch.tensor(text.tokens)

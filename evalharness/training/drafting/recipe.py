@@ -1,4 +1,4 @@
-"""What a drafter's training run is told: the YAML file of `evalharness train` whose `kind` is `drafter`."""
+"""The settings of a drafter's training run: the YAML file of `evalharness train` whose `kind` is `drafter`."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ class Answers(Strict):
     longest_prompt: int = 512
     """Longer prompts are left out."""
     longest_answer: int = 384
-    """Answers are cut off after so many tokens."""
+    """Answers are cut off at this length."""
     slots: int = Field(default=48, gt=0)
     """Answers that are generated at a time."""
     shard: int = Field(default=128, gt=0)
@@ -30,7 +30,7 @@ class Answers(Strict):
     decontaminate: bool = True
     """Drop prompts and answers that share anything with the benchmark data below $EVALHARNESS_DATA."""
     held_out: int = 64
-    """The first so many texts are measured on and not trained on."""
+    """Number of texts, the first ones, that are measured on and not trained on."""
 
 
 class Features(Strict):
@@ -57,7 +57,7 @@ class DrafterShape(Strict):
     intermediate: int = 3072
 
 
-class Optimisation(Strict):
+class Optimization(Strict):
     """How the drafter is trained."""
 
     steps: int = Field(default=4000, gt=0)
@@ -91,7 +91,7 @@ class DrafterRecipe(Strict):
     answers: Answers = Answers()
     features: Features = Features()
     drafter: DrafterShape = DrafterShape()
-    optimisation: Optimisation = Optimisation()
+    optimization: Optimization = Optimization()
 
     @property
     def target_path(self) -> str:
@@ -115,7 +115,7 @@ def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; name a recipe with --config") from None
     if changes.get("steps") is not None:
-        values["optimisation"] = {**values.get("optimisation", {}), "steps": changes["steps"]}
+        values["optimization"] = {**values.get("optimization", {}), "steps": changes["steps"]}
     try:
         return DrafterRecipe.model_validate(values)
     except ValidationError as error:

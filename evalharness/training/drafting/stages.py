@@ -13,15 +13,15 @@ from typing import TypedDict
 
 import torch
 
-from evalharness.diffusion.checkpoints.gguf import is_gguf, open_gguf
-from evalharness.diffusion.checkpoints.loading import Checkpoint, open_checkpoint
+from evalharness.diffusion.checkpoints.gguf import open_gguf
+from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.drafting.answers import Job, generate_answers
-from evalharness.training.drafting.eight_bit import quantise_products
+from evalharness.training.drafting.eight_bit import quantize_products
 from evalharness.training.drafting.features import FeatureStore, features_path, write_features
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
@@ -63,7 +63,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     prompts = draft_prompts(asked.seed, benchmarks, dropped, kinds)
     first = list(itertools.islice(prompts, CALIBRATION))
     if asked.eight_bit:
-        _quantise(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
+        _quantize(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
 
     def jobs() -> Iterator[Job]:
         nonlocal started
@@ -112,7 +112,7 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
     if recipe.features.eight_bit:
-        _quantise(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
+        _quantize(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
     for number in missing:
         if stop():
             return
@@ -174,13 +174,13 @@ def _in_order(prompt: DraftPrompt, answer: str) -> str:
     return prompt.text + answer + prompt.suffix
 
 
-def _quantise(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
+def _quantize(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
     @torch.inference_mode()
     def calibrate() -> None:
         for ids in texts:
             target.model.logits(forward_segments(target.model, [causal_segment(0, ids[:512])], None))
 
-    quantise_products(target.model, calibrate)
+    quantize_products(target.model, calibrate)
 
 
 class Progress(TypedDict):

@@ -48,7 +48,7 @@ def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int]
         pad_id=config.pad_id, block_size=shape.block, max_length=config.max_length, attention="block_causal",
         rope_theta=config.rope_theta, qk_norm=True, tied=False, norm_eps=config.norm_eps,
     )  # fmt: skip
-    torch.manual_seed(recipe.optimisation.seed)
+    torch.manual_seed(recipe.optimization.seed)
     taps = recipe.features.taps
     if max(taps) >= config.layers:
         raise UserError(f"features.taps names layer {max(taps)}, and the target has layers 0 to {config.layers - 1}")
@@ -59,7 +59,7 @@ def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int]
 
 
 class DrafterTrainer:
-    """A run: drafter, optimisers, average and log. Everything random comes from the recipe's seed and the step."""
+    """A run: drafter, optimizers, average and log. Everything random comes from the recipe's seed and the step."""
 
     def __init__(
         self, recipe: DrafterRecipe, drafter: Drafter, target: Transformer, store: FeatureStore, out: Path
@@ -74,8 +74,8 @@ class DrafterTrainer:
         ]
         inside = {id(parameter) for parameter in matrices}
         others = [p for p in drafter.parameters() if id(p) not in inside]
-        rate = recipe.optimisation.rate
-        self.optimisers: list[torch.optim.Optimizer] = [
+        rate = recipe.optimization.rate
+        self.optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
         ]
@@ -85,7 +85,7 @@ class DrafterTrainer:
 
     def run(self, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
         """Trains to the recipe's last step or until `stop()`; either way a checkpoint and weights are left."""
-        settings = self.recipe.optimisation
+        settings = self.recipe.optimization
         last_save = clock = time.monotonic()
         while self.step < settings.steps and not stop():
             row = self._step()
@@ -113,7 +113,7 @@ class DrafterTrainer:
         return round(found.length, 4), [round(share, 4) for share in found.shares]
 
     def _step(self) -> LogRow:
-        settings = self.recipe.optimisation
+        settings = self.recipe.optimization
         factor = _rate_factor(self.step / settings.steps, settings.warm_up)
         losses = []
         for number, random in self._choices():
@@ -125,11 +125,11 @@ class DrafterTrainer:
             torch.autograd.backward(loss.total / loss.weight / settings.texts)
             losses.append(loss)
         torch.nn.utils.clip_grad_norm_(self.drafter.parameters(), settings.clip)
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
                 group["lr"] = settings.rate * factor
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.average.update(self.drafter.parameters())
         self.step += 1
         weight = sum(loss.weight for loss in losses)
@@ -145,7 +145,7 @@ class DrafterTrainer:
 
     def _choices(self) -> Iterator[tuple[int, Random]]:
         """The texts of the present step, each with the random numbers that choose its anchors."""
-        settings = self.recipe.optimisation
+        settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
             epoch, place = divmod(number, len(self.texts))
             order = Random(f"{settings.seed} {epoch}").sample(self.texts, len(self.texts))
@@ -157,7 +157,7 @@ class DrafterTrainer:
         values = {
             "recipe": self.recipe.model_dump_json(),
             "drafter": self.drafter.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "average": (self.average.values, self.average.count),
             "step": self.step,
             "spent_s": self.spent_s,
@@ -169,7 +169,7 @@ class DrafterTrainer:
         (self.out / LOG).write_text("".join(json.dumps(asdict(row)) + "\n" for row in self.log))
         parameters = list(self.drafter.parameters())
         self.average.swap(parameters)
-        save_drafter(self.drafter, self.out / MODEL, quantised=True)
+        save_drafter(self.drafter, self.out / MODEL, quantized=True)
         self.average.swap(parameters)
         if self.log:
             plot_run(self.log, self.out / "training.png")
@@ -190,8 +190,8 @@ class DrafterTrainer:
         # The vocabulary comes with the state: more answers than before must not change it.
         self.drafter.load_state_dict(values["drafter"])
         self.drafter.attach(self.target)
-        for optimiser, state in zip(self.optimisers, values["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
+        for optimizer, state in zip(self.optimizers, values["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.average.values, self.average.count = values["average"]
         self.step, self.spent_s = values["step"], values["spent_s"]
         self.log = [LogRow(**row) for row in values["log"]]

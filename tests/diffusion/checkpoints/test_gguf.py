@@ -33,7 +33,7 @@ def test_exact_weights_give_the_logits_of_the_folder(tmp_path: Path, architectur
 
 
 @pytest.mark.parametrize(("kind", "error"), [(Kind.Q8_0, 0.03), (Kind.Q5_0, 0.3), (Kind.BF16, 0.03)])
-def test_quantised_weights_are_close(tmp_path: Path, kind: Kind, error: float) -> None:
+def test_quantized_weights_are_close(tmp_path: Path, kind: Kind, error: float) -> None:
     model = build(tmp_path, "qwen2")
     exact = open_gguf(write_gguf(tmp_path / "exact.gguf", tmp_path, model), torch.float32)
     coarse = open_gguf(write_gguf(tmp_path / "coarse.gguf", tmp_path, model, kind), torch.float32)
@@ -80,7 +80,7 @@ def test_tokenizer_and_chat_template_are_those_of_the_folder(tmp_path: Path) -> 
     assert file.tokenizer.decode(ids, skip_special_tokens=True) == "def f():\n    return 1"
 
 
-def test_origin_names_quantisation_and_digest(tmp_path: Path) -> None:
+def test_origin_names_quantization_and_digest(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"))
     origin = gguf_origin(path)
     assert origin.quantization == "ALL_F32"

@@ -159,9 +159,9 @@ def test_draft_length_follows_costs_and_probabilities() -> None:
 
 def test_drafting_is_parked_where_it_loses_and_tried_again() -> None:
     target, sampler = tiny_model(7), Sampler(banned=(MASK, END))
-    dear = CostCurve((1, 64), (1.0, 10.0), 5.0)
+    expensive = CostCurve((1, 64), (1.0, 10.0), 5.0)
     rows = made_rows(1, 60, None)
-    (cycles,) = draft_and_verify(target, rows, sampler, Drafting(tiny_drafter(target), costs=dear))
+    (cycles,) = draft_and_verify(target, rows, sampler, Drafting(tiny_drafter(target), costs=expensive))
     drafted = [number for number, cycle in enumerate(cycles) if cycle.source == "drafter"]
     assert len(drafted) <= 4
 

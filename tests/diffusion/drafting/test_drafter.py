@@ -45,19 +45,19 @@ def test_blocks_with_a_cache_are_those_of_a_whole_text() -> None:
 def test_saved_drafter_is_the_same(tmp_path: Path) -> None:
     target = tiny_model(1)
     drafter = tiny_drafter(target)
-    save_drafter(drafter, tmp_path / "plain", quantised=False)
+    save_drafter(drafter, tmp_path / "plain", quantized=False)
     plain = load_drafter(tmp_path / "plain", target)
     assert plain.config == drafter.config
     for name, value in drafter.state_dict().items():
         assert torch.equal(plain.state_dict()[name], value)
-    save_drafter(drafter, tmp_path / "small", quantised=True)
+    save_drafter(drafter, tmp_path / "small", quantized=True)
     small = load_drafter(tmp_path / "small", target)
     torch.testing.assert_close(small.fuse.weight, drafter.fuse.weight, rtol=0, atol=0.02)
     assert torch.equal(small.vocabulary, drafter.vocabulary)
 
 
 def test_drafter_of_another_size_is_refused(tmp_path: Path) -> None:
-    save_drafter(tiny_drafter(tiny_model(1)), tmp_path, quantised=False)
+    save_drafter(tiny_drafter(tiny_model(1)), tmp_path, quantized=False)
     with pytest.raises(UserError, match="was trained for tiny, whose sizes differ"):
         load_drafter(tmp_path, tiny_model(1, hidden=64))
     with pytest.raises(UserError, match="cannot be read"):

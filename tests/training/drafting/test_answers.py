@@ -17,7 +17,7 @@ from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.decontamination import collect
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.answers import Job, generate_answers
-from evalharness.training.drafting.eight_bit import quantise_products
+from evalharness.training.drafting.eight_bit import quantize_products
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
 
@@ -88,5 +88,5 @@ def test_eight_bit_products_are_close(tmp_path: Path) -> None:
         return model.logits(forward_segments(model, [causal_segment(0, tokens)], None))[0]
 
     exact = logits()
-    quantise_products(model, logits)
+    quantize_products(model, logits)
     assert 0 < float((logits() - exact).norm() / exact.norm()) < 0.15

@@ -34,7 +34,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DrafterRecipe:
         "drafter": {
             "layers": 1, "block": 3, "vocabulary": 100, "rank": 4, "heads": 4, "kv_heads": 2, "intermediate": 32,
         },
-        "optimisation": {"steps": 4, "texts": 2, "anchors": 4, "evaluate_every": 2},
+        "optimization": {"steps": 4, "texts": 2, "anchors": 4, "evaluate_every": 2},
     }  # fmt: skip
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
     return read_drafter_recipe(tmp_path / "recipe.yaml")
@@ -90,4 +90,4 @@ def test_recipes_say_what_is_wrong(tmp_path: Path) -> None:
 def test_shipped_recipe_is_valid() -> None:
     folder = Path(__file__).parents[3] / "evalharness" / "training" / "recipes"
     recipe = read_drafter_recipe(folder / "drafter-qwen2.5-coder-0.5b.yaml", steps=7)
-    assert recipe.optimisation.steps == 7
+    assert recipe.optimization.steps == 7

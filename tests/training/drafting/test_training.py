@@ -26,7 +26,7 @@ def recipe(steps: int) -> DrafterRecipe:
             "drafter": {
                 "layers": 2, "block": 4, "vocabulary": 32, "rank": 8, "heads": 4, "kv_heads": 2, "intermediate": 48,
             },
-            "optimisation": {
+            "optimization": {
                 "steps": steps, "texts": 4, "anchors": 16, "rate": 0.01, "log_every": 5, "evaluate_every": 50,
                 "cross_entropy": 1.0,
             },
@@ -65,7 +65,7 @@ def test_store_returns_each_texts_features(store: FeatureStore) -> None:
         torch.testing.assert_close(features.probabilities, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_drafter_learns_texts_that_it_can_memorise(store: FeatureStore, tmp_path: Path) -> None:
+def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
     before, _ = run.measure()

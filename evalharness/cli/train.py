@@ -28,7 +28,7 @@ def train(
         float | None, typer.Option(metavar="N", help="Stop after this many minutes. [default: the recipe's value]")
     ] = None,
 ) -> None:
-    """Trains a diffusion code model, or a drafter for an autoregressive one, from a recipe.
+    """Trains a diffusion code model or a drafter from a recipe.
 
     Training can be stopped at any time: it writes usable weights, and the same command resumes it.
     """

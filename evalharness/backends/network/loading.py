@@ -10,7 +10,7 @@ import torch
 
 from evalharness.backends.network.options import NetworkOptions
 from evalharness.diffusion.checkpoints.families import Family
-from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
+from evalharness.diffusion.checkpoints.loading import Checkpoint, describe_gguf, is_gguf, open_checkpoint
 from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
@@ -98,15 +98,6 @@ def _open(name: str, dtype: torch.dtype, device: torch.device, revision: str | N
     return open_checkpoint(name, dtype, device, revision)
 
 
-def _describe_file(name: str) -> dict[str, str]:
-    """Returns quantization and digest of a GGUF file; nothing for other names."""
-    if not is_gguf(name):
-        return {}
-    from evalharness.diffusion.checkpoints.gguf import gguf_origin
-
-    return gguf_origin(Path(name).expanduser()).describe()
-
-
 def _open_engine(model: Transformer, precision: Precision) -> Engine:
     """Returns an engine of the fused kernels. Imports Triton, which needs a GPU."""
     from evalharness.diffusion.kernels.engine import Engine
@@ -165,5 +156,5 @@ def describe(network: Network) -> dict[str, Any]:
         "end_tokens": sorted(network.end_tokens),
         "infilling": network.infilling.describe() if network.infilling else None,
         "torch": torch.__version__,
-        **_describe_file(network.name),
+        **describe_gguf(network.name),
     }

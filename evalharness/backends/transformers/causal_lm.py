@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from evalharness.backends.transformers.options import TransformersOptions
+from evalharness.diffusion.checkpoints.loading import describe_gguf, is_gguf
 from evalharness.errors import UserError
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.devices import select_device, select_dtype
@@ -44,7 +45,12 @@ def load_tokenizer(name: str, options: TransformersOptions) -> Any:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     with _explain_failure(name):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(_folder_or_id(name), **_hub_arguments(options))
+        if is_gguf(name):
+            from evalharness.backends.transformers.gguf_model import load_gguf_tokenizer
+
+            tokenizer = load_gguf_tokenizer(Path(name).expanduser())
+        else:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(_folder_or_id(name), **_hub_arguments(options))
     if options.chat_template is not None:
         tokenizer.chat_template = _read_template(options.chat_template)
     return tokenizer
@@ -57,7 +63,13 @@ def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: in
     """
     device = select_device(options.device)
     with _explain_failure(name):
-        model = _from_pretrained(_folder_or_id(name), device, options)
+        if is_gguf(name):
+            from evalharness.backends.transformers.gguf_model import load_gguf_model
+
+            dtype = select_dtype(options.dtype, device)
+            model = load_gguf_model(Path(name).expanduser(), dtype, options.attn).model.to(device)
+        else:
+            model = _from_pretrained(_folder_or_id(name), device, options)
     end_tokens = find_end_tokens(model, tokenizer)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id, *sorted(end_tokens)) if i is not None), 0)
     # Decoding settings that a checkpoint recommends (penalties, temperatures, ...) must not affect a run.
@@ -136,7 +148,7 @@ def describe(lm: CausalLM) -> dict[str, Any]:
     """Returns model, weights digest, precision, device and library versions, as plain values for the manifest."""
     parameter = next(lm.model.parameters())
     cuda = lm.device.type == "cuda"
-    config = Path(_folder_or_id(lm.name)) / "config.json"
+    config = Path(lm.name if is_gguf(lm.name) else _folder_or_id(lm.name)) / "config.json"
     return {
         "model": lm.name,
         "commit": getattr(lm.model.config, "_commit_hash", None),
@@ -152,6 +164,7 @@ def describe(lm: CausalLM) -> dict[str, Any]:
         "chat_template_sha256": sha256(str(lm.tokenizer.chat_template).encode()),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        **describe_gguf(lm.name),
     }
 
 

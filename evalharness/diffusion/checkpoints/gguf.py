@@ -1,12 +1,9 @@
 """Loads a network and its tokenizer from one GGUF file, as llama.cpp distributes models."""
 
 import functools
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gguf
 import torch
 from torch import Tensor
 
@@ -37,19 +34,6 @@ _SAME = 0.2
 """Embedding and head that differ by less than this share of their norm are one matrix, quantized in two ways."""
 
 
-@dataclass(frozen=True)
-class GgufOrigin:
-    """What a manifest records of a GGUF file."""
-
-    quantization: str
-    """The file type that llama.cpp named, such as `MOSTLY_Q4_K_M`."""
-    sha256: str
-
-    def describe(self) -> dict[str, str]:
-        """As plain values."""
-        return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
-
-
 def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
     """The network of a file in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
 
@@ -63,14 +47,6 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
         state["head.weight"] = state["embed.weight"]
     model = build_network(config, state, str(path))
     return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
-
-
-def gguf_origin(path: Path) -> GgufOrigin:
-    """Quantization and SHA-256 of a file. Raises UserError where it is not readable."""
-    kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return GgufOrigin(gguf.LlamaFileType(kind).name, digest)
 
 
 def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:

@@ -4,6 +4,7 @@ The package's own reader makes an array view of every string, which takes 10 s f
 Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
 
+import hashlib
 import mmap
 import struct
 from collections.abc import Mapping
@@ -100,6 +101,27 @@ def read_gguf(path: Path) -> GgufFile:
         raise UserError(f"{path} cannot be read: {error.strerror}; check --model") from None
     except (struct.error, ValueError) as error:  # mmap refuses an empty file with ValueError
         raise UserError(f"{path} is no complete GGUF file ({error}); fetch it again") from None
+
+
+@dataclass(frozen=True)
+class GgufOrigin:
+    """What a manifest records of a GGUF file."""
+
+    quantization: str
+    """The file type that llama.cpp named, such as `MOSTLY_Q4_K_M`."""
+    sha256: str
+
+    def describe(self) -> dict[str, str]:
+        """As plain values."""
+        return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
+
+
+def gguf_origin(path: Path) -> GgufOrigin:
+    """Quantization and SHA-256 of a file. Raises UserError if it cannot be read."""
+    kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return GgufOrigin(gguf.LlamaFileType(kind).name, digest)
 
 
 def _parse(path: Path, content: mmap.mmap) -> GgufFile:

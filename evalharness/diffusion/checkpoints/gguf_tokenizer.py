@@ -38,7 +38,8 @@ class GgufTokenizer(FastTokenizer):
     def __init__(self, tokenizer: Tokenizer, chat_template: str | None, special: dict[str, str | None]) -> None:
         super().__init__(tokenizer)
         self.chat_template = chat_template
-        self._special = special
+        self.special_tokens = special
+        """The texts of `bos_token` and `eos_token`, as chat templates use them."""
 
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
@@ -57,7 +58,7 @@ class GgufTokenizer(FastTokenizer):
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = refuse
         template = environment.from_string(self.chat_template)
-        return template.render(messages=messages, add_generation_prompt=add_generation_prompt, **self._special)
+        return template.render(messages=messages, add_generation_prompt=add_generation_prompt, **self.special_tokens)
 
 
 def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:

@@ -72,6 +72,15 @@ def is_gguf(name: str) -> bool:
     return name.lower().endswith(".gguf")
 
 
+def describe_gguf(name: str) -> dict[str, str]:
+    """Returns quantization and digest of a GGUF file as plain values; nothing for other names."""
+    if not is_gguf(name):
+        return {}
+    from evalharness.diffusion.checkpoints.gguf_file import gguf_origin
+
+    return gguf_origin(Path(name).expanduser()).describe()
+
+
 def find_folder(name: str, revision: str | None) -> Path:
     """The folder with that name, or the local copy of that hub id, downloaded if needed.
 

@@ -7,7 +7,8 @@ import torch
 from helpers.gguf_files import Kind, logits, write_gguf
 from helpers.open_checkpoints import build
 
-from evalharness.diffusion.checkpoints.gguf import gguf_origin, open_gguf
+from evalharness.diffusion.checkpoints.gguf import open_gguf
+from evalharness.diffusion.checkpoints.gguf_file import gguf_origin
 from evalharness.diffusion.checkpoints.loading import open_checkpoint
 from evalharness.errors import UserError
 

@@ -1,0 +1,103 @@
+"""GGUF files for transformers: its own network with the weights and the tokenizer that the file contains."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from evalharness.diffusion.checkpoints.gguf import gguf_config, read_gguf_state
+from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
+from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
+from evalharness.diffusion.config import ModelConfig
+
+_CONFIGS = {"llama": transformers.LlamaConfig, "qwen2": transformers.Qwen2Config, "qwen3": transformers.Qwen3Config}
+_TOP = {
+    "embed.weight": "model.embed_tokens.weight",
+    "norm.weight": "model.norm.weight",
+    "head.weight": "lm_head.weight",
+}
+_LAYER = {
+    "attention_norm.": "input_layernorm.", "mlp_norm.": "post_attention_layernorm.", "q_norm.": "self_attn.q_norm.",
+    "k_norm.": "self_attn.k_norm.", "out.": "self_attn.o_proj.", "down.": "mlp.down_proj.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GgufModel:
+    """A network of transformers in evaluation mode, and the end tokens that the file names."""
+
+    model: Any
+    end_tokens: frozenset[int]
+
+
+def load_gguf_tokenizer(path: Path) -> Any:
+    """Returns the file's tokenizer with its chat template. Raises UserError if the file or it is not supported."""
+    file = read_gguf(path)
+    tokenizer = read_gguf_tokenizer(file)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.tokenizer,
+        chat_template=tokenizer.chat_template,
+        clean_up_tokenization_spaces=False,
+        **{name: text for name, text in tokenizer.special_tokens.items() if text is not None},
+    )
+
+
+def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> GgufModel:
+    """Returns the file's network on the CPU. Raises UserError if the file or its architecture is not supported."""
+    file = read_gguf(path)
+    ends = end_tokens(file)
+    ours = gguf_config(file, min(ends))
+    config = _config(file, ours)
+    arguments = {} if attention is None else {"attn_implementation": attention}
+    # Without a device, no random weights are drawn and discarded.
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
+    model.load_state_dict(_state(read_gguf_state(file, ours, dtype), ours), assign=True, strict=not ours.tied)
+    model.tie_weights()
+    # Its frequencies are computed and not stored, so that they are still without a device.
+    model.model.rotary_emb = type(model.model.rotary_emb)(config)
+    model.generation_config = transformers.GenerationConfig(eos_token_id=sorted(ends))
+    return GgufModel(model.eval().requires_grad_(False), ends)
+
+
+def _config(file: GgufFile, ours: ModelConfig) -> Any:
+    values: dict[str, Any] = {
+        "vocab_size": ours.vocab_size, "hidden_size": ours.hidden, "num_hidden_layers": ours.layers,
+        "num_attention_heads": ours.heads, "num_key_value_heads": ours.kv_heads,
+        "intermediate_size": ours.intermediate, "max_position_embeddings": ours.max_length,
+        "rms_norm_eps": ours.norm_eps, "tie_word_embeddings": ours.tied,
+        "rope_parameters": {"rope_type": "default", "rope_theta": ours.rope_theta},
+        "bos_token_id": None, "eos_token_id": ours.end_id,
+    }  # fmt: skip
+    architecture = file.metadata["general.architecture"]
+    if architecture != "qwen2":
+        values["head_dim"] = ours.head_dim
+    return _CONFIGS[architecture](**values)
+
+
+def _state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """The weights under the names of transformers, with fused matrices split."""
+    queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
+    found: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name in _TOP:
+            found[_TOP[name]] = tensor
+            continue
+        _, number, rest = name.split(".", 2)
+        prefix = f"model.layers.{number}."
+        if rest.startswith("qkv."):
+            parts = torch.split(tensor, [queries, keys, keys])
+            found |= {
+                f"{prefix}self_attn.{part}_proj.{rest.removeprefix('qkv.')}": value
+                for part, value in zip("qkv", parts, strict=True)
+            }
+        elif rest.startswith("gate_up."):
+            gate, up = tensor.chunk(2)
+            found |= {f"{prefix}mlp.gate_proj.weight": gate, f"{prefix}mlp.up_proj.weight": up}
+        else:
+            own = next(name for name in _LAYER if rest.startswith(name))
+            found[prefix + _LAYER[own] + rest.removeprefix(own)] = tensor
+    return found

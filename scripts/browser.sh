@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Leaves a Chromium for the report page's tests, or says in one line how to get one. On Debian, as root, installs it.
+# Makes sure that Chromium is installed, which the tests of the report page use. On Debian, as root, installs it; elsewhere
+# says in one line how to install it.
 set -euo pipefail
 command -v chromium >/dev/null && exit 0
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Leaves a container engine running, or says in one line how to get one. On Debian, as root, installs and starts it.
+# Makes sure that a container engine is running. On Debian, as root, installs and starts it; elsewhere says in one line how
+# to get one.
 set -euo pipefail
 
-# Bubblewrap is the other engine, for machines where no container engine is allowed; its tests want it.
+# Bubblewrap is the other engine, for machines where no container engine is allowed; its tests need it.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v bwrap >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q >/dev/null && apt-get install -q -y --no-install-recommends bubblewrap >/dev/null

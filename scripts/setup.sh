@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the virtual environment. On a machine without CUDA it takes the torch that is installed already, else a CPU
-# build: the harness never pulls CUDA packages by itself.
+# Makes the virtual environment. On a machine without CUDA it uses the installed torch, if there is one, or a CPU
+# build, so that no CUDA packages are downloaded.
 set -euo pipefail
 venv=$1
 python=${PYTHON:-python3}

@@ -22,7 +22,7 @@ check: setup
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/typos
-	$(BIN)/python scripts/check_words.py --report
+	$(BIN)/python scripts/check_words.py
 	$(MKDOCS) build --strict --quiet
 
 docs: setup

@@ -66,6 +66,14 @@ PHRASES = {
     r"it is no \w+": "it is not a ...",
     r"gone wrong": "failed",
     r"wants no": "needs no, must not have",
+    r"makes? sure of": "checks, ensures",
+    r"heeds?": "respects, uses",
+    r"dealt": "distributed",
+    r"seldom": "rarely",
+    r"whoever": "write who or what",
+    r"(is|are) said( of)?": "write what reports it, and what",
+    r"in one go": "at once, in one call",
+    r"as new": "unchanged",
     r"thereof|therein|whereof|wherein|thereby|whereby": "write a full sentence",
 }
 """A phrase (pattern, whole words, any case) to what to write instead."""

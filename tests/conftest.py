@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def datasets_dir() -> Path:
-    """The folder of the real benchmark data; the test is skipped where there is none."""
+    """The folder of the real benchmark data; the test is skipped if it does not exist."""
     named = os.environ.get("EVALHARNESS_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "datasets"
     if not folder.is_dir():
@@ -52,7 +52,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def command() -> Command:
-    """Runs the installed `evalharness` command with these arguments, in a process of its own."""
+    """Runs the installed `evalharness` command with these arguments, in its own process."""
     program = Path(sys.executable).with_name("evalharness")
 
     def run(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -31,7 +31,7 @@ class Row:
     """Tokens of `text` that are in the cache."""
     forward_passes: int = 0
     accepted_drafts: int | None = None
-    """Drafted tokens that verification accepted; None without drafts. Likewise those that it rejected:"""
+    """Drafted tokens that verification accepted; None without drafts. Also those that it rejected:"""
     rejected_drafts: int | None = None
     """Forward passes that generated tokens of this row (NFE); prefill is not counted."""
     ended: bool = False

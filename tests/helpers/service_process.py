@@ -67,7 +67,7 @@ class ServiceProcess:
 
 @contextmanager
 def running_service(*arguments: str, token: str = TOKEN) -> Iterator[ServiceProcess]:
-    """A service that is stopped at the end, after which none of its containers may be left."""
+    """A service that is stopped at the end, after which no container of it may be left."""
     service = ServiceProcess(*arguments, token=token)
     owned = f"{docker_engine.OWNER}={docker_engine.owner(service.process.pid)}"
     try:

@@ -1,0 +1,44 @@
+"""The commands that the documentation shows exist, with their options."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from evalharness.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^(?:\$ )?(?:\w+=\S* )*(?:\.venv/bin/)?evalharness .*$", re.MULTILINE)
+
+
+def shown_commands() -> list[tuple[str, str]]:
+    """Returns page and command line of each `evalharness` command in a code block."""
+    return [
+        (str(page.relative_to(ROOT)), line)
+        for page in PAGES
+        for block in BLOCK.findall(page.read_text())
+        for line in COMMAND.findall(block)
+        if " | " not in line and "|" not in line.partition("--")[0]
+    ]
+
+
+@pytest.mark.parametrize(("page", "line"), shown_commands())
+def test_command_of_the_documentation_exists(page: str, line: str) -> None:
+    words = shlex.split(line.removeprefix("$ ").partition(" #")[0])
+    words = words[next(index for index, word in enumerate(words) if word.endswith("evalharness")) + 1 :]
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        assert words[0] in command.commands, f"{page}: {line}"
+        command = command.commands[words.pop(0)]
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+    unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
+    assert not unknown, f"{page}: {line}"
+
+
+def test_documentation_shows_commands() -> None:
+    assert len(shown_commands()) > 40

@@ -1,9 +1,9 @@
 """The commands `run` and `grade`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
 from evalharness.errors import UserError
 
 if TYPE_CHECKING:
+    from evalharness.data.run_types import Summary
     from evalharness.pipeline.config import RunConfig
 
 INTERRUPTED = "interrupted; finished rows are kept and the same command resumes the run"
@@ -136,7 +137,7 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     require_verdicts(summaries)
 
 
-def print_summaries(summaries: Sequence[Mapping[str, Any]], mean: str | None = None) -> None:
+def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:
     """Prints the table of results, with a row for the mean of group `mean` if given, and the tables by facet."""
     from evalharness.report.summary_table import facet_tables, summary_table
 

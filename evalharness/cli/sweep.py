@@ -1,8 +1,7 @@
 """The command `sweep`."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.console import Console
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
 from evalharness.cli.run import INTERRUPTED, workers_of
+from evalharness.data.run_types import Summary
 
 
 def sweep(
@@ -95,6 +95,6 @@ def sweep(
     require_verdicts(list(done.values()))
 
 
-def _with_combination(summary: Mapping[str, Any], run: Path) -> dict[str, Any]:
-    """The summary with the combination's name, which is that of the run's parent folder, below the model's name."""
+def _with_combination(summary: Summary, run: Path) -> Summary:
+    """Returns the summary with the combination's name, that of the run's parent folder, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

@@ -1,0 +1,80 @@
+"""The records that pass through a run, as frozen dataclasses, and the protocols of what makes them.
+
+Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
+"""
+
+from evalharness.records.completions import (
+    Completion,
+    Sampling,
+    Trace,
+)
+from evalharness.records.programs import (
+    CallRules,
+    CallsProgram,
+    Cases,
+    CasesProgram,
+    Checks,
+    CommandProgram,
+    ExecProgram,
+    Limits,
+    ProcessRules,
+    Program,
+    Reference,
+    UnitTestProgram,
+)
+from evalharness.records.prompts import (
+    Key,
+    Message,
+    MiddleLength,
+    Oracle,
+    Problem,
+    Prompt,
+    Request,
+)
+from evalharness.records.protocols import (
+    Backend,
+    Sandbox,
+    SupportsPromptCheck,
+    Task,
+)
+from evalharness.records.verdicts import (
+    STATUSES,
+    Execution,
+    Outcome,
+    Status,
+    Verdict,
+)
+
+__all__ = [
+    "STATUSES",
+    "Backend",
+    "CallRules",
+    "CallsProgram",
+    "Cases",
+    "CasesProgram",
+    "Checks",
+    "CommandProgram",
+    "Completion",
+    "ExecProgram",
+    "Execution",
+    "Key",
+    "Limits",
+    "Message",
+    "MiddleLength",
+    "Oracle",
+    "Outcome",
+    "Problem",
+    "ProcessRules",
+    "Program",
+    "Prompt",
+    "Reference",
+    "Request",
+    "Sampling",
+    "Sandbox",
+    "Status",
+    "SupportsPromptCheck",
+    "Task",
+    "Trace",
+    "UnitTestProgram",
+    "Verdict",
+]

@@ -1,0 +1,74 @@
+"""What a task, a backend and a sandbox must be able to do."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from evalharness.records.completions import Completion, Sampling
+from evalharness.records.programs import Program
+from evalharness.records.prompts import Problem, Prompt, Request
+from evalharness.records.verdicts import Execution, Verdict
+
+
+class Task(Protocol):
+    """A benchmark, or one variant of it. Adapters implement it."""
+
+    name: str
+
+    def problems(self) -> Sequence[Problem]:
+        """Returns all problems in the official order. Raises UserError where the data are malformed."""
+        ...
+
+    def program(self, problem: Problem, completion: Completion) -> Program | None:
+        """Returns the program whose execution decides the verdict; None where the text alone decides."""
+        ...
+
+    def verdict(self, completion: Completion, execution: Execution) -> Verdict:
+        """Returns the judgement by the official grader's rules. `execution` is empty if no program ran."""
+        ...
+
+
+class Backend(Protocol):
+    """A source of completions (see also `SupportsPromptCheck`)."""
+
+    name: str
+
+    def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Yields one completion per request, in any order, each as soon as it is ready.
+
+        If the backend itself fails on a request, after retries, the completion has `error` set. Raises UserError if
+        nothing can be generated at all, for example because the model cannot be loaded or the key is refused.
+        """
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Returns everything about the backend that can change a number, for the manifest. Contains no secrets."""
+        ...
+
+    def close(self) -> None:
+        """Frees the backend's resources. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class SupportsPromptCheck(Protocol):
+    """A backend that checks prompts before the run. A backend without this method takes all but infilling prompts."""
+
+    def accept(self, prompt: Prompt) -> None:
+        """Raises UserError for a kind of prompt that the backend cannot take. Called once per task, before any work."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs untrusted programs in isolation."""
+
+    def run(self, program: Program) -> Execution:
+        """Runs one program and returns what happened. Thread-safe. The program cannot cause an exception here."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Returns engine, image ids and toolchain versions, for the manifest."""
+        ...
+
+    def close(self) -> None:
+        """Stops all containers. Safe to call twice."""
+        ...

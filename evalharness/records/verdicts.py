@@ -1,0 +1,68 @@
+"""What happened in the sandbox, and the judgement of a sample."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evalharness.records.prompts import Key
+
+Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure"]
+"""How a program or a sample ended.
+
+failed: a test fails or an output is wrong. error: the program does not compile, raises an exception other than a failed
+assertion, or is killed. tampered: it changes its tests or exits before they end. infrastructure: the harness failed, so
+that there is no judgement.
+"""
+STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one part of a program, such as one group of inputs, in its own process."""
+
+    status: Status
+    detail: str = ""
+    """The error message or the first difference; empty for a pass."""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_mb: float = 0.0
+    """Peak memory use, in MB."""
+    waited_s: float = 0.0
+    """Seconds that its threads spent waiting for a free core."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What happened to a program: one outcome per part, by name, in the order in which the parts ran.
+
+    Parts after a failed one did not run and are absent.
+    """
+
+    parts: Mapping[str, Outcome] = field(default_factory=dict)
+    infrastructure: str = ""
+    """Why the harness could not run the program; empty if it could."""
+    borderline: str = ""
+    """Why another run might end differently; empty for nearly all programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement of a sample; one row of `verdicts.jsonl`."""
+
+    task_id: str
+    sample_id: int
+    passed: bool
+    status: Status
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_mb: float = 0.0
+    detail: str = ""
+    """The error message or the first difference; empty for a pass."""
+    borderline: str | None = None
+    """Why another grading might have another result; absent for nearly all samples."""
+    base_passed: bool | None = None
+    """EvalPlus only: whether the original benchmark's tests pass."""
+
+    @property
+    def key(self) -> Key:
+        return (self.task_id, self.sample_id)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import torch
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.forward import Segment, causal_segment, forward_segments, gather_states
+from evalharness.diffusion.forward import Segment, causal_segment, forward_segments
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
-from evalharness.training.drafting.prompts import DraftPrompt
+from evalharness.training.drafting.prompts import DraftPrompt, Kind
 from evalharness.training.drafting.shards import Text
 
 
@@ -41,6 +41,8 @@ class Slots:
         self._model, self._capacity = model, capacity
         self._cache = KVCache(model.config, count, capacity, weight.dtype, weight.device)
         self._jobs: list[Job | None] = [None] * count
+        self._latest: dict[Kind, tuple[list[int], KVCache]] = {}
+        """For each kind, the latest prompt and its keys and values."""
 
     @property
     def free(self) -> int:
@@ -48,38 +50,45 @@ class Slots:
         return self._jobs.count(None)
 
     @torch.inference_mode()
-    def start(self, jobs: Sequence[Job]) -> None:
-        """Puts jobs into free slots and generates the first token of each."""
-        weight = self._model.embed.weight
-        size = max(len(job.prompt) for job in jobs)
-        prompts = KVCache(self._model.config, len(jobs), size, weight.dtype, weight.device)
-        hidden = forward_segments(self._model, [causal_segment(0, job.prompt) for job in jobs], prompts)
-        tokens = self._choose(gather_states(hidden, [(row, len(job.prompt) - 1) for row, job in enumerate(jobs)]))
-        slots = [number for number, job in enumerate(self._jobs) if job is None][: len(jobs)]
-        for layer in range(self._model.config.layers):
-            for kept, new in zip(self._cache.layer(layer), prompts.layer(layer), strict=True):
-                kept[slots, :, :size] = new
-        for slot, job, token in zip(slots, jobs, tokens, strict=True):
-            self._jobs[slot] = job
-            job.push(token)
+    def start(self, job: Job) -> None:
+        """Puts a job into a free slot and generates its first token.
+
+        What its prompt has in common with the latest one of its kind, such as the system message, is reused.
+        """
+        model, prompt, weight = self._model, job.prompt, self._model.embed.weight
+        cache = KVCache(model.config, 1, len(prompt), weight.dtype, weight.device)
+        shared = 0
+        if job.source.kind in self._latest:
+            before, before_cache = self._latest[job.source.kind]
+            # The last token is always computed: its state predicts the first token of the answer.
+            shared = min(_common_length(before, prompt), len(prompt) - 1)
+            self._copy(before_cache, cache, 0, shared)
+        hidden = forward_segments(model, [causal_segment(shared, prompt[shared:])], cache)
+        self._latest[job.source.kind] = prompt, cache
+        slot = self._jobs.index(None)
+        self._copy(cache, self._cache, slot, len(prompt))
+        self._jobs[slot] = job
+        job.push(self._choose(hidden[:, -1])[0])
 
     @torch.inference_mode()
     def step(self) -> list[Job]:
         """Generates one more token of each job; the jobs that have ended, whose slots are free again."""
         ended = self._release()
-        rows = [
-            causal_segment(0, [0])
-            if job is None
-            else causal_segment(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
-            for job in self._jobs
-        ]
         if all(job is None for job in self._jobs):
             return ended
-        tokens = self._choose(forward_segments(self._model, rows, self._cache)[:, 0])
+        tokens = self._choose(
+            forward_segments(self._model, [_last_token(job) for job in self._jobs], self._cache)[:, 0]
+        )
         for job, token in zip(self._jobs, tokens, strict=True):
             if job is not None:
                 job.push(token)
         return ended + self._release()
+
+    def _copy(self, source: KVCache, target: KVCache, row: int, size: int) -> None:
+        """Copies the first `size` positions of a cache of one row into a row of another cache."""
+        for layer in range(self._model.config.layers):
+            for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
+                kept[row, :, :size] = new[0, :, :size]
 
     def _release(self) -> list[Job]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
@@ -89,6 +98,12 @@ class Slots:
     def _choose(self, hidden: torch.Tensor) -> list[int]:
         tokens: list[int] = self._model.logits(hidden).max(dim=-1).indices.tolist()
         return tokens
+
+
+def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """The number of tokens with which both begin."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _last_token(job: Job | None) -> Segment:
@@ -103,16 +118,13 @@ def generate_answers(
 ) -> Iterator[Job]:
     """Yields jobs as they end, in no particular order, until the jobs end or `stop()` is true."""
     table = Slots(model, slots, capacity)
-    refill = max(1, slots // 8)
     waiting = True
     while not stop():
-        # Several prompts at a time cost less per token than one.
-        if waiting and table.free >= refill:
-            chunk = [job for _, job in zip(range(refill), jobs, strict=False)]
-            waiting = bool(chunk)
-            if chunk:
-                table.start(chunk)
-                continue
-        if table.free == slots and not waiting:
+        while waiting and table.free:
+            job = next(jobs, None)
+            waiting = job is not None
+            if job is not None:
+                table.start(job)
+        if table.free == slots:
             return
         yield from table.step()

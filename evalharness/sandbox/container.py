@@ -1,0 +1,5 @@
+"""Names of version 0.1 for engines of other packages; removed in 0.3. Use `sandbox.engines.container`."""
+
+from evalharness.sandbox.engines.container import Channel, Container, Engine
+
+__all__ = ["Channel", "Container", "Engine"]

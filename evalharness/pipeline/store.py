@@ -188,7 +188,14 @@ def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
         compared = {key: saved[key] for key in saved if key in config}
     except (ValueError, KeyError, TypeError, OSError):
         raise UserError(f"{path} cannot be read; use another --out") from None
-    difference = next(differences(compared, json.loads(json.dumps(config))), None)
+    wanted = json.loads(json.dumps(config))
+    versions = compared.get("evalharness"), wanted.get("evalharness")
+    if versions[0] != versions[1]:
+        raise UserError(
+            f"{folder} was written by evalharness {versions[0]}, and this is {versions[1]}; use another --out, or "
+            "resume the run with that version"
+        )
+    difference = next(differences(compared, wanted), None)
     if difference:
         raise UserError(
             f"{folder} holds a run with another configuration: {difference.place} was {difference.old}, now "

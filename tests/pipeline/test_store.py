@@ -150,6 +150,12 @@ def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -
     assert files(folder) == before
 
 
+def test_a_run_of_another_version_is_refused_by_version(tmp_path: Path) -> None:
+    Store(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {}).close()
+    with pytest.raises(UserError, match=r"was written by evalharness 0\.1\.0, and this is 0\.2\.0; use another --out"):
+        Store(tmp_path, {"task": "new wording", "evalharness": "0.2.0"}, {})
+
+
 def test_another_environment_is_not(folder: Path) -> None:
     with closing(Store(folder, CONFIG, {"machine": "there"})) as store:
         assert store.resumed

@@ -43,7 +43,7 @@ class CallRules:
     max_time_s: float
     """The time limit of all calls together."""
     oracle: str = ""
-    """The comparison that EvalPlus makes for this entry point alone (sandbox/agent/judge/comparison.py)."""
+    """The comparison that EvalPlus makes for this entry point alone (sandbox/agent/judge/comparing/comparison.py)."""
     atol: float = 0.0
     """The absolute tolerance; 0 compares exactly, except where floats are expected."""
 

@@ -24,7 +24,7 @@ def imported_folders(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_imports_cross_the_boundary_in_one_direction(folder: str) -> None:
-    modules = list((AGENT / folder).glob("*.py"))
+    modules = list((AGENT / folder).rglob("*.py"))
     assert modules
     for path in modules:
         assert imported_folders(path) <= ALLOWED[folder], path.name

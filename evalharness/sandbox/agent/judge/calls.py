@@ -11,9 +11,9 @@ from ..shared import wire
 from ..shared.messages import CallSettings, CallsJob, CallsSecret, PartResult
 from ..shared.outcome import Outcome
 from . import cleaning
-from .comparison import Comparison
-from .expected import Expected
-from .outputs import Output, wrong_output
+from .comparing.comparison import Comparison
+from .comparing.expected import Expected
+from .comparing.outputs import Output, wrong_output
 from .references import recompute
 from .sample_process import SampleProcess
 

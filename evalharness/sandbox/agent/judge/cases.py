@@ -16,9 +16,9 @@ from ..shared import codec
 from ..shared.messages import CasesJob, CasesSecret, PartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
-from .bounded_work import Unfinished, run_bounded
-from .case_data import Case, Malformed, is_equal, read_cases, why_different
-from .outputs import COMPARE_S, SMALL, shown
+from .comparing.bounded_work import Unfinished, run_bounded
+from .comparing.case_data import Case, Malformed, is_equal, read_cases, why_different
+from .comparing.outputs import COMPARE_S, SMALL, shown
 from .sample_process import SampleProcess
 
 CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0

@@ -8,7 +8,7 @@ from ..shared.messages import NoSecret, PartResult, ProcessSettings, ReferenceJo
 from ..shared.outcome import PASSED, Outcome
 from ..shared.outputs import FACTS, Facts
 from . import cleaning
-from .expected import pack
+from .comparing.expected import pack
 from .sample_process import SampleProcess
 
 REFERENCE_S = 3600.0

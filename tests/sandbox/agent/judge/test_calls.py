@@ -7,7 +7,7 @@ from helpers.official_evalplus import Official
 from helpers.programs import calls_program, only
 
 from evalharness.sandbox.agent.judge.calls import time_limits
-from evalharness.sandbox.agent.judge.outputs import shown
+from evalharness.sandbox.agent.judge.comparing.outputs import shown
 from evalharness.sandbox.pool import ContainerPool
 
 

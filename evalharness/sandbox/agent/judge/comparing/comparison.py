@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..shared.outputs import is_empty, is_floats
+from ...shared.outputs import is_empty, is_floats
 
 FLOAT_ATOL = 1e-6
 RTOL = 1e-07

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from ..shared import codec, wire
-from ..shared.outputs import Facts
+from ...shared import codec, wire
+from ...shared.outputs import Facts
 
 
 def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from ..sample.running import CallOnInputs
-from ..shared import codec, wire
-from ..shared.outcome import Outcome
-from ..shared.outputs import ORACLES_WITH_INPUT, ORACLES_WITH_VALUE, value_of
+from ...sample.running import CallOnInputs
+from ...shared import codec, wire
+from ...shared.outcome import Outcome
+from ...shared.outputs import ORACLES_WITH_INPUT, ORACLES_WITH_VALUE, value_of
+from ..sample_process import FORGED, SampleProcess, forged
 from .bounded_work import Unfinished, run_bounded
 from .comparison import Comparison
 from .expected import Expected
-from .sample_process import FORGED, SampleProcess, forged
 
 COMPARE_S = 30.0
 """The time limit of a comparison."""

@@ -10,8 +10,8 @@ import select
 import signal
 from collections.abc import Callable
 
-from ..shared import wire
-from ..shared.outcome import PASSED, Outcome
+from ...shared import wire
+from ...shared.outcome import PASSED, Outcome
 
 MEMORY_MB = 768
 """The memory that the work may use beyond that of its process at the start."""

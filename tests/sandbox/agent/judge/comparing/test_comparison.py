@@ -10,7 +10,7 @@ from helpers.steady import steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalharness.sandbox.agent.judge.comparison import Comparison, padded_digit_distance, pyramid_surface
+from evalharness.sandbox.agent.judge.comparing.comparison import Comparison, padded_digit_distance, pyramid_surface
 from evalharness.sandbox.agent.shared.codec import decode, encode
 
 Pair = tuple[Any, Any]

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.sandbox.agent.judge import case_data
-from evalharness.sandbox.agent.judge.case_data import Case, Malformed, is_equal, pickled_text, read_cases, why_different
+from evalharness.sandbox.agent.judge.comparing import case_data
+from evalharness.sandbox.agent.judge.comparing.case_data import (
+    Case,
+    Malformed,
+    is_equal,
+    pickled_text,
+    read_cases,
+    why_different,
+)
 
 ROWS = [
     {"input": "1\n", "output": "größe 🙂", "testtype": "stdin"},

@@ -1,0 +1,1 @@
+"""Decides whether what a sample returned is right."""

@@ -18,8 +18,8 @@ EXCLUDED = (
     "tests/attacks/",  # programs, not prose
     "tasks/samples/",  # data
     "results/published/",  # quotations
-    "evalharness/training/corpus/problem_families/",  # generated programs
-    "evalharness/training/corpus/operations.py",  # generated programs
+    "evalharness/training/corpus/generated/problem_families/",  # generated programs
+    "evalharness/training/corpus/generated/operations.py",  # generated programs
     "scripts/check_words.py",
 )
 

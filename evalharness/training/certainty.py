@@ -29,7 +29,7 @@ from evalharness.records import (
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import Benchmarks, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
 from evalharness.training.corpus.views import assertions, completion
 from evalharness.training.recipe import Certainty

@@ -11,7 +11,7 @@ from evalharness.backends import BackendConfig
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.records import Problem, Prompt, Request, Sampling
 from evalharness.training.corpus.encoding import encode
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import MIDDLE, PREFIX, SUFFIX, completion, infilling_document
 from evalharness.training.recipe import Recipe

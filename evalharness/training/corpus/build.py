@@ -18,7 +18,7 @@ from evalharness.errors import UserError
 from evalharness.training.corpus.data_card import DataCard, PackageEntry, card_text
 from evalharness.training.corpus.decontamination import Benchmarks, benchmark_files, read_benchmarks
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.library import packages, snippets
 from evalharness.training.corpus.tokenizer import train_tokenizer
 from evalharness.training.corpus.views import Document, documents, infilling_document, reading_order

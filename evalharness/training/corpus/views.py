@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from evalharness.training.corpus.function import Case, Function, indent
-from evalharness.training.corpus.vocabulary import VERBS
+from evalharness.training.corpus.generated.function import Case, Function, indent
+from evalharness.training.corpus.generated.vocabulary import VERBS
 
 PREFIX, SUFFIX, MIDDLE = "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"
 USER, ASSISTANT = "<|user|>", "<|assistant|>"

@@ -14,8 +14,8 @@ import yaml
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import Benchmarks
-from evalharness.training.corpus.function import Case, Function
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.function import Case, Function
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.library import Snippet, packages, snippets
 from evalharness.util.paths import bundled
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.tokenizer import MASK, SPECIAL, train_tokenizer
 from evalharness.training.corpus.views import completion
 

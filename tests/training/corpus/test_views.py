@@ -4,8 +4,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.training.corpus.function import Case
-from evalharness.training.corpus.generator import functions
+from evalharness.training.corpus.generated.function import Case
+from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.views import (
     MIDDLE,
     PREFIX,

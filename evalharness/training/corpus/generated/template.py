@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus.function import Function, Param
-from evalharness.training.corpus.placeholders import draw_extra_values
-from evalharness.training.corpus.vocabulary import request_sentence
+from evalharness.training.corpus.generated.function import Function, Param
+from evalharness.training.corpus.generated.placeholders import draw_extra_values
+from evalharness.training.corpus.generated.vocabulary import request_sentence
 
 SLOT = re.compile(r"\{([a-z_]\w*(?:\.\w+)?)\}")
 NAME = re.compile(r"(?<!['\w.])[a-z_]\w*\b(?!\()")

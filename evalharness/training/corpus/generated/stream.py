@@ -3,10 +3,18 @@
 from collections.abc import Iterator
 from random import Random
 
-from evalharness.training.corpus import pipeline
-from evalharness.training.corpus.function import Case, Function, run_cases
-from evalharness.training.corpus.problem_families import dicts, lists, numbers, scalars, strings, structures, windows
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import pipeline
+from evalharness.training.corpus.generated.function import Case, Function, run_cases
+from evalharness.training.corpus.generated.problem_families import (
+    dicts,
+    lists,
+    numbers,
+    scalars,
+    strings,
+    structures,
+    windows,
+)
+from evalharness.training.corpus.generated.template import Template
 
 PIPELINES = 0.45
 """The fraction of functions over a sequence (`pipeline`); the others come from the problem families."""

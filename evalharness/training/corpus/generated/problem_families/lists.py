@@ -1,7 +1,7 @@
 """Lists: selection, sorting by keys, pairs of lists, searching, positions."""
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 1))
 EMPTY = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 0, 7))

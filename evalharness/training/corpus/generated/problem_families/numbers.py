@@ -2,8 +2,8 @@
 
 from random import Random
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 N = ("n", vocab.INTEGER_NAMES, "int", vocab.integer(0, 60))
 POS = ("n", vocab.INTEGER_NAMES, "int", vocab.integer(1, 100))

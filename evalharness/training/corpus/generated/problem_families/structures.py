@@ -3,8 +3,8 @@
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 
 def _grid(random: Random) -> list[list[int]]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 S = ("s", vocab.STRING_NAMES, "str", vocab.text)
 SENT = ("s", vocab.SENTENCE_NAMES, "str", vocab.sentence)

@@ -3,10 +3,10 @@ from random import Random
 
 import pytest
 
-from evalharness.training.corpus import pipeline
-from evalharness.training.corpus.function import Case, Function, Param, indent, run_cases
-from evalharness.training.corpus.generator import functions, weighted_templates
-from evalharness.training.corpus.placeholders import fill, negate
+from evalharness.training.corpus.generated import pipeline
+from evalharness.training.corpus.generated.function import Case, Function, Param, indent, run_cases
+from evalharness.training.corpus.generated.placeholders import fill, negate
+from evalharness.training.corpus.generated.stream import functions, weighted_templates
 from evalharness.training.corpus.views import assertions, call, completion, documents
 
 

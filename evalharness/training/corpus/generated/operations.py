@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from evalharness.training.corpus.vocabulary import fragment, integer, letter
+from evalharness.training.corpus.generated.vocabulary import fragment, integer, letter
 
 
 class ExtraValue(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from evalharness.training.corpus import vocabulary as vocab
+from evalharness.training.corpus.generated import vocabulary as vocab
 
 
 @dataclass(frozen=True)

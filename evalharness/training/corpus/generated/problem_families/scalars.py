@@ -2,8 +2,8 @@
 
 from random import Random
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 0, 7))
 ACC = ("result", "res", "out", "total")

@@ -7,12 +7,17 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from evalharness.training.corpus.aggregations import AGGREGATIONS, ELEMENT_TYPES, Aggregation
-from evalharness.training.corpus.function import Function, Param
-from evalharness.training.corpus.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
-from evalharness.training.corpus.placeholders import draw_extra_values, fill, negate, predicate
-from evalharness.training.corpus.sources import SOURCES, Source
-from evalharness.training.corpus.vocabulary import CHARACTER_NAMES, ELEMENT_NAMES, WORD_NAMES, request_sentence
+from evalharness.training.corpus.generated.aggregations import AGGREGATIONS, ELEMENT_TYPES, Aggregation
+from evalharness.training.corpus.generated.function import Function, Param
+from evalharness.training.corpus.generated.operations import CONDITIONS, TRANSFORMATIONS, Condition, Transformation
+from evalharness.training.corpus.generated.placeholders import draw_extra_values, fill, negate, predicate
+from evalharness.training.corpus.generated.sources import SOURCES, Source
+from evalharness.training.corpus.generated.vocabulary import (
+    CHARACTER_NAMES,
+    ELEMENT_NAMES,
+    WORD_NAMES,
+    request_sentence,
+)
 
 PATTERNS = {
     "item": ("i, x", "i, value", "index, item", "i, n", "idx, x"),

@@ -1,7 +1,7 @@
 """Adjacent elements, windows, runs and running values of lists."""
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 XS = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.small_integer, 1))
 PLAIN = ("xs", vocab.NUMBER_LIST_NAMES, "List[int]", vocab.list_of(vocab.integer(0, 5), 0, 9))

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from random import Random
 
-from evalharness.training.corpus.function import Param
-from evalharness.training.corpus.operations import EXTRA_VALUES
+from evalharness.training.corpus.generated.function import Param
+from evalharness.training.corpus.generated.operations import EXTRA_VALUES
 
 NAME = re.compile(r"\{(\w+)\}")
 COMPARISON = re.compile(r"^([^<>=!]+?) (==|!=|<=|<|>=|>|not in|in) ([^<>=!]+)$")

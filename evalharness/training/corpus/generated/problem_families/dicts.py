@@ -2,8 +2,8 @@
 
 from random import Random
 
-from evalharness.training.corpus import vocabulary as vocab
-from evalharness.training.corpus.template import Template
+from evalharness.training.corpus.generated import vocabulary as vocab
+from evalharness.training.corpus.generated.template import Template
 
 
 def _dict(random: Random) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Generates small functions with descriptions and example calls."""

@@ -122,4 +122,8 @@ class AutoregressiveBackend:
                     f"option draft: model {network.name} is not trained to draft for itself; use draft=lookup"
                 )
             self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
+            if self._options.draft == "lookup":
+                from evalharness.diffusion.drafting.packing import pack_for_verification
+
+                pack_for_verification(network.model)
         return self._network

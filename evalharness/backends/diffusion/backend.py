@@ -186,6 +186,7 @@ class DiffusionBackend:
 
     def _load_drafter(self, network: Network) -> Drafter:
         from evalharness.backends.network.drafting import open_drafter
+        from evalharness.diffusion.drafting.packing import pack_for_verification
 
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
@@ -196,4 +197,6 @@ class DiffusionBackend:
         self._options.check_rule(rule)
         if network.model.config.attention != "causal":
             raise UserError(f"option rule={rule}: model {network.name} does not generate from left to right")
-        return open_drafter(network, self._options.drafter)
+        drafter = open_drafter(network, self._options.drafter)
+        pack_for_verification(network.model)
+        return drafter

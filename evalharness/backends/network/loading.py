@@ -50,6 +50,10 @@ class Network:
     kernels: KernelSelection
     engine: Engine | None
     """Decodes with the fused kernels; None if the network runs on torch."""
+    digest: str
+    """Digest of samples of the weights as they were loaded."""
+    parameters: int
+    """Number of parameters."""
 
     @property
     def device(self) -> torch.device:
@@ -86,6 +90,8 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
         find_infilling(loaded.tokenizer, "auto"),
         kernels,
         _open_engine(loaded.model, options.precision()) if kernels.name == "fused" else None,
+        weights_digest(loaded.model),
+        parameters,
     )
 
 
@@ -142,8 +148,8 @@ def describe(network: Network) -> dict[str, Any]:
         "model": network.name,
         "family": network.family.name,
         "config_sha256": sha256(repr(config).encode()),
-        "weights_sample_sha256": weights_digest(model),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_sample_sha256": network.digest,
+        "parameters": network.parameters,
         "dtype": str(model.embed.weight.dtype).removeprefix("torch."),
         "device": str(network.device),
         "device_name": torch.cuda.get_device_name(network.device) if network.device.type == "cuda" else "cpu",

@@ -111,7 +111,7 @@ def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
     facts = [
         target_fingerprint(model), str(weight.dtype), device, torch.get_num_threads(), os.cpu_count(),
-        torch.__version__, repr(drafter.config) if drafter else None,
+        torch.__version__, repr(drafter.config) if drafter else None, type(model.head).__name__,
     ]  # fmt: skip
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "evalharness" / "draft-costs"

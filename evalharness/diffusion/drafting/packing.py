@@ -1,0 +1,43 @@
+"""Weight matrices packed once for float32 passes over a few tokens on a CPU.
+
+PyTorch packs a matrix in every call with more than one row. Without that, verifying 8 tokens takes 1.9 times as long as
+one token, else 3.6 times (Qwen2.5-Coder-0.5B, one core with AVX2). Single tokens gain nothing.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from evalharness.diffusion.network import Transformer
+
+ROWS = 8
+"""The number of rows that the packed layout is optimized for; any other number works as well."""
+
+
+class PackedFloatLinear(nn.Module):
+    """A linear layer with its matrix only in the packed layout of oneDNN."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.bias = linear.bias
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The product [..., outputs] of inputs [..., inputs]."""
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        return product
+
+
+def pack_for_verification(model: Transformer) -> None:
+    """Replaces the linear layers of a float32 network on a CPU, one at a time; other networks stay as they are.
+
+    The replaced matrices are freed, so take what needs them (a drafter, a digest) before.
+    """
+    weight = model.embed.weight
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch._C._has_mkldnn:
+        return
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.Linear:
+                setattr(module, name, PackedFloatLinear(child))

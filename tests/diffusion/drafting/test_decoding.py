@@ -180,6 +180,7 @@ def test_costs_are_measured_once(tmp_path: object, monkeypatch: pytest.MonkeyPat
     first = cost_curve(target, tiny_drafter(target))
     assert cost_curve(target, tiny_drafter(target)) == first
     assert all(second > 0 for second in first.seconds)
+    assert list(first.seconds) == sorted(first.seconds)
     assert first.draft_s > 0
     assert measure_costs(target, None).draft_s == 0
     assert torch.is_inference_mode_enabled() is False

@@ -22,6 +22,7 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -59,6 +60,8 @@ class DiffusionBackend:
             if self._load_gemma():
                 raise UserError(f"model {self._config.model} cannot infill; use --option recipe=suffix-first")
             check_infilling(self._load_network(), prompt)
+            if self._drafter is not None:
+                require_free_middle(self.name, prompt)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.

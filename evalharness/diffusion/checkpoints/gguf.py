@@ -100,21 +100,18 @@ def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> 
                 name in ("q_norm.weight", "k_norm.weight") and not config.qk_norm
             ):
                 continue
-            parts = [_read_part(file, config, f"blk.{number}.{source}", dtype) for source in sources]
-            state[f"layers.{number}.{name}"] = parts[0] if len(parts) == 1 else torch.cat(parts)
+            tensor = file.read_stacked([f"blk.{number}.{source}" for source in sources], dtype)
+            if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
+                _restore_order(tensor, config)
+            state[f"layers.{number}.{name}"] = tensor
     return state
 
 
-def _read_part(file: GgufFile, config: ModelConfig, name: str, dtype: torch.dtype) -> Tensor:
-    """A tensor, with the rows of llama's queries and keys in the order of the Hugging Face checkpoint."""
-    tensor = file.read(name, dtype)
-    if file.metadata["general.architecture"] != "llama":
-        return tensor
-    if ".attn_q." in name:
-        return unpermute(tensor, config.heads)
-    if ".attn_k." in name:
-        return unpermute(tensor, config.kv_heads)
-    return tensor
+def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
+    """Puts the rows of llama's queries and keys, in place, into the order of the Hugging Face checkpoint."""
+    queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
+    qkv[:queries] = unpermute(qkv[:queries], config.heads)
+    qkv[queries : queries + keys] = unpermute(qkv[queries : queries + keys], config.kv_heads)
 
 
 def unpermute(rows: Tensor, heads: int) -> Tensor:

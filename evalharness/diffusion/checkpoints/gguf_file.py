@@ -7,7 +7,7 @@ Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 import hashlib
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,27 @@ class GgufFile:
         entry = self.entry(name)
         count = entry.rows if rows is None else min(rows, entry.rows)
         weights = torch.empty(count, entry.shape[-1], dtype=dtype)
+        self._read_into(weights, entry)
+        return weights.view(*(entry.shape if rows is None else weights.shape))
+
+    def read_stacked(self, names: Sequence[str], dtype: torch.dtype) -> Tensor:
+        """The tensors of those names below each other, read without a second copy."""
+        entries = [self.entry(name) for name in names]
+        weights = torch.empty(sum(entry.shape[0] for entry in entries), *entries[0].shape[1:], dtype=dtype)
+        parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
+        for entry, part in zip(entries, parts, strict=True):
+            self._read_into(part.view(entry.rows, entry.shape[-1]), entry)
+        return weights
+
+    def _read_into(self, weights: Tensor, entry: TensorEntry) -> None:
+        """Fills `weights` [rows, columns] with the tensor's first rows."""
+        count = len(weights)
         with self.path.open("rb") as stream:
             stream.seek(entry.offset)
             for first in range(0, count, ROWS):
                 size = min(ROWS, count - first)
                 data = np.frombuffer(stream.read(size * entry.row_bytes), dtype=np.uint8).reshape(size, -1)
                 weights[first : first + size] = torch.from_numpy(self._dequantize(entry, data))
-        return weights.view(*(entry.shape if rows is None else weights.shape))
 
     def _dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         try:

@@ -37,7 +37,8 @@ def pack_for_verification(model: Transformer) -> None:
         return
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if type(child) is nn.Linear:
-                setattr(module, name, PackedFloatLinear(child))
+    # A list of the linear layers would keep all their matrices until the end.
+    parents = [module for module in model.modules() if not isinstance(module, nn.Linear)]
+    for parent in parents:
+        for name in [name for name, child in parent.named_children() if type(child) is nn.Linear]:
+            setattr(parent, name, PackedFloatLinear(getattr(parent, name)))

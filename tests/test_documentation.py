@@ -22,7 +22,7 @@ def shown_commands() -> list[tuple[str, str]]:
         (str(page.relative_to(ROOT)), line)
         for page in PAGES
         for block in BLOCK.findall(page.read_text())
-        for line in COMMAND.findall(block)
+        for line in COMMAND.findall(block.replace("\\\n", " "))
         if " | " not in line and "|" not in line.partition("--")[0]
     ]
 

@@ -1,4 +1,4 @@
-"""Names of version 0.1 for adapters of other packages; removed in 0.3. Use `adapters.verdicts`."""
+"""Import path of version 0.1, kept for adapters of other packages until 0.3. Use `adapters.verdicts`."""
 
 from evalharness.adapters.verdicts import verdict_of
 

@@ -42,11 +42,11 @@ class BenchConfig:
     """Options of backend and task."""
 
     def warmup_of(self, concurrency: int) -> int:
-        """Number of warm-up requests of a level."""
+        """Returns the number of warm-up requests of a level."""
         return concurrency if self.warmup is None else self.warmup
 
     def folder_name(self) -> str:
-        """A name that depends on the whole configuration, for a bench without --out."""
+        """Returns a name that depends on the whole configuration, for a bench without --out."""
         digest = hashlib.sha256(json.dumps(asdict(self), default=str).encode()).hexdigest()[:8]
         model = [self.model.strip("/").replace("/", "--")] if self.model else []
         return "_".join(["bench", self.task or "code", self.backend, *model, digest])
@@ -57,7 +57,7 @@ def check_numbers(config: BenchConfig) -> None:
     refuse_random_tokens(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
-        raise UserError("--concurrency must be different numbers of at least 1, such as 1,2,4,8")
+        raise UserError("--concurrency must be different numbers, each at least 1, such as 1,2,4,8")
     if config.requests < 1 or (config.warmup is not None and config.warmup < 0):
         raise UserError("--requests must be at least 1 and --warmup at least 0")
     if any(tokens is not None and tokens < 1 for tokens in (config.input_tokens, config.output_tokens)):
@@ -65,7 +65,7 @@ def check_numbers(config: BenchConfig) -> None:
     if config.temperature < 0:
         raise UserError("--temperature must be at least 0")
     if config.task and config.input_tokens:
-        raise UserError("a task's prompts have their own length; leave --input-tokens or --task out")
+        raise UserError("--input-tokens has no effect on a task's prompts; leave --input-tokens or --task out")
     if config.prices and min(config.prices) < 0:
         raise UserError("--price-in and --price-out must be at least 0")
     if config.backend in NO_GENERATION:

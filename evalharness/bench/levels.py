@@ -40,7 +40,7 @@ def measure_level(
     conditions: Mapping[str, Any],
     prices: tuple[float, float] | None,
 ) -> Level:
-    """The figures of a level from its completions, without those of the `warmup` requests.
+    """Returns the figures of a level from its completions, without those of the `warmup` requests.
 
     `conditions` are stored with the figures. Raises UserError if no request was timed.
     """

@@ -70,7 +70,7 @@ def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda
 
 
 def validate(config: BenchConfig, folder: Path) -> PreparedBench:
-    """The bench, ready to start. Raises UserError if the user must change something."""
+    """Returns the bench, ready to start. Raises UserError if the user must change something."""
     check_numbers(config)
     for concurrency in config.concurrency:
         check_backend(backend_config(config, concurrency))
@@ -139,7 +139,10 @@ def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def workload(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
-    """The problems and their sampling: a task's problems by its recipe, else coding prompts. Raises UserError."""
+    """Returns the problems and their sampling: a task's problems by its recipe, else coding prompts.
+
+    Raises UserError.
+    """
     if config.task is not None:
         prepared = prepare(backend_config(config, 1))
         return list(prepared.problems.values()), prepared.sampling
@@ -150,7 +153,7 @@ def workload(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Se
 
 
 def backend_config(config: BenchConfig, concurrency: int) -> RunConfig:
-    """A run's configuration whose backend processes `concurrency` requests at a time.
+    """Returns a run's configuration whose backend processes `concurrency` requests at a time.
 
     It sets the backend's option `concurrency` if there is one, else the batch size.
     """

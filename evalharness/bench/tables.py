@@ -13,7 +13,7 @@ ABSENT = "-"
 
 
 def level_table(levels: Sequence[Level]) -> Table:
-    """A table with one row per level. A column is left out if nothing in it was measured."""
+    """Returns a table with one row per level. A column is left out if nothing in it was measured."""
     columns: dict[str, list[str]] = {
         "concurrency": [str(level.concurrency) for level in levels],
         "requests": [str(level.speed["requests"]) for level in levels],
@@ -38,7 +38,7 @@ def level_table(levels: Sequence[Level]) -> Table:
 
 
 def remarks(levels: Sequence[Level]) -> list[str]:
-    """One line per level about lengths, warm-up and failures, and one about the conditions common to all levels."""
+    """Returns one line per level about lengths, warm-up and failures, and one about the common conditions."""
     lines = []
     for level in levels:
         warmup = counted(level.speed["warmup_requests"], "warm-up request")

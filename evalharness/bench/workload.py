@@ -30,7 +30,7 @@ def refuse_random_tokens(task: str | None) -> None:
 
 
 def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
-    """Prompts of about `tokens` tokens, each a different part of this package's source code.
+    """Returns prompts of about `tokens` tokens, each a different part of this package's source code.
 
     `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
     first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
@@ -51,7 +51,7 @@ def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | 
 
 
 def _source_lines() -> list[str]:
-    """The lines of this package's modules, sorted by path, without modules that are tables of data."""
+    """Returns the lines of this package's modules, sorted by path, without modules that are tables of data."""
     root = Path(evalharness.__file__).parent
     source: list[str] = []
     for path in sorted(root.rglob("*.py")):
@@ -62,14 +62,17 @@ def _source_lines() -> list[str]:
 
 
 def _unique_starts(lines: Sequence[str]) -> list[int]:
-    """Positions of top-level statements whose first line occurs only once."""
+    """Returns the positions of top-level statements whose first line occurs only once."""
     occurrences = Counter(lines)
     top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
     return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
 
 
 def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
-    """The instruction and whole lines from `start` on, with at least `tokens` tokens; wraps around at the end."""
+    """Returns the instruction and whole lines from `start` on, with at least `tokens` tokens.
+
+    After the last line, it continues with the first.
+    """
     size = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
     text, position = INSTRUCTION, start
     target = max(tokens, size(INSTRUCTION) + 1)
@@ -82,13 +85,16 @@ def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callabl
 
 
 def requests_of(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
-    """The requests number `begin` to `begin + count - 1`; after the last problem follow second samples of the first."""
+    """Returns the requests number `begin` to `begin + count - 1`.
+
+    When all problems are used, second samples of them follow, from the first problem on.
+    """
     total = len(problems)
     return [Request(problems[number % total], number // total) for number in range(begin, begin + count)]
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:
-    """A hash of all prompts, which shows whether two benches sent the same ones."""
+    """Returns a hash of all prompts, which shows whether two benches sent the same ones."""
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(

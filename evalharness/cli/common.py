@@ -56,7 +56,7 @@ def show_help(context: typer.Context) -> None:
 
 
 def make_table(*headings: str) -> Table:
-    """A table without a frame that wraps long cells."""
+    """Returns a table without a frame that wraps long cells."""
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -131,7 +131,7 @@ def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _with_new_names(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the new names of renamed options; a note on stderr tells the user."""
+    """Returns the arguments with the new names of renamed options; a note on stderr tells the user."""
     renamed = []
     for argument in arguments:
         name, sign, value = argument.partition("=")
@@ -142,7 +142,7 @@ def _with_new_names(arguments: Sequence[str]) -> list[str]:
 
 
 def _reader_is_gone() -> bool:
-    """Whether stdout is a pipe whose reader has ended, as `head` does when it has its lines."""
+    """Returns whether stdout is a pipe whose reader has ended, as `head` does when it has its lines."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))

@@ -45,7 +45,7 @@ def doctor() -> None:
 
 
 def findings() -> Iterator[Finding]:
-    """Checks everything that a run depends on."""
+    """Yields one finding for each thing that a run depends on."""
     yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer)")
     for package in PACKAGES:
         installed = is_installed(package)
@@ -96,7 +96,7 @@ def _data() -> Iterator[Finding]:
 
 
 def _folder_problem(folder: Path) -> str:
-    """Why the folder has no data; empty if it has some."""
+    """Returns why the folder has no data; empty if it has some."""
     if not folder.is_dir():
         return "is not a folder"
     return "" if any(folder.iterdir()) else "is empty"

@@ -181,7 +181,7 @@ RunsArgument = Annotated[
 
 
 def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
-    """The `--option key=value` pairs as a dictionary. Raises UserError for anything else."""
+    """Returns the `--option key=value` pairs as a dictionary. Raises UserError for anything else."""
     options = {}
     for pair in pairs or ():
         key, sign, value = pair.partition("=")
@@ -192,12 +192,12 @@ def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """The names of a comma-separated list, without duplicates."""
+    """Returns the names of a comma-separated list, without duplicates."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """The whole numbers of a comma-separated list. Raises UserError for anything else."""
+    """Returns the whole numbers of a comma-separated list. Raises UserError for anything else."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -147,7 +147,10 @@ def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> 
 
 
 def workers_of(value: int | None, executor: str = "local") -> int:
-    """The value of --workers; by default one per available CPU core, or 0 if the nodes of a cluster shall decide."""
+    """Returns the value of --workers.
+
+    The default is one per available CPU core, or 0 if the nodes of a cluster decide.
+    """
     if value is not None:
         if value < 1:
             raise UserError("--workers must be at least 1")

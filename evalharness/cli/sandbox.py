@@ -51,7 +51,7 @@ def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOpti
 
 
 def select_images(names: list[str] | None, everything: bool) -> list[str]:
-    """The images that a command applies to. Raises UserError for an unknown name."""
+    """Returns the images that a command applies to. Raises UserError for an unknown name."""
     from evalharness.sandbox.engines import images
 
     selected = images.image_names() if everything else names or list(images.DEFAULT)

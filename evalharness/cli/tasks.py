@@ -23,7 +23,7 @@ def tasks() -> None:
 
 
 def task_rows() -> Iterator[TaskRow]:
-    """A row for each task and each group, with the columns `HEADINGS`."""
+    """Yields a row for each task and each group, with the columns `HEADINGS`."""
     source, images = resolve_source(None), image_states()
     for card in load_cards():
         for entry in card.tasks.values():
@@ -42,7 +42,7 @@ def task_rows() -> Iterator[TaskRow]:
 
 
 def problem_count(entry: TaskEntry) -> int:
-    """Number of problems in the default split of the default version."""
+    """Returns the number of problems in the default split of the default version."""
     first_and_last = entry.splits.get(entry.default_split or "")
     if isinstance(first_and_last, tuple):
         return first_and_last[1] - first_and_last[0] + 1
@@ -52,7 +52,7 @@ def problem_count(entry: TaskEntry) -> int:
 
 
 def data_state(entry: TaskEntry, source: DataSource) -> str:
-    """Where the data of the default version are: `here` (in the folder `source`), `on the hub`, or `missing`."""
+    """Returns where the data of the default version are: `here` (in `source`), `on the hub`, or `missing`."""
     version = find_version(entry, None, None, source)
     if isinstance(source, Path) and all(path.exists() for path in version_files(entry, version, source)):
         return "here"
@@ -61,7 +61,7 @@ def data_state(entry: TaskEntry, source: DataSource) -> str:
 
 
 def image_states() -> Mapping[str, str]:
-    """Each image's state by name; empty without a container engine."""
+    """Returns each image's state by name; empty without a container engine."""
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 
@@ -76,5 +76,5 @@ def image_states() -> Mapping[str, str]:
 
 
 def default_first(names: Iterable[str], default: str | None) -> str:
-    """The names, separated by commas, the default one first."""
+    """Returns the names, separated by commas, the default one first."""
     return ", ".join(sorted(names, key=lambda name: name != default))

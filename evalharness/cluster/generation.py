@@ -46,7 +46,7 @@ class ClusterBackend:
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
     def _get(self, reference: Any) -> Any:
-        """The result of a call of the first replica. Raises a UserError that the replica raised."""
+        """Returns the result of a call of the first replica. Raises a UserError that the replica raised."""
         import ray
 
         try:
@@ -62,7 +62,7 @@ class ClusterBackend:
         self._get(self._actors[0].accept.remote(prompt))
 
     def describe(self) -> Mapping[str, Any]:
-        """The description of the backend itself, since the number of replicas changes no result."""
+        """Returns the description of the backend itself, since the number of replicas changes no result."""
         return dict(self._description)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:

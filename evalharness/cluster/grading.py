@@ -142,7 +142,7 @@ class ClusterGrader:
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait(self, reference: Any) -> list[Verdict] | None:
-        """The result of a node's call; None if the grader stops before."""
+        """Returns the result of a node's call; None if the grader stops before."""
         import ray
 
         while not self._stop.is_set():
@@ -154,7 +154,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: Node) -> list[Completion]:
-        """The next completions: about `CHUNK_S` of work, and no more than the node's share of those that wait."""
+        """Returns the next completions: about `CHUNK_S` of work, and no more than the node's share of the queue."""
         waiting = self._queue.qsize() + len(self._retries)
         share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))

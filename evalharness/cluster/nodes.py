@@ -42,7 +42,7 @@ class Node:
 
 
 def node_label(node_id: str, address: str) -> str:
-    """Address and short id of a node, for messages."""
+    """Returns the address and short id of a node, for messages."""
     return f"{address} ({node_id[:8]})"
 
 
@@ -162,7 +162,7 @@ class ClusterSandboxes:
             raise UserError(f"its sandbox differs from the first node's: {name} is {of_other}, there {of_first}")
 
     def describe(self) -> Mapping[str, Any]:
-        """The description of the sandbox, which is the same on all nodes, and the size of the cluster."""
+        """Returns the description of the sandbox, which is the same on all nodes, and the size of the cluster."""
         import ray
 
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}

@@ -30,7 +30,7 @@ class CachedObject:
         self._value: Any = None
 
     def get(self, reference: list[Any]) -> Any:
-        """The object that the reference in the list points to."""
+        """Returns the object that the reference in the list points to."""
         import ray
 
         with self._lock:
@@ -62,11 +62,11 @@ class GradingWorker:
         return self.pool.workers
 
     def image_id(self, image: str) -> str | None:
-        """The image's id; None if this node does not have it."""
+        """Returns the image's id; None if this node does not have it."""
         return image_transfer.image_id(self.pool.engine, image)
 
     def pack(self, image: str) -> bytes:
-        """The image as a file that `unpack` of another node reads."""
+        """Returns the image as a file that `unpack` of another node reads."""
         return image_transfer.pack(self.pool.engine, image)
 
     def unpack(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class GradingWorker:
         return self.pool.describe()
 
     def judge(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
-        """The verdicts on completions of a task, in their order."""
+        """Returns the verdicts on completions of a task, in their order."""
         task, problems = self._cache.get(task_reference)
 
         def judge_one(completion: Completion) -> Verdict:
@@ -108,7 +108,7 @@ class GenerationWorker:
         check_prompt(self.backend, prompt)
 
     def describe(self) -> Mapping[str, Any]:
-        """The backend's description."""
+        """Returns the backend's description."""
         return self.backend.describe()
 
     def generate(self, problems_reference: list[Any], keys: Sequence[Key], sampling: Sampling) -> Iterator[Completion]:

@@ -68,7 +68,7 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
 
 
 def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> PulledVersion:
-    """Does the same for a version that is published as the files of a data folder."""
+    """Downloads a version that is published as the files of a data folder, as `pull` does."""
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):

@@ -38,7 +38,7 @@ def read_summary(folder: Path) -> Summary | None:
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise UserError(f"{path} cannot be read; run the command that made it again, which writes it anew")
+        raise UserError(f"{path} cannot be read; repeat the command that made it, which writes it again")
     return cast(Summary, content)
 
 

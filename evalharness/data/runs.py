@@ -103,5 +103,7 @@ def load_run(folder: Path | str) -> Run:
     folder = Path(folder)
     manifest, summary = read_manifest(folder), read_summary(folder)
     if summary is None:
-        raise UserError(f"{folder} holds no finished run (no {SUMMARY}); run the command that started it again")
+        raise UserError(
+            f"{folder} holds no finished run (no {SUMMARY}); repeat the command that started it, which resumes it"
+        )
     return Run(folder, manifest, summary)

@@ -86,7 +86,7 @@ def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, ca
 
 
 def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache) -> list[list[int]]:
-    """`block` tokens for each row: the one after its last final token, and predictions for the masks that follow."""
+    """Returns `block` tokens for each row: the one after its last final token, then predictions for the masks."""
     segments = []
     for row in rows:
         end = len(row.text)
@@ -99,7 +99,9 @@ def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler
 def _sample(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """A token for each of the `positions` of each row's segment: consecutive output tokens after `skipped` others.
+    """Returns a token for each of the `positions` of each row's segment.
+
+    They are consecutive output tokens after `skipped` others.
 
     The n-th output token of a row always uses the row's n-th random number, so that a draft and its verification agree
     as often as possible.
@@ -123,7 +125,7 @@ def _push(row: Row, token: int) -> None:
 
 
 def _keep_running(rows: list[Row], cache: KVCache) -> list[Row]:
-    """The rows that have not ended; drops the others from the cache."""
+    """Returns the rows that have not ended; drops the others from the cache."""
     running = [index for index, row in enumerate(rows) if not row.ended]
     if running and len(running) < len(rows):
         cache.keep_rows(running)

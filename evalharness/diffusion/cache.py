@@ -37,7 +37,7 @@ class KVCache:
         return self._keys.shape[3]
 
     def layer(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """All keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
+        """Returns all keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
         return self._keys[number], self._values[number]
 
     def seek(self, starts: Sequence[int], size: int) -> None:
@@ -67,7 +67,7 @@ class KVCache:
         return all_keys, all_values
 
     def keep_rows(self, rows: Sequence[int]) -> None:
-        """Drops all rows except these, which get this order."""
+        """Keeps only the given rows, in the given order."""
         if list(rows) != list(range(self.rows)):
             index = torch.tensor(rows, device=self._keys.device)
             self._keys, self._values = self._keys[:, index], self._values[:, index]

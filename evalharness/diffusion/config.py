@@ -76,12 +76,15 @@ class ModelConfig:
         return int(self.head_dim * self.rotary)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `config.json`."""
+        """Returns the content of `config.json`."""
         return {"model_type": MODEL_TYPE} | {KEYS.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The configuration in a `config.json`. Raises UserError for another model type, unknown or missing keys."""
+        """Returns the configuration in a `config.json`.
+
+        Raises UserError for another model type, unknown or missing keys.
+        """
         if values.get("model_type") != MODEL_TYPE:
             raise UserError(f"config.json has model_type {values.get('model_type')!r} instead of {MODEL_TYPE!r}")
         names = {key: name for name, key in KEYS.items()}
@@ -93,7 +96,7 @@ class ModelConfig:
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The configuration of a checkpoint in this project's format. Raises UserError if the folder has none."""
+    """Returns the configuration of a checkpoint in this project's format. Raises UserError if the folder has none."""
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

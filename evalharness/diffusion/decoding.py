@@ -91,7 +91,7 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
 def block_statistics(
     model: Transformer, hidden: Tensor, blocks: Sequence[BlockState], segments: Sequence[Segment], denoising: Denoising
 ) -> tuple[Blocks, Tensor]:
-    """The network's predictions for the positions that the rule may change, and which positions [B, L] these are."""
+    """Returns the network's predictions for the positions that the rule may change, and these as bool [B, L]."""
     config, device = model.config, hidden.device
     size = max(len(block.tokens) for block in blocks)
     positions = [
@@ -150,7 +150,7 @@ def block_statistics(
 
 
 def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:
-    """The positions that the pass commits, bool [B, L]: the rule's choice, within the current sub-block."""
+    """Returns the positions that the pass commits, bool [B, L]: the rule's choice, within the current sub-block."""
     masked = blocks.masked
     if denoising.sub_block:
         sub_block = torch.arange(masked.shape[1], device=masked.device) // denoising.sub_block
@@ -164,7 +164,7 @@ def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:
 
 
 def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Probabilities, margins and entropies [N] of the `proposed` tokens [N] given logits [N, V].
+    """Returns probabilities, margins and entropies [N] of the `proposed` tokens [N] given logits [N, V].
 
     The margin is the probability of the likeliest token less that of the second. Margins and entropies (in nats) are
     zero unless `distribution` is true.
@@ -180,7 +180,7 @@ def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tu
 
 
 def keep_running(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
-    """The blocks whose rows have not ended; drops the other rows from the cache."""
+    """Returns the blocks whose rows have not ended; drops the other rows from the cache."""
     running = [index for index, block in enumerate(blocks) if not block.row.ended]
     if cache is not None and running and len(running) < len(blocks):
         cache.keep_rows(running)

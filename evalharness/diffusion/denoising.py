@@ -36,10 +36,10 @@ class DecodingEngine(Protocol):
     """An alternative implementation of decoding after prefill, such as the fused kernels."""
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Whether the engine can decode with these settings; without `denoising`, token by token."""
+        """Returns whether the engine can decode with these settings; None for `denoising` means token by token."""
 
     def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """The cache that prefill has to fill for these rows before the engine decodes them."""
+        """Returns the cache that prefill has to fill for these rows before the engine decodes them."""
 
     def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
         """Denoises from these opened blocks on until each row has ended; `start` is a `time.perf_counter()`."""
@@ -97,7 +97,7 @@ class BlockState:
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
     def segment(self, config: ModelConfig, block: int) -> Segment:
-        """The tokens that the next pass computes for this row: text that is not in the cache, and the block.
+        """Returns the tokens that the next pass computes for this row: text that is not in the cache, and the block.
 
         For a bidirectional network these are the whole canvas and the suffix.
         """
@@ -139,7 +139,7 @@ class BlockState:
 
 
 def attention_limits(config: ModelConfig, block: int, start: int, end: int) -> Sequence[int]:
-    """For each text token at positions [start, end), the last position that it attends to."""
+    """Returns, for each text token at positions [start, end), the last position that it attends to."""
     if config.attention == "causal":
         return range(start, end)
     return [min(end, (position // block + 1) * block) - 1 for position in range(start, end)]

@@ -22,12 +22,14 @@ class Segment:
 
 
 def causal_segment(start: int, tokens: Sequence[int]) -> Segment:
-    """A segment with causal attention: each token attends to itself and to the tokens before it."""
+    """Returns a segment with causal attention: each token attends to itself and to the tokens before it."""
     return Segment(start, tokens, range(start, start + len(tokens)))
 
 
 def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVCache | None) -> Tensor:
-    """Hidden states [rows, T, hidden] of one segment per row; T is the longest segment, values after the end undefined.
+    """Returns the hidden states [rows, T, hidden] of one segment per row.
+
+    T is the length of the longest segment. Values after the end of a shorter segment are undefined.
 
     Without a cache, every segment has to start at position 0.
     """
@@ -54,7 +56,7 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
 
 
 def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:
-    """Hidden states [len(sources), hidden] at these (row, token) indices of a pass."""
+    """Returns the hidden states [len(sources), hidden] at these (row, token) indices of a pass."""
     size = hidden.shape[1]
     indices = torch.tensor([row * size + token for row, token in sources], device=hidden.device)
     return hidden.flatten(0, 1)[indices]

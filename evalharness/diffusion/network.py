@@ -39,7 +39,9 @@ class Transformer(nn.Module):
     def forward(
         self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """Final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions` [B, T].
+        """Returns the final hidden states [B, T, hidden] of token ids [B, T] at `positions` [B, T].
+
+        They are the states after the last norm.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.
@@ -52,7 +54,7 @@ class Transformer(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Logits [..., vocabulary] of hidden states [..., hidden]."""
+        """Returns the logits [..., vocabulary] of hidden states [..., hidden]."""
         return self.head(hidden)  # type: ignore[no-any-return]
 
 
@@ -75,7 +77,10 @@ class Layer(nn.Module):
         self.down = nn.Linear(config.intermediate, config.hidden, bias=False)
 
     def forward(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
-        """Hidden states [B, T, hidden] after this layer; `bias` [B or 1, 1, T, S] is added to the attention scores."""
+        """Returns the hidden states [B, T, hidden] after this layer.
+
+        `bias` [B or 1, 1, T, S] is added to the attention scores.
+        """
         x = x + self._attend(self.attention_norm(x), rotation, bias, cache)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
@@ -99,7 +104,7 @@ class Layer(nn.Module):
 
 
 def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
-    """Cosines and sines for `rotate` at `positions` [B, T].
+    """Returns cosines and sines for `rotate` at `positions` [B, T].
 
     Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
     """
@@ -109,7 +114,7 @@ def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rot
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """`x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head."""
+    """Returns `x` [B, T, heads, head_dim] with RoPE applied to the first dimensions of each head."""
     cos, sin = rotation
     size = cos.shape[-1]
     if size == x.shape[-1]:

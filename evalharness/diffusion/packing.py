@@ -21,13 +21,13 @@ class PackedLinear(nn.Linear):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, input: Tensor) -> Tensor:
-        """The same as `nn.Linear`."""
+        """Returns the same as `nn.Linear`."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(input, self._packed, self.bias, "none", [], "")
         return product
 
 
 def can_pack(model: Transformer) -> bool:
-    """Whether packing applies: a bfloat16 network on a CPU, and a PyTorch with the operations that it needs."""
+    """Returns whether packing applies: a bfloat16 network on a CPU, and a PyTorch with the operations that it needs."""
     weight = model.embed.weight
     supported = bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     # The packed layout needs the CPU's AVX-512 or AVX-NE-CONVERT; `linear` itself does not.

@@ -65,7 +65,7 @@ class Row:
         return self.ended
 
     def uniform(self, index: int) -> float:
-        """The row's random number with this index, in [0, 1); it does not depend on the order of the calls."""
+        """Returns the row's random number with this index, in [0, 1); it does not depend on the order of the calls."""
         assert self.generator is not None
         while len(self._uniforms) <= index:
             self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
@@ -94,14 +94,14 @@ class Sampler:
     banned: tuple[int, ...] = ()
 
     def mask_banned(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits [N, V] in float32, with minus infinity for banned tokens."""
+        """Returns the logits [N, V] in float32, with minus infinity for banned tokens."""
         logits = logits.float()
         for token in self.banned:
             logits[:, token] = -torch.inf
         return logits
 
     def apply_temperature(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits [N, V] after temperature and top_p: minus infinity outside the nucleus."""
+        """Returns the logits [N, V] after temperature and top_p: minus infinity outside the nucleus."""
         if self.temperature == 0:
             return logits
         scaled = logits / self.temperature
@@ -111,7 +111,9 @@ class Sampler:
         return scaled
 
     def sample(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Token ids [N] for logits [N, V]: the likeliest, or at a temperature drawn by inverse transform sampling.
+        """Returns token ids [N] for logits [N, V].
+
+        Greedy without a temperature, else drawn by inverse transform sampling.
 
         `uniforms` are N random numbers in [0, 1); greedy decoding needs none. Call `mask_banned` first.
         """

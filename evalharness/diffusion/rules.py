@@ -57,7 +57,7 @@ Schedule = Callable[[int, int], tuple[int, ...]]
 
 @cache
 def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
-    """Counts that are as even as possible, larger ones first.
+    """Returns the number of masks of each step: as even as possible, larger numbers first.
 
     Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens.
     """
@@ -67,7 +67,7 @@ def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
 
 @cache
 def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
-    """Counts by which the masked fraction falls linearly from 1 to eps.
+    """Returns the number of masks of each step, so that the masked fraction falls linearly from 1 to eps.
 
     Source: DreamLM/Dream generation_utils.py _sample. There a pass may commit nothing, and the next one then sees the
     same text; such passes are left out here.
@@ -82,7 +82,7 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
 
 
 def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
-    """All masks with a probability of at least `threshold`, and the most probable mask.
+    """Returns all masks with a probability of at least `threshold`, and the most probable mask.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -90,7 +90,7 @@ def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
 
 
 def factor(blocks: Blocks, bound: float) -> Tensor:
-    """The n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+    """Returns the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
@@ -101,27 +101,30 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
 
 
 def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """The scheduled number of masks, most probable first: low-confidence remasking of LLaDA."""
+    """Returns the most probable masks, as many as the schedule says: low-confidence remasking of LLaDA."""
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, schedule))
 
 
 def static(blocks: Blocks, steps: int, length: int) -> Tensor:
-    """The count scheduled for a block of `length` masks, most probable masks first: SDAR's low_confidence_static."""
+    """Returns the most probable masks, as many as the schedule of a block of `length` masks says.
+
+    Source: SDAR's low_confidence_static.
+    """
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, even_schedule, length))
 
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """The scheduled number of masks, largest margin first: Dream's topk_margin."""
+    """Returns the masks with the largest margin, as many as the schedule says: Dream's topk_margin."""
     return _best(blocks.masked, blocks.margin, _counts(blocks, steps, schedule))
 
 
 def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """The scheduled number of masks, lowest entropy first: Dream's entropy."""
+    """Returns the masks with the lowest entropy, as many as the schedule says: Dream's entropy."""
     return _best(blocks.masked, -blocks.entropy, _counts(blocks, steps, schedule))
 
 
 def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
-    """As many masks, lowest entropy first, as have a total entropy of at most `bound`, and at least one.
+    """Returns the masks with the lowest entropy whose total entropy is at most `bound`, and at least one mask.
 
     Source: arXiv 2505.24857.
     """
@@ -131,7 +134,7 @@ def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
 
 
 def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
-    """All masks with a probability above `threshold` if `static` would commit no more, else those of `static`.
+    """Returns all masks with a probability above `threshold` if `static` would commit no more, else those of `static`.
 
     Source: SDAR, LLaDA2.0.
     """
@@ -142,7 +145,9 @@ def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor
 
 
 def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
-    """The choice of `above_threshold`, and committed tokens to replace by others more probable than `edit_threshold`.
+    """Returns the choice of `above_threshold`, and the committed tokens to replace.
+
+    A token is replaced if another one is more probable than `edit_threshold`.
 
     Source: LLaDA2.1 sections 2 to 4.
     """
@@ -159,7 +164,7 @@ MAX_EDIT_PASSES = 16
 def find_rule(
     name: str, *, threshold: float, steps: int, block: int, bound: float | None = None, edit_threshold: float = 0.9
 ) -> Rule:
-    """The rule of that name, one of RULES.
+    """Returns the rule of that name, one of RULES.
 
     `threshold` is for threshold, dynamic and editing. `steps` are the passes per block of `block` tokens, for rules
     with a schedule. `bound` is for factor (default 1) and entropy-bounded (default 0.6 nats). `edit_threshold` is the
@@ -186,12 +191,12 @@ def find_rule(
 
 
 def _score(masked: Tensor, score: Tensor) -> Tensor:
-    """The scores [B, L], with minus infinity for positions that are not masks."""
+    """Returns the scores [B, L], with minus infinity for positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
 def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """The masks [B, L] with the `counts` [B] highest scores; among equal scores, the first positions."""
+    """Returns the masks [B, L] with the `counts` [B] highest scores; among equal scores, the first positions."""
     order = _score(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
@@ -200,7 +205,10 @@ def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
 
 
 def _counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
-    """The count [B] that the schedule of the block's masks, or of `length` masks, has for each block's current step."""
+    """Returns the count [B] that the schedule has for each block's current step.
+
+    The schedule is that of the block's masks, or of `length` masks.
+    """
     current = []
     for masks, step in zip(blocks.initial_masks.tolist(), blocks.step.tolist(), strict=True):
         counts = schedule(length or masks, steps)

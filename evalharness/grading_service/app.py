@@ -30,7 +30,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
-    """The application. The caller closes `pool`."""
+    """Returns the application. The caller closes `pool`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None)
     admission = AdmissionControl(config.queue, config.per_client, pool.sandbox.workers)
     metrics = ServiceMetrics(lambda: admission.pending)
@@ -75,7 +75,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
     @app.get("/metrics")
     async def prometheus_metrics() -> Response:
-        """Metrics in Prometheus' text format."""
+        """Returns the metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     @app.exception_handler(RequestRefused)
@@ -94,7 +94,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
 
 def parse_submission(body: bytes) -> Submission:
-    """The submission. Raises RequestRefused that names the first error of an invalid one."""
+    """Returns the submission. Raises RequestRefused that names the first error of an invalid one."""
     try:
         return Submission.model_validate_json(body)
     except ValidationError as error:

@@ -69,7 +69,7 @@ class SandboxClient:
             time.sleep(pause_s)
 
     def health(self) -> dict[str, Any]:
-        """Status, version and load of the service. Raises InfrastructureError if it does not answer."""
+        """Returns status, version and load of the service. Raises InfrastructureError if it does not answer."""
         try:
             return cast(dict[str, Any], self._http.get("/health").raise_for_status().json())
         except httpx.HTTPError as error:

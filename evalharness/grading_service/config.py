@@ -56,7 +56,7 @@ class ServiceConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that listens on this host is reachable from this machine only."""
+    """Returns whether a server that listens on this host is reachable from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

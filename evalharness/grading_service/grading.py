@@ -66,7 +66,7 @@ class GradingPool:
             return self._loaded.get(key)
 
     def parse(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
-        """The samples of a submission as completions. Raises UserError that names the first invalid sample."""
+        """Returns the samples of a submission as completions. Raises UserError that names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []
         for number, row in enumerate(rows):

@@ -43,5 +43,5 @@ class ServiceMetrics:
         self._abandoned.inc(samples)
 
     def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Returns all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -92,7 +92,7 @@ class RequestChecks:
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that returns the body, which was read already, and then what follows it: the disconnection."""
+    """Returns a `receive` that returns the body, which was read already, and then the disconnection."""
     first = True
 
     async def replayed() -> Message:
@@ -106,7 +106,10 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
 
 
 def refusal(refused: RequestRefused, close: bool = False) -> JSONResponse:
-    """The response to a refused request. `close` ends the connection, for requests that are not read to their end."""
+    """Returns the response to a refused request.
+
+    `close` ends the connection, for requests that are not read to their end.
+    """
     headers = {"connection": "close"} if close else {}
     if refused.retry_s is not None:
         headers["retry-after"] = str(refused.retry_s)

@@ -58,7 +58,7 @@ def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
 
 
 def _listen(config: ServiceConfig) -> socket.socket:
-    """The listening socket. Raises UserError if the address is not available."""
+    """Returns the listening socket. Raises UserError if the address is not available."""
     try:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
         return socket.create_server((config.host, config.port), family=family, backlog=CONNECTIONS)
@@ -70,7 +70,7 @@ def _listen(config: ServiceConfig) -> socket.socket:
 
 
 def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
-    """HTTP/1.1 that closes a connection whose request headers are not complete after `head_s` seconds.
+    """Returns the HTTP/1.1 protocol class with a timeout of `head_s` seconds for the headers of a request.
 
     uvicorn has no such timeout, so that clients which send nothing would keep their connections for ever.
     """

@@ -66,7 +66,7 @@ def independent_difference_interval(first: Estimate, second: Estimate) -> Interv
 
 
 def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
-    """Returns the interval of the mean of independent rates, such as of a group's tasks, by the same method."""
+    """Returns the interval of the mean of independent rates, such as of a group's tasks, by Newcombe's method."""
     mean, count = float(np.mean([rate[0] for rate in rates])), len(rates)
     low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rates))) / count
     high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rates))) / count

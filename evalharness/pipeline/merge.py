@@ -80,7 +80,7 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
             raise UserError(f"{first} and {folder} are not shards of one run: {place} is {old} here, {new} there")
     counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
-        raise UserError(f"the runs are shards of different numbers of shards: {', '.join(map(str, sorted(counts)))}")
+        raise UserError(f"the runs were split into different numbers of shards: {', '.join(map(str, sorted(counts)))}")
     for folder in folders:
         _refuse_if_locked(folder)
     prepared = _prepare_again(config, data, ks, _common_tokenizer(folders))
@@ -97,7 +97,7 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
     names = {name for speed in speeds if (name := speed.get("tokenizer"))}
     if len(names) > 1:
         raise UserError(
-            f"the runs count with several tokenizers ({', '.join(sorted(names))}); run each to its end with the same"
+            f"the runs count tokens with several tokenizers ({', '.join(sorted(names))}); run all with the same one"
         )
     return next((name for name in names if not name.startswith(BUNDLED_NAME)), None)
 
@@ -128,7 +128,7 @@ def _prepare_again(
         )
     )
     if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
-        raise UserError(f"the data of {name} are not those of the runs; name the right ones with --data")
+        raise UserError(f"the data of {name} differ from those of the runs; give the data of the runs with --data")
     return prepared
 
 
@@ -170,7 +170,9 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
     for folder in run.manifests:
         for key, offset in _row_offsets(folder / path.name):
             if key[0] not in order:
-                raise UserError(f"{folder / path.name} has a row of {key[0]}, which the task does not have; remove it")
+                raise UserError(
+                    f"{folder / path.name} has a row of {key[0]}, which is no problem of the task; remove the row"
+                )
             if key in sources:
                 raise UserError(
                     f"{sources[key][0]} and {folder} overlap: both have sample {key[1]} of {key[0]}; leave one out"

@@ -14,23 +14,23 @@ class Progress(Protocol):
     """Receives the events of a run, from any thread."""
 
     def note(self, text: str) -> None:
-        """A remark of one line."""
+        """Receives a remark of one line."""
         ...
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """A task begins: its samples, and how many of them a resumed run has generated and graded already."""
+        """Receives the start of a task: its samples, and how many a resumed run has generated and graded."""
         ...
 
     def generated(self, completion: Completion) -> None:
-        """A completion was generated."""
+        """Receives a generated completion."""
         ...
 
     def graded(self, verdict: Verdict) -> None:
-        """A sample was graded."""
+        """Receives the verdict of a graded sample."""
         ...
 
     def stop(self) -> None:
-        """The task ends."""
+        """Receives the end of the task."""
         ...
 
 

@@ -166,7 +166,7 @@ def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     if config.replicas is not None and config.replicas < 1:
         raise UserError("--replicas must be at least 1")
     if config.executor == "local" and (config.ray_address is not None or config.replicas is not None):
-        raise UserError("--ray-address and --replicas are for --executor ray; add that, or leave them out")
+        raise UserError("--ray-address and --replicas need --executor ray; add it, or leave them out")
     if config.limit is not None and config.limit < 1:
         raise UserError("--limit must be at least 1")
     if sampling.max_new_tokens < 1:

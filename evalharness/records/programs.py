@@ -26,7 +26,7 @@ class ProcessRules:
 
     @classmethod
     def of(cls, rules: Mapping[str, Any]) -> "ProcessRules":
-        """The rules of a task card that concern the process."""
+        """Returns the rules of a task card that concern the process."""
         return cls(rules.get("guard", ""), rules.get("stack_depth"), rules.get("address_space_mb"))
 
 

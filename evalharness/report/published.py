@@ -88,7 +88,7 @@ def load_published(names: str) -> list[PublishedPoint]:
 
 
 def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
-    """Returns the speed that belongs to a rate: of the same model, set and setting; None if no source states one.
+    """Returns the published speed of the model, set and setting of `rate`; None if no source states one.
 
     The speed on the same benchmark is preferred over the one that describes the model in general.
     """

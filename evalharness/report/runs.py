@@ -31,7 +31,9 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
         finished = [folder for folder in folders if (folder / SUMMARY).exists()]
         unfinished = len(folders) - len(finished)
         if not finished:
-            raise UserError(f"{path} has no finished run: no {SUMMARY}; run the command that started it again")
+            raise UserError(
+                f"{path} has no finished run: no {SUMMARY}; repeat the command that started it, which resumes it"
+            )
         if unfinished:
             note(f"{counted(unfinished, 'unfinished run')} in {path} left out; their commands, run again, finish them")
         for folder in finished:

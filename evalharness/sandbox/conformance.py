@@ -92,7 +92,7 @@ def _python(image: str, source: str) -> ExecProgram:
 
 
 def check_language(pool: ContainerPool, image: str) -> Finding:
-    """The finding whether the right solution of the language's hello problem passes and the wrong one fails."""
+    """Returns a finding: whether the right solution of the language's hello problem passes and the wrong one fails."""
     language = languages()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:

@@ -1,4 +1,4 @@
-"""Names of version 0.1 for engines of other packages; removed in 0.3. Use `sandbox.engines.container`."""
+"""Import path of version 0.1, kept for engines of other packages until 0.3. Use `sandbox.engines.container`."""
 
 from evalharness.sandbox.engines.container import Channel, Container, Engine
 

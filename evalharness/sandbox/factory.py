@@ -18,12 +18,12 @@ OPTIONS = ("runtime", "memory_gb", "allow")
 
 
 def sandbox_names() -> list[str]:
-    """The names of all engines."""
+    """Returns the names of all engines."""
     return sorted(point.name for point in entry_points(group=GROUP))
 
 
 def find_engine(name: str) -> Any:
-    """The engine's class. Raises UserError for an unknown name."""
+    """Returns the engine's class. Raises UserError for an unknown name."""
     for point in entry_points(group=GROUP):
         if point.name == name:
             return point.load()
@@ -44,7 +44,7 @@ class NoEngine:
         raise InfrastructureError(f"no engine was opened for image {image}")
 
     def describe(self) -> dict[str, str]:
-        """The name."""
+        """Returns the name of the engine."""
         return {"engine": self.name, "runtime": self.name}
 
 

@@ -40,7 +40,7 @@ from evalharness.sandbox.tampering.suspicion import is_suspicious
 
 
 def job_of(program: Program) -> Job:
-    """The job of a program. Raises UserError if its image cannot run it."""
+    """Returns the job of a program. Raises UserError if its image cannot run it."""
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
     match program:
         case ExecProgram():
@@ -78,7 +78,7 @@ def job_of(program: Program) -> Job:
 
 
 def secret_of(program: Program, expected: bytes) -> Secret:
-    """The secret of a program's job; `expected` are the outputs of its reference, if it has one."""
+    """Returns the secret of a program's job; `expected` are the outputs of its reference, if it has one."""
     match program:
         case ExecProgram():
             checks = program.checks or Checks("")
@@ -102,7 +102,7 @@ def secret_of(program: Program, expected: bytes) -> Secret:
 
 
 def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
-    """The job that produces the expected outputs."""
+    """Returns the job that runs a reference solution to produce the expected outputs."""
     return ReferenceJob(
         kind="reference",
         source=reference.source,
@@ -114,7 +114,7 @@ def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
 
 
 def whole_source(program: ExecProgram | UnitTestProgram) -> str:
-    """The program with its checks, if it has any."""
+    """Returns the program with its checks, if it has any."""
     if program.checks is None:
         return program.source
     text = program.checks.text
@@ -123,7 +123,10 @@ def whole_source(program: ExecProgram | UnitTestProgram) -> str:
 
 
 def source_without_checks(program: ExecProgram) -> str:
-    """The source with only the blank lines that begin its checks: a backslash at its end continues into those."""
+    """Returns the source with only the blank lines that begin its checks.
+
+    They stay because a backslash at the source's end continues into them.
+    """
     if program.checks is None:
         return program.source
     blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
@@ -170,9 +173,10 @@ def _command_job(program: CommandProgram) -> CommandJob:
 
 
 def _canaries(program: CommandProgram, language: Language, token: str) -> list[str]:
-    """Tests with one made false each, to run if the program passes: all, or one where compiling makes them expensive.
+    """Returns tests with one made false in each, which run if the program passes.
 
-    A search for dangerous words misses some, so every program that passes runs with at least one canary.
+    Each test is made false once; where compiling makes that expensive, only one is. A search for dangerous words misses
+    some, so every program that passes runs with at least one canary.
     """
     if not program.checks:
         return []

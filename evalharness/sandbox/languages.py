@@ -87,13 +87,16 @@ class Language(_Strict):
     hello: Hello
 
     def is_suspicious(self, text: str) -> bool:
-        """Whether a program could tamper with its tests. False alarms cost time; misses may let a cheat pass."""
+        """Returns whether a program could tamper with its tests.
+
+        False alarms cost time; misses may let a cheat pass.
+        """
         return any(re.search(pattern, text) for pattern in self.suspicious)
 
 
 @functools.cache
 def languages() -> dict[str, Language]:
-    """All languages, by the name of their image. Raises UserError for an invalid file."""
+    """Returns all languages, by the name of their image. Raises UserError for an invalid file."""
     by_image = {}
     for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
         try:
@@ -104,7 +107,7 @@ def languages() -> dict[str, Language]:
 
 
 def command_rules(language: Language) -> CommandRules:
-    """The part of a command job that the language decides."""
+    """Returns the fields of a command job that depend only on the language."""
     fails_on = language.fails_on
     return CommandRules(
         file=language.file,

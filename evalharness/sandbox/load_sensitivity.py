@@ -14,7 +14,7 @@ NEAR = 0.8
 
 
 def needs_quiet_rerun(execution: Execution) -> bool:
-    """Whether any part timed out for a reason that may be the machine's load; such samples get a quiet rerun.
+    """Returns whether any part timed out for a reason that may be the machine's load; such samples get a quiet rerun.
 
     Time limits do not count waiting for a core. But a busy machine also runs slower, programs wait for a disk that
     others use, and a program that waits for its own processes waits while those wait for a core.
@@ -29,7 +29,7 @@ def _may_be_disturbed(part: Outcome) -> bool:
 
 
 def near_limit(program: Program, execution: Execution) -> Execution:
-    """The execution, marked as borderline if a part passed after nearly all of its time."""
+    """Returns the execution, marked as borderline if a part passed after nearly all of its time."""
     for name, part, limit in _limited_parts(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
         if part.status == "passed" and used > NEAR * limit:
@@ -38,7 +38,7 @@ def near_limit(program: Program, execution: Execution) -> Execution:
 
 
 def _limited_parts(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    """Name, outcome and time limit of the parts that have one limit."""
+    """Yields name, outcome and time limit of the parts that have one limit."""
     if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
     elif isinstance(program, CommandProgram):

@@ -45,12 +45,12 @@ ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, wher
 
 
 def machine_memory_mb() -> int:
-    """The physical memory of this machine."""
+    """Returns the physical memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 def harmless_job(sleep_s: float) -> CommandJob:
-    """The job of a program that only sleeps, which any image can run."""
+    """Returns the job of a program that only sleeps, which any image can run."""
     step = StepMessage(
         name="run", command=["sleep", str(sleep_s)], time_s=2 * LONGEST_SLEEP_S, warm=False, shortcut=None
     )
@@ -120,7 +120,7 @@ class ContainerPool:
             self._containers.give_back(kind, container)
 
     def describe(self) -> Mapping[str, Any]:
-        """The engine, the limits, and each prepared image with its id and tool versions, for the manifest."""
+        """Returns the engine, the limits, and each prepared image with its id and tool versions, for the manifest."""
         return {
             **self.engine.describe(),
             "memory_mb": self.memory_mb,
@@ -130,7 +130,7 @@ class ContainerPool:
         }
 
     def expected_s(self, program: Program) -> float:
-        """The seconds that the program may take, to run the longest first; infinite if unknown."""
+        """Returns the seconds that the program may take, to run the longest first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
         known = self.references.seconds(self._key(program.image, program.reference))
@@ -160,7 +160,7 @@ class ContainerPool:
         return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
 
     def _harmless_job_runs(self, image: str, seconds: float) -> bool:
-        """Whether a container of this image survives a program that only sleeps for longer than `seconds`.
+        """Returns whether a container of this image survives a program that only sleeps for longer than `seconds`.
 
         If so, a program that lost all of its containers has ended them itself and gets a verdict for that.
         """
@@ -236,7 +236,7 @@ class ContainerPool:
 
 
 def outcome_of(result: PartResult) -> Outcome:
-    """The outcome that the agent reports of a part."""
+    """Returns the outcome that the agent reports of a part."""
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 
 

@@ -18,7 +18,7 @@ HEADER = struct.Struct("!d16s")
 
 
 def cache_folder() -> Path:
-    """`$EVALHARNESS_CACHE`, by default evalharness/ in the user's cache folder."""
+    """Returns `$EVALHARNESS_CACHE`, by default evalharness/ in the user's cache folder."""
     chosen = os.environ.get("EVALHARNESS_CACHE")
     if chosen:
         return Path(chosen)
@@ -33,7 +33,7 @@ class ReferenceCache:
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def key(self, interpreter: str, reference: Reference) -> str:
-        """A digest of everything that decides the outputs: interpreter, source, entry point and inputs."""
+        """Returns a digest of everything that decides the outputs: interpreter, source, entry point and inputs."""
         parts = (
             interpreter,
             reference.source,
@@ -44,7 +44,7 @@ class ReferenceCache:
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def seconds(self, key: str) -> float | None:
-        """CPU seconds that the reference needed; None if its outputs are not cached."""
+        """Returns the CPU seconds that the reference needed; None if its outputs are not cached."""
         try:
             with self._file(key).open("rb") as file:
                 return float(HEADER.unpack(file.read(HEADER.size))[0])
@@ -52,9 +52,10 @@ class ReferenceCache:
             return None
 
     def get(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
-        """The outputs' bytes. If they are not cached, one thread calls `compute`, which returns CPU seconds and bytes.
+        """Returns the outputs' bytes.
 
-        Raises UserError if the cache cannot be written.
+        If they are not cached, one thread calls `compute`, which returns CPU seconds and bytes. Raises UserError if the
+        cache cannot be written.
         """
         with self._locks[key]:
             data = self._read(key)
@@ -64,7 +65,7 @@ class ReferenceCache:
             return data
 
     def _read(self, key: str) -> bytes | None:
-        """The outputs' bytes; None if the file is missing or damaged."""
+        """Returns the outputs' bytes; None if the file is missing or damaged."""
         try:
             content = self._file(key).read_bytes()
             data = content[HEADER.size :]

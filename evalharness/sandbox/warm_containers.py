@@ -32,7 +32,7 @@ class WarmContainers:
         self._closed = False
 
     def borrow(self, kind: ContainerKind) -> Container:
-        """An idle container of this kind, or a new one. An idle one of another kind may be ended for it.
+        """Returns an idle container of this kind, or a new one. An idle one of another kind may be ended for it.
 
         Raises InfrastructureError if it does not start or the sandbox is closed.
         """

@@ -38,7 +38,7 @@ class Batch:
         return int((self.lengths - self.prompt_lengths).sum())
 
     def to(self, device: torch.device) -> "Batch":
-        """A copy of the batch on a device."""
+        """Returns a copy of the batch on a device."""
         tokens, lengths, prompt_lengths, answers = (
             part.to(device, non_blocking=True)
             for part in (self.tokens, self.lengths, self.prompt_lengths, self.answers)
@@ -47,7 +47,7 @@ class Batch:
 
 
 def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> Batch:
-    """A batch of these documents."""
+    """Returns a batch of these documents."""
     texts = [corpus.document(row).astype(np.int64) for row in rows]
     prompt_lengths = [int(corpus.prompt_lengths[row]) for row in rows]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
@@ -68,7 +68,7 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
 
 
 def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
-    """The document numbers of each batch of an epoch, in training order.
+    """Returns the document numbers of each batch of an epoch, in training order.
 
     A batch has at most `positions` positions, including copies of answers.
     """
@@ -85,7 +85,7 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
 
 
 def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
-    """Batches of the first `count` held-out documents."""
+    """Returns batches of the first `count` held-out documents."""
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
     rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
@@ -93,7 +93,7 @@ def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> lis
 
 
 def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
-    """Batches of consecutive rows with a padded size of at most `positions`, and at least one row."""
+    """Returns batches of consecutive rows with a padded size of at most `positions`, and at least one row."""
     batches: list[Numbers] = []
     start = 0
     length = copy = 0
@@ -108,7 +108,7 @@ def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: i
 
 
 def stream(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
-    """An endless stream of batches, epoch after epoch, without the first `skip`."""
+    """Yields endless batches, epoch after epoch, without the first `skip`."""
     epoch = 0
     while True:
         planned = plan_epoch(corpus, epoch, seed, block, positions)

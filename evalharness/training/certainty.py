@@ -49,7 +49,7 @@ class Answers:
 
 
 def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
-    """Generated functions to complete, each with its example calls as assertions."""
+    """Returns generated functions to complete, each with its example calls as assertions."""
     random = Random(seed)
     pairs: list[tuple[Problem, str]] = []
     for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
@@ -93,12 +93,12 @@ def generate_answers(model: Path, settings: Certainty) -> Answers:
 
 
 def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
-    """Whether a prompt with its answer overlaps with no benchmark."""
+    """Returns whether a prompt with its answer overlaps with no benchmark."""
     return benchmarks.overlap("".join(pair)) is None
 
 
 def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:
-    """A corpus of passing answers in `folder`, generated first if it is missing, and its tokenizer.
+    """Returns a corpus of passing answers in `folder`, generated first if it is missing, and its tokenizer.
 
     Raises UserError if too few answers pass.
     """

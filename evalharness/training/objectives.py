@@ -35,7 +35,10 @@ class Losses:
 
 
 def draw_masks(answers: Tensor, block: int, objective: Objective, generator: torch.Generator) -> Tensor:
-    """Which tokens of `answers` [B, M] are masked: in every block a randomly drawn fraction, and at least one token."""
+    """Returns which tokens of `answers` [B, M] are masked.
+
+    In every block, a randomly drawn fraction of the tokens is masked, and at least one.
+    """
     rows, size = answers.shape
     low, high = objective.noise
     fraction = low + (high - low) * torch.rand(rows, size // block, 1, generator=generator)
@@ -47,7 +50,7 @@ def draw_masks(answers: Tensor, block: int, objective: Objective, generator: tor
 
 
 def attention_mask(batch: Batch, copies: int) -> Tensor:
-    """The attention mask of the pass, bool [B, 1, T, T] with T = L + copies * M."""
+    """Returns the attention mask of the pass, bool [B, 1, T, T] with T = L + copies * M."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -65,7 +68,7 @@ def attention_mask(batch: Batch, copies: int) -> Tensor:
 
 
 def token_losses(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy [N] in float32 of target token ids `labels` [N] given hidden states [N, hidden]."""
+    """Returns the cross-entropy [N] in float32 of target token ids `labels` [N] given hidden states [N, hidden]."""
     return F.cross_entropy(model.logits(hidden).float(), labels, reduction="none")
 
 
@@ -73,7 +76,7 @@ def joint_loss(
     model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
-    """The losses of one batch; `total` is differentiable."""
+    """Returns the losses of one batch; `total` is differentiable."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -123,14 +126,14 @@ def joint_loss(
 
 
 def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The entropy of each row at temperature 0.5 if its likeliest token is right, else 0 (dParallel)."""
+    """Returns the entropy of each row at temperature 0.5 if its likeliest token is right, else 0 (dParallel)."""
     right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)
     return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
 def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:
-    """The weight of each token: constant, or one over its block's masked fraction."""
+    """Returns the weight of each token: constant, or one over its block's masked fraction."""
     weights: list[Tensor] = []
     for mask in masks:
         weight = inside.float() + objective.after_end * (reached & ~inside).float()

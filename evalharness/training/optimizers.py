@@ -11,7 +11,10 @@ from evalharness.training.recipe import Optimizer, Recipe
 
 
 def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim.Optimizer]:
-    """The optimizers: Muon for the layers' matrices, with updates scaled to match AdamW's, and AdamW for the rest."""
+    """Returns the optimizers: Muon for the layers' matrices, and AdamW for the rest.
+
+    Updates of Muon are scaled to match those of AdamW.
+    """
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("layers.")]
     matrix_ids = {id(parameter) for parameter in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in matrix_ids]
@@ -25,7 +28,10 @@ def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim
 
 
 def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """The factor of the learning rates: rises in the first steps, is then constant, and falls to zero at progress 1."""
+    """Returns the factor of the learning rates.
+
+    It rises in the first steps, is then constant, and falls to zero at progress 1.
+    """
     settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
     down = min(1.0, (1.0 - progress) / settings.cool_down) if settings.cool_down else 1.0

@@ -176,7 +176,10 @@ class Recipe(Strict):
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """The recipe in a YAML file, with `changes` of its top-level keys. Raises UserError for an invalid recipe."""
+    """Returns the recipe in a YAML file, with `changes` of its top-level keys.
+
+    Raises UserError for an invalid recipe.
+    """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -52,7 +52,7 @@ class Replica:
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
     def losses(self, request: LossRequest) -> list[Losses]:
-        """The losses of the batches; adds their gradients if the request asks for them."""
+        """Returns the losses of the batches; adds their gradients if the request asks for them."""
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
@@ -101,7 +101,7 @@ class Replicas:
     def losses(
         self, batches: Sequence[tuple[int, Batch]], objective: Objective, answer_tokens: int | None
     ) -> list[Losses]:
-        """The losses of batches, each given with the seed of its masks, in the same order.
+        """Returns the losses of batches, each given with the seed of its masks, in the same order.
 
         With `answer_tokens`, the gradients divided by that number are kept for `gather`. Raises InfrastructureError if
         a process has died.

@@ -79,7 +79,10 @@ class Trainer:
         self.state = State()
 
     def progress(self) -> float:
-        """The completed fraction of the run, from 0 to 1; after a request to cool down, of the shortened run."""
+        """Returns the completed fraction of the run, from 0 to 1.
+
+        After a request to cool down, it is the fraction of the shortened run.
+        """
         if self.recipe.steps is not None:
             return self.state.step / self.recipe.steps
         assert self.recipe.minutes is not None
@@ -163,19 +166,22 @@ class Trainer:
         return row
 
     def batch(self, rows: Any) -> Batch:
-        """A batch of these documents on the run's device."""
+        """Returns a batch of these documents on the run's device."""
         batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return batch.to(self.device)
 
     def losses(
         self, batches: Sequence[Batch], objective: Objective, step: int, answer_tokens: int | None
     ) -> list[Losses]:
-        """The losses of the batches; with `answer_tokens`, the replicas keep gradients divided by that number."""
+        """Returns the losses of the batches.
+
+        With `answer_tokens`, the replicas keep gradients divided by that number.
+        """
         seeds = [hash((self.recipe.seed, step, number)) & 0x7FFFFFFF for number in range(len(batches))]
         return self.replicas.losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
 
     def evaluate(self) -> Row:
-        """Losses per token of the averaged weights on held-out documents, with the same masks every time."""
+        """Returns losses per token of the averaged weights on held-out documents, with the same masks every time."""
         parameters = list(self.model.parameters())
         self.average.swap(parameters)
         planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
@@ -234,7 +240,7 @@ class Trainer:
 
 
 def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
-    """The configuration of the recipe's network, with the special tokens of this tokenizer."""
+    """Returns the configuration of the recipe's network, with the special tokens of this tokenizer."""
     assert recipe.shape is not None
     ids: dict[str, Any] = {
         name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
@@ -252,7 +258,7 @@ def export(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
 
 
 def format_row(row: Row) -> str:
-    """A row of the log as readable text."""
+    """Returns a row of the log as readable text."""
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)

@@ -27,12 +27,12 @@ EXTRAS = {
 
 
 def missing_modules(extra: Extra) -> list[str]:
-    """The extra's modules that are not installed."""
+    """Returns the extra's modules that are not installed."""
     return [module for module in extra.modules if not is_installed(module)]
 
 
 def is_installed(module: str) -> bool:
-    """Whether a top-level module can be imported, without importing it."""
+    """Returns whether a top-level module is installed. Does not import it."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -40,7 +40,7 @@ def is_installed(module: str) -> bool:
 
 
 def install_command(extra: Extra) -> str:
-    """The command that installs the extra."""
+    """Returns the command that installs the extra."""
     return f"pip install 'evalharness[{extra.name}]'"
 
 

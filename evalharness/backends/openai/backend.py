@@ -81,7 +81,7 @@ class OpenAIBackend:
                 yield self._completion(request, result)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the model, the address without userinfo and query, and all options except the key's variable."""
+        """Returns the model, the address without login and query, and all options except `api_key_env`."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
         return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.clean(options)}
 

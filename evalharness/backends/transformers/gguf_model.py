@@ -79,7 +79,7 @@ def _config(file: GgufFile, ours: ModelConfig) -> Any:
 
 
 def _state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """The weights under the names of transformers, with fused matrices split."""
+    """Returns the weights under the names of transformers, with fused matrices split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     found: dict[str, Tensor] = {}
     for name, tensor in state.items():

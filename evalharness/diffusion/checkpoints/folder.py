@@ -30,7 +30,7 @@ def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
-    """The network in a checkpoint folder, in evaluation mode.
+    """Returns the network in a checkpoint folder, in evaluation mode.
 
     Raises UserError if files are missing or do not fit.
     """
@@ -46,7 +46,7 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device 
 
 
 def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
-    """The network with these weights, in evaluation mode.
+    """Returns the network with these weights, in evaluation mode.
 
     Raises UserError, which names `source`, if they do not fit.
     """
@@ -64,7 +64,10 @@ def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) ->
 
 
 def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices [rows, columns] as int8 with a float32 scale [rows, 1], rounded to nearest; vectors as float32."""
+    """Returns matrices [rows, columns] as int8, rounded to nearest, with a float32 scale [rows, 1].
+
+    Vectors stay float32.
+    """
     quantized: dict[str, Tensor] = {}
     for name, tensor in state.items():
         if tensor.dim() != 2:
@@ -77,7 +80,7 @@ def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `quantize`, up to rounding. A state without scales is returned unchanged."""
+    """Returns the inverse of `quantize`, up to rounding. A state without scales is returned unchanged."""
     return {
         name: tensor.float() * state[name + SCALE] if name + SCALE in state else tensor
         for name, tensor in state.items()

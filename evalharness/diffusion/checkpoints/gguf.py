@@ -35,7 +35,7 @@ _SAME = 0.2
 
 
 def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
-    """The network of a file in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
+    """Returns a file's network in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
 
     Raises UserError where the file is not readable, or its architecture, tokenizer or quantization is not supported.
     """
@@ -50,7 +50,7 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
 
 
 def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
-    """The network that the metadata describe. Raises UserError for what is not supported."""
+    """Returns the network that the metadata describe. Raises UserError for what is not supported."""
     architecture = file.metadata.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -86,7 +86,10 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
 
 
 def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Our names for the file's weights; of a tied network without the head, which is the embedding."""
+    """Returns the file's weights by this project's names.
+
+    A tied network has no weight for the head, which is its embedding.
+    """
     names = dict(_TOP)
     if config.tied:
         del names["head.weight"]
@@ -115,7 +118,9 @@ def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
 
 
 def unpermute(rows: Tensor, heads: int) -> Tensor:
-    """`rows` [heads * head_dim, ...] from pairs of neighbours, which llama.cpp rotates, to halves, which we rotate.
+    """Returns `rows` [heads * head_dim, ...] in the order of this project's RoPE.
+
+    llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2.
 
     The inverse of `LlamaModel.permute` in llama.cpp's convert_hf_to_gguf.py, which only this architecture has.
     """
@@ -123,7 +128,10 @@ def unpermute(rows: Tensor, heads: int) -> Tensor:
 
 
 def _tied(file: GgufFile) -> bool:
-    """Whether embedding and head are one matrix: the file has no head, or one that differs by quantization alone."""
+    """Returns whether embedding and head are one matrix.
+
+    They are if the file has no head, or one that differs from the embedding by quantization alone.
+    """
     if "output.weight" not in file.tensors:
         return True
     embedding = file.read("token_embd.weight", torch.float32, _COMPARED_ROWS)
@@ -132,7 +140,10 @@ def _tied(file: GgufFile) -> bool:
 
 
 def _read_value(file: GgufFile, key: str, default: Any = None) -> Any:
-    """The metadata value of the file's architecture. Raises UserError if there is none and no default is given."""
+    """Returns the metadata value of the file's architecture.
+
+    Raises UserError if there is none and no default is given.
+    """
     name = f"{file.metadata['general.architecture']}.{key}"
     value = file.metadata.get(name, default)
     if value is None:

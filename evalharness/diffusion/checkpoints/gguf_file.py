@@ -59,13 +59,13 @@ class GgufFile:
     tensors: Mapping[str, TensorEntry]
 
     def entry(self, name: str) -> TensorEntry:
-        """The entry of that name. Raises UserError where the file has none."""
+        """Returns the entry of that name. Raises UserError where the file has none."""
         if name not in self.tensors:
             raise UserError(f"{self.path} has no tensor {name}; give --model a complete GGUF file")
         return self.tensors[name]
 
     def read(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
-        """The tensor of that name, or its first `rows` rows, dequantized and in `dtype`.
+        """Returns the tensor of that name, or its first `rows` rows, dequantized and in `dtype`.
 
         Raises UserError where the file has no such tensor or its quantization is unknown to `gguf`.
         """
@@ -76,7 +76,7 @@ class GgufFile:
         return weights.view(*(entry.shape if rows is None else weights.shape))
 
     def read_stacked(self, names: Sequence[str], dtype: torch.dtype) -> Tensor:
-        """The tensors of those names below each other, read without a second copy."""
+        """Returns the tensors of those names below each other, read without a second copy."""
         entries = [self.entry(name) for name in names]
         weights = torch.empty(sum(entry.shape[0] for entry in entries), *entries[0].shape[1:], dtype=dtype)
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
@@ -107,7 +107,10 @@ class GgufFile:
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """The metadata and tensor entries of a file. Raises UserError for a file that is truncated or is no GGUF file."""
+    """Returns the metadata and tensor entries of a file.
+
+    Raises UserError for a file that is truncated or is no GGUF file.
+    """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _parse(path, content)
@@ -126,12 +129,12 @@ class GgufOrigin:
     sha256: str
 
     def describe(self) -> dict[str, str]:
-        """As plain values."""
+        """Returns quantization and digest as plain values."""
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
 def gguf_origin(path: Path) -> GgufOrigin:
-    """Quantization and SHA-256 of a file. Raises UserError if it cannot be read."""
+    """Returns the quantization and SHA-256 of a file. Raises UserError if it cannot be read."""
     kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -179,7 +182,7 @@ def _string(content: mmap.mmap, at: int) -> tuple[str, int]:
 
 
 def _value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
-    """A metadata value of that type, and where the next one begins."""
+    """Returns a metadata value of that type, and where the next one begins."""
     if kind == _STRING:
         return _string(content, at)
     if kind != _ARRAY:

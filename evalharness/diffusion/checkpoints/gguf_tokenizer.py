@@ -44,7 +44,7 @@ class GgufTokenizer(FastTokenizer):
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
     ) -> str:
-        """The messages as one text. `tokenize` must be False."""
+        """Returns the messages as one text. `tokenize` must be False."""
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -62,14 +62,14 @@ class GgufTokenizer(FastTokenizer):
 
 
 def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
-    """The file's tokenizer. Raises UserError where it is not byte-level BPE with a known way to split texts."""
+    """Returns the file's tokenizer. Raises UserError where it is not byte-level BPE with a known way to split texts."""
     values = {key.removeprefix("tokenizer."): value for key, value in file.metadata.items()}
     kind, split = values.get("ggml.model"), values.get("ggml.pre", "default")
     if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
         known = ", ".join([*_SPLITS, "gpt-2"])
         raise UserError(
-            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is gpt2 with {known}: give --model "
-            "the folder of the same model instead"
+            f"{file.path} has a tokenizer of kind {kind!r}, {split!r}; supported is only gpt2 with {known}; give "
+            "--model the folder of the same model instead"
         )
     names, kinds = values.get("ggml.tokens", []), values.get("ggml.token_type", [])
     try:
@@ -104,7 +104,7 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 
 
 def end_tokens(file: GgufFile) -> frozenset[int]:
-    """The ids that end an answer: those that the metadata name, and special tokens that always do."""
+    """Returns the ids that end an answer: those that the metadata name, and special tokens that always do."""
     found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])

@@ -52,7 +52,10 @@ _LLADA_KEYS = {
 
 
 def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id: int) -> ModelConfig:
-    """The configuration that a `config.json` of this family describes. Raises UserError for unsupported features."""
+    """Returns the configuration that a `config.json` of this family describes.
+
+    Raises UserError for unsupported features.
+    """
     kind = str(values["model_type"])
     if family.name == "llada":
         values = {**values, **{name: values.get(key) for name, key in _LLADA_KEYS.items()}}
@@ -95,7 +98,10 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
 def read_state(
     folder: Path, config: ModelConfig, family: Family, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """The weights in the folder's safetensors files, by this project's names. Raises UserError if some are missing."""
+    """Returns the weights in the folder's safetensors files, by this project's names.
+
+    Raises UserError if some are missing.
+    """
     names = _LLADA if family.name == "llada" else _LLAMA
     layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
     sources_by_name: dict[str, list[str]] = {}

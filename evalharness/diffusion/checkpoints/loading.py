@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None) -> Checkpoint:
-    """The checkpoint with that folder or hub id. Never runs code from the checkpoint.
+    """Returns the checkpoint with that folder or hub id. Never runs code from the checkpoint.
 
     Raises UserError if it is not available, or if its family is unknown.
     """
@@ -82,7 +82,7 @@ def describe_gguf(name: str) -> dict[str, str]:
 
 
 def find_folder(name: str, revision: str | None) -> Path:
-    """The folder with that name, or the local copy of that hub id, downloaded if needed.
+    """Returns the folder with that name, or the local copy of that hub id, downloaded if needed.
 
     Raises UserError if neither exists.
     """
@@ -103,7 +103,7 @@ def find_folder(name: str, revision: str | None) -> Path:
 
 
 def open_tokenizer(name: str, folder: Path) -> Any:
-    """The folder's tokenizer with its chat template, read by transformers without code from the folder."""
+    """Returns the folder's tokenizer with its chat template, read by transformers without code from the folder."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -118,7 +118,7 @@ def open_tokenizer(name: str, folder: Path) -> Any:
 
 
 def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: Family) -> frozenset[int]:
-    """The ids of tokens that end an answer: from both configurations, the tokenizer and the family."""
+    """Returns the ids of tokens that end an answer: from both configurations, the tokenizer and the family."""
     end_ids: set[int] = set()
     for source in (values, read_json(folder / "generation_config.json")):
         ids = source.get("eos_token_id")
@@ -129,7 +129,7 @@ def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: F
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty if the file does not exist. Raises UserError if it cannot be read."""
+    """Returns the JSON object in a file; empty if the file does not exist. Raises UserError if it cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -17,28 +17,28 @@ class FastTokenizer:
         self.all_special_ids = [number for number, token in self.added_tokens_decoder.items() if token.special]
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
-        """The token ids of a text, as `input_ids`."""
+        """Returns the token ids of a text, as `input_ids`."""
         return {"input_ids": self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False, **_: bool) -> str:
-        """The text of token ids. Other options of transformers, such as clean-ups, are ignored."""
+        """Returns the text of token ids. Other options of transformers, such as clean-ups, are ignored."""
         return self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def get_vocab(self) -> dict[str, int]:
-        """The id of each token, including added tokens."""
+        """Returns the id of each token, including added tokens."""
         return self.tokenizer.get_vocab()
 
     def convert_tokens_to_ids(self, token: str) -> int | None:
-        """The id of a token; None if it does not exist."""
+        """Returns the id of a token; None if it does not exist."""
         return self.tokenizer.token_to_id(token)
 
     def convert_ids_to_tokens(self, number: int) -> str | None:
-        """The token with this id; None if it does not exist."""
+        """Returns the token with this id; None if it does not exist."""
         return self.tokenizer.id_to_token(number)
 
 
 def read_tokenizer(folder: Path) -> FastTokenizer:
-    """The tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
+    """Returns the tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "tokenizer.json"
     try:
         return FastTokenizer(Tokenizer.from_file(str(path)))

@@ -26,7 +26,7 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
 
 
 def load_drafter(folder: Path, target: Transformer) -> Drafter:
-    """The drafter of that folder, in evaluation mode, with the device and precision of its target.
+    """Returns the drafter of that folder, in evaluation mode, with the device and precision of its target.
 
     Raises UserError if there is none or its sizes are not those of the target.
     """
@@ -48,7 +48,10 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
 
 
 def target_fingerprint(target: Transformer) -> str:
-    """A digest of sizes and some weights, the same in every precision, by which a drafter's target is recognized."""
+    """Returns a digest of sizes and some weights, by which a drafter's target is recognized.
+
+    It is the same in every precision.
+    """
     digest = hashlib.sha256(repr(target.config).encode())
     for weights in (target.embed.weight[:64], target.norm.weight):
         digest.update(weights.detach().to(torch.bfloat16).float().cpu().numpy().tobytes())

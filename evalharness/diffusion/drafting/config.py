@@ -28,12 +28,12 @@ class DrafterConfig:
     """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
 
     def to_json(self) -> dict[str, Any]:
-        """The contents of `config.json`."""
+        """Returns the contents of `config.json`."""
         return {"model_type": MODEL_TYPE} | vars(self) | {"network": self.network.to_json(), "taps": list(self.taps)}
 
 
 def read_drafter_config(folder: Path) -> DrafterConfig:
-    """The configuration in a drafter's folder. Raises UserError if there is none."""
+    """Returns the configuration in a drafter's folder. Raises UserError if there is none."""
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ class CostCurve:
     draft_s: float = 0.0
 
     def verify_s(self, tokens: int) -> float:
-        """Seconds of a pass over `tokens` tokens, interpolated linearly."""
+        """Returns the seconds of a pass over `tokens` tokens, interpolated linearly."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
             if tokens <= high:
@@ -42,7 +42,7 @@ class CostCurve:
         return self.seconds[-1] * tokens / self.widths[-1]
 
     def best_length(self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False) -> tuple[int, float]:
-        """The draft length with the most tokens per second, and that speed per row.
+        """Returns the draft length with the most tokens per second, and that speed per row.
 
         `probabilities[i]` is the probability that draft i and all before it are accepted. With `drafting` the drafter's
         pass is still to be paid. A batch of `rows` is taken to have drafts of equal length.
@@ -61,7 +61,11 @@ class AcceptanceTracker:
     """Running estimates of how probably each position of a source's drafts is accepted."""
 
     def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
-        """`prior` is the assumed acceptance of a position whose predecessors are, counted `weight` times."""
+        """Starts from an assumed probability of acceptance.
+
+        `prior` is the assumed probability that a position is accepted if those before it are; it counts as much as
+        `weight` verifications.
+        """
         self._tried = [weight] * longest
         self._accepted = [weight * prior] * longest
 
@@ -72,7 +76,7 @@ class AcceptanceTracker:
             self._accepted[position] += position < accepted
 
     def probabilities(self) -> list[float]:
-        """For each position, the probability that it and all before it are accepted."""
+        """Returns, for each position, the probability that it and all before it are accepted."""
         found, product = [], 1.0
         for accepted, tried in zip(self._accepted, self._tried, strict=True):
             product *= accepted / tried
@@ -108,7 +112,7 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
 
 
 def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
-    """The measured costs of this model on this machine, kept in the user's cache folder."""
+    """Returns the measured costs of this model on this machine, kept in the user's cache folder."""
     weight = model.embed.weight
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
     facts = [

@@ -30,7 +30,7 @@ class Cycle:
 def draft_and_verify(
     model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting
 ) -> list[list[Cycle]]:
-    """Generates all rows in place; the cycles of each row, in order.
+    """Generates all rows in place; returns the cycles of each row, in order.
 
     At threshold 1 the text is that of `autoregress`, greedy or sampled: the n-th output token of a row is chosen by the
     row's n-th random number, in drafts as in verification. A row's `forward_passes` are those of the target.
@@ -85,7 +85,7 @@ def _verify(
     sampler: Sampler,
     threshold: float,
 ) -> list[int]:
-    """Pushes accepted drafts and the target's next token to the rows; the number of accepted drafts of each."""
+    """Pushes accepted drafts and the target's next token to the rows; returns each row's number of accepted drafts."""
     sources = [(number, place) for number, draft in enumerate(drafts) for place in range(len(draft.tokens) + 1)]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
     uniforms: list[float] = []
@@ -114,7 +114,10 @@ def _verify(
 
 
 def _close_tokens(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
-    """Of each verified position, whether its draft has at least `threshold` times the top token's probability."""
+    """Returns, for each verified position, whether its draft is nearly as probable as the top token.
+
+    It is if its probability is at least `threshold` times the top token's.
+    """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]
     close: list[bool] = (own - logits.amax(dim=1) >= math.log(threshold)).tolist()

@@ -27,7 +27,10 @@ class NgramLookup:
             self._text.append(token)
 
     def propose(self, count: int) -> tuple[list[int], int]:
-        """Up to `count` tokens that may come next, and the length of the n-gram that was found; none and 0 without."""
+        """Returns up to `count` tokens that may come next, and the length of the n-gram that was found.
+
+        Without an n-gram, returns no tokens and 0.
+        """
         for size in self._sizes:
             position = self._following.get(tuple(self._text[-size:])) if len(self._text) >= size else None
             if position is not None:

@@ -18,7 +18,7 @@ class DrafterLayer(Layer):
     """A Transformer layer whose keys and values also come from context features, by the same projections."""
 
     def project(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
-        """Keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
+        """Returns the keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
         config = self.config
         queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
         bias = None if self.qkv.bias is None else self.qkv.bias[queries:]
@@ -89,11 +89,11 @@ class Drafter(nn.Module):
         return self._shared
 
     def index(self, tokens: Tensor) -> Tensor:
-        """Positions in the draft vocabulary of token ids of any shape; its size for tokens outside."""
+        """Returns the positions of token ids in the draft vocabulary; its size for tokens outside. Takes any shape."""
         return self.shared.index[tokens]
 
     def context(self, states: Tensor) -> Tensor:
-        """Context features [..., hidden] of concatenated tapped states [..., taps * hidden]."""
+        """Returns the context features [..., hidden] of concatenated tapped states [..., taps * hidden]."""
         parts = states.chunk(len(self.config.taps), dim=-1)
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
@@ -110,12 +110,14 @@ class Drafter(nn.Module):
             cache.update(number, *layer.project(context, rotation))
 
     def inputs(self, anchors: Tensor) -> Tensor:
-        """Input states [..., block, hidden] of blocks that begin with the `anchors` [...] and go on with masks."""
+        """Returns the input states [..., block, hidden] of blocks: the `anchors` [...], then masks."""
         masks = self.mask.expand(*anchors.shape, self.config.block - 1, -1)
         return torch.cat((nn.functional.embedding(anchors, self.shared.embedding)[..., None, :], masks), dim=-2)
 
     def forward(self, anchors: Tensor, starts: Sequence[int], cache: KVCache) -> Tensor:
-        """Final states [rows, block, hidden] of one block per row, whose anchor [rows] is at position `starts`.
+        """Returns the final states [rows, block, hidden] of one block per row.
+
+        The block's anchor [rows] is at position `starts`.
 
         The cache has to contain the context of all positions before the anchors.
         """
@@ -135,7 +137,7 @@ class Drafter(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, states: Tensor, previous: Tensor) -> Tensor:
-        """Logits [..., V] over the draft vocabulary of final states [..., hidden].
+        """Returns the logits [..., V] over the draft vocabulary of final states [..., hidden].
 
         `previous` [...] are the draft-vocabulary positions (see `index`) of the tokens one position before.
         """
@@ -143,5 +145,8 @@ class Drafter(nn.Module):
         return nn.functional.linear(states, self.shared.head) + bias
 
     def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
-        """Logits [...] of the probability that the target accepts a position's token, if it accepts those before it."""
+        """Returns the logits [...] of the conditional probability of acceptance.
+
+        It is the probability that the target accepts a position's token if it accepts those before it.
+        """
         return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ class PackedFloatLinear(nn.Module):
         self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product [..., outputs] of inputs [..., inputs]."""
+        """Returns the product [..., outputs] of inputs [..., inputs]."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
         return product
 

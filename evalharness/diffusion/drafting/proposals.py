@@ -63,7 +63,7 @@ class Proposer:
             self._cache = KVCache(drafting.drafter.config.network, len(rows), room, weight.dtype, weight.device)
 
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
-        """A draft for each row, no longer than the row has room for."""
+        """Returns a draft for each row, no longer than the row has room for."""
         limits = [min(self._drafting.longest, row.watch.limit - len(row.output) - 1) for row in rows]
         drafts = [Draft() for _ in rows]
         for number, lookup in enumerate(self._lookups):
@@ -98,7 +98,7 @@ class Proposer:
             lookup.extend(row.text[start + 1 :])
 
     def keep_rows(self, kept: Sequence[int]) -> None:
-        """Drops all rows but these."""
+        """Keeps only the given rows, in the given order."""
         self._lookups = [self._lookups[number] for number in kept] if self._lookups else []
         if self._cache is not None:
             self._cache.keep_rows(kept)
@@ -114,7 +114,7 @@ class Proposer:
         return Draft("lookup", tokens, kind) if tokens else Draft()
 
     def _pays(self, rows: int) -> bool:
-        """Whether drafting is expected to be faster than a pass without drafts."""
+        """Returns whether drafting is expected to be faster than a pass without drafts."""
         costs = self._drafting.costs
         if costs is None:
             return True
@@ -122,7 +122,7 @@ class Proposer:
         return speed > 1.0 / costs.verify_s(rows)
 
     def _draft(self, rows: Sequence[Row]) -> list[list[int]]:
-        """The drafter's tokens for each row, cut off where more are not expected to pay."""
+        """Returns the drafter's tokens for each row, cut off where more are not expected to pay."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         assert drafter is not None
         assert self._cache is not None

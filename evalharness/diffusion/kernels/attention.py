@@ -27,7 +27,10 @@ def attend_split(
     KV_HEADS: tl.constexpr, D: tl.constexpr, SPLITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_S: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: a tile of (token, head of the group) pairs of one sequence and key-value head, over one split."""
+    """Computes attention; one program per tile and split of the cache.
+
+    A tile is (token, head of the group) pairs of one sequence and key-value head.
+    """
     if not begin_kernel(live, PDL):
         return
     GROUP: tl.constexpr = HEADS // KV_HEADS
@@ -104,7 +107,7 @@ def merge_splits(
 
 
 def tile_shape(size: int, group: int) -> tuple[int, int]:
-    """The number of rows in a tile and the number of tiles, for `size` tokens of `group` heads each.
+    """Returns the number of rows in a tile and the number of tiles, for `size` tokens of `group` heads each.
 
     wgmma takes tiles of 64 or 128 rows.
     """
@@ -113,12 +116,12 @@ def tile_shape(size: int, group: int) -> tuple[int, int]:
 
 
 def warps(block: int) -> int:
-    """Warps per program: four for every 64 rows of its tile."""
+    """Returns the warps per program: four for every 64 rows of its tile."""
     return block // 16
 
 
 def choose_splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
-    """The number of splits of the cache that gives all multiprocessors work: a power of two, at most 16."""
+    """Returns the number of splits of the cache that gives all multiprocessors work: a power of two, at most 16."""
     programs = sequences * kv_heads * tile_shape(size, group)[1]
     target = min(16, ceil_div(capacity, BLOCK_S), max(1, processors // programs))
     return 1 << (target.bit_length() - 1)
@@ -159,7 +162,7 @@ def attend(
 
 
 def attend_reference(queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor) -> Tensor:
-    """The result of `attend` by PyTorch's attention. Every row has to attend to at least one slot."""
+    """Returns the result of `attend` by PyTorch's attention. Every row has to attend to at least one slot."""
     sequences, _, capacity, width = keys.shape
     rows, all_width = queries.shape
     by_head = queries.view(sequences, rows // sequences, all_width // width, width).transpose(1, 2)

@@ -40,13 +40,16 @@ class Policy:
     seeded: bool = False
 
     def counts(self, masks: int) -> tuple[int, ...]:
-        """The masks that each pass commits in a block that began with `masks`; () for rules without a schedule."""
+        """Returns the number of masks that each pass commits in a block that began with `masks` masks.
+
+        The tuple is empty for rules without a schedule.
+        """
         schedule = SCHEDULES.get(self.rule)
         return schedule(self.length or masks, self.steps) if schedule and masks else ()
 
 
 def make_policy(denoising: Denoising) -> Policy:
-    """The policy of a rule made by `find_rule`, one of RULES."""
+    """Returns the policy of a rule made by `find_rule`, one of RULES."""
     rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
     settings = rule.choose.keywords
@@ -58,7 +61,7 @@ def make_policy(denoising: Denoising) -> Policy:
 
 @triton.jit
 def ranks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
-    """The rank [L] of each mask by descending score; among equal scores the first position comes first."""
+    """Returns the rank [L] of each mask by descending score; among equal scores the first position comes first."""
     position = tl.arange(0, BLOCK_L)
     score = tl.where(masked, score, -float("inf"))
     rank = tl.zeros([BLOCK_L], tl.int32)
@@ -82,7 +85,7 @@ def choose(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """The masks [L] that the rule commits; `count` is its schedule's count."""
+    """Returns the masks [L] that the rule commits; `count` is its schedule's count."""
     score = probability
     if RULE == "margin":
         score = probability - second
@@ -130,7 +133,7 @@ def commit_block(
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     SEEDED: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: one sequence's block after a pass. Commits tokens and updates what the cache contains."""
+    """Commits tokens after a pass and updates what the cache contains; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -188,7 +191,7 @@ def append_token(
     end_tokens: tl.tensor, proposed: tl.tensor, probability: tl.tensor, L: tl.constexpr, C: tl.constexpr,
     E: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: appends one sequence's next token, which is all that the next pass computes."""
+    """Appends the next token, which is all that the next pass computes; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)

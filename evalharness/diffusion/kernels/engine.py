@@ -75,7 +75,7 @@ class Engine:
         self._session: Session | None = None
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Whether the kernels can decode with these settings; without `denoising`, token by token.
+        """Returns whether the kernels can decode with these settings; without `denoising`, token by token.
 
         They sample from the whole vocabulary and commit each position once. Rules see the network's own distribution,
         and the margin of the chosen token.
@@ -89,7 +89,10 @@ class Engine:
         return not sampled or sampler.top_p == 1
 
     def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """The cache for these rows. The next call of `denoise` or `decode_tokens` has to be for the same rows."""
+        """Returns the cache for these rows.
+
+        The next call of `denoise` or `decode_tokens` has to be for the same rows.
+        """
         block = denoising.block if denoising else 0
         if self._whole:
             size = max(len(row.prompt) + row.canvas + len(row.suffix) for row in rows)

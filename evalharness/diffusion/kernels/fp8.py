@@ -29,14 +29,14 @@ class Matrix:
     scale: Tensor | None = None
 
     def dense(self, dtype: torch.dtype) -> Tensor:
-        """The matrix as a plain tensor [rows, in]."""
+        """Returns the matrix as a plain tensor [rows, in]."""
         if self.scale is None:
             return self.values.to(dtype)
         return (self.values.float() * self.scale[:, None]).to(dtype)
 
 
 def quantize(matrix: Tensor) -> Matrix:
-    """`matrix` [rows, in] as e4m3, each row scaled so that its largest value becomes the largest of e4m3.
+    """Returns `matrix` [rows, in] as e4m3, each row scaled so that its largest value becomes the largest of e4m3.
 
     The error of an entry is at most 2^-4 of its magnitude, or 2^-10 of its row's scale if that is more.
     """
@@ -59,7 +59,7 @@ def quantize_row(
     live: tl.tensor, x: tl.tensor, values: tl.tensor, scale: tl.tensor, inner: tl.tensor, LARGEST: tl.constexpr,
     TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: one row, first its largest magnitude, which gives the scale, then its quantized values."""
+    """Quantizes a row, scaled by its largest magnitude; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -91,7 +91,7 @@ def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
 
 
 def empty_fp8(rows: int, inner: int, device: torch.device | str) -> Matrix:
-    """An uninitialized matrix of 8-bit floats for that many rows of activations."""
+    """Returns an uninitialized matrix of 8-bit floats for that many rows of activations."""
     return Matrix(
         torch.empty(rows, inner, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

@@ -77,7 +77,9 @@ def accumulate(
     x: tl.tensor, weight: tl.tensor, lines: tl.tensor, row: tl.tensor, start: tl.tensor, stop: tl.tensor,
     inner: tl.tensor, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """The product [TILE, TOKENS] of the weights' `lines` and x's `row`s, over the inner dimension from start to stop.
+    """Returns the product [TILE, TOKENS] of the weights' `lines` and x's `row`s.
+
+    The inner dimension runs from start to stop.
 
     8-bit weights are converted to x's precision in registers, unless x has 8 bits too. For two 8-bit operands the
     matrix unit accumulates with only about 14 bits, so each step's sum is added up in float32.
@@ -106,7 +108,10 @@ def multiply(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: one tile of weights times one tile of rows, over one part of the inner dimension."""
+    """Multiplies weights and rows.
+
+    One program computes one tile of weights times one tile of rows, over one part of the inner dimension.
+    """
     line = tl.program_id(1) * TILE + tl.arange(0, TILE)
     row = tl.program_id(0) * TOKENS + tl.arange(0, TOKENS)
     part = tl.program_id(2)
@@ -128,7 +133,7 @@ def multiply(
 
 
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """The plan to multiply weights [width, inner] with `rows` rows.
+    """Returns the plan to multiply weights [width, inner] with `rows` rows.
 
     All programs should run at the same time, two per multiprocessor, so that none is left for a second wave. With many
     rows, fewer stages leave memory for two programs; with 8-bit weights, registers allow only one. The larger tile
@@ -143,19 +148,22 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
 
 
 def tokens_per_program(rows: int) -> int:
-    """Rows of x per program: a width that the matrix unit supports."""
+    """Returns the number of rows of x per program: a width that the matrix unit supports."""
     return int(min(128, max(16, triton.next_power_of_2(rows))))
 
 
 def step_along(inner: int, fp8: bool) -> int:
-    """Elements of the inner dimension to read at a time: 128 bytes of each weight row, or less to divide it."""
+    """Returns how many elements of the inner dimension are read at a time.
+
+    They are 128 bytes of each weight row, or fewer if these do not divide the dimension.
+    """
     step = math.gcd(inner, 128 if fp8 else 64)
     assert step >= 16, "the matrix unit takes 16 of the inner dimension at a time"
     return step
 
 
 def values_and_scale(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
-    """The values of `x` and the scales of its rows, None if it is not quantized."""
+    """Returns the values of `x` and the scales of its rows, None if it is not quantized."""
     return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
 
 
@@ -178,7 +186,7 @@ def product(x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, 
 
 
 def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
-    """The result of `product`: [splits, N, out], float32."""
+    """Returns the result of `product`: [splits, N, out], float32."""
     x = x if isinstance(x, Tensor) else x.dense(torch.float32)
     inner = x.shape[1]
     step = step_along(inner, weight.scale is not None)

@@ -13,7 +13,7 @@ graph."""
 
 
 def steps_per_graph(kernels: int) -> int:
-    """Steps per graph, for steps of that many kernels.
+    """Returns the steps per graph, for steps of that many kernels.
 
     As few as AHEAD allows, because the steps after a block's end still cost their launches.
     """
@@ -26,7 +26,7 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
 
 
 def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """A call that runs `count` steps, on a CUDA device as one graph.
+    """Returns a call that runs `count` steps, on a CUDA device as one graph.
 
     `live` must be 0, so that the warm-up step does nothing.
     """

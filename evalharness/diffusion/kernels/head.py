@@ -23,7 +23,7 @@ SUMS = 5
 
 @triton.jit
 def gumbel(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
-    """Standard Gumbel noise from 32 bits of Philox: minus the logarithm of an exponentially distributed number.
+    """Returns standard Gumbel noise from 32 bits of Philox: minus the logarithm of an exponentially distributed number.
 
     The largest noise, which alone lets an unlikely token win, comes from uniform numbers near 0, where float32 is
     finest. Only values with a probability below 2^-32 are missing.
@@ -42,7 +42,7 @@ def vocabulary_tile(
     BANNED: tl.constexpr, SCALED_WEIGHTS: tl.constexpr, NOISE: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: the statistics of `BLOCK_V` tokens for `BLOCK_N` of the selected rows."""
+    """Computes statistics of tokens; one program per `BLOCK_V` tokens and `BLOCK_N` of the selected rows."""
     tile, tiles = tl.program_id(1), tl.num_programs(1)
     token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
     in_vocabulary = token < vocabulary
@@ -98,7 +98,7 @@ def merge_tiles(
     probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, most: tl.tensor, TILES: tl.constexpr,
     BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: the statistics of one row over the whole vocabulary."""
+    """Merges the statistics of a row over the whole vocabulary; one program per row."""
     if not begin_kernel(live, PDL):
         return
     column = tl.program_id(0)
@@ -155,17 +155,20 @@ class Noise:
 
 
 def tile_shape(most: int) -> tuple[int, int]:
-    """The number of tokens and of positions in a tile, for at most that many positions."""
+    """Returns the number of tokens and of positions in a tile, for at most that many positions."""
     return 128, min(64, max(16, triton.next_power_of_2(most)))
 
 
 def warps(block_n: int) -> int:
-    """Warps per program; the statistics of more positions need more registers."""
+    """Returns the warps per program; the statistics of more positions need more registers."""
     return 8 if block_n > 32 else 4
 
 
 def workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Work space of `predict` for at most `most` positions: float32 [SUMS, most, tiles] and int32 [most, tiles]."""
+    """Returns the work space of `predict` for at most `most` positions.
+
+    Its tensors are float32 [SUMS, most, tiles] and int32 [most, tiles].
+    """
     tiles = ceil_div(vocabulary, tile_shape(most)[0])
     return (
         torch.empty(SUMS, most, tiles, dtype=torch.float32, device=device),
@@ -207,7 +210,7 @@ def predict(
 
 
 def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> Statistics:
-    """The result of `predict` for all `states` [N, hidden], from their logits.
+    """Returns the result of `predict` for all `states` [N, hidden], from their logits.
 
     `noise` [N, vocabulary], if given, is added to the logits: Gumbel noise times the temperature.
     """
@@ -221,7 +224,10 @@ def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Ten
 
 
 def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
-    """The noise of `gumbel` for each token. Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011)."""
+    """Returns the noise of `gumbel` for each token.
+
+    Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011).
+    """
     words = [torch.arange(vocabulary), torch.full((vocabulary,), offset), *torch.zeros(2, vocabulary, dtype=torch.long)]
     key = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(10):
@@ -234,7 +240,7 @@ def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
 
 
 def _multiply(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
-    """The high and the low 32 bits of the product.
+    """Returns the high and the low 32 bits of the product.
 
     The words are split, because the full product needs 64 unsigned bits.
     """

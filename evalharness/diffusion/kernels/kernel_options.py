@@ -19,17 +19,17 @@ class Precision:
     w8a8_rows: int = 128
 
     def quantizes_activations(self, rows: int) -> bool:
-        """Whether a pass of that many rows has 8-bit activations."""
+        """Returns whether a pass of that many rows has 8-bit activations."""
         return self.weights == "fp8-w8a8" and rows >= self.w8a8_rows
 
 
 def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
-    """The option by which the user requires the fused kernels, as `option key=value`; empty if there is none."""
+    """Returns the option by which the user requires the fused kernels, as `option key=value`; else an empty text."""
     if weights != "network":
         return f"option weights={weights}"
     return "option kernels=fused" if kernels == "fused" else ""
 
 
 def fallback_hint(weights: WeightFormat) -> str:
-    """Advice for error messages: the option that lets the run continue without the fused kernels."""
+    """Returns advice for error messages: the option that lets the run continue without the fused kernels."""
     return "use weights=network" if weights != "network" else "use kernels=auto or kernels=torch"

@@ -30,11 +30,11 @@ def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
 
 
 def launch_options(live: Tensor) -> dict[str, Any]:
-    """The launch options and constants that every kernel takes in addition to its own."""
+    """Returns the launch options and constants that every kernel takes in addition to its own."""
     pdl = live.is_cuda
     return {"PDL": pdl, "launch_pdl": True} if pdl else {"PDL": False}
 
 
 def ceil_div(count: int, size: int) -> int:
-    """The number of parts of `size` that cover `count`, which is the quotient rounded up."""
+    """Returns the number of parts of `size` that cover `count`, which is the quotient rounded up."""
     return -(-count // size)

@@ -65,7 +65,7 @@ class State:
 def new_state(
     sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
 ) -> State:
-    """A state of these sizes, in which all sequences are done."""
+    """Returns a state of these sizes, in which all sequences are done."""
     one, block = (sequences,), (sequences, length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
@@ -105,7 +105,7 @@ class Segments:
 
 
 def new_segments(sequences: int, size: int, predicted: int, device: torch.device | str) -> Segments:
-    """Uninitialized segments of `size` tokens, of which the head reads at most `predicted`."""
+    """Returns uninitialized segments of `size` tokens, of which the head reads at most `predicted`."""
     tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
     rows, block_positions = torch.zeros(2, sequences * predicted, dtype=torch.int32, device=device)
     return Segments(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
@@ -120,7 +120,7 @@ def lay_out_segment(
     SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
     BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: the segment of one sequence, and its part of the list of rows that the head reads."""
+    """Lays out segments, and the list of rows that the head reads; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)

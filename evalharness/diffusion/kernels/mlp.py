@@ -28,7 +28,10 @@ def gate_up_tile(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: TILE / 2 lines of gate and the same lines of up, as one tile, times one tile of rows."""
+    """Computes gate and up; one program per tile of weights and tile of rows.
+
+    A tile of weights is TILE / 2 lines of gate and the same lines of up.
+    """
     HALF: tl.constexpr = TILE // 2
     first = tl.program_id(1) * HALF
     number = tl.arange(0, TILE)
@@ -55,7 +58,7 @@ def gate_up_tile(
 
 
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """The plan to compute `width` gated values of `rows` rows.
+    """Returns the plan to compute `width` gated values of `rows` rows.
 
     The inner dimension is not split, because the activation is not linear.
     """
@@ -82,7 +85,7 @@ def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, divis
 
 
 def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
-    """The result of `gate_up`, computed like the network's layers; 8-bit weights are rounded to x's precision.
+    """Returns the result of `gate_up`, computed like the network's layers; 8-bit weights are rounded to x's precision.
 
     For quantized x, the result is what a float32 output would contain.
     """

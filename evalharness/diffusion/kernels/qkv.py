@@ -23,7 +23,7 @@ def head_values(
     width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
     NORM: tl.constexpr, dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """The `column`s of one head of one row, rounded where the network's layers round."""
+    """Returns the `column`s of one head of one row, rounded where the network's layers round."""
     index = head * D + column
     values = tl.zeros([D], tl.float32)
     for part in tl.static_range(SPLITS):
@@ -44,7 +44,7 @@ def finish_head(
     size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
     ROTATED: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """One program: one head of one row."""
+    """Applies bias, norm and RoPE to a head and stores it; one program per row and head."""
     if not begin_kernel(live, PDL):
         return
     HALF: tl.constexpr = ROTATED // 2
@@ -78,7 +78,7 @@ def finish_head(
 
 
 def rotation_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
-    """The cosines and sines that `finish_qkv` needs for positions below `length`, identical to the network's own."""
+    """Returns the cosines and sines of positions below `length` for `finish_qkv`, identical to the network's own."""
     cosines, sines = rotations(config, torch.arange(length, device=device)[None], dtype)
     half = config.rotated // 2
     return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
@@ -110,7 +110,7 @@ def finish_qkv_reference(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """The results of `finish_qkv`: queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim]."""
+    """Returns the results of `finish_qkv`: queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim]."""
     total = partials.sum(dim=0)
     if bias is not None:
         total = total + bias.float()

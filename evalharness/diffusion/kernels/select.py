@@ -25,7 +25,7 @@ class KernelSelection:
 
 
 def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFormat = "network") -> KernelSelection:
-    """The kernels to decode `model` with.
+    """Returns the kernels to decode `model` with.
 
     Raises UserError if the options require the fused kernels and they cannot run; the message says why. Does not import
     Triton.
@@ -52,7 +52,7 @@ def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFo
 
 
 def find_obstacle(model: Transformer) -> str:
-    """Why the fused kernels cannot run this network on its device; empty if they can."""
+    """Returns why the fused kernels cannot run this network on its device; empty if they can."""
     weight, config = model.embed.weight, model.config
     if weight.device.type != "cuda":
         return f"the fused kernels need a Hopper GPU, and the network is on device {weight.device.type}"

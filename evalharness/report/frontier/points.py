@@ -87,7 +87,7 @@ def panels(
         note(f"{counted(left_out, 'run')} without {metric} or tokens/s left out")
     if not points:
         raise UserError(
-            f"no run has both {metric} and tokens/s; run a backend whose speed is measured, with enough --n"
+            f"no run has both {metric} and tokens/s; use a backend whose speed is measured, and a larger --n"
         )
     kinds = {title: data_kind(run.summary) for title, run in first_of_panel.items()}
     if metric == "pass@1":

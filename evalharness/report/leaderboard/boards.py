@@ -49,7 +49,7 @@ class Board:
 
 
 def footnote_mark(index: int) -> str:
-    """Returns a, b, ... z, aa, ab ..."""
+    """Returns the mark of the footnote with this index, from 0: a, b, ... z, aa, ab ..."""
     return (footnote_mark(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
 
 

@@ -13,7 +13,7 @@ from evalharness.report.run_settings import Family
 
 
 def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
-    """Returns one row per name. Several runs of one name on one task, such as repetitions, have a row each."""
+    """Returns one row per run name; repeated runs of one name on one task get a row each."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named:

@@ -42,7 +42,7 @@ class BreakdownRow(TypedDict):
 
 
 class Breakdown(TypedDict):
-    """One table. `facet` is empty in a table by language, whose cells are whole runs."""
+    """One table. `facet` is empty in a table by language, in which a cell is the rate of a whole run."""
 
     title: str
     facet: str

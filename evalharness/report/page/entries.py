@@ -25,7 +25,7 @@ class Entry:
     problems: RunProblems
 
     def without_problems(self) -> "Entry":
-        """Returns the entry with only the reason for missing problems: those of a large task take much memory."""
+        """Returns the entry without its problems, which may take much memory; the reason for missing ones stays."""
         return replace(self, problems=RunProblems(missing=self.problems.missing))
 
 

@@ -18,14 +18,15 @@ Log = Callable[[str], None]
 
 
 def is_debian(official: str) -> bool:
-    """Whether a base image is Debian's, so that `LOCAL_BASE` can replace it."""
+    """Returns whether a base image is Debian's, so that `LOCAL_BASE` can replace it."""
     return official.startswith("debian:")
 
 
 def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
-    """The image to build on: `official`, from the engine or a registry, else for Debian a local one.
+    """Returns the image to build on.
 
-    Raises UserError if neither is available.
+    It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE` in the engine; `official` from a
+    registry; for Debian, a new `LOCAL_BASE`. Raises UserError if none is available.
     """
     for local in (official, *([LOCAL_BASE] if is_debian(official) else [])):
         try:

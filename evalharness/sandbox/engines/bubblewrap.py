@@ -58,13 +58,16 @@ class BubblewrapEngine:
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
     def describe(self) -> dict[str, str]:
-        """The version of bubblewrap."""
+        """Returns the version of bubblewrap."""
         version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
         return {"engine": version, "runtime": "default"}
 
 
 def user_namespace() -> list[str]:
-    """The command before `bwrap` that gives an ordinary user a range of user ids. Raises UserError if that fails."""
+    """Returns the command before `bwrap` that gives an ordinary user a range of user ids.
+
+    Raises UserError if that fails.
+    """
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:
         raise UserError(
@@ -75,7 +78,7 @@ def user_namespace() -> list[str]:
 
 
 def confinement(folder: Path, environment: dict[str, str]) -> list[str]:
-    """The `bwrap` command line before the program; the counterpart of `docker.hardening`."""
+    """Returns the `bwrap` command line before the program; the counterpart of `docker.hardening`."""
     words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         words += ["--cap-add", capability]
@@ -90,7 +93,7 @@ def confinement(folder: Path, environment: dict[str, str]) -> list[str]:
 
 
 def live_pids() -> frozenset[int]:
-    """The pids of all processes of this machine."""
+    """Returns the pids of all processes of this machine."""
     return frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
@@ -124,13 +127,13 @@ class BubblewrapChannel:
         try:
             while view:
                 if not select.select([], [self._in], [], wait_s)[1]:
-                    raise InfrastructureError("the container does not read its messages")
+                    raise InfrastructureError("the agent in the container does not read its input")
                 view = view[self._in.write(view[: select.PIPE_BUF]) or 0 :]
         except (OSError, ValueError) as error:
             raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
 
     def receive(self, wait_s: float) -> bytes:
-        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
+        """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
         try:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
@@ -149,7 +152,7 @@ class BubblewrapChannel:
             raise InfrastructureError(f"the container has ended: {error}") from None
 
     def cpu_s(self) -> float | None:
-        """The CPU seconds that its control group has counted."""
+        """Returns the CPU seconds that its control group has counted."""
         return self.group.cpu_s()
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ class Group:
             _write(folder / "cgroup.procs", str(os.getpid()))
 
     def cpu_s(self) -> float | None:
-        """CPU seconds of the group; None under version 1, which counts them in another group."""
+        """Returns the CPU seconds of the group; None under version 1, which counts them in another group."""
         for folder in self.folders:
             with contextlib.suppress(OSError):
                 for line in (folder / "cpu.stat").read_text().splitlines():
@@ -73,7 +73,7 @@ def remove_orphans(alive: frozenset[int]) -> int:
 
 
 def _own_folder() -> Path:
-    """The version 2 group of this process, below which it may have the right to create others."""
+    """Returns the version 2 group of this process, below which it may have the right to create others."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

@@ -20,11 +20,11 @@ class Channel(Protocol):
         ...
 
     def receive(self, wait_s: float) -> bytes:
-        """The next bytes of the agent, at least one, waiting for at most `wait_s` seconds."""
+        """Returns the next bytes of the agent, at least one, waiting for at most `wait_s` seconds."""
         ...
 
     def cpu_s(self) -> float | None:
-        """CPU seconds that the container has used so far; None if unknown."""
+        """Returns the CPU seconds that the container has used so far; None if unknown."""
         ...
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class Container:
         return cast(Reply, reply), blob
 
     def _read_message(self, wait_s: float) -> tuple[object, bytes]:
-        """The next JSON message of the agent and its bytes, waiting for at most `wait_s` seconds at a time."""
+        """Returns the next JSON message of the agent and its bytes, waiting for at most `wait_s` seconds at a time."""
         text_size, blob_size = HEADER.unpack(self._take(HEADER.size, wait_s))
         text = self._take(text_size, wait_s)
         return json.loads(text), self._take(blob_size, wait_s)
@@ -84,11 +84,11 @@ class Engine(Protocol):
         ...
 
     def describe(self) -> Mapping[str, str]:
-        """The engine and its version, for the manifest."""
+        """Returns the engine and its version, for the manifest."""
         ...
 
 
 def last_stderr_line(text: bytes) -> str:
-    """The last line that a container wrote to stderr, as part of a message."""
+    """Returns the last line that a container wrote to stderr, as part of a message."""
     lines = text.decode(errors="replace").strip().splitlines()
     return f"its last line on stderr: {lines[-1][-300:]}" if lines else "it wrote nothing to stderr"

@@ -28,7 +28,7 @@ LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
 def connect() -> docker.DockerClient:
-    """A client of the container engine. Raises UserError, which says how to install one, if none answers."""
+    """Returns a client of the container engine. Raises UserError, which says how to install one, if none answers."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()
@@ -49,7 +49,7 @@ def _short(error: Exception) -> str:
 
 
 def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """The engine's settings that confine a container; docs/sandbox.md describes what they guarantee."""
+    """Returns the engine's settings that confine a container; docs/sandbox.md describes what they guarantee."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
     return {
@@ -72,12 +72,15 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
 
 
 def owner(pid: int) -> str:
-    """The label value that identifies a process of this machine as the owner of containers."""
+    """Returns the label value that identifies a process of this machine as the owner of containers."""
     return f"{socket.gethostname()} {pid} {_started(pid)}"
 
 
 def _started(pid: int) -> str:
-    """When a process started, in ticks since boot, to recognize a reused pid; empty if there is no such process."""
+    """Returns when a process started, in ticks since boot; empty if there is no such process.
+
+    It distinguishes a process from an older one with the same pid.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -142,7 +145,7 @@ class DockerEngine:
         return Container(channel, channel.id)
 
     def describe(self) -> dict[str, str]:
-        """The engine's version and runtime."""
+        """Returns the engine's version and runtime."""
         with engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}

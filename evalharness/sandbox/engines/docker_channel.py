@@ -43,7 +43,7 @@ class DockerChannel:
             raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
 
     def receive(self, wait_s: float) -> bytes:
-        """The agent's next bytes on stdout. Keeps the end of stderr for error messages."""
+        """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
         self._socket.settimeout(wait_s)
         while True:
             kind, length = STREAM.unpack(self._receive(STREAM.size))
@@ -67,7 +67,7 @@ class DockerChannel:
         return bytes(parts)
 
     def cpu_s(self) -> float | None:
-        """The CPU seconds that its control group has counted."""
+        """Returns the CPU seconds that its control group has counted."""
         try:
             stats = self.client.api.stats(self.id, stream=False, one_shot=True)
         except (DockerException, RequestException):

@@ -20,5 +20,5 @@ GUARANTEES = {
 
 
 def missing_guarantees(hello: Hello) -> frozenset[str]:
-    """The guarantees that an agent reports as missing."""
+    """Returns the guarantees that an agent reports as missing."""
     return frozenset(name for name in GUARANTEES if not hello["guarantees"].get(name))

@@ -11,7 +11,7 @@ from evalharness.sandbox.engines.docker import DockerEngine, engine_errors
 
 
 def image_id(engine: Any, name: str) -> str | None:
-    """The id of an image; None if it is not built, or for an engine whose images have no ids."""
+    """Returns the id of an image; None if it is not built, or for an engine whose images have no ids."""
     if not isinstance(engine, DockerEngine):
         return None
     with engine_errors():
@@ -22,7 +22,7 @@ def image_id(engine: Any, name: str) -> str | None:
 
 
 def pack(engine: Any, name: str) -> bytes:
-    """The image with its tag, in Docker's format. Raises UserError for an engine without such images."""
+    """Returns the image with its tag, in Docker's format. Raises UserError for an engine without such images."""
     if not isinstance(engine, DockerEngine):
         raise UserError(f"images of the sandbox engine {engine.name} cannot be copied; build them on every node")
     tag = images.image_tag(name)

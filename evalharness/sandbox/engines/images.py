@@ -35,19 +35,19 @@ LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
 def image_names() -> list[str]:
-    """The names of all images, which are those of their folders."""
+    """Returns the names of all images, which are those of their folders."""
     return sorted(path.parent.name for path in bundled("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
 def image_folder(name: str) -> Path:
-    """The folder of an image. Raises UserError for an unknown name."""
+    """Returns the folder of an image. Raises UserError for an unknown name."""
     if name not in image_names():
         raise UserError(unknown_name("sandbox image", name, image_names()))
     return bundled("sandboxes") / name
 
 
 def build_context(name: str) -> dict[str, bytes]:
-    """The files of the build context by path: the image's folder, and the agent's as `agent`."""
+    """Returns the files of the build context by path: the image's folder, and the agent's as `agent`."""
     agent = {f"agent/{path.relative_to(AGENT)}": path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
     return _folder_files(name) | agent
 
@@ -59,12 +59,12 @@ def _folder_files(name: str) -> dict[str, bytes]:
 
 
 def image_tag(name: str) -> str:
-    """The image's tag, a digest of its build context: an unchanged folder and agent have an unchanged tag."""
+    """Returns the image's tag, a digest of its build context: an unchanged folder and agent have an unchanged tag."""
     return f"evalharness/{name}:{_digest(build_context(name))}"
 
 
 def folder_tag(name: str) -> str:
-    """A digest of what is installed in the image, without the agent and the description of the language."""
+    """Returns a digest of what is installed in the image, without the agent and the description of the language."""
     files = _folder_files(name)
     return f"{name}-{_digest({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
 
@@ -130,7 +130,7 @@ def _follow(name: str, event: dict[str, Any], log: Log) -> None:
 
 
 def _certificates(name: str) -> dict[str, str]:
-    """For an image with this build argument: the local certificates of this machine, for pip and npm."""
+    """Returns the local certificates of this machine as a build argument for pip and npm, if the image has it."""
     if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
@@ -138,12 +138,12 @@ def _certificates(name: str) -> dict[str, str]:
 
 
 def needs_registry(name: str) -> bool:
-    """Whether the image can only be built with a registry, because its base is not Debian's."""
+    """Returns whether the image can only be built with a registry, because its base is not Debian's."""
     return not is_debian(_official_base(name))
 
 
 def is_built(name: str) -> bool:
-    """Whether the image is built."""
+    """Returns whether the image is built."""
     return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
 
 
@@ -166,7 +166,7 @@ def _official_base(name: str) -> str:
 
 
 def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
-    """Every image's name with its id, or None if it is not built."""
+    """Yields every image's name with its id, or None if it is not built."""
     for name in image_names():
         try:
             yield name, str(client.images.get(image_tag(name)).id)

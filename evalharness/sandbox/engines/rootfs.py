@@ -32,19 +32,19 @@ class Settings(TypedDict):
 
 
 def folder_of(image: str) -> Path:
-    """The folder of the image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
+    """Returns the folder of the image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
     return parent / images.folder_tag(image)
 
 
 def settings_of(folder: Path) -> Settings:
-    """The settings of the root file system in this folder."""
+    """Returns the settings of the root file system in this folder."""
     return cast(Settings, json.loads((folder / SETTINGS).read_text()))
 
 
 def ensure(image: str, log: Log) -> Path:
-    """The folder of the image's root file system, exported from a container engine unless it exists.
+    """Returns the folder of the image's root file system, exported from a container engine unless it exists.
 
     Raises UserError, which says what to do, if it does not exist and no engine answers.
     """

@@ -19,7 +19,10 @@ TRIES = 20
 
 
 def with_token(tests: str, form: Tests, token: str) -> str:
-    """The tests with a statement after the last one that prints the token. Raises ValueError if no test is found."""
+    """Returns the tests with a statement after the last one that prints the token.
+
+    Raises ValueError if no test is found.
+    """
     return _insert(tests, form, form.end.replace("{token}", token))
 
 
@@ -44,7 +47,10 @@ def _insert(tests: str, form: Tests, statement: str) -> str:
 
 
 def other_value(value: str, values: Sequence[str] = ()) -> str | None:
-    """A value of the same type, unequal in every language and, if possible, to all of `values`; None without any."""
+    """Returns a value of the same type that is unequal in every language; None if there is none.
+
+    If possible, it differs from all of `values`, too.
+    """
     known = {_normal(other) for other in values}
     for pattern, change in CHANGES:
         matches = list(re.finditer(pattern, value))
@@ -57,7 +63,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
 
 
 def _other_truth(match: re.Match[str]) -> str:
-    """The other truth value, in the language's spelling."""
+    """Returns the other truth value, in the language's spelling."""
     old = match[0]
     new = "false" if old.lower() in ("true", "#t") else "true"
     if old.startswith("#"):
@@ -81,7 +87,10 @@ CHANGES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 
 
 def _normal(value: str) -> str:
-    """The value without what some language ignores: spaces, quotes, brackets, small differences, the form of truth."""
+    """Returns the value without what some language ignores.
+
+    These are spaces, quotes, brackets, small differences, and the form of truth values.
+    """
     text = re.sub(r"""[\s()"']""", "", value.lower())
     text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", text))
     return re.sub(r"\d+(\.\d+)?", lambda match: f"{float(match[0]):.6g}", text)

@@ -81,7 +81,10 @@ def _of_call(call: ast.Call) -> Iterator[Callable[[], None]]:
 
 
 def _equation(test: ast.expr) -> Callable[[], None] | None:
-    """A function that makes `a == b` false; not by `!=`, which a value that equals everything also satisfies."""
+    """Returns a function that makes `a == b` false.
+
+    It does not use `!=`, which a value that equals everything satisfies, too.
+    """
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
         return None
     text = _other_than(test.comparators[0])
@@ -97,7 +100,7 @@ def _beside(node: ast.expr) -> str:
 
 
 def _far_from(node: ast.expr) -> str:
-    """A number that differs from this one by more than any default tolerance."""
+    """Returns a number that differs from this one by more than any default tolerance."""
     value = ast.literal_eval(node) if _is_literal(node) else None
     if not isinstance(value, int | float) or not math.isfinite(value):
         return _beside(node)

@@ -57,7 +57,10 @@ NAMES = re.compile(r"\b(survived|entered|Other|must_fail|caught)\b")
 
 
 def negated_tests(tests: str) -> tuple[str, str]:
-    """The tests with every assertion negated, and the name of the function that then reports whether to catch."""
+    """Returns the tests with every assertion negated, and the name of a function of them.
+
+    After they have run, that function returns whether the sample is caught.
+    """
     mark = secrets.token_hex(4)
     negated = ast.unparse(ast.fix_missing_locations(_Negation(mark).visit(parse(tests))))
     return negated + NAMES.sub(rf"\1_{mark}", HELPERS), f"{CAUGHT}_{mark}"

@@ -49,7 +49,10 @@ def suite_canaries(source: str, tests: str) -> Iterator[Canary]:
 
 
 def is_suspicious_suite(source: str) -> bool:
-    """Whether a program could tamper with its tests. It may use any library, so this is a list of dangerous code."""
+    """Returns whether a program could tamper with its tests.
+
+    It may use any library, so this is a list of dangerous code.
+    """
     if SUSPICIOUS.search(source):
         return True
     try:
@@ -65,7 +68,7 @@ def is_suspicious_suite(source: str) -> bool:
 
 
 def with_own_builtins(source: str, tests: str) -> str:
-    """The tests with a full name for each builtin that they use and that the sample redefines."""
+    """Returns the tests with a full name for each builtin that they use and that the sample redefines."""
     try:
         tree = parse(source)
         redefined = set(bound_globally(tree)) & set(dir(builtins))
@@ -86,7 +89,7 @@ class _Named(ast.NodeTransformer):
 
 
 def false_tests(tests: str, alone: bool = False) -> tuple[str, int]:
-    """The tests with a false assertion in each if possible, and how many tests must therefore fail.
+    """Returns the tests with a false assertion in each if possible, and how many tests must therefore fail.
 
     With `alone`, only one of these tests is kept, which takes less time.
     """

@@ -85,7 +85,7 @@ SYNTAX = (
 
 
 def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
-    """True unless the program is plain, so that it cannot reach its checks, whose text is `tests`.
+    """Returns False only for a plain program, which cannot reach its checks, whose text is `tests`.
 
     The program may define a name that the checks use only if it is `entry_point`, or, without one, if they call it.
     """
@@ -100,7 +100,7 @@ def is_suspicious(source: str, tests: str = "", entry_point: str = "") -> bool:
 
 @functools.lru_cache(4096)
 def _used(tests: str, entry_point: str) -> frozenset[str]:
-    """The names that the checks define or use, except those that the sample may define."""
+    """Returns the names that the checks define or use, except those that the sample may define."""
     checks = parse(tests)
     used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
@@ -159,7 +159,7 @@ def _harmless_in_context(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _has_plain_fields(text: str) -> bool:
-    """Whether a format string reads no attributes and no items of its arguments."""
+    """Returns whether a format string reads no attributes and no items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
     except ValueError:

@@ -31,7 +31,7 @@ TOKENIZER_LINE = "\ntokenizer "
 
 
 def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
-    """The corpus and its tokenizer in `folder`, built first unless the folder has one with the same settings.
+    """Returns the corpus and its tokenizer in `folder`, built first unless the folder has one with the same settings.
 
     The corpus is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
@@ -44,7 +44,10 @@ def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -
 
 
 def _has_settings(text: str, data: Data, tokenizer: Tokenizer | None) -> bool:
-    """Whether the text of `settings.json` states these settings; files with old names of settings count as equal."""
+    """Returns whether the text of `settings.json` states these settings.
+
+    A file with old names of settings counts as equal.
+    """
     values, separator, digest = text.partition(TOKENIZER_LINE)
     try:
         return Data.model_validate_json(values) == data and separator + digest == _tokenizer_line(tokenizer)
@@ -59,7 +62,7 @@ def _tokenizer_line(tokenizer: Tokenizer | None) -> str:
 
 
 def benchmark_folders() -> list[Path]:
-    """The folders of the benchmark data: $EVALHARNESS_DATA and the bundled samples.
+    """Returns the folders of the benchmark data: $EVALHARNESS_DATA and the bundled samples.
 
     Raises UserError if $EVALHARNESS_DATA has no benchmark data.
     """
@@ -73,7 +76,7 @@ def benchmark_folders() -> list[Path]:
 
 
 def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
-    """The number of documents of a finished corpus that overlap with the benchmarks, by reason; none should.
+    """Returns the number of documents of a finished corpus that overlap with the benchmarks, by reason; none should.
 
     Infilling documents are checked as a whole.
     """
@@ -116,7 +119,7 @@ def _write_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None
 
 
 def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Iterator[list[Document]]:
-    """The documents of each generated function."""
+    """Yields the documents of each generated function."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(functions(data.seed), data.functions):
         views = documents(function, cases, random, data.infilling)
@@ -124,7 +127,7 @@ def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Ite
 
 
 def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
-    """Library functions from randomly chosen files of all packages, half of them as infilling documents."""
+    """Returns library functions from randomly chosen files of all packages, half of them as infilling documents."""
     if not data.library:
         return []
     random = Random(data.seed + 2)
@@ -153,7 +156,7 @@ def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[
 
 
 def _clean(document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str) -> Iterator[Document]:
-    """The document, unless it overlaps with a benchmark; counts dropped documents."""
+    """Yields the document unless it overlaps with a benchmark; counts dropped documents."""
     reason = None if benchmarks is None else benchmarks.overlap(reading_order(document.prompt + document.answer))
     if reason:
         name = f"{origin}: {reason}"

@@ -29,7 +29,7 @@ class DataCard:
 
 
 def card_text(card: DataCard) -> str:
-    """The data card as Markdown: documents and tokens by view and family, packages, and decontamination."""
+    """Returns the data card as Markdown: documents and tokens by view and family, packages, and decontamination."""
     settings, counts = card.settings, card.counts
     views = [name.removeprefix("tokens of view ") for name in counts if name.startswith("tokens of view ")]
     families = [name.removeprefix("tokens of family ") for name in counts if name.startswith("tokens of family ")]

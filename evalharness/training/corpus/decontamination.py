@@ -34,14 +34,14 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """What no document may share with the benchmarks: hashes of runs (sorted), sentences, and signatures."""
+    """Parts of the benchmarks that no document may contain: hashes of token runs (sorted), sentences, signatures."""
 
     runs: Hashes
     sentences: frozenset[str]
     signatures: frozenset[str]
 
     def overlap(self, text: str) -> Reason | None:
-        """The reason why the text overlaps with the benchmarks; None if it does not."""
+        """Returns the reason why the text overlaps with the benchmarks; None if it does not."""
         if not self.signatures.isdisjoint(signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(sentences(text)):
@@ -55,7 +55,7 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """The content of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
+    """Returns the content of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in benchmark_files(folder):
@@ -65,12 +65,12 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
 
 
 def benchmark_files(folder: Path) -> Iterator[Path]:
-    """The data files below a folder, sorted."""
+    """Returns the data files below a folder, sorted."""
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
 def collect(texts: Iterable[str]) -> Benchmarks:
-    """The runs, sentences and signatures of these texts."""
+    """Returns the runs, sentences and signatures of these texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(runs(text))
@@ -80,7 +80,7 @@ def collect(texts: Iterable[str]) -> Benchmarks:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All strings in a record, except long test inputs, which are not code."""
+    """Yields all strings in a record, except long test inputs, which are not code."""
     if isinstance(value, str):
         if 8 <= len(value) <= 100_000:
             yield value
@@ -94,7 +94,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def runs(text: str) -> Hashes:
-    """The hash of each run of 20 tokens; whitespace is ignored."""
+    """Returns the hash of each run of 20 tokens; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
     if len(tokens) < RUN_LENGTH:
         return np.empty(0, dtype=np.uint64)
@@ -106,7 +106,7 @@ def runs(text: str) -> Hashes:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Sentences of at least eight words, in lower case with single spaces."""
+    """Yields the sentences of at least eight words, in lower case with single spaces."""
     for part in SENTENCE_END.split(text):
         words = WORD.findall(part.lower())
         if len(words) >= MIN_WORDS:
@@ -114,7 +114,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def signatures(text: str) -> Iterator[str]:
-    """Names of functions with the names of their parameters."""
+    """Yields the names of functions with the names of their parameters."""
     for name, listed in SIGNATURE.findall(text):
         params = re.sub(r"\[[^\[\]]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][^\[\]]*)*\]", "", listed).split(",")
         yield f"{name}({','.join(re.split('[:=]', param)[0].strip() for param in params)})"

@@ -26,7 +26,7 @@ class Corpus:
         return len(self.prompt_lengths)
 
     def document(self, number: int) -> npt.NDArray[np.uint16]:
-        """The tokens of a document, including its end token."""
+        """Returns the tokens of a document, including its end token."""
         return self.tokens[self.starts[number] : self.starts[number + 1]]
 
 

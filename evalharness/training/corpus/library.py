@@ -39,7 +39,7 @@ class Snippet:
 
 
 def packages() -> list[Package]:
-    """The standard library, and all installed packages with a permissive license and without benchmark data."""
+    """Returns the standard library, and all installed packages with a permissive license and without benchmark data."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _sources(root.rglob("*.py"), root))]
     for distribution in distributions():
@@ -60,7 +60,7 @@ def _sources(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
 
 
 def _license(distribution: Distribution) -> str:
-    """The license of a distribution if it is permissive, else an empty string."""
+    """Returns the license of a distribution if it is permissive, else an empty string."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
     # Some packages give the full license text; its first line is the name.
@@ -72,14 +72,20 @@ def _license(distribution: Distribution) -> str:
 
 
 def permissive(texts: Sequence[str]) -> str:
-    """The first text that names a permissive license; empty if any text names a license that excludes the package."""
+    """Returns the first text that names a permissive license.
+
+    Returns an empty text if any text names a license that excludes the package.
+    """
     if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
         return ""
     return next((text for text in texts if PERMISSIVE.search(text.upper())), "")
 
 
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
-    """The functions and methods of a file with a docstring and 2 to 25 lines of code after it, without indentation."""
+    """Yields a file's functions and methods that have a docstring and 2 to 25 lines of code after it.
+
+    Their text has no indentation.
+    """
     try:
         source = path.read_text(encoding="utf-8")
         tree = ast.parse(source)

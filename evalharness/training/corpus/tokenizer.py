@@ -15,7 +15,7 @@ PRE_TOKENS = Regex(r"\n+ *| ?[0-9]|[ _]?[A-Za-z]+| ?[^\sA-Za-z0-9_]+|[ \t]+|_+|\
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """A tokenizer with `size` tokens, special tokens first."""
+    """Returns a tokenizer with `size` tokens, special tokens first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -35,7 +35,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
+    """Returns the tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UserError(f"{path} does not exist; give a folder that `evalharness train` has written")

@@ -31,7 +31,7 @@ class Document:
 
 
 def reading_order(text: str) -> str:
-    """The text of a document without sentinel tokens, with the middle of an infilling document in its place."""
+    """Returns the text of a document without sentinel tokens, with the middle of an infilling document in its place."""
     if text.startswith(PREFIX) and MIDDLE in text:
         before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
         head, _, tail = before.partition(SUFFIX)
@@ -40,7 +40,7 @@ def reading_order(text: str) -> str:
 
 
 def documents(function: Function, cases: Sequence[Case], random: Random, infilling: float) -> Iterator[Document]:
-    """One view of the function, and for the fraction `infilling` of all functions also an infilling document."""
+    """Yields one view of the function, and for the fraction `infilling` of all functions also an infilling document."""
     roll = random.random()
     if roll < 0.68:
         prompt, body = completion(function, cases, random)
@@ -59,7 +59,7 @@ def documents(function: Function, cases: Sequence[Case], random: Random, infilli
 
 
 def completion(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
-    """The prompt, which is imports, signature and docstring, and the body."""
+    """Returns the prompt, which is imports, signature and docstring, and the body."""
     typed = random.random() < 0.7
     preamble = function.preamble(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
@@ -78,7 +78,7 @@ def _docstring(function: Function, cases: Sequence[Case], random: Random) -> str
 
 
 def _examples(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
-    """Docstring lines with example calls, in one of several common formats."""
+    """Returns docstring lines with example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
     chosen = informative_first(cases, random)[:count]
     if not chosen:
@@ -94,7 +94,7 @@ def _examples(function: Function, cases: Sequence[Case], random: Random) -> list
 
 
 def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
-    """The cases in random order, those with distinct non-empty values first."""
+    """Returns the cases in random order, those with distinct non-empty values first."""
     mixed = random.sample(list(cases), len(cases))
     first: dict[str, Case] = {}
     for case in mixed:
@@ -109,17 +109,17 @@ def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
 
 
 def call(function: Function, case: Case) -> str:
-    """The call of a case as code."""
+    """Returns the call of a case as code."""
     return f"{function.name}({', '.join(map(repr, case.arguments))})"
 
 
 def assertions(function: Function, cases: Sequence[Case]) -> list[str]:
-    """The cases as assert statements."""
+    """Returns the cases as assert statements."""
     return [f"assert {call(function, case)} == {case.value!r}" for case in cases]
 
 
 def request(function: Function, random: Random) -> str:
-    """The description as a request: `Write a function to ...`."""
+    """Returns the description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
         return f"Write a {random.choice(('', '', 'python '))}function to {first.lower()} {rest}"
@@ -127,7 +127,7 @@ def request(function: Function, random: Random) -> str:
 
 
 def code(function: Function) -> str:
-    """The function without type annotations and docstring, with its imports."""
+    """Returns the function without type annotations and docstring, with its imports."""
     return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
 
 
@@ -161,7 +161,7 @@ def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document
 
 
 def infilling_document(before: str, body: str, random: Random, family: str) -> Document:
-    """An infilling document: the text without a line, several lines or any span of the body."""
+    """Returns an infilling document: the text without a line, several lines or any span of the body."""
     lines = body.splitlines(keepends=True)
     roll = random.random()
     if roll < 0.45:

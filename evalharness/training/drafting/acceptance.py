@@ -39,7 +39,7 @@ class Acceptance:
 
 
 def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
-    """Decoding of a text with these drafts, each verified by the text itself."""
+    """Returns the acceptance when a text is decoded with these drafts, each verified by the text itself."""
     tokens, position = text.tokens, len(text.prompt) - 1
     passes, counts = 0, [0] * block
     while position < len(tokens) - 1:
@@ -56,7 +56,7 @@ def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
 
 
 def total(parts: Iterable[Acceptance]) -> Acceptance:
-    """The sum over texts."""
+    """Returns the sum of the texts' acceptance counts."""
     kept = list(parts)
     counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
     return Acceptance(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
@@ -64,7 +64,10 @@ def total(parts: Iterable[Acceptance]) -> Acceptance:
 
 @torch.no_grad()
 def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
-    """Greedy drafts [answer tokens, block], one for each anchor from the prompt's last token to the last but one."""
+    """Returns greedy drafts [answer tokens, block], one per anchor.
+
+    The anchors run from the prompt's last token to the last token but one.
+    """
     text = features.text
     tokens = torch.tensor(text.tokens)
     anchors = torch.arange(len(text.prompt) - 1, len(tokens) - 1)
@@ -77,6 +80,6 @@ def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
 
 
 def drafter_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
-    """That of the drafter alone."""
+    """Returns the acceptance of the drafter's own drafts for a text."""
     drafts, first = drafts_everywhere(drafter, features).tolist(), len(features.text.prompt) - 1
     return simulate(features.text, lambda position: drafts[position - first], drafter.config.block)

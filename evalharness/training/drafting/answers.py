@@ -23,20 +23,20 @@ class Job:
     answer: list[int] = field(default_factory=list)
 
     def push(self, token: int) -> bool:
-        """Takes the answer's next token, end tokens included; whether the answer has ended with it."""
+        """Takes the answer's next token, end tokens included; returns whether the answer has ended."""
         self.answer.append(token)
         return self.stop.push(token)
 
     def text(self) -> Text:
-        """The job as a text of a shard."""
+        """Returns the job as a text of a shard."""
         return Text(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
 
 class Slots:
-    """Rows of one cache that jobs take and leave. A job's prompt is computed apart and copied into its slot."""
+    """Rows of one cache that jobs take and leave. A job's prompt is computed separately and copied into its slot."""
 
     def __init__(self, model: Transformer, count: int, capacity: int) -> None:
-        """`count` jobs at a time, of at most `capacity` tokens each."""
+        """Holds `count` jobs at a time, of at most `capacity` tokens each."""
         weight = model.embed.weight
         self._model, self._capacity = model, capacity
         self._cache = KVCache(model.config, count, capacity, weight.dtype, weight.device)
@@ -72,7 +72,7 @@ class Slots:
 
     @torch.inference_mode()
     def step(self) -> list[Job]:
-        """Generates one more token of each job; the jobs that have ended, whose slots are free again."""
+        """Generates one more token of each job; returns the jobs that have ended and frees their slots."""
         ended = self._release()
         if all(job is None for job in self._jobs):
             return ended
@@ -101,13 +101,13 @@ class Slots:
 
 
 def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """The number of tokens with which both begin."""
+    """Returns the number of tokens with which both begin."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((number for number, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _last_token(job: Job | None) -> Segment:
-    """The input of a job's next step; of an empty slot, a token that nobody reads."""
+    """Returns the input of a job's next step; of an empty slot, a token that nobody reads."""
     if job is None:
         return causal_segment(0, [0])
     return causal_segment(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])

@@ -38,7 +38,7 @@ class EightBitLinear(nn.Module):
         self._bias = linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product [..., outputs] of inputs [..., inputs], in float32."""
+        """Returns the product [..., outputs] of inputs [..., inputs], in float32."""
         x = x * self._inverse
         largest = x.abs().amax(-1, keepdim=True).clamp_min(1e-8)
         # With rows of equal magnitude, the one scale that the operation finds is a scale per row. Its seven bits avoid

@@ -30,7 +30,7 @@ class TextFeatures:
 
 
 def features_path(folder: Path, number: int) -> Path:
-    """The file with the features of that shard's texts."""
+    """Returns the file with the features of that shard's texts."""
     return folder / f"features-{number:05d}.safetensors"
 
 
@@ -75,7 +75,7 @@ class FeatureStore:
         return len(self._entries)
 
     def text(self, number: int) -> Text:
-        """That text alone."""
+        """Returns the text with this number, without its features."""
         return self._entries[number][0]
 
     def __getitem__(self, number: int) -> TextFeatures:

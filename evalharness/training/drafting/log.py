@@ -18,7 +18,7 @@ class LogRow:
     acceptance_by_position: list[float] = field(default_factory=list)
 
     def line(self) -> str:
-        """The row for people."""
+        """Returns the row as readable text."""
         said = (
             f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "
             f"distance {self.distance:.3f}  agreed {self.agreed:.3f}"

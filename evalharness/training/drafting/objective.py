@@ -22,7 +22,7 @@ class _TextContext(KVCache):
         self._rotation = rotations(drafter.config.network, positions, context.dtype)
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [1, kv_heads, context + blocks, head_dim]."""
+        """Returns the keys and values [1, kv_heads, context + blocks, head_dim]."""
         module = self._drafter.layers[layer]
         assert isinstance(module, DrafterLayer)
         before_keys, before_values = module.project(self._context, self._rotation)
@@ -30,7 +30,9 @@ class _TextContext(KVCache):
 
 
 def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
-    """Final states [M, block, hidden] of blocks at the `anchors` [M] (positions) of a text with these tokens [T].
+    """Returns the final states [M, block, hidden] of blocks of a text.
+
+    The blocks begin at the `anchors` [M] (positions) of the text with these tokens [T].
 
     Each block attends to itself and to the context, from `states` [T, taps * hidden], before its anchor.
     """
@@ -62,7 +64,10 @@ class DraftLoss:
 
 
 def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimization) -> DraftLoss:
-    """The loss of blocks at these anchors [M] (positions); what lies behind the end of the text does not count."""
+    """Returns the loss of blocks at these anchors [M] (positions).
+
+    Positions behind the end of the text do not count.
+    """
     text, block = features.text, drafter.config.block
     tokens = torch.tensor(text.tokens)
     targets = anchors[:, None] + torch.arange(1, block + 1)

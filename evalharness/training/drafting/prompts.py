@@ -38,7 +38,10 @@ class DraftPrompt:
     stops: tuple[str, ...] = ()
 
     def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
-        """Token ids in the form in which the backends send such a prompt. `infilling` is needed for kind infill."""
+        """Returns the token ids in the form in which the backends send such a prompt.
+
+        `infilling` is needed for kind infill.
+        """
         if self.kind == "infill":
             assert infilling is not None
             return infilling.encode(self.text, self.suffix)
@@ -59,7 +62,7 @@ class Recipes:
 
 
 def read_recipes() -> Recipes:
-    """The chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
+    """Returns the chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
     humaneval, mbpp = (
         yaml.safe_load((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
         for name in ("humaneval.yaml", "mbpp.yaml")
@@ -72,7 +75,7 @@ def read_recipes() -> Recipes:
 def draft_prompts(
     seed: int, benchmarks: Benchmarks | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
 ) -> Iterator[DraftPrompt]:
-    """Endlessly many prompts of these kinds, the same for the same seed and installed packages.
+    """Yields endless prompts of these kinds, the same ones for the same seed and installed packages.
 
     Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
     """
@@ -93,7 +96,10 @@ def draft_prompts(
 
 
 def library_snippets(seed: int) -> list[Snippet]:
-    """Functions with docstrings from the standard library and installed packages, in random order, methods left out."""
+    """Returns functions with docstrings from the standard library and installed packages, in random order.
+
+    Methods are left out.
+    """
     random = Random(seed)
     files = [path for package in packages() for path in package.files]
     random.shuffle(files)
@@ -138,7 +144,10 @@ def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random
 
 
 def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
-    """The head to be completed, in a chat turn or as it is; or head and body with a part of the body left out."""
+    """Returns the prompt of that kind for a function: its head, or head and body with a part left out.
+
+    The head stands in a chat turn (kind chat) or alone.
+    """
     if kind == "chat":
         return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))
     if kind == "completion":

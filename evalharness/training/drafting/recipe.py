@@ -12,7 +12,7 @@ from evalharness.training.recipe import Strict
 
 
 class Answers(Strict):
-    """The texts: prompts of ours with the target's own answers."""
+    """The texts: this project's prompts with the target's own answers."""
 
     tokens: int = Field(default=2_000_000, gt=0)
     """Answer tokens after which generation ends."""
@@ -100,7 +100,7 @@ class DrafterRecipe(Strict):
 
 
 def is_drafter_recipe(path: Path) -> bool:
-    """Whether a YAML file is a recipe of this kind; False for a file that cannot be read."""
+    """Returns whether a YAML file is a recipe of this kind; False for a file that cannot be read."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
@@ -109,7 +109,7 @@ def is_drafter_recipe(path: Path) -> bool:
 
 
 def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
-    """The recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
+    """Returns the recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

@@ -28,7 +28,7 @@ class Text:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """The file of that shard."""
+    """Returns the file of that shard."""
     return folder / f"answers-{number:05d}.npz"
 
 
@@ -53,7 +53,7 @@ def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
 
 
 def read_shard(path: Path) -> list[Text]:
-    """The texts of a shard, in order."""
+    """Returns the texts of a shard, in order."""
     with np.load(path) as arrays:
         ids = (arrays["low"].astype(np.uint32) | arrays["high"].astype(np.uint32) << 16).tolist()
         sizes = zip(arrays["prompts"].tolist(), arrays["answers"].tolist(), arrays["kinds"].tolist(), strict=True)
@@ -66,12 +66,12 @@ def read_shard(path: Path) -> list[Text]:
 
 
 def shard_numbers(folder: Path) -> list[int]:
-    """The numbers of the finished shards in a folder, in order."""
+    """Returns the numbers of the finished shards in a folder, in order."""
     matches = (NAME.fullmatch(path.name) for path in folder.glob("answers-*.npz"))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def read_texts(folder: Path) -> Iterator[Text]:
-    """The texts of all finished shards."""
+    """Yields the texts of all finished shards."""
     for number in shard_numbers(folder):
         yield from read_shard(shard_path(folder, number))

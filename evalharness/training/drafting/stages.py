@@ -34,13 +34,13 @@ CALIBRATION = 16
 
 
 def open_target(recipe: DrafterRecipe, dtype: torch.dtype = torch.float32) -> Checkpoint:
-    """The frozen target on the recipe's device. Raises UserError where it is not available."""
+    """Returns the frozen target on the recipe's device. Raises UserError where it is not available."""
     name, device = recipe.target_path, torch.device(recipe.device)
     return open_gguf(Path(name), dtype, device) if is_gguf(name) else open_checkpoint(name, dtype, device)
 
 
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates answers into shards in `folder` until there are enough tokens; the number of answer tokens there.
+    """Generates answers into shards in `folder` until there are enough tokens; returns their number.
 
     A stopped stage goes on behind the prompts that it had begun: at most `slots` of them have no answer.
     """
@@ -124,7 +124,7 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
 
 
 def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> Path:
-    """Trains the drafter on the stored features; the folder of its weights."""
+    """Trains the drafter on the stored features; returns the folder of its weights."""
     torch.set_num_threads(recipe.threads)
     store = FeatureStore(folder / ANSWERS, folder / FEATURES)
     target = open_target(recipe)
@@ -139,7 +139,7 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
 
 
 def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
-    """All stages, each from where it was stopped; the folder of the drafter's weights.
+    """Runs all stages, each from where it was stopped; returns the folder of the drafter's weights.
 
     SIGTERM and SIGINT stop after the present batch, file or step.
     """
@@ -168,7 +168,7 @@ def _stop_signal() -> Iterator[Callable[[], bool]]:
 
 
 def _in_order(prompt: DraftPrompt, answer: str) -> str:
-    """The text in which an answer stands where its prompt has it."""
+    """Returns the text in which an answer stands where its prompt has it."""
     if prompt.kind in ("chat", "request"):
         return answer
     return prompt.text + answer + prompt.suffix

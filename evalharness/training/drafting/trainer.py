@@ -29,7 +29,9 @@ CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
 def draft_vocabulary(store: FeatureStore, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
-    """The ids that are drafted, ascending: end tokens, the most frequent tokens of the answers, then the lowest ids.
+    """Returns the ids that are drafted, ascending.
+
+    They are the end tokens, then the most frequent tokens of the answers, then the lowest ids.
 
     Byte-pair encoding numbers its tokens by frequency, so low ids are the best guess for tokens that were not seen.
     """
@@ -39,7 +41,7 @@ def draft_vocabulary(store: FeatureStore, size: int, total_size: int, ends: froz
 
 
 def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureStore) -> Drafter:
-    """An untrained drafter for this target, with the draft vocabulary of the stored texts."""
+    """Returns an untrained drafter for this target, with the draft vocabulary of the stored texts."""
     shape, config = recipe.drafter, target.config
     ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(
@@ -103,7 +105,7 @@ class DrafterTrainer:
         self.save()
 
     def measure(self) -> tuple[float, list[float]]:
-        """Acceptance length and acceptance by position of the averaged drafter on the held-out texts."""
+        """Returns the acceptance length and acceptance by position of the averaged drafter on the held-out texts."""
         parameters = list(self.drafter.parameters())
         self.average.swap(parameters)
         try:
@@ -144,7 +146,7 @@ class DrafterTrainer:
         )
 
     def _choices(self) -> Iterator[tuple[int, Random]]:
-        """The texts of the present step, each with the random numbers that choose its anchors."""
+        """Yields the texts of the present step, each with the random numbers that choose its anchors."""
         settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
             epoch, place = divmod(number, len(self.texts))
@@ -199,7 +201,7 @@ class DrafterTrainer:
 
 
 def _rate_factor(progress: float, warm_up: float) -> float:
-    """What the rate is multiplied by: a linear rise, then half a cosine down to a tenth."""
+    """Returns the factor of the learning rate: a linear rise, then half a cosine down to a tenth."""
     if progress < warm_up:
         return max(progress / warm_up, 0.02)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))

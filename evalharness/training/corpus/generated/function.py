@@ -39,14 +39,14 @@ class Function:
     """The number of example calls."""
 
     def signature(self, typed: bool = True) -> str:
-        """The line that begins with `def`."""
+        """Returns the line that begins with `def`."""
         if not typed:
             return f"def {self.name}({', '.join(param.name for param in self.params)}):"
         listed = ", ".join(f"{param.name}: {param.type}" for param in self.params)
         return f"def {self.name}({listed}) -> {self.returns}:"
 
     def preamble(self, typed: bool = True) -> str:
-        """The import lines; empty if none are needed."""
+        """Returns the import lines; empty if none are needed."""
         lines = list(self.imports)
         types = " ".join([*(param.type for param in self.params), self.returns]) if typed else ""
         parts = [part for part in TYPING_NAMES if f"{part}[" in types or types.split().count(part)]
@@ -64,12 +64,12 @@ class Case:
 
 
 def indent(text: str, by: int = 4) -> str:
-    """The text with every non-empty line indented, and a line break at the end."""
+    """Returns the text with every non-empty line indented, and a line break at the end."""
     return "".join((" " * by + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
 
 
 def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
-    """The example calls of a function, obtained by running it; empty if the function is rejected.
+    """Returns the example calls of a function, obtained by running it; empty if the function is rejected.
 
     A function is rejected if it raises an exception, changes its arguments, disagrees with its alternative body, or
     returns large values or always the same value.

@@ -68,7 +68,7 @@ class Parts:
 
 
 def make(random: Random) -> Function:
-    """A function of a random source, condition, transformation and aggregation.
+    """Returns a function of a random source, condition, transformation and aggregation.
 
     Raises LookupError if they do not fit together.
     """
@@ -91,7 +91,7 @@ def _fits(takes: str, element: str) -> bool:
 
 
 def _element_kind(source: Source, transformation: Transformation | None) -> str:
-    """The kind of the elements that are aggregated."""
+    """Returns the kind of the elements that are aggregated."""
     if transformation is None or transformation.gives == "same":
         return source.element
     return transformation.gives
@@ -100,7 +100,7 @@ def _element_kind(source: Source, transformation: Transformation | None) -> str:
 def _suits(
     aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
-    """Whether the aggregation makes sense for elements of this kind."""
+    """Returns whether the aggregation makes sense for elements of this kind."""
     if aggregation.states_condition:
         return condition is not None
     if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
@@ -168,7 +168,7 @@ def _wanted(
     random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """The description of the result, as a noun phrase or a clause, and the noun for the elements."""
+    """Returns the description of the result, as a noun phrase or a clause, and the noun for the elements."""
     noun = random.choice(source.nouns)
     context = fill(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
@@ -189,7 +189,7 @@ def _wanted(
 def _bodies(
     random: Random, parts: Parts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
 ) -> list[str]:
-    """Equivalent bodies in different styles: an expression, a loop, several steps."""
+    """Returns equivalent bodies in different styles: an expression, a loop, several steps."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
     filled = {
         **values, "m": parts.element, "acc": accumulator, "gen": parts.generator, "test": parts.test,

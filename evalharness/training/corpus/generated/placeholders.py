@@ -13,13 +13,13 @@ OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", 
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with names in braces replaced by their values; doubled braces become single ones."""
+    """Returns the template with names in braces replaced by their values; doubled braces become single ones."""
     filled = NAME.sub(lambda match: values.get(match[1], match[0]), template)
     return filled.replace("{{", "{").replace("}}", "}")
 
 
 def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str]) -> tuple[dict[str, str], list[Param]]:
-    """A value for each extra value that the templates name, and the additional parameters; updates `taken`."""
+    """Returns a value for each extra value that the templates name, and the additional parameters; updates `taken`."""
     values: dict[str, str] = {}
     params: list[Param] = []
     for name in dict.fromkeys(name for template in templates for name in NAME.findall(template)):
@@ -39,7 +39,7 @@ def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str])
 
 
 def negate(condition: str) -> str:
-    """The negation of a condition, in the form a person would write."""
+    """Returns the negation of a condition, in the form a person would write."""
     if condition.startswith("any(") and condition.endswith(")"):
         return f"not {condition}"
     if condition.startswith("not ") and " and " not in condition and " or " not in condition:
@@ -53,7 +53,7 @@ def negate(condition: str) -> str:
 
 
 def predicate(clause: str) -> str | None:
-    """The predicate of a relative clause with a plural subject: `that are even` -> `are even`.
+    """Returns the predicate of a relative clause with a plural subject: `that are even` -> `are even`.
 
     None if the clause has no such form.
     """

@@ -21,7 +21,7 @@ PIPELINES = 0.45
 
 
 def weighted_templates() -> list[tuple[str, Template]]:
-    """Each template with the name of its family, repeated as often as its weight says."""
+    """Returns each template with the name of its family, repeated as often as its weight says."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
         (module.__name__.rpartition(".")[2], template)
@@ -32,7 +32,7 @@ def weighted_templates() -> list[tuple[str, Template]]:
 
 
 def functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
-    """An endless stream of functions with different signature, text or body; the same stream for the same seed."""
+    """Yields endless functions with different signature, text or body, the same ones for the same seed."""
     random = Random(seed)
     templates = weighted_templates()
     seen: set[int] = set()

@@ -38,7 +38,7 @@ class Template:
     weight: int = 1
 
     def make(self, random: Random, family: str) -> Function:
-        """A function from this template."""
+        """Returns a function from this template."""
         values: dict[str, str] = {}
         params: list[Param] = []
         # Parameters must not have names that the bodies use literally.
@@ -82,7 +82,7 @@ class Template:
 
 
 def fill_slots(template: str, values: Mapping[str, str]) -> str:
-    """The template with its slots replaced, including slots inside the values; unknown slots stay."""
+    """Returns the template with its slots replaced, including slots inside the values; unknown slots stay."""
     for _ in range(3):
         template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)
     return (

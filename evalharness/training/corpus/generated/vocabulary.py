@@ -154,34 +154,34 @@ VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find",
 
 
 def integer(low: int, high: int) -> Callable[[Random], int]:
-    """A function that draws integers, both ends included."""
+    """Returns a function that draws integers, both ends included."""
     return lambda random: random.randint(low, high)
 
 
 def short_decimal(random: Random) -> float:
-    """A float with a short, exact decimal form."""
+    """Returns a float with a short, exact decimal form."""
     return random.choice((random.randint(-40, 120) / 4, random.randint(0, 100) / 10, float(random.randint(-5, 20))))
 
 
 def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
-    """A function that draws lists of `low` to `high` values."""
+    """Returns a function that draws lists of `low` to `high` values."""
     return lambda random: [sample(random) for _ in range(random.randint(low, high))]
 
 
 def small_integer(random: Random) -> int:
-    """An integer of the size that is common in examples."""
+    """Returns an integer of the size that is common in examples."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )
 
 
 def small_positive(random: Random) -> int:
-    """A small positive integer; repeated values are frequent."""
+    """Returns a small positive integer; repeated values are frequent."""
     return random.choice((random.randint(1, 5), random.randint(1, 12), random.randint(1, 30)))
 
 
 def word(random: Random) -> str:
-    """A word, sometimes in unusual case or made of random letters."""
+    """Returns a word, sometimes in unusual case or made of random letters."""
     chosen = random.choice(COMMON_WORDS)
     roll = random.random()
     if roll < 0.12:
@@ -194,14 +194,14 @@ def word(random: Random) -> str:
 
 
 def sentence(random: Random) -> str:
-    """Words separated by spaces, sometimes none."""
+    """Returns words separated by spaces, sometimes none."""
     if random.random() < 0.06:
         return ""
     return " ".join(word(random) for _ in range(random.randint(1, 5)))
 
 
 def text(random: Random) -> str:
-    """A string: words, mixed characters or digits."""
+    """Returns a string: words, mixed characters or digits."""
     roll = random.random()
     if roll < 0.07:
         return ""
@@ -214,22 +214,22 @@ def text(random: Random) -> str:
 
 
 def letter(random: Random) -> str:
-    """A common letter."""
+    """Returns a common letter."""
     return random.choice("aeiourstlnabcxyz")
 
 
 def fragment(random: Random) -> str:
-    """A prefix, suffix or substring that is frequent in words."""
+    """Returns a prefix, suffix or substring that is frequent in words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
 def article(noun: str) -> str:
-    """The noun with the indefinite article."""
+    """Returns the noun with the indefinite article."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def request_sentence(random: Random, given: str, wanted: str) -> str:
-    """A sentence that asks for `wanted` (beginning with `the` or `a`), sometimes introducing what is `given`."""
+    """Returns a sentence that asks for `wanted` (beginning with `the` or `a`); it may introduce what is `given`."""
     roll = random.random()
     if roll < 0.5:
         return f"{random.choice(VERBS)} {wanted}."

@@ -83,7 +83,10 @@ def preload() -> None:
 
 
 def user_ids() -> Iterator[int]:
-    """The first user of each job. Starts at random, because the kernel counts a user's processes in all containers."""
+    """Yields the first user id of each job.
+
+    Starts at random, because the kernel counts a user's processes in all containers.
+    """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
     first = FIRST_UID if mapped > 2 * FIRST_UID else mapped // 4
@@ -105,7 +108,7 @@ def load_judges() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the image's tools, and Python's."""
+    """Returns the versions of the image's tools, and Python's."""
     by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
         with open(os.path.join(VERSIONS, name), errors="replace") as file:

@@ -24,7 +24,7 @@ LATE_S = 0.5
 def judge(
     job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Results by group of inputs; the bytes are empty. Groups after a failed one are absent."""
+    """Returns the results by group of inputs; the bytes are empty. Groups after a failed one are absent."""
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
@@ -44,7 +44,7 @@ def judge(
 
 
 def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Seconds per call and for the part. Source: evalplus/eval/__init__.py `untrusted_check`."""
+    """Returns the seconds per call and for the part. Source: evalplus/eval/__init__.py `untrusted_check`."""
     limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in times]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 
@@ -59,7 +59,7 @@ class Calls:
         )
 
     def judge(self, calls: CallSettings) -> PartResult:
-        """Passed if the entry point returned what is expected on each input."""
+        """Returns `passed` if the entry point returned what is expected on each input."""
 
         def judge() -> PartResult:
             try:

@@ -35,7 +35,7 @@ class JudgedCase(NamedTuple):
 def judge(
     job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """The result of the part `cases`; the bytes are empty."""
+    """Returns the result of the part `cases`; the bytes are empty."""
     sys.set_int_max_str_digits(LARGEST_INTEGER)
     function, case_s = job["function"], job["case_s"]
     work = AnswerCases(job["settings"], job["memory_mb"], job["source"], function, case_s)
@@ -49,7 +49,7 @@ def judge(
 
 
 def prepared(cases: list[Case], function: str) -> list[JudgedCase]:
-    """The cases as they are sent and compared. Raises Malformed if those of a function are not JSON."""
+    """Returns the cases as they are sent and compared. Raises Malformed if those of a function are not JSON."""
     if not function:
         return [JudgedCase(case.input, case.expected) for case in cases]
     try:
@@ -59,7 +59,7 @@ def prepared(cases: list[Case], function: str) -> list[JudgedCase]:
 
 
 def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
-    """Passed if every answer is right; stops at the first wrong one."""
+    """Returns `passed` if every answer is right; stops at the first wrong one."""
     if not cases:
         return process.end(Outcome("failed", "there is no test case that it could pass"))
     process.go([], (case_s + CASE_EXTRA_S) * len(cases) + WHOLE_EXTRA_S)
@@ -78,7 +78,7 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
 
 
 def why_wrong(answer: bytes, expected: Any, function: str) -> str:
-    """Why an answer is wrong; empty if it is right. Raises ValueError for bytes that `sample/` never sends."""
+    """Returns why an answer is wrong; empty if it is right. Raises ValueError for bytes that `sample/` never sends."""
     if len(answer) > LARGEST_ANSWER:
         raise ValueError(f"an answer of {len(answer)} bytes")
     if not function:
@@ -98,7 +98,7 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
 
 
 def wrong_value(answer: bytes, expected: Any) -> Outcome | None:
-    """The outcome of a wrong value, `tampered` for bytes that `codec` does not encode; None of a right one."""
+    """Returns the outcome of a wrong value, `tampered` for bytes that `codec` does not encode; None of a right one."""
     try:
         returned = codec.decode(answer)
     except ValueError as error:

@@ -27,7 +27,7 @@ def make_workdir(uid: int) -> str:
 
 
 def end_processes(uid: int, keep: set[int]) -> bool:
-    """Ends every process of the job except those in `keep`. False if some cannot be ended."""
+    """Ends every process of the job except those in `keep`. Returns False if some cannot be ended."""
     for _ in range(ATTEMPTS):
         if keep.issuperset(clock.job_pids()):
             return True
@@ -42,9 +42,9 @@ def kill_all(uid: int) -> None:
 
 
 def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
-    """Removes processes, except those in `keep`, and files before the next process of the same job. False on failure.
+    """Removes processes, except those in `keep`, and files before the next process of the same job.
 
-    The folder is recreated, because it may carry extended attributes.
+    Returns False on failure. The folder is recreated, because it may carry extended attributes.
     """
     ended = end_processes(uid, keep)
     empty(uid, folder)
@@ -56,7 +56,7 @@ def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
 
 
 def remove_files(uid: int, folder: str) -> bool:
-    """Removes the folder and everything else that this user wrote. False if something is left."""
+    """Removes the folder and everything else that this user wrote. Returns False if something is left."""
     empty(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
@@ -64,7 +64,7 @@ def remove_files(uid: int, folder: str) -> bool:
 
 
 def _has_shared_memory() -> bool:
-    """Whether System V objects are left, which belong to no process and no folder."""
+    """Returns whether System V objects are left, which belong to no process and no folder."""
     for kind in ("shm", "msg", "sem"):
         with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
             if len(file.readlines()) > 1:
@@ -83,12 +83,12 @@ def empty(uid: int, folder: str) -> None:
 
 
 def is_clean(*expected: str) -> bool:
-    """Whether the folders in which a sample may write contain nothing except `expected` in /tmp."""
+    """Returns whether the folders in which a sample may write contain nothing except `expected` in /tmp."""
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
 
 def as_user(uid: int, action: Callable[[], None]) -> bool:
-    """Calls the action in a process with only the rights of that user. False if it raises."""
+    """Calls the action in a process with only the rights of that user. Returns False if it raises."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):

@@ -22,17 +22,17 @@ TICK_S = 0.1
 
 
 def used_up(limit_s: float) -> str:
-    """The detail of a step that exceeded its time."""
+    """Returns the detail of a step that exceeded its time."""
     return f"the {limit_s:g} s for this step were used up"
 
 
 def outcome_of_exit(code: int, message: bytes) -> Outcome:
-    """The outcome of a step that exited with this code and printed this message."""
+    """Returns the outcome of a step that exited with this code and printed this message."""
     return Outcome("failed", f"exit code {code}: {shown(message)}") if code else PASSED
 
 
 def shown(data: bytes) -> str:
-    """The end of a message, in one line."""
+    """Returns the end of a message, in one line."""
     text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
     return " ".join(text.split())[-SHOWN:]
 
@@ -45,7 +45,7 @@ class Stream:
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
-        """Reads what is available. False at the end of the stream."""
+        """Reads what is available. Returns False at the end of the stream."""
         try:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -63,7 +63,7 @@ class Stream:
                 break
 
     def kept(self) -> bytes:
-        """The beginning and the end of the output."""
+        """Returns the beginning and the end of the output."""
         return self.head + self.tail
 
 
@@ -131,7 +131,10 @@ class Command:
         return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:
-        """What the command used, and its children: those it waited for, or those that were running at a check."""
+        """Returns what the command and its children used.
+
+        Children are those it waited for, or those that were running at a check.
+        """
         return Usage(
             cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
             wall_s=self.wall_s,

@@ -20,7 +20,7 @@ from .command_process import KEPT, Command, outcome_of_exit, shown, used_up
 def judge(
     job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Results by step; the bytes are empty. Steps after a failed one are absent."""
+    """Returns the results by step; the bytes are empty. Steps after a failed one are absent."""
     read_secret()
     results = run_steps(job, job["program"], uid, folder)
     last = list(results.values())[-1]
@@ -43,7 +43,7 @@ class OutOfTime(Exception):
 
 
 def cheating(job: CommandJob, uid: int, folder: str) -> str:
-    """How a program that passed did so without solving the problem; empty if nothing shows that.
+    """Returns how a program that passed did so without solving the problem; empty if nothing shows that.
 
     The canaries run in random order, and the original once more among them. That also catches a program that passes
     only in its first run because it takes all later runs for canaries. Raises OutOfTime if the original times out.
@@ -103,7 +103,7 @@ def run_command(command: list[str], limit_s: float, uid: int, folder: str) -> St
 
 
 def take_shortcut(step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step's faster command; None if it does not apply to this program or does not succeed."""
+    """Runs the step's faster command; returns None if it does not apply to this program or does not succeed."""
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
         return None
@@ -132,7 +132,10 @@ def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: s
 
 
 def judge_output(job: CommandJob, output: bytes, errors: bytes, is_last: bool) -> Outcome:
-    """The outcome of a step that exited with success: whether it printed what it must, and nothing that it must not."""
+    """Returns the outcome of a step that exited with success.
+
+    The step passes if it printed what it must, and nothing that it must not.
+    """
     rules = job["fails_on"]
     if rules["stderr_not_empty"] and errors:
         return Outcome("failed", shown(errors))

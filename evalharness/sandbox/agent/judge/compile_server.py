@@ -77,16 +77,16 @@ class Server:
         clock.PERSISTENT[self.pid] = self.ended
 
     def is_alive(self) -> bool:
-        """Whether it is still running."""
+        """Returns whether the server still runs."""
         return not select.select([self.ended], [], [], 0)[0]
 
     def kill(self) -> None:
-        """Kills it."""
+        """Kills the server."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self.ended, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kills it and frees its resources. Only for the agent, its parent."""
+        """Kills the server and frees its resources. Only the agent, its parent, may call this."""
         self.kill()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
@@ -95,17 +95,17 @@ class Server:
             os.close(fd)
 
     def needs_restart(self) -> bool:
-        """Whether it has had its number of jobs, or has grown too large."""
+        """Returns whether the server has had its maximum number of jobs, or uses too much memory."""
         return self.jobs > JOBS or self.resident_mb() > LARGEST_MB
 
     def resident_mb(self) -> float:
-        """Its resident memory."""
+        """Returns the resident memory of the server in MiB."""
         with contextlib.suppress(OSError, IndexError), open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         return 0.0
 
     def ask(self, fields: list[bytes], watch: "Watch") -> Answer | None:
-        """Its answer; None if it leaves the program to the command. Raises Lost and TimeIsOver."""
+        """Returns the server's answer; None if it leaves the program to the command. Raises Lost and TimeIsOver."""
         request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
         answer = bytearray()
         while not (unpacked := _unpacked(answer)):
@@ -129,7 +129,7 @@ class Server:
 
 
 def _unpacked(data: bytearray) -> tuple[int, list[bytes]] | None:
-    """Exit code and fields of an answer; None while it is incomplete."""
+    """Returns the exit code and fields of an answer; None while it is incomplete."""
     if len(data) < 2 * NUMBER.size:
         return None
     code, count = NUMBER.unpack_from(data)[0], NUMBER.unpack_from(data, NUMBER.size)[0]
@@ -152,18 +152,18 @@ class Watch:
         self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
 
     def used(self) -> tuple[float, float, float]:
-        """Seconds of wall-clock time, of waiting for a core, and of CPU time."""
+        """Returns the seconds of wall-clock time, of waiting for a core, and of CPU time."""
         wall = time.monotonic() - self._started
         waited = max(0.0, clock.waited_seconds(self._pids) - self._waited)
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
     def usage(self) -> Usage:
-        """The same for a step's result, with all of the server's memory."""
+        """Returns the times of `used` and all of the server's memory, for a step's result."""
         wall, waited, cpu = self.used()
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def is_over(self) -> bool:
-        """Whether the program exceeds the limit on an idle machine, too; checked once per tick."""
+        """Returns whether the program exceeds the limit on an idle machine, too; checked once per tick."""
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + TICK_S
@@ -171,7 +171,7 @@ class Watch:
 
 
 def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
-    """Writes the compiler's files as the sample's user. False if that is not possible."""
+    """Writes the compiler's files as the sample's user. Returns False if that is not possible."""
     if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
         return False
 

@@ -22,7 +22,7 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 def judge(
     job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """The result of the part `checks`; the bytes are empty."""
+    """Returns the result of the part `checks`; the bytes are empty."""
     split = SplitRun(job, uid, folder) if job["split"] else None
     secret = read_secret()
     split_failure = split.failure(secret, uid, folder) if split else ""
@@ -45,7 +45,7 @@ class SplitRun:
         self.sample = SampleProcess(work, uid, folder, pipes)
 
     def failure(self, secret: ExecSecret, uid: int, folder: str) -> str:
-        """Why the checks fail in a separate process; empty if they pass."""
+        """Returns why the checks fail in a separate process; empty if they pass."""
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
         checks = SampleProcess(work, uid + 1, folder, pipes)

@@ -25,12 +25,12 @@ class JudgeModule(Protocol):
     def judge(
         self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
     ) -> tuple[dict[str, PartResult], bytes]:
-        """The results by part, and bytes for the host. Reads the job's secret exactly once."""
+        """Returns the results by part, and bytes for the host. Reads the job's secret exactly once."""
         ...
 
 
 def load(kind: str) -> JudgeModule:
-    """The module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
+    """Returns the module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
     module: Any = importlib.import_module(f".{MODULES[kind]}", __package__)
     return module  # type: ignore[no-any-return]
 

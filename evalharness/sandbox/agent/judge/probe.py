@@ -19,7 +19,7 @@ OTHER_UID = 65000
 
 
 def guarantees() -> dict[str, bool]:
-    """By name of each guarantee, whether this container has it."""
+    """Returns, for each guarantee by name, whether this container has it."""
     status = _status()
     return {
         "network-off": _no_network(),
@@ -66,7 +66,7 @@ def _can_change_user() -> bool:
 
 
 def _limit(*names: str) -> int:
-    """The smallest limit in these files of control groups, of version 1 or 2; `UNLIMITED` without any.
+    """Returns the smallest limit in these files of control groups, of version 1 or 2; `UNLIMITED` without any.
 
     An engine whose limits are not visible in the container passes them in the environment.
     """

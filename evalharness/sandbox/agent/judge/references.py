@@ -20,7 +20,10 @@ AGAIN_FACTOR, AGAIN_EXTRA_S = 10.0, 60.0
 def judge(
     job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Results by group of inputs, and the recorded outputs of all groups. Groups after a failed one are absent."""
+    """Returns the results by group of inputs, and the recorded outputs of all groups.
+
+    Groups after a failed one are absent.
+    """
     read_secret()
     results: dict[str, PartResult] = {}
     recorded: dict[str, bytes] = {}
@@ -59,7 +62,10 @@ def record(process: SampleProcess) -> tuple[PartResult, bytes]:
 
 
 def recompute(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
-    """The pieces of one large expected output, from another run of the trusted `source` on that input of `work`."""
+    """Returns the pieces of one large expected output.
+
+    They come from another run of the trusted `source` on that input of `work`.
+    """
     inputs = wire.dumps([wire.loads(work.inputs)[index]])
     settings = ProcessSettings(
         guard="",

@@ -70,7 +70,9 @@ class SampleProcess:
         os.set_blocking(self.control, False)
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """The next frame; None after the process ended, or after its time, when all processes of its user are killed.
+        """Returns the next frame; None after the process ended or its time is over.
+
+        When its time is over, all processes of its user are killed.
 
         Raises ValueError for a frame that is too long (wire.TooLarge if it may be an honest value).
         """
@@ -88,7 +90,7 @@ class SampleProcess:
                     cleaning.kill_all(process.uid)  # its descendants, which hold its channels open
 
     def is_gone(self) -> bool:
-        """Whether the process has ended."""
+        """Returns whether the process has ended."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def send(self, message: bytes) -> None:
@@ -100,7 +102,7 @@ class SampleProcess:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
     def _time_is_over(self) -> bool:
-        """Whether the time is used up, checked once per tick; if so, all processes of the user are killed."""
+        """Returns whether the time is used up, checked once per tick; if so, all processes of the user are killed."""
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
         self.next_check = time.monotonic() + TICK_S
@@ -113,7 +115,7 @@ class SampleProcess:
         return self.timed_out
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Whether the process reports its end by `frame` and returns the secret that it receives only then."""
+        """Returns whether the process reports its end by `frame` and returns the secret that it receives only then."""
         if frame != (b"q", b""):
             return False
         token = os.urandom(16)
@@ -121,7 +123,10 @@ class SampleProcess:
         return self.next() == (b"p", token)
 
     def pieces(self) -> list[bytes]:
-        """The pieces of a large output that was asked for. Raises ValueError if they are incomplete or too many."""
+        """Returns the pieces of a large output that was asked for.
+
+        Raises ValueError if they are incomplete or too many.
+        """
         pieces: list[bytes] = []
         size = 0
         while (frame := self.next()) is not None and frame[0] == b"c":
@@ -134,7 +139,7 @@ class SampleProcess:
         return pieces
 
     def judged(self, judge: Callable[[], PartResult]) -> PartResult:
-        """The result of `judge`, which reads the frames; `tampered` if they are forged."""
+        """Returns the result of `judge`, which reads the frames; `tampered` if they are forged."""
         try:
             return judge()
         except FORGED as error:
@@ -188,7 +193,7 @@ class SampleProcess:
         self.end(PASSED)
 
     def _ends_by_itself(self) -> bool:
-        """Whether the process, which has closed its channel, ends within `FAREWELL_S`."""
+        """Returns whether the process, which has closed its channel, ends within `FAREWELL_S`."""
         descriptor = os.pidfd_open(self.pid)
         try:
             return bool(select.select([descriptor], [], [], FAREWELL_S)[0])
@@ -209,10 +214,10 @@ class SampleProcess:
 
 
 def forged(error: Exception) -> Outcome:
-    """The outcome of a process whose frames raise this error when they are read."""
+    """Returns the outcome of a process whose frames raise this error when they are read."""
     return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
 
 
 def printable(text: str) -> str:
-    """At most `SHOWN` characters of a text of the sample, without control characters."""
+    """Returns at most `SHOWN` characters of a text of the sample, without control characters."""
     return "".join(character if character.isprintable() else " " for character in text[:SHOWN])

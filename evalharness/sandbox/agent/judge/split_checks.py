@@ -29,7 +29,10 @@ class Link:
         self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
 
     def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
-        """The sample's answer. Raises what the sample raised, and KeyError for a name that it does not define."""
+        """Returns the sample's answer.
+
+        Raises what the sample raised, and KeyError for a name that it does not define.
+        """
         request = codec.encode((action, handle, name, _outgoing(list(args)), _outgoing(kwargs or {})))
         if isinstance(codec.decode(request), codec.Opaque):
             raise TypeError("the checks pass a value without a plain form")
@@ -73,7 +76,7 @@ class Link:
 
 
 def _mirror(link: Link, handle: int, value: Any) -> Any:
-    """A copy of a list, dict or set that an object of the sample holds. Changes apply to the original, too."""
+    """Returns a copy of a list, dict or set that an object of the sample holds. Changes apply to the original, too."""
     base = type(value)
 
     def change_both(name: str) -> Any:
@@ -182,7 +185,7 @@ class RunChecks:
     settings = NO_SETTINGS
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises what the checks raise."""

@@ -26,7 +26,7 @@ class Canary(NamedTuple):
     failing: int
 
     def catches(self, result: PartResult) -> bool:
-        """Whether the result shows that the sample does not pass by solving its problem."""
+        """Returns whether the result shows that the sample does not pass by solving its problem."""
         if self.ask:
             return result["status"] not in ("failed", "timeout")
         count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
@@ -36,7 +36,7 @@ class Canary(NamedTuple):
 def judge(
     job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """The result of the part `checks`; the bytes are empty."""
+    """Returns the result of the part `checks`; the bytes are empty."""
     secret = read_secret()
     runs: list[Canary | None] = [None, *(Canary(*fields) for fields in secret["canaries"])]
     if len(runs) > 2:

@@ -25,7 +25,7 @@ class Alarm:
         self._set(self._real, seconds)
 
     def stop(self) -> None:
-        """Cancels the limit."""
+        """Cancels the time limit."""
         self._set(self._real, 0)
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:

@@ -50,7 +50,7 @@ class WriteOnly(io.StringIO):
 
 
 def discard_io() -> None:
-    """From now on, discards what the process prints and makes every read from stdin raise OSError."""
+    """Discards what the process prints from now on, and makes every read from stdin raise OSError."""
     sys.stdout = sys.stderr = sys.stdin = WriteOnly()
 
 

@@ -20,7 +20,7 @@ Attributes = dict[str, dict[str, Any]]
 
 
 def attributes() -> Attributes:
-    """The callable attributes of each owner that is imported."""
+    """Returns the callable attributes of each owner that is imported."""
     by_owner = {}
     for name in OWNERS:
         owner = _reach(name)
@@ -30,7 +30,7 @@ def attributes() -> Attributes:
 
 
 def replaced(before: Attributes) -> list[str]:
-    """The names of attributes that have been removed or replaced since `attributes` returned `before`."""
+    """Returns the names of attributes that have been removed or replaced since `attributes` returned `before`."""
     missing = object()
     return [
         f"{name}.{key}"

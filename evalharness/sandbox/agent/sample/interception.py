@@ -29,7 +29,7 @@ def apply() -> None:
 
 
 def _intercept_signals_and_commands() -> None:
-    """Signals reach the process itself and its children only; commands that contain "kill" do nothing.
+    """Limits signals to the process and its children; makes commands that contain "kill" do nothing.
 
     The official grader lets signals reach only what Popen started, so that a Pool waits forever for its workers to end.
     """
@@ -99,7 +99,10 @@ def _intercept_signals_and_commands() -> None:
 
 
 def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, with pipes for its output streams. A class becomes a function too, as in the official grader."""
+    """Returns the function, with pipes for its output streams.
+
+    A class becomes a function too, as in the official grader.
+    """
 
     def call(*args: Any, **more: Any) -> Any:
         if more.get("capture_output"):

@@ -77,7 +77,7 @@ class InputBytes:
 
 
 def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
-    """The program's function of this name, or the method of its class Solution if the text contains one."""
+    """Returns the program's function of this name, or the method of its class Solution if the text contains one."""
     alarm.start(limit_s)
     try:
         module = ModuleType("tmp_sol", "")
@@ -101,7 +101,7 @@ class AnswerCases:
     """Seconds per case, and for loading the program."""
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises what the program raises, or AssertionError for an answer that is too long."""
@@ -168,7 +168,7 @@ def _wait_for_threads() -> None:
 
 
 def _is_ready(task: str) -> bool:
-    """Whether a thread runs or waits for a core."""
+    """Returns whether a thread runs or waits for a core."""
     with io.open(f"/proc/self/task/{task}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
         return file.read().rpartition(")")[2].split()[0] == "R"
 

@@ -21,7 +21,7 @@ MAIN_GUARD = "__name__ == '__main__'"
 
 
 def wrapped(source: str) -> str:
-    """The program's imports, then the rest of it as a function; the program itself if it cannot be parsed.
+    """Returns the program's imports, then the rest of it as a function; the program itself if it cannot be parsed.
 
     The body of a final `if __name__ == "__main__":` replaces the statement.
     """

@@ -57,7 +57,7 @@ class Reporter:
         self.frame(b"p", self._read(self.control_fd, 16))
 
     def out_of_memory(self) -> None:
-        """Reports it without allocating any more memory."""
+        """Reports that memory is exhausted, without allocating any more."""
         for ready in (self.pending, OUT_OF_MEMORY):
             self._write(self.out_fd, ready)
         self.pending.clear()

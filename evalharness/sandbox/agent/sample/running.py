@@ -53,7 +53,7 @@ def set_recursion_limit(settings: ProcessSettings) -> None:
 
 
 def compiled(source: str) -> Any:
-    """The program, compiled as `exec` would from a file without future imports."""
+    """Returns the program, compiled as `exec` would from a file without future imports."""
     return compile(source, "<string>", "exec", dont_inherit=True)
 
 
@@ -66,7 +66,7 @@ class RunToEnd:
     source: str
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises what the program raises."""
@@ -153,7 +153,7 @@ class RecordOutputs:
 
 
 def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]) -> None:
-    """The whole life of the process, which keeps `pipes` open. Never returns."""
+    """Runs the process from its start to its end, with `pipes` open. Never returns."""
     leave = os._exit
     watch = Stopwatch()
     settings = work.settings
@@ -185,7 +185,7 @@ def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: 
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """The outcome of a program that raised: `failed` for an assertion, `tampered` for SystemExit(0), and so on."""
+    """Returns the outcome of a program that raised: `failed` for an assertion, `tampered` for SystemExit(0), etc."""
     if isinstance(error, SystemExit) and not error.code:
         return Outcome("tampered", "left with success before its checks ended")
     kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))

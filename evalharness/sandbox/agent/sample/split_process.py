@@ -48,7 +48,7 @@ class ServeCalls:
     outbox: int
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises what the program raises at load; exceptions of later calls are answers."""
@@ -98,7 +98,7 @@ def _value(value: Any, objects: list[Any]) -> bytes:
 
 
 def _with_handles(value: Any, objects: list[Any]) -> Any:
-    """The value with handles in place of its objects that have no plain form."""
+    """Returns the value with handles in place of its objects that have no plain form."""
     if type(value) in (list, tuple):
         return type(value)(_with_handles(item, objects) for item in value)
     if type(value) is dict:

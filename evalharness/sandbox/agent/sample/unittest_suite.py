@@ -37,7 +37,7 @@ class RunSuite:
     ask: str = ""
 
     def prepare(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises if any test fails; of negated tests, unless the sample is caught."""

@@ -23,19 +23,25 @@ PERSISTENT: dict[int, int] = {}
 
 
 def pids_outside_job() -> set[int]:
-    """The pids of the agent, the judge, and live processes of `PERSISTENT`; samples may reuse the pids of dead ones."""
+    """Returns the pids of the agent, the judge, and live processes of `PERSISTENT`.
+
+    Dead ones are left out, because samples may reuse their pids.
+    """
     ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
     return {1, os.getpid(), *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
 
 
 def job_pids() -> list[int]:
-    """The pids of all other live processes of the container."""
+    """Returns the pids of the job: of all live processes of the container except `pids_outside_job`."""
     others = pids_outside_job()
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in others]
 
 
 def cpu_seconds(pids: Iterable[int] | None = None) -> float:
-    """CPU time of the live processes among `pids`, by default the job's, and of the children they waited for."""
+    """Returns the CPU time of live processes in seconds, and of the children they waited for.
+
+    The processes are those of `pids`, by default the job's.
+    """
     ticks = 0
     for pid in job_pids() if pids is None else pids:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
@@ -45,12 +51,15 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
 
 
 def waited_seconds(pids: Iterable[int] | None = None) -> float:
-    """Seconds that all threads of the live processes among `pids`, by default the job's, waited for a free core."""
+    """Returns the seconds that all threads of live processes waited for a free core.
+
+    The processes are those of `pids`, by default the job's.
+    """
     return sum(_waits(job_pids() if pids is None else pids).values()) / 1e9
 
 
 def _waits(pids: Iterable[int]) -> dict[str, int]:
-    """Nanoseconds that each thread of these processes has waited for a free core."""
+    """Returns the nanoseconds that each thread of these processes has waited for a free core."""
     waits = {}
     for pid in pids:
         for path in glob.iglob(f"/proc/{pid}/task/*/schedstat"):
@@ -71,7 +80,7 @@ class Waits:
         self._ended = 0
 
     def update(self) -> float:
-        """Seconds up to now. Threads that start and end between two updates are missed."""
+        """Returns the seconds up to now. Threads that start and end between two updates are missed."""
         for path, waited in _waits(job_pids()).items():
             last = self._last.get(path, 0)
             self._ended += last if waited < last else 0  # its number now belongs to another thread
@@ -80,7 +89,7 @@ class Waits:
 
 
 def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
-    """Whether a program would have exceeded the limit on an idle machine, too.
+    """Returns whether a program would have exceeded the limit on an idle machine, too.
 
     The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
     the CPU time limits programs with many busy threads.
@@ -109,11 +118,11 @@ class Stopwatch:
         self._wait = self._waited() or 0.0
 
     def wall_s(self) -> float:
-        """Seconds by the wall clock."""
+        """Returns the seconds by the wall clock."""
         return time.monotonic() - self._wall
 
     def elapsed_s(self) -> float:
-        """Seconds as on an idle machine."""
+        """Returns the seconds as on an idle machine."""
         wall = self.wall_s()
         waited = self._waited()
         return wall if waited is None else max(0.0, wall - (waited - self._wait))

@@ -56,7 +56,7 @@ class Opaque:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether the value, all the way down, has exactly the plain types."""
+    """Returns whether the value, all the way down, has exactly the plain types."""
     level: Iterable[Any] = (value,)
     for _ in range(DEEPEST):
         kinds = set(map(type, level))
@@ -71,7 +71,10 @@ def is_plain(value: Any) -> bool:
 
 
 def encode(value: Any, items: bool = False) -> bytes:
-    """The value's bytes. With `items`, iterables without a plain form are encoded with their items. Never raises."""
+    """Returns the value's bytes.
+
+    With `items`, iterables without a plain form are encoded with their items. Never raises.
+    """
     try:
         plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
         return marshal.dumps(value if plain else _tagged(value, items), 2)
@@ -210,7 +213,7 @@ _CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
 
 
 def decode(data: bytes) -> Any:
-    """The value of a sample's bytes. Raises ValueError for anything that `encode` does not write."""
+    """Returns the value of a sample's bytes. Raises ValueError for anything that `encode` does not write."""
     reader = _Reader(data)
     try:
         value = reader.value()

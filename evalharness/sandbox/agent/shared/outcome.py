@@ -12,12 +12,12 @@ class Outcome(NamedTuple):
     detail: str = ""
 
     def pack(self) -> bytes:
-        """The outcome as bytes: the index of the status, then the detail."""
+        """Returns the outcome as bytes: the index of the status, then the detail."""
         return bytes([STATUSES.index(self.status)]) + self.detail.encode(errors="replace")
 
     @classmethod
     def unpack(cls, data: bytes) -> "Outcome":
-        """The outcome of bytes that `pack` gave. Raises IndexError for others."""
+        """Returns the outcome of bytes that `pack` gave. Raises IndexError for others."""
         return cls(STATUSES[data[0]], data[1:].decode(errors="replace"))
 
 

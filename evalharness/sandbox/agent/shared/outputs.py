@@ -23,7 +23,7 @@ ORACLES_WITH_VALUE = ORACLES_WITH_INPUT | {"as_sets"}
 
 
 def is_floats(value: Any) -> bool:
-    """Whether the expected value is a float, or a non-empty list or tuple of floats."""
+    """Returns whether the expected value is a float, or a non-empty list or tuple of floats."""
     if isinstance(value, float):
         return True
     if isinstance(value, list | tuple) and value:
@@ -32,12 +32,12 @@ def is_floats(value: Any) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether the expected value is an empty list or tuple, which edition 0.2 treats as floats."""
+    """Returns whether the expected value is an empty list or tuple, which edition 0.2 treats as floats."""
     return isinstance(value, list | tuple) and not value
 
 
 def pieces_of(value: Any) -> Iterator[bytes]:
-    """The encoded value in pieces: for a long list or tuple its type and length, then its elements in slices."""
+    """Yields the encoded value in pieces: for a long list or tuple its type and length, then its elements in slices."""
     if type(value) in (list, tuple) and len(value) > CHUNK:
         yield codec.encode((type(value).__name__, len(value)))
         for start in range(0, len(value), CHUNK):
@@ -48,7 +48,7 @@ def pieces_of(value: Any) -> Iterator[bytes]:
 
 
 def value_of(pieces: list[bytes]) -> Any:
-    """The value of the pieces that `pieces_of` gave. Raises ValueError for too many values."""
+    """Returns the value of the pieces that `pieces_of` gave. Raises ValueError for too many values."""
     header = codec.decode(pieces[0])
     if header is None:
         return codec.decode(pieces[1])

@@ -71,7 +71,7 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 
 def program() -> bytes | None:
-    """The filter as the kernel reads it, or None for a machine whose system call numbers are not listed."""
+    """Returns the filter as the kernel reads it, or None for a machine whose system call numbers are not listed."""
     if platform.machine() not in MACHINES:
         return None
     column, architecture = MACHINES[platform.machine()]
@@ -109,14 +109,14 @@ _filter = _Filter(len(_program) // 8, ctypes.addressof(_buffer)) if _program and
 
 
 def install_filter() -> bool:
-    """Installs the filter for this process and its descendants. False if the machine does not support it."""
+    """Installs the filter for this process and its descendants. Returns False if the machine does not support it."""
     if _filter is None or _prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     return bool(_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_filter), 0, 0) == 0)
 
 
 def is_supported() -> bool:
-    """Whether the filter can be installed here, tried in a separate process."""
+    """Returns whether the filter can be installed here, tried in a separate process."""
     pid = os.fork()
     if pid == 0:
         os._exit(0 if install_filter() else 1)

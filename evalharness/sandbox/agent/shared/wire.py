@@ -25,7 +25,7 @@ class Closed(Exception):
 
 
 def read_exact(fd: int, size: int) -> bytes:
-    """Exactly `size` bytes. Raises Closed at the end of the stream."""
+    """Returns exactly `size` bytes. Raises Closed at the end of the stream."""
     parts: list[bytes] = []
     while size:
         part = os.read(fd, min(size, 1 << 20))
@@ -44,7 +44,7 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 
 def dumps(value: Any) -> bytes:
-    """A plain value of a trusted process as bytes; `marshal` version 2 is the same for every Python."""
+    """Returns a plain value of a trusted process as bytes; `marshal` version 2 is the same for every Python."""
     return marshal.dumps(value, 2)
 
 
@@ -53,13 +53,13 @@ loads = marshal.loads
 
 
 def read_message(fd: int) -> Any:
-    """The next plain value of a trusted process: u32 length, u32 zero, the bytes of `dumps`. Raises Closed."""
+    """Returns the next plain value of a trusted process: u32 length, u32 zero, the bytes of `dumps`. Raises Closed."""
     size, _ = HEADER.unpack(read_exact(fd, HEADER.size))
     return loads(read_exact(fd, size))
 
 
 def pack_message(value: Any) -> bytes:
-    """The bytes of a value that `read_message` reads."""
+    """Returns the bytes of a value that `read_message` reads."""
     data = dumps(value)
     return HEADER.pack(len(data), 0) + data
 
@@ -83,7 +83,7 @@ class FrameReader:
         self.position = 0
 
     def next(self, wait_s: float) -> tuple[bytes, bytes] | None:
-        """The next frame, or None if none is complete after one wait of `wait_s` seconds.
+        """Returns the next frame, or None if none is complete after one wait of `wait_s` seconds.
 
         Raises Closed at the end of the stream, and ValueError (TooLarge for a value) for a frame longer than allowed.
         """

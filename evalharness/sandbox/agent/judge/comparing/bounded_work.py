@@ -24,7 +24,7 @@ class Unfinished(Exception):
 
 
 def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
-    """The outcome that the work returns. Raises Unfinished."""
+    """Returns the outcome that the work returns. Raises Unfinished."""
     answers, answer = os.pipe()
     pid = os.fork()
     if pid == 0:

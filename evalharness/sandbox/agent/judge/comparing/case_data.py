@@ -32,7 +32,7 @@ class Case:
 
 
 def read_cases(public: str, private: str) -> list[Case]:
-    """The cases of the fields `public_test_cases` and `private_test_cases`, in that order. Raises Malformed."""
+    """Returns the cases of the fields `public_test_cases` and `private_test_cases`, in that order. Raises Malformed."""
     try:
         rows = json.loads(public) + (_private(private) if private else [])
         return [Case(_text(row["input"]), _text(row["output"])) for row in rows]
@@ -69,7 +69,7 @@ def _inflated(field: str) -> bytes:
 
 
 def pickled_text(data: bytes) -> str:
-    """The text in a pickle of one text, read from its opcodes without unpickling. Raises Malformed."""
+    """Returns the text in a pickle of one text, read from its opcodes without unpickling. Raises Malformed."""
     texts = []
     for opcode, value, _ in pickletools.genops(data):
         if opcode.name not in HARMLESS_OPCODES:
@@ -82,7 +82,7 @@ def pickled_text(data: bytes) -> str:
 
 
 def why_different(printed: str, expected: str) -> str:
-    """Why the printed text is not the expected one; empty if it is.
+    """Returns why the printed text is not the expected one; empty if it is.
 
     Compares line by line, without surrounding spaces; lines that differ must consist of exactly equal numbers.
     """
@@ -111,7 +111,7 @@ def _same_numbers(line: str, expected_line: str) -> bool:
 
 
 def is_equal(returned: Any, expected: Any) -> bool:
-    """Whether the returned value equals the expected one in Python; a tuple counts as a list.
+    """Returns whether the returned value equals the expected one in Python; a tuple counts as a list.
 
     As in the official grader, the truth value of a comparison of numpy arrays decides, so this may raise.
     """

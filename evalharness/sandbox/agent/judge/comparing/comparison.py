@@ -35,7 +35,7 @@ class Comparison:
             self.atol = FLOAT_ATOL
 
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
-        """Whether the output is right. Raises what the comparison raises, which counts as wrong."""
+        """Returns whether the output is right. Raises what the comparison raises, which counts as wrong."""
         exact = output == expected
         if self.oracle == "polynomial_root":
             value = polynomial(args[0], output)
@@ -64,19 +64,19 @@ class Comparison:
 
 
 def polynomial(coefficients: Any, x: Any) -> float:
-    """The polynomial with these coefficients, constant first, at x. HumanEval/32."""
+    """Returns the polynomial with these coefficients, constant first, at x. HumanEval/32."""
     total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
     return total
 
 
 def pyramid_surface(base: float, height: float) -> int:
-    """Surface of a square pyramid with this height of its apex. Mbpp/581."""
+    """Returns the surface of a square pyramid with this height of its apex. Mbpp/581."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
     return round(base**2 + 4 * (base * slant) / 2)
 
 
 def padded_digit_distance(first: int, second: int) -> int:
-    """Sum of the differences of digits, the shorter number padded with zeros. Mbpp/558."""
+    """Returns the sum of the differences of digits, the shorter number padded with zeros. Mbpp/558."""
     one, two = str(first), str(second)
     width = max(len(one), len(two))
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))

@@ -7,7 +7,7 @@ from ...shared.outputs import Facts
 
 
 def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
-    """The bytes that the host stores and sends back. All lists have one item per input."""
+    """Returns expected outputs as the bytes that the host stores and sends back. All lists have one item per input."""
     return wire.dumps((facts, small, digests))
 
 
@@ -22,24 +22,24 @@ class Expected:
         return len(self.facts)
 
     def times(self) -> list[float]:
-        """CPU seconds that the reference needed for each call."""
+        """Returns the CPU seconds that the reference needed for each call."""
         return [facts[0] for facts in self.facts]
 
     def are_small(self) -> bool:
-        """Whether none of them is so large that encoding it takes time."""
+        """Returns whether no output is so large that encoding it takes time."""
         return None not in self.small
 
     def kind(self, index: int) -> tuple[bool, bool]:
-        """Whether the output is floats, and whether it is an empty list or tuple."""
+        """Returns whether the output consists of floats, and whether it is an empty list or tuple."""
         return self.facts[index][1], self.facts[index][2]
 
     def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
-        """Whether the output has the same bytes, or digest, and these mean an equal value."""
+        """Returns whether the output has the same bytes, or digest, and these mean an equal value."""
         if not self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 
     def pieces(self, index: int) -> list[bytes]:
-        """The expected output in the pieces of `shared.outputs.pieces_of`."""
+        """Returns the expected output in the pieces of `shared.outputs.pieces_of`."""
         small = self.small[index]
         return self.recompute(index, self.times()[index]) if small is None else [codec.encode(None), small]

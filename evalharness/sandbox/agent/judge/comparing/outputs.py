@@ -22,7 +22,7 @@ SHOWN = 80
 
 
 def shown(value: Any) -> str:
-    """A value in at most `SHOWN` characters."""
+    """Returns a value in at most `SHOWN` characters."""
     try:
         text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
     except (ValueError, RecursionError):  # an int of thousands of digits, deep nesting
@@ -39,7 +39,10 @@ class Output:
     comparison: Comparison
 
     def wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
-        """The outcome of a wrong output, None of a right one; both in pieces. `exact`: only equal values are right."""
+        """Returns the outcome of a wrong output, None of a right one; both in pieces.
+
+        `exact`: only equal values are right.
+        """
         try:
             return self._compare(output, expected, exact)
         except ValueError as error:
@@ -80,7 +83,10 @@ class Output:
 def wrong_output(
     process: SampleProcess, output: Output, frame: tuple[bytes, bytes], expected: Expected
 ) -> Outcome | None:
-    """The outcome of a wrong output, None of a right one. Reads the output's pieces from the process if needed."""
+    """Returns the outcome of a wrong output, None of a right one.
+
+    Reads the output's pieces from the process if needed.
+    """
     kind, payload = frame
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE

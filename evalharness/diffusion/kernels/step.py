@@ -48,7 +48,7 @@ class Weights:
 
 
 def read_weights(model: Transformer, precision: Precision | None = None) -> Weights:
-    """Returns the weights of a network that is no longer trained, quantized if `precision` says so."""
+    """Returns the weights of a network that is no longer trained, quantized as `precision` asks."""
     precision = precision or Precision()
 
     def matrix(linear: torch.nn.Linear) -> Matrix:

@@ -17,14 +17,6 @@ hypothesis.settings.load_profile("no-deadline")
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--cov`, measures the tests without containers alone: elsewhere, measuring would slow down what is timed."""
-    if config.pluginmanager.hasplugin("_cov"):
-        for item in items:
-            if item.get_closest_marker("docker"):
-                item.add_marker("no_cover")
-
-
 @pytest.fixture(scope="session")
 def datasets_dir() -> Path:
     """The folder of the real benchmark data; the test is skipped if it does not exist."""

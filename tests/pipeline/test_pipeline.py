@@ -122,7 +122,7 @@ def test_with_several_tasks_a_refused_one_stops_all_before_any_work(
 def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
     data = tmp_path / "data"
     problem = {"name": "HumanEval_1_f", "language": "js", "prompt": "", "tests": "", "stop_tokens": []}
-    sample = Path(__file__).parents[1] / "tasks/samples/humaneval.jsonl"
+    sample = Path(__file__).parents[2] / "tasks/samples/humaneval.jsonl"
     files = {"multipl_e/2024-04/humaneval-js-reworded.jsonl": json.dumps(problem).encode() + b"\n"}
     files["humaneval/HumanEval.jsonl.gz"] = gzip.compress(sample.read_bytes())
     for name, content in files.items():
@@ -142,7 +142,7 @@ def test_tasks_without_official_solutions_are_left_out_and_named(engine: None, t
 def test_tasks_without_a_sample_are_left_out_and_named(engine: None, tmp_path: Path, cli: Command) -> None:
     done = cli("run", "--task", "multipl-e-rs,humaneval", "--limit", 1, "--data", "sample", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "left out, since there is no sample of them: multipl-e-rs" in done.stderr
+    assert "left out, since no sample of them is bundled: multipl-e-rs" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["humaneval"]
     for names in ("multipl-e-rs", "multipl-e-rs,multipl-e-go"):
         done = cli("run", "--task", names, "--data", "sample", "--out", tmp_path / "none")

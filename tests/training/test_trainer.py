@@ -208,7 +208,9 @@ def test_a_run_of_another_recipe_is_not_resumed(made: tuple[Corpus, Tokenizer], 
         Trainer(with_changes(TINY, seed=1), *made, tmp_path).resume()
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.yaml")))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in RECIPES.glob("*.yaml") if not path.name.startswith("drafter-"))
+)
 def test_bundled_recipes_are_valid(name: str) -> None:
     assert read_recipe(RECIPES / name)
 

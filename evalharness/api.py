@@ -205,7 +205,9 @@ def _config(
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in (options or {}).items()
     }
     settings = {key: tuple(value) if key in ("ks", "only") else value for key, value in settings.items()}
-    workers = settings.pop("workers", None) or default_workers(settings.get("executor", "local"))
+    workers = settings.pop("workers", None)
+    if workers is None:
+        workers = default_workers(settings.get("executor", "local"))
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 
 

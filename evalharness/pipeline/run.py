@@ -29,7 +29,11 @@ def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
     Returns the summaries by directory, in order.
     Raises UserError before any work is done where the user must change something.
     """
-    prepared = validate_all(jobs, progress.note)
+    return run_prepared(validate_all(jobs, progress.note), progress)
+
+
+def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summary]:
+    """Runs, or resumes, what is validated. Returns the summaries by directory, in order."""
     with ExitStack() as stack:
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:

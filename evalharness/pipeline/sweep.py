@@ -10,8 +10,8 @@ from evalharness.data.run_types import Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import Progress
-from evalharness.pipeline.run import run_all
-from evalharness.pipeline.validate import validate_all
+from evalharness.pipeline.run import run_prepared
+from evalharness.pipeline.validate import OpenedTasks, validate_all
 
 FIELDS: Mapping[str, Callable[[str], Any]] = {
     "temperature": float, "top_p": float, "max_new_tokens": int, "batch_size": int, "seed": int,
@@ -87,10 +87,13 @@ def sweep(
         [(configure(base, combination.values), out / combination.name / base.task) for base in bases]
         for combination in chosen
     ]
-    for of_combination in jobs:
-        validate_all(of_combination, lambda text: None)
+    opened: OpenedTasks = {}
+    prepared = [
+        validate_all(of_combination, progress.note if number == 0 else lambda text: None, opened)
+        for number, of_combination in enumerate(jobs)
+    ]
     summaries: dict[Path, Summary] = {}
-    for number, (combination, of_combination) in enumerate(zip(chosen, jobs, strict=True), start=1):
+    for number, (combination, runs) in enumerate(zip(chosen, prepared, strict=True), start=1):
         progress.note(f"{number} of {len(chosen)}: {combination.name}")
-        summaries |= run_all(of_combination, progress)
+        summaries |= run_prepared(runs, progress)
     return summaries

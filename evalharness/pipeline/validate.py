@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from evalharness.adapters import TaskContext, open_task
-from evalharness.backends import BackendConfig, find_backend, parse_options
+from evalharness.backends import find_backend, parse_options
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.cards import Recipe
@@ -31,6 +31,19 @@ from evalharness.util.version import __version__
 Job = tuple[RunConfig, Path]
 """A configuration, and the directory of its run."""
 Log = Callable[[str], None]
+
+
+class OpenedTask(NamedTuple):
+    """A task with its data read."""
+
+    task: Task
+    context: TaskContext
+    problems: tuple[Problem, ...]
+    """All problems, in the task's order."""
+
+
+OpenedTasks = dict[tuple[object, ...], OpenedTask]
+"""Tasks by name, data and options."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +89,17 @@ class PreparedRuns:
 
 def validate(config: RunConfig, folder: Path) -> PreparedRun:
     """Returns the run, ready to start. Raises UserError where the user must change something."""
-    return validate_all([(config, folder)], lambda text: None).runs[0]
+    prepared = validate_all([(config, folder)], lambda text: None)
+    if prepared.stored:
+        prepared.stored.close()
+    return prepared.runs[0]
 
 
-def validate_all(jobs: Sequence[Job], log: Log) -> PreparedRuns:
-    """Returns the runs of several tasks with one backend, ready to start.
+def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = None) -> PreparedRuns:
+    """Returns the runs of several tasks with one backend, ready to start; the caller closes `stored`.
 
     Of several tasks, those without bundled sample or official solutions are left out, and `log` names them, where
-    samples or official solutions are asked for.
+    samples or official solutions are asked for. Validations that share `opened` read the data of each task once.
     Raises UserError where the user must change something.
     """
     config = jobs[0][0]
@@ -91,18 +107,29 @@ def validate_all(jobs: Sequence[Job], log: Log) -> PreparedRuns:
     parse_sandbox_options(config.sandbox, config.sandbox_options())
     common_tokenizer(config.tokenizer)
     stored = check_backend(config)
-    tasks = prepare_all(jobs, log)
-    if isinstance(stored, ReferenceBackend):
-        tasks = with_official_solutions(tasks, log)
-    runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
-    for run in runs:
-        check_folder(run)
+    try:
+        tasks = prepare_all(jobs, log, {} if opened is None else opened)
+        if isinstance(stored, ReferenceBackend):
+            tasks = with_official_solutions(tasks, log)
+        runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
+        for run in runs:
+            check_folder(run)
+    except BaseException:
+        if stored:
+            stored.close()
+        raise
     return PreparedRuns(config, runs, stored)
 
 
-def prepare(config: RunConfig) -> PreparedTask:
-    """Returns the task with its data read. Raises UserError where configuration or data do not fit."""
-    task, context = open_task(config.task, resolve_source(config.data), config.task_options())
+def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
+    """Returns the task with its data read, unless `opened` has it. Raises UserError where they do not fit."""
+    options = config.task_options()
+    key = (config.task, config.data, tuple(sorted(options.items())))
+    opened = {} if opened is None else opened
+    if key not in opened:
+        task, context = open_task(config.task, resolve_source(config.data), options)
+        opened[key] = OpenedTask(task, context, tuple(task.problems()))
+    task, context, all_problems = opened[key]
     recipe = context.recipe
     sampling = Sampling(
         recipe.temperature if config.temperature is None else config.temperature,
@@ -112,14 +139,13 @@ def prepare(config: RunConfig) -> PreparedTask:
     )
     n = samples_per_problem(config, recipe)
     check_numbers(config, n, sampling)
-    all_problems = list(task.problems())
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
         raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
     return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
 
 
-def prepare_all(jobs: Sequence[Job], log: Log) -> list[tuple[PreparedTask, Path]]:
+def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
     """Returns the prepared tasks with their folders, without those that have no bundled sample if one is asked for.
 
     Raises UserError where a task cannot be prepared, or where none has a bundled sample.
@@ -127,7 +153,7 @@ def prepare_all(jobs: Sequence[Job], log: Log) -> list[tuple[PreparedTask, Path]
     prepared, without_sample = [], []
     for config, folder in jobs:
         try:
-            prepared.append((prepare(config), folder))
+            prepared.append((prepare(config, opened), folder))
         except NoBundledSample:
             if len(jobs) == 1:
                 raise
@@ -194,9 +220,6 @@ def check_backend(config: RunConfig) -> Backend | None:
     schema = getattr(backend, "Options", None)
     if schema is not None:
         parse_options(schema, config.backend, options)
-    check = getattr(backend, "check_config", None)
-    if check is not None:
-        check(BackendConfig(config.model, config.batch_size, options))
     return None
 
 

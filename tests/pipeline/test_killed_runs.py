@@ -8,13 +8,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from helpers.own_engine import OwnEngine, own_engine, until
+from helpers.run_command import RUN
 
 from evalharness.sandbox.engines import docker as docker_engine
 
@@ -22,16 +22,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 RUNS = int(os.environ.get("EVALHARNESS_KILLED_RUNS", "12"))
 KINDS = ("sigkill", "sigterm", "disk", "engine")
-RUN = [
-    sys.executable,
-    "-c",
-    "from evalharness.cli.main import main; main()",
-    "run",
-    "--task",
-    "mbpp",
-    "--data",
-    "sample",
-]
 SAMPLES, PROBLEMS = 40, 16
 ALL = {(str(problem), sample) for problem in range(11, 11 + PROBLEMS) for sample in range(SAMPLES)}
 """The sample of the test split, whose ids begin at 11 as those of the whole do."""

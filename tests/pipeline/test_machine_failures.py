@@ -4,28 +4,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import docker
 import pytest
 from helpers.own_engine import OwnEngine, own_engine, until
+from helpers.run_command import RUN
 
 from evalharness.sandbox.engines import docker as docker_engine
 
 pytestmark = pytest.mark.docker
 
-RUN = [
-    sys.executable,
-    "-c",
-    "from evalharness.cli.main import main; main()",
-    "run",
-    "--task",
-    "mbpp",
-    "--data",
-    "sample",
-]
 SAMPLES = 60
 
 

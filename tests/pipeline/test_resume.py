@@ -10,19 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.run_command import RUN
 
 pytestmark = pytest.mark.docker
 
-RUN = [
-    sys.executable,
-    "-c",
-    "from evalharness.cli.main import main; main()",
-    "run",
-    "--task",
-    "mbpp",
-    "--data",
-    "sample",
-]
 SAMPLES = 150
 
 

@@ -1,12 +1,16 @@
 """A sweep runs every combination once, into folders that resume, and that the frontier joins to one curve."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from evalharness.adapters import open_task
 from evalharness.errors import UserError
+from evalharness.pipeline import validate
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.sweep import combinations, configure, split_options
+from evalharness.pipeline.progress import Silent
+from evalharness.pipeline.sweep import combinations, configure, split_options, sweep
 
 
 def test_options_with_several_values_are_swept() -> None:
@@ -53,3 +57,24 @@ def test_a_sweep_resumes_and_is_one_curve(tmp_path: Path, engine: None) -> None:
     assert sweep([base], swept, tmp_path, Silent()) == first
     assert {folder: (folder / "completions.jsonl").read_bytes() for folder in first} == before
     assert [run.manifest["config"]["sampling"]["seed"] for run in load_runs([tmp_path])] == [0, 1]
+
+
+@pytest.mark.docker
+def test_a_sweep_reads_the_data_once_and_refuses_before_the_first_run(
+    engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def counted(*arguments: Any) -> Any:
+        opened.append(arguments)
+        return open_task(*arguments)
+
+    monkeypatch.setattr(validate, "open_task", counted)
+    base = RunConfig("humaneval", "reference", data="sample", limit=2)
+    with pytest.raises(UserError, match="--max-new-tokens must be at least 1"):
+        sweep([base], {"max_new_tokens": ["8", "0"]}, tmp_path / "refused", Silent())
+    assert not (tmp_path / "refused").exists()
+    opened.clear()
+    summaries = sweep([base], {"max_new_tokens": ["8", "9"]}, tmp_path / "runs", Silent())
+    assert [summary["samples"] for summary in summaries.values()] == [2, 2]
+    assert len(opened) == 1

@@ -1,0 +1,1 @@
+"""Statistics of votes: strengths with intervals, effects of position and latency, agreement."""

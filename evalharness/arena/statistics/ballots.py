@@ -1,0 +1,69 @@
+"""Votes as arrays, for the fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Outcome(IntEnum):
+    """What a voter chose of two answers."""
+
+    FIRST = 0
+    SECOND = 1
+    TIE = 2
+    BOTH_BAD = 3
+
+
+@dataclass(frozen=True)
+class Ballots:
+    """Votes as arrays of one entry per vote. `first` and `second` are indices of `models`."""
+
+    models: tuple[str, ...]
+    first: Integers
+    """The model whose answer stood in the first position."""
+    second: Integers
+    outcome: Integers
+    """Values of `Outcome`."""
+    cluster: Integers
+    """The voter, as a number; votes of one voter are not independent."""
+    wait: Floats
+    """log2(wait for the second answer / wait for the first); 0 where both appeared at once."""
+    weight: Floats
+    """How many votes an entry stands for; may be a fraction."""
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[str],
+        first: Sequence[int] | Integers,
+        second: Sequence[int] | Integers,
+        outcome: Sequence[int] | Integers,
+        cluster: Sequence[int] | Integers | None = None,
+        wait: Sequence[float] | Floats | None = None,
+        weight: Sequence[float] | Floats | None = None,
+    ) -> "Ballots":
+        """Returns the votes as arrays. By default each vote is its own cluster, without waits, with weight 1."""
+        count = len(first)
+        return cls(
+            tuple(models),
+            np.asarray(first, np.int64),
+            np.asarray(second, np.int64),
+            np.asarray(outcome, np.int64),
+            np.arange(count) if cluster is None else np.unique(np.asarray(cluster), return_inverse=True)[1],
+            np.zeros(count) if wait is None else np.asarray(wait, float),
+            np.ones(count) if weight is None else np.asarray(weight, float),
+        )
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def clusters(self) -> int:
+        """The number of clusters."""
+        return int(self.cluster.max()) + 1 if len(self) else 0

@@ -1,0 +1,129 @@
+"""Intervals of a fit that allow for votes of one voter being dependent."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse, stats
+from scipy.sparse import csgraph
+
+from evalharness.arena.statistics.ballots import Ballots, Floats, Integers
+from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit, information
+from evalharness.metrics.intervals import CONFIDENCE, Interval
+
+CHUNK = 256
+"""Clusters whose matrices are in memory at once."""
+UNBOUNDED_SHIFT = 0.5
+"""A difference that moves by more than this where the penalty is divided by 100 is not determined by the votes."""
+UNBOUNDED = (float("-inf"), float("inf"))
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """The covariance of a fit's parameters, and what it takes to make intervals of it."""
+
+    fit: Fit
+    matrix: Floats
+    """(p, p)."""
+    clusters: int
+    shift: Floats
+    """(p,): how far each parameter moves where the penalty is smaller; large where the votes allow any larger value."""
+    component: Integers
+    """One number per model. No chain of votes connects models of different numbers."""
+
+    def interval(self, contrast: Floats) -> Interval:
+        """Returns the 95 % interval of contrast @ parameters, by Student's t with clusters - 1 degrees of freedom.
+
+        Infinite where the votes do not bound the contrast, and where all votes are of one cluster.
+        """
+        if self.clusters < 2 or not self.bounded(contrast):
+            return UNBOUNDED
+        center = float(contrast @ self.fit.parameters)
+        reach = self.error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
+        return center - reach, center + reach
+
+    def error(self, contrast: Floats) -> float:
+        """Returns the standard error of contrast @ parameters."""
+        return math.sqrt(max(0.0, float(contrast @ self.matrix @ contrast)))
+
+    def bounded(self, contrast: Floats) -> bool:
+        """Returns whether the votes, and not the penalty alone, determine contrast @ parameters."""
+        within = np.bincount(self.component, contrast[: self.fit.layout.models])
+        return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
+
+    def reference_models(self) -> Integers:
+        """Returns the indices of the models whose mean is the zero of strengths.
+
+        They are the largest set of models whose differences the votes bound; without them, a model that never lost
+        would move the zero to where the penalty leaves it.
+        """
+        models = self.fit.layout.models
+        sets = [
+            [other for other in range(models) if other == index or self.bounded(self.difference(index, other))]
+            for index in range(models)
+        ]
+        return np.array(max(sets, key=len))
+
+    def strength(self, index: int) -> Floats:
+        """Returns the contrast of a model's strength: its difference to the mean of the reference models."""
+        contrast = np.zeros(self.fit.layout.size)
+        reference = self.reference_models()
+        contrast[reference] -= 1 / len(reference)
+        contrast[index] += 1
+        return contrast
+
+    def difference(self, first: int, second: int) -> Floats:
+        """Returns the contrast s_first - s_second."""
+        contrast = np.zeros(self.fit.layout.size)
+        contrast[first] += 1
+        contrast[second] -= 1
+        return contrast
+
+
+def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
+    """Returns the cluster-robust covariance of the parameters.
+
+    It is a jackknife over clusters in which each leave-one-out estimate is one Newton step from the full one:
+    (G - 1)/G sum_g d_g d_g' with d_g = (H - H_g)^-1 S_g, where S_g and H_g are score and information of cluster g.
+    Source: MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain sandwich it is not too small
+    for few or unequal clusters. `cluster` replaces that of the ballots.
+    """
+    ballots, layout = fitted.ballots, fitted.layout
+    cluster = ballots.cluster if cluster is None else cluster
+    clusters = int(cluster.max()) + 1
+    parts = derivatives(ballots, layout, fitted.parameters)
+    whole = information(ballots, layout, parts)
+    order = np.argsort(cluster, kind="stable")
+    starts = np.searchsorted(cluster[order], np.arange(clusters))
+    scores = np.add.reduceat(parts.scores[order] * ballots.weight[order, None], starts, axis=0)
+    jacobian = np.zeros((len(ballots), parts.curvature.shape[1], layout.size))
+    jacobian[:, 0, : layout.terms] = parts.design
+    jacobian[:, 1:, layout.terms :] = np.eye(layout.size - layout.terms)
+    total = np.zeros_like(whole)
+    ends = np.append(starts[1:], len(ballots))
+    for begin in range(0, clusters, CHUNK):
+        chosen = slice(begin, min(begin + CHUNK, clusters))
+        rows = order[starts[begin] : ends[chosen.stop - 1]]
+        weighted = parts.curvature[rows] * ballots.weight[rows, None, None]
+        own = np.einsum("nap,nab,nbq->npq", jacobian[rows], weighted, jacobian[rows], optimize=True)
+        own = np.add.reduceat(own, starts[chosen] - starts[begin], axis=0)
+        steps = np.linalg.solve(whole - own, scores[chosen][:, :, None])[:, :, 0]
+        total += steps.T @ steps
+    return Covariance(fitted, total * (clusters - 1) / clusters, clusters, penalty_shift(fitted), components(ballots))
+
+
+def penalty_shift(fitted: Fit) -> Floats:
+    """Returns how far each parameter moves where the penalty is divided by 100."""
+    return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
+
+
+def components(ballots: Ballots) -> Integers:
+    """Returns for each model the number of its connected component in the graph of the votes."""
+    models = len(ballots.models)
+    edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
+    return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
+
+
+def independent_votes(ballots: Ballots) -> Integers:
+    """Returns cluster numbers that make each vote its own cluster."""
+    return np.arange(len(ballots))

@@ -30,17 +30,17 @@ def autoregress(
     if engine is not None and engine.supports(sampler):
         engine_cache, start = engine.cache(rows, sampler), time.perf_counter()
         _begin(model, rows, 0, start, engine_cache)
-        engine.decode_tokens(rows, _push, start)
+        engine.decode_tokens(rows, push_token, start)
         return
     start = time.perf_counter()
     cache = _begin(model, rows, 0, start)
     running = list(rows)
     while running:
         hidden = forward_segments(model, [causal_segment(row.cached, row.text[row.cached :]) for row in running], cache)
-        sampled = _sample(model, hidden, running, [0], 0, sampler)
+        sampled = sample_positions(model, hidden, running, [0], 0, sampler)
         for row, (token,) in zip(running, sampled, strict=True):
             row.forward_passes += 1
-            _push(row, token)
+            push_token(row, token)
         record_times(running, start)
         running = _keep_running(running, cache)
 
@@ -62,7 +62,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
         drafts = _draft(model, running, block, sampler, cache)
         segments = [causal_segment(len(row.text), draft) for row, draft in zip(running, drafts, strict=True)]
         hidden = forward_segments(model, segments, cache)
-        verified = _sample(model, hidden, running, range(block), 1, sampler)
+        verified = sample_positions(model, hidden, running, range(block), 1, sampler)
         for row, draft, following in zip(running, drafts, verified, strict=True):
             row.forward_passes += 2
             accepted = next(
@@ -70,7 +70,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
             )
             for token in (*draft[:accepted], following[accepted - 1]):
                 if not row.ended:
-                    _push(row, token)
+                    push_token(row, token)
         record_times(running, start)
         running = _keep_running(running, cache)
 
@@ -87,16 +87,18 @@ def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, ca
 
 def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache) -> list[list[int]]:
     """Returns `block` tokens for each row: the one after its last final token, then predictions for the masks."""
-    segments = []
-    for row in rows:
-        end = len(row.text)
-        limits = [end - 1, *[end + block - 1] * block]
-        segments.append(Segment(row.cached, [row.text[-1], *[model.config.mask_id] * block], limits))
-    hidden = forward_segments(model, segments, cache)
-    return _sample(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
+    hidden = forward_segments(model, [draft_segment(row, block, model.config.mask_id) for row in rows], cache)
+    return sample_positions(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
 
 
-def _sample(
+def draft_segment(row: Row, block: int, mask_id: int) -> Segment:
+    """Returns the segment of a drafting pass: the row's last final token, and `block` masks after it."""
+    end = len(row.text)
+    limits = [end - 1, *[end + block - 1] * block]
+    return Segment(row.cached, [row.text[-1], *[mask_id] * block], limits)
+
+
+def sample_positions(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
     """Returns a token for each of the `positions` of each row's segment.
@@ -117,9 +119,9 @@ def _sample(
     return [tokens[first : first + len(positions)] for first in range(0, len(tokens), len(positions))]
 
 
-def _push(row: Row, token: int) -> None:
+def push_token(row: Row, token: int, confidence: float = 1.0) -> None:
     """Appends a final token; the cache then contains every token before it."""
-    row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt))
+    row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
     row.cached = len(row.text)
     row.text.append(token)
 

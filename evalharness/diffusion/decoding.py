@@ -8,7 +8,7 @@ every pass and have no cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -40,8 +40,7 @@ def denoise(
     engine_cache = engine.cache(rows, denoising.sampler, denoising) if engine else None
     start = time.perf_counter()
     for row in rows:
-        in_block = len(row.prompt) % denoising.block if denoising.aligned else 0
-        row.text = row.prompt[: len(row.prompt) - in_block]
+        row.text = row.prompt[: denoising.text_end(len(row.prompt))]
     if config.attention != "bidirectional":
         cache = prefill(model, rows, denoising.block, start, engine_cache)
     blocks = [BlockState(row, canvas_left=row.canvas) for row in rows]
@@ -53,21 +52,38 @@ def denoise(
     while blocks:
         segments = [block.segment(config, denoising.block) for block in blocks]
         hidden = forward_segments(model, segments, cache)
-        statistics, editable = block_statistics(model, hidden, blocks, segments, denoising)
-        chosen = choose_positions(statistics, denoising) & editable
-        advanced: list[Row] = []
-        results = zip(
-            blocks, statistics.proposed.tolist(), chosen.tolist(), statistics.probability.tolist(), strict=True
-        )
-        for block, proposed, positions, confidence in results:
-            # A shifted network computes the token before the block in every pass, to predict the block's first mask.
-            block.row.cached = max(0, len(block.row.text) - config.shift)
-            if block.commit(proposed, positions, confidence, denoising.rule) or block.row.ended:
-                advanced.append(block.row)
-                if not block.row.ended:
-                    block.open(denoising, config)
-        record_times(advanced, start)
+        record_times(advance_blocks(model, hidden, blocks, segments, denoising), start)
         blocks = keep_running(blocks, cache)
+
+
+def advance_blocks(
+    model: Transformer,
+    hidden: Tensor,
+    blocks: Sequence[BlockState],
+    segments: Sequence[Segment],
+    denoising: Denoising,
+    on_commit: Callable[[BlockState], None] | None = None,
+) -> list[Row]:
+    """Commits the tokens that the rule chooses after a pass, and opens the next block of a row after a finished one.
+
+    `hidden` are the states of the pass over `segments`; `on_commit` receives each block before the next one is opened.
+    Returns the rows whose block is finished or that have ended.
+    """
+    statistics, editable = block_statistics(model, hidden, blocks, segments, denoising)
+    chosen = choose_positions(statistics, denoising) & editable
+    advanced: list[Row] = []
+    results = zip(blocks, statistics.proposed.tolist(), chosen.tolist(), statistics.probability.tolist(), strict=True)
+    for block, proposed, positions, confidence in results:
+        # A shifted network computes the token before the block in every pass, to predict the block's first mask.
+        block.row.cached = max(0, len(block.row.text) - model.config.shift)
+        finished = block.commit(proposed, positions, confidence, denoising.rule) or block.row.ended
+        if on_commit is not None:
+            on_commit(block)
+        if finished:
+            advanced.append(block.row)
+            if not block.row.ended:
+                block.open(denoising, model.config)
+    return advanced
 
 
 def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:

@@ -31,6 +31,10 @@ class Denoising:
     tempered: bool = False
     """Whether the rule sees probabilities after temperature and top_p. By default it sees the network's own."""
 
+    def text_end(self, prompt_tokens: int) -> int:
+        """Returns the number of prompt tokens before the first block."""
+        return prompt_tokens - (prompt_tokens % self.block if self.aligned else 0)
+
 
 class DecodingEngine(Protocol):
     """An alternative implementation of decoding after prefill, such as the fused kernels."""
@@ -55,6 +59,8 @@ class BlockState:
     row: Row
     number: int = -1
     """Index of the block in its row."""
+    start: int = 0
+    """The position of the block's first token in the row's text."""
     tokens: list[int] = field(default_factory=list)
     masked: list[bool] = field(default_factory=list)
     prompt_tokens: int = 0
@@ -72,12 +78,14 @@ class BlockState:
     """For each token, the row's forward pass that committed it, counted from 0."""
     confidence: list[float] = field(default_factory=list)
     """For each token, its probability in that pass; 1 for tokens that were not predicted."""
+    changed: list[int] = field(default_factory=list)
+    """The positions of the block that the latest pass over it committed or edited."""
 
     def open(self, denoising: Denoising, config: ModelConfig) -> None:
         """Starts the next block after the row's text."""
         row = self.row
         self.number += 1
-        start = len(row.text)
+        self.start = start = len(row.text)
         prompt_tokens = max(0, len(row.prompt) - start)
         remaining = None if row.length is None else row.length - (start + prompt_tokens - len(row.prompt))
         size = denoising.block - prompt_tokens
@@ -117,7 +125,7 @@ class BlockState:
         Returns whether the block is finished.
         """
         row = self.row
-        changes = [position for position in range(len(self.tokens)) if chosen[position]]
+        self.changed = changes = [position for position in range(len(self.tokens)) if chosen[position]]
         self.edit_passes += not any(self.masked)
         for position in changes:
             self.tokens[position], self.masked[position] = proposed[position], False

@@ -161,10 +161,11 @@ RULES = ("threshold", "factor", "confidence", "margin", "entropy", "entropy-boun
 MAX_EDIT_PASSES = 16
 
 
+@cache
 def find_rule(
     name: str, *, threshold: float, steps: int, block: int, bound: float | None = None, edit_threshold: float = 0.9
 ) -> Rule:
-    """Returns the rule of that name, one of RULES.
+    """Returns the rule of that name, one of RULES; the same object for the same arguments.
 
     `threshold` is for threshold, dynamic and editing. `steps` are the passes per block of `block` tokens, for rules
     with a schedule. `bound` is for factor (default 1) and entropy-bounded (default 0.6 nats). `edit_threshold` is the

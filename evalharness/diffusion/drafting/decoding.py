@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.decoding import prefill
+from evalharness.diffusion.decoding import prefill, token_statistics
 from evalharness.diffusion.drafting.proposals import Draft, Drafting, Proposer, Source
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
@@ -59,7 +59,7 @@ def draft_and_verify(
                 for row, draft in zip(active, drafts, strict=True)
             ]
             hidden = forward_segments(model, segments, cache)
-            accepted = _verify(model, hidden, active, drafts, sampler, drafting.threshold)
+            accepted = verify(model, hidden, active, drafts, sampler, drafting.threshold)
             for index, draft, count in zip(running, drafts, accepted, strict=True):
                 cycles[index].append(Cycle(draft.source, tuple(draft.tokens), count))
                 row = rows[index]
@@ -77,15 +77,19 @@ def draft_and_verify(
     return cycles
 
 
-def _verify(
+def verify(
     model: Transformer,
     hidden: Tensor,
     rows: Sequence[Row],
     drafts: Sequence[Draft],
     sampler: Sampler,
     threshold: float,
+    with_confidence: bool = False,
 ) -> list[int]:
-    """Pushes accepted drafts and the target's next token to the rows; returns each row's number of accepted drafts."""
+    """Pushes accepted drafts and the target's next token to the rows; returns each row's number of accepted drafts.
+
+    `with_confidence` computes the target's probability of each token that it chose.
+    """
     sources = [(number, place) for number, draft in enumerate(drafts) for place in range(len(draft.tokens) + 1)]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
     uniforms: list[float] = []
@@ -93,7 +97,11 @@ def _verify(
         for row, draft in zip(rows, drafts, strict=True):
             first = len(row.text) - len(row.prompt)
             uniforms += [row.uniform(first + place) for place in range(len(draft.tokens) + 1)]
-    chosen = sampler.sample(logits, uniforms).tolist()
+    sampled = sampler.sample(logits, uniforms)
+    chosen: list[int] = sampled.tolist()
+    confidences = [1.0] * len(chosen)
+    if with_confidence:
+        confidences = token_statistics(logits, sampled, False)[0].tolist()
     close = _close_tokens(logits, drafts, threshold) if threshold < 1 else [False] * len(sources)
     accepted, at = [], 0
     for row, draft in zip(rows, drafts, strict=True):
@@ -102,9 +110,9 @@ def _verify(
             count += 1
         row.forward_passes += 1
         pushed = 0
-        for token in (*draft.tokens[:count], chosen[at + count]):
+        for place, token in enumerate((*draft.tokens[:count], chosen[at + count])):
             if not row.ended:
-                row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt))
+                row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidences[at + place])
                 row.cached = len(row.text)
                 row.text.append(token)
                 pushed += 1

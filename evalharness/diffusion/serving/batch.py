@@ -1,0 +1,147 @@
+"""A batch that rows join and leave at any pass: continuous batching."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
+
+import torch
+
+from evalharness.diffusion.drafting.taps import TapRecorder
+from evalharness.diffusion.forward import Segment, forward_segments
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.rows import record_times
+from evalharness.diffusion.serving.cache import SharedCache
+from evalharness.diffusion.serving.decoder import Decoder
+
+PREFILL_TOKENS = 256
+"""Prompt tokens that are computed between two passes of the running rows, so that a long prompt does not stop them."""
+
+
+class Batch:
+    """The rows of one network that share forward passes, each with its own settings. For use in one thread.
+
+    A row's tokens do not depend on the other rows, up to the rounding of sums.
+    """
+
+    def __init__(self, model: Transformer, taps: Sequence[int] = (), prefill_tokens: int = PREFILL_TOKENS) -> None:
+        """`taps` are the layers whose states a drafter needs."""
+        self._model, self._prefill_tokens = model, prefill_tokens
+        self._joining: deque[Decoder] = deque()
+        self._prefilling: Decoder | None = None
+        """The first of the joining rows, once it has a slot in the cache: the one after those of the running rows."""
+        self._running: list[Decoder] = []
+        self._starts: dict[Decoder, float] = {}
+        weight = model.embed.weight
+        self._cache: SharedCache | None = None
+        if model.config.attention != "bidirectional":
+            self._cache = SharedCache(model.config, weight.dtype, weight.device)
+        self._taps = TapRecorder(model, taps) if taps else None
+        if self._taps is not None:
+            self._taps.__enter__()
+
+    @property
+    def size(self) -> int:
+        """The number of rows, those included whose prompt is still being computed."""
+        return len(self._starts)
+
+    def join(self, decoder: Decoder, start: float | None = None) -> None:
+        """Adds a row, which must have room for a token. Its times count from `start`, a `time.perf_counter()`."""
+        self._starts[decoder] = time.perf_counter() if start is None else start
+        self._joining.append(decoder)
+
+    @torch.inference_mode()
+    def leave(self, decoder: Decoder) -> None:
+        """Removes a row, ended or not. Does nothing if it is not in the batch."""
+        if self._starts.pop(decoder, None) is None:
+            return
+        if decoder in self._joining:
+            self._joining.remove(decoder)
+            if decoder is self._prefilling:
+                self._prefilling = None
+                self._drop_slot()
+            return
+        last = len(self._running) - 1
+        number = self._running.index(decoder)
+        self._running[number] = self._running[last]
+        self._running.pop()
+        if self._cache is not None:
+            if number < last:
+                self._cache.move_row(last, number)
+            if self._prefilling is not None:
+                self._cache.move_row(last + 1, last)
+        self._drop_slot()
+
+    def _drop_slot(self) -> None:
+        if self._cache is not None:
+            self._cache.drop_last_row()
+
+    @torch.inference_mode()
+    def step(self) -> list[Decoder]:
+        """Computes a part of the next prompt, if one is waiting, and one pass of the running rows.
+
+        Returns the decoders that ran; those that have ended are no longer in the batch.
+        """
+        for decoder in self._due():
+            self._prefill(decoder)
+        running = list(self._running)
+        if running:
+            self._pass(running)
+        for decoder in running:
+            if decoder.row.ended:
+                self.leave(decoder)
+        return running
+
+    def _due(self) -> Iterator[Decoder]:
+        """Yields joining rows until about `prefill_tokens` tokens of their prompts are computed."""
+        budget = self._prefill_tokens
+        while self._joining and budget > 0:
+            decoder = self._joining[0]
+            before = decoder.row.cached
+            yield decoder
+            # The end of a prompt's prefill costs no pass.
+            budget -= max(1, decoder.row.cached - before)
+
+    def _prefill(self, decoder: Decoder) -> None:
+        """Computes a part of a prompt. A row whose prompt is complete runs from then on."""
+        if self._prefilling is None:
+            self._prefilling = decoder
+            if self._cache is not None:
+                self._cache.add_row()
+        segment = decoder.prefill_segment(self._prefill_tokens)
+        if segment is None:
+            decoder.row.prefill_s = time.perf_counter() - self._starts[decoder]
+            self._running.append(self._joining.popleft())
+            self._prefilling = None
+            return
+        number = len(self._running)
+        assert self._cache is not None
+        self._cache.reserve(segment.start + len(segment.tokens))
+        forward_segments(self._model, [segment], self._cache.view(number, number + 1))
+        if self._taps is not None:
+            decoder.observe(self._taps.states, segment.start)
+
+    def _pass(self, running: list[Decoder]) -> None:
+        segments = [decoder.segment(self._model) for decoder in running]
+        hidden = self._forward(segments)
+        states = self._taps.states if self._taps is not None else None
+        groups: dict[Hashable, list[int]] = {}
+        for number, decoder in enumerate(running):
+            groups.setdefault(decoder.group, []).append(number)
+        for numbers in groups.values():
+            members = [running[number] for number in numbers]
+            part = hidden if len(numbers) == len(running) else hidden[torch.tensor(numbers, device=hidden.device)]
+            # Times are recorded after each group, because reading its tokens waits for the device.
+            for row in members[0].advance(self._model, part, [segments[number] for number in numbers], members):
+                record_times([row], next(self._starts[member] for member in members if member.row is row))
+        if states is not None:
+            for number, (decoder, segment) in enumerate(zip(running, segments, strict=True)):
+                decoder.observe(states[number : number + 1, : len(segment.tokens)], segment.start)
+
+    def _forward(self, segments: Sequence[Segment]) -> torch.Tensor:
+        if self._cache is None:
+            return forward_segments(self._model, segments, None)
+        size = max(len(segment.tokens) for segment in segments)
+        self._cache.reserve(max(segment.start for segment in segments) + size)
+        return forward_segments(self._model, segments, self._cache.view(0, len(segments)))

@@ -1,0 +1,67 @@
+"""A KV cache whose rows join and leave, and which grows with their text."""
+
+import copy
+
+import torch
+
+from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
+
+CAPACITY_STEP = 256
+"""The capacity is a multiple of this."""
+
+
+class SharedCache(KVCache):
+    """A cache for the rows of a changing batch: row n of a pass uses slot n of the storage.
+
+    The rows in use are always the first ones: another row is moved into the slot of one that leaves.
+    """
+
+    def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device | str) -> None:
+        super().__init__(config, 0, 0, dtype, device)
+        self._key_storage, self._value_storage = self._keys, self._values
+
+    def add_row(self) -> int:
+        """Adds an empty row after the others; returns its number."""
+        number = self.rows
+        if number == self._key_storage.shape[1]:
+            self._resize(2 * number or 1, self.capacity)
+        self._use(number + 1)
+        return number
+
+    def move_row(self, source: int, target: int) -> None:
+        """Copies a row to the slot of another one, which it replaces."""
+        for storage in (self._key_storage, self._value_storage):
+            storage[:, target].copy_(storage[:, source])
+
+    def drop_last_row(self) -> None:
+        """Removes the last row. An empty cache frees its storage, so that one long text does not keep its memory."""
+        if self.rows == 1:
+            self._key_storage = self._key_storage[:, :0, :, :0].clone()
+            self._value_storage = self._value_storage[:, :0, :, :0].clone()
+        self._use(self.rows - 1)
+
+    def reserve(self, positions: int) -> None:
+        """Makes room for at least this number of positions per row."""
+        if positions > self.capacity:
+            needed = max(positions, self.capacity * 5 // 4)
+            self._resize(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
+
+    def view(self, first: int, end: int) -> KVCache:
+        """Returns a cache of the rows [first, end) that shares their memory, valid until rows or capacity change."""
+        view = copy.copy(self)
+        view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]
+        return view
+
+    def _resize(self, rows: int, capacity: int) -> None:
+        used = self.rows
+        for name in ("_key_storage", "_value_storage"):
+            old = getattr(self, name)
+            layers, old_rows, heads, old_capacity, size = old.shape
+            new = old.new_zeros(layers, rows, heads, capacity, size)
+            new[:, :old_rows, :, :old_capacity] = old
+            setattr(self, name, new)
+        self._use(used)
+
+    def _use(self, rows: int) -> None:
+        self._keys, self._values = self._key_storage[:, :rows], self._value_storage[:, :rows]

@@ -1,0 +1,76 @@
+"""Block diffusion, as `decoding.denoise` does it."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from evalharness.diffusion.config import ModelConfig
+from evalharness.diffusion.decoding import advance_blocks
+from evalharness.diffusion.denoising import BlockState, Denoising, attention_limits
+from evalharness.diffusion.forward import Segment
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.rows import Row
+from evalharness.diffusion.serving.decoder import Decoder, Frame, output_position
+
+
+class Denoiser(Decoder):
+    """Denoises the blocks of a row."""
+
+    def __init__(self, row: Row, denoising: Denoising, config: ModelConfig, traced: bool = False) -> None:
+        super().__init__(row, denoising, traced)
+        self._denoising, self._config = denoising, config
+        self.block: BlockState | None = None
+        row.text = row.prompt[: denoising.text_end(len(row.prompt))]
+
+    def prefill_segment(self, size: int) -> Segment | None:
+        """Returns the next part of the text before the first block, whole blocks of it where they attend to themselves.
+
+        A bidirectional network needs no prefill.
+        """
+        row, config, block = self.row, self._config, self._denoising.block
+        if config.attention != "bidirectional" and row.cached < len(row.text):
+            whole = max(1, size // block) * block if config.attention == "block_causal" else size
+            start, end = row.cached, min(len(row.text), row.cached + whole)
+            limits = attention_limits(config, block, start, end)
+            row.cached = end
+            return Segment(start, row.text[start:end], limits)
+        row.cached = max(0, len(row.text) - config.shift) if config.attention != "bidirectional" else 0
+        self.block = BlockState(row, canvas_left=row.canvas)
+        self.block.open(self._denoising, config)
+        return None
+
+    def segment(self, model: Transformer) -> Segment:
+        """Returns the block, and text that is not in the cache."""
+        assert self.block is not None
+        return self.block.segment(self._config, self._denoising.block)
+
+    def advance(
+        self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
+    ) -> list[Row]:
+        """Commits tokens in the block of each row."""
+        blocks, traced = [], {}
+        for member in members:
+            assert isinstance(member, Denoiser)
+            assert member.block is not None
+            blocks.append(member.block)
+            if member.traced:
+                traced[id(member.block)] = member
+
+        def keep_frame(block: BlockState) -> None:
+            if id(block) in traced:
+                traced[id(block)].frames.append(frame_of(block))
+
+        return advance_blocks(model, hidden, blocks, segments, self._denoising, keep_frame if traced else None)
+
+
+def frame_of(block: BlockState) -> Frame:
+    """Returns what the latest pass changed in a block."""
+    first = output_position(block.row, block.start)
+    return Frame(
+        block.row.forward_passes,
+        max(0, first),
+        first + len(block.tokens),
+        tuple(first + position for position in block.changed),
+        tuple(block.tokens[position] for position in block.changed),
+        tuple(block.confidence[position] for position in block.changed),
+    )

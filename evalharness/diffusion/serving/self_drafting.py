@@ -1,0 +1,88 @@
+"""Self-speculative decoding, as `autoregression.speculate` does it: a pass drafts, the next one verifies."""
+
+from collections.abc import Hashable, Sequence
+
+from torch import Tensor
+
+from evalharness.diffusion.autoregression import draft_segment, push_token
+from evalharness.diffusion.forward import Segment, causal_segment
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.rows import Row, Sampler
+from evalharness.diffusion.serving.decoder import Decoder, Frame
+from evalharness.diffusion.serving.tokens import CausalDecoder, next_tokens
+
+
+class SelfDrafter(CausalDecoder):
+    """Decodes a row whose network drafts `length` tokens and verifies them itself."""
+
+    def __init__(self, row: Row, length: int, sampler: Sampler, traced: bool = False) -> None:
+        super().__init__(row, (length, sampler), traced)
+        self.sampler, self._length = sampler, length
+        self._draft: list[int] = []
+        row.accepted_drafts = row.rejected_drafts = 0
+
+    @property
+    def group(self) -> Hashable:
+        """Rows that draft and rows that verify are separate groups."""
+        return (type(self), self.settings, bool(self._draft))
+
+    def segment(self, model: Transformer) -> Segment:
+        """Returns masks after the row's last token, or the draft that is to be verified."""
+        if self._draft:
+            return causal_segment(len(self.row.text), self._draft)
+        return draft_segment(self.row, self._length, model.config.mask_id)
+
+    def advance(
+        self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
+    ) -> list[Row]:
+        """Takes the drafts of all rows, or accepts what was verified."""
+        verifying, length = bool(self._draft), self._length
+        places = range(length) if verifying else (0, *range(2, length + 1))
+        sources = [(number, place) for number in range(len(members)) for place in places]
+        uniforms = [
+            member.row.uniform(len(member.row.output) + verifying + number)
+            for member in members
+            for number in range(length)
+            if self.sampler.temperature
+        ]
+        traced = any(member.traced for member in members)
+        tokens, confidences = next_tokens(model, hidden, sources, uniforms, self.sampler, traced)
+        for number, member in enumerate(members):
+            assert isinstance(member, SelfDrafter)
+            part = slice(number * length, (number + 1) * length)
+            if verifying:
+                member._accept(tokens[part], confidences[part])
+            else:
+                member._take_draft(tokens[part])
+        return [member.row for member in members] if verifying else []
+
+    def _take_draft(self, tokens: list[int]) -> None:
+        row, self._draft = self.row, tokens
+        row.forward_passes += 1
+        if self.traced:
+            position = len(row.output)
+            self.frames.append(
+                Frame(row.forward_passes, position, position + len(tokens), (), (), (), drafted=tuple(tokens))
+            )
+
+    def _accept(self, following: list[int], confidences: list[float]) -> None:
+        row, draft, position = self.row, self._draft, len(self.row.output)
+        accepted = next((place for place in range(1, len(draft)) if draft[place] != following[place - 1]), len(draft))
+        row.forward_passes += 1
+        row.accepted_drafts = (row.accepted_drafts or 0) + accepted
+        row.rejected_drafts = (row.rejected_drafts or 0) + len(draft) - accepted
+        tokens = (*draft[:accepted], following[accepted - 1])
+        # The draft's first token follows from the drafting pass, which does not verify it.
+        chances = (1.0, *confidences[:accepted])
+        for token, chance in zip(tokens, chances, strict=True):
+            if not row.ended:
+                push_token(row, token, chance)
+        self._draft = []
+        if self.traced:
+            kept = len(row.output) - position
+            self.frames.append(
+                Frame(
+                    row.forward_passes, position, position + len(draft) + 1, tuple(range(position, position + kept)),
+                    tokens[:kept], chances[:kept], (), min(accepted, kept), tuple(draft[accepted:]),
+                )
+            )  # fmt: skip

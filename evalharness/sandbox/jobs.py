@@ -1,6 +1,5 @@
 """The messages for the agent about a program: the job, then the secret, which the sample must never see."""
 
-import itertools
 import secrets
 
 from evalharness.errors import UserError
@@ -35,8 +34,8 @@ from evalharness.sandbox.agent.shared.messages import (
 )
 from evalharness.sandbox.languages import Language, command_rules, languages
 from evalharness.sandbox.tampering.canaries import canaries, with_token
+from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
 from evalharness.sandbox.tampering.suite_canary import suite_canaries, with_own_builtins
-from evalharness.sandbox.tampering.suspicion import is_suspicious
 
 
 def job_of(program: Program) -> Job:
@@ -47,7 +46,7 @@ def job_of(program: Program) -> Job:
             return ExecJob(
                 kind="exec",
                 source=source_without_checks(program),
-                split=_needs_split(program),
+                split=program.checks is not None and not is_harmless(program),
                 settings=_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
@@ -122,17 +121,6 @@ def whole_source(program: ExecProgram | UnitTestProgram) -> str:
     return f"{program.source}\n{checks}"
 
 
-def source_without_checks(program: ExecProgram) -> str:
-    """Returns the source with only the blank lines that begin its checks.
-
-    They stay because a backslash at the source's end continues into them.
-    """
-    if program.checks is None:
-        return program.source
-    blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
-    return f"{program.source}\n{blank}"
-
-
 def _settings(rules: ProcessRules) -> ProcessSettings:
     return ProcessSettings(guard=rules.guard, stack_depth=rules.stack_depth, address_space_mb=rules.address_space_mb)
 
@@ -146,11 +134,6 @@ def _call_settings(rules: CallRules) -> CallSettings:
         time_factor=rules.time_factor,
         max_time_s=rules.max_time_s,
     )
-
-
-def _needs_split(program: ExecProgram) -> bool:
-    checks = program.checks
-    return checks is not None and is_suspicious(source_without_checks(program), checks.text, checks.entry_point)
 
 
 def _command_job(program: CommandProgram) -> CommandJob:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from evalharness.sandbox.tampering.false_assertions import CATCHES, ways_to_fail
 from evalharness.sandbox.tampering.negated_tests import negated_tests
-from evalharness.sandbox.tampering.suspicion import bound_by, bound_globally
+from evalharness.sandbox.tampering.plain_python import bound_by, bound_globally
 from evalharness.util.python_syntax import expression, parse
 
 DRAW = random.SystemRandom()

@@ -1,0 +1,52 @@
+"""Decides whether a program is harmless: its text shows that it can do nothing but compute.
+
+Such a program cannot leave anything for another run, cannot learn anything of its checks, and cannot end or change
+them, so it runs in a warm container. Any other program runs in its own container, with all that the judge can do
+against tampering. Nearly all honest samples of HumanEval and MBPP are harmless; `evalharness` never fails a
+sample because it is not.
+"""
+
+import itertools
+
+from evalharness.records import (
+    CallsProgram,
+    CasesProgram,
+    Checks,
+    CommandProgram,
+    ExecProgram,
+    Program,
+    UnitTestProgram,
+)
+from evalharness.sandbox.tampering.plain_python import is_plain
+from evalharness.sandbox.tampering.vocabulary import CHECKED, answering, suites
+
+TASK_FUNCTION = "task_func"
+"""The name that the tests of BigCodeBench call."""
+
+
+def is_harmless(program: Program) -> bool:
+    """Returns whether the program's text shows that it can do nothing but compute. Takes linear time."""
+    source = program.source
+    match program:
+        case ExecProgram(checks=checks):
+            checks = checks or Checks("")
+            return is_plain(source_without_checks(program), CHECKED, checks.text, checks.entry_point)
+        case CallsProgram():
+            return is_plain(source)
+        case CasesProgram():
+            return is_plain(source, answering())
+        case UnitTestProgram(checks=checks):
+            return is_plain(source, suites(), checks.text, TASK_FUNCTION)
+        case CommandProgram():
+            return False
+
+
+def source_without_checks(program: ExecProgram) -> str:
+    """Returns the source with only the blank lines that begin its checks.
+
+    They stay because a backslash at the source's end continues into them.
+    """
+    if program.checks is None:
+        return program.source
+    blank = "".join(itertools.takewhile("\n".__eq__, program.checks.text))
+    return f"{program.source}\n{blank}"

@@ -1,0 +1,168 @@
+"""Calls functions that read texts of samples in child processes, with limits of processor time and memory.
+
+Some readers of texts are not linear in time and cannot be made so: Python's parser, official sanitizers, parsers with
+error recovery. In this process a hostile text would make them hold the interpreter's lock for minutes, and all threads
+with it. In a child process only the sample itself is affected.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple, TypeVar, cast
+
+from evalharness.errors import InfrastructureError
+from evalharness.util.bounded_child import Answer, Call
+
+CPU_S = 1.0
+"""Processor time of a call. The texts of honest samples need some milliseconds."""
+MEMORY_MB = 1024
+"""Memory of a call beyond the modules that its function needs."""
+WALL_S = 120.0
+"""Seconds after which a worker that neither answers nor uses its processor time is ended."""
+MAX_ANSWER_BYTES = 64 << 20
+EXCEEDED = ("MemoryError", "RecursionError")
+"""Exceptions by which a call reports that the text is too much for it."""
+
+Value = TypeVar("Value")
+
+
+class LimitExceeded(Exception):
+    """The call needed more processor time or memory than it may use."""
+
+
+class _Worker(NamedTuple):
+    channel: Connection
+    pid: int
+
+
+def bounded_call(function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S) -> Value:
+    """Returns `function(*arguments)`, computed in a child process; safe for many threads.
+
+    The function is one of a module's own names. Its value consists of JSON's types: None, bool, numbers, str, list and
+    dict; a tuple arrives as a list. Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor
+    time or `MEMORY_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
+    InfrastructureError where no child process can be started.
+    """
+    return cast(Value, _pool.call(function, arguments, cpu_s))
+
+
+class _Pool:
+    """The workers of this process, at most one per core, and their fork server."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = threading.BoundedSemaphore(os.cpu_count() or 1)
+        self._idle: list[_Worker] = []
+        self._modules: set[str] = set()
+        self._control: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float) -> Any:
+        call = Call(module=function.__module__, function=function.__name__, arguments=arguments, cpu_s=cpu_s)
+        with self._running:
+            worker = self._take(call["module"])
+            try:
+                answer = _ask(worker, call)
+            except BaseException:
+                worker.channel.close()
+                with contextlib.suppress(OSError):
+                    os.kill(worker.pid, 9)
+                raise
+            with self._lock:
+                self._idle.append(worker)
+        if "error" not in answer:
+            return answer.get("value")
+        if answer["error"] in EXCEEDED:
+            raise LimitExceeded(_too_much(cpu_s))
+        raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
+
+    def _take(self, module: str) -> _Worker:
+        with self._lock:
+            self._modules.add(module)
+            if self._idle:
+                return self._idle.pop()
+            try:
+                return self._start()
+            except (OSError, EOFError) as error:
+                self.close()
+                raise InfrastructureError(f"no process for reading texts can be started: {error!r}") from None
+
+    def _start(self) -> _Worker:
+        """Returns a new worker. Starts the fork server if there is none."""
+        if self._server is None or self._server.poll() is not None:
+            self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with other:
+                self._server = subprocess.Popen(
+                    [sys.executable, "-m", "evalharness.util.bounded_child", str(other.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[other.fileno()],
+                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    start_new_session=True,  # the terminal's Ctrl-C is for the parent
+                )
+        assert self._control is not None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            request = " ".join([str(MEMORY_MB), *sorted(self._modules)])
+            socket.send_fds(self._control, [request.encode()], [theirs.fileno()])
+        channel = Connection(ours.detach())
+        if not channel.poll(WALL_S):
+            channel.close()
+            raise OSError(f"no answer within {WALL_S:g} s")
+        return _Worker(channel, int(channel.recv_bytes(100)))
+
+    def close(self) -> None:
+        """Ends all processes."""
+        for worker in self._idle:
+            worker.channel.close()
+        self._idle.clear()
+        if self._control:
+            self._control.close()
+        if self._server:
+            self._server.kill()
+            self._server.wait()
+        self._control = self._server = None
+
+    def forget(self) -> None:
+        """Closes this process's ends, after a fork: the processes belong to the parent."""
+        for worker in self._idle:
+            worker.channel.close()
+        if self._control:
+            self._control.close()
+
+
+def _ask(worker: _Worker, call: Call) -> Answer:
+    """Returns the worker's answer. Raises LimitExceeded where it has none."""
+    try:
+        worker.channel.send_bytes(pickle.dumps(call))
+        if not worker.channel.poll(WALL_S):
+            raise LimitExceeded(f"needs more than {WALL_S:g} s")
+        return cast(Answer, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
+    except (EOFError, OSError):
+        raise LimitExceeded(_too_much(call["cpu_s"])) from None
+
+
+def _too_much(cpu_s: float) -> str:
+    return f"needs more than {cpu_s:g} s of processor time or {MEMORY_MB} MB of memory"
+
+
+_pool = _Pool()
+
+
+def _after_fork() -> None:
+    global _pool
+    _pool.forget()
+    _pool = _Pool()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(lambda: _pool.close())

@@ -1,0 +1,91 @@
+"""The child processes of `bounded_calls`: a fork server, and the workers that it forks.
+
+The fork server imports the modules once; a worker that its limits ended is replaced by a fork, in milliseconds.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypedDict
+
+FD_BYTES = 1 << 16
+"""The longest request to the fork server."""
+
+
+class Call(TypedDict):
+    """A request to a worker. It is pickled: the parent is trusted, the child's answer is not."""
+
+    module: str
+    function: str
+    arguments: tuple[object, ...]
+    cpu_s: float
+
+
+class Answer(TypedDict, total=False):
+    """A worker's reply, as JSON: the function's value, or its exception's type and message."""
+
+    value: object
+    error: str
+    message: str
+
+
+def main(control_fd: int) -> None:
+    """Serves as the fork server: forks a worker for each socket that arrives, until the parent has ended.
+
+    A request is the worker's memory limit in MB, and the modules to import first, separated by spaces.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the workers
+    control = socket.socket(fileno=control_fd)
+    while True:
+        request, fds, _, _ = socket.recv_fds(control, FD_BYTES, 1)
+        if not request:
+            return
+        memory_mb, *modules = request.decode().split()
+        for module in modules:
+            with contextlib.suppress(Exception):  # the call reports it
+                importlib.import_module(module)
+        if os.fork() == 0:
+            control.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _serve(Connection(fds[0]), int(memory_mb))
+        os.close(fds[0])
+
+
+def _serve(channel: Connection, memory_mb: int) -> None:
+    """Serves as a worker until the parent has ended. Never returns."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (memory_mb << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        channel.send_bytes(str(os.getpid()).encode())
+        while True:
+            channel.send_bytes(_answer(pickle.loads(channel.recv_bytes())))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _answer(call: Call) -> bytes:
+    answer: Answer
+    try:
+        function = vars(importlib.import_module(call["module"]))[call["function"]]
+        signal.setitimer(signal.ITIMER_PROF, call["cpu_s"])  # its signal ends the process
+        try:
+            answer = {"value": function(*call["arguments"])}
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        return json.dumps(answer).encode()
+    except Exception as error:
+        return json.dumps(Answer(error=type(error).__name__, message=str(error)[:1000])).encode()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

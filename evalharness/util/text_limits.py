@@ -1,0 +1,9 @@
+"""The largest answers and programs that the harness reads."""
+
+MAX_TEXT_BYTES = 1_000_000
+"""The default limit, in bytes of UTF-8."""
+
+
+def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
+    """Returns whether a text has more than `limit` bytes in UTF-8."""
+    return len(text) > limit or (4 * len(text) > limit and len(text.encode(errors="surrogatepass")) > limit)

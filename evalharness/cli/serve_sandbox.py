@@ -61,9 +61,10 @@ def serve_sandbox(
     """
     require_extra("serve", "serve-sandbox")
     from evalharness.data.cards import expand_task_names
-    from evalharness.grading_service.config import TOKEN_VARIABLE, ServiceConfig
+    from evalharness.grading_service.config import ServiceConfig
     from evalharness.grading_service.server import serve
     from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
+    from evalharness.util.http.address import TOKEN_VARIABLE
 
     options = opt.parse_key_values(option)
     if unknown := set(options) - set(SANDBOX_OPTIONS):

@@ -5,19 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.text import counted
 
 LONGEST_RETRY_S = 60
 SMOOTHING = 0.05
 """Weight of the newest sample in the moving average of grading times."""
-
-
-class RequestRefused(Exception):
-    """A request that the service does not process: HTTP status, one-line reason and seconds until a retry, if any."""
-
-    def __init__(self, status: int, reason: str, retry_s: int | None = None):
-        super().__init__(reason)
-        self.status, self.reason, self.retry_s = status, reason, retry_s
 
 
 class AdmissionControl:

@@ -11,13 +11,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.grading_service.admission import AdmissionControl, RequestRefused
+from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
 from evalharness.grading_service.grading import GradingPool, LoadedTask
-from evalharness.grading_service.messages import ErrorResponse, HealthResponse, Submission, VerdictsResponse
+from evalharness.grading_service.messages import HealthResponse, Submission, VerdictsResponse
 from evalharness.grading_service.metrics import ServiceMetrics
-from evalharness.grading_service.middleware import RequestChecks, refusal
 from evalharness.records import Completion, Verdict
+from evalharness.util.http.refusals import ErrorResponse, RequestRefused, refusal
+from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
 CLIENT_CLOSED_REQUEST = 499
@@ -35,7 +36,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
     admission = AdmissionControl(config.queue, config.per_client, pool.sandbox.workers)
     metrics = ServiceMetrics(lambda: admission.pending)
     app.state.cut_short = False
-    app.add_middleware(RequestChecks, config=config, on_response=metrics.count_response)
+    app.add_middleware(RequestChecks, limits=config.limits, on_response=metrics.count_response)
 
     @app.post("/v1/verdicts", response_model=VerdictsResponse, responses=ERRORS, openapi_extra=SUBMISSION_SCHEMA)
     async def verdicts(request: Request) -> Response:

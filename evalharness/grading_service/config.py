@@ -1,13 +1,11 @@
 """Configuration of the grading service."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
-
-TOKEN_VARIABLE = "EVALHARNESS_TOKEN"
-"""Environment variable with the token. There is no option for it: every user of the machine can read command lines."""
+from evalharness.util.http.address import check_address
+from evalharness.util.http.request_checks import RequestLimits
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,9 @@ class ServiceConfig:
             raise UserError("--workers, --queue, --per-client and --max-body-mb must be at least 1")
         if min(self.read_s, self.drain_s) <= 0:
             raise UserError("--read-timeout and --drain must be greater than 0")
-        if not 0 < self.port < 1 << 16:
-            raise UserError(f"--port {self.port} is not a valid port; choose one from 1 to 65535")
-        if not self.token and not is_loopback(self.host):
-            raise UserError(
-                f"other machines can reach {self.host}; set ${TOKEN_VARIABLE} to a secret that clients must send, or "
-                "listen on 127.0.0.1"
-            )
+        check_address(self.host, self.port, self.token)
 
-
-def is_loopback(host: str) -> bool:
-    """Returns whether a server that listens on this host is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    @property
+    def limits(self) -> RequestLimits:
+        """The limits of a request."""
+        return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s)

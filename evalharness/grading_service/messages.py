@@ -48,9 +48,3 @@ class HealthResponse(BaseModel):
     """Samples that are waiting or running."""
     most: int
     """Limit of `held`."""
-
-
-class ErrorResponse(BaseModel):
-    """Response to every request that is refused: one line that says what is wrong and what to do."""
-
-    error: str

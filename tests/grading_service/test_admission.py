@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.grading_service.admission import AdmissionControl, RequestRefused
+from evalharness.grading_service.admission import AdmissionControl
+from evalharness.util.http.refusals import RequestRefused
 
 
 def test_submissions_beyond_the_total_limit_are_refused_with_a_retry_time() -> None:

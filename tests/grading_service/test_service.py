@@ -221,7 +221,7 @@ def test_the_drain_time_ends_the_service_though_samples_are_not_graded(engine: N
         code, stderr = service.stop()
         thread.join()
         assert (code, answers[0].status_code) == (1, 503)
-        assert "submit again" in answers[0].json()["error"]
+        assert "try again later" in answers[0].json()["error"]
         assert time.monotonic() - begin < 20
         assert "stopped; some accepted samples were not graded" in stderr
         assert "Traceback" not in stderr

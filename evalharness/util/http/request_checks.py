@@ -3,26 +3,41 @@
 import asyncio
 import hmac
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evalharness.grading_service.admission import RequestRefused
-from evalharness.grading_service.config import ServiceConfig
-from evalharness.grading_service.messages import ErrorResponse
+from evalharness.util.http.refusals import RequestRefused, refusal
 
-PUBLIC_PATHS = ("/health",)
-"""Paths that need no token."""
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """What a request may be. Sizes are in bytes, times in seconds."""
+
+    token: str = field(default="", repr=False)
+    """Clients send it as `Authorization: Bearer TOKEN`; empty for a service that needs none."""
+    body_bytes: int = 1 << 20
+    """Size limit of one request."""
+    bodies_bytes: int = 64 << 20
+    """Size limit of all requests that are being read or processed, together."""
+    read_s: float = 30.0
+    """Seconds that a client may take to send the body."""
+    public: tuple[str, ...] = ("/health",)
+    """Paths that need no token; one that ends in `/` stands for all paths below it."""
+
+    def is_public(self, path: str) -> bool:
+        """Returns whether a path needs no token."""
+        return path in self.public or any(path.startswith(name) for name in self.public if name[1:].endswith("/"))
 
 
 class RequestChecks:
-    """ASGI middleware that reads the whole body, within the limits of `config`, before it calls the application.
+    """ASGI middleware that reads the whole body, within the limits, before it calls the application.
 
     `on_response` is called with the status of every response.
     """
 
-    def __init__(self, app: ASGIApp, config: ServiceConfig, on_response: Callable[[int], None]):
-        self.app, self.config, self.on_response = app, config, on_response
+    def __init__(self, app: ASGIApp, limits: RequestLimits, on_response: Callable[[int], None]):
+        self.app, self.limits, self.on_response = app, limits, on_response
         self.buffered_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,28 +54,28 @@ class RequestChecks:
         body = bytearray()
         try:
             self._check_headers(scope["path"], headers)
-            async with asyncio.timeout(self.config.read_s):
+            async with asyncio.timeout(self.limits.read_s):
                 connected = await self._read_body(receive, body)
             if connected:
                 await self.app(scope, _replay_body(bytes(body), receive), counted_send)
         except RequestRefused as refused:
             await refusal(refused, close=True)(scope, receive, counted_send)
         except TimeoutError:
-            late = RequestRefused(408, f"the request was not complete after {self.config.read_s:g} s; send it faster")
+            late = RequestRefused(408, f"the request was not complete after {self.limits.read_s:g} s; send it faster")
             await refusal(late, close=True)(scope, receive, counted_send)
         except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
             scope["app"].state.cut_short = True
-            ending = RequestRefused(503, "the service is shutting down; submit again later", 1)
+            ending = RequestRefused(503, "the service is shutting down; try again later", 1)
             await refusal(ending, close=True)(scope, receive, counted_send)
         finally:
             self.buffered_bytes -= len(body)
 
     def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> None:
         authorization = headers.get(b"authorization", b"")
-        if path not in PUBLIC_PATHS and self.config.token:
+        if self.limits.token and not self.limits.is_public(path):
             if not authorization:
                 raise RequestRefused(401, "no token; send the header Authorization: Bearer TOKEN")
-            if not hmac.compare_digest(authorization, b"Bearer " + self.config.token.encode()):
+            if not hmac.compare_digest(authorization, b"Bearer " + self.limits.token.encode()):
                 raise RequestRefused(401, "wrong token; send the one that this service was started with")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
@@ -69,12 +84,10 @@ class RequestChecks:
 
     def _check_size(self, body_bytes: int, new_bytes: int) -> None:
         """Refuses a body of `body_bytes`, of which `new_bytes` are not buffered yet, that exceeds a limit."""
-        if body_bytes > self.config.body_bytes:
-            raise RequestRefused(
-                413, f"the submission is larger than {self.config.body_bytes} bytes; submit fewer samples at a time"
-            )
-        if self.buffered_bytes + new_bytes > self.config.bodies_bytes:
-            raise RequestRefused(503, "other submissions fill the service's memory; retry later", 1)
+        if body_bytes > self.limits.body_bytes:
+            raise RequestRefused(413, f"the request is larger than {self.limits.body_bytes} bytes; send less at a time")
+        if self.buffered_bytes + new_bytes > self.limits.bodies_bytes:
+            raise RequestRefused(503, "other requests fill the service's memory; retry later", 1)
 
     async def _read_body(self, receive: Receive, body: bytearray) -> bool:
         """Reads the request's body into `body`; returns False if the client disconnected before its end."""
@@ -103,16 +116,3 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
         return await receive()
 
     return replayed
-
-
-def refusal(refused: RequestRefused, close: bool = False) -> JSONResponse:
-    """Returns the response to a refused request.
-
-    `close` ends the connection, for requests that are not read to their end.
-    """
-    headers = {"connection": "close"} if close else {}
-    if refused.retry_s is not None:
-        headers["retry-after"] = str(refused.retry_s)
-    if refused.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    return JSONResponse(ErrorResponse(error=refused.reason).model_dump(), refused.status, headers)

@@ -1,0 +1,39 @@
+"""The address that a service listens on, and the token that it needs where other machines can reach it."""
+
+import ipaddress
+import socket
+
+from evalharness.errors import UserError
+
+TOKEN_VARIABLE = "EVALHARNESS_TOKEN"
+"""Environment variable with the token. There is no option for it: every user of the machine can read command lines."""
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether a server that listens on this host is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_address(host: str, port: int, token: str) -> None:
+    """Raises UserError for an impossible port, and for an address that others can reach without a token."""
+    if not 0 < port < 1 << 16:
+        raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
+    if not token and not is_loopback(host):
+        raise UserError(
+            f"other machines can reach {host}; set ${TOKEN_VARIABLE} to a secret that clients must send, or "
+            "listen on 127.0.0.1"
+        )
+
+
+def listen(host: str, port: int, backlog: int) -> socket.socket:
+    """Returns the listening socket. Raises UserError if the address is not available."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another --port or --host"
+        ) from None

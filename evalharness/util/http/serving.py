@@ -1,0 +1,79 @@
+"""The process of a service: uvicorn with limits, and an orderly end on SIGTERM."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+CONNECTIONS = 4096
+"""Most connections at a time; uvicorn answers further ones with status 503."""
+
+
+def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: float) -> None:
+    """Serves until SIGTERM or SIGINT; then it stops listening and gives open requests `drain_s` seconds.
+
+    A client has `read_s` seconds to send the headers of a request.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=_protocol_class(read_s),
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_level="warning",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=int(drain_s) or 1,
+        )
+    )
+    _raise_file_limit(2 * CONNECTIONS)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after its shutdown
+        server.run(sockets=[listener])
+
+
+def _protocol_class(head_s: float) -> type[asyncio.Protocol]:
+    """Returns the HTTP/1.1 protocol class with a timeout of `head_s` seconds for the headers of a request.
+
+    uvicorn has no such timeout, so that clients which send nothing would keep their connections for ever.
+    """
+
+    class ProtocolWithHeadTimeout(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._update_timer()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._update_timer()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        def _update_timer(self) -> None:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop_timer()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(head_s, self.transport.close)
+
+        def _stop_timer(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    return ProtocolWithHeadTimeout
+
+
+def _raise_file_limit(needed: int) -> None:
+    """Raises this process's limit of open files and connections to `needed`, or to the hard limit if that is lower."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

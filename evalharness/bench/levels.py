@@ -45,12 +45,12 @@ def measure_level(
     `conditions` are stored with the figures. Raises UserError if no request was timed.
     """
     measured = [row for row in rows if row.key not in warmup]
-    failures = [row.error for row in measured if row.error]
+    failures = [reason for row in measured if (reason := row.error or row.refusal)]
     figures = speed(rows, tokenizer, conditions, warmup=warmup)
     if not figures:
         reason = failures[0] if failures else "no request took any time; the prompts may leave no room for output"
         raise UserError(f"no request was measured: {reason}; fix this, or change --input-tokens, --task or --requests")
-    succeeded = [row for row in measured if not row.error]
+    succeeded = [row for row in measured if not row.error and not row.refusal]
     timed = [row for row in succeeded if row.total_s is not None and row.started_at is not None]
     prompt_tokens = [row.prompt_tokens for row in timed if row.prompt_tokens is not None]
     output_tokens = [row.output_tokens for row in timed if row.output_tokens is not None]

@@ -1,6 +1,6 @@
 """The pipeline: problems, prompts, completions, programs, executions, verdicts, summary; one way, resumable."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
 from evalharness.pipeline.progress import Progress, Silent
+from evalharness.pipeline.refusals import generate_settled
 from evalharness.pipeline.store import Store, is_same_run
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
-from evalharness.records import Verdict
+from evalharness.records import Completion, Request, Verdict
 from evalharness.util.key_set import KeySet
 from evalharness.util.text import counted
 
@@ -121,7 +122,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
     try:
         for completion in ungraded:
             grader.put(completion)
-        for completion in executor.backend.generate(missing, run.prepared.sampling) if missing else ():
+        for completion in _generate(run, executor, missing):
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -134,3 +135,9 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
     finally:
         grader.join()
         progress.stop()
+
+
+def _generate(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
+    if missing:
+        any_answered = len(missing) < len(run.requests)
+        yield from generate_settled(executor.backend, missing, run.prepared.sampling, any_answered)

@@ -72,8 +72,15 @@ class Completion:
     """Speculative decoding: drafted tokens that the target rejected, those after a rejected one included."""
     trace: Trace | None = None
     """The denoising history, where the backend is asked to keep it."""
+    reasoning: str | None = None
+    """The reasoning that an endpoint sends apart from the answer. It is not graded."""
+    reasoning_tokens: int | None = None
+    """The part of `output_tokens` that is reasoning."""
     finish_reason: str = "stop"
-    """stop (a stop sequence or end token), length (the token limit), or a value of an endpoint's own."""
+    """stop (a stop sequence or end token), length (the token limit), refused (the endpoint takes no such prompt), error
+    (no completion), unknown, or a value of an endpoint's own."""
+    refusal: str | None = None
+    """What the endpoint said when it refused the prompt."""
     error: str = ""
     """Why the backend failed to produce a completion; empty for a real completion."""
 

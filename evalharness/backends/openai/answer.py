@@ -21,11 +21,16 @@ class Answer:
     text: str
     cut: bool
     """Whether this client, not the endpoint, removed the text from a stop sequence on."""
-    has_reasoning: bool
+    reasoning: str
+    """The reasoning that was sent apart from the text."""
+    refusal: str
+    """The model's own refusal, which OpenAI sends apart from the text."""
     finish_reason: str
     prompt_tokens: int | None
     output_tokens: int | None
-    """The endpoint's count, if it counts exactly the text that was kept."""
+    """The endpoint's count, if it counts exactly the text that was kept, with the reasoning."""
+    reasoning_tokens: int | None
+    """The endpoint's count of the reasoning, also of one that it does not send."""
     started_at: float
     """When the request was sent, in seconds since the epoch."""
     first_output_s: float | None
@@ -34,6 +39,11 @@ class Answer:
     """The text of the first chunk and of the chunks in one burst with it."""
     first_tokens: int | None = None
     """The endpoint's token count of `first_text`, if the endpoint counts while it streams."""
+
+    @property
+    def has_reasoning(self) -> bool:
+        """Whether a part of the output tokens is reasoning."""
+        return bool(self.reasoning or self.reasoning_tokens)
 
 
 def find_stop(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
@@ -49,7 +59,9 @@ class AnswerReader:
         self._stops = stops
         self._text = ""
         self._cut: int | None = None
-        self._has_reasoning = False
+        self._has_deltas = False
+        self._reasoning: list[str] = []
+        self._refusal = ""
         self._usage: Mapping[str, Any] = {}
         self._first_s: float | None = None
         self._last_s: float | None = None
@@ -74,19 +86,29 @@ class AnswerReader:
 
     def add(self, chunk: Chunk, at_s: float) -> None:
         """Takes the next chunk, which arrived `at_s` seconds after the request was sent."""
-        if (chunk.content or chunk.finish_reason) and self._cut is None:
+        self._has_deltas |= chunk.has_delta
+        content = chunk.content or self._new_part(chunk.message)
+        if (content or chunk.finish_reason) and self._cut is None:
             self._last_s = at_s
-        if chunk.content:
+        if content:
             self._first_s = at_s if self._first_s is None else self._first_s
             self._usage = {}  # A count that is followed by more text is not the count of the whole answer.
-            searched, self._text = len(self._text), self._text + chunk.content
+            searched, self._text = len(self._text), self._text + content
             tokens_so_far = _count((chunk.usage or {}).get("completion_tokens"))
             self._arrivals.append((at_s, len(self._text), tokens_so_far))
             stop = find_stop(self._text, self._stops, searched)
             self._cut = min((position for position in (stop, self._cut) if position is not None), default=None)
-        self._has_reasoning |= chunk.has_reasoning
+        if chunk.reasoning and not (chunk.message and self._has_deltas and self._reasoning):
+            self._reasoning.append(chunk.reasoning)
+        self._refusal += chunk.refusal
         self._usage = chunk.usage or self._usage
         self.finish_reason = chunk.finish_reason or self.finish_reason
+
+    def _new_part(self, message: str) -> str:
+        """Returns what a message adds to the text. In a stream with deltas a message is the whole text so far."""
+        if not self._has_deltas:
+            return message
+        return message.removeprefix(self._text) if message.startswith(self._text) else ""
 
     def answer(self, started_at: float, streamed: bool) -> Answer:
         """Returns the answer so far.
@@ -98,10 +120,12 @@ class AnswerReader:
         return Answer(
             text=_join_surrogates(self._text[: self._cut]),
             cut=cut,
-            has_reasoning=self._has_reasoning,
+            reasoning=_join_surrogates("".join(self._reasoning)),
+            refusal=self._refusal,
             finish_reason="stop" if cut else self.finish_reason or "unknown",
             prompt_tokens=_count(self._usage.get("prompt_tokens")),
             output_tokens=None if cut else self._output_tokens(),
+            reasoning_tokens=self._reasoning_tokens(),
             started_at=started_at,
             first_output_s=self._first_s if streamed else None,
             total_s=None if cut and not streamed else self._last_s,
@@ -119,7 +143,11 @@ class AnswerReader:
     def _output_tokens(self) -> int | None:
         """Returns the endpoint's token count. Zero for an answer with text is a field without a value, not a count."""
         count = _count(self._usage.get("completion_tokens"), least=0)
-        return None if count == 0 and (self._text or self._has_reasoning) else count
+        return None if count == 0 and (self._text or self._reasoning) else count
+
+    def _reasoning_tokens(self) -> int | None:
+        details = self._usage.get("completion_tokens_details") or self._usage.get("output_tokens_details")
+        return _count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
 
 
 def _count(value: Any, least: int = 1) -> int | None:

@@ -11,8 +11,9 @@ from evalharness.backends.openai.address import find_address
 from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
+from evalharness.backends.openai.failures import PromptRefused
 from evalharness.backends.openai.options import OpenAIOptions, check_extra
-from evalharness.backends.openai.request_body import is_chat, make_body, stop_sequences
+from evalharness.backends.openai.request_body import is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.infilling import require_free_middle
@@ -26,7 +27,8 @@ class OpenAIBackend:
     Token counts are the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop sequence
     at which the endpoint ended. If the endpoint reports no count, or its count includes text that this client
     dropped at a stop sequence, `output_tokens` is None; with `--option tokenizer` it is the number of tokens of the
-    text, but None if there was reasoning, whose length is unknown. If the request can contain all stop sequences, the
+    text and of the reasoning that was sent. A prompt that the endpoint refuses gives an empty completion with
+    `finish_reason` refused. If the request can contain all stop sequences, the
     endpoint ends the answer, so that its count arrives; else the connection is closed at the first stop sequence.
 
     Times are those of the successful attempt: from sending the request (connecting included) to the first chunk of
@@ -67,10 +69,10 @@ class OpenAIBackend:
         self._load_tokenizer()
         http = self._client.connect()
 
-        async def work(request: Request) -> Answer | InfrastructureError:
+        async def work(request: Request) -> Answer | InfrastructureError | PromptRefused:
             try:
                 return await self._client.ask(http, self._endpoint_request(request, sampling))
-            except InfrastructureError as error:
+            except (InfrastructureError, PromptRefused) as error:
                 return error
 
         with (
@@ -85,6 +87,11 @@ class OpenAIBackend:
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
         return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.clean(options)}
 
+    def adjustments(self) -> Mapping[str, str]:
+        """Returns the options that the endpoint made the client change, with their values."""
+        changed = self._client.token_field != self._options.max_tokens_field
+        return {"max_tokens_field": self._client.token_field} if changed else {}
+
     def close(self) -> None:
         """Does nothing: connections and threads end with each call of `generate`."""
 
@@ -92,14 +99,17 @@ class OpenAIBackend:
         prompt, options = request.problem.prompt, self._options
         url = self._address.route("/chat/completions" if is_chat(prompt, options) else "/completions")
         stops = stop_sequences(prompt, options)
-        body = make_body(self._model, request, sampling, options)
-        return EndpointRequest(url, body, stops, options.stream, stop_early=len(stops) > options.max_stops)
+        fields = make_fields(self._model, request, sampling, options)
+        return EndpointRequest(url, fields, stops, options.stream, stop_early=len(stops) > options.max_stops)
 
-    def _completion(self, request: Request, result: Answer | InfrastructureError) -> Completion:
+    def _completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
         task_id, sample_id = request.key
         if isinstance(result, InfrastructureError):
             return Completion(task_id, sample_id, text="", finish_reason="error", error=str(result))
+        if isinstance(result, PromptRefused):
+            return Completion(task_id, sample_id, text="", finish_reason="refused", refusal=str(result))
         output_tokens = self._output_tokens(result)
+        refused = bool(result.refusal and not result.text)
         return Completion(
             task_id,
             sample_id,
@@ -111,13 +121,23 @@ class OpenAIBackend:
             first_output_s=result.first_output_s,
             first_output_tokens=self._first_output_tokens(result, output_tokens),
             total_s=result.total_s,
-            finish_reason=result.finish_reason,
+            reasoning=result.reasoning or None,
+            reasoning_tokens=self._reasoning_tokens(result),
+            finish_reason="refused" if refused else result.finish_reason,
+            refusal=result.refusal if refused else None,
         )
 
     def _output_tokens(self, answer: Answer) -> int | None:
-        if answer.output_tokens is not None or self._tokenizer is None or answer.has_reasoning:
+        if answer.output_tokens is not None or self._tokenizer is None:
             return answer.output_tokens
-        return self._count(answer.text)
+        reasoning = self._reasoning_tokens(answer)
+        return self._count(answer.text) + (reasoning or 0)
+
+    def _reasoning_tokens(self, answer: Answer) -> int | None:
+        """Returns the endpoint's count, else the tokenizer's of the reasoning that was sent."""
+        if answer.reasoning_tokens is not None or not answer.reasoning or self._tokenizer is None:
+            return answer.reasoning_tokens
+        return self._count(answer.reasoning)
 
     def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
         """Returns the tokens of the first chunk: the endpoint's count, else a share of `total`, at least one token.

@@ -1,33 +1,37 @@
 """Sends one request to an OpenAI-compatible endpoint, reads and times its answer, and retries if that may help."""
 
 import asyncio
+import json
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from evalharness.backends.openai.address import Address
 from evalharness.backends.openai.answer import Answer, AnswerReader
+from evalharness.backends.openai.circuit_breaker import CircuitBreaker
 from evalharness.backends.openai.events import EventReader, parse_chunk
 from evalharness.backends.openai.failures import (
     LONGEST_PAUSE_S,
     AttemptError,
+    PromptRefused,
+    TokenFieldRefused,
     describe_error,
     error_message,
     parse_retry_after,
 )
+from evalharness.backends.openai.http_status import TOKEN_FIELDS, RefusedStatus, other_token_field, status_error
 from evalharness.backends.openai.options import OpenAIOptions
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.clock import now
 
 _log = logging.getLogger(__name__)
 
-_TEMPORARY = frozenset({408, 425, 429})
-"""HTTP status codes below 500 after which a request is retried."""
 _CONNECT_S = 30.0
 """Longest time to connect, in seconds."""
 _DRAIN_S = 1.0
@@ -36,6 +40,8 @@ _UNREACHED_RETRIES = 2
 """Retries if no connection was ever established: then the address is probably wrong."""
 _LONGEST_QUOTE = 300
 """Characters of an endpoint's message that are shown."""
+_HEAD_BYTES = 2000
+"""Bytes of an answer without events that are quoted."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ class EndpointRequest:
     """A request that is ready to send."""
 
     url: httpx.URL
-    body: bytes
+    fields: Mapping[str, Any]
+    """The body, a JSON object."""
     stops: tuple[str, ...]
     streamed: bool
     stop_early: bool
@@ -53,20 +60,23 @@ class EndpointRequest:
 class Client:
     """Sends requests to one endpoint.
 
-    Remembers whether the endpoint was ever reached, and whether it ever answered: before, a failure is probably the
-    user's to correct; afterwards it is the endpoint's or the single request's.
+    Remembers whether the endpoint was ever reached: before, a failure is probably the user's to correct; afterwards it
+    is the endpoint's. Remembers which name of the token limit the endpoint takes.
     """
 
     def __init__(self, address: Address, options: OpenAIOptions) -> None:
         self._address = address
         self._options = options
         self._reached = False
-        self._answered = False
+        self._breaker = CircuitBreaker()
+        self.token_field: str = options.max_tokens_field
+        """The name of the token limit that the endpoint takes, as far as it is known."""
         self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
     def connect(self) -> httpx.AsyncClient:
         """Returns an HTTP client for one event loop. Raises UserError if the environment's settings are invalid."""
         try:
+            self._breaker = CircuitBreaker()
             return httpx.AsyncClient(
                 headers=self._address.headers(),
                 auth=self._address.login,
@@ -82,9 +92,28 @@ class Client:
     async def ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
         """Returns the answer of the first attempt that succeeds. Text and times of other attempts are dropped.
 
-        Raises UserError for a failure that no retry can fix, InfrastructureError if all retries fail. Neither has the
-        failed attempt as its cause or context: that would carry the request, and so the key.
+        Raises PromptRefused if the endpoint does not take this prompt, InfrastructureError if all retries fail, and
+        UserError for a failure that no retry can fix. None of them has the failed attempt as its cause or context: that
+        would carry the request, and so the key.
         """
+        return await self._breaker.call(lambda: self._ask(http, request))
+
+    async def _ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+        """Returns the answer; a token limit that is refused under its name is sent again under the other name."""
+        field = self.token_field
+        try:
+            return await self._retry(http, request, field)
+        except TokenFieldRefused as refused:
+            first_refusal = str(refused)
+        other = other_token_field(field)
+        try:
+            answer = await self._retry(http, request, other)
+        except TokenFieldRefused:
+            raise PromptRefused(first_refusal) from None
+        self.token_field = other
+        return answer
+
+    async def _retry(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
             stop=self._is_last_attempt,
@@ -93,8 +122,7 @@ class Client:
             retry_error_callback=self._give_up,
             sleep=asyncio.sleep,
         )
-        answer: Answer = await retrying(self._attempt, http, request)
-        self._answered = True
+        answer: Answer = await retrying(self._attempt, http, request, token_field)
         return answer
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
@@ -122,19 +150,26 @@ class Client:
             )
         raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
-    async def _attempt(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
-        """Returns the answer of one attempt. Raises AttemptError if another attempt may succeed, else UserError."""
+    async def _attempt(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+        """Returns the answer of one attempt. Raises AttemptError if another attempt may succeed.
+
+        Raises PromptRefused, TokenFieldRefused or UserError if none can.
+        """
         reader = AnswerReader(request.stops)
+        body = json.dumps({_renamed(name, token_field): value for name, value in request.fields.items()}).encode()
         started_at, start = now(), time.perf_counter()
         try:
             async with (
                 asyncio.timeout(self._options.timeout_s) as timeout,
-                http.stream("POST", request.url, content=request.body) as response,
+                http.stream("POST", request.url, content=body) as response,
             ):
                 self._reached = True
                 if response.status_code != 200:
-                    await self._refuse(response)
-                streamed = request.streamed and "json" not in response.headers.get("content-type", "")
+                    await self._refuse(response, token_field)
+                content_type = response.headers.get("content-type", "")
+                if "html" in content_type:
+                    raise AttemptError(f"no answer, but {error_message(await response.aread())}")
+                streamed = request.streamed and "json" not in content_type
                 if streamed:
                     await self._read_stream(response, request, reader, timeout, start)
                 else:
@@ -145,6 +180,8 @@ class Client:
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
             if not _has_whole_answer(reader, request):
                 raise error if isinstance(error, AttemptError) else AttemptError(describe_error(error)) from None
+        except PromptRefused as refused:
+            raise PromptRefused(f"{self._address.shown} refuses the prompt ({self._shown(str(refused))})") from None
         if not _has_whole_answer(reader, request):
             raise AttemptError("the connection closed before the end of the answer")
         return reader.answer(started_at, streamed)
@@ -157,44 +194,26 @@ class Client:
         timeout: asyncio.Timeout,
         start: float,
     ) -> None:
-        events, loop = EventReader(), asyncio.get_running_loop()
+        events, loop, head = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
             at_s = time.perf_counter() - start
+            head = head if events.events else (head + block)[:_HEAD_BYTES]
             _add_events(events.feed(block), reader, at_s)
             if request.stop_early and reader.cut_is_final:
                 return
             pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
             timeout.reschedule(min(deadline, loop.time() + pause_s))
         _add_events(events.end(), reader, time.perf_counter() - start)
+        if not events.events and head.strip():
+            raise AttemptError(f"no events in the answer, but {error_message(head)}")
 
-    async def _refuse(self, response: httpx.Response) -> NoReturn:
-        """Raises AttemptError for a temporary status.
-
-        For any other status raises InfrastructureError if earlier requests were answered, so that only this one is
-        refused, and UserError else.
-        """
-        code = response.status_code
+    async def _refuse(self, response: httpx.Response, token_field: str) -> NoReturn:
+        """Raises what `status_error` says of a status that is not 200."""
         message = self._shown(error_message(await response.aread())) or response.reason_phrase
-        url, key_name = self._address.shown, self._address.key_name
-        quota_exceeded = code == 429 and "insufficient_quota" in response.text
-        if (code in _TEMPORARY or code >= 500) and not quota_exceeded:
-            raise AttemptError(f"HTTP {code}: {message}", parse_retry_after(response.headers.get("retry-after", "")))
-        if code == 401:  # The message is not shown: it may repeat parts of the key.
-            raise UserError(f"{url} refuses the key (HTTP 401); set {key_name} to a valid key")
-        if code == 403:
-            raise UserError(
-                f"{url} refuses access (HTTP 403: {message}); set {key_name} to a key that may use the model"
-            )
-        if code == 404:
-            raise UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api")
-        if quota_exceeded:
-            raise UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
-        if self._answered:  # So the settings are right, and this prompt, which may be too long, is refused.
-            raise InfrastructureError(f"{url} rejects this request (HTTP {code}: {message})")
-        raise UserError(
-            f"{url} rejects the request (HTTP {code}: {message}); change --model, the sampling or an --option"
-        )
+        retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
+        status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field)
+        raise status_error(status, self._address)
 
     def _shown(self, text: str) -> str:
         """Returns the text without the key and without parts of it between asterisks, at most 300 characters.
@@ -202,6 +221,10 @@ class Client:
         It is cut last, because a part of a key would not be recognized.
         """
         return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.scrub(text))[:_LONGEST_QUOTE]
+
+
+def _renamed(name: str, token_field: str) -> str:
+    return token_field if name in TOKEN_FIELDS else name
 
 
 def _failure(state: RetryCallState) -> AttemptError:

@@ -2,17 +2,24 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalharness.backends.openai.failures import AttemptError, error_message
+from evalharness.backends.openai.failures import AttemptError, reported_error
 
 # A carriage return at the end of the buffer may be the first half of CRLF, so it does not end a line yet. Lines are
 # split as bytes: str.splitlines also splits at characters that JSON strings may contain unescaped, such as U+2028.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 _FAILED = ("error", "abort")
 """Finish reasons with which servers report that they failed."""
+_AT_LIMIT = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit")
+"""Finish reasons of an answer that reached the token limit, in lower case."""
+_TEXT_PARTS = ("text", "output_text", None)
+_REASONING_PARTS = ("thinking", "reasoning", "reasoning_text")
+"""Types of the parts of a message."""
+_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventReader:
@@ -27,20 +34,29 @@ class EventReader:
     def __init__(self) -> None:
         self._rest = b""
         self._data: list[bytes] = []
+        self._begun = False
+        self.events = 0
+        """Number of events so far."""
 
     def feed(self, block: bytes) -> list[bytes]:
         """Returns the data of the events that `block` completes. Comments and other fields are dropped."""
         *lines, self._rest = _LINE_END.split(self._rest + block)
-        return [event for line in lines if (event := self._take_line(line)) is not None]
+        return [event for line in lines if (event := self._take_line(self._without_mark(line))) is not None]
 
     def end(self) -> list[bytes]:
         """Returns the data of a last event that no blank line ends."""
         return self.feed(b"\n\n")
 
+    def _without_mark(self, line: bytes) -> bytes:
+        """Returns the line; the stream's first one without a byte order mark."""
+        first, self._begun = not self._begun, True
+        return line.removeprefix(_BYTE_ORDER_MARK) if first else line
+
     def _take_line(self, line: bytes) -> bytes | None:
         """Returns the data of the event that the line ends, if it is a blank line and there is data."""
         if not line:
             event, self._data = b"\n".join(self._data), []
+            self.events += bool(event)
             return event or None
         name, _, value = line.partition(b":")
         if name == b"data":
@@ -53,8 +69,13 @@ class Chunk:
     """One chunk of a streamed answer, or a whole answer that is not streamed."""
 
     content: str = ""
-    has_reasoning: bool = False
-    """Whether the chunk has reasoning, which is not part of the text."""
+    message: str = ""
+    """The text of a `message`: in a stream with deltas, the whole text so far; else a part of it."""
+    has_delta: bool = False
+    reasoning: str = ""
+    """Reasoning, which is not part of the text."""
+    refusal: str = ""
+    """The model's refusal, which OpenAI sends in its own field."""
     finish_reason: str | None = None
     usage: Mapping[str, Any] | None = None
 
@@ -62,32 +83,63 @@ class Chunk:
 def parse_chunk(data: bytes) -> Chunk:
     """Returns a chunk of the chat API or the completions API.
 
-    Raises AttemptError for a malformed chunk, and for one that reports an error.
+    Raises AttemptError for a malformed chunk, and for one that reports an error; PromptRefused where the error is the
+    prompt's.
     """
     try:
         value = json.loads(data)
-        if value.get("error"):
-            raise AttemptError(f"the endpoint reports: {error_message(data)}")
         choices = [choice for choice in value.get("choices") or () if not choice.get("index")]
+        error = reported_error({**value, "choices": choices})
         choice = choices[0] if choices else {}
-        message = choice.get("delta") or choice.get("message") or {}
-        content = _text(message.get("content")) or _text(choice.get("text"))
-        has_reasoning = bool(message.get("reasoning_content") or message.get("reasoning"))
+        delta, message = choice.get("delta"), choice.get("message")
+        parts = [part for part in (delta, message) if part]
+        content = _text((delta or {}).get("content")) or _text(choice.get("text"))
+        text_of_message = _text((message or {}).get("content"))
+        reasoning = next(filter(None, map(_reasoning, parts)), "")
+        refusal = next((part["refusal"] for part in parts if part.get("refusal")), "")
         finish_reason, usage = choice.get("finish_reason"), value.get("usage")
-    except (ValueError, AttributeError, TypeError, KeyError, IndexError):
+    except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
         raise AttemptError("the endpoint sent malformed JSON") from None
+    if error:
+        raise error
     if finish_reason in _FAILED:
         raise AttemptError(f"the endpoint failed to finish the answer (finish reason {finish_reason})")
     return Chunk(
         content,
-        has_reasoning,
-        str(finish_reason) if finish_reason else None,
+        text_of_message,
+        delta is not None,
+        reasoning,
+        refusal if isinstance(refusal, str) else "",
+        _finish_reason(finish_reason),
         usage if isinstance(usage, dict) else None,
     )
 
 
-def _text(content: Any) -> str:
+def _finish_reason(value: Any) -> str | None:
+    """Returns the finish reason; `length` for each name of the token limit."""
+    if not value:
+        return None
+    return "length" if str(value).lower() in _AT_LIMIT else str(value)
+
+
+def _text(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
     """Returns the answer's text. Some endpoints send a list of typed parts, of which only text parts belong to it."""
     if isinstance(content, list):
-        return "".join(part["text"] for part in content if part.get("type") == "text")
+        return "".join(_part_text(part) for part in content if part.get("type") in types)
     return content if isinstance(content, str) else ""
+
+
+def _part_text(part: Mapping[str, Any]) -> str:
+    value = part.get("text") or part.get("thinking") or part.get("reasoning") or ""
+    if isinstance(value, list):  # the thinking of a model of Mistral is a list of text parts
+        return "".join(map(_part_text, value))
+    return str(value.get("value", "") if isinstance(value, Mapping) else value)
+
+
+def _reasoning(message: Mapping[str, Any]) -> str:
+    """Returns the reasoning in a message, under any of the names that servers use."""
+    for key in _REASONING_KEYS:
+        if isinstance(value := message.get(key), str) and value:
+            return value
+    content = message.get("content")
+    return _text(content, _REASONING_PARTS) if isinstance(content, list) else ""

@@ -1,14 +1,24 @@
-"""What went wrong with a request to an endpoint: the error to retry, and texts for messages."""
+"""What went wrong with a request to an endpoint: exceptions for what to do next, and texts for messages."""
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 
 LONGEST_PAUSE_S = 60.0
 """Longest pause in seconds that a Retry-After header can ask for, and longest back-off."""
+PROMPT_STATUSES = frozenset({400, 413, 422, 451})
+"""HTTP status codes with which an endpoint may refuse a single prompt."""
+_MESSAGE_KEYS = ("error", "errors", "message", "detail", "msg", "error_msg", "error_message", "title")
+"""Keys under which endpoints send what went wrong, also within each other."""
+_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|center|title)\b", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_LONGEST_PAGE = 20_000
+"""Characters of an HTML page that are searched for its text."""
 
 
 class AttemptError(Exception):
@@ -24,16 +34,62 @@ class AttemptError(Exception):
         self.unreached = unreached
 
 
+class PromptRefused(Exception):
+    """The endpoint refuses this request and would refuse it again; it may take others. The message is one line."""
+
+
+class TokenFieldRefused(Exception):
+    """The endpoint does not take the request's field for the token limit under this name. The message is one line."""
+
+
+def reported_error(value: Mapping[str, Any]) -> Exception | None:
+    """Returns the exception for an error in the data of a 200 answer; None where it reports none.
+
+    Endpoints send the error as `error`, in the choice, or unwrapped: an object without choices that has a message.
+    """
+    choices = value.get("choices") or [{}]
+    error = value.get("error") or choices[0].get("error")
+    if not error:
+        if value.get("choices") or value.get("usage") or not _is_unwrapped_error(value):
+            return None
+        error = value
+    details = error if isinstance(error, Mapping) else {}
+    message = f"the endpoint reports: {error_message(json.dumps(error).encode())}"
+    codes = {str(details.get(key)) for key in ("code", "status", "status_code", "type")}
+    refused = codes & {*map(str, PROMPT_STATUSES), "invalid_request_error", "context_length_exceeded", "content_filter"}
+    return PromptRefused(message) if refused else AttemptError(message)
+
+
+def _is_unwrapped_error(value: Mapping[str, Any]) -> bool:
+    named = any("error" in str(value.get(key, "")).lower() for key in ("object", "type", "status"))
+    codes = [value.get(key) for key in ("code", "status", "status_code", "error_code")]
+    has_code = any(isinstance(code, int) and code >= 400 for code in codes)
+    return named or has_code or any(isinstance(value.get(key), str | list) for key in _MESSAGE_KEYS)
+
+
 def error_message(data: bytes) -> str:
-    """Returns the message in the body of an error response, or the body itself, on one line."""
-    text = data.decode("utf-8", "replace")
+    """Returns the message in the body of an error response on one line: of JSON, of an HTML page, or the body."""
+    text = data.decode("utf-8-sig", "replace")
     try:
-        message = json.loads(text)
-        for key in ("error", "message", "detail"):
-            message = (message.get(key) or message) if isinstance(message, dict) else message
-    except ValueError:
-        message = text
+        message = _innermost(json.loads(text))
+    except (ValueError, RecursionError):
+        message = _text_of_page(text) if _HTML.match(text) else text
     return " ".join((message if isinstance(message, str) else json.dumps(message)).split())
+
+
+def _innermost(value: Any) -> Any:
+    for _ in range(len(_MESSAGE_KEYS)):
+        value = value[0] if isinstance(value, list) and value else value
+        inner = next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None) if isinstance(value, dict) else None
+        if inner is None:
+            return value
+        value = inner
+    return value
+
+
+def _text_of_page(text: str) -> str:
+    body = re.sub(r"(?s)<(style|script)\b.*?</\1>", " ", text[:_LONGEST_PAGE])
+    return f"an HTML page: {_TAG.sub(' ', body).strip() or '(empty)'}"
 
 
 def describe_error(error: Exception) -> str:

@@ -26,8 +26,8 @@ def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (*prompt.stops, *ends))))
 
 
-def make_body(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> bytes:
-    """Returns the body as JSON. Raises UserError for a prompt that the options do not let the API send."""
+def make_fields(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
+    """Returns the fields of the body. Raises UserError for a prompt that the options do not let the API send."""
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:
         raise UserError(
@@ -47,7 +47,7 @@ def make_body(model: str, request: Request, sampling: Sampling, options: OpenAIO
         **({"stream_options": {"include_usage": True}} if options.stream and options.include_usage else {}),
         **options.extra,
     }
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def endpoint_seed(seed: int, request: Request) -> int:

@@ -1,0 +1,57 @@
+"""Stops a run's requests to an endpoint that fails for all of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from evalharness.backends.openai.failures import PromptRefused
+from evalharness.errors import InfrastructureError
+
+Result = TypeVar("Result")
+
+FAILURES_IN_A_ROW = 4
+"""Failed requests without an answer in between after which only one request at a time is sent."""
+
+
+class CircuitBreaker:
+    """Sends requests as long as the endpoint answers some of them.
+
+    After `FAILURES_IN_A_ROW` requests that failed with all their retries, the next one is sent alone. If it fails, too,
+    all later ones fail at once with its reason, so that a run does not send hundreds of problems to an endpoint that is
+    down; if it is answered, requests are sent as before. For one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._reason = ""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        """Returns the result of `send`. Raises what it raises, and InfrastructureError without calling it."""
+        if self._failures < FAILURES_IN_A_ROW:
+            return await self._count(send)
+        async with self._one_at_a_time:
+            if self._reason:
+                raise InfrastructureError(self._reason)
+            if self._failures >= FAILURES_IN_A_ROW:
+                return await self._probe(send)
+        return await self._count(send)
+
+    async def _probe(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await self._count(send)
+        except InfrastructureError as error:
+            self._reason = f"not sent, because the last {self._failures} requests failed: {error}"
+            raise
+
+    async def _count(self, send: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            result = await send()
+        except InfrastructureError:
+            self._failures += 1
+            raise
+        except PromptRefused:
+            self._failures, self._reason = 0, ""
+            raise
+        self._failures, self._reason = 0, ""
+        return result

@@ -1,0 +1,81 @@
+"""What an HTTP status other than 200 means: try again, drop this prompt, or ask the user."""
+
+import re
+from dataclasses import dataclass
+
+from evalharness.backends.openai.address import Address
+from evalharness.backends.openai.failures import PROMPT_STATUSES, AttemptError, PromptRefused, TokenFieldRefused
+from evalharness.errors import UserError
+
+TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
+"""The names that endpoints give the request's token limit."""
+_TEMPORARY = frozenset({408, 425, 429})
+"""HTTP status codes below 500 after which a request is retried."""
+_TOO_LONG = re.compile(
+    r"context (?:length|window|size)|maximum context|(?:prompt|input|request) (?:is )?too (?:long|large)", re.IGNORECASE
+)
+"""A prompt that does not fit the model; some servers report it as their own error."""
+_MODERATED = re.compile(r"moderat|flagged|content.?(?:filter|management|policy)|safety", re.IGNORECASE)
+"""A filter refuses the prompt."""
+_UNPAID = re.compile(
+    r"insufficient[_ ](?:quota|credits?|balance|funds)|credit balance|exceeded your current quota|billing",
+    re.IGNORECASE,
+)
+"""The account is used up."""
+_UNKNOWN_FIELD = re.compile(
+    r"unsupported|not (?:supported|permitted|allowed)|unrecogni[sz]ed|unknown|unexpected|deprecated", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class RefusedStatus:
+    """A response whose status is not 200."""
+
+    code: int
+    message: str
+    """What the endpoint says, without secrets, as it may be shown."""
+    text: str
+    """The whole body."""
+    retry_after_s: float | None
+    token_field: str
+    """The name under which the request had the token limit."""
+
+
+def status_error(status: RefusedStatus, address: Address) -> Exception:
+    """Returns the exception for a status.
+
+    AttemptError: another attempt may succeed. PromptRefused: the endpoint does not take this prompt. TokenFieldRefused:
+    it does not take the token limit under this name. UserError: the user must change something.
+    """
+    code, message, url, key_name = status.code, status.message, address.shown, address.key_name
+    unpaid = code == 402 or (code in (400, 429) and bool(_UNPAID.search(status.text)))
+    if code in _TEMPORARY or code >= 500:
+        if _TOO_LONG.search(message):
+            return PromptRefused(f"HTTP {code}: {message}")
+        if not unpaid:
+            return AttemptError(f"HTTP {code}: {message}", status.retry_after_s)
+    if code == 401:  # The message is not shown: it may repeat parts of the key.
+        return UserError(f"{url} refuses the key (HTTP 401); set {key_name} to a valid key")
+    if code == 404:
+        return UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api")
+    if unpaid:
+        return UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
+    if code in PROMPT_STATUSES and _is_about_token_field(message, status.token_field):
+        return TokenFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
+    if code in PROMPT_STATUSES or (code == 403 and _MODERATED.search(message)):
+        return PromptRefused(f"HTTP {code}: {message}")
+    if code == 403:
+        return UserError(f"{url} refuses access (HTTP 403: {message}); set {key_name} to a key that may use the model")
+    return UserError(f"{url} rejects the request (HTTP {code}: {message}); change --model, the sampling or an --option")
+
+
+def other_token_field(name: str) -> str:
+    """Returns the other name of the token limit."""
+    return next(other for other in TOKEN_FIELDS if other != name)
+
+
+def _is_about_token_field(message: str, sent: str) -> bool:
+    """Returns whether a message refuses the name of the token limit: it proposes the other one, or knows not this."""
+    if not re.search(rf"\b{sent}\b", message):
+        return False
+    return bool(re.search(rf"\b{other_token_field(sent)}\b", message) or _UNKNOWN_FIELD.search(message))

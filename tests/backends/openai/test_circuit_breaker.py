@@ -1,0 +1,74 @@
+"""An endpoint that fails for every request is not sent all problems of a run."""
+
+import pytest
+from helpers.openai_calls import backend, sample_requests
+from helpers.openai_server import Behavior, Endpoint, Reply, answer_with, http_error, sequence, wait
+
+from evalharness.backends.openai.circuit_breaker import FAILURES_IN_A_ROW
+from evalharness.records import Sampling
+
+PAGE = b"<!DOCTYPE html><html><head><style>b{}</style><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+
+
+def page(status: int) -> Behavior:
+    return lambda reply: reply.plain(status, PAGE, {"content-type": "text/html"})
+
+
+def page_without_type(reply: Reply) -> None:
+    reply.plain(200, PAGE, {"content-type": "text/event-stream"})
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (http_error(500, "no GPU"), "HTTP 500: no GPU"),
+        (page(502), "HTTP 502: an HTML page: 502 Bad Gateway nginx"),
+        (page(200), "no answer, but an HTML page: 502 Bad Gateway nginx"),
+        (page_without_type, "no events in the answer, but an HTML page: 502 Bad Gateway nginx"),
+    ],
+)
+def test_a_dead_endpoint_stops_a_run_after_a_few_problems(endpoint: Endpoint, failure: Behavior, message: str) -> None:
+    endpoint.default = failure
+    source = backend(endpoint, concurrency=2, max_retries=1)
+    completions = list(source.generate(sample_requests(100), Sampling()))
+    assert len(completions) == 100
+    assert all(message in completion.error for completion in completions)
+    assert len(endpoint.bodies) <= 2 * (FAILURES_IN_A_ROW + 2)
+    assert completions[0].error == f"{message} (attempt 2 of 2)"
+    assert completions[-1].error.startswith("not sent, because the last ")
+
+
+def test_an_endpoint_that_recovers_gets_all_later_requests(endpoint: Endpoint) -> None:
+    endpoint.respond_with(*[http_error(503)] * FAILURES_IN_A_ROW)
+    source = backend(endpoint, concurrency=1, max_retries=0)
+    completions = list(source.generate(sample_requests(30), Sampling()))
+    assert [bool(completion.error) for completion in completions] == [True] * FAILURES_IN_A_ROW + [False] * 26
+    assert len(endpoint.bodies) == 30
+
+
+def test_requests_wait_for_the_probe_and_follow_it_together(endpoint: Endpoint) -> None:
+    endpoint.respond_with(*[sequence(wait(0.2), http_error(503))] * 8)
+    endpoint.default = answer_with("x", delay_s=0.05)
+    source = backend(endpoint, concurrency=8, max_retries=0)
+    completions = list(source.generate(sample_requests(40), Sampling()))
+    assert sum(bool(completion.error) for completion in completions) == 8
+    alone, *later = endpoint.times[8:]
+    assert later[0] - alone >= 0.05
+    assert later[6] - later[0] < 0.05
+
+
+def test_single_failures_and_refusals_open_nothing(endpoint: Endpoint) -> None:
+    for _ in range(10):
+        endpoint.respond_with(*[http_error(500)] * (FAILURES_IN_A_ROW - 1), http_error(400))
+    source = backend(endpoint, concurrency=1, max_retries=0)
+    completions = list(source.generate(sample_requests(40), Sampling()))
+    assert sum("HTTP 500" in completion.error for completion in completions) == 10 * (FAILURES_IN_A_ROW - 1)
+    assert not any("not sent" in completion.error for completion in completions)
+
+
+def test_the_next_call_tries_again(endpoint: Endpoint) -> None:
+    endpoint.default = http_error(503)
+    source = backend(endpoint, concurrency=1, max_retries=0)
+    assert all(completion.error for completion in source.generate(sample_requests(10), Sampling()))
+    endpoint.default = answer_with("back")
+    assert [completion.text for completion in source.generate(sample_requests(2), Sampling())] == ["back", "back"]

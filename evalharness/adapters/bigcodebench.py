@@ -12,7 +12,7 @@ from typing import TypedDict, cast
 import yaml
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
@@ -82,12 +82,14 @@ class BigCodeBench:
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
         """Returns the solution as a module, followed by the class of unit tests."""
+        found = extract(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
-            source=self._calibrate(problem, extract_program(problem, completion, self.context.recipe)),
+            source=self._calibrate(problem, found.source),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
+            found_by=found.rule,
         )
 
     def _calibrate(self, problem: Problem, code: str) -> str:

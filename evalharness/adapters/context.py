@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalharness.adapters.extraction.extracted import RULES_VERSION
 from evalharness.data.cards import Card, Recipe, TaskEntry
 from evalharness.data.cards.version_schema import Version
 from evalharness.data.files import Record
@@ -73,6 +74,7 @@ class TaskContext:
                 "official": self.data.official,
             },
             "recipe": {"name": self.recipe_name, **self.recipe.model_dump(mode="json")},
+            "extraction_version": RULES_VERSION,
             "rules": self.rules,
             "image": self.image,
             "options": dict(self.options),

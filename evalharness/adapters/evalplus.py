@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.mbpp_plus_inputs import restore_inputs
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
@@ -68,13 +68,15 @@ class EvalPlus:
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
         """Returns the solution with the inputs to call it on: base and plus, each group in its own process."""
+        found = extract(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
-            source=extract_program(problem, completion, self.context.recipe),
+            source=found.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
             calls=CallRules(**self._call_rules, oracle=self._oracle(problem), atol=problem.record["atol"]),
             reference=self._reference(problem),
+            found_by=found.rule,
         )
 
     def _oracle(self, problem: Problem) -> str:

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from typing import cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.data.cards import Card, TaskEntry, find_task, load_cards
+from evalharness.data.cards import Card, Recipe, TaskEntry, find_task, load_cards
 from evalharness.data.cards.version_schema import Version
 from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource
@@ -18,7 +18,7 @@ from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.adapters"
 """The entry-point group of adapters."""
-COMMON_OPTIONS = ("version", "recipe", "split")
+COMMON_OPTIONS = ("version", "recipe", "split", "extraction")
 """Task options (`--option KEY=VALUE`) of every task."""
 WINDOW_OPTIONS = ("start", "end")
 """Task options of every task whose card has a `date_field`."""
@@ -69,18 +69,37 @@ def open_context(name: str, source: DataSource, options: Mapping[str, str]) -> T
     if card.date_field:
         records = window.select(records, card.date_field, f"version {version.name} of {name}")
     given = {key: value for key, value in options.items() if key in family_options(card)}
+    if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
+        given["extraction"] = "robust"
     return TaskContext(
         card=card,
         entry=entry,
         version=version,
         recipe_name=recipe_name,
-        recipe=recipes[recipe_name],
+        recipe=choose_extraction(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction")),
         split=split,
         data=data,
         records=tuple(records),
         is_sample=source == "sample",
         options={**({"release": release} if release else {}), **given},
     )
+
+
+def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
+    """Returns the recipe with the official or the robust extraction.
+
+    The default is the official one where there is one. Raises UserError where the recipe, called `name` in the message,
+    has no such choice.
+    """
+    if choice not in (None, "official", "robust"):
+        raise UserError(f"--option extraction={choice} is neither official nor robust; use one of these")
+    is_own = recipe.kind == "chat" and not recipe.robust_extraction
+    if choice is None or choice == ("robust" if is_own else "official"):
+        return recipe
+    if choice == "robust" and recipe.robust_extraction:
+        return recipe.model_copy(update={"extraction": recipe.robust_extraction})
+    has = "no official extraction" if choice == "official" else "the official extraction alone"
+    raise UserError(f"{name} has {has}; remove the option extraction={choice}")
 
 
 def _select_release(entry: TaskEntry, version: Version, source: DataSource, name: str | None) -> str | None:

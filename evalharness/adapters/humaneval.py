@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.records import Checks, Completion, ExecProgram, Execution, Problem, Verdict
@@ -50,10 +50,11 @@ class HumanEval:
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
         """Returns solution, tests and a call of `check`, which run in one namespace."""
-        code = extract_program(problem, completion, self.context.recipe)
+        found = extract(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-        return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
+        rules = self.context.process_rules
+        return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns a pass if the program ran to its end within the time limit."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -73,12 +73,14 @@ class LiveCodeBench:
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
         """Returns the solution with the record's test cases, which the sandbox decodes."""
         record = cast(LiveCodeBenchRecord, problem.record)
+        found = extract(problem, completion, self.context.recipe)
         return CasesProgram(
             image=self.context.image,
-            source=extract_program(problem, completion, self.context.recipe),
+            source=found.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
             cases=Cases(record["public_test_cases"], record.get("private_test_cases", ""), problem.entry_point),
+            found_by=found.rule,
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:

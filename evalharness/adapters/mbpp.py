@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.data.templates import fill_template
@@ -53,6 +53,7 @@ class Mbpp:
                 prompt=build_prompt(self.context.recipe, {**_template_values(record), "shots": examples}),
                 record=record,
                 reference=record["code"],
+                entry_point=_tested_function(record),
             )
             for record in cast(Sequence[MbppRecord], self.context.records)
         ]
@@ -69,10 +70,11 @@ class Mbpp:
         """Returns solution, set-up code and assertions, which run in one namespace."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
-        code = extract_program(problem, completion, self.context.recipe)
+        found = extract(problem, completion, self.context.recipe)
         tests = "\n".join([*(line for line in setup if line), *record["test_list"]])
-        checks = Checks(tests, entry_point=_tested_function(record))
-        return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
+        checks = Checks(tests, entry_point=problem.entry_point)
+        rules = self.context.process_rules
+        return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns a pass if the program ran to its end within the time limit."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict, cast
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import extract_program
+from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
@@ -66,15 +66,16 @@ class MultiPlE:
 
         Raises UserError for a whole program that does not end with the problem's tests.
         """
-        prompt, tests = problem.record["prompt"], problem.record["tests"]
+        prompt, tests, found_by = problem.record["prompt"], problem.record["tests"], ""
         if completion.form == "program":
             source, tests = _split_at_tests(problem, completion.text)
             start = source.find(prompt)
             prefix = source[:start] + prompt if start >= 0 and HEADERS.fullmatch(source, 0, start) else ""
         else:
-            source, prefix = extract_program(problem, completion, self.context.recipe), prompt
+            found = extract(problem, completion, self.context.recipe)
+            source, prefix, found_by = found.source, prompt, found.rule
         checks = Checks(tests, stem=prefix)
-        return CommandProgram(self.context.image, source, self._limits, checks)
+        return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns a pass if every command exits with 0 and its output fulfils the language's rules."""

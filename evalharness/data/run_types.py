@@ -30,6 +30,8 @@ class TaskDescription(TypedDict):
     data: DataDescription
     recipe: dict[str, Any]
     """The recipe's name and the fields of `data.cards.Recipe`."""
+    extraction_version: NotRequired[int]
+    """The version of the project's own extraction rules."""
     rules: dict[str, Any]
     image: str
     commands: NotRequired[dict[str, Any]]
@@ -170,6 +172,8 @@ class Figures(TypedDict):
     speed: Speed
     """Empty if no request was timed."""
     statuses: dict[Status, int]
+    extraction: NotRequired[dict[str, int]]
+    """Answers by the rule that found their program; absent where no program is searched for."""
     infrastructure: NotRequired[str]
     """Why the first of the samples without a verdict has none."""
 

@@ -36,6 +36,7 @@ class VerdictRow(TypedDict):
     peak_mb: float
     detail: str
     borderline: NotRequired[str]
+    extraction: NotRequired[str]
     base_passed: NotRequired[bool]
 
 

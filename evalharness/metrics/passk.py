@@ -1,5 +1,6 @@
 """pass@k, the probability that at least one of k samples of a problem passes, with 95 % intervals."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from evalharness.metrics.intervals import mean_interval
 from evalharness.records import Problem, Status, Verdict
 
 DEFAULT_KS = (1, 5, 10, 100)
+NUMBER_OF = re.compile(r" \d+ of \d+$")
+"""The end of an extraction such as "fenced block 1 of 2"."""
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -36,6 +39,8 @@ class Tally:
     base_samples: int = 0
     """Samples of a plus task that have a verdict on the original ("base") tests."""
     base_passed: int = 0
+    extraction: Counter[str] = field(default_factory=Counter)
+    """Samples by the rule that found their program, without its number among others."""
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
@@ -47,6 +52,8 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
         if verdict.status != "infrastructure":
             counts.samples += 1
             counts.passed += verdict.passed
+            if verdict.extraction:
+                counts.extraction[NUMBER_OF.sub("", verdict.extraction)] += 1
             if verdict.base_passed is not None:
                 counts.base_samples += 1
                 counts.base_passed += verdict.base_passed

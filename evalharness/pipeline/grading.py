@@ -4,7 +4,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
 
@@ -113,4 +113,5 @@ def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox
             completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
         )
     program = task.program(problem, completion)
-    return task.verdict(completion, sandbox.run(program) if program else Execution())
+    verdict = task.verdict(completion, sandbox.run(program) if program else Execution())
+    return replace(verdict, extraction=program.found_by) if program and program.found_by else verdict

@@ -68,6 +68,9 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
         "speed": speed(read_completions(folder), common_tokenizer(prepared.config.tokenizer), held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
+    extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
+    if extraction:
+        figures["extraction"] = dict(extraction.most_common())
     if facets := rates_by_facet(tallies, prepared.problems, ks):
         figures["facets"] = facets
     if statuses["infrastructure"]:

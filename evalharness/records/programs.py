@@ -94,6 +94,8 @@ class ExecProgram:
     limits: Limits
     rules: ProcessRules = ProcessRules()
     checks: Checks | None = None
+    found_by: str = ""
+    """How the source was found in an answer, such as "fenced block 2 of 2"; empty where it was not searched for."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class CallsProgram:
     rules: ProcessRules
     calls: CallRules
     reference: Reference
+    found_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class CasesProgram:
     limits: Limits
     rules: ProcessRules
     cases: Cases
+    found_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class UnitTestProgram:
     limits: Limits
     rules: ProcessRules
     checks: Checks
+    found_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class CommandProgram:
     source: str
     limits: Limits
     checks: Checks | None = None
+    found_by: str = ""
 
 
 Program = ExecProgram | CallsProgram | CasesProgram | UnitTestProgram | CommandProgram

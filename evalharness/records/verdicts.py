@@ -62,6 +62,8 @@ class Verdict:
     """Why another grading might have another result; absent for nearly all samples."""
     base_passed: bool | None = None
     """EvalPlus only: whether the original benchmark's tests pass."""
+    extraction: str | None = None
+    """How the program was found in the answer, such as "fenced block 2 of 2"; absent where it was not searched for."""
 
     @property
     def key(self) -> Key:

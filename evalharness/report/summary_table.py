@@ -50,11 +50,18 @@ def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
     return [
         f"{summary['task']}\n{run_conditions(summary)}",
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        "\n".join([_size(summary), *(f"{count} {status}" for status, count in summary["statuses"].items())]),
+        "\n".join([_size(summary), *_counts(summary)]),
         *(_rate(summary["metrics"].get(name)) for name in rate_names),
         _number(speed.get("output_tokens_per_s")),
         *([_latency(speed)] if timed else []),
     ]
+
+
+def _counts(summary: Summary) -> list[str]:
+    """Returns the samples by status, and the answers in which no code was found."""
+    counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
+    without_code = summary.get("extraction", {}).get("nothing found", 0)
+    return [*counts, f"{without_code} without code"] if without_code else counts
 
 
 def _size(summary: Summary) -> str:

@@ -78,7 +78,7 @@ TESTS = "\nassert t() == ''\nassert not t()\nassert t() == t()"
         ("google-3shot", CODE, "solution", CODE),
         ("docstring-0shot", CODE, "answer", '"""\nWrite {text}.\nassert t() == \'\'\n"""\n' + CODE),
         ("chat", f"So:\n```python\n{CODE}\n```\nDone: ```t()```", "answer", CODE + "\n"),
-        ("chat", CODE, "answer", CODE),
+        ("chat", CODE, "answer", CODE + "\n"),
     ],
 )
 def test_program(recipe: str, text: str, form: str, start: str, open_with: OpenTask) -> None:

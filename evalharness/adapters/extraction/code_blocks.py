@@ -1,16 +1,97 @@
-"""Finds fenced code blocks in a chat model's answer."""
+"""Finds the code in a chat model's answer: fenced blocks as CommonMark has them, and looser readings of other forms."""
 
+import itertools
 import re
+import textwrap
+from dataclasses import dataclass
 
-FENCED_BLOCK = re.compile(r"^[ \t]*```[^`\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-"""A Markdown code block. A block without a closing fence, as in a truncated answer, extends to the end."""
+from markdown_it import MarkdownIt
+
+MARKDOWN = MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])
+"""Splits a text into blocks alone. A tag such as <answer> does not hide the fence on the next line."""
+END_TOKENS = re.compile(r"(?:\s|<\|[\w▁｜]{1,40}\|>|<｜[\w▁ ]{1,40}｜>|</s>|<eos>|<end_of_turn>)+\Z")
+"""Special tokens of chat templates that a server leaves at the end of an answer."""
+MARK = re.compile(
+    r"`{3,}|~{3,}|</?(?:code|pre|answer|solution|python|output|response)>|\[/?(?:PYTHON|CODE|ANSWER)\]",
+    re.IGNORECASE,
+)
+"""Marks around code that are not, or not in this place, fences of CommonMark."""
+INFO = re.compile(r"[ \t]*([A-Za-z][\w+#.-]{0,20})?[^\n()=]{0,80}\n")
+"""The rest of the line of an opening fence."""
+SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
+"""Code within a line of text."""
+QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
+MAX_LOOSE = 200
+"""Marks that the loose reading considers: the last ones."""
 
 
-def code_blocks(answer: str) -> list[str]:
-    """Returns the contents of the answer's fenced code blocks; the whole answer where it has none."""
-    return FENCED_BLOCK.findall(answer) or [answer]
+@dataclass(frozen=True)
+class CodeBlock:
+    """A part of an answer that may be code."""
+
+    text: str
+    tag: str = ""
+    """The language that the fence names, in lower case; empty if it names none."""
 
 
-def block_that_defines(definition: re.Pattern[str], blocks: list[str]) -> str | None:
-    """Returns the first block in which the pattern of a function's definition matches; None if there is none."""
-    return next((block for block in blocks if definition.search(block)), None)
+def clean(answer: str) -> str:
+    """Returns the answer with Unix line breaks, and without byte order marks, NUL and special tokens at its end."""
+    text = answer.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "").replace("\0", "")
+    end = END_TOKENS.search(text, max(0, len(text) - 400))
+    return text[: end.start()] + "\n" if end else text
+
+
+def code_blocks(answer: str) -> list[CodeBlock]:
+    """Returns the answer's fenced code blocks, in lists and block quotes, too, as CommonMark defines them."""
+    blocks = []
+    for token in MARKDOWN.parse(answer):
+        if token.type == "fence":
+            blocks.append(CodeBlock(token.content, language_tag(token.info)))
+        elif token.type == "code_block" and MARK.search(token.content):
+            # A fence that is indented by four spaces, as below an item of a list.
+            inner = MARKDOWN.parse(textwrap.dedent(token.content))
+            blocks += [CodeBlock(part.content, language_tag(part.info)) for part in inner if part.type == "fence"]
+    return blocks
+
+
+def language_tag(info: str) -> str:
+    """Returns the language in the text after an opening fence, in lower case; empty if there is none."""
+    match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", info[:100])
+    return match[1].lower() if match else ""
+
+
+def loose_blocks(answer: str) -> list[CodeBlock]:
+    """Returns the texts between all marks of code, whether or not the marks are in pairs and on lines of their own.
+
+    Each text between two neighbouring marks comes first; then the longer texts that contain marks, as the code does
+    whose docstring has a fence. Without any mark, the answer itself is the only block.
+    """
+    marks = list(MARK.finditer(answer))[-MAX_LOOSE:]
+    edges = [(0, 0), *(mark.span() for mark in marks), (len(answer), len(answer))]
+    blocks = [_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
+    if 2 < len(edges) < 20:
+        longer = [
+            _between(answer, edges[first][1], edges[last][0])
+            for first in range(len(edges))
+            for last in range(first + 2, len(edges))
+        ]
+        blocks = [*longer, *blocks]
+    return blocks
+
+
+def _between(answer: str, start: int, end: int) -> CodeBlock:
+    """Returns the text as a block, without the rest of the opening fence's line and without marks of a block quote."""
+    text, tag = answer[start:end], ""
+    if start > 0 and (info := INFO.match(text)):
+        tag, text = language_tag(info[0]), text[info.end() :]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and all(line.lstrip().startswith(">") for line in lines):
+        text = QUOTED.sub("", text)
+    return CodeBlock(text.rstrip(" \t>"), tag)
+
+
+def small_pieces(answer: str) -> list[CodeBlock]:
+    """Returns indented code blocks, and code within lines, the last resort of a short function."""
+    indented = [token.content for token in MARKDOWN.parse(answer) if token.type == "code_block"]
+    spans = [match[2].strip() for match in SPAN.finditer(answer)]
+    return [CodeBlock(text) for text in (*spans, *indented)]

@@ -7,8 +7,9 @@ must come last and stay open.
 
 import re
 
-from evalharness.adapters.extraction.code_blocks import block_that_defines, code_blocks
+from evalharness.adapters.extraction.code_blocks import clean, code_blocks
 from evalharness.adapters.extraction.multipl_e_languages import SYNTAX, FunctionSyntax
+from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.records import Problem
 
 C_LIKE_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'|//[^\n]*|/\*.*?\*/|[{}]', re.DOTALL)
@@ -36,8 +37,9 @@ def extract_function(problem: Problem, text: str) -> str:
     language = str(record["language"]).removesuffix("_test.go")
     syntax, name = SYNTAX[language], called_function(str(record["tests"]), str(record["prompt"]))
     definition = re.compile(rf"^[ \t]*{syntax.definition.replace('{name}', re.escape(name))}", re.MULTILINE)
-    blocks = code_blocks(text)
-    code = block_that_defines(definition, blocks)
+    text = clean(without_reasoning(text))
+    blocks = [block.text for block in code_blocks(text)] or [text]
+    code = next((block for block in blocks if definition.search(block)), None)
     if code is None:
         body = blocks[0].rstrip("\n")
         prompt = str(record["prompt"])

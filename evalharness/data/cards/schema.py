@@ -38,7 +38,9 @@ class Recipe(StrictModel):
     middle: MiddleLength | None = None
     """Kind infill only: how the length of the middle is determined."""
     extraction: str
-    """A rule of `adapters.extraction`."""
+    """A rule of `adapters.extraction`: the official one where there is one, else one of the project's own."""
+    robust_extraction: str = ""
+    """The project's own rule that `--option extraction=robust` selects; empty where `extraction` is the only one."""
     max_new_tokens: int = Field(gt=0)
     n: int = Field(1, gt=0)
     """Samples per problem. The command line overrides this, `temperature`, `top_p` and `max_new_tokens`."""

@@ -1,0 +1,144 @@
+"""The project's own rule for Python answers: finds the code that defines what the tests call."""
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks, small_pieces
+from evalharness.adapters.extraction.extracted import NOTHING, Extracted
+from evalharness.adapters.extraction.python_syntax import (
+    Code,
+    bound_by,
+    defines,
+    demonstrations,
+    future_imports,
+    is_body,
+    is_stub,
+    needed_from,
+    read,
+    used_by,
+    without,
+)
+from evalharness.adapters.extraction.reasoning import without_reasoning
+from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize
+
+TAGS = frozenset(
+    {"", "py", "python", "python2", "python3", "py3", "pycon", "ipython", "sage", "code", "text", "plaintext"}
+)
+"""The languages that a fence around Python code may name."""
+FENCED = "fenced block"
+INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
+"""Names by which a program reads its standard input."""
+
+
+def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:
+    """Returns the program of an answer whose functions or classes `names` the tests call.
+
+    `prefix` is the text that the task has before and in the first function: its imports and helper functions come
+    before the answer's code. Empty `names` accept any code.
+    """
+    text = clean(without_reasoning(answer))
+    head = _before_definition(prefix, names)
+    seen: list[Code] = []
+    for form, blocks in _readings(text):
+        codes = [read(block.text) for block in blocks]
+        seen += [code for code in codes if code]
+        position = _position(codes, blocks, names)
+        if position is not None:
+            code = codes[position]
+            assert code is not None
+            others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
+            return Extracted(_assemble(code, others, head, names), _rule(form, position, len(blocks)))
+    if found := _sanitized(text, head, names):
+        return Extracted(found, "sanitizer")
+    if body := _continued(text, prefix, seen):
+        return Extracted(body, "body of the function")
+    return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
+
+
+def stdin_program(answer: str) -> Extracted:
+    """Returns the program of an answer that reads standard input: the last block that does, else that prints."""
+    text = clean(without_reasoning(answer))
+    for form, blocks in _readings(text):
+        codes = [read(block.text) for block in blocks]
+        for wanted in (INPUTS, {"print", "stdout"}):
+            for position in reversed(range(len(blocks))):
+                code = codes[position]
+                if code and blocks[position].tag in TAGS and _mentions(code, wanted):
+                    others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
+                    return Extracted(_assemble(code, others, "", ()), _rule(form, position, len(blocks)))
+    run = read(longest_parsable_run(text))
+    if run and _mentions(run, INPUTS):
+        return Extracted(run.text, "sanitizer")
+    return Extracted(text, NOTHING)
+
+
+def _readings(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
+    """Yields the readings of an answer, the most literal first, with the word for their parts."""
+    blocks = code_blocks(text)
+    if blocks:
+        yield FENCED, blocks
+    yield "text between marks" if blocks or "```" in text else "whole answer", loose_blocks(text)
+    yield "indented block or code in a line", small_pieces(text)
+
+
+def _rule(form: str, position: int, number: int) -> str:
+    """Returns the name of a part of a reading. Only fenced blocks are counted: readers of the answer see them."""
+    return f"{form} {position + 1} of {number}" if form == FENCED and number > 1 else form
+
+
+def _position(codes: Sequence[Code | None], blocks: Sequence[CodeBlock], names: Sequence[str]) -> int | None:
+    """Returns the position of the last code that defines the names; code in another language's fence comes last."""
+    defining = [position for position, code in enumerate(codes) if code and defines(code, names)]
+    ranked = [
+        (not is_stub(code, names), blocks[position].tag in TAGS, position)
+        for position in defining
+        if (code := codes[position])
+    ]
+    return max(ranked)[2] if ranked else None
+
+
+def _mentions(code: Code, names: set[str] | frozenset[str]) -> bool:
+    attributes = {node.attr for node in ast.walk(code.tree) if isinstance(node, ast.Attribute)}
+    imported = {name for statement in code.tree.body for name in bound_by(statement)}
+    return bool((used_by(code.tree) | attributes | imported) & names)
+
+
+def _before_definition(prefix: str, names: Sequence[str]) -> str:
+    """Returns the prefix before the definition of the first name; empty without one."""
+    match = names and re.search(rf"^(?:async\s+)?def\s+{re.escape(names[0])}\b", prefix, re.MULTILINE)
+    return prefix[: match.start()] if match else ""
+
+
+def _assemble(code: Code, others: Sequence[Code], head: str, names: Sequence[str]) -> str:
+    """Returns the program: imports from `__future__`, the task's head, what the code needs of others, the code."""
+    known = set[str]()
+    if head_code := read(head):
+        known = {name for statement in head_code.tree.body for name in bound_by(statement)}
+    helpers = needed_from(code, others, known)
+    futures = [part for other in (code, *others) for part in future_imports(other)]
+    removed = [*future_imports(code), *(demonstrations(code, names) if names else ())]
+    future = "".join(f"{ast.unparse(part)}\n" for part in futures)
+    parts = [future, head, *helpers, without(code, removed).strip("\n") + "\n"]
+    return "\n".join(part for part in parts if part)
+
+
+def _sanitized(text: str, head: str, names: Sequence[str]) -> str | None:
+    """Returns what EvalPlus's sanitizer finds, in its first step or in both; None if it does not define the names."""
+    for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
+        code = read(sanitized(text))
+        if code and names and defines(code, names):
+            return _assemble(code, [], head, names)
+    return None
+
+
+def _continued(text: str, prefix: str, seen: Sequence[Code]) -> str | None:
+    """Returns the prefix continued by code that is the body of its function; None if there is none."""
+    whole = read(text)
+    for code in (*seen, *([whole] if whole else [])):
+        if prefix.strip() and is_body(code):
+            program = f"{prefix.rstrip()}\n{textwrap.indent(code.text, '    ')}\n"
+            if read(program):
+                return program
+    return None

@@ -1,0 +1,253 @@
+"""Reads Python code in answers: what statements define, need and demonstrate."""
+
+import ast
+import builtins
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from evalharness.util.python_syntax import parse
+
+BUILTINS = frozenset(dir(builtins))
+NOT_CODE = re.compile(r"^[ \t]*(?:[!%]\s*\w[^\n]*|`[^\n]*|~~~[^\n]*)$", re.MULTILINE)
+"""A notebook's command, or a fence or a part of one."""
+INVISIBLE = re.compile("[\u200b-\u200f\u2028\u2029\u2060]")
+PROMPT_LINE = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
+DEMONSTRATIONS = frozenset({"print", "pprint", "exit", "quit", "input", "main", "run_tests", "test"})
+"""Functions whose call at the end of an answer shows or tests the solution."""
+DEMONSTRATING_METHODS = frozenset({("sys", "exit"), ("unittest", "main"), ("doctest", "testmod"), ("os", "_exit")})
+
+
+@dataclass(frozen=True)
+class Code:
+    """Python text that parses."""
+
+    text: str
+    tree: ast.Module
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+
+def read(text: str) -> Code | None:
+    """Returns the text as code, after repairs that change no code, such as of its indentation; None if it is none."""
+    text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs(text) else text).strip("\n")
+    for attempt in (text, _repaired(text)):
+        try:
+            tree = parse(attempt)
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            continue
+        return Code(attempt, tree) if tree.body else None
+    return None
+
+
+def _mixes_tabs(text: str) -> bool:
+    return "\t" in text and "\n    " in text
+
+
+def _repaired(text: str) -> str:
+    """Returns the text without notebook commands, prompts of the interpreter and invisible characters."""
+    text = INVISIBLE.sub("", text.replace("\u00a0", " "))
+    if text.lstrip().startswith(">>>"):
+        lines = text.split("\n")
+        text = "\n".join(PROMPT_LINE.sub("", line) for line in lines if PROMPT_LINE.match(line))
+    return textwrap.dedent(NOT_CODE.sub("", text)).strip("\n")
+
+
+def bound_by(statement: ast.stmt) -> set[str]:
+    """Returns the module's names that a statement of the module binds."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    names = set()
+    for node in _outside_functions(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
+    pending = [statement]
+    while pending:
+        node = pending.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def used_by(node: ast.AST) -> set[str]:
+    """Returns the names that a syntax tree reads anywhere."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+
+
+def defines(code: Code, names: Iterable[str]) -> bool:
+    """Returns whether the code binds all the names in its module."""
+    bound = set[str]().union(*map(bound_by, code.tree.body))
+    return bound.issuperset(names)
+
+
+def is_stub(code: Code, names: Sequence[str]) -> bool:
+    """Returns whether a function of these names has no body, as where an answer repeats the signature."""
+    functions = [
+        statement
+        for statement in code.tree.body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name in names
+    ]
+    return bool(functions) and all(map(_has_no_body, functions[-1].body))
+
+
+def _has_no_body(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError")) | ast.Name(id="NotImplementedError")):
+            return True
+    return False
+
+
+def is_body(code: Code) -> bool:
+    """Returns whether the code is the body of a function: a statement outside of functions returns or yields."""
+    return any(
+        isinstance(node, ast.Return | ast.Yield | ast.YieldFrom)
+        for statement in code.tree.body
+        for node in _outside_functions(statement)
+    )
+
+
+def needed_from(code: Code, others: Sequence[Code], known: set[str]) -> list[str]:
+    """Returns the text of the statements of other code that define what this code uses and does not define.
+
+    `known` are names that need no definition. The nearest code before counts first: `others` is in that order.
+    """
+    definitions: dict[str, tuple[Code, ast.stmt]] = {}
+    for other in others:
+        for statement in other.tree.body:
+            if not isinstance(statement, ast.Expr | ast.Assert):
+                for name in bound_by(statement):
+                    if name not in definitions or definitions[name][0] is other:
+                        definitions[name] = (other, statement)
+    bound = {name for node in ast.walk(code.tree) for name in _bound_anywhere(node)} | known | BUILTINS
+    pending, chosen = sorted(used_by(code.tree) - bound), dict[int, tuple[Code, ast.stmt]]()
+    while pending:
+        name = pending.pop()
+        if name in bound or name not in definitions:
+            continue
+        other, statement = definitions[name]
+        bound |= bound_by(statement)
+        chosen[id(statement)] = (other, statement)
+        pending += sorted(used_by(statement) - bound)
+    order = {id(statement): number for number, statement in enumerate(_in_order(others))}
+    return [_text_of(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
+
+
+def _in_order(others: Sequence[Code]) -> Iterator[ast.stmt]:
+    for other in reversed(others):
+        yield from other.tree.body
+
+
+def _bound_anywhere(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store()) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+        case ast.ClassDef(name=name) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name
+        case ast.alias(name=name, asname=other):
+            yield other or name.partition(".")[0]
+
+
+def _text_of(code: Code, statement: ast.stmt) -> str:
+    first, last = span(statement)
+    return "\n".join(code.lines[first - 1 : last])
+
+
+def span(statement: ast.stmt) -> tuple[int, int]:
+    """Returns the statement's first and last line, from 1, with its decorators."""
+    decorators = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
+
+
+def demonstrations(code: Code, names: Sequence[str]) -> list[ast.stmt]:
+    """Returns the module's statements that only show or test the functions of these names.
+
+    These are assertions, the main program, calls of functions such as `print`, and statements that call the functions,
+    unless the functions use what such a statement defines.
+    """
+    needed = _reachable(code, names)
+    return [
+        statement
+        for statement in code.tree.body
+        if not bound_by(statement) & needed and _demonstrates(statement, _callers(code, names))
+    ]
+
+
+def _reachable(code: Code, names: Iterable[str]) -> set[str]:
+    """Returns the names that functions of these names use, directly or not, and the names themselves."""
+    uses: dict[str, set[str]] = {}
+    for statement in code.tree.body:
+        for name in bound_by(statement):
+            uses.setdefault(name, set()).update(used_by(statement))
+    reached, pending = set[str](), list(names)
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending.extend(uses.get(name, ()))
+    return reached
+
+
+def _callers(code: Code, names: Iterable[str]) -> set[str]:
+    """Returns the names, and those of the module's functions and classes that use them."""
+    callers, grown = set(names), True
+    definitions = [
+        (bound_by(statement), used_by(statement))
+        for statement in code.tree.body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
+    while grown:
+        new = {name for bound, used in definitions if used & callers for name in bound} - callers
+        callers |= new
+        grown = bool(new)
+    return callers
+
+
+def _demonstrates(statement: ast.stmt, callers: set[str]) -> bool:
+    match statement:
+        case ast.Assert():
+            return True
+        case ast.Expr(value=value) if not isinstance(value, ast.Constant) and not _calls(value):
+            return True  # A word of prose.
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
+            return False
+        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in DEMONSTRATIONS:
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name))) if (
+            module,
+            name,
+        ) in DEMONSTRATING_METHODS:
+            return True
+    return bool(used_by(statement) & (callers | {"input"}))
+
+
+def _calls(value: ast.expr) -> bool:
+    return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(value))
+
+
+def without(code: Code, removed: Iterable[ast.stmt]) -> str:
+    """Returns the code's text without statements. A statement that shares its line with another one stays."""
+    gone = {id(statement) for statement in removed}
+    dropped = {line for part in code.tree.body if id(part) in gone for line in range(span(part)[0], span(part)[1] + 1)}
+    kept = {line for part in code.tree.body if id(part) not in gone for line in range(span(part)[0], span(part)[1] + 1)}
+    dropped -= kept
+    return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in dropped)
+
+
+def future_imports(code: Code) -> list[ast.stmt]:
+    """Returns the imports from `__future__`."""
+    return [part for part in code.tree.body if isinstance(part, ast.ImportFrom) and part.module == "__future__"]

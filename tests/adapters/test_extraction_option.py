@@ -52,7 +52,7 @@ def test_every_chat_recipe_has_a_robust_extraction() -> None:
 
 
 def test_manifest_row_and_summary_tell_the_rule() -> None:
-    task, context = open_task("livecodebench", "sample", {"extraction": "robust"})
+    _, context = open_task("livecodebench", "sample", {"extraction": "robust"})
     described = context.describe()
     assert described["options"] == {"extraction": "robust"}
     assert described["recipe"]["extraction"] == "fenced_program"

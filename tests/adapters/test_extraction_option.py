@@ -1,4 +1,4 @@
-"""`--option extraction=` chooses between the official rule and the project's own, and is told everywhere."""
+"""`--option extraction=` chooses between the official rule and the project's own; results name the rule."""
 
 import json
 from pathlib import Path

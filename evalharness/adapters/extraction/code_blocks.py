@@ -61,7 +61,7 @@ def language_tag(info: str) -> str:
 
 
 def loose_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the texts between all marks of code, whether or not the marks are in pairs and on lines of their own.
+    """Returns the texts between all marks of code, whether or not the marks are in pairs and alone on their lines.
 
     Each text between two neighbouring marks comes first; then the longer texts that contain marks, as the code does
     whose docstring has a fence. Without any mark, the answer itself is the only block.

@@ -15,9 +15,9 @@ SOLUTIONS = {
     "import and helper": (
         "from typing import List\n\n\ndef near(numbers: List[float], limit: float) -> bool:\n    ''' Near? '''\n",
         "near",
-        "import math\nfrom itertools import combinations\n\nLIMIT = 10\n\n\ndef gap(a, b):\n"
+        "import math\nfrom itertools import combinations\n\nLIMIT = 10\n\n\ndef distance(a, b):\n"
         "    return min(LIMIT, math.fabs(a - b))\n\n\ndef near(numbers: List[float], limit: float) -> bool:\n"
-        "    return any(gap(a, b) < limit for a, b in combinations(numbers, 2))\n",
+        "    return any(distance(a, b) < limit for a, b in combinations(numbers, 2))\n",
         ([1.0, 1.2, 9.0], 0.5),
         True,
     ),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
-from evalharness.records import Completion, Trace, Verdict
+from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.util.jsonl import complete_lines
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
@@ -63,7 +63,7 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
         try:
             row = json.loads(line)
             yield kind(**{key: _field_value(key, value) for key, value in row.items() if key in known})
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, KeyError):
             raise UserError(f"{path}, line {number} is damaged; fix or remove the line") from None
 
 
@@ -71,4 +71,18 @@ def _field_value(key: str, value: Any) -> Any:
     """Returns the value of a row's field. Task ids are interned: many rows share each of them."""
     if key == "task_id":
         return sys.intern(value)
-    return Trace(**{name: tuple(items) for name, items in value.items()}) if key == "trace" else value
+    if key == "trace" and value is not None:
+        return _trace(value)
+    if key == "drafts" and value is not None:
+        return tuple(
+            DraftCounts(part["source"], part["passes"], tuple(part["drafted"]), tuple(part["accepted"]))
+            for part in value
+        )
+    return value
+
+
+def _trace(value: Any) -> Trace:
+    rejected = tuple(
+        RejectedDraft(part["step"], part["position"], tuple(part["tokens"])) for part in value.get("rejected", ())
+    )
+    return Trace(tuple(value["tokens"]), tuple(value["steps"]), tuple(value["blocks"]), rejected)

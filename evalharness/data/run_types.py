@@ -129,6 +129,17 @@ class SteadyWindow(TypedDict):
     concurrency: int
 
 
+class DraftAcceptance(TypedDict):
+    """What the target accepted of the drafts of one source."""
+
+    passes: int
+    """Passes of the target that verified such drafts."""
+    acceptance_length: float
+    """Mean tokens per such pass, the target's own token included."""
+    acceptance_by_position: list[float]
+    """For each position, the share of the drafts with a token there of which the target accepted it."""
+
+
 class Speed(TypedDict, total=False):
     """The speed of a run or of one level of a bench. `metrics.throughput.speed` defines each key."""
 
@@ -151,6 +162,7 @@ class Speed(TypedDict, total=False):
     tokenizer: str
     forwards: int
     tokens_per_forward: float
+    drafts: dict[str, DraftAcceptance]
     prefill_share: float
     batch: int
     conditions: dict[str, Any]

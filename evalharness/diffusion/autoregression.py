@@ -68,6 +68,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
             accepted = next(
                 (position for position in range(1, block) if draft[position] != following[position - 1]), block
             )
+            row.record_draft(len(row.text) - len(row.prompt), draft, accepted, "self")
             for token in (*draft[:accepted], following[accepted - 1]):
                 if not row.ended:
                     push_token(row, token)

@@ -11,6 +11,20 @@ from evalharness.generation.sampling import apply_top_p, invert_cdf
 from evalharness.generation.stopping import StopChecker
 
 
+@dataclass(frozen=True)
+class VerifiedDraft:
+    """Tokens that were drafted for a row, and how many of them the pass that verified them accepted."""
+
+    forward_pass: int
+    """The row's forward pass that verified them, counted from 0."""
+    position: int
+    """The index of the first drafted token among the output tokens."""
+    tokens: tuple[int, ...]
+    accepted: int
+    source: str
+    """lookup, drafter, self, or none for a pass without a draft."""
+
+
 @dataclass
 class Row:
     """One text during generation. `watch` decides when it ends; positions count from the start of the prompt."""
@@ -30,10 +44,9 @@ class Row:
     cached: int = 0
     """Tokens of `text` that are in the cache."""
     forward_passes: int = 0
-    accepted_drafts: int | None = None
-    """Drafted tokens that verification accepted; None without drafts. Also those that it rejected:"""
-    rejected_drafts: int | None = None
     """Forward passes that generated tokens of this row (NFE); prefill is not counted."""
+    drafts: list[VerifiedDraft] | None = None
+    """The drafts of speculative decoding, in order, those without tokens included; None for other decoding."""
     ended: bool = False
     prefill_s: float | None = None
     first_s: float | None = None
@@ -63,6 +76,11 @@ class Row:
             self.blocks.append(block)
             self.confidences.append(confidence)
         return self.ended
+
+    def record_draft(self, position: int, tokens: Sequence[int], accepted: int, source: str) -> None:
+        """Records a draft that the row's latest pass verified."""
+        self.drafts = self.drafts or []
+        self.drafts.append(VerifiedDraft(self.forward_passes - 1, position, tuple(tokens), accepted, source))
 
     def uniform(self, index: int) -> float:
         """Returns the row's random number with this index, in [0, 1); it does not depend on the order of the calls."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evalharness.data.run_types import Speed
+from evalharness.metrics.drafts import draft_acceptance
 from evalharness.metrics.intervals import log_normal_interval
 from evalharness.metrics.request_times import (
     all_or_none,
@@ -55,6 +56,7 @@ def speed(
     common_tokens, common_tokens_per_s, tokenizer: output tokens counted by a tokenizer common to all models.
     forwards: forward passes (NFE) after the prefill, summed over requests; tokens_per_forward: output_tokens /
       forwards. prefill_share: sum of prefill_s / sum of latency.
+    drafts: acceptance of the drafts of speculative decoding, by their source.
     batch: the largest number of requests that shared forward passes.
     conditions: what the figures hold for, as given.
     """
@@ -127,6 +129,8 @@ def _network_figures(completions: Sequence[Completion]) -> Speed:
         figures["forwards"] = sum(forwards)
         if tokens and sum(forwards):
             figures["tokens_per_forward"] = sum(tokens) / sum(forwards)
+    if drafts := all_or_none([completion.drafts for completion in completions]):
+        figures["drafts"] = draft_acceptance(counts for parts in drafts for counts in parts)
     prefill = all_or_none([completion.prefill_s for completion in completions])
     total = sum(completion.total_s or 0.0 for completion in completions)
     if prefill and total > 0:

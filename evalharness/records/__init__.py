@@ -5,6 +5,8 @@ Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox-->
 
 from evalharness.records.completions import (
     Completion,
+    DraftCounts,
+    RejectedDraft,
     Sampling,
     Trace,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "Checks",
     "CommandProgram",
     "Completion",
+    "DraftCounts",
     "ExecProgram",
     "Execution",
     "Key",
@@ -68,6 +71,7 @@ __all__ = [
     "Program",
     "Prompt",
     "Reference",
+    "RejectedDraft",
     "Request",
     "Sampling",
     "Sandbox",

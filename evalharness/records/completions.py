@@ -28,6 +28,34 @@ class Trace:
     """The forward pass after which each token no longer changes, counted from 0."""
     blocks: tuple[int, ...]
     """The block of each token, counted from 0."""
+    rejected: tuple["RejectedDraft", ...] = ()
+    """The drafted tokens that the target rejected, in the order of the passes."""
+
+
+@dataclass(frozen=True)
+class RejectedDraft:
+    """Consecutive drafted tokens that a forward pass of the target rejected."""
+
+    step: int
+    """The forward pass, counted from 0."""
+    position: int
+    """The index in the output of the token that stands in the place of the first of them."""
+    tokens: tuple[str, ...]
+    """The text of each rejected token."""
+
+
+@dataclass(frozen=True)
+class DraftCounts:
+    """The drafts of one source in a completion, counted by their position in the draft."""
+
+    source: str
+    """lookup, drafter, self (the network drafts for itself), or none (passes without a draft)."""
+    passes: int
+    """Passes of the target that verified such a draft."""
+    drafted: tuple[int, ...] = ()
+    """For each position, the number of drafts that had a token there."""
+    accepted: tuple[int, ...] = ()
+    """For each position, the number of drafts whose token there was accepted."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,8 @@ class Completion:
     """Speculative decoding: drafted tokens that the target accepted. None without drafts."""
     rejected_drafts: int | None = None
     """Speculative decoding: drafted tokens that the target rejected, those after a rejected one included."""
+    drafts: tuple[DraftCounts, ...] | None = None
+    """Speculative decoding: what the target accepted of the drafts of each source. None without drafts."""
     trace: Trace | None = None
     """The denoising history, where the backend is asked to keep it."""
     reasoning: str | None = None

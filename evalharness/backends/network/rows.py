@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from evalharness.backends.network.draft_records import count_drafts, rejected_drafts
 from evalharness.backends.network.loading import Network
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.chat_template import encode_prompt
@@ -99,8 +100,9 @@ def make_completion(
         total_s=row.ended_s,
         batch=batch,
         forwards=row.forward_passes,
-        accepted_drafts=row.accepted_drafts,
-        rejected_drafts=row.rejected_drafts,
+        accepted_drafts=None if row.drafts is None else sum(draft.accepted for draft in row.drafts),
+        rejected_drafts=None if row.drafts is None else sum(len(draft.tokens) - draft.accepted for draft in row.drafts),
+        drafts=None if row.drafts is None else count_drafts(row.drafts),
         trace=make_trace(detokenizer, row) if trace else None,
         finish_reason=row.watch.reason,
     )
@@ -118,4 +120,5 @@ def make_trace(detokenizer: Detokenizer, row: Row) -> Trace:
             text = shown
         texts.append(text[len(shown) :])
         shown = text
-    return Trace(tuple(texts), tuple(row.steps), tuple(row.blocks))
+    rejected = rejected_drafts(row.drafts or (), detokenizer)
+    return Trace(tuple(texts), tuple(row.steps), tuple(row.blocks), rejected)

@@ -4,41 +4,28 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from evalharness.diffusion.decoding import prefill, token_statistics
-from evalharness.diffusion.drafting.proposals import Draft, Drafting, Proposer, Source
+from evalharness.diffusion.drafting.proposals import Draft, Drafting, Proposer
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments, gather_states
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 
-@dataclass(frozen=True)
-class Cycle:
-    """One pass of the target: what was drafted before it, and how much of that it accepted."""
-
-    source: Source
-    drafted: tuple[int, ...] = ()
-    accepted: int = 0
-
-
 @torch.inference_mode()
-def draft_and_verify(
-    model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting
-) -> list[list[Cycle]]:
-    """Generates all rows in place; returns the cycles of each row, in order.
+def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting) -> None:
+    """Generates all rows in place, and records each row's drafts.
 
     At threshold 1 the text is that of `autoregress`, greedy or sampled: the n-th output token of a row is chosen by the
     row's n-th random number, in drafts as in verification. A row's `forward_passes` are those of the target.
     """
     if not rows:
-        return []
+        return
     start = time.perf_counter()
-    cycles: list[list[Cycle]] = [[] for _ in rows]
     taps = drafting.drafter.config.taps if drafting.drafter else ()
     with TapRecorder(model, taps) if taps else nullcontext() as recorder:
         for row in rows:
@@ -49,9 +36,8 @@ def draft_and_verify(
         proposer = Proposer(drafting, rows, sampler, cache.capacity)
         if recorder is not None and any(row.cached for row in rows):
             proposer.observe(recorder.states, [0] * len(rows))
-        running = list(range(len(rows)))
-        while running:
-            active = [rows[index] for index in running]
+        active = list(rows)
+        while active:
             drafts = proposer.propose(active)
             starts = [row.cached for row in active]
             segments = [
@@ -60,11 +46,6 @@ def draft_and_verify(
             ]
             hidden = forward_segments(model, segments, cache)
             accepted = verify(model, hidden, active, drafts, sampler, drafting.threshold)
-            for index, draft, count in zip(running, drafts, accepted, strict=True):
-                cycles[index].append(Cycle(draft.source, tuple(draft.tokens), count))
-                row = rows[index]
-                row.accepted_drafts = (row.accepted_drafts or 0) + count
-                row.rejected_drafts = (row.rejected_drafts or 0) + len(draft.tokens) - count
             if recorder is not None:
                 proposer.observe(recorder.states, starts)
             proposer.record(active, starts, drafts, accepted)
@@ -73,8 +54,7 @@ def draft_and_verify(
             if kept and len(kept) < len(active):
                 cache.keep_rows(kept)
                 proposer.keep_rows(kept)
-            running = [running[place] for place in kept]
-    return cycles
+            active = [active[place] for place in kept]
 
 
 def verify(
@@ -109,7 +89,7 @@ def verify(
         while count < len(draft.tokens) and (draft.tokens[count] == chosen[at + count] or close[at + count]):
             count += 1
         row.forward_passes += 1
-        pushed = 0
+        position, pushed = len(row.text) - len(row.prompt), 0
         for place, token in enumerate((*draft.tokens[:count], chosen[at + count])):
             if not row.ended:
                 row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidences[at + place])
@@ -117,6 +97,7 @@ def verify(
                 row.text.append(token)
                 pushed += 1
         accepted.append(min(count, pushed))
+        row.record_draft(position, draft.tokens, accepted[-1], draft.source)
         at += len(draft.tokens) + 1
     return accepted
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from evalharness.diffusion.drafting.lookup import SIZES, NgramLookup
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.rows import Row, Sampler
 
-Source = Literal["none", "lookup", "drafter"]
 PROBE = 16
 """A parked drafter is tried again after this number of passes."""
 
@@ -37,10 +35,14 @@ class Drafting:
 class Draft:
     """Tokens that may come next; none if nothing is drafted."""
 
-    source: Source = "none"
     tokens: list[int] = field(default_factory=list)
-    kind: str = ""
-    """The name under which its acceptance is tracked."""
+    kind: str = "none"
+    """The name under which its acceptance is tracked: its source, and for lookup the length of the n-gram."""
+
+    @property
+    def source(self) -> str:
+        """Returns where the tokens come from: lookup, drafter, or none without tokens."""
+        return self.kind.partition(" ")[0]
 
 
 class Proposer:
@@ -77,7 +79,7 @@ class Proposer:
                 drafted = self._draft(rows)
                 for number, draft in enumerate(drafts):
                     if not draft.tokens and limits[number] > 0:
-                        drafts[number] = Draft("drafter", drafted[number][: limits[number]], "drafter")
+                        drafts[number] = Draft(drafted[number][: limits[number]], "drafter")
             elif not self._parked:
                 self._parked = PROBE
         return drafts
@@ -111,7 +113,7 @@ class Proposer:
         if self._drafting.costs is not None:
             probabilities = self._trackers[kind].probabilities()[: len(tokens)]
             tokens = tokens[: self._drafting.costs.best_length(probabilities, rows)[0]]
-        return Draft("lookup", tokens, kind) if tokens else Draft()
+        return Draft(tokens, kind) if tokens else Draft()
 
     def _pays(self, rows: int) -> bool:
         """Returns whether drafting is expected to be faster than a pass without drafts."""

@@ -19,7 +19,7 @@ class SelfDrafter(CausalDecoder):
         super().__init__(row, (length, sampler), traced)
         self.sampler, self._length = sampler, length
         self._draft: list[int] = []
-        row.accepted_drafts = row.rejected_drafts = 0
+        row.drafts = []
 
     @property
     def group(self) -> Hashable:
@@ -69,8 +69,7 @@ class SelfDrafter(CausalDecoder):
         row, draft, position = self.row, self._draft, len(self.row.output)
         accepted = next((place for place in range(1, len(draft)) if draft[place] != following[place - 1]), len(draft))
         row.forward_passes += 1
-        row.accepted_drafts = (row.accepted_drafts or 0) + accepted
-        row.rejected_drafts = (row.rejected_drafts or 0) + len(draft) - accepted
+        row.record_draft(position, draft, accepted, "self")
         tokens = (*draft[:accepted], following[accepted - 1])
         # The draft's first token follows from the drafting pass, which does not verify it.
         chances = (1.0, *confidences[:accepted])

@@ -22,7 +22,7 @@ class Verifier(CausalDecoder):
         capacity = len(row.prompt) + row.watch.limit + 4 * (drafting.longest + 2)
         self._proposer = Proposer(drafting, [row], sampler, capacity)
         self._draft = Draft()
-        row.accepted_drafts = row.rejected_drafts = 0
+        row.drafts = []
 
     def observe(self, states: Tensor, start: int) -> None:
         """Gives the tapped states of a pass to the drafter."""
@@ -47,8 +47,6 @@ class Verifier(CausalDecoder):
 
     def _record(self, start: int, accepted: int) -> None:
         row, draft = self.row, self._draft
-        row.accepted_drafts = (row.accepted_drafts or 0) + accepted
-        row.rejected_drafts = (row.rejected_drafts or 0) + len(draft.tokens) - accepted
         self._proposer.record([row], [start], [draft], [accepted])
         if self.traced:
             first = start + 1 - len(row.prompt)

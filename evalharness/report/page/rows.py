@@ -106,8 +106,7 @@ def _sample_row(completion: Completion, verdict: Verdict | None, samples: ChunkW
 
 def _sample(completion: Completion, verdict: Verdict | None) -> dict[str, Any]:
     """Returns all fields of a completion and its verdict that have a value."""
-    fields = {**vars(completion), "trace": completion.trace and vars(completion.trace)}
-    fields |= asdict(verdict) if verdict else {}
+    fields = asdict(completion) | (asdict(verdict) if verdict else {})
     return {key: value for key, value in fields.items() if value not in (None, "")}
 
 

@@ -59,6 +59,9 @@ def test_all_lossless_ways_give_the_text_of_plain_decoding(base: Path, sampling:
         assert completion.forwards is not None
         assert completion.accepted_drafts is not None
         assert completion.rejected_drafts is not None
+        assert completion.drafts is not None
+        assert sum(counts.passes for counts in completion.drafts) == completion.forwards
+        assert sum(sum(counts.accepted) for counts in completion.drafts) == completion.accepted_drafts
         # The last pass may accept drafts behind an end token.
         assert completion.forwards + completion.accepted_drafts >= (completion.output_tokens or 0)
 

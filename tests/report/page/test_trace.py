@@ -92,3 +92,26 @@ def test_tokens_cut_after_the_end_are_marked(visit: Open) -> None:
     page = visit(ADDRESS)
     assert page.locator(".token.cut").all_inner_texts() == ["\n<|end|>"]
     assert "1 token cut after the end" in page.inner_text("section:has(.trace) h2")
+
+
+def test_rejected_drafts_stand_before_the_own_token_of_the_pass_that_rejects_them(visit: Open) -> None:
+    page = visit(ADDRESS)
+    shown = page.evaluate(
+        """() => {
+            const rejected = [{ step: 1, position: 2, tokens: ["X", "Y"] }, { step: 2, position: 3, tokens: ["Z"] }];
+            const trace = { tokens: ["a", "b", "c", "d"], steps: [0, 1, 1, 2], blocks: [0, 1, 1, 3], rejected };
+            const { element, summary } = evalharness.tracePlayer(trace, "abcd");
+            const slider = element.querySelector("input[type=range]");
+            const go = (pass) => {
+                slider.value = pass;
+                slider.dispatchEvent(new Event("input"));
+                const texts = [...element.querySelector(".canvas").children].map((part) => part.textContent);
+                return [texts.join(""), element.querySelector(".state").textContent];
+            };
+            return [[1, 2, 3].map(go), summary];
+        }"""
+    )
+    texts = [text for (text, _) in shown[0]]
+    assert texts == ["abcd", "abXYcd", "abcd"]
+    assert shown[0][1][1] == "Pass 2 of 3 · block 2 of 3 · 3 of 4 tokens · 2 drafts rejected"
+    assert "3 drafts rejected" in shown[1]

@@ -21,6 +21,8 @@
     add("Prefill", sample.prefill_s, format.seconds);
     add("Forward passes", forwards, format.count);
     if (tokens !== undefined && forwards > 0) add("Tokens per forward pass", tokens / forwards, format.number);
+    const { accepted_drafts: accepted, rejected_drafts: refused } = sample;
+    if (accepted !== undefined) add("Accepted drafts", `${format.count(accepted)} of ${format.count(accepted + refused)}`);
     if (sample.batch > 1) add("Batch", sample.batch);
     add(
       "Finish reason",

@@ -72,6 +72,9 @@
       return span;
     });
     const canvas = h("pre.canvas", { role: "img" }, tokens);
+    // Where a pass rejects drafted tokens, they stand in front of the target's own token.
+    const rejected = new Map((trace.rejected || []).map((draft) => [draft.step, draft]));
+    const rejection = h("del.rejected", { title: "drafted, and rejected by the target" });
     const chart = barChart(passes);
     const slider = h("input", { type: "range", min: 0, max: last, step: 1, "aria-label": "Forward pass" });
     const state = h("p.state", {});
@@ -104,6 +107,10 @@
         span.classList.toggle("fresh", pass === position - 1 && position < last);
         span.classList.toggle("later", !committed && trace.blocks[index] > block);
       });
+      const draft = position < last ? rejected.get(position - 1) : undefined;
+      rejection.textContent = draft ? draft.tokens.join("") : "";
+      if (draft) canvas.insertBefore(rejection, tokens[draft.position] ?? null);
+      else rejection.remove();
       [...chart.children].forEach((bar, index) => {
         bar.classList.toggle("past", index < position);
         bar.classList.toggle("now", index === position - 1);
@@ -112,6 +119,7 @@
         `Pass ${position} of ${last}`,
         blocks > 1 ? `block ${block + 1} of ${blocks}` : "",
         `${total} of ${tokens.length} tokens`,
+        draft ? `${format.plural(draft.tokens.length, "draft")} rejected` : "",
       ];
       state.textContent = parts.filter(Boolean).join(" · ");
       slider.value = position;
@@ -181,7 +189,9 @@
     const count = trace.tokens.length;
     const parts = [`${format.plural(count, "token")} in ${format.plural(passes, "forward pass", "forward passes")}`];
     if (passes) parts.push(`${format.number(count / passes)} tokens per pass`);
-    if (blocks > 1) parts.push(`${blocks} blocks`);
+    const rejected = (trace.rejected || []).reduce((sum, draft) => sum + draft.tokens.length, 0);
+    if (rejected) parts.push(`${format.plural(rejected, "draft")} rejected`);
+    if (blocks > 1 && !rejected) parts.push(`${blocks} blocks`);
     if (kept < count) parts.push(`${format.plural(count - kept, "token")} cut after the end`);
     return parts.join(" · ");
   }

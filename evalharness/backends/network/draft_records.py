@@ -1,0 +1,37 @@
+"""What a completion says of its drafts: counts by source and position, and the rejected tokens for the trace."""
+
+from collections.abc import Sequence
+
+from evalharness.diffusion.rows import VerifiedDraft
+from evalharness.generation.stopping import Detokenizer
+from evalharness.records import DraftCounts, RejectedDraft
+
+
+def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
+    """Returns the counts of each source, in alphabetical order of the sources."""
+    counts = []
+    for source in sorted({draft.source for draft in drafts}):
+        own = [draft for draft in drafts if draft.source == source]
+        places = range(max(len(draft.tokens) for draft in own))
+        counts.append(
+            DraftCounts(
+                source,
+                len(own),
+                tuple(sum(place < len(draft.tokens) for draft in own) for place in places),
+                tuple(sum(place < draft.accepted for draft in own) for place in places),
+            )
+        )
+    return tuple(counts)
+
+
+def rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -> tuple[RejectedDraft, ...]:
+    """Returns the rejected tokens of each draft that has some, in the order of the passes."""
+    return tuple(
+        RejectedDraft(
+            draft.forward_pass,
+            draft.position + draft.accepted,
+            tuple(detokenizer.text([token]) for token in draft.tokens[draft.accepted :]),
+        )
+        for draft in drafts
+        if draft.accepted < len(draft.tokens)
+    )

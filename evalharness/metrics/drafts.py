@@ -1,0 +1,32 @@
+"""The acceptance of speculative decoding's drafts over many completions."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from evalharness.data.run_types import DraftAcceptance
+from evalharness.records import DraftCounts
+
+
+def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
+    """Returns the acceptance of each source's drafts.
+
+    The acceptance length counts the target's own token, as Leviathan et al. (arXiv 2211.17192) count it; a pass without
+    a draft (source none) has length 1.
+    """
+    passes: Counter[str] = Counter()
+    drafted: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    accepted: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for part in counts:
+        passes[part.source] += part.passes
+        drafted[part.source].update(dict(enumerate(part.drafted)))
+        accepted[part.source].update(dict(enumerate(part.accepted)))
+    return {
+        source: {
+            "passes": number,
+            "acceptance_length": 1 + accepted[source].total() / number,
+            "acceptance_by_position": [
+                accepted[source][place] / drafted[source][place] for place in sorted(drafted[source])
+            ],
+        }
+        for source, number in sorted(passes.items())
+    }

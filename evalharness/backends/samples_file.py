@@ -7,7 +7,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -23,6 +23,9 @@ KEYS: tuple[Form, ...] = ("program", "solution", "completion")
 RUN_FORMS: tuple[Form, ...] = (*KEYS, "answer")
 """The values of `form` in a run's `completions.jsonl`, whose rows have the text under `text`."""
 
+ENDING: Mapping[str, type] = {"finish_reason": str, "reasoning": str, "reasoning_tokens": int, "refusal": str}
+"""The keys of a line that say how its text ended, with their types; see `Completion`."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -33,6 +36,8 @@ class Sample:
     task_id: str
     sample_id: int
     texts: Mapping[Form, str]
+    ending: Mapping[str, Any] = field(default_factory=lambda: {"finish_reason": "unknown"})
+    """The fields of `ENDING`, where a run or another harness says them."""
 
     @property
     def key(self) -> Key:
@@ -46,7 +51,7 @@ class Sample:
         """Returns the sample as a completion of its problem."""
         form = self.form(problem) or "solution"
         text = self.texts[form]
-        return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text))
+        return Completion(problem.task_id, self.sample_id, text, form=form, characters=len(text), **self.ending)
 
 
 def read_samples(path: Path) -> list[Sample]:
@@ -118,7 +123,8 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     if not isinstance(sample_id, int) or isinstance(sample_id, bool) or sample_id < 0:
         raise UserError(f"{where}: sample_id {sample_id!r} is not an integer of at least 0; give one, or leave it out")
     counts[task_id] = counts.get(task_id, 0) + 1
-    return Sample(number, task_id, sample_id, texts)
+    ending = {key: row[key] for key, kind in ENDING.items() if isinstance(row.get(key), kind)}
+    return Sample(number, task_id, sample_id, texts, {"finish_reason": "unknown", **ending})
 
 
 def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:

@@ -4,7 +4,7 @@ All rates are fractions, all times seconds unless a key says otherwise. A key th
 value was not measured or does not apply; nothing unmeasured is ever zero.
 """
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from evalharness.records import Status
 
@@ -168,6 +168,32 @@ class Speed(TypedDict, total=False):
     conditions: dict[str, Any]
 
 
+AnswerKind = Literal["at_limit", "reasoning_only", "empty", "refused"]
+"""at_limit: reached the token limit. reasoning_only: reasoning without an answer. refused: the endpoint takes no such
+prompt, or its filter ends the answer."""
+
+
+class Answers(TypedDict):
+    """How the answers of a run ended (`metrics.answer_counts`)."""
+
+    answers: int
+    """All answers, refused prompts included; not those that the infrastructure failed on."""
+    counts: dict[AnswerKind, int]
+    """`at_limit` is absent where it is not known, as for samples from a file."""
+    rates: dict[AnswerKind, float]
+    """The counts as shares of `answers`."""
+    token_limit: NotRequired[int]
+    """The largest number of new tokens that an answer could have."""
+    with_reasoning: NotRequired[int]
+    """Answers with reasoning that was sent apart from the text."""
+    reasoning_tokens: NotRequired[int]
+    """The endpoint's count of the tokens of that reasoning."""
+    reasoning_common_tokens: NotRequired[int]
+    """The common tokenizer's count of the tokens of that reasoning."""
+    refusal: NotRequired[str]
+    """What was said about the first refused prompt."""
+
+
 class Figures(TypedDict):
     """The part of a summary that is counted from the rows."""
 
@@ -186,6 +212,8 @@ class Figures(TypedDict):
     statuses: dict[Status, int]
     extraction: NotRequired[dict[str, int]]
     """Answers by the rule that found their program; absent where no program is searched for."""
+    answers: NotRequired[Answers]
+    """Absent for the official solutions, and in runs of earlier versions."""
     infrastructure: NotRequired[str]
     """Why the first of the samples without a verdict has none."""
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from evalharness.backends.reference import ReferenceBackend
+from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_types import RunConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
@@ -15,6 +16,7 @@ from evalharness.pipeline.store import Store, is_same_run
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
 from evalharness.records import Completion, Request, Verdict
+from evalharness.report.answer_remarks import answer_warning
 from evalharness.util.key_set import KeySet
 from evalharness.util.text import counted
 
@@ -87,6 +89,8 @@ def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progre
     generate_and_grade(run, executor, store, progress)
     summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
+    if warning := answer_warning(summary):
+        progress.note(warning)
     return summary
 
 
@@ -94,7 +98,9 @@ def tell_extent(run: PreparedRun, store: Store, progress: Progress) -> None:
     """Tells how many problems and samples the run has, and how much of it is done."""
     problems, samples = run.prepared.problems, len(run.requests)
     extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
-    progress.note(f"{run.prepared.task.name}: {extent}, into {store.folder}")
+    generates = run.prepared.config.backend not in (ReferenceBackend.name, ReplayBackend.name)
+    limit = f", at most {run.prepared.sampling.max_new_tokens} new tokens each" if generates else ""
+    progress.note(f"{run.prepared.task.name}: {extent}{limit}, into {store.folder}")
     covered = len({request.problem.task_id for request in run.requests})
     if run.prepared.config.shard:
         share = f"shard {run.prepared.config.shard}: {counted(covered, 'problem')}"

@@ -4,14 +4,17 @@ from collections import Counter
 from pathlib import Path
 from typing import cast
 
+from evalharness.adapters.extraction.reasoning import without_reasoning
+from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import read_completions, read_manifest, read_verdicts
-from evalharness.data.run_types import Figures, Summary
+from evalharness.data.run_types import Answers, Figures, Summary
+from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import measurement_conditions, speed
-from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.validate import PreparedTask
-from evalharness.records import STATUSES, Backend, Status
+from evalharness.records import STATUSES, Backend, Completion, Status
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
@@ -59,18 +62,21 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
         held["merged_runs"] = len(merged)
     if copies := environment.get("copies"):
         held["copies"] = copies
+    tokenizer = common_tokenizer(prepared.config.tokenizer)
     figures: Figures = {
         "problems": len(tallies),
         "problems_of_task": prepared.problems_of_task,
         "samples": statuses.total(),
         "asked": asked,
         "metrics": rates(tallies, ks),
-        "speed": speed(read_completions(folder), common_tokenizer(prepared.config.tokenizer), held),
+        "speed": speed(read_completions(folder), tokenizer, held),
         "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
     }
     extraction = sum((counts.extraction for counts in tallies.values()), Counter[str]())
     if extraction:
         figures["extraction"] = dict(extraction.most_common())
+    if answers := answers_of(prepared, folder, manifest["config"]["backend"]["name"], tokenizer):
+        figures["answers"] = answers
     if facets := rates_by_facet(tallies, prepared.problems, ks):
         figures["facets"] = facets
     if statuses["infrastructure"]:
@@ -78,3 +84,16 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
             f"{row.task_id}: {row.detail}" for row in read_verdicts(folder) if row.status == "infrastructure"
         )
     return figures
+
+
+def answers_of(prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None) -> Answers | None:
+    """Returns how the answers of a run ended; None for the official solutions."""
+    if backend == ReferenceBackend.name:
+        return None
+    token_limit = None if backend == ReplayBackend.name else prepared.sampling.max_new_tokens
+    is_chat = prepared.context.recipe.kind == "chat"
+
+    def final_text(completion: Completion) -> str:
+        return without_reasoning(completion.text) if is_chat and completion.form == "answer" else completion.text
+
+    return count_answers(read_completions(folder), token_limit, tokenizer, final_text)

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from evalharness.data.run_types import Rate, Speed, Summary
+from evalharness.report.answer_remarks import answer_remarks, short_remarks, token_limit
 from evalharness.report.task_variant import run_conditions
 from evalharness.util.text import counted
 
@@ -26,6 +28,9 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(*_row(summary, rate_names, timed), end_section=len(summaries) > 1)
+    remarks = [f"{summary['task']}: {remark}" for summary in summaries for remark in answer_remarks(summary)]
+    table.caption = Text("\n".join(remarks)) if remarks else None
+    table.caption_justify = "left"
     if mean and len(summaries) > 1:
         table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
     return table
@@ -48,7 +53,7 @@ def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
 def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
     speed = summary["speed"]
     return [
-        f"{summary['task']}\n{run_conditions(summary)}",
+        "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
         "\n".join([_size(summary), *_counts(summary)]),
         *(_rate(summary["metrics"].get(name)) for name in rate_names),
@@ -58,10 +63,10 @@ def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
 
 
 def _counts(summary: Summary) -> list[str]:
-    """Returns the samples by status, and the answers in which no code was found."""
+    """Returns the samples by status, those without code, and those whose answers ended badly."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
-    return [*counts, f"{without_code} without code"] if without_code else counts
+    return [*counts, *([f"{without_code} without code"] if without_code else []), *short_remarks(summary)]
 
 
 def _size(summary: Summary) -> str:

@@ -55,8 +55,8 @@ def test_samples_without_number_are_numbered_in_the_order_of_the_file(name: str,
 def test_request_gets_its_sample_without_times(tmp_path: Path) -> None:
     path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "solution": "s"}, {"task_id": "b", "completion": "cc"})
     assert generate(path, ("b", 0), ("a", 0)) == [
-        Completion("b", 0, "cc", form="completion", characters=2),
-        Completion("a", 0, "s", form="solution", characters=1),
+        Completion("b", 0, "cc", form="completion", characters=2, finish_reason="unknown"),
+        Completion("a", 0, "s", form="solution", characters=1, finish_reason="unknown"),
     ]
     with pytest.raises(UserError, match=r"a\.jsonl has no sample 1 of a"):
         generate(path, ("a", 1))
@@ -141,3 +141,11 @@ def test_message_has_only_the_line_number_of_the_file(tmp_path: Path) -> None:
     assert "line 5: not JSON" in str(caught.value)
     assert "line 1" not in str(caught.value)
     assert "line 2" not in str(caught.value)
+
+
+def test_how_a_row_of_a_run_ended_is_kept(tmp_path: Path) -> None:
+    ending = {"finish_reason": "length", "reasoning": "hmm", "reasoning_tokens": 3}
+    row = {"task_id": "a", "sample_id": 0, "text": "", "form": "answer", **ending, "refusal": None}
+    [completion] = generate(write_samples(tmp_path / "a.jsonl", row), ("a", 0))
+    assert {key: getattr(completion, key) for key in ending} == ending
+    assert completion.refusal is None

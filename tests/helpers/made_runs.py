@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import rates, tally
 from evalharness.metrics.throughput import measurement_conditions, speed
 from evalharness.pipeline.store import write_json
@@ -71,6 +72,7 @@ def write_run(
         "problems_of_task": whole or problems,
         "samples": len(passed), "asked": asked or len(passed), "metrics": rates(tally(verdicts)),
         "speed": speed(rows, conditions=measurement_conditions(backend_description, CPU), warmup=()), "statuses": {},
+        "answers": count_answers(rows, 512),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     return folder

@@ -3,7 +3,10 @@
 from collections import defaultdict
 from typing import Any
 
+from evalharness.data.run_types import AnswerKind, Answers
 from evalharness.data.runs import Run
+from evalharness.metrics.answer_counts import KINDS
+from evalharness.report.answer_remarks import WORDS
 from evalharness.util.differences import differences
 
 TASK_PARTS = {
@@ -13,7 +16,7 @@ TASK_PARTS = {
 """The subject of each key of the manifest's `task`. The other keys follow from these."""
 PROSE = ("recipe.description", "grading.notes")
 """Texts of the task card in the manifest that do not change a number."""
-SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "speed")
+SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "answers", "speed")
 """Subjects in which a difference is unfair, most serious first."""
 
 
@@ -34,6 +37,7 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
                 by_subject["token limit"] = [_versus("", old, new)]
             elif place != "seed":
                 by_subject[subject].append(_versus(place, old, new))
+    by_subject["answers"] = _answer_differences(first, second)
     by_subject["speed"] = _speed_differences(first, second, names)
     return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
@@ -42,6 +46,23 @@ def _versus(place: str, old: str, new: str, absent: str = "none") -> str:
     """Returns a place and both values there as text; `absent` stands for a value that is missing."""
     values = [absent if value == "null" else value for value in (old, new)]
     return f"{place} {values[0]} vs {values[1]}".strip()
+
+
+def _answer_differences(first: Run, second: Run) -> list[str]:
+    """Returns the kinds of answers, such as those that reached the token limit, whose rates differ."""
+    answers = first.summary.get("answers"), second.summary.get("answers")
+    if not answers[0] or not answers[1]:
+        return []
+    return [
+        f"{_share(answers[0], kind)} vs {_share(answers[1], kind)} {WORDS[kind]}"
+        for kind in KINDS
+        if answers[0]["rates"].get(kind, 0.0) != answers[1]["rates"].get(kind, 0.0)
+    ]
+
+
+def _share(answers: Answers, kind: AnswerKind) -> str:
+    count = answers["counts"].get(kind)
+    return "unknown" if count is None else f"{count} of {answers['answers']}"
 
 
 def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from evalharness.data.runs import Run
+from evalharness.report.answer_remarks import answer_remarks
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, column_of
 from evalharness.report.naming import RunName
@@ -45,6 +46,7 @@ def _cell(run: Run, metric: str, usual_recipe: str) -> Cell:
     notes += [f"recipe {recipe}"] if recipe and recipe != usual_recipe else []
     notes += [f"middle {middle}"] if middle != "free" else []
     notes += [str(summary["note"])] if summary.get("note") else []
+    notes += answer_remarks(summary)
     return Cell(rate, notes=tuple(notes), complete=not missing)
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
+from evalharness.report.answer_remarks import answer_remarks, token_limit
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
@@ -58,6 +59,8 @@ class RunOverview(TypedDict):
     speed: Speed
     speed_conditions: str
     shortfall: str
+    answers: list[str]
+    """Remarks about cut, empty and refused answers, and answers of reasoning alone."""
     conditions: str
     language: str
     """The programming language of the task, for the highlighter."""
@@ -86,7 +89,8 @@ def run_overview(entry: Entry) -> RunOverview:
         "speed": entry.run.speed,
         "speed_conditions": speed_conditions(entry.run),
         "shortfall": shortfall(entry.run),
-        "conditions": run_conditions(summary),
+        "answers": answer_remarks(summary),
+        "conditions": ", ".join(filter(None, [run_conditions(summary), token_limit(summary)])),
         "language": language_of(task_of(summary))[1],
         "data_heading": HEADINGS[data_kind(summary)],
         "rates": [(name, rate["value"], rate["ci95"][0], rate["ci95"][1]) for name, rate in summary["metrics"].items()],

@@ -71,6 +71,7 @@
       h("p.lead", {}, run.conditions),
       app.factList(facts),
       run.shortfall && h("p.notice", {}, `The run is incomplete: ${run.shortfall}.`),
+      run.answers.length > 0 && h("p.notice", {}, `${run.answers.join("; ")}.`),
       run.no_prompts && h("p.notice", {}, `Prompts are not shown. ${run.no_prompts}`),
       run.rates.length > 0 && part("Rates", rateTable(run)),
       part("Verdicts", app.statusBar(run), h("p.chips", {}, counts)),

@@ -15,6 +15,7 @@
     const { output_tokens: tokens, total_s: total, forwards } = sample;
     add("Prompt tokens", sample.prompt_tokens, format.count);
     add("Output tokens", tokens, format.count);
+    add("Reasoning tokens", sample.reasoning_tokens, format.count);
     add("End-to-end latency", total, format.seconds);
     if (tokens !== undefined && total > 0) add("Speed", tokens / total, (value) => `${format.number(value)} tokens/s`);
     add("TTFT", sample.first_output_s, format.seconds);
@@ -57,10 +58,21 @@
     return section("Prompt", note, promptParts(prompt, run.language));
   }
 
+  function emptyReason(sample) {
+    if (sample.refusal) return `The prompt was refused: ${sample.refusal}`;
+    if (sample.reasoning || sample.reasoning_tokens) return "Reasoning alone.";
+    return sample.finish_reason ? "Empty." : "There is none.";
+  }
+
+  function reasoningSection(sample) {
+    if (!sample.reasoning) return null;
+    return section("Reasoning", "not graded", app.codeBlock("Reasoning", sample.reasoning, [document.createTextNode(sample.reasoning)]));
+  }
+
   function completionSection(run, sample) {
     const text = sample.text || "";
     if (!text)
-      return section("Completion", null, h("p.notice", {}, sample.finish_reason ? "Empty." : "There is none."));
+      return section("Completion", null, h("p.notice", {}, emptyReason(sample)));
     const nodes = /^\s*(```|~~~)/m.test(text) ? app.answer(text, run.language) : app.highlight(text, run.language);
     const form = {
       answer: null,
@@ -168,7 +180,7 @@
       parts.push(section("Test output", null, app.codeBlock("Test output", sample.detail, [text])));
     }
     if (sample.borderline) parts.push(section("Borderline", null, h("p.notice", {}, sample.borderline)));
-    parts.push(await promptSection(run, problem), completionSection(run, sample));
+    parts.push(await promptSection(run, problem), reasoningSection(sample), completionSection(run, sample));
     if (sample.trace) {
       const player = app.tracePlayer(sample.trace, sample.text || "");
       parts.push(section("Denoising", player.summary, player.element));

@@ -1,0 +1,75 @@
+"""Counts how the answers of a run ended: at the token limit, empty, refused, or with reasoning alone."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from evalharness.data.run_types import AnswerKind, Answers
+from evalharness.metrics.tokenizing import CommonTokenizer
+from evalharness.records import Completion
+
+KINDS: tuple[AnswerKind, ...] = ("at_limit", "reasoning_only", "empty", "refused")
+REFUSED = frozenset({"refused", "content_filter", "refusal", "safety"})
+"""Finish reasons of a prompt that an endpoint refuses, and of an answer that its filter ends."""
+
+
+def count_answers(
+    completions: Iterable[Completion],
+    token_limit: int | None = None,
+    tokenizer: CommonTokenizer | None = None,
+    final_text: Callable[[Completion], str] = lambda completion: completion.text,
+) -> Answers | None:
+    """Returns how the answers ended; None if there are none. Completions that failed do not count.
+
+    `token_limit` is the one that the answers were generated under; without it, none is known to have reached it.
+    `final_text` returns an answer without reasoning that is in its text.
+    """
+    counts = Counter[AnswerKind]()
+    total = with_reasoning = common_tokens = known_ends = 0
+    reasoning_tokens: int | None = 0
+    refusal = ""
+    for completion in completions:
+        if completion.error:
+            continue
+        total += 1
+        known_ends += completion.finish_reason != "unknown"
+        counts.update(kinds_of(completion, final_text(completion)))
+        if completion.refusal and not refusal:
+            refusal = f"{completion.task_id}: {completion.refusal}"
+        if completion.reasoning or completion.reasoning_tokens:
+            with_reasoning += 1
+            common_tokens += tokenizer.count(completion.reasoning or "") if tokenizer else 0
+            counted = completion.reasoning_tokens
+            reasoning_tokens = None if reasoning_tokens is None or counted is None else reasoning_tokens + counted
+    if not total:
+        return None
+    kinds = [kind for kind in KINDS if kind != "at_limit" or known_ends]
+    answers: Answers = {
+        "answers": total,
+        "counts": {kind: counts[kind] for kind in kinds},
+        "rates": {kind: counts[kind] / total for kind in kinds},
+    }
+    if token_limit is not None:
+        answers["token_limit"] = token_limit
+    if with_reasoning:
+        answers["with_reasoning"] = with_reasoning
+        if reasoning_tokens is not None:
+            answers["reasoning_tokens"] = reasoning_tokens
+        if tokenizer:
+            answers["reasoning_common_tokens"] = common_tokens
+    if refusal:
+        answers["refusal"] = refusal
+    return answers
+
+
+def kinds_of(completion: Completion, final_text: str) -> list[AnswerKind]:
+    """Returns the kinds that an answer belongs to. One without text is refused, reasoning alone, or empty.
+
+    An answer that reached the token limit may be reasoning alone, too.
+    """
+    kinds: list[AnswerKind] = ["at_limit"] if completion.finish_reason == "length" else []
+    if completion.finish_reason.lower() in REFUSED:
+        return [*kinds, "refused"]
+    if final_text.strip():
+        return kinds
+    has_reasoning = bool(completion.reasoning or completion.reasoning_tokens or completion.text.strip())
+    return [*kinds, "reasoning_only" if has_reasoning else "empty"]

@@ -1,0 +1,63 @@
+"""What reports say about a run's answers that were cut, empty, refused, or reasoning alone."""
+
+from collections.abc import Mapping
+
+from evalharness.data.run_types import AnswerKind, Answers, Summary
+from evalharness.metrics.answer_counts import KINDS
+
+WARNING_RATE = 0.02
+"""The share of answers of one kind above which a run ends with a warning."""
+WORDS: Mapping[AnswerKind, str] = {
+    "at_limit": "reached the token limit",
+    "reasoning_only": "reasoning alone",
+    "empty": "empty",
+    "refused": "refused",
+}
+SHORT: Mapping[AnswerKind, str] = {**WORDS, "at_limit": "at token limit"}
+REMEDIES: Mapping[AnswerKind, str] = {
+    "at_limit": "repeat the run with a higher --max-new-tokens",
+    "reasoning_only": "repeat the run with a higher --max-new-tokens",
+    "empty": "check the recipe and its stop sequences",
+    "refused": "see `refusal` in completions.jsonl",
+}
+
+
+def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
+    """Returns a remark for each kind of answer with a rate above `least_rate`: "1 of 9 answers was empty (11.1%)"."""
+    answers = summary.get("answers")
+    if not answers:
+        return []
+    return [_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
+
+
+def short_remarks(summary: Summary) -> list[str]:
+    """Returns the same in a few words, such as "3 empty", for a narrow column."""
+    answers = summary.get("answers")
+    counts = answers["counts"] if answers else {}
+    return [f"{count} {SHORT[kind]}" for kind in KINDS if (count := counts.get(kind))]
+
+
+def token_limit(summary: Summary) -> str:
+    """Returns the token limit that the answers were generated under as text; empty where there was none."""
+    answers = summary.get("answers")
+    return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
+
+
+def answer_warning(summary: Summary) -> str:
+    """Returns one line about the kinds of answers above `WARNING_RATE`, and what to do; empty if there are none."""
+    remarks = answer_remarks(summary, WARNING_RATE)
+    if not remarks:
+        return ""
+    answers = summary["answers"]
+    kinds = [kind for kind in KINDS if answers["rates"].get(kind, 0.0) > WARNING_RATE]
+    remedies = "; ".join(dict.fromkeys(REMEDIES[kind] for kind in kinds))
+    first_refusal = f" (first {answers['refusal']})" if "refused" in kinds and "refusal" in answers else ""
+    return f"warning: {summary['task']}: {', '.join(remarks)}{first_refusal}; {remedies}"
+
+
+def _remark(answers: Answers, kind: AnswerKind) -> str:
+    count, total = answers["counts"][kind], answers["answers"]
+    verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
+    limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""
+    noun = "answer" if total == 1 else "answers"
+    return f"{count} of {total} {noun} {verb}{WORDS[kind]}{limit} ({count / total:.1%})"

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from evalharness.cli import data, sandbox
+from evalharness.cli import arena, data, sandbox
 from evalharness.cli.backends import backends
 from evalharness.cli.bench import bench
 from evalharness.cli.common import run_app, show_help
@@ -70,6 +70,7 @@ app.command()(doctor)
 app.command()(serve_sandbox)
 app.command()(train)
 app.command()(version)
+app.add_typer(arena.app, name="arena")
 app.add_typer(data.app, name="data")
 app.add_typer(sandbox.app, name="sandbox")
 

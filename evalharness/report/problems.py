@@ -9,7 +9,7 @@ from evalharness.adapters import open_task
 from evalharness.data.runs import Run
 from evalharness.data.sources import DataSource, resolve_source
 from evalharness.errors import UserError
-from evalharness.records import Problem
+from evalharness.records import Problem, Task
 from evalharness.report.task_variant import base_task
 
 
@@ -20,6 +20,8 @@ class RunProblems:
     by_id: Mapping[str, Problem] = field(default_factory=dict)
     missing: str = ""
     """Why there are no problems: one or more sentences."""
+    task: Task | None = None
+    """The task with the run's recipe, which makes programs of completions."""
 
 
 def problems_of(run: Run, data: str | None = None) -> RunProblems:
@@ -40,7 +42,7 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
         opened, context = open_task(base_task(task["name"]) if sample else task["name"], source, options)
         if context.data.fingerprint != task["data"]["fingerprint"]:
             return RunProblems(missing=f"The data from {context.data.origin} are not those of this run.")
-        return RunProblems({problem.task_id: problem for problem in opened.problems()})
+        return RunProblems({problem.task_id: problem for problem in opened.problems()}, task=opened)
     except KeyError as error:
         return RunProblems(missing=f"The run's manifest does not say which data it used: {error} is missing.")
     except (UserError, OSError) as error:

@@ -17,10 +17,10 @@ from evalharness.report.page.chunks import write_script
 from evalharness.report.page.embedded import frontier, leaderboard
 from evalharness.report.page.entries import Entry, manifest_lines, run_overview, slugs_of
 from evalharness.report.page.rows import write_rows
+from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
 
-STATIC = Path(__file__).with_name("static")
 REPORT_FILE = Path("data/runs.js")
 """A folder that has this file is a report and may be replaced."""
 

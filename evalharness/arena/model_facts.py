@@ -1,0 +1,67 @@
+"""What is known of each model besides votes: pass@1 and speed, kept in `models.json` for the report."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NotRequired, TypedDict, cast
+
+from evalharness.data.runs import Run
+from evalharness.errors import UserError
+from evalharness.pipeline.store import write_json
+from evalharness.report.run_metrics import hardware_of, rate_of, speed_interval, speed_of
+from evalharness.report.run_settings import Family
+
+MODELS = "models.json"
+
+
+class TaskFacts(TypedDict):
+    """What a run says of a model on a task. Rates are fractions, speeds tokens/s."""
+
+    folder: str
+    hardware: str
+    pass_at_1: NotRequired[tuple[float, float, float]]
+    """Value and both ends of its 95 % interval."""
+    tokens_per_s: NotRequired[float]
+    tokens_per_s_ci95: NotRequired[tuple[float, float]]
+
+
+class ModelFacts(TypedDict):
+    """What is known of a model."""
+
+    family: Family
+    tasks: dict[str, TaskFacts]
+
+
+def facts_of(run: Run) -> TaskFacts:
+    """Returns what a run says of its model; what was not measured is absent."""
+    facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_of(run)}
+    if rate := rate_of(run):
+        facts["pass_at_1"] = rate.as_tuple()
+    if speed := speed_of(run):
+        facts["tokens_per_s"] = speed
+        if interval := speed_interval(run):
+            facts["tokens_per_s_ci95"] = interval
+    return facts
+
+
+def read_facts(folder: Path) -> dict[str, ModelFacts]:
+    """Returns what earlier commands wrote of the models; empty for imported votes. Raises UserError if damaged."""
+    path = folder / MODELS
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} cannot be read; remove it, and start `arena serve` again, which writes it")
+    return cast(dict[str, ModelFacts], content)
+
+
+def write_facts(folder: Path, facts: Mapping[str, ModelFacts]) -> None:
+    """Adds models and tasks to those in the folder; what is known of the same model and task is replaced."""
+    known = read_facts(folder)
+    for model, new in facts.items():
+        tasks = known[model]["tasks"] if model in known else {}
+        known[model] = {"family": new["family"], "tasks": {**tasks, **new["tasks"]}}
+    write_json(folder / MODELS, known)

@@ -1,0 +1,138 @@
+"""Chooses the pair of answers that a voter sees next."""
+
+import random
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from evalharness.arena.entrants import Answer, Entrants, ProblemKey
+from evalharness.arena.records import PairKey
+from evalharness.arena.statistics.ballots import Ballots
+from evalharness.arena.statistics.davidson import derivatives, fit, information, layout_of
+from evalharness.arena.statistics.tally import ballots_of
+from evalharness.arena.store import VoteStore
+
+PRIOR_PRECISION = 0.25
+"""1 / variance of a strength before the first vote, in log odds."""
+EVEN_SHARE = 0.1
+"""Share of the pairs of models that is drawn evenly, so that no pair is ever left out."""
+SIDE_PROBABILITY = 2 / 3
+"""Probability that the first position goes to the model that had it less often. Source: Efron 1971 (Biometrika 58,
+403-417), the biased coin design, which balances and cannot be guessed."""
+REFIT_SHARE = 0.05
+"""New votes, as a share of those of the last fit, from which the strengths are fitted again."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Two answers to a problem, in the order in which they are shown. A live model's answer is None."""
+
+    problem: ProblemKey
+    models: tuple[str, str]
+    answers: tuple[Answer | None, Answer | None]
+
+
+class PairChooser:
+    """Draws pairs: first two models, then a problem, then samples, then the order."""
+
+    def __init__(self, entrants: Entrants, store: VoteStore, uniform: bool = False, seed: int | None = None):
+        """`uniform` draws all pairs of models alike. `seed` makes the draws repeatable, for tests."""
+        self.entrants, self.store, self.uniform = entrants, store, uniform
+        self.random = random.Random(secrets.randbits(64) if seed is None else seed)
+        self._fitted_votes = -1
+        self._gains: dict[tuple[str, str], float] = {}
+
+    def choose(self, voter: str) -> Candidate | None:
+        """Returns the next pair of a voter; None where the voter has seen all pairs."""
+        seen = self.store.seen(voter)
+        pairs = list(combinations(self.entrants.models, 2))
+        weights = self._weights(pairs)
+        while pairs:
+            index = self.random.choices(range(len(pairs)), weights)[0]
+            candidate = self._of_models(pairs[index], seen)
+            if candidate:
+                return candidate
+            del pairs[index], weights[index]
+        return None
+
+    def _weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Returns the probability of each pair of models: its information gain, and a share that is even."""
+        if self.uniform or not pairs:
+            return [1.0] * len(pairs)
+        votes = self.store.votes()
+        if self._fitted_votes < 0 or len(votes) - self._fitted_votes > REFIT_SHARE * self._fitted_votes:
+            self._gains = information_gains(ballots_of(votes, self.entrants.models)[0])
+            self._fitted_votes = len(votes)
+        gains = [self._gains[pair] for pair in pairs]
+        return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
+
+    def _of_models(self, models: tuple[str, str], seen: set[PairKey]) -> Candidate | None:
+        """Returns two answers of these models that the voter has not seen, on the problem that was drawn least."""
+        drawn, in_front = self._counts(models)
+        keys = list(self.entrants.problems)
+        self.random.shuffle(keys)
+        for key in sorted(keys, key=lambda key: drawn[key]):
+            if options := [option for option in self._options(key, models) if not _is_seen(key, models, option, seen)]:
+                answers = self.random.choice(options)
+                lead = in_front[models[0]] - in_front[models[1]]
+                chance = 0.5 if lead == 0 else SIDE_PROBABILITY if lead < 0 else 1 - SIDE_PROBABILITY
+                if self.random.random() < chance:
+                    return Candidate(key, models, answers)
+                return Candidate(key, models[::-1], answers[::-1])
+        return None
+
+    def _options(self, key: ProblemKey, models: tuple[str, str]) -> Iterator[tuple[Answer | None, Answer | None]]:
+        """Yields the pairs of answers to a problem that differ in their text."""
+        left, right = ([None] if model in self.entrants.live else self.entrants.answers(key, model) for model in models)
+        for first in left:
+            for second in right:
+                if first is None or second is None or first.program.strip() != second.program.strip():
+                    yield first, second
+
+    def _counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
+        """Returns how often each problem was drawn for these models, and each of them in the first position."""
+        drawn: Counter[ProblemKey] = Counter()
+        in_front: Counter[str] = Counter()
+        for pair in self.store.pairs():
+            if {pair.first.model, pair.second.model} == set(models):
+                drawn[pair.task, pair.task_id] += 1
+                in_front[pair.first.model] += 1
+        return drawn, in_front
+
+
+def _is_seen(
+    problem: ProblemKey, models: tuple[str, str], answers: tuple[Answer | None, Answer | None], seen: set[PairKey]
+) -> bool:
+    """Returns whether a voter has seen two answers in some order; of a live model, any answers to the problem."""
+    if answers[0] is not None and answers[1] is not None:
+        left, right = sorted(zip(models, (answers[0].sample_id, answers[1].sample_id), strict=True))
+        return (*problem, left, right) in seen
+    return any((task, task_id) == problem and {left[0], right[0]} == set(models) for task, task_id, left, right in seen)
+
+
+def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
+    """Returns for each two models how much one more vote on them would tell about all strengths.
+
+    log(1 + V I): V is the variance of the difference of the two strengths, given the votes and a normal prior, and I
+    the expected information of a vote about that difference. This is the gain of D-optimal design (the decrease of the
+    log determinant of the covariance), largest where the difference is uncertain and the outcome is not foregone.
+    """
+    models = len(ballots.models)
+    pairs = list(combinations(range(models), 2))
+    trial = Ballots.of(ballots.models, [i for i, _ in pairs], [j for _, j in pairs], np.zeros(len(pairs), np.int64))
+    if len(ballots):
+        fitted = fit(ballots, penalty=PRIOR_PRECISION)
+        layout, parameters = fitted.layout, fitted.parameters
+        precision = information(ballots, layout, derivatives(ballots, layout, parameters), PRIOR_PRECISION)
+    else:
+        layout = layout_of(trial, position=False)
+        parameters, precision = np.zeros(layout.size), PRIOR_PRECISION * np.eye(layout.size)
+    per_vote = derivatives(trial, layout, parameters).curvature[:, 0, 0]
+    inverse = np.linalg.inv(precision)[:models, :models]
+    variance = np.array([inverse[i, i] + inverse[j, j] - 2 * inverse[i, j] for i, j in pairs])
+    gains = np.log1p(variance * per_vote)
+    return {(ballots.models[i], ballots.models[j]): float(gain) for (i, j), gain in zip(pairs, gains, strict=True)}

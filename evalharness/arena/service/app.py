@@ -1,0 +1,74 @@
+"""The HTTP API of the page: POST /api/pair, POST /api/votes and GET /health, and the page's files."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from evalharness.arena.rows import voter_name
+from evalharness.arena.service.messages import Health, PairRequest, PairResponse, Reveal, VoteRequest
+from evalharness.arena.service.session import Session
+from evalharness.errors import InfrastructureError, UserError
+from evalharness.report.page.static_files import STATIC as REPORT_STATIC
+from evalharness.util.http.refusals import RequestRefused, refusal
+from evalharness.util.http.request_checks import RequestChecks, RequestLimits
+from evalharness.util.version import __version__
+
+STATIC = Path(__file__).with_name("static")
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+
+
+def make_app(session: Session, limits: RequestLimits) -> FastAPI:
+    """Returns the application."""
+    app = FastAPI(title="evalharness arena", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.cut_short = False
+    app.add_middleware(RequestChecks, limits=limits, on_response=lambda status: None)
+
+    @app.post("/api/pair")
+    def next_pair(request: PairRequest) -> PairResponse:
+        """Returns the voter's next pair; live models are asked first, which may take long."""
+        return session.next_pair(voter_name(request.voter))
+
+    @app.post("/api/votes")
+    def vote(request: VoteRequest) -> Reveal:
+        """Records a vote, which is on the disk before the response is sent."""
+        return session.vote(request.id, voter_name(request.voter), request.choice, request.ms)
+
+    @app.get("/health")
+    def health() -> Health:
+        """Returns version and number of votes; needs no token."""
+        return Health(status="ok", version=__version__, votes=len(session.store))
+
+    @app.get("/")
+    def page() -> Response:
+        return FileResponse(STATIC / "index.html", headers=HEADERS)
+
+    app.mount("/static/report", StaticFiles(directory=REPORT_STATIC))
+    app.mount("/static", StaticFiles(directory=STATIC))
+
+    @app.exception_handler(RequestRefused)
+    async def on_refused(_: Request, error: RequestRefused) -> Response:
+        return refusal(error)
+
+    @app.exception_handler(UserError)
+    async def on_user_error(_: Request, error: UserError) -> Response:
+        return refusal(RequestRefused(422, " ".join(str(error).split())))
+
+    @app.exception_handler(InfrastructureError)
+    async def on_infrastructure_error(_: Request, error: InfrastructureError) -> Response:
+        return refusal(RequestRefused(503, " ".join(str(error).split()), 1))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        return refusal(RequestRefused(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
+
+    return app

@@ -1,0 +1,53 @@
+"""Configuration of the arena's page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from evalharness.errors import UserError
+from evalharness.util.http.address import check_address
+from evalharness.util.http.request_checks import RequestLimits
+
+BODY_BYTES = 64 << 10
+READ_S = 30.0
+PUBLIC_PATHS = ("/", "/health", "/static/")
+"""Paths that need no token: the page itself, which shows nothing without it."""
+
+
+@dataclass(frozen=True)
+class ArenaConfig:
+    """Settings of one arena."""
+
+    runs: tuple[Path, ...]
+    """Run directories, or folders that contain some."""
+    votes: Path
+    """The folder of the votes."""
+    live: tuple[str, ...] = ()
+    """Models that are asked when a pair is drawn, each as BACKEND:MODEL."""
+    task: str = ""
+    """The task whose problems live models are asked; needed where there are no runs."""
+    data: str | None = None
+    """Source of the problems: a folder, `hub` or `sample`; None for that of the runs."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the live models' backends and of `task`."""
+    uniform: bool = False
+    """Whether all pairs of models are drawn alike."""
+    recorded: float = 0.0
+    """Share of the pairs whose answers appear at their recorded speed."""
+    host: str = "127.0.0.1"
+    port: int = 8378
+    token: str = field(default="", repr=False)
+    """Voters open the page with `#token=TOKEN`. It may be empty only where `host` is a loopback address."""
+
+    def check(self) -> None:
+        """Raises UserError for invalid settings."""
+        if not 0 <= self.recorded <= 1:
+            raise UserError(f"--recorded {self.recorded:g} is not a share; give a number from 0 to 1")
+        if not self.runs and not (self.live and self.task):
+            raise UserError("give run directories, or --live BACKEND:MODEL with --task NAME")
+        check_address(self.host, self.port, self.token)
+
+    @property
+    def limits(self) -> RequestLimits:
+        """The limits of a request."""
+        return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS)

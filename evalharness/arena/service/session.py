@@ -1,0 +1,149 @@
+"""Draws pairs for voters and takes their votes; the HTTP API is a thin layer above."""
+
+import random
+import secrets
+import threading
+from collections.abc import Callable
+
+from evalharness.arena.entrants import Answer, Entrants, ProblemKey, ShownProblem
+from evalharness.arena.pair_choice import Candidate, PairChooser
+from evalharness.arena.records import Arm, Choice, Pair, Side, Vote
+from evalharness.arena.rows import utc_now
+from evalharness.arena.service.messages import (
+    PairResponse,
+    PairView,
+    Reveal,
+    RevealedSide,
+    ShownAnswer,
+    Timing,
+)
+from evalharness.arena.store import VoteStore
+from evalharness.util.http.refusals import RequestRefused
+
+LONGEST_WAIT_S = 60.0
+"""Answers that took longer are never shown at their recorded speed."""
+AskModels = Callable[[ProblemKey, tuple[str, str]], dict[str, Answer]]
+"""Asks the live ones among two models for an answer to a problem, at the same time."""
+
+
+class Session:
+    """An arena with its voters. Safe for several threads."""
+
+    def __init__(
+        self,
+        entrants: Entrants,
+        store: VoteStore,
+        *,
+        uniform: bool = False,
+        recorded: float = 0.0,
+        ask: AskModels = lambda key, models: {},
+        seed: int | None = None,
+    ):
+        self.entrants, self.store, self.recorded, self.ask = entrants, store, recorded, ask
+        self.chooser = PairChooser(entrants, store, uniform, seed)
+        self.random = random.Random(secrets.randbits(64) if seed is None else seed)
+        self._drawing = threading.Lock()
+
+    def next_pair(self, voter: str) -> PairResponse:
+        """Returns the voter's pair without a vote, or else a new one; no pair where the voter has seen all."""
+        with self._drawing:
+            view = self._open_view(voter)
+            candidate = None if view else self.chooser.choose(voter)
+            if candidate and None not in candidate.answers:
+                view = self._draw(voter, candidate, candidate.answers)
+                candidate = None
+        if candidate:
+            view = self._draw_live(voter, candidate)
+        return PairResponse(pair=view, votes=self._votes(voter))
+
+    def vote(self, pair_id: str, voter: str, choice: Choice, ms: int | None) -> Reveal:
+        """Records a vote and returns what the pair was; of several votes on a pair the first one counts.
+
+        Raises RequestRefused for a pair that was not drawn for this voter.
+        """
+        pair = self.store.pair(pair_id)
+        if pair is None:
+            raise RequestRefused(404, "there is no such pair; reload the page")
+        if pair.voter != voter:
+            raise RequestRefused(403, "this pair was drawn for another voter; reload the page")
+        counted = self.store.add_vote(Vote(pair, choice, ms, utc_now()))
+        return Reveal(
+            choice=counted.choice,
+            first=_revealed(counted.pair.first),
+            second=_revealed(counted.pair.second),
+            votes=self._votes(voter),
+        )
+
+    def _votes(self, voter: str) -> int:
+        return len(self.store.seen(voter)) - (self.store.open_pair(voter) is not None)
+
+    def _open_view(self, voter: str) -> PairView | None:
+        """Returns the pair that waits for the voter's vote; None without one, and where its answers are gone."""
+        pair = self.store.open_pair(voter)
+        if pair is None:
+            return None
+        key = (pair.task, pair.task_id)
+        first, second = self.entrants.find(key, pair.first), self.entrants.find(key, pair.second)
+        if key not in self.entrants.problems or first is None or second is None:
+            return None
+        return _view(pair, self.entrants.problems[key], first, second)
+
+    def _draw_live(self, voter: str, candidate: Candidate) -> PairView:
+        answers = self.ask(candidate.problem, candidate.models)
+        first, second = (
+            known or answers[model] for model, known in zip(candidate.models, candidate.answers, strict=True)
+        )
+        with self._drawing:
+            return self._open_view(voter) or self._draw(voter, candidate, (first, second), "live")
+
+    def _draw(
+        self, voter: str, candidate: Candidate, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
+    ) -> PairView:
+        first, second = answers
+        assert first is not None
+        assert second is not None
+        if arm == "equal" and self.random.random() < self.recorded and _replayable(first) and _replayable(second):
+            arm = "recorded"
+        waits = [answer.total_s or 0.0 if arm == "recorded" else 0.0 for answer in (first, second)]
+        task, task_id = candidate.problem
+        pair = Pair(
+            secrets.token_urlsafe(12), task, task_id, first.side(waits[0]), second.side(waits[1]), voter, arm,
+            drawn_at=utc_now(),
+        )  # fmt: skip
+        self.store.add_pair(pair)
+        return _view(pair, self.entrants.problems[candidate.problem], first, second)
+
+
+def _replayable(answer: Answer) -> bool:
+    return answer.total_s is not None and 0 < answer.total_s <= LONGEST_WAIT_S
+
+
+def _view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
+    """Returns the pair as the voter sees it. Both answers are shown in the same form, whatever their models wrote."""
+    suffix = shown.problem.suffix
+    in_place = first.middle is not None and second.middle is not None
+    return PairView(
+        id=pair.id,
+        task=shown.title,
+        task_id=shown.problem.task_id,
+        language=shown.language,
+        form="program" if not in_place else "infilling" if suffix else "continuation",
+        question=shown.question,
+        prefix=shown.problem.prefix if in_place else "",
+        suffix=suffix if in_place else "",
+        first=_shown(first, in_place, pair.arm),
+        second=_shown(second, in_place, pair.arm),
+        arm=pair.arm,
+    )
+
+
+def _shown(answer: Answer, in_place: bool, arm: Arm) -> ShownAnswer:
+    text = answer.middle if in_place and answer.middle is not None else answer.program
+    if arm != "recorded" or answer.total_s is None:
+        return ShownAnswer(text=text)
+    first_s = min(answer.first_output_s or 0.0, answer.total_s)
+    return ShownAnswer(text=text, timing=Timing(first_s=first_s, total_s=answer.total_s))
+
+
+def _revealed(side: Side) -> RevealedSide:
+    return RevealedSide(model=side.model, status=side.status, total_s=side.total_s, output_tokens=side.output_tokens)

@@ -1,0 +1,87 @@
+"""Agreement: between voters, and of votes with the sandbox's verdicts and with pass@1."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evalharness.arena.records import Vote
+from evalharness.metrics.intervals import Interval, wilson_interval
+
+
+@dataclass(frozen=True)
+class VerdictAgreement:
+    """Votes for one of two answers of which the sandbox passed exactly one."""
+
+    votes: int
+    failing_preferred: int
+    """Votes for the answer that did not pass."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval of the share of votes for a failing answer; None without votes."""
+        return wilson_interval(self.failing_preferred, self.votes) if self.votes else None
+
+
+def verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
+    """Returns how often voters preferred the answer that did not pass, among votes that had to choose."""
+    chosen = [
+        (vote.pair.first if vote.choice == "first" else vote.pair.second)
+        for vote in votes
+        if vote.choice in ("first", "second") and {vote.pair.first.passed, vote.pair.second.passed} == {True, False}
+    ]
+    return VerdictAgreement(len(chosen), sum(not side.passed for side in chosen))
+
+
+@dataclass(frozen=True)
+class VoterAgreement:
+    """How far voters agree on pairs that several of them judged."""
+
+    pairs: int
+    """Pairs with at least two votes."""
+    alpha: float | None
+    """Krippendorff's alpha: 1 for perfect agreement, 0 for what chance gives; None where no pair has two votes."""
+
+
+def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
+    """Returns the agreement about which answer is better, tie, or both bad; whatever the order of the answers.
+
+    Krippendorff's alpha for nominal data, 1 - D_observed / D_expected over the pairs with two votes or more. Source:
+    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. None where all votes are alike.
+    """
+    by_pair: dict[object, list[str]] = defaultdict(list)
+    for vote in votes:
+        if vote.choice != "skip":
+            by_pair[vote.pair.key].append(_judgement(vote))
+    units = [Counter(judgements) for judgements in by_pair.values() if len(judgements) > 1]
+    if not units:
+        return VoterAgreement(0, None)
+    totals: Counter[str] = Counter()
+    agreeing = 0.0
+    for unit in units:
+        totals.update(unit)
+        agreeing += sum(count * (count - 1) for count in unit.values()) / (unit.total() - 1)
+    all_votes = totals.total()
+    expected = 1 - sum(count * (count - 1) for count in totals.values()) / (all_votes * (all_votes - 1))
+    observed = 1 - agreeing / all_votes
+    return VoterAgreement(len(units), None if expected == 0 else 1 - observed / expected)
+
+
+def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float]) -> float | None:
+    """Returns Kendall's tau-b between strengths and pass@1; None with fewer than two models that have both."""
+    from scipy import stats  # Importing scipy.stats takes more than half a second.
+
+    models = [model for model in strengths if model in rates]
+    if len(models) < 2:
+        return None
+    value = float(stats.kendalltau([strengths[model] for model in models], [rates[model] for model in models])[0])
+    return None if np.isnan(value) else value
+
+
+def _judgement(vote: Vote) -> str:
+    """Returns the vote in terms that do not depend on the order of the answers."""
+    if vote.choice not in ("first", "second"):
+        return vote.choice
+    side = vote.pair.first if vote.choice == "first" else vote.pair.second
+    return f"answer {vote.pair.key[2:].index((side.model, side.sample_id))}"

@@ -1,0 +1,183 @@
+"""Everything that the report says of the votes of people, or of one model as judge."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+
+import numpy as np
+
+from evalharness.arena.records import Vote
+from evalharness.arena.statistics.agreement import (
+    VerdictAgreement,
+    VoterAgreement,
+    rank_correlation,
+    verdict_agreement,
+    voter_agreement,
+)
+from evalharness.arena.statistics.ballots import Ballots, Outcome
+from evalharness.arena.statistics.davidson import fit
+from evalharness.arena.statistics.intervals import Covariance, covariance
+from evalharness.arena.statistics.tally import Dependence, ballots_of
+from evalharness.metrics.intervals import CONFIDENCE, Interval
+
+POWER = 0.8
+Estimate = tuple[float, Interval]
+"""A value and its 95 % interval, which is infinite where the votes do not bound the value."""
+
+
+@dataclass(frozen=True)
+class ModelStrength:
+    """The strength of a model, and its votes."""
+
+    model: str
+    strength: Estimate
+    """Log odds against the mean of the models (see `Covariance.reference_models`)."""
+    votes: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+
+
+@dataclass(frozen=True)
+class ModelPair:
+    """Two models compared; `difference` is the strength of the first less that of the second."""
+
+    first: str
+    second: str
+    difference: Estimate
+    votes: int
+    """Votes on these two models."""
+    wins: float
+    """Of the first over the second; a tie and "both bad" count half."""
+    more_votes: int | None
+    """How many more votes, on models and by voters as before, would tell them apart with 80 % power; 0 where the
+    interval excludes 0; None where that cannot be said."""
+
+
+@dataclass(frozen=True)
+class VoteSummary:
+    """The statistics of the votes of people, or of one model as judge."""
+
+    judge: str
+    """The model that judged; empty for people."""
+    votes: int
+    """Votes without skipped pairs."""
+    skipped: int
+    voters: int
+    dependence: Dependence
+    clusters: int
+    median_ms: float | None
+    models: tuple[ModelStrength, ...]
+    """Strongest first."""
+    pairs: tuple[ModelPair, ...]
+    position: Estimate
+    """Advantage of the first position, in log odds."""
+    first_share: tuple[int, int]
+    """Votes for the first answer, and votes for one of the two."""
+    latency: Estimate | None
+    """Advantage, in log odds, of an answer that took half the other's time; None without votes of the arm."""
+    recorded_votes: int
+    verdicts: VerdictAgreement
+    voter_agreement: VoterAgreement
+    rate_correlation: float | None
+    """Kendall's tau-b between strengths and pass@1."""
+
+
+def summaries(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSummary]:
+    """Returns one summary of the people's votes, if there are any, and one for each model as judge.
+
+    `rates` are pass@1 by model. Votes of people and of models are never added up.
+    """
+    people = [vote for vote in votes if vote.pair.voter_kind == "person"]
+    judges = sorted({vote.pair.voter for vote in votes if vote.pair.voter_kind == "model"})
+    groups = [("", people), *((judge, [vote for vote in votes if vote.pair.voter == judge]) for judge in judges)]
+    return [summarize(group, rates, judge) for judge, group in groups if any(vote.choice != "skip" for vote in group)]
+
+
+def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = "") -> VoteSummary:
+    """Returns the statistics of these votes, of which at least one must not be skipped."""
+    ballots, judged, dependence = ballots_of(votes)
+    estimates = covariance(fit(ballots))
+    strengths = _strengths(ballots, estimates)
+    decided = int((ballots.outcome <= Outcome.SECOND).sum())
+    times = [vote.ms for vote in judged if vote.ms is not None]
+    values = {row.model: row.strength[0] for row in strengths}
+    layout = estimates.fit.layout
+    return VoteSummary(
+        judge=judge,
+        votes=len(judged),
+        skipped=len(votes) - len(judged),
+        voters=len({vote.pair.voter for vote in judged} - {""}),
+        dependence=dependence,
+        clusters=ballots.clusters,
+        median_ms=float(np.median(times)) if times else None,
+        models=strengths,
+        pairs=tuple(_pair(ballots, estimates, i, j) for i, j in combinations(range(len(ballots.models)), 2)),
+        position=_term(estimates, layout.models),
+        first_share=(int((ballots.outcome == Outcome.FIRST).sum()), decided),
+        latency=_term(estimates, layout.terms - 1) if layout.latency else None,
+        recorded_votes=sum(vote.pair.arm == "recorded" for vote in judged),
+        verdicts=verdict_agreement(judged),
+        voter_agreement=voter_agreement(judged),
+        rate_correlation=rank_correlation(values, rates),
+    )
+
+
+def _strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStrength, ...]:
+    rows = []
+    for index, model in enumerate(ballots.models):
+        as_first, as_second = ballots.first == index, ballots.second == index
+        own = ballots.outcome[as_first | as_second]
+        wins = int((ballots.outcome[as_first] == Outcome.FIRST).sum())
+        wins += int((ballots.outcome[as_second] == Outcome.SECOND).sum())
+        contrast = estimates.strength(index)
+        value = float(contrast @ estimates.fit.parameters)
+        ties, both_bad = int((own == Outcome.TIE).sum()), int((own == Outcome.BOTH_BAD).sum())
+        rows.append(
+            ModelStrength(
+                model, (value, estimates.interval(contrast)), len(own), wins,
+                len(own) - wins - ties - both_bad, ties, both_bad,
+            )
+        )  # fmt: skip
+    return tuple(sorted(rows, key=lambda row: -row.strength[0]))
+
+
+def _pair(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
+    contrast = estimates.difference(i, j)
+    value, interval = float(contrast @ estimates.fit.parameters), estimates.interval(contrast)
+    forward = (ballots.first == i) & (ballots.second == j)
+    backward = (ballots.first == j) & (ballots.second == i)
+    both = ballots.outcome[forward | backward]
+    wins = (ballots.outcome[forward] == Outcome.FIRST).sum() + (ballots.outcome[backward] == Outcome.SECOND).sum()
+    return ModelPair(
+        ballots.models[i],
+        ballots.models[j],
+        (value, interval),
+        len(both),
+        wins=float(wins + (both >= Outcome.TIE).sum() / 2),
+        more_votes=_more_votes(value, interval, estimates.error(contrast), len(ballots)),
+    )
+
+
+def _more_votes(difference: float, interval: Interval, error: float, votes: int) -> int | None:
+    """Returns the votes that are missing until a difference of that size is detected with 80 % power.
+
+    The error decreases with the root of the number of votes, so n (z(0.975) + z(0.8))^2 (error / difference)^2 votes
+    are needed. None where the interval is infinite or the difference 0.
+    """
+    if interval[0] > 0 or interval[1] < 0:
+        return 0
+    if not math.isfinite(interval[0]) or abs(difference) < 1e-9:
+        return None
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) + NormalDist().inv_cdf(POWER)
+    return max(1, math.ceil(votes * ((z * error / difference) ** 2 - 1)))
+
+
+def _term(estimates: Covariance, index: int) -> Estimate:
+    """Returns a parameter that is no strength."""
+    contrast = np.zeros(estimates.fit.layout.size)
+    contrast[index] = 1
+    return float(estimates.fit.parameters[index]), estimates.interval(contrast)

@@ -1,0 +1,75 @@
+"""Makes arrays of votes, and decides which votes depend on each other."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from evalharness.arena.records import Choice, Side, Vote
+from evalharness.arena.statistics.ballots import Ballots, Outcome
+
+OUTCOMES: dict[Choice, Outcome] = {
+    "first": Outcome.FIRST, "second": Outcome.SECOND, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD,
+}  # fmt: skip
+FEWEST_VOTERS = 5
+"""With fewer voters, their number says too little about voters in general; intervals then hold for these voters."""
+Dependence = Literal["voter", "vote", "problem"]
+"""Which votes may depend on each other: those of one voter, none, or those on one problem."""
+
+
+class Tally(NamedTuple):
+    """Votes as arrays, without skipped pairs."""
+
+    ballots: Ballots
+    votes: list[Vote]
+    """The votes of the arrays, in the same order."""
+    dependence: Dependence
+
+
+def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
+    """Returns the votes as arrays. `models` restricts them to votes on two of these; by default, all models.
+
+    The votes of one voter depend on each other. With fewer than five known voters votes are taken as independent;
+    those of a model as judge depend on each other where they are about one problem, as it is asked in both orders.
+    """
+    judged = [vote for vote in votes if vote.choice != "skip"]
+    names = sorted({side.model for vote in judged for side in _sides(vote)}) if models is None else list(models)
+    index = {name: number for number, name in enumerate(names)}
+    kept = [vote for vote in judged if all(side.model in index for side in _sides(vote))]
+    dependence = _dependence(kept)
+    clusters = [_cluster(vote, number, dependence) for number, vote in enumerate(kept)]
+    numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
+    ballots = Ballots.of(
+        names,
+        [index[vote.pair.first.model] for vote in kept],
+        [index[vote.pair.second.model] for vote in kept],
+        [OUTCOMES[vote.choice] for vote in kept],
+        [numbers[cluster] for cluster in clusters],
+        [log2_wait_ratio(vote) for vote in kept],
+    )
+    return Tally(ballots, kept, dependence)
+
+
+def log2_wait_ratio(vote: Vote) -> float:
+    """Returns log2(wait for the second answer / wait for the first); 0 where both appeared at once."""
+    first, second = (side.wait_s for side in _sides(vote))
+    return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
+
+
+def _sides(vote: Vote) -> tuple[Side, Side]:
+    return vote.pair.first, vote.pair.second
+
+
+def _dependence(votes: Sequence[Vote]) -> Dependence:
+    if votes and all(vote.pair.voter_kind == "model" for vote in votes):
+        return "problem"
+    voters = {vote.pair.voter for vote in votes if vote.pair.voter}
+    unknown = sum(not vote.pair.voter for vote in votes)
+    return "voter" if voters and len(voters) + unknown >= FEWEST_VOTERS else "vote"
+
+
+def _cluster(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:
+    if dependence == "problem":
+        return ("problem", (vote.pair.task, vote.pair.task_id))
+    if dependence == "voter" and vote.pair.voter:
+        return ("voter", vote.pair.voter)
+    return ("vote", number)

@@ -1,0 +1,157 @@
+"""The folder of votes: pairs.jsonl and votes.jsonl, which only grow, and models.json.
+
+A row is on the disk (fsync) before the method that writes it returns. Several threads and processes may write to one
+folder.
+"""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evalharness.arena.records import Pair, PairKey, Vote
+from evalharness.arena.rows import pair_of, pair_row, vote_of, vote_row
+from evalharness.errors import UserError
+from evalharness.pipeline.store import disk_errors_as_user_errors, remove_incomplete_line
+from evalharness.util.files import check_writable
+from evalharness.util.jsonl import parse_line
+
+PAIRS, VOTES = "pairs.jsonl", "votes.jsonl"
+LOCK = ".lock"
+
+
+class VoteStore:
+    """The votes of a folder. Methods are safe to call from any thread."""
+
+    def __init__(self, folder: Path):
+        """Opens or creates the folder. Raises UserError where it cannot be written or has a damaged row."""
+        check_writable(folder)
+        self.folder = folder
+        self._thread_lock = threading.RLock()
+        self._read_to = {PAIRS: 0, VOTES: 0}
+        self._lines = {PAIRS: 0, VOTES: 0}
+        self._pairs: dict[str, Pair] = {}
+        self._votes: dict[str, Vote] = {}
+        self._seen: dict[str, set[PairKey]] = {}
+        self._open: dict[str, Pair] = {}
+        with disk_errors_as_user_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            pass
+
+    def votes(self) -> list[Vote]:
+        """Returns all votes, those of other processes included, in the order of writing."""
+        with self._locked():
+            return list(self._votes.values())
+
+    def pairs(self) -> list[Pair]:
+        """Returns all pairs that were drawn or voted on, in the order of drawing."""
+        with self._thread_lock:
+            return list(self._pairs.values())
+
+    def pair(self, pair_id: str) -> Pair | None:
+        """Returns the pair of that id; None where none was drawn."""
+        with self._thread_lock:
+            return self._pairs.get(pair_id)
+
+    def open_pair(self, voter: str) -> Pair | None:
+        """Returns the pair that was drawn for a voter last and has no vote yet."""
+        with self._thread_lock:
+            return self._open.get(voter)
+
+    def seen(self, voter: str) -> set[PairKey]:
+        """Returns the pairs that were drawn for a voter, with or without a vote."""
+        with self._thread_lock:
+            return self._seen.get(voter, set())
+
+    def add_pair(self, pair: Pair) -> None:
+        """Writes a pair that is drawn for a voter. Raises UserError where the disk fails."""
+        with self._locked():
+            self._append(PAIRS, pair_row(pair))
+            self._note_pair(pair)
+
+    def add_vote(self, vote: Vote) -> Vote:
+        """Writes a vote, and returns the one that counts: a pair's first vote is final.
+
+        Raises UserError where the disk fails; then the vote is not written.
+        """
+        with self._locked():
+            if vote.pair.id not in self._votes:
+                self._append(VOTES, vote_row(vote))
+                self._note_vote(vote)
+            return self._votes[vote.pair.id]
+
+    def __contains__(self, pair_id: str) -> bool:
+        """Returns whether a pair has a vote."""
+        with self._thread_lock:
+            return pair_id in self._votes
+
+    def __len__(self) -> int:
+        """Returns the number of votes, skipped pairs included."""
+        with self._thread_lock:
+            return len(self._votes)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Excludes other threads and processes, and reads what other processes have written."""
+        with (
+            self._thread_lock,
+            disk_errors_as_user_errors(self.folder),
+            (self.folder / LOCK).open("w") as lock,
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for name in (PAIRS, VOTES):
+                remove_incomplete_line(self.folder / name)  # of a process that was killed while it wrote
+                self._read(name)
+            yield
+
+    def _read(self, name: str) -> None:
+        path = self.folder / name
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            file.seek(self._read_to[name])
+            for line in file:
+                self._lines[name] += 1
+                row = parse_line(path, self._lines[name], line)
+                try:
+                    if name == PAIRS:
+                        self._note_pair(pair_of(row))
+                    else:
+                        self._note_vote(vote_of(row))
+                except (ValueError, AttributeError) as error:
+                    raise UserError(f"{path}, line {self._lines[name]}: {error}; fix or remove the line") from None
+            self._read_to[name] = file.tell()
+
+    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+        line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
+        with (self.folder / name).open("ab", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            try:
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+        self._read_to[name] += len(line)
+        self._lines[name] += 1
+
+    def _note_pair(self, pair: Pair) -> None:
+        self._pairs[pair.id] = pair
+        self._seen.setdefault(pair.voter, set()).add(pair.key)
+        if pair.id not in self._votes:
+            self._open[pair.voter] = pair
+
+    def _note_vote(self, vote: Vote) -> None:
+        pair = vote.pair
+        self._votes.setdefault(pair.id, vote)
+        self._pairs.setdefault(pair.id, pair)
+        self._seen.setdefault(pair.voter, set()).add(pair.key)
+        if (waiting := self._open.get(pair.voter)) and waiting.id == pair.id:
+            del self._open[pair.voter]

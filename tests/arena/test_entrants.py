@@ -1,0 +1,55 @@
+"""How voters see an answer: as the program that the sandbox ran, in the same form for both models."""
+
+from pathlib import Path
+
+from helpers.arena_runs import write_runs
+
+from evalharness.adapters import open_task
+from evalharness.arena.entrants import ShownProblem, load_entrants
+from evalharness.arena.service.session import Session
+from evalharness.arena.store import VoteStore
+from evalharness.records import Completion
+from evalharness.report.runs import load_runs
+
+
+def shown(task: str, recipe: str) -> ShownProblem:
+    opened, _ = open_task(task, "sample", {"recipe": recipe} if recipe else {})
+    return ShownProblem(opened.problems()[0], opened, task, "py")
+
+
+def test_a_chat_answer_and_a_continuation_of_the_same_program_look_alike() -> None:
+    continued, chat = shown("humaneval", "completion"), shown("humaneval", "chat")
+    body = "    return 7\n"
+    task_id = continued.problem.task_id
+    first = continued.answer("a", Completion(task_id, 0, body, form="completion"))
+    answer = f"Sure! As model M I write:\n```python\n{continued.problem.prefix}{body}```\nHope this helps."
+    second = chat.answer("b", Completion(task_id, 0, answer))
+    reference = continued.answer("c", Completion(task_id, 0, continued.problem.prefix + body, form="solution"))
+    assert first.middle == reference.middle == "    return 7"
+    assert first.program == reference.program
+    assert "Sure" not in second.program
+    assert second.program.strip() == first.program.strip()
+
+
+def test_an_infilling_answer_is_its_middle() -> None:
+    problem = shown("fim-single-line", "")
+    key = problem.problem.task_id
+    middle = problem.answer("a", Completion(key, 0, "    x = 1\n", form="completion"))
+    assert middle.middle == "    x = 1"
+    whole = problem.problem.prefix + "    x = 1\n" + problem.problem.suffix
+    assert problem.answer("b", Completion(key, 0, whole, form="solution")).middle == "    x = 1"
+
+
+def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None:
+    entrants = load_entrants(load_runs([write_runs(tmp_path / "runs")]))
+    key = next(iter(entrants.problems))
+    problem = entrants.problems[key]
+    entrants.facts = dict.fromkeys(("alpha", "rewriter"), entrants.facts["alpha"])
+    entrants.problems = {key: problem}
+    entrants.add(key, problem.answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution")))
+    view = Session(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair
+    assert view
+    assert view.form == "program"
+    texts = sorted((view.first.text, view.second.text), key=len)
+    assert texts[0] == "def g():\n    return 1"
+    assert texts[1].startswith(problem.problem.prefix.strip("\n"))

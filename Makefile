@@ -4,6 +4,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 SOURCES := evalharness benchmarks examples scripts tests
+# Tests with containers run in one process, the others in a second one. Tests that fail beside others run again alone:
+# those of time limits can fail on a busy machine.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+PYTEST_FAILED := $(BIN)/pytest --last-failed --last-failed-no-failures none
 UNIT_TESTS := $(addprefix tests/, adapters bench data generation metrics report/compare report/frontier report/leaderboard util)
 
 .PHONY: demo test test-all coverage check docs lock setup engine browser images bench gpu-check gpu-bench clean
@@ -12,11 +16,11 @@ demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
 
 test: setup images browser
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow" || $(PYTEST_FAILED) -m "not slow"
 
 test-all: setup images browser
 	$(BIN)/pip install -qq -e ".[ray]"
-	$(BIN)/pytest
+	$(PYTEST) || $(PYTEST_FAILED)
 
 coverage: setup
 	$(BIN)/pytest -q -m "not docker and not slow" --cov --cov-report= $(UNIT_TESTS)

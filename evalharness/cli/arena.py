@@ -2,13 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import log, show_help
+from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
+from evalharness.util.text import counted
+
+if TYPE_CHECKING:
+    from evalharness.arena.store import VoteStore
 
 app = typer.Typer(
     help="Compares models by blind votes of people.",
@@ -19,6 +24,7 @@ app = typer.Typer(
 VotesOption = Annotated[
     Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes; it is made if there is none.")
 ]
+ExistingVotesOption = Annotated[Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes.")]
 OptionalRuns = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -92,3 +98,72 @@ def serve(
         token=os.environ.get(TOKEN_VARIABLE, ""),
     )
     serve_arena(config, log)
+
+
+@app.command()
+def report(
+    votes: ExistingVotesOption,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the HTML page, the picture and the numbers. [default: none]"),
+    ] = None,
+) -> None:
+    """Prints strengths of the models with 95 % intervals.
+
+    Also position, latency and agreement. Votes of people and of models as judges are reported apart.
+    """
+    from evalharness.arena.model_facts import read_facts
+    from evalharness.arena.report.page import write_report
+    from evalharness.arena.report.tables import mean_rate, section
+    from evalharness.arena.report.text import markdown
+    from evalharness.arena.statistics.summary import summaries
+
+    store, facts = existing_store(votes), read_facts(votes)
+    rates = {model: rate for model, known in facts.items() if (rate := mean_rate(known)) is not None}
+    groups = summaries(store.votes(), rates)
+    if not groups:
+        raise UserError(f"{votes} has no votes yet; start `evalharness arena serve` and vote, or import some")
+    sections = [section(group, facts) for group in groups]
+    for line in markdown(sections):
+        print(line)
+    if out is not None:
+        print(f"written; open {write_report(out, groups, sections, facts)} in a browser")
+
+
+@app.command("export")
+def export_votes(
+    votes: ExistingVotesOption,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
+) -> None:
+    """Writes the votes as CSV."""
+    from evalharness.arena import exchange
+
+    print(f"{counted(exchange.export_votes(existing_store(votes), out), 'vote')} written to {out}")
+
+
+@app.command("import")
+def import_votes(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV file of `arena export`, or of Copilot Arena.")],
+    votes: VotesOption,
+) -> None:
+    """Adds votes from a CSV file.
+
+    Reads what `arena export` writes, and the data that Copilot Arena published. A vote is never added twice.
+    """
+    from evalharness.arena import exchange
+    from evalharness.arena.store import VoteStore
+
+    exchange.read_votes(file)
+    imported = exchange.import_votes(file, VoteStore(votes))
+    remarks = [f"{imported.known} were there already"] if imported.known else []
+    remarks += [f"{counted(imported.unusable, 'row')} without a choice left out"] if imported.unusable else []
+    print("; ".join([f"{counted(imported.added, 'vote')} added to {votes}", *remarks]))
+
+
+def existing_store(folder: Path) -> "VoteStore":
+    """Returns the votes of a folder. Raises UserError for a folder without votes."""
+    from evalharness.arena.store import VOTES, VoteStore
+
+    if not (folder / VOTES).exists():
+        raise UserError(f"{folder} has no votes; give the --votes DIR of `evalharness arena serve`")
+    return VoteStore(folder)

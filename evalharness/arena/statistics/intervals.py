@@ -54,15 +54,16 @@ class Covariance:
     def reference_models(self) -> Integers:
         """Returns the indices of the models whose mean is the zero of strengths.
 
-        They are the largest set of models whose differences the votes bound; without them, a model that never lost
-        would move the zero to where the penalty leaves it.
+        They are the largest set of models whose differences the votes bound, so that a model that never lost does not
+        move the zero; all models where the votes bound no difference.
         """
         models = self.fit.layout.models
         sets = [
             [other for other in range(models) if other == index or self.bounded(self.difference(index, other))]
             for index in range(models)
         ]
-        return np.array(max(sets, key=len))
+        largest = max(sets, key=len)
+        return np.array(largest if len(largest) > 1 else range(models))
 
     def strength(self, index: int) -> Floats:
         """Returns the contrast of a model's strength: its difference to the mean of the reference models."""

@@ -43,7 +43,7 @@ class ModelStrength:
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Two models compared; `difference` is the strength of the first less that of the second."""
+    """Two models, the stronger one first; `difference` is the strength of the first less that of the second."""
 
     first: str
     second: str
@@ -102,6 +102,7 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
     ballots, judged, dependence = ballots_of(votes)
     estimates = covariance(fit(ballots))
     strengths = _strengths(ballots, estimates)
+    ranking = [ballots.models.index(row.model) for row in strengths]
     decided = int((ballots.outcome <= Outcome.SECOND).sum())
     times = [vote.ms for vote in judged if vote.ms is not None]
     values = {row.model: row.strength[0] for row in strengths}
@@ -115,7 +116,7 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
         clusters=ballots.clusters,
         median_ms=float(np.median(times)) if times else None,
         models=strengths,
-        pairs=tuple(_pair(ballots, estimates, i, j) for i, j in combinations(range(len(ballots.models)), 2)),
+        pairs=tuple(_pair(ballots, estimates, first, second) for first, second in combinations(ranking, 2)),
         position=_term(estimates, layout.models),
         first_share=(int((ballots.outcome == Outcome.FIRST).sum()), decided),
         latency=_term(estimates, layout.terms - 1) if layout.latency else None,

@@ -1,0 +1,1 @@
+"""The report of an arena: tables, picture and HTML page."""

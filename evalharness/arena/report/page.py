@@ -1,0 +1,120 @@
+"""The report as an HTML page, with the look of the report of runs. It opens from the disk."""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.report.picture import preference_figure, preference_panel
+from evalharness.arena.report.tables import Section, Table
+from evalharness.arena.statistics.summary import VoteSummary
+from evalharness.errors import UserError
+from evalharness.report.frontier.html import inline_svg
+from evalharness.report.page.static_files import STATIC
+
+STYLES = ("theme.css", "page.css", "tables.css", "embedded.css")
+SCRIPTS = ("theme.js",)
+RESULTS = "arena.json"
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' file:; \
+style-src 'self' file: 'unsafe-inline'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'">
+<meta name="color-scheme" content="light dark">
+<title>evalharness arena report</title>
+{links}
+</head>
+<body>
+<header class="bar"><span class="brand">evalharness arena</span><span class="crumbs">Report</span>
+<button type="button" id="theme-button" class="quiet">Dark</button></header>
+<main class="overview">
+<h1>Arena</h1>
+<p class="lead">{lead}</p>
+{parts}
+</main>
+</body>
+</html>
+"""
+
+
+def write_report(
+    out: Path, summaries: Sequence[VoteSummary], sections: Sequence[Section], facts: Mapping[str, ModelFacts]
+) -> Path:
+    """Writes index.html, its style sheets, arena.json and, where speeds are known, strengths.svg and .png.
+
+    Returns the path of index.html. Raises UserError where the folder cannot be written.
+    """
+    try:
+        (out / "static").mkdir(parents=True, exist_ok=True)
+        for name in (*STYLES, *SCRIPTS):
+            shutil.copyfile(STATIC / name, out / "static" / name)
+        parts = [
+            _part(section, _picture(summary, facts, out)) for summary, section in zip(summaries, sections, strict=True)
+        ]
+        (out / RESULTS).write_text(json.dumps([_plain(asdict(summary)) for summary in summaries], indent=2) + "\n")
+        page = out / "index.html"
+        page.write_text(_page(parts), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+    return page
+
+
+def _page(parts: Sequence[str]) -> str:
+    links = [f'<link rel="stylesheet" href="static/{name}">' for name in STYLES]
+    links += [f'<script src="static/{name}"></script>' for name in SCRIPTS]
+    lead = "Strengths of models by blind votes on pairs of answers. Votes of people and of models are never added up."
+    return PAGE.format(links="\n".join(links), lead=lead, parts="\n".join(parts))
+
+
+def _part(section: Section, picture: str) -> str:
+    lines = "".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
+    strengths, *others = map(_table, section.tables)
+    return (
+        f'<section class="part"><h2>{escape(section.title)}</h2>{strengths}{picture}'
+        f'<div class="sentences">{lines}</div>{"".join(others)}</section>'
+    )
+
+
+def _table(table: Table) -> str:
+    headings = "".join(
+        f'<th scope="col"{" class=number" if column else ""}>{escape(text)}</th>'
+        for column, text in enumerate(table.headings)
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f'<td class="number">{escape(text)}</td>' for text in row[1:])
+        + "</tr>"
+        for row in table.rows
+    )
+    note = f'<p class="lead"><small>{escape(table.note)}</small></p>' if table.note else ""
+    return (
+        f'<h3>{escape(table.title)}</h3><div class="wide fit" tabindex="0" role="region" '
+        f'aria-label="{escape(table.title)}"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>{note}'
+    )
+
+
+def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
+    """Writes the picture of the people's votes, and returns it for the page; empty without speeds or for a judge."""
+    panel = None if summary.judge else preference_panel(summary, facts)
+    if panel is None:
+        return ""
+    figure = preference_figure(panel)
+    figure.savefig(out / "strengths.svg")
+    figure.savefig(out / "strengths.png")
+    return f'<h3>Preference and speed</h3><div class="drawing">{inline_svg(figure)}</div>'
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value that JSON can hold: an infinite end of an interval is null."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,50 @@
+"""People's preference against speed: the frontier with votes as the measure of quality."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.report.tables import mean_speed, win_share
+from evalharness.arena.report.text import printable
+from evalharness.arena.statistics.summary import VoteSummary
+from evalharness.report.frontier.points import Panel, Point, pareto_frontier
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRIC = "votes won against a model of mean strength"
+
+
+def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Panel | None:
+    """Returns the models with their speeds; None where fewer than two have one."""
+    points = []
+    for row in summary.models:
+        known = facts.get(row.model)
+        speed = mean_speed(known)
+        if known is None or speed is None:
+            continue
+        low, high = row.strength[1]
+        tasks = list(known["tasks"].values())
+        points.append(
+            Point(
+                label=printable(row.model),
+                family=known["family"],
+                curve=(row.model,),
+                rate=win_share(row.strength[0]),
+                rate_ci95=(win_share(low), win_share(high)),
+                speed=speed,
+                speed_ci95=tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None,
+                hardware=" / ".join(dict.fromkeys(task["hardware"] for task in tasks)),
+                detail="\n".join(task["folder"] for task in tasks),
+            )
+        )
+    if len(points) < 2:
+        return None
+    return Panel("Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), pareto_frontier(points))
+
+
+def preference_figure(panel: Panel) -> "Figure":
+    """Returns the picture."""
+    from evalharness.report.frontier.picture import figure_of
+
+    return figure_of([panel], METRIC)[0]

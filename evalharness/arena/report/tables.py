@@ -1,0 +1,208 @@
+"""What the report says, as headings, sentences and tables of text; the terminal and the page show the same."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy import special
+
+from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.statistics.summary import Estimate, ModelPair, ModelStrength, VoteSummary
+from evalharness.metrics.intervals import Interval
+from evalharness.util.text import counted
+
+SCALE, START = 400 / math.log(10), 1000.0
+"""The rating is 1000 + 400 log10(odds), the scale of Elo ratings and of Copilot Arena's table."""
+ABSENT = "–"
+MANY_VOTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text. The first column is text, the others are numbers."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says of one group of votes."""
+
+    title: str
+    sentences: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+
+def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
+    """Returns what the report says of the votes of people, or of one model as judge."""
+    title = f"Model as judge: {summary.judge.removeprefix('model:')}" if summary.judge else "Votes of people"
+    sentences = [
+        _votes(summary),
+        _method(summary),
+        _position(summary),
+        *_latency(summary),
+        *_verdicts(summary),
+        *_agreement(summary),
+    ]
+    return Section(title, tuple(sentences), (_strengths(summary, facts), _wins(summary), _differences(summary)))
+
+
+def mean_rate(facts: ModelFacts | None) -> float | None:
+    """Returns the mean pass@1 over a model's tasks, a fraction; None where it has none."""
+    rates = [task["pass_at_1"][0] for task in facts["tasks"].values() if "pass_at_1" in task] if facts else []
+    return sum(rates) / len(rates) if rates else None
+
+
+def mean_speed(facts: ModelFacts | None) -> float | None:
+    """Returns the mean tokens/s over a model's tasks; None where it was not measured."""
+    speeds = [task["tokens_per_s"] for task in facts["tasks"].values() if "tokens_per_s" in task] if facts else []
+    return sum(speeds) / len(speeds) if speeds else None
+
+
+def win_share(strength: float) -> float:
+    """Returns the share of decided votes that a model of that strength wins against one of mean strength."""
+    return float(special.expit(strength))
+
+
+def _votes(summary: VoteSummary) -> str:
+    whose = f"of {counted(summary.voters, 'voter')} " if summary.voters and not summary.judge else ""
+    skipped = f", and {counted(summary.skipped, 'skipped pair')}" if summary.skipped else ""
+    time = f"; the median vote took {summary.median_ms / 1000:.1f} s" if summary.median_ms is not None else ""
+    mark = "These are no people's votes. " if summary.judge else ""
+    return f"{mark}{counted(summary.votes, 'vote')} {whose}on {counted(len(summary.models), 'model')}{skipped}{time}."
+
+
+def _method(summary: VoteSummary) -> str:
+    clusters = {
+        "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
+        "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
+        "vote": "which take votes as independent: voters are unknown or fewer than 5, so that the intervals hold for "
+        "these voters alone",
+    }[summary.dependence]
+    return (
+        "Strengths are log odds of Davidson's model (Bradley-Terry with ties) with a position term; zero is the mean "
+        f"of the models. 95 % intervals, {clusters}."
+    )
+
+
+def _position(summary: VoteSummary) -> str:
+    first, decided = summary.first_share
+    low, high = summary.position[1]
+    says = "this does not differ from zero" if low <= 0 <= high else "it differs from zero: the position matters"
+    return (
+        f"Position: the first answer won {first} of {decided} decided votes; its advantage (log odds) is "
+        f"{estimate(summary.position)}; {says}. Strengths are free of it."
+    )
+
+
+def _latency(summary: VoteSummary) -> list[str]:
+    if summary.latency is None:
+        return []
+    return [
+        f"Latency: with {counted(summary.recorded_votes, 'vote')} at recorded speed, an answer that took half as long "
+        f"as the other had an advantage (log odds) of {estimate(summary.latency)}. Strengths are free of it."
+    ]
+
+
+def _verdicts(summary: VoteSummary) -> list[str]:
+    agreement = summary.verdicts
+    sentences = []
+    if agreement.interval:
+        low, high = agreement.interval
+        sentences.append(
+            f"Verdicts: voters preferred a failing answer in {agreement.failing_preferred} of {agreement.votes} votes "
+            f"for one of two answers of which exactly one passed ({agreement.failing_preferred / agreement.votes:.1%} "
+            f"[{low:.1%}, {high:.1%}])."
+        )
+    if summary.rate_correlation is not None:
+        sentences.append(
+            f"pass@1: Kendall's rank correlation between strengths and pass@1 is {summary.rate_correlation:.2f}."
+        )
+    return sentences
+
+
+def _agreement(summary: VoteSummary) -> list[str]:
+    agreement = summary.voter_agreement
+    if not agreement.pairs or summary.judge:
+        return []
+    alpha = "not defined, as all votes are alike" if agreement.alpha is None else f"{agreement.alpha:.2f}"
+    return [
+        f"Agreement between voters: Krippendorff's alpha is {alpha} "
+        f"({counted(agreement.pairs, 'pair')} with several votes; 1 is perfect, 0 is chance)."
+    ]
+
+
+def _strengths(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Table:
+    headings = ("model", "rating", "strength", "95 % interval", "votes", "won", "lost", "tie", "both bad", "pass@1",
+                "tokens/s")  # fmt: skip
+    rows = tuple(_strength_row(row, facts.get(row.model)) for row in summary.models)
+    unbounded = [row.model for row in summary.models if not math.isfinite(row.strength[1][0])]
+    note = (
+        f"No interval for {', '.join(unbounded)}: the votes do not bound the strength, because the model won or lost "
+        "every vote, or because no chain of votes connects it to the others."
+        if unbounded
+        else ""
+    )
+    return Table("Strengths", headings, rows, note)
+
+
+def _strength_row(row: ModelStrength, facts: ModelFacts | None) -> tuple[str, ...]:
+    rate, speed = mean_rate(facts), mean_speed(facts)
+    return (
+        row.model,
+        f"{START + SCALE * row.strength[0]:.0f}",
+        f"{row.strength[0]:.2f}",
+        interval_text(row.strength[1]),
+        *(str(count) for count in (row.votes, row.wins, row.losses, row.ties, row.both_bad)),
+        ABSENT if rate is None else f"{rate:.1%}",
+        ABSENT if speed is None else f"{speed:.1f}",
+    )
+
+
+def _wins(summary: VoteSummary) -> Table:
+    models = [row.model for row in summary.models]
+    wins = {(pair.first, pair.second): (pair.wins, pair.votes) for pair in summary.pairs}
+    wins |= {(pair.second, pair.first): (pair.votes - pair.wins, pair.votes) for pair in summary.pairs}
+    rows = tuple(
+        (row, *(_win_cell(wins.get((row, column))) if row != column else ABSENT for column in models)) for row in models
+    )
+    return Table("Votes won against each model", ("model", *models), rows, "A tie and “both bad” count half for each.")
+
+
+def _win_cell(wins: tuple[float, int] | None) -> str:
+    return f"{wins[0]:g} of {wins[1]}" if wins and wins[1] else ABSENT
+
+
+def _differences(summary: VoteSummary) -> Table:
+    headings = ("models", "difference", "95 % interval", "votes", "further votes needed")
+    rows = tuple(
+        (f"{pair.first} – {pair.second}", f"{pair.difference[0]:.2f}", interval_text(pair.difference[1]),
+         str(pair.votes), _more(pair))
+        for pair in summary.pairs
+    )  # fmt: skip
+    return Table(
+        "Differences", headings, rows,
+        "Further votes: on all models and by voters as so far, until a difference of this size is detected with 80 % "
+        "power.",
+    )  # fmt: skip
+
+
+def _more(pair: ModelPair) -> str:
+    if pair.more_votes is None:
+        return ABSENT
+    if pair.more_votes == 0:
+        return "none: they differ"
+    return f"over {MANY_VOTES:,}" if pair.more_votes > MANY_VOTES else f"{pair.more_votes:,}"
+
+
+def estimate(value: Estimate) -> str:
+    """Returns a value with its interval, or that the votes do not bound it."""
+    return f"{value[0]:.2f} {interval_text(value[1])}" if math.isfinite(value[1][0]) else "not bounded by the votes"
+
+
+def interval_text(interval: Interval) -> str:
+    """Returns an interval, or "not bounded"."""
+    return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if math.isfinite(interval[0]) else "not bounded"

@@ -1,0 +1,42 @@
+"""The report as text: Markdown."""
+
+from collections.abc import Iterator, Sequence
+
+from evalharness.arena.report.tables import Section, Table
+
+
+def markdown(sections: Sequence[Section]) -> Iterator[str]:
+    """Yields the lines of the report."""
+    for section in sections:
+        yield f"## {printable(section.title)}"
+        yield ""
+        for sentence in section.sentences:
+            yield from (sentence, "")
+        for table in section.tables:
+            yield from (f"### {table.title}", "", *_table(table), "")
+            if table.note:
+                yield from (printable(table.note), "")
+
+
+def _table(table: Table) -> Iterator[str]:
+    rows = [[_cell(text) for text in row] for row in (table.headings, *table.rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
+    for number, row in enumerate(rows):
+        cells = [
+            text.rjust(width) if column else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield f"| {' | '.join(cells)} |"
+        if number == 0:
+            rules = ["-" * (width + 1) + (":" if column else "-") for column, width in enumerate(widths)]
+            yield f"|{'|'.join(rules)}|"
+
+
+def printable(text: str) -> str:
+    """Returns a text without control characters, which a terminal would obey and an SVG cannot hold."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def _cell(text: str) -> str:
+    """Returns the text of a cell; what would end the cell is escaped."""
+    return printable(text).replace("|", "\\|")

@@ -2,32 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.records.options import OptionDescription
 from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
+from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.sandboxes"
-OPTIONS = ("runtime", "memory_gb", "allow")
+DESCRIBED_OPTIONS = (
+    OptionDescription("runtime", "text", "", "Engine docker: another runtime, such as runsc"),
+    OptionDescription(
+        "memory_gb", "number", "", "Memory of all containers together, in GiB; by default 90 % of the machine's"
+    ),
+    OptionDescription("allow", ", ".join(GUARANTEES), "", "Guarantees that the engine may lack, separated by commas"),
+)
+OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
 """The `--option` keys of the sandbox."""
-
-
-def sandbox_names() -> list[str]:
-    """Returns the names of all engines."""
-    return sorted(point.name for point in entry_points(group=GROUP))
 
 
 def find_engine(name: str) -> Any:
     """Returns the engine's class. Raises UserError for an unknown name."""
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return point.load()
-    raise UserError(unknown_name("sandbox", name, sandbox_names()))
+    return load_plugin(GROUP, "sandbox", name)
 
 
 class NoEngine:

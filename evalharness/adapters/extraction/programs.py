@@ -26,9 +26,14 @@ def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extract
         return Extracted(completion.text, "")
     if completion.form == "completion":
         return Extracted(problem.prefix + completion.text, "")
-    if recipe.extraction not in EXTRACTIONS:
-        raise UserError(unknown_name("extraction", recipe.extraction, list(EXTRACTIONS)))
+    check_extraction(recipe.extraction)
     return EXTRACTIONS[recipe.extraction](problem, completion.text)
+
+
+def check_extraction(name: str) -> None:
+    """Raises UserError if there is no extraction of that name."""
+    if name not in EXTRACTIONS:
+        raise UserError(unknown_name("extraction", name, list(EXTRACTIONS)))
 
 
 def _continue_prefix(problem: Problem, text: str) -> Extracted:

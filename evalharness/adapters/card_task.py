@@ -1,13 +1,16 @@
 """Tasks that a card describes without code: each record has tests, which run after the extracted program."""
 
+import ast
+import builtins
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evalharness.adapters.context import TaskContext
-from evalharness.adapters.extraction.programs import check_extraction, extract_program
+from evalharness.adapters.extraction.programs import check_extraction, extract
 from evalharness.adapters.prompts import build_prompt
 from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.cards.short_card import PYTHON_IMAGES
 from evalharness.data.files import Record
 from evalharness.data.templates import PLACEHOLDER, fill_template
 from evalharness.errors import UserError
@@ -25,8 +28,6 @@ from evalharness.sandbox.languages import languages
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
-PYTHON = ("python", "bigcodebench")
-"""The images in which program and tests run in one Python namespace."""
 TESTS = "tests"
 """The rule with the template of the test program, and the field that its default uses."""
 
@@ -49,7 +50,7 @@ class CardTask:
         images = sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
         if context.image not in images:
             raise UserError(unknown_name("sandbox image", context.image, images))
-        self._language = None if context.image in PYTHON else languages().get(context.image)
+        self._language = None if context.image in PYTHON_IMAGES else languages().get(context.image)
 
     def problems(self) -> Sequence[Problem]:
         """Returns the problems in the order of their ids."""
@@ -70,20 +71,20 @@ class CardTask:
             prompt=prompt,
             record=record,
             reference=_reference(record, prefix),
-            entry_point=str(record.get("entry_point", "")),
+            entry_point=str(record.get("entry_point") or tested_function(self._tests_of(record))),
             prefix=prefix,
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
         """Returns the extracted program and its tests."""
-        source = extract_program(problem, completion, self.context.recipe)
+        found = extract(problem, completion, self.context.recipe)
         tests = self._tests_of(problem.record)
         image, limits = self.context.image, self.context.limits
         if self._language:
             seconds = sum(step.time_s for step in self._language.steps)
-            return CommandProgram(image, source, Limits(seconds, limits.memory_mb), Checks(tests))
+            return CommandProgram(image, found.source, Limits(seconds, limits.memory_mb), Checks(tests), found.rule)
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
-        return ExecProgram(image, source, limits, self.context.process_rules, checks)
+        return ExecProgram(image, found.source, limits, self.context.process_rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
         """Returns a pass if the program and its tests ran to their end within the limits."""
@@ -95,6 +96,23 @@ class CardTask:
     def _values(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Returns the values of the templates; a list, such as one of assertions, has one item per line."""
         return {name: _text(record[name]) for name in self.context.version.fields}
+
+
+def tested_function(tests: str) -> str:
+    """Returns the one function that Python tests call and do not define themselves; empty if there is not exactly one.
+
+    Extraction searches an answer for it.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(tests)))
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)}
+    defined |= {(node.asname or node.name).partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    defined |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    tested = called - defined - set(dir(builtins))
+    return tested.pop() if len(tested) == 1 else ""
 
 
 def _text(value: Any) -> str:

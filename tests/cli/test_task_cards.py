@@ -81,6 +81,19 @@ def test_answers_are_graded_and_the_report_shows_the_prompts(folder: Path, cli: 
 
 
 @pytest.mark.docker
+def test_the_function_that_the_tests_call_is_extracted(folder: Path, cli: Command, engine: None) -> None:
+    """Without entry_point, and with a block behind the solution."""
+    write_card(folder, {"fields": {"task_id": "id", "prompt": "question", "tests": "checks"}})
+    answer = "First:\n```python\n{}```\nUse it:\n```python\nx = 3\n```"
+    rows = [{"task_id": row["id"], "text": answer.format(row["answer"]), "form": "answer"} for row in RECORDS]
+    Path("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = cli("grade", "--task", "words.yaml", "--samples", "samples.jsonl", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    verdicts = [json.loads(line) for line in Path("out/verdicts.jsonl").read_text().splitlines()]
+    assert [(row["passed"], row["extraction"]) for row in verdicts] == [(True, "fenced block 1 of 2")] * 2
+
+
+@pytest.mark.docker
 def test_shards_of_a_card_are_merged(folder: Path, cli: Command, engine: None) -> None:
     write_card(folder)
     for part in (1, 2):

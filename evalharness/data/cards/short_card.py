@@ -10,7 +10,8 @@ from evalharness.data.cards.version_schema import FieldMap, Names, StrictModel
 
 ADAPTER = "card"
 """The adapter of tasks without code: `evalharness.adapters.card_task`."""
-EXTRACTIONS = {"completion": "continue_prompt", "chat": "fenced"}
+PYTHON_IMAGES = ("python", "bigcodebench")
+"""The images in which program and tests run in one Python namespace."""
 VERSION = "v1"
 
 
@@ -23,7 +24,9 @@ class ShortRecipe(StrictModel):
     prompt: str = Field("", description="Instead of user: template of the text that a base model continues")
     stops: tuple[str, ...] = Field((), description="Stop sequences")
     extraction: str = Field(
-        "", description="How a program is made of an answer; by default fenced with user, continue_prompt with prompt"
+        "",
+        description="How a program is made of an answer; by default continue_prompt with prompt; with user fenced "
+        "for Python and last_fences for other languages",
     )
     max_new_tokens: int = Field(1024, gt=0, description="Token limit of a completion")
     n: int = Field(1, gt=0, description="Samples per problem")
@@ -43,14 +46,15 @@ class ShortRecipe(StrictModel):
         """The kind of the recipe; also its name."""
         return "chat" if self.user else "completion"
 
-    def expand(self) -> dict[str, Any]:
-        """Returns the recipe as a full card has it."""
+    def expand(self, image: str) -> dict[str, Any]:
+        """Returns the recipe as a full card has it, for programs that run in that image."""
+        of_chat = "fenced" if image in PYTHON_IMAGES else "last_fences"
         templates = ("user", "system", "prefill") if self.kind == "chat" else (TEMPLATES[self.kind],)
         return {
             **self.model_dump(exclude={"user", "system", "prefill", "prompt"}),
             "kind": self.kind,
             "fields": {name: text for name in templates if (text := getattr(self, name))},
-            "extraction": self.extraction or EXTRACTIONS[self.kind],
+            "extraction": self.extraction or (of_chat if self.kind == "chat" else "continue_prompt"),
         }
 
 
@@ -84,7 +88,7 @@ class ShortCard(StrictModel):
             "image": self.image,
             "licence": self.licence,
             "id_field": "task_id" if "task_id" in self.fields else None,
-            "recipes": {self.recipe.kind: self.recipe.expand()},
+            "recipes": {self.recipe.kind: self.recipe.expand(self.image)},
             "rules": {"time_s": self.time_s, "memory_mb": self.memory_mb, "tests": self.tests},
             "tasks": {self.name: {"versions": {VERSION: {"shipped": self.data, "fields": self.fields}}}},
         }

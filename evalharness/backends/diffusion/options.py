@@ -43,7 +43,9 @@ class DiffusionOptions(NetworkOptions):
     )
 
     drafter: str | None = Field(
-        None, description="Rules verified and typical: folder of the drafter; by default the bundled one of the model"
+        None,
+        description="Rules verified and typical: drafter folder that `evalharness train` or speculators writes it; by "
+        "default the bundled one of the model",
     )
     lookup: bool = Field(
         True, description="Rules verified and typical: draft by lookup in prompt and answer where it finds a match"

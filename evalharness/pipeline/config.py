@@ -11,6 +11,7 @@ from evalharness.data.cards import task_name
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
 from evalharness.records import Backend
+from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 
 CHANGES_NO_NUMBER = frozenset({"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas"})
@@ -63,7 +64,8 @@ class RunConfig:
         ]
         left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
         kept = {key: value for key, value in vars(self).items() if key not in left_out}
-        options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
+        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS
+        options = sorted(item for item in self.options.items() if item[0] not in without)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
 
@@ -72,7 +74,7 @@ class RunConfig:
         return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
-        """Returns the options of the sandbox; they change no number."""
+        """Returns the options of the sandbox."""
         return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
 
     def backend_options(self) -> dict[str, str]:

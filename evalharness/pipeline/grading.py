@@ -108,8 +108,8 @@ class Grader:
 def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
     """Returns the task's verdict on a completion, from what its program did in the sandbox.
 
-    A completion that the backend could not make gets the verdict `infrastructure`, and one whose text is larger than the
-    sandbox's limit, or too expensive to read, the verdict `too_large`.
+    A completion that the backend could not make gets the verdict `infrastructure`; one whose text is larger than the
+    sandbox's limit, or too expensive to read, gets `too_large`.
     """
     if completion.error:
         return Verdict(

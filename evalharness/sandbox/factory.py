@@ -114,4 +114,6 @@ def open_sandbox(
     parsed = parse_sandbox_options(name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
     engine = find_engine(name)(log=log, **settings) if needed else NoEngine()
-    return ContainerPool(engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow, max_text_bytes=parsed.max_text_bytes)
+    return ContainerPool(
+        engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow, max_text_bytes=parsed.max_text_bytes
+    )

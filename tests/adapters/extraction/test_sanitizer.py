@@ -197,6 +197,6 @@ def test_reasoning_of_120_kb_takes_less_than_a_second_of_cpu_time() -> None:
     line = 'So I don\'t think (as above) that x[0] is right: let me check "it" again.\n'
     blocks = "\n".join(f"{line * 20}```python\ndef f(x):\n    return {number}\n```" for number in range(80))
     start = time.process_time()
-    assert "return 79" in sanitize(blocks + "\n```python\ndef g(x):\n    return f(x)\n```\n", "f")
+    assert sanitize(blocks, "f") == "def f(x):\n    return 0"
     assert len(blocks) > 120_000
     assert time.process_time() - start < 1

@@ -12,6 +12,7 @@ from evalharness.cli.bench import bench
 from evalharness.cli.common import run_app, show_help
 from evalharness.cli.listing.backends import backends
 from evalharness.cli.listing.doctor import doctor
+from evalharness.cli.listing.show import show
 from evalharness.cli.listing.tasks import tasks
 from evalharness.cli.merge import merge
 from evalharness.cli.results import compare, frontier, leaderboard, report
@@ -64,6 +65,7 @@ app.command()(compare)
 app.command()(frontier)
 app.command()(leaderboard)
 app.command()(report)
+app.command()(show)
 app.command()(tasks)
 app.command()(backends)
 app.command()(doctor)

@@ -28,7 +28,7 @@ def tests_of(task: Task, problem: Problem) -> str:
 
 
 def _program(task: Task, problem: Problem, completion: Completion) -> Program | None:
-    """Returns the program of a completion; None where there is none, or the task refuses the completion."""
+    """Returns the program of a completion; None if no program runs, or the task refuses the completion."""
     try:
         return task.program(problem, completion)
     except UserError:

@@ -36,7 +36,7 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
 
 
 def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
-    """Returns a sample of a run. Raises UserError where there is none, naming similar ids or the samples there are."""
+    """Returns a sample of a run. Raises UserError that names similar ids, or the samples that exist."""
     samples = {sample.sample_id: sample for sample in run.samples() if sample.task_id == task_id}
     if not samples:
         known = list(dict.fromkeys(sample.task_id for sample in run.samples()))

@@ -1,14 +1,16 @@
 """What is known of each model besides votes: pass@1 and speed, kept in `models.json` for the report."""
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
+from evalharness.arena.records import Vote
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.store import write_json
-from evalharness.report.run_metrics import hardware_of, rate_of, speed_interval, speed_of
+from evalharness.report.run_metrics import UNKNOWN_HARDWARE, hardware_of, rate_of, speed_interval, speed_of
 from evalharness.report.run_settings import Family
 
 MODELS = "models.json"
@@ -42,6 +44,23 @@ def facts_of(run: Run) -> TaskFacts:
         if interval := speed_interval(run):
             facts["tokens_per_s_ci95"] = interval
     return facts
+
+
+def with_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
+    """Returns the facts, with the speed of live models: output tokens / latency over the answers of the votes."""
+    tokens: defaultdict[str, int] = defaultdict(int)
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for vote in votes:
+        for side in (vote.pair.first, vote.pair.second):
+            if vote.pair.arm == "live" and side.output_tokens is not None and side.total_s:
+                tokens[side.model] += side.output_tokens
+                seconds[side.model] += side.total_s
+    known = dict(facts)
+    for model, of_model in facts.items():
+        if not of_model["tasks"] and tokens[model]:
+            speed = TaskFacts(folder="", hardware=UNKNOWN_HARDWARE, tokens_per_s=tokens[model] / seconds[model])
+            known[model] = {"family": of_model["family"], "tasks": {"live": speed}}
+    return known
 
 
 def read_facts(folder: Path) -> dict[str, ModelFacts]:

@@ -1,13 +1,14 @@
 """The commands `arena ...`."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import log, show_help
+from evalharness.cli.common import ExitCode, fail, log, show_help
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
 from evalharness.util.text import counted
@@ -112,13 +113,14 @@ def report(
 
     Also position, latency and agreement. Votes of people and of models as judges are reported apart.
     """
-    from evalharness.arena.model_facts import read_facts
+    from evalharness.arena.model_facts import read_facts, with_live_speeds
     from evalharness.arena.report.page import write_report
     from evalharness.arena.report.tables import mean_rate, section
     from evalharness.arena.report.text import markdown
     from evalharness.arena.statistics.summary import summaries
 
-    store, facts = existing_store(votes), read_facts(votes)
+    store = existing_store(votes)
+    facts = with_live_speeds(read_facts(votes), store.votes())
     rates = {model: rate for model, known in facts.items() if (rate := mean_rate(known)) is not None}
     groups = summaries(store.votes(), rates)
     if not groups:
@@ -128,6 +130,50 @@ def report(
         print(line)
     if out is not None:
         print(f"written; open {write_report(out, groups, sections, facts)} in a browser")
+
+
+@app.command()
+def judge(
+    runs: opt.RunsArgument,
+    votes: VotesOption,
+    backend: opt.BackendOption,
+    model: opt.ModelOption = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pairs to judge, each in both orders. [default: all pairs that are not judged]"),
+    ] = None,
+    data: opt.DataOption = None,
+    option: opt.KeyValueOptions = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the order in which pairs are drawn.")] = 0,
+) -> None:
+    """Lets a model judge pairs.
+
+    It is asked about each pair in both orders. Its votes are marked as a model's, and reports keep them apart from
+    those of people.
+    """
+    from evalharness.arena.entrants import check_entrants, load_entrants
+    from evalharness.arena.judge import judge as ask
+    from evalharness.arena.model_facts import write_facts
+    from evalharness.arena.store import VoteStore
+    from evalharness.pipeline.config import RunConfig, make_backend
+    from evalharness.report.runs import load_runs
+
+    if limit is not None and limit < 1:
+        raise UserError("--limit must be at least 1")
+    config = RunConfig(task="", backend=backend, model=model, options=opt.parse_key_values(option))
+    entrants = load_entrants(load_runs(runs, log), data)
+    check_entrants(entrants)
+    store = VoteStore(votes)
+    with closing(make_backend(config)) as judging:
+        write_facts(votes, entrants.facts)
+        result = ask(entrants, store, judging, model or backend, limit, seed)
+    unclear = f"; {counted(result.unclear, 'answer')} without a choice" if result.unclear else ""
+    print(f"{counted(result.votes, 'vote')} of the model added to {votes}{unclear}")
+    if result.failed:
+        fail(
+            f"{counted(result.failed, 'request')} failed ({result.failure}); run the same command again",
+            ExitCode.INFRASTRUCTURE,
+        )
 
 
 @app.command("export")

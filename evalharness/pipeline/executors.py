@@ -5,14 +5,16 @@ Executors are found by name in the entry-point group `evalharness.executors`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
+from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import Grader
 from evalharness.records import Backend, Completion, Problem, Task, Verdict
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
-from evalharness.util.plugins import load_plugin
+from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.executors"
 Log = Callable[[str], None]
@@ -81,9 +83,17 @@ OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 """Opens an executor: configuration, backend of stored completions if any, log, whether programs will be run."""
 
 
+def executor_names() -> list[str]:
+    """Returns the names of all installed executors, sorted."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
 def find_executor(name: str) -> OpenExecutor:
     """Returns the function that opens the executor of that name. Raises UserError for an unknown name."""
-    return cast(OpenExecutor, load_plugin(GROUP, "executor", name))
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            return cast(OpenExecutor, point.load())
+    raise UserError(unknown_name("executor", name, executor_names()))
 
 
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:

@@ -23,8 +23,7 @@ FD_BYTES = 1 << 16
 class Call(TypedDict):
     """A request to a worker. It is pickled: the parent is trusted, the child's answer is not."""
 
-    imports: tuple[str, ...]
-    """Modules to import first; the last one has the function."""
+    module: str
     function: str
     arguments: tuple[object, ...]
     cpu_s: float
@@ -77,8 +76,7 @@ def _serve(channel: Connection, memory_mb: int) -> None:
 def _answer(call: Call) -> bytes:
     answer: Answer
     try:
-        *_, module = [importlib.import_module(name) for name in call["imports"]]
-        function = vars(module)[call["function"]]
+        function = vars(importlib.import_module(call["module"]))[call["function"]]
         signal.setitimer(signal.ITIMER_PROF, call["cpu_s"])  # its signal ends the process
         try:
             answer = {"value": function(*call["arguments"])}

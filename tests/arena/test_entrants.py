@@ -44,7 +44,7 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     entrants = load_entrants(load_runs([write_runs(tmp_path / "runs")]))
     key = next(iter(entrants.problems))
     problem = entrants.problems[key]
-    entrants.facts = dict.fromkeys(("alpha", "rewriter"), entrants.facts["alpha"])
+    entrants.facts = dict.fromkeys(("heron-7b", "rewriter"), entrants.facts["heron-7b"])
     entrants.problems = {key: problem}
     entrants.add(key, problem.answer("rewriter", Completion(key[1], 0, "def g():\n    return 1\n", form="solution")))
     view = Session(entrants, VoteStore(tmp_path / "votes")).next_pair("Ada").pair

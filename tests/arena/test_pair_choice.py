@@ -104,5 +104,5 @@ def test_equal_texts_are_not_shown(entrants: Entrants, tmp_path: Path) -> None:
 def test_one_model_alone_is_refused(tmp_path: Path) -> None:
     runs = write_runs(tmp_path)
     with pytest.raises(UserError, match="at least two models, not 1 model"):
-        check_entrants(load_entrants(load_runs([runs / "alpha"])))
+        check_entrants(load_entrants(load_runs([runs / "heron-7b"])))
     assert len(MODELS) == 3

@@ -10,9 +10,9 @@ from evalharness.records import Completion, Problem, Verdict
 from helpers import page_runs
 
 MODELS = {
-    "org/alpha": ("ar", 0.75, 0.05),
-    "org/beta": ("diffusion", 0.5, 0.02),
-    "org/gamma": ("transformers", 0.25, 0.1),
+    "org/heron-7b": ("ar", 0.75, 0.05),
+    "org/ibis-7b": ("diffusion", 0.5, 0.02),
+    "org/kestrel-7b": ("transformers", 0.25, 0.1),
 }
 """Backend, share of problems that pass, and seconds per answer."""
 

@@ -11,11 +11,6 @@ from helpers import page_runs
 from evalharness.report.page.page import write_page
 from evalharness.report.runs import load_runs
 
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
 Open = Callable[..., Any]
 
 
@@ -40,19 +35,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_page(load_runs([runs]), folder / "page")
     shutil.rmtree(runs)  # the page must not need them
     return folder / "page"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium")
-    assert program, "there is no chromium; run scripts/browser.sh"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

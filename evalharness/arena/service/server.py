@@ -1,8 +1,10 @@
 """The arena's process: checks everything, then serves the page until it is interrupted."""
 
 from collections.abc import Callable
+from contextlib import closing
 
-from evalharness.arena.entrants import Entrants, check_entrants, load_entrants
+from evalharness.arena.entrants import check_entrants, load_entrants
+from evalharness.arena.live import open_live_models
 from evalharness.arena.model_facts import write_facts
 from evalharness.arena.service.app import make_app
 from evalharness.arena.service.config import READ_S, ArenaConfig
@@ -20,11 +22,22 @@ DRAIN_S = 5.0
 def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     """Serves until SIGTERM or SIGINT. Raises UserError before it listens if the user must change something."""
     config.check()
-    entrants = load_entrants(load_runs(config.runs, log), config.data) if config.runs else Entrants()
-    check_entrants(entrants)
+    runs = load_runs(config.runs, log) if config.runs else []
+    entrants = load_entrants(runs, config.data)
     store = VoteStore(config.votes)
+    if not config.live:
+        check_entrants(entrants)
+        return _serve(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
+    live = open_live_models(config.live, entrants, runs, store.folder, config.task, config.data, config.options, log)
+    with closing(live):
+        check_entrants(entrants)
+        session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask)
+        return _serve(config, session, log)
+
+
+def _serve(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
+    entrants, store = session.entrants, session.store
     write_facts(store.folder, entrants.facts)
-    session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded)
     with listen(config.host, config.port, CONNECTIONS) as listener:
         host = f"[{config.host}]" if ":" in config.host else config.host
         log(

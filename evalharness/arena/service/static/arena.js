@@ -167,7 +167,7 @@
     const vote = VOTES.find(([, , , keys]) => keys.includes(event.key));
     const state = document.body.dataset.state;
     if (vote && state === "voting" && !scrolls) castVote(vote[0]);
-    else if (event.key === "Enter" && state === "revealed") loadPair();
+    else if (event.key === "Enter" && (state === "revealed" || state === "refused")) loadPair();
     else if (event.key === "v") toggleLayout();
     else if (event.key === "d") app.toggleTheme();
     else return;

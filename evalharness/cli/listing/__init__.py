@@ -1,1 +1,0 @@
-"""The commands that show what is available: tasks, backends, and what this machine has."""

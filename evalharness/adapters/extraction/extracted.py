@@ -1,6 +1,6 @@
 """What an extraction returns, and the version of the rules."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RULES_VERSION = 2
 """Raised whenever a rule of the project's own gives another program for some answer. The manifest has it."""
@@ -8,8 +8,7 @@ NOTHING = "nothing found"
 """The rule of an answer in which no code was found."""
 
 
-@dataclass(frozen=True)
-class Extracted:
+class Extracted(NamedTuple):
     """The program in an answer, and how it was found."""
 
     source: str

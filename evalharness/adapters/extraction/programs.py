@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from evalharness.adapters.extraction import python_program
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
-from evalharness.adapters.extraction.multipl_e import extract_function
+from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.languages.target import Target
 from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
@@ -55,16 +56,14 @@ def _python_function(problem: Problem, text: str) -> Extracted:
 
 def _contest_program(problem: Problem, text: str) -> Extracted:
     """Extracts the class Solution, or the function, that the test cases call, or a program that reads stdin."""
-    if not problem.entry_point:
-        return python_program.stdin_program(text)
-    found = python_program.function_program(text, "", ["Solution"])
-    if found.rule != NOTHING:
-        return found
-    return python_program.function_program(text, "", [problem.entry_point])
+    return python_program.contest_program(text, problem.entry_point)
 
 
 def _multipl_e(problem: Problem, text: str) -> Extracted:
-    return Extracted(extract_function(problem, text), "")
+    """Extracts the function that the tests call, in the record's language."""
+    record = problem.record
+    language = str(record["language"]).removesuffix("_test.go")
+    return function_program(text, Target(language, str(record["prompt"]), str(record["tests"])))
 
 
 def _last_code_block(problem: Problem, text: str) -> Extracted:

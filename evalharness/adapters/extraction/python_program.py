@@ -57,6 +57,17 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
     return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
 
 
+def contest_program(answer: str, method: str) -> Extracted:
+    """Returns the program of an answer to a contest's problem, for the method that the test cases call, if any.
+
+    With a method, it is the code that defines the class Solution, else a function of the method's name.
+    """
+    if not method:
+        return stdin_program(answer)
+    found = function_program(answer, "", ["Solution"])
+    return found if found.rule != NOTHING else function_program(answer, "", [method])
+
+
 def stdin_program(answer: str) -> Extracted:
     """Returns the program of an answer that reads standard input: the last block that does, else that prints."""
     text = clean(without_reasoning(answer))

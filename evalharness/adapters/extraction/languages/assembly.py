@@ -1,0 +1,63 @@
+"""Joins the items of an answer and the prompt's head to the program text that the tests follow."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from evalharness.adapters.extraction.languages.items import Item, Unit
+from evalharness.adapters.extraction.languages.selection import needed_items
+from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
+from evalharness.adapters.extraction.languages.target import Target
+
+GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
+
+
+def assemble(unit: Unit, others: Sequence[Item], head: str, target: Target) -> str:
+    """Returns the program text: what must be first, imports, the prompt's head, and the code."""
+    syntax = target.syntax
+    kept = needed_items(unit.items, others, head, target)
+    first = [item.text.strip() for item in kept if item.type in syntax.first]
+    imports = [item.text for item in kept if item.type in syntax.imports]
+    code = [item for item in kept if item.type not in (*syntax.first, *syntax.imports)]
+    outer = [item for item in code if not item.in_class and item.type in syntax.classes]
+    inner = [item for item in code if item not in outer]
+    texts = [_without_exports(item) for item in inner]
+    if syntax.classes and unit.class_name:
+        texts = [re.sub(rf"\b{re.escape(unit.class_name)}\b", "Problem", text) for text in texts]
+    head = _with_imports(head, imports, inner, syntax)
+    if outer:
+        opening = re.search(syntax.class_opening, head, re.MULTILINE)
+        place = opening.start() if opening else 0
+        types = "\n".join(re.sub(r"\A(\s*)public\s+", r"\1", item.text) for item in outer)
+        head = f"{head[:place]}{types}\n{head[place:]}"
+    parts = [*first, head.rstrip("\n") if head.strip() else "", *texts, syntax.closed_by, syntax.end]
+    return "\n".join(part for part in parts if part)
+
+
+def _without_exports(item: Item) -> str:
+    """Returns the item's text without `export` before it. An item of an export is its declaration alone."""
+    return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
+
+
+def _with_imports(head: str, imports: Sequence[str], code: Sequence[Item], syntax: LanguageSyntax) -> str:
+    """Returns the head with the imports that it lacks; in Go, only those that the code uses."""
+    known = {" ".join(line.split()) for line in head.splitlines()}
+    if syntax.grammar != "go":
+        new = [text for text in imports if " ".join(text.split()) not in known]
+        return "".join(f"{text.strip()}\n" for text in new) + head
+    used = frozenset[str]().union(*(item.words for item in code)) if code else frozenset[str]()
+    lines = []
+    for text in imports:
+        for name, path in _go_imports(text):
+            package = name or path.strip('"`').rpartition("/")[2]
+            is_known = not name and path in known
+            if not is_known and (package in used or name in ("_", ".")):
+                lines.append(f"import {name} {path}" if name else f"import {path}")
+    package_clause, _, rest = head.partition("\n")
+    return "\n".join([package_clause, *dict.fromkeys(lines), rest]) if lines else head
+
+
+def _go_imports(text: str) -> Iterator[tuple[str, str]]:
+    """Yields the name (empty if none is given) and the quoted path of each import."""
+    for match in GO_IMPORT.finditer(text):
+        name = "" if match[1] in (None, "import") else match[1]
+        yield name, match[2]

@@ -1,0 +1,132 @@
+"""Splits code into the items of its file: definitions, imports and statements, with their comments and attributes."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tree_sitter import Node
+from tree_sitter_language_pack import get_parser
+
+from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared, text_of, words
+from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
+
+ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
+OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A part of a file, or of the class around the function."""
+
+    type: str
+    text: str
+    """Its text with the comments and attributes before it."""
+    names: frozenset[str]
+    """The names that it declares; empty for a statement."""
+    words: frozenset[str]
+    """The words of its code."""
+    in_class: bool = False
+    """Whether it is a member of the class around the function."""
+    has_error: bool = False
+    """Whether the grammar does not understand a part of it."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Code, split into items."""
+
+    items: tuple[Item, ...]
+    class_name: str = ""
+    """The name of the class around the function, if there is one."""
+
+
+def split(text: str, syntax: LanguageSyntax, name: str) -> Unit:
+    """Returns the code's items. The members of the class that declares the function `name` replace the class."""
+    if syntax.grammar == "php":
+        text = _with_opening_tag(text)
+    source = text.encode()
+    items: list[Item] = []
+    class_name = ""
+    for node, part in _parts(get_parser(syntax.grammar).parse(source).root_node, syntax, source):  # type: ignore[arg-type]
+        body = _class_with(node, syntax, name)
+        if body is None:
+            items.append(_item(node, part))
+            continue
+        named = node.child_by_field_name("name")
+        class_name = text_of(named) if named else ""
+        items += [replace(_item(*member), in_class=True) for member in _parts(body, syntax, source)]
+    return Unit(tuple(items), class_name)
+
+
+def _with_opening_tag(text: str) -> str:
+    """Returns PHP code with an opening tag as the grammar knows it."""
+    match = OPENING_TAG.search(text)
+    if match is None:
+        return f"<?php\n{text}"
+    return f"{text[: match.start()]}<?php{text[match.end() :]}"
+
+
+def _class_with(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
+    """Returns the body of a class that declares the function; None for every other node."""
+    body = node.child_by_field_name("body") if node.type in syntax.classes else None
+    if body is not None and any(name in declared(member) for member in body.named_children):
+        return body
+    return None
+
+
+def _item(node: Node, text: str) -> Item:
+    return Item(node.type, text, declared(node), words(node), has_error=node.has_error or node.type == "ERROR")
+
+
+def _parts(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
+    """Yields the nodes that count as contents of the parent, with their texts."""
+    before: list[Node] = []
+    children = _contents(parent, syntax)
+    for position, node in enumerate(children):
+        if not node.is_named:
+            continue
+        if node.type in COMMENTS or node.type in ATTRIBUTES:
+            before.append(node)
+            continue
+        start = (before[0] if before else node).start_byte
+        yield node, _text(source, start, _end(children, position))
+        before = []
+
+
+def _contents(parent: Node, syntax: LanguageSyntax) -> list[Node]:
+    """Returns the children, with those of containers in place of the containers."""
+    nodes: list[Node] = []
+    for node in parent.children:
+        inner = _inside(node, syntax)
+        nodes += [node] if inner is None else _contents(inner, syntax)
+    return nodes
+
+
+def _inside(node: Node, syntax: LanguageSyntax) -> Node | None:
+    """Returns the node that holds a container's contents; None for a node that is no container."""
+    if node.type == "export_statement" and node.type in syntax.containers:
+        return node if node.child_by_field_name("declaration") else None
+    if node.type in syntax.containers:
+        blocks = [child for child in node.children if child.type in ("declaration_list", "block")]
+        return node.child_by_field_name("body") or (blocks[0] if blocks else node)
+    if syntax.grammar == "elixir" and text_of(node).startswith("defmodule"):
+        return next((child for child in node.children if child.type == "do_block"), None)
+    return None
+
+
+def _end(children: Sequence[Node], position: int) -> int:
+    """Returns where a node's text ends: after the punctuation that follows it."""
+    end = children[position].end_byte
+    for node in children[position + 1 :]:
+        if node.is_named or node.type not in (";", ";;", ","):
+            break
+        end = node.end_byte
+    return end
+
+
+def _text(source: bytes, start: int, end: int) -> str:
+    """Returns the text, with the indentation of its first line."""
+    line = source.rfind(b"\n", 0, start) + 1
+    if not source[line:start].strip():
+        start = line
+    return source[start:end].decode(errors="replace").rstrip()

@@ -1,0 +1,149 @@
+"""Reads nodes of syntax trees: the names that they declare, and the words that they use."""
+
+import re
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+NAME_FIELDS = ("name", "declarator", "lhs", "left", "pattern", "variable", "variables")
+"""The fields that hold a declared name, in all grammars."""
+WRAPPERS = frozenset({
+    "alias_declaration", "ambient_declaration", "annotated_declaration", "auto_declaration", "const_declaration",
+    "const_statement", "declaration", "declaration_command", "decorated_definition", "export_statement",
+    "expression_statement", "field_declaration", "global_statement", "lexical_declaration", "local_declaration",
+    "module_definition", "static_declaration", "template_declaration", "type_declaration", "type_definition",
+    "value_definition", "var_declaration", "variable_assignments", "variable_declaration",
+})  # fmt: skip
+"""Nodes that declare what their children declare."""
+DECLARING = re.compile(
+    r".*(?:declarator|assignment|assignment_statement|assignment_expression|binding|_spec|initializer|alias)$"
+)
+"""The children of a wrapper that declare a name."""
+SCOPED = frozenset({
+    "attribute", "dot_index_expression", "element_reference", "field_expression", "generic_name",
+    "index_expression", "member_expression", "method_expression", "method_index_expression", "nested_identifier",
+    "parenthesized_operator", "qualified_identifier", "scoped_identifier", "subscript_expression", "unit_pattern",
+})  # fmt: skip
+"""Nodes that name a part of something else."""
+COMMENTS = frozenset({"comment", "line_comment", "block_comment", "haddock", "pod", "multiline_comment"})
+TEXTS = frozenset({"string_content", "string_fragment", "character", "char_literal", "heredoc_content"})
+WORD = re.compile(r"[^\W\d][\w?!'*/+<>=.-]*")
+ELIXIR_DEFINITIONS = frozenset({"def", "defp", "defmacro", "defmacrop", "defguard", "defmodule"})
+RACKET_DEFINITIONS = frozenset({
+    "define", "define-struct", "define-syntax", "define-syntax-rule", "define-values", "define/contract",
+    "define/match", "struct",
+})  # fmt: skip
+
+
+def text_of(node: Node) -> str:
+    """Returns the node's text."""
+    return (node.text or b"").decode(errors="replace")
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """Yields the nodes without children, in the order of the text."""
+    cursor = node.walk()
+    while True:
+        if not cursor.goto_first_child():
+            if cursor.node is not None:
+                yield cursor.node
+            while not cursor.goto_next_sibling():
+                if not cursor.goto_parent():
+                    return
+
+
+def words(node: Node) -> frozenset[str]:
+    """Returns the words of the node's code, without those of comments and texts."""
+    found: set[str] = set()
+    for leaf in leaves(node):
+        if leaf.type not in COMMENTS and leaf.type not in TEXTS:
+            text = text_of(leaf)
+            found.add(text)
+            found.update(WORD.findall(text))
+    return frozenset(found)
+
+
+def declared(node: Node) -> frozenset[str]:
+    """Returns the names that a node of a file or class declares; empty for a statement."""
+    if node.type == "call" and (target := node.child_by_field_name("target")):
+        return _of_elixir(node, text_of(target))
+    if node.type == "list" and node.named_children:
+        return _of_racket(node)
+    if node.type == "binary_operator":
+        operator = node.child_by_field_name("operator")
+        if operator is None or text_of(operator) not in ("<-", "=", "<<-"):
+            return frozenset()
+    if node.type.endswith("call_expression") or node.type in ("function_call", "call", "command", "pipeline"):
+        return frozenset()
+    if node.type in ("class_declaration", "import_declaration") and text_of(node).startswith("extension"):
+        return frozenset()
+    if node.type == "impl_item":
+        return frozenset()
+    if node.type in WRAPPERS:
+        return _of_children(node)
+    return _of_fields(node) or _of_children(node)
+
+
+def _of_fields(node: Node) -> frozenset[str]:
+    for field in NAME_FIELDS:
+        children = node.children_by_field_name(field)
+        if children:
+            return frozenset().union(*(_leaf_names(child) for child in children))
+    return frozenset()
+
+
+def _of_children(node: Node) -> frozenset[str]:
+    names: set[str] = set()
+    if node.type in WRAPPERS:
+        names |= _of_fields(node)
+        for child in node.named_children:
+            if child.type in WRAPPERS or DECLARING.match(child.type) or "definition" in child.type:
+                names |= declared(child)
+            elif "declaration" in child.type or child.type in (
+                "class_specifier",
+                "local_function_statement",
+                "internal_module",
+                "variable_name",
+            ):
+                names |= declared(child) or _leaf_names(child)
+    elif node.type.endswith(("_declaration", "initializer", "assignment", "assignment_statement")) or (
+        node.type == "function_definition"
+    ):
+        for child in node.named_children:
+            if child.type in ("identifier", "variable_list", "signature", "call_expression", "typed_expression"):
+                return _leaf_names(child)
+    return frozenset(names)
+
+
+def _leaf_names(node: Node) -> frozenset[str]:
+    """Returns the names in the declarator of a name."""
+    if node.type in SCOPED:
+        return frozenset()
+    for field in NAME_FIELDS:
+        children = node.children_by_field_name(field)
+        if children:
+            return frozenset().union(*(_leaf_names(child) for child in children))
+    if node.type in ("tuple_pattern", "variable_list", "pattern_list", "left_assignment_list"):
+        return frozenset().union(*(_leaf_names(child) for child in node.named_children))
+    if node.named_children:
+        return _leaf_names(node.named_children[0])
+    name = text_of(node).lstrip("$%@&")
+    return frozenset({name}) if WORD.match(name) and name != "_" else frozenset()
+
+
+def _of_elixir(node: Node, target: str) -> frozenset[str]:
+    if target not in ELIXIR_DEFINITIONS or len(node.named_children) < 2:
+        return frozenset()
+    head = node.named_children[1].named_children[:1]
+    while head and head[0].named_children and head[0].type in ("binary_operator", "call"):
+        head = head[0].named_children[:1]
+    return frozenset({text_of(head[0])}) if head else frozenset()
+
+
+def _of_racket(node: Node) -> frozenset[str]:
+    if text_of(node.named_children[0]) not in RACKET_DEFINITIONS or len(node.named_children) < 2:
+        return frozenset()
+    name = node.named_children[1]
+    while name.type == "list" and name.named_children:
+        name = name.named_children[0]
+    return frozenset({text_of(name)})

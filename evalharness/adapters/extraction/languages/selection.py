@@ -1,0 +1,107 @@
+"""Selects the items of an answer that the program needs: what only shows, tests or exports the function is left out."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from evalharness.adapters.extraction.languages.items import Item, split
+from evalharness.adapters.extraction.languages.target import Target
+
+SHOWS = re.compile(
+    r"\(?\s*(?:print(?:ln|f|_\w+)?!?|puts|echo|p|pp|say|display(?:ln)?|write(?:ln)?|cat|message|exit|quit|q|die|abort|"
+    r"(?:console|process|os|sys|io|IO|Printf|System|Console|Debug)\.[\w.]+|var_dump|print_r|stopifnot|test|describe|"
+    r"it|test_that|ExUnit\.\w+|main|return|assert\w*|provide|module\+|check-\w+|unittest\.main|"
+    r"set\s+[-+][euxovpipefail ]+|"
+    r"@(?:assert|test\w*|show|main)|"
+    r"if\s*\(?\s*(?:__FILE__|require\.main|interactive\(|abspath\(|!caller|\[\[?\s*\W*BASH_SOURCE))"
+    r"(?![\w.])"
+)
+"""The beginning of a statement that shows or tests the function, ends the program, or exports names."""
+EXPORTS = re.compile(r"(?:module\.)?exports\b|export\b")
+ENDING = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
+"""Words of statements that may end the program before its tests."""
+TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+Test::)")
+
+
+def defines(item: Item, target: Target) -> bool:
+    """Returns whether the item defines the function, and does not only declare it."""
+    is_prototype = item.type == "function_signature" or (item.type == "declaration" and "{" not in item.text)
+    return target.name in item.names and not is_prototype and item.type != "signature"
+
+
+def needed_items(items: Sequence[Item], others: Sequence[Item], head: str, target: Target) -> list[Item]:
+    """Returns the items that the program needs, in their order, those of other blocks first."""
+    needed = _reachable([*items, *others], target.name)
+    own = {name for item in items for name in item.names}
+    helpers: list[Item] = []
+    for item in others:
+        is_needed = bool(item.names & needed - own) or (
+            item.type in target.syntax.imports and bool(item.words & needed)
+        )
+        if is_needed and target.name not in item.words and not any(item.names & other.names for other in helpers):
+            helpers.append(item)
+    callers = _callers(items, target.name, needed)
+    taken = _declared_in(head, target) | _declared_in(target.tests, target)
+    chosen = [
+        item
+        for item in items
+        if defines(item, target)
+        or target.name in item.names
+        or not (_is_left_out(item, target, needed, callers) or (item.names & taken and not item.names - taken))
+    ]
+    return [*reversed(helpers), *chosen]
+
+
+def _is_left_out(item: Item, target: Target, needed: frozenset[str], callers: frozenset[str]) -> bool:
+    """Returns whether the item shows, tests or exports the function, or belongs to a file of its own."""
+    code = _code_of(item)
+    if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
+        return True
+    if item.names:
+        is_main = bool(item.names & set(target.syntax.main))
+        return not item.names & needed and (is_main or bool(item.words & callers))
+    return (
+        bool(item.words & (callers | ENDING) or SHOWS.match(code) or EXPORTS.match(code))
+        and item.type not in target.syntax.imports
+    )
+
+
+def _code_of(item: Item) -> str:
+    """Returns the item's text from its first line of code on."""
+    lines = item.text.lstrip().split("\n")
+    while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:
+        lines = lines[1:]
+    return "\n".join(lines).lstrip()
+
+
+def _reachable(items: Iterable[Item], name: str) -> frozenset[str]:
+    """Returns the words that the function uses, directly or through other items, and its name."""
+    uses: dict[str, set[str]] = {}
+    for item in items:
+        for declared in item.names:
+            uses.setdefault(declared, set()).update(item.words)
+    reached, pending = set[str](), [name]
+    while pending:
+        word = pending.pop()
+        if word not in reached:
+            reached.add(word)
+            pending.extend(uses.get(word, ()))
+    return frozenset(reached)
+
+
+def _callers(items: Sequence[Item], name: str, needed: frozenset[str]) -> frozenset[str]:
+    """Returns the function's name, and the names of items that use it, directly or not, and that it does not need."""
+    callers, grown = {name}, True
+    while grown:
+        new = {
+            declared for item in items if item.words & callers and not item.names & needed for declared in item.names
+        } - callers
+        callers |= new
+        grown = bool(new)
+    return frozenset(callers)
+
+
+def _declared_in(text: str, target: Target) -> frozenset[str]:
+    """Returns the names that the prompt's head or the tests declare."""
+    if target.syntax.classes:
+        return frozenset()
+    return frozenset(name for item in split(text, target.syntax, target.name).items for name in item.names)

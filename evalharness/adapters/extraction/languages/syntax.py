@@ -1,0 +1,145 @@
+"""What the extraction knows of each language of MultiPL-E; the grammars know the rest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LanguageSyntax:
+    """How a language writes functions and what surrounds them. Types of nodes are those of the language's grammar."""
+
+    grammar: str
+    """The grammar's name in tree-sitter-language-pack."""
+    definition: str
+    """A pattern of the start of the function `{name}` in a prompt."""
+    tags: tuple[str, ...] = ()
+    """The names of the language after a fence, besides the grammar's and MultiPL-E's."""
+    closed_by: str = ""
+    """The opening of an empty function for the brace with which the tests begin; empty if they do not."""
+    end: str = ""
+    """The text that closes the module that the prompt opens."""
+    containers: tuple[str, ...] = ()
+    """Nodes whose contents count as contents of the file, such as namespaces and exports."""
+    classes: tuple[str, ...] = ()
+    """Nodes of the class that prompt and tests put around the function; its members replace it."""
+    class_opening: str = ""
+    """A pattern of the line of the prompt that opens this class."""
+    imports: tuple[str, ...] = ()
+    """Imports. Those that the prompt lacks move to the beginning of the program."""
+    first: tuple[str, ...] = ()
+    """Nodes that must be before everything else."""
+    dropped: tuple[str, ...] = ()
+    """Nodes that belong to a file of its own, such as package clauses."""
+    main: tuple[str, ...] = ("main",)
+    """Names of main programs, which would collide with that of the tests, or run instead of it."""
+
+
+_C_FUNCTION = r"(?:(?:public|private|static|internal|final)\s+)*(?!return\b)[\w<>\[\](), .?]+\s+{name}\s*\("
+
+SYNTAX: Mapping[str, LanguageSyntax] = {
+    "cpp": LanguageSyntax(
+        "cpp",
+        r"[\w:][\w:<>,&* ]*\b{name}\s*\(",
+        tags=("c++", "c", "cc", "cxx"),
+        closed_by="void end_of_answer() {",
+        dropped=("export_declaration",),
+    ),
+    "rs": LanguageSyntax(
+        "rust",
+        r"(?:pub\s+)?fn\s+{name}\b",
+        closed_by="fn end_of_answer() {",
+        first=("inner_attribute_item",),
+    ),
+    "sh": LanguageSyntax(
+        "bash",
+        r"(?:function\s+)?{name}\s*(?:\(\s*\))?\s*\{",
+        tags=("shell", "zsh", "console"),
+        closed_by="end_of_answer() {\n:",
+        main=("main", "usage"),
+    ),
+    "swift": LanguageSyntax("swift", r"(?:public\s+)?func\s+{name}\b", closed_by="func endOfAnswer() {"),
+    "java": LanguageSyntax(
+        "java",
+        _C_FUNCTION,
+        closed_by="    static void endOfAnswer() {",
+        classes=("class_declaration", "record_declaration", "interface_declaration", "enum_declaration"),
+        class_opening=r"^class Problem\b",
+        imports=("import_declaration",),
+        dropped=("package_declaration", "module_declaration"),
+    ),
+    "cs": LanguageSyntax(
+        "csharp",
+        _C_FUNCTION,
+        tags=("c#", "cs"),
+        closed_by="    static void EndOfAnswer() {",
+        containers=("namespace_declaration", "file_scoped_namespace_declaration"),
+        classes=("class_declaration", "struct_declaration", "interface_declaration", "enum_declaration"),
+        class_opening=r"^class Problem\b",
+        imports=("using_directive",),
+        dropped=("extern_alias_directive", "global_attribute"),
+        main=("Main",),
+    ),
+    "scala": LanguageSyntax(
+        "scala",
+        r"def\s+{name}\b",
+        closed_by="    def endOfAnswer(): Unit = {",
+        classes=("object_definition", "class_definition", "trait_definition"),
+        class_opening=r"^object Problem\b",
+        imports=("import_declaration",),
+        dropped=("package_clause",),
+    ),
+    "go": LanguageSyntax(
+        "go", r"func\s+{name}\b", tags=("golang",), imports=("import_declaration",), dropped=("package_clause",)
+    ),
+    "php": LanguageSyntax(
+        "php",
+        r"function\s+{name}\b",
+        dropped=("php_tag", "php_end_tag", "text_interpolation", "text", "namespace_definition", "declare_statement"),
+    ),
+    "js": LanguageSyntax(
+        "javascript",
+        r"(?:(?:async\s+)?function\s+{name}\b|(?:const|let|var)\s+{name}\s*=)",
+        tags=("node", "nodejs", "mjs", "es6", "jsx"),
+        containers=("export_statement",),
+    ),
+    "ts": LanguageSyntax(
+        "typescript",
+        r"(?:(?:async\s+)?function\s+{name}\b|(?:const|let|var)\s+{name}\b)",
+        tags=("javascript", "js", "tsx"),
+        containers=("export_statement",),
+    ),
+    "lua": LanguageSyntax("lua", r"(?:local\s+)?function\s+{name}\b", dropped=("return_statement", "hash_bang_line")),
+    "rb": LanguageSyntax("ruby", r"def\s+{name}\b", dropped=("uninterpreted",)),
+    "pl": LanguageSyntax(
+        "perl", r"sub\s+{name}\b", dropped=("package_statement", "eof_marker", "data_section", "__END__")
+    ),
+    "py": LanguageSyntax("python", r"(?:async\s+)?def\s+{name}\b"),
+    "r": LanguageSyntax("r", r"{name}\s*(?:<-|=)\s*function\b", tags=("rscript", "rlang")),
+    "jl": LanguageSyntax(
+        "julia",
+        r"(?:function\s+{name}\b|{name}\s*\()",
+        containers=("module_definition",),
+        dropped=("export_statement",),
+    ),
+    "d": LanguageSyntax(
+        "d",
+        r"[\w\[\]!(),.]+(?:\s+[\w\[\]!(),.]+)*\s+{name}\s*\(",
+        tags=("dlang",),
+        containers=("module_def",),
+        dropped=("module_declaration", "unittest_declaration"),
+    ),
+    "rkt": LanguageSyntax("racket", r"\(define\s+\(?{name}\b", tags=("scheme", "lisp"), dropped=("extension",)),
+    "hs": LanguageSyntax(
+        "haskell",
+        r"{name}\s*::",
+        containers=("declarations", "imports"),
+        imports=("import",),
+        first=("pragma",),
+        dropped=("header",),
+    ),
+    "ml": LanguageSyntax("ocaml", r"let\s+(?:rec\s+)?{name}\b"),
+    "elixir": LanguageSyntax("elixir", r"def\s+{name}\b", tags=("ex", "exs"), end="end"),
+}
+"""By MultiPL-E's code of the language."""
+OTHER_TAGS = frozenset({"", "code", "text", "txt", "plaintext", "plain"})
+"""Names after a fence that name no language."""

@@ -1,0 +1,53 @@
+"""The function that a problem's tests call."""
+
+import re
+from dataclasses import dataclass
+
+from evalharness.adapters.extraction.languages.syntax import SYNTAX, LanguageSyntax
+
+TESTED_FUNCTION = re.compile(
+    r"""candidate\s*(?::?=|<-)\s*(?:\\&|method\(:)?(?!\W)(\w+) | \(\s*candidate\s(\S+?)\)\)
+    | \bcheck\((?!candidate\b)(\w+)\)
+    | [aA]ssert\((?!candidate\b)(\w+)\( | \breturn\s(\w+)\(\.\.\.\$args | ^\s+(\w+)\s"\$@" | do:\s(\w+)\(""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""The ways in which the tests, or the prompt for them, name the tested function, over all languages."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The function that the tests call, and what surrounds it."""
+
+    language: str
+    """MultiPL-E's code of the language."""
+    prompt: str
+    tests: str
+
+    @property
+    def syntax(self) -> LanguageSyntax:
+        return SYNTAX[self.language]
+
+    @property
+    def name(self) -> str:
+        return called_function(self.tests, self.prompt)
+
+
+def called_function(tests: str, prompt: str) -> str:
+    """Returns the name of the function that the tests call, directly or through a function of the prompt.
+
+    The problem's name does not tell it: HumanEval_23_strlen is about string_length in C++.
+    """
+    match = TESTED_FUNCTION.search(tests) or TESTED_FUNCTION.search(prompt)
+    return next(filter(None, match.groups())) if match else ""
+
+
+def before_definition(target: Target) -> str:
+    """Returns the prompt before the last definition of the function.
+
+    Without a definition, it ends before the last line that has the name: C# of 2024-04 has the definition in a comment.
+    """
+    prompt, name = target.prompt, re.escape(target.name)
+    pattern = rf"^[ \t]*{target.syntax.definition.replace('{name}', name)}"
+    starts = [match.start() for match in re.finditer(pattern, prompt, re.MULTILINE)]
+    starts = starts or [prompt.rfind("\n", 0, match.start()) + 1 for match in re.finditer(rf"\b{name}\b", prompt)]
+    return prompt[: starts[-1]] if starts else ""

@@ -1,0 +1,134 @@
+"""The text of the program: head of the prompt, imports, helpers, and the code around the function."""
+
+import re
+from pathlib import Path
+
+import pytest
+from helpers.answer_forms import fenced
+from helpers.function_answers import CODES, language_of, target_of
+
+from evalharness.adapters.extraction.extracted import NOTHING
+from evalharness.adapters.extraction.languages.function_program import function_program
+from evalharness.adapters.extraction.languages.syntax import SYNTAX
+from evalharness.adapters.extraction.languages.target import Target, called_function
+from evalharness.data.files import read_records
+
+
+def program(answer: str, code: str, prompt: str, tests: str = "candidate = add_up") -> str:
+    return function_program(answer, Target(code, prompt, tests)).source
+
+
+def test_helpers_stay_in_order_and_a_main_program_is_removed() -> None:
+    head = "#include<assert.h>\n#include<bits/stdc++.h>\n// Adds.\n"
+    code = (
+        "#include <map>\nusing namespace std;\nlong plus(long a, long b);\n"
+        "long add_up(long a, long b) {\n    // not this }\n    return plus(a, b);\n}\n"
+        "long plus(long a, long b) { return a + b; }\n"
+    )
+    answer = fenced(f"#include <bits/stdc++.h>\n{code}int main() {{\n    if (1) {{ return 0; }}\n}}\n", "cpp")
+    assert program(answer, "cpp", f"{head}long add_up(long a, long b) {{\n") == (
+        f"{head}#include <bits/stdc++.h>\n{code}void end_of_answer() {{"
+    )
+
+
+def test_the_members_of_a_class_replace_it() -> None:
+    head = "import java.util.*;\nclass Problem {\n    // Adds.\n"
+    answer = fenced(
+        "import java.util.*;\nimport java.util.function.*;\n\nclass Pair { long a; }\n\npublic class Solution {\n"
+        "    static long one() { return 1; }\n"
+        "    public static long addUp(long a, long b) {\n        return a + Solution.one() * b;\n    }\n"
+        "    public static void main(String[] args) {\n        System.out.println(addUp(1, 2));\n    }\n}\n",
+        "java",
+    )
+    prompt = f"{head}    public static long addUp(long a, long b) {{\n"
+    assert program(answer, "java", prompt, "assert(addUp(1, 2) == 3);") == (
+        "import java.util.function.*;\nimport java.util.*;\nclass Pair { long a; }\nclass Problem {\n    // Adds.\n"
+        "    static long one() { return 1; }\n    public static long addUp(long a, long b) {\n"
+        "        return a + Problem.one() * b;\n    }\n    static void endOfAnswer() {"
+    )
+
+
+def test_new_imports_of_go_follow_the_package_clause() -> None:
+    prompt = (
+        'package add_up_test\n\nimport (\n    "testing"\n    "fmt"\n)\n\n// Adds.\nfunc add_up(a int, b int) int {\n'
+    )
+    answer = fenced(
+        'package main\n\nimport (\n\t"fmt"\n\t"math"\n\t"os"\n)\n\n'
+        "func add_up(a int, b int) int {\n\treturn a + int(math.Abs(1)) + b\n}\n\n"
+        "func main() {\n\tfmt.Println(1)\n\tos.Exit(0)\n}\n",
+        "go",
+    )
+    text = program(answer, "go", prompt)
+    assert text.startswith('package add_up_test\nimport "math"\n\nimport (\n    "testing"\n    "fmt"\n)\n')
+    assert text.endswith("func add_up(a int, b int) int {\n\treturn a + int(math.Abs(1)) + b\n}")
+    assert '"os"' not in text
+
+
+def test_elixir_functions_are_put_into_the_prompts_module() -> None:
+    prompt = "defmodule HumanEval do\n  def candidate(a, b), do: add_up(a, b)\n  def add_up(a, b) do\n    "
+    for block in (
+        "def add_up(a, b) do\n  a + b\nend\n",
+        "defmodule HumanEval do\ndef add_up(a, b) do\n  a + b\nend\nend\n",
+    ):
+        text = program(fenced(block, "elixir"), "elixir", prompt, "")
+        assert text.split() == (prompt.rsplit("def ", 1)[0] + "def add_up(a, b) do a + b end end").split()
+
+
+def test_a_definition_in_a_comment_is_replaced() -> None:
+    prompt = "using System;\nclass Problem {\n    // Adds.\n    //     public static long AddUp(long a, long b) {\n"
+    answer = fenced("public static long AddUp(long a, long b) {\n    return a + b;\n}", "csharp")
+    assert program(answer, "cs", prompt, "Debug.Assert(AddUp(1, 2) == 3);") == (
+        "using System;\nclass Problem {\n    // Adds.\n"
+        "public static long AddUp(long a, long b) {\n    return a + b;\n}\n"
+        "    static void EndOfAnswer() {"
+    )
+
+
+def test_a_type_of_the_prompt_is_not_repeated() -> None:
+    union = "union Value{\n    long f0;\n    float f1;\n};\n"
+    text = program(
+        fenced(f"{union}\nlong add_up(Value a) {{ return a.f0; }}", "cpp"), "cpp", f"{union}long add_up(Value a) {{\n"
+    )
+    assert text.count("union Value") == 1
+
+
+def test_helpers_of_another_block_come_first() -> None:
+    answer = fenced("const plus = (a, b) => a + b;\nconsole.log(plus(1, 2));", "js") + fenced(
+        "function add_up(a, b) { return plus(a, b); }", "js"
+    )
+    assert program(answer, "js", "//Adds.\nfunction add_up(a, b){\n") == (
+        "//Adds.\nconst plus = (a, b) => a + b;\nfunction add_up(a, b) { return plus(a, b); }"
+    )
+
+
+def test_the_last_definition_counts() -> None:
+    answer = fenced("function add_up(a, b) { return a - b; }", "js") + "No:\n" + fenced(CODES["js"]["plain"], "js")
+    assert "a - b" not in program(answer, "js", "//Adds.\nfunction add_up(a, b){\n")
+
+
+@pytest.mark.parametrize("code", sorted(set(SYNTAX) - {"py"}))
+def test_a_block_without_the_function_continues_the_prompt(code: str) -> None:
+    hello = language_of(code)[1].hello
+    closing = "\n}" if SYNTAX[code].closed_by else ""
+    for answer in (fenced(hello.right + closing, code), hello.right + closing + "\n"):
+        found = function_program(answer, target_of(code))
+        assert (found.source.rstrip(), found.rule) == (f"{hello.prompt}{hello.right}".rstrip(), "body of the function")
+
+
+def test_an_empty_answer_says_so() -> None:
+    assert function_program("<think>cut", target_of("js")).rule == NOTHING
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("code", sorted(SYNTAX))
+def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code: str, datasets_dir: Path) -> None:
+    paths = sorted((datasets_dir / "multipl_e").glob(f"*/*-{code}-reworded.json*"))
+    assert paths
+    for path in paths:
+        for row in read_records(path):
+            name = called_function(row["tests"], row["prompt"])
+            in_a_comment = code == "cs" and path.parent.name == "2024-04" and path.name.startswith("humaneval")
+            broken = code == "elixir" and path.name.startswith("mbpp")  # its tests call nothing that its prompts define
+            pattern = r"[ \t]*//[ \t]*" if in_a_comment else "[ \t]*"
+            pattern += SYNTAX[code].definition.replace("{name}", re.escape(name))
+            assert broken or re.search(f"^{pattern}", row["prompt"], re.MULTILINE), (path, row["name"], name)

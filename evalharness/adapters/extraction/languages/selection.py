@@ -52,7 +52,7 @@ def needed_items(items: Sequence[Item], others: Sequence[Item], head: str, targe
 
 
 def _is_left_out(item: Item, target: Target, needed: frozenset[str], callers: frozenset[str]) -> bool:
-    """Returns whether the item shows, tests or exports the function, or belongs to a file of its own."""
+    """Returns whether the item shows, tests or exports the function, or describes a whole file."""
     code = _code_of(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
         return True

@@ -29,7 +29,7 @@ class LanguageSyntax:
     first: tuple[str, ...] = ()
     """Nodes that must be before everything else."""
     dropped: tuple[str, ...] = ()
-    """Nodes that belong to a file of its own, such as package clauses."""
+    """Nodes that describe a whole file, such as package clauses."""
     main: tuple[str, ...] = ("main",)
     """Names of main programs, which would collide with that of the tests, or run instead of it."""
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from evalharness.data.cards import task_name
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
@@ -126,7 +127,7 @@ def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
     """
     if out is None:
         return Path("results") / config.folder_name()
-    return Path(out) if alone else Path(out) / config.task
+    return Path(out) if alone else Path(out) / task_name(config.task)
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":

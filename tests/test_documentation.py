@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,12 @@ def test_command_of_the_documentation_exists(page: str, line: str) -> None:
     known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
     assert not unknown, f"{page}: {line}"
+
+
+def test_tables_of_options_and_cards_are_up_to_date() -> None:
+    script = ROOT / "scripts" / "option_tables.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_documentation_shows_commands() -> None:

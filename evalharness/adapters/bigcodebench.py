@@ -47,7 +47,7 @@ class BigCodeBench:
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        self._calibrated = _parse_yes_no("calibrated", context.options.get("calibrated", "yes"))
+        self._calibrated = context.options.get("calibrated", "yes") == "yes"
         self._unsolvable = unsolvable(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
             raise UserError("a completion recipe cannot use instructions; add --option recipe=chat to split=instruct")
@@ -115,9 +115,3 @@ def unsolvable(image: str) -> Mapping[str, str]:
     path = image_folder(image) / "unsolvable.yaml"
     causes: Mapping[str, str] = yaml.safe_load(path.read_text()) if path.exists() else {}
     return causes
-
-
-def _parse_yes_no(option: str, text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise UserError(f"--option {option}={text} is neither yes nor no; use {option}=yes or {option}=no")
-    return text == "yes"

@@ -10,6 +10,7 @@ from evalharness.data.cards.version_schema import Version
 from evalharness.data.files import Record
 from evalharness.data.loading import LoadedData
 from evalharness.data.run_types import TaskDescription
+from evalharness.errors import UserError
 from evalharness.records import Limits, ProcessRules
 from evalharness.sandbox.languages import command_rules, languages
 
@@ -57,8 +58,13 @@ class TaskContext:
 
     @property
     def limits(self) -> Limits:
-        """The time and memory limits in the rules."""
-        return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
+        """The time and memory limits in the rules. Raises UserError where the card has none, or wrong ones."""
+        try:
+            return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise UserError(
+                f"the card of {self.name} needs rules.time_s (seconds) and rules.memory_mb: {error}; add them"
+            ) from None
 
     def describe(self) -> TaskDescription:
         """Returns the manifest's entry about the task."""
@@ -78,7 +84,7 @@ class TaskContext:
             "rules": self.rules,
             "image": self.image,
             "options": dict(self.options),
-            "grading": self.card.grading.model_dump(mode="json"),
+            "grading": self.card.grading.model_dump(mode="json") if self.card.grading else {},
             "deviations": [deviation.id for deviation in self.card.deviations],
         }
         if self.rules.get("runner") == "command":

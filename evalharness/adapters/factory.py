@@ -1,60 +1,49 @@
 """Opens a task by name: finds its card, checks the task options, loads its data and makes its adapter."""
 
-from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
-from typing import cast
+from collections.abc import Mapping
 
 from evalharness.adapters.context import TaskContext
-from evalharness.data.cards import Card, Recipe, TaskEntry, find_task, load_cards
+from evalharness.data.cards import Recipe, TaskEntry, find_task
+from evalharness.data.cards.task_options import check_task_options, family_options
 from evalharness.data.cards.version_schema import Version
 from evalharness.data.loading import load_records
-from evalharness.data.sources import DataSource
+from evalharness.data.sources import DataSource, DataSources
 from evalharness.data.splits import select_split
 from evalharness.data.time_window import TimeWindow
-from evalharness.data.versions import find_version
+from evalharness.data.versions import find_version, source_of
 from evalharness.errors import UserError
 from evalharness.records import Task
+from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.adapters"
 """The entry-point group of adapters."""
-COMMON_OPTIONS = ("version", "recipe", "split", "extraction")
-"""Task options (`--option KEY=VALUE`) of every task."""
-WINDOW_OPTIONS = ("start", "end")
-"""Task options of every task whose card has a `date_field`."""
+TASK_METHODS = ("problems", "program", "verdict")
+"""What `evalharness.records.Task` requires."""
 
 
-def open_task(name: str, source: DataSource, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
+def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
     """Returns the task of that name, with its data loaded, and its context.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
+    card, entry = find_task(name)
+    adapter = load_plugin(GROUP, f"adapter of {entry.name}", card.adapter)
     context = open_context(name, source, options)
-    adapters = {point.name: point for point in entry_points(group=GROUP)}
-    if context.card.adapter not in adapters:
-        raise UserError(unknown_name(f"adapter of {name}", context.card.adapter, sorted(adapters)))
-    adapter = cast(Callable[[TaskContext], Task], adapters[context.card.adapter].load())
-    return adapter(context), context
+    if not callable(adapter):
+        raise UserError(f"adapter {card.adapter} of {entry.name} is not a class; fix its package")
+    task: Task = adapter(context)
+    for method in TASK_METHODS:
+        if not callable(getattr(task, method, None)):
+            raise UserError(f"adapter {card.adapter} of {entry.name} has no method {method}; fix its package")
+    return task, context
 
 
-def task_option_names() -> frozenset[str]:
-    """Returns the names of all task options, of any task."""
-    return frozenset(COMMON_OPTIONS).union(*(family_options(card) for card in load_cards()))
-
-
-def family_options(card: Card) -> tuple[str, ...]:
-    """Returns the names of the task options that a family has besides `COMMON_OPTIONS`."""
-    has_releases = any(entry.releases for entry in card.tasks.values())
-    return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
-
-
-def open_context(name: str, source: DataSource, options: Mapping[str, str]) -> TaskContext:
+def open_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
     """Checks the task options and loads the data. Raises UserError as `open_task` does."""
     card, entry = find_task(name)
-    known = (*COMMON_OPTIONS, *family_options(card))
-    for key in options:
-        if key not in known:
-            raise UserError(unknown_name(f"option of task {name}", key, list(known)))
+    source = source_of(entry, sources)
+    check_task_options(entry.name, card, options)
     recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe_name not in recipes:
         raise UserError(unknown_name(f"recipe of {name}", recipe_name, list(recipes)))
@@ -107,7 +96,7 @@ def _select_release(entry: TaskEntry, version: Version, source: DataSource, name
 
     Raises UserError for an unknown release, and for one of data that have none.
     """
-    if source == "sample" or len(version.file) == 1:
+    if source == "sample" or len(version.file) <= 1:
         if name is not None:
             data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
             raise UserError(f"{data} has no releases; remove the option release=")

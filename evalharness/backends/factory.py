@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, cast
 
-from evalharness.errors import UserError
 from evalharness.records import Backend
+from evalharness.util.plugins import load_plugin, load_plugins, plugin_names
 from evalharness.util.suggest import unknown_name
 
 if TYPE_CHECKING:
@@ -33,20 +32,25 @@ class BackendConfig:
 
 def backend_names() -> list[str]:
     """Returns the names of all installed backends, sorted."""
-    return sorted(point.name for point in entry_points(group=GROUP))
+    return plugin_names(GROUP)
 
 
 def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
-    """Returns the backend class of that name. Raises UserError with similar names for an unknown one."""
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return cast(Callable[[BackendConfig], Backend], point.load())
-    raise UserError(unknown_name("backend", name, backend_names()))
+    """Returns the backend class of that name. Raises UserError for an unknown one and for a broken plug-in."""
+    return cast(Callable[[BackendConfig], Backend], load_plugin(GROUP, "backend", name))
+
+
+def usable_backends() -> dict[str, Callable[[BackendConfig], Backend]]:
+    """Returns the installed backends by name, without broken plug-ins, each of which is reported in one line."""
+    return dict(load_plugins(GROUP))
 
 
 def option_schema(backend: Any) -> type[BaseModel] | None:
     """Returns the pydantic model of a backend class's options: its attribute `Options`; None if it has none."""
-    return getattr(backend, "Options", None)
+    from pydantic import BaseModel
+
+    schema = getattr(backend, "Options", None)
+    return schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
 
 
 def option_names(backend: Any) -> frozenset[str]:
@@ -58,7 +62,7 @@ def option_names(backend: Any) -> frozenset[str]:
 def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
     """Returns a one-line message for an option not in `known`; it names another backend that has the option."""
     other_owners = {
-        option: other for other in backend_names() for option in option_names(find_backend(other)) - set(known)
+        option: name for name, other in usable_backends().items() for option in option_names(other) - set(known)
     }
     nearest = get_close_matches(name, [*known, *other_owners], n=1)
     if nearest and nearest[0] in other_owners:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evalharness.errors import UserError
+from evalharness.records.options import OptionDescription
 from evalharness.util.suggest import unknown_name
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -28,18 +28,6 @@ class BackendOptions(BaseModel):
     """Base class of a backend's options. A backend of another package may use any pydantic model instead."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True)
-class OptionDescription:
-    """What a user needs to know about one option."""
-
-    name: str
-    values: str
-    """The allowed values: the choices, or the type with its limits."""
-    default: str
-    """The default as it would be written on the command line; empty where leaving the option out means "not set"."""
-    help: str
 
 
 def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:

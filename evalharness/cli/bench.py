@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import log, print_table
-from evalharness.errors import UserError
+from evalharness.cli.common import log
+from evalharness.cli.tables import print_table
 
 
 def bench(
@@ -49,18 +49,8 @@ def bench(
     temperature: Annotated[float, typer.Option(metavar="T", help="Sampling temperature; 0 is greedy decoding.")] = 0.0,
     seed: opt.SeedOption = 0,
     tokenizer: opt.TokenizerOption = None,
-    price_in: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PRICE", help="Price of a million prompt tokens, for the cost per problem. [default: no costs]"
-        ),
-    ] = None,
-    price_out: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PRICE", help="Price of a million output tokens, for the cost per problem. [default: no costs]"
-        ),
-    ] = None,
+    price_in: opt.PriceInOption = None,
+    price_out: opt.PriceOutOption = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -83,9 +73,6 @@ def bench(
     from evalharness.bench.runner import bench as run_bench
     from evalharness.bench.tables import level_table, remarks
 
-    if (price_in is None) != (price_out is None):
-        raise UserError("the cost needs both prices; give --price-in and --price-out")
-    prices = None if price_in is None or price_out is None else (price_in, price_out)
     config = BenchConfig(
         backend=backend,
         model=model,
@@ -99,7 +86,7 @@ def bench(
         temperature=temperature,
         seed=seed,
         tokenizer=tokenizer,
-        prices=prices,
+        prices=opt.parse_prices(price_in, price_out),
         options=opt.parse_key_values(option),
     )
     folder = out or Path("results") / config.folder_name()

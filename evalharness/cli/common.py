@@ -1,21 +1,20 @@
 """What the commands share: printing, exit codes, and the translation of exceptions into both."""
 
+import logging
 import os
 import select
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.util.plugins import logger
 from evalharness.util.text import counted
 
-WIDTH_WITHOUT_TERMINAL = 200
-"""Columns of a table that is written to a file or a pipe."""
 CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
 """click's `UsageError`, by a path that exists in every version of typer."""
 
@@ -32,6 +31,8 @@ class ExitCode(IntEnum):
     """The work is done, but some samples have no verdict because the infrastructure failed."""
     USER = 2
     """The user must change something."""
+    CRASH = 3
+    """A fault in evalharness or in a plug-in."""
     INTERRUPTED = 130
     """As shells report SIGINT."""
     BROKEN_PIPE = 141
@@ -41,6 +42,13 @@ class ExitCode(IntEnum):
 def log(text: str) -> None:
     """Prints a remark to stderr, apart from the command's result."""
     print(text, file=sys.stderr, flush=True)
+
+
+class RemarkHandler(logging.Handler):
+    """Prints the package's log messages as remarks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log(record.getMessage())
 
 
 def fail(text: str, code: ExitCode) -> NoReturn:
@@ -53,29 +61,6 @@ def show_help(context: typer.Context) -> None:
     """Prints the help of a command group that was called without a command."""
     if context.invoked_subcommand is None:
         print(context.get_help())
-
-
-def make_table(*headings: str) -> Table:
-    """Returns a table without a frame that wraps long cells."""
-    table = Table(show_edge=False, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def print_table(table: Table) -> None:
-    """Prints a table, as wide as the terminal, or `WIDTH_WITHOUT_TERMINAL` without one."""
-    console = StdoutConsole()
-    if not console.is_terminal:
-        console = StdoutConsole(width=WIDTH_WITHOUT_TERMINAL)
-    console.print(table)
-
-
-class StdoutConsole(Console):
-    """A console that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
-
-    def on_broken_pipe(self) -> None:
-        raise
 
 
 def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
@@ -96,15 +81,31 @@ def _infrastructure(summary: Mapping[str, Any]) -> int:
 
 def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code. Errors of the user or the machine are one line on stderr."""
+    if not any(isinstance(handler, RemarkHandler) for handler in logger.handlers):
+        logger.addHandler(RemarkHandler())
     try:
         code = _invoke(app, arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         if not _reader_is_gone():
-            raise
+            return _crash(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
         return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        return _crash(error)
     return code
+
+
+def _crash(error: Exception) -> ExitCode:
+    """Prints the traceback, then one line that says where the fault is, and returns the exit code."""
+    traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    log(
+        f"evalharness crashed: {type(error).__name__}{place}: {_one_line(str(error))}; a fault in evalharness or in a "
+        "plug-in; please report it with the lines above"
+    )
+    return ExitCode.CRASH
 
 
 def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:

@@ -8,16 +8,17 @@ from typing import Annotated, NoReturn
 import typer
 
 from evalharness.cli import arena, data, sandbox
-from evalharness.cli.backends import backends
 from evalharness.cli.bench import bench
 from evalharness.cli.common import run_app, show_help
-from evalharness.cli.doctor import doctor
+from evalharness.cli.listing.backends import backends
+from evalharness.cli.listing.doctor import doctor
+from evalharness.cli.listing.show import show
+from evalharness.cli.listing.tasks import tasks
 from evalharness.cli.merge import merge
 from evalharness.cli.results import compare, frontier, leaderboard, report
 from evalharness.cli.run import grade, run
 from evalharness.cli.serve_sandbox import serve_sandbox
 from evalharness.cli.sweep import sweep
-from evalharness.cli.tasks import tasks
 from evalharness.cli.train import train
 from evalharness.util.version import __version__
 
@@ -64,6 +65,7 @@ app.command()(compare)
 app.command()(frontier)
 app.command()(leaderboard)
 app.command()(report)
+app.command()(show)
 app.command()(tasks)
 app.command()(backends)
 app.command()(doctor)

@@ -157,6 +157,22 @@ ReplicasOption = Annotated[
         help="With --executor ray: copies of the backend. [default: one per GPU of the cluster, at least one]",
     ),
 ]
+PriceInOption = Annotated[
+    float | None,
+    typer.Option(
+        "--price-in",
+        metavar="PRICE",
+        help="Price of a million prompt tokens, for the cost. [default: no costs]",
+    ),
+]
+PriceOutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--price-out",
+        metavar="PRICE",
+        help="Price of a million output tokens, for the cost. [default: no costs]",
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -178,6 +194,13 @@ RunsArgument = Annotated[
     list[Path],
     typer.Argument(metavar="RUN", help="Run directories, or folders that contain some.", show_default=False),
 ]
+
+
+def parse_prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
+    """Returns the prices of prompt and output tokens; None without them. Raises UserError for only one of the two."""
+    if (price_in is None) != (price_out is None):
+        raise UserError("the cost needs both prices; give --price-in and --price-out")
+    return None if price_in is None or price_out is None else (price_in, price_out)
 
 
 def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:

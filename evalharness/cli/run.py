@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
+from evalharness.cli.common import ExitCode, fail, require_verdicts
+from evalharness.cli.dry_run import print_plans
+from evalharness.cli.tables import print_table
 from evalharness.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ def run(
     replicas: opt.ReplicasOption = None,
     out: opt.OutOption = None,
     option: opt.KeyValueOptions = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the first prompts and the number of requests and tokens, and run nothing. [default: no]",
+        ),
+    ] = False,
+    price_in: opt.PriceInOption = None,
+    price_out: opt.PriceOutOption = None,
 ) -> None:
     """Measures a model on tasks: pass@k and speed.
 
@@ -71,6 +82,13 @@ def run(
         replicas=replicas,
         options=opt.parse_key_values(option),
     )
+    prices = opt.parse_prices(price_in, price_out)
+    if prices and not dry_run:
+        raise UserError("--price-in and --price-out are for --dry-run; add it, or leave them out")
+    if dry_run:
+        configs, alone = configs_of(task, config)
+        print_plans(configs, out, alone, prices)
+        return
     run_tasks(task, config, out)
 
 
@@ -122,19 +140,26 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     Exits 1 if the infrastructure left samples without a verdict.
     """
     from evalharness import api
-    from evalharness.data.cards import expand_task_names, task_groups
+    from evalharness.data.cards import task_groups
 
-    tasks = expand_task_names(names)
-    configs = [replace(shared, task=name) for name in tasks]
+    configs, alone = configs_of(names, shared)
     try:
-        runs = api.run_all(configs, out=out, alone=tasks == [names])
+        runs = api.run_all(configs, out=out, alone=alone)
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
     summaries = [run.summary for run in runs]
-    print_summaries(summaries, mean=names if names in task_groups() and len(runs) == len(tasks) else None)
+    print_summaries(summaries, mean=names if names in task_groups() and len(runs) == len(configs) else None)
     for run in runs:
         print(f"written to {run.folder}")
     require_verdicts(summaries)
+
+
+def configs_of(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:
+    """Returns a configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
+    from evalharness.data.cards import expand_task_names, task_groups
+
+    tasks = expand_task_names(names)
+    return [replace(shared, task=name) for name in tasks], len(tasks) == 1 and names not in task_groups()
 
 
 def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 
 from evalharness.cli import options as opt
-from evalharness.cli.common import ExitCode, fail, print_table, require_verdicts
+from evalharness.cli.common import ExitCode, fail, require_verdicts
 from evalharness.cli.run import INTERRUPTED, workers_of
+from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
 
 

@@ -41,6 +41,8 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
     for task in tasks:
         card, entry = find_task(task)
         for name, version in entry.versions.items():
+            if version.shipped:
+                continue  # The data come with the card.
             is_published = version.hub is not None or version.evalplus is not None
             if name == entry.default_version or (every_version and is_published):
                 for split in entry.splits if version.by_split else [None]:

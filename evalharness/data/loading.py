@@ -12,6 +12,8 @@ from evalharness.data.cards.version_schema import Version
 from evalharness.data.evalplus_release import evalplus_records
 from evalharness.data.files import Record, read_records
 from evalharness.data.hub import hub_files, hub_records
+from evalharness.data.record_fields import check_records, named_records
+from evalharness.data.shipped import shipped_paths
 from evalharness.data.sources import DataSource, check_data_folder
 from evalharness.data.task_ids import natural_key
 from evalharness.data.versions import find_version, version_files
@@ -19,6 +21,10 @@ from evalharness.errors import NoBundledSample, UserError
 
 EVALPLUS_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "MBPP_OVERRIDE_PATH"}
 """The evalplus package's environment variables that name a file to use instead of its release."""
+
+
+SHIPPED = "shipped with the card: "
+"""What the origin of data begins with that come with the task's card."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +57,30 @@ def load_records(
     if release is not None:
         version = _select_files(version, slice(release[0] - 1, release[1]))
     records, origin, checksums = _read(card, entry, version, source, split)
-    records = [
-        {"task_id": record[card.id_field], **record} if card.id_field in record else record
-        for record in records
-        if all(record.get(field) == value for field, value in entry.where.items())
-    ]
+    records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
+    records = _with_ids(card, entry, named_records(records, version.fields))
     records = sorted(records, key=lambda record: natural_key(record.get("task_id")))
-    _check_records(records, version.fields, origin)
+    check_records(records, version.fields, origin)
     digest = fingerprint(records, version.fields)
-    official = checksums == version.sha256 if version.sha256 else digest == version.fingerprint
+    official = _is_official(version, digest, checksums)
     return LoadedData(records, origin, digest, official)
 
 
-def fingerprint(records: Iterable[Record], fields: Sequence[str]) -> str:
+def _with_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
+    """Returns the records with their `task_id`: the card's `id_field`, or their number where the card has none."""
+    if card.id_field is None:
+        return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
+    return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
+
+
+def _is_official(version: Version, digest: str, checksums: tuple[str, ...]) -> bool:
+    """Returns whether the data are those of the card; data that come with it are, if it has no fingerprint."""
+    if version.sha256:
+        return checksums == version.sha256
+    return digest == version.fingerprint or bool(version.shipped and version.fingerprint is None)
+
+
+def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
     """Returns "sha256:" and a hash of the records' `fields`: one line of canonical JSON per record."""
     digest = hashlib.sha256()
     for record in records:
@@ -83,6 +100,9 @@ def _read(
     card: Card, entry: TaskEntry, version: Version, source: DataSource, split: str | None
 ) -> tuple[list[Record], str, tuple[str, ...]]:
     """Returns the records, their origin, and the checksum of each file if the card has checksums to compare."""
+    if version.shipped and source != "sample":
+        paths = shipped_paths(card.folder, version.shipped)
+        return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _checksums(paths, version)
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
@@ -133,7 +153,8 @@ def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | No
         raise UserError(f"the sample of {entry.name} has no split {split!r}; remove the option split=")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
-        raise NoBundledSample(f"there is no sample of {entry.name}; use --data DIR or --data hub")
+        todo = "leave --data out" if version.shipped else "use --data DIR or --data hub"
+        raise NoBundledSample(f"there is no sample of {entry.name}; {todo}")
     return read_records(path)
 
 
@@ -152,18 +173,3 @@ def _read_published(entry: TaskEntry, version: Version, *, use_override: bool) -
     if version.hub is not None:
         return hub_records(version.hub), f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
     raise UserError(f"{entry.name} version {version.name} is not on the hub; use --data DIR")
-
-
-def _check_records(records: Sequence[Record], fields: Sequence[str], origin: str) -> None:
-    """Raises UserError if there are no records, a field is missing, or an id occurs twice."""
-    if not records:
-        raise UserError(f"the data ({origin}) have no records; replace them")
-    seen = set()
-    for record in records:
-        task_id = str(record.get("task_id"))
-        missing = [field for field in fields if field not in record]
-        if missing:
-            raise UserError(f"the data ({origin}) have a record {task_id} without {', '.join(missing)}; replace them")
-        if task_id in seen:
-            raise UserError(f"the data ({origin}) have two records {task_id}; replace them")
-        seen.add(task_id)

@@ -90,6 +90,8 @@ class Environment(TypedDict):
     hardware: Hardware
     sandbox: NotRequired[dict[str, Any]]
     workers: NotRequired[int]
+    card: NotRequired[str]
+    """The task as a user named it by its card's file: FILE.yaml:TASK."""
     copies: NotRequired[int]
     """Copies of the backend, where there is more than one."""
     merged: NotRequired[list[Any]]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from evalharness.data.run_files import SUMMARY, read_completions, read_manifest, read_summary, read_verdicts
 from evalharness.data.run_types import Manifest, Speed, Summary
@@ -96,6 +96,15 @@ class Run:
             completion.pop("trace", None)
             rows.append({**completion, **verdict})
         return pd.DataFrame(rows)
+
+
+def open_run(folder: Path | str) -> Run:
+    """Returns the run of a run directory, which may be unfinished: then the summary is empty.
+
+    Raises UserError where the folder holds none.
+    """
+    folder = Path(folder)
+    return Run(folder, read_manifest(folder), read_summary(folder) or cast(Summary, {}))
 
 
 def load_run(folder: Path | str) -> Run:

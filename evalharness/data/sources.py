@@ -10,19 +10,27 @@ DataSource = Path | Literal["hub", "sample"]
 """A data folder, the Hugging Face hub (for EvalPlus, its release files), or the bundled sample."""
 
 
-def resolve_source(option: str | None) -> DataSource:
+DataSources = DataSource | tuple[Path, ...]
+"""A source, or several data folders, each of which may have the data of some tasks (`versions.source_of`)."""
+
+
+def resolve_source(option: str | None) -> DataSources:
     """Returns the source that `--data` names, else that of `$EVALHARNESS_DATA`, else the hub.
 
-    Raises UserError for a folder that does not exist.
+    Both may name several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.
     """
     name = option or os.environ.get("EVALHARNESS_DATA") or "hub"
     if name == "hub":
         return "hub"
     if name == "sample":
         return "sample"
-    folder = Path(name).expanduser()
-    check_data_folder(folder)
-    return folder.resolve()
+    folders = [Path(name).expanduser()]
+    if os.pathsep in name and not folders[0].is_dir():
+        folders = [Path(part).expanduser() for part in name.split(os.pathsep) if part]
+    for folder in folders:
+        check_data_folder(folder)
+    resolved = tuple(folder.resolve() for folder in folders)
+    return resolved if len(resolved) > 1 else resolved[0]
 
 
 def check_data_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from evalharness.data.cards.schema import TaskEntry
 from evalharness.data.cards.version_schema import Version
-from evalharness.data.sources import DataSource
+from evalharness.data.sources import DataSource, DataSources
 from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 
@@ -18,6 +18,23 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None, s
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
     version = entry.versions[name or _default_version(entry, source)]
     return version.for_split(entry.values, split or entry.default_split)
+
+
+def source_of(entry: TaskEntry, source: DataSources) -> DataSource:
+    """Returns the source of a task: of several data folders the first that has files of it, else the first one."""
+    if not isinstance(source, tuple):
+        return source
+    return next((folder for folder in source if _has_files(entry, folder)), source[0])
+
+
+def _has_files(entry: TaskEntry, folder: Path) -> bool:
+    """Returns whether a folder has a file of some version of the task."""
+    for version in entry.versions.values():
+        for split in entry.splits if version.by_split else [None]:
+            narrowed = version.for_split(entry.values, split)
+            if any(path.exists() for path in version_files(entry, narrowed, folder)):
+                return True
+    return False
 
 
 def _default_version(entry: TaskEntry, source: DataSource) -> str:

@@ -139,6 +139,7 @@ def block_statistics(
 
     sampler = denoising.sampler
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
+    hold_end_tokens(logits, blocks, positions, denoising)
     uniforms: list[float] = []
     if sampler.temperature:
         for block, row_positions in zip(blocks, positions, strict=True):
@@ -163,6 +164,25 @@ def block_statistics(
         step=torch.tensor([block.step for block in blocks], device=device),
     )
     return statistics, editable
+
+
+def hold_end_tokens(
+    logits: Tensor, blocks: Sequence[BlockState], positions: Sequence[Sequence[int]], denoising: Denoising
+) -> None:
+    """Sets the logits [N, V] of held end tokens to minus infinity, in place, at the output's first positions.
+
+    `positions` are those of each block, in the order of the logits. Source: ML-GSAI/LLaDA generate.py,
+    `logits_eos_inf`, which does so at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
+    """
+    if not denoising.hold_end:
+        return
+    held = [
+        block.start + position - len(block.row.prompt) < denoising.hold_end
+        for block, of_block in zip(blocks, positions, strict=True)
+        for position in of_block
+    ]
+    rows = torch.tensor(held, device=logits.device).nonzero()[:, 0]
+    logits[rows[:, None], torch.tensor(denoising.held, device=logits.device)] = -torch.inf
 
 
 def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:

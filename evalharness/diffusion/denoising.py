@@ -30,6 +30,10 @@ class Denoising:
     """Whether the first pass over a block commits the block's first mask and no other, whatever the rule chooses."""
     tempered: bool = False
     """Whether the rule sees probabilities after temperature and top_p. By default it sees the network's own."""
+    hold_end: int = 0
+    """The number of output tokens, from the first one, that cannot be one of `held`."""
+    held: tuple[int, ...] = ()
+    """The end tokens that are held back."""
 
     def text_end(self, prompt_tokens: int) -> int:
         """Returns the number of prompt tokens before the first block."""

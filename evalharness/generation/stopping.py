@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from evalharness.generation.token_meter import generated_tokens
+
 TAIL_MARGIN = 8
 """Tokens of the tail beyond the longest stop sequence, for characters that consist of several tokens."""
 
@@ -101,6 +103,7 @@ class StopChecker:
             self.reason = "stop"
             return True
         self.tokens.append(token)
+        generated_tokens.add(1)
         if self._stops and token not in self._detokenizer.special:
             self._tail.append(token)
             # The tail is cheap to decode, but it may begin inside a character; the whole text decides.

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
+from evalharness.data.cards import card_path, task_name
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
@@ -30,6 +31,17 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+def served_task(name: str, config: ServiceConfig) -> str:
+    """Returns the task that a client names; a card file is served only if the service was started with it.
+
+    Raises UserError for any other file: clients must not make the service read files.
+    """
+    cards = {task_name(task): task for task in config.tasks if card_path(task)}
+    if card_path(name) and name not in cards.values():
+        raise UserError(f"unknown task {name!r}; the service serves only the card files of --task")
+    return cards.get(name, name)
+
+
 def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
     """Returns the application. The caller closes `pool`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None)
@@ -43,7 +55,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         """Grades the samples and responds when all have a verdict; stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
-            loaded = await run_in_threadpool(pool.load, submission.task, submission.options)
+            loaded = await run_in_threadpool(pool.load, served_task(submission.task, config), submission.options)
             completions = await run_in_threadpool(pool.parse, loaded, submission.samples)
             grading = asyncio.ensure_future(grade_all(submission.task, loaded, completions))
             disconnected = asyncio.ensure_future(request.receive())

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.adapters.factory import task_option_names
 from evalharness.backends.factory import BackendConfig, find_backend, option_names, unknown_option
+from evalharness.data.cards import task_name
+from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
 from evalharness.records import Backend
+from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 
 CHANGES_NO_NUMBER = frozenset({"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas"})
@@ -55,24 +57,29 @@ class RunConfig:
 
     def folder_name(self) -> str:
         """Returns a name that depends on what can change a number, for a run without --out."""
-        parts = [self.task, self.backend, *([self.model.strip("/").replace("/", "--")] if self.model else [])]
+        parts = [
+            task_name(self.task),
+            self.backend,
+            *([self.model.strip("/").replace("/", "--")] if self.model else []),
+        ]
         left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
         kept = {key: value for key, value in vars(self).items() if key not in left_out}
-        options = sorted(item for item in self.options.items() if item[0] not in SANDBOX_OPTIONS)
+        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS
+        options = sorted(item for item in self.options.items() if item[0] not in without)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
 
     def task_options(self) -> dict[str, str]:
         """Returns the options that some task knows."""
-        return {key: value for key, value in self.options.items() if key in task_option_names()}
+        return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
-        """Returns the options of the sandbox; they change no number."""
+        """Returns the options of the sandbox."""
         return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
 
     def backend_options(self) -> dict[str, str]:
         """Returns the options of the backend. Raises UserError for one that task, sandbox and backend do not know."""
-        others = task_option_names() | set(SANDBOX_OPTIONS)
+        others = task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in others}
         known = option_names(find_backend(self.backend))
         for key in options:

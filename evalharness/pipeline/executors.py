@@ -5,16 +5,14 @@ Executors are found by name in the entry-point group `evalharness.executors`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
-from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import Grader
 from evalharness.records import Backend, Completion, Problem, Task, Verdict
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.sandbox.pool import ContainerPool
-from evalharness.util.suggest import unknown_name
+from evalharness.util.plugins import load_plugin
 
 GROUP = "evalharness.executors"
 Log = Callable[[str], None]
@@ -83,17 +81,9 @@ OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 """Opens an executor: configuration, backend of stored completions if any, log, whether programs will be run."""
 
 
-def executor_names() -> list[str]:
-    """Returns the names of all installed executors, sorted."""
-    return sorted(point.name for point in entry_points(group=GROUP))
-
-
 def find_executor(name: str) -> OpenExecutor:
     """Returns the function that opens the executor of that name. Raises UserError for an unknown name."""
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return cast(OpenExecutor, point.load())
-    raise UserError(unknown_name("executor", name, executor_names()))
+    return cast(OpenExecutor, load_plugin(GROUP, "executor", name))
 
 
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
+from evalharness.util.bounded_calls import LimitExceeded
+from evalharness.util.text_limits import is_too_large, larger_than
 
 MAX_WAITING = 4096
 """Completions that may wait for grading; with more, generation waits."""
@@ -106,12 +108,22 @@ class Grader:
 def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
     """Returns the task's verdict on a completion, from what its program did in the sandbox.
 
-    A completion that the backend could not make gets the verdict `infrastructure`.
+    A completion that the backend could not make gets the verdict `infrastructure`; one whose text is larger than the
+    sandbox's limit, or too expensive to read, gets `too_large`.
     """
     if completion.error:
         return Verdict(
             completion.task_id, completion.sample_id, passed=False, status="infrastructure", detail=completion.error
         )
-    program = task.program(problem, completion)
+    if is_too_large(completion.text, sandbox.max_text_bytes):
+        return _too_large(completion, f"the answer {larger_than(sandbox.max_text_bytes)}")
+    try:
+        program = task.program(problem, completion)
+    except LimitExceeded as error:
+        return _too_large(completion, f"reading the answer {error}")
     verdict = task.verdict(completion, sandbox.run(program) if program else Execution())
     return replace(verdict, extraction=program.found_by) if program and program.found_by else verdict
+
+
+def _too_large(completion: Completion, detail: str) -> Verdict:
+    return Verdict(*completion.key, passed=False, status="too_large", detail=detail)

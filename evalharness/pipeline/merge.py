@@ -83,7 +83,8 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
         raise UserError(f"the runs were split into different numbers of shards: {', '.join(map(str, sorted(counts)))}")
     for folder in folders:
         _refuse_if_locked(folder)
-    prepared = _prepare_again(config, data, ks, _common_tokenizer(folders))
+    card = next(iter(manifests.values()))["environment"].get("card")
+    prepared = _prepare_again(config, data, ks, _common_tokenizer(folders), card)
     asked = config["backend"]["samples"] if "file" in config["samples"] else prepared.n * len(prepared.problems)
     return ShardedRun(config, manifests, prepared, asked)
 
@@ -103,15 +104,18 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
 
 
 def _prepare_again(
-    config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None
+    config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None, card: str | None
 ) -> PreparedTask:
-    """Returns the task as the runs had it. Raises UserError where the data are different ones."""
+    """Returns the task as the runs had it. Raises UserError where the data are different ones.
+
+    `card` is the task's name where the user named it by a card's file.
+    """
     task, samples, sampling = config["task"], config["samples"], config["sampling"]
     name = task["name"].removesuffix("-sample")
     options = {"version": task["version"], "recipe": task["recipe"]["name"], "split": task["split"], **task["options"]}
     prepared = prepare(
         RunConfig(
-            task=name,
+            task=card or name,
             backend=config["backend"]["name"],
             model=config["backend"]["model"],
             limit=samples.get("limit"),

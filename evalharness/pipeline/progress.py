@@ -1,13 +1,21 @@
-"""Shows the progress of a run: two bars in a terminal or notebook, plain notes elsewhere."""
+"""Shows the progress of a run: two bars in a terminal or notebook, notes and regular lines elsewhere."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBars
 
+from evalharness.generation.token_meter import generated_tokens
 from evalharness.records import Completion, Verdict
+
+LINE_S = 30.0
+"""Seconds between the lines about progress, outside a terminal."""
+REFRESH_S = 0.25
+"""Seconds between updates of the bars."""
 
 
 class Progress(Protocol):
@@ -53,14 +61,78 @@ class Silent:
         """Ignores the event."""
 
 
+class Counts:
+    """How far a task is: rows, tokens and passes since this process started it. Thread-safe."""
+
+    def __init__(self, total: int, generated: int, graded: int):
+        self.total, self.generated, self.graded = total, generated, graded
+        self._graded_before, self._generated_before = graded, generated
+        self._started = time.monotonic()
+        self._meter_at_start = generated_tokens.count
+        self._passed = self._judged = self._completed_tokens = 0
+        self._lock = threading.Lock()
+
+    def add_completion(self, completion: Completion) -> None:
+        """Counts a generated completion."""
+        with self._lock:
+            self.generated += 1
+            self._completed_tokens += completion.output_tokens or 0
+
+    def add_verdict(self, verdict: Verdict) -> None:
+        """Counts a verdict."""
+        with self._lock:
+            self.graded += 1
+            if verdict.status != "infrastructure":
+                self._judged += 1
+                self._passed += verdict.passed
+
+    @property
+    def passed(self) -> str:
+        """The share that passed so far, such as "51 % passed"; empty before the first verdict."""
+        return f"{100 * self._passed / self._judged:.0f} % passed" if self._judged else ""
+
+    @property
+    def tokens_per_s(self) -> str:
+        """Tokens/s so far, those of a batch that is being decoded included; empty where none is known."""
+        tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
+        return f"{tokens / self._seconds:,.0f} tokens/s" if tokens else ""
+
+    @property
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self._started, 1e-6)
+
+    def line(self) -> str:
+        """Returns one line about everything."""
+        done = self.graded - self._graded_before or self.generated - self._generated_before
+        rate = done / self._seconds
+        left = self.total - (self.graded if self.graded > self._graded_before else self.generated)
+        parts = [
+            f"{self.generated} of {self.total} generated",
+            f"{self.graded} graded",
+            self.passed,
+            f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s",
+            self.tokens_per_s,
+            f"about {duration(left / rate)} left" if rate else "time left unknown",
+        ]
+        return ", ".join(filter(None, parts))
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in the largest unit that fits, such as "40 s", "12 min" or "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 class Shown:
-    """Shows bars for generation and grading in a terminal; elsewhere notes alone."""
+    """Shows bars for generation and grading in a terminal; elsewhere notes, and a line every `LINE_S` seconds."""
 
     def __init__(self, console: Console):
         self.console = console
-        self._passed = self._judged = 0
-        self._lock = threading.Lock()
+        self._counts = Counts(0, 0, 0)
         self._bars: ProgressBars | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def note(self, text: str) -> None:
         """Prints a line above the bars."""
@@ -68,9 +140,17 @@ class Shown:
 
     def start(self, total: int, generated: int, graded: int) -> None:
         """Shows the bars, starting at what a resumed run has already."""
-        self._passed = self._judged = 0
-        if not (self.console.is_terminal or self.console.is_jupyter):
-            return
+        self._counts = Counts(total, generated, graded)
+        self._stopped = threading.Event()
+        in_terminal = self.console.is_terminal or self.console.is_jupyter
+        if in_terminal:
+            self._show_bars()
+        period, show = (REFRESH_S, self._update_bars) if in_terminal else (LINE_S, self._print_line)
+        self._thread = threading.Thread(target=_repeat, args=(show, period, self._stopped), daemon=True)
+        self._thread.start()
+
+    def _show_bars(self) -> None:
+        counts = self._counts
         columns = (
             TextColumn("{task.description:<10}"),
             BarColumn(),
@@ -79,26 +159,37 @@ class Shown:
             TimeRemainingColumn(),
         )
         self._bars = ProgressBars(*columns, console=self.console, transient=True)
-        self._generation = self._bars.add_task("generated", total=total, completed=generated, text="")
-        self._grading = self._bars.add_task("graded", total=total, completed=graded, text="")
+        self._generation = self._bars.add_task("generated", total=counts.total, completed=counts.generated, text="")
+        self._grading = self._bars.add_task("graded", total=counts.total, completed=counts.graded, text="")
         self._bars.start()
 
-    def generated(self, completion: Completion) -> None:
-        """Advances the first bar."""
+    def _update_bars(self) -> None:
         if self._bars:
-            self._bars.advance(self._generation)
+            self._bars.update(self._generation, completed=self._counts.generated, text=self._counts.tokens_per_s)
+            self._bars.update(self._grading, completed=self._counts.graded, text=self._counts.passed)
+
+    def _print_line(self) -> None:
+        self.note(self._counts.line())
+
+    def generated(self, completion: Completion) -> None:
+        """Counts the completion."""
+        self._counts.add_completion(completion)
 
     def graded(self, verdict: Verdict) -> None:
-        """Advances the second bar and shows the share that passed."""
-        with self._lock:
-            self._judged += 1
-            self._passed += verdict.passed
-            text = f"{self._passed / self._judged:.0%} passed"
-        if self._bars:
-            self._bars.update(self._grading, advance=1, text=text)
+        """Counts the verdict."""
+        self._counts.add_verdict(verdict)
 
     def stop(self) -> None:
         """Removes the bars."""
+        self._stopped.set()
+        if self._thread:
+            self._thread.join()
         if self._bars:
             self._bars.stop()
             self._bars = None
+
+
+def _repeat(action: Callable[[], None], period: float, stopped: threading.Event) -> None:
+    """Calls `action` every `period` seconds until `stopped` is set."""
+    while not stopped.wait(period):
+        action()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
-from evalharness.data.run_types import RunConfiguration, Summary
+from evalharness.data.cards import card_path
+from evalharness.data.run_types import Environment, RunConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
@@ -65,9 +66,14 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     workers = prepared.config.workers or executor.sandbox.workers
     around = environment(workers, executor.sandbox, executor.copies)
     return [
-        stack.enter_context(closing(Store(run.folder, config, around)))
+        stack.enter_context(closing(Store(run.folder, config, with_card(around, run.prepared.config.task))))
         for run, config in zip(prepared.runs, configurations, strict=True)
     ]
+
+
+def with_card(around: Environment, task: str) -> Environment:
+    """Returns the environment with the task's card, if the user named the task by the file of one."""
+    return {**around, "card": task} if card_path(task) else around
 
 
 def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:

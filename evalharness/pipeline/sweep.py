@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from evalharness.data.cards import task_name
 from evalharness.data.run_types import Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
@@ -84,7 +85,7 @@ def sweep(
     """
     chosen = combinations(swept)
     jobs = [
-        [(configure(base, combination.values), out / combination.name / base.task) for base in bases]
+        [(configure(base, combination.values), out / combination.name / task_name(base.task)) for base in bases]
         for combination in chosen
     ]
     opened: OpenedTasks = {}

@@ -61,6 +61,11 @@ class SupportsPromptCheck(Protocol):
 class Sandbox(Protocol):
     """Runs untrusted programs in isolation."""
 
+    @property
+    def max_text_bytes(self) -> int:
+        """Size limit of an answer and of a program, in bytes of UTF-8; larger ones are `too_large`."""
+        ...
+
     def run(self, program: Program) -> Execution:
         """Runs one program and returns what happened. Thread-safe. The program cannot cause an exception here."""
         ...

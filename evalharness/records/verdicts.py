@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from evalharness.records.prompts import Key
 
-Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure"]
+Status = Literal["passed", "failed", "timeout", "memory", "error", "tampered", "too_large", "infrastructure"]
 """How a program or a sample ended.
 
 failed: a test fails or an output is wrong. error: the program does not compile, raises an exception other than a failed
-assertion, or is killed. tampered: it changes its tests or exits before they end. infrastructure: the harness failed, so
-that there is no judgement.
+assertion, or is killed. tampered: it changes its tests or exits before they end. too_large: the answer
+or the program is larger than the limit, or too expensive to read. infrastructure: the harness failed, so that there is
+no judgement.
 """
-STATUSES: tuple[Status, ...] = ("passed", "failed", "timeout", "memory", "error", "tampered", "infrastructure")
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)

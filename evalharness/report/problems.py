@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalharness.adapters import open_task
+from evalharness.data.loading import SHIPPED
 from evalharness.data.runs import Run
-from evalharness.data.sources import DataSource, resolve_source
+from evalharness.data.sources import DataSources, resolve_source
 from evalharness.errors import UserError
 from evalharness.records import Problem, Task
 from evalharness.report.task_variant import base_task
@@ -33,13 +34,14 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
     try:
         task = run.manifest["config"]["task"]
         sample = task["data"]["origin"] == "sample"
+        name = run.manifest["environment"].get("card", base_task(task["name"]) if sample else task["name"])
         source = "sample" if sample else _source(task["data"]["origin"], data)
         if source is None:
             return RunProblems(missing="The task's data are not available here; give report --data DIR or --data hub.")
         options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
         if task["split"]:
             options["split"] = task["split"]
-        opened, context = open_task(base_task(task["name"]) if sample else task["name"], source, options)
+        opened, context = open_task(name, source, options)
         if context.data.fingerprint != task["data"]["fingerprint"]:
             return RunProblems(missing=f"The data from {context.data.origin} are not those of this run.")
         return RunProblems({problem.task_id: problem for problem in opened.problems()}, task=opened)
@@ -49,7 +51,9 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
         return RunProblems(missing=f"The task's data could not be read: {error}")
 
 
-def _source(origin: str, data: str | None) -> DataSource | None:
+def _source(origin: str, data: str | None) -> DataSources | None:
+    if origin.startswith(SHIPPED):
+        return "hub"  # The records come with the card, whatever the source.
     if data is not None or os.environ.get("EVALHARNESS_DATA"):
         return resolve_source(data)
     folder = Path(origin.removeprefix("folder "))

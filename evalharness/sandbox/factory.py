@@ -2,32 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.records.options import OptionDescription
 from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
+from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
+from evalharness.util.text_limits import MAX_TEXT_BYTES
 
 GROUP = "evalharness.sandboxes"
-OPTIONS = ("runtime", "memory_gb", "allow")
+DESCRIBED_OPTIONS = (
+    OptionDescription("runtime", "text", "", "Engine docker: another runtime, such as runsc"),
+    OptionDescription(
+        "memory_gb", "number", "", "Memory of all containers together, in GiB; by default 90 % of the machine's"
+    ),
+    OptionDescription("allow", ", ".join(GUARANTEES), "", "Guarantees that the engine may lack, separated by commas"),
+    OptionDescription(
+        "max_text_mb", "number", f"{MAX_TEXT_BYTES / 1e6:g}", "Size limit of an answer and of a program, in MB"
+    ),
+)
+OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
 """The `--option` keys of the sandbox."""
-
-
-def sandbox_names() -> list[str]:
-    """Returns the names of all engines."""
-    return sorted(point.name for point in entry_points(group=GROUP))
+CHANGES_NUMBERS = frozenset({"max_text_mb"})
+"""The options that can change a verdict."""
 
 
 def find_engine(name: str) -> Any:
     """Returns the engine's class. Raises UserError for an unknown name."""
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            return point.load()
-    raise UserError(unknown_name("sandbox", name, sandbox_names()))
+    return load_plugin(GROUP, "sandbox", name)
 
 
 class NoEngine:
@@ -58,10 +64,12 @@ class SandboxOptions:
     """The memory of all containers together; None for 90 % of the machine's."""
     allow: frozenset[str] = frozenset()
     """Guarantees that the engine may lack."""
+    max_text_bytes: int = MAX_TEXT_BYTES
+    """Size limit of an answer and of a program."""
 
 
 def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
-    """Returns the options of the engine `name`: `runtime`, `memory_gb`, `allow` (guarantees, separated by commas).
+    """Returns the options of the engine `name`; `DESCRIBED_OPTIONS` has their meanings.
 
     Raises UserError for an unknown engine or guarantee, and for an impossible value.
     """
@@ -69,15 +77,30 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
     runtime = options.get("runtime")
     if runtime and name != "docker":
         raise UserError(f"--option runtime= is for --sandbox docker, not {name}")
-    try:
-        memory_mb = int(float(options["memory_gb"]) * 1024) if "memory_gb" in options else None
-    except ValueError:
-        raise UserError(f"--option memory_gb={options['memory_gb']} is not a number") from None
+    memory_gb, max_text_mb = _positive(options, "memory_gb"), _positive(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
         if guarantee not in GUARANTEES:
             raise UserError(unknown_name("guarantee", guarantee, list(GUARANTEES)))
-    return SandboxOptions(runtime, memory_mb, allow)
+    return SandboxOptions(
+        runtime,
+        int(memory_gb * 1024) if memory_gb else None,
+        allow,
+        int(max_text_mb * 1e6) if max_text_mb else MAX_TEXT_BYTES,
+    )
+
+
+def _positive(options: Mapping[str, str], name: str) -> float | None:
+    """Returns the option's number; None where it is not given. Raises UserError for anything but a number above 0."""
+    if name not in options:
+        return None
+    try:
+        number = float(options[name])
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise UserError(f"--option {name}={options[name]} is not a number above 0; give one, such as {name}=2")
+    return number
 
 
 def open_sandbox(
@@ -91,4 +114,6 @@ def open_sandbox(
     parsed = parse_sandbox_options(name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
     engine = find_engine(name)(log=log, **settings) if needed else NoEngine()
-    return ContainerPool(engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow)
+    return ContainerPool(
+        engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow, max_text_bytes=parsed.max_text_bytes
+    )

@@ -27,6 +27,7 @@ from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
+from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large, larger_than
 
 TRIES = 3
 """How often a job is sent if its container is lost."""
@@ -90,8 +91,10 @@ class ContainerPool:
         cpus: float = 1.0,
         budget_mb: int | None = None,
         allow: frozenset[str] = frozenset(),
+        max_text_bytes: int = MAX_TEXT_BYTES,
     ):
         self.engine, self.memory_mb, self.cpus, self.allow = engine, memory_mb, cpus, allow
+        self.max_text_bytes = max_text_bytes
         budget = budget_mb or int(machine_memory_mb() * SHARE_OF_MEMORY)
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
@@ -125,6 +128,7 @@ class ContainerPool:
             **self.engine.describe(),
             "memory_mb": self.memory_mb,
             "cpus": self.cpus,
+            "max_text_bytes": self.max_text_bytes,
             "allowed_to_lack": sorted(self.allow),
             "images": dict(self._images),
         }
@@ -141,6 +145,8 @@ class ContainerPool:
 
         A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
+        if is_too_large(program.source, self.max_text_bytes):
+            return Execution({"program": Outcome("too_large", f"the program {larger_than(self.max_text_bytes)}")})
         try:
             job = job_of(program)
             with self._run_lock.shared():

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -43,15 +43,18 @@ class _Worker(NamedTuple):
     pid: int
 
 
-def bounded_call(function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S) -> Value:
+def bounded_call(
+    function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S, imports: tuple[str, ...] = ()
+) -> Value:
     """Returns `function(*arguments)`, computed in a child process; safe for many threads.
 
     The function is one of a module's own names. Its value consists of JSON's types: None, bool, numbers, str, list and
-    dict; a tuple arrives as a list. Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor
+    dict; a tuple arrives as a list. `imports` are modules that the function imports itself, which does not count.
+    Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor
     time or `MEMORY_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
     InfrastructureError where no child process can be started.
     """
-    return cast(Value, _pool.call(function, arguments, cpu_s))
+    return cast(Value, _pool.call(function, arguments, cpu_s, imports))
 
 
 class _Pool:
@@ -65,10 +68,14 @@ class _Pool:
         self._control: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
 
-    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float) -> Any:
-        call = Call(module=function.__module__, function=function.__name__, arguments=arguments, cpu_s=cpu_s)
+    def call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float, imports: tuple[str, ...]
+    ) -> Any:
+        call = Call(
+            imports=(*imports, function.__module__), function=function.__name__, arguments=arguments, cpu_s=cpu_s
+        )
         with self._running:
-            worker = self._take(call["module"])
+            worker = self._take(call["imports"])
             try:
                 answer = _ask(worker, call)
             except BaseException:
@@ -84,9 +91,9 @@ class _Pool:
             raise LimitExceeded(_too_much(cpu_s))
         raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
 
-    def _take(self, module: str) -> _Worker:
+    def _take(self, modules: Sequence[str]) -> _Worker:
         with self._lock:
-            self._modules.add(module)
+            self._modules.update(modules)
             if self._idle:
                 return self._idle.pop()
             try:
@@ -106,7 +113,11 @@ class _Pool:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[other.fileno()],
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env={
+                        **os.environ,
+                        "OPENBLAS_NUM_THREADS": "1",
+                        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    },
                     start_new_session=True,  # the terminal's Ctrl-C is for the parent
                 )
         assert self._control is not None

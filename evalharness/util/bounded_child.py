@@ -23,7 +23,8 @@ FD_BYTES = 1 << 16
 class Call(TypedDict):
     """A request to a worker. It is pickled: the parent is trusted, the child's answer is not."""
 
-    module: str
+    imports: tuple[str, ...]
+    """Modules to import first; the last one has the function."""
     function: str
     arguments: tuple[object, ...]
     cpu_s: float
@@ -76,7 +77,8 @@ def _serve(channel: Connection, memory_mb: int) -> None:
 def _answer(call: Call) -> bytes:
     answer: Answer
     try:
-        function = vars(importlib.import_module(call["module"]))[call["function"]]
+        *_, module = [importlib.import_module(name) for name in call["imports"]]
+        function = vars(module)[call["function"]]
         signal.setitimer(signal.ITIMER_PROF, call["cpu_s"])  # its signal ends the process
         try:
             answer = {"value": function(*call["arguments"])}

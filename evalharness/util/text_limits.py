@@ -7,3 +7,8 @@ MAX_TEXT_BYTES = 1_000_000
 def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
     """Returns whether a text has more than `limit` bytes in UTF-8."""
     return len(text) > limit or (4 * len(text) > limit and len(text.encode(errors="surrogatepass")) > limit)
+
+
+def larger_than(limit: int) -> str:
+    """Returns the end of a sentence about a text that is too large."""
+    return f"is larger than {limit / 1e6:g} MB"

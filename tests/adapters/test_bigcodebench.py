@@ -80,7 +80,7 @@ def test_calibration_is_the_default(open_with: OpenTask) -> None:
 def test_calibration_can_be_turned_off(open_with: OpenTask) -> None:
     task, problem = problem_of(open_with, calibrated="no")
     assert source(task, problem, "x = 1", "solution") == "x = 1"
-    with pytest.raises(UserError, match="neither yes nor no"):
+    with pytest.raises(UserError, match="unknown calibrated of task bigcodebench"):
         problem_of(open_with, calibrated="maybe")
 
 

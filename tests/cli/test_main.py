@@ -275,7 +275,7 @@ def test_tasks_backends_and_version_print_their_lists(folder: Path, cli: Command
     tasks = cli("tasks")
     assert tasks.returncode == 0
     assert all(name in tasks.stdout for name in task_groups())
-    assert all(word in tasks.stdout for word in ("164", "google-3shot", "v0.1.9", "test", "on the hub", "python: "))
+    assert all(word in tasks.stdout for word in ("164", "google-3shot", "on the hub", "python: "))
     backends = cli("backends")
     assert backends.returncode == 0
     assert all(word in backends.stdout for word in ("reference", "replay", "openai", "base_url", "samples", "dtype"))
@@ -291,7 +291,7 @@ def test_tasks_backends_and_version_print_their_lists(folder: Path, cli: Command
         (("grade",), ["--task", "--samples", "--model", "--k", "--workers", "--data", "--out", "--option"]),
         (("sandbox",), ["build"]),
         (("sandbox", "build"), ["Names of images"]),
-        (("tasks",), ["Lists the tasks"]),
+        (("tasks",), ["Lists the tasks", "NAME"]),
         (("data", "pull"), ["--dir", "--all-versions", "Tasks or task groups"]),
         (("doctor",), ["Checks this machine"]),
     ],

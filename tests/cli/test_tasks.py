@@ -1,11 +1,17 @@
 """The table of `evalharness tasks` describes a run without options."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from evalharness.cli.tasks import problem_count, task_rows
+from evalharness.backends import find_backend
+from evalharness.backends.options import describe_options
+from evalharness.cli.listing.tasks import problem_count
 from evalharness.data import cards
+from evalharness.data.cards.task_options import describe_task_options
 from evalharness.data.loading import load_records
 from evalharness.data.splits import select_split
 
@@ -18,8 +24,59 @@ def test_the_listed_number_of_problems_is_that_of_a_run(name: str, datasets_dir:
     assert problem_count(entry) == len(select_split(entry, records, None))
 
 
-def test_the_group_all_does_not_list_every_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalharness.cli.tasks.image_states", dict)
-    rows = {row[0]: row for row in task_rows()}
-    assert rows["all"][2] == "every task"
-    assert rows["evalplus"][2] == "group of humaneval-plus, mbpp-plus"
+NAME = re.compile(r"[\w.+-]+")
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_no_name_is_broken_however_narrow_the_terminal_is(
+    columns: int, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evalharness.cli.listing.tasks.image_states", dict)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    words = set(NAME.findall(cli("tasks").stdout))
+    for card in cards.load_cards():
+        for entry in card.tasks.values():
+            assert {entry.name, entry.default_recipe} <= words
+    words = set(NAME.findall(cli("tasks", "fim-single-line").stdout))
+    card, entry = cards.find_task("fim-single-line")
+    assert {*card.recipes_of(entry), *entry.versions} <= words
+    if columns >= 80:
+        lines = cli("tasks").stdout.splitlines() + cli("tasks", "all").stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+
+
+def test_every_recipe_and_option_of_a_task_is_described(cli: Callable[..., Any]) -> None:
+    for name in ("livecodebench", "bigcodebench", "mbpp"):
+        text = cli("tasks", name).stdout
+        card, entry = cards.find_task(name)
+        for recipe_name, recipe in card.recipes_of(entry).items():
+            row = next(line for line in text.splitlines() if line.startswith(recipe_name + " "))
+            cells = [cell.strip() for cell in row.split("│")]
+            assert cells == [recipe_name, recipe.kind, str(recipe.n), f"{recipe.temperature:g}",
+                             str(recipe.max_new_tokens)]  # fmt: skip
+        for option in describe_task_options(card, entry):
+            assert re.search(rf"(?m)^{option.name} +│.*│.*│ \S", text), option.name
+
+
+def test_a_group_describes_each_task(cli: Callable[..., Any]) -> None:
+    text = cli("tasks", "evalplus").stdout
+    assert "humaneval-plus: " in text
+    assert "mbpp-plus: " in text
+
+
+@pytest.mark.parametrize("name", ["ar", "diffusion", "openai", "replay", "transformers"])
+def test_every_option_of_a_backend_is_described(name: str, cli: Callable[..., Any]) -> None:
+    text = cli("backends", name).stdout
+    options = describe_options(find_backend(name).Options)  # type: ignore[attr-defined]
+    assert options
+    for option in options:
+        assert option.help
+        row = next(line for line in text.splitlines() if line.startswith(option.name + " "))
+        assert row.split("│")[2].strip() == (option.default or "-")
+
+
+def test_unknown_names_are_refused(cli: Callable[..., Any]) -> None:
+    for arguments, words in [(("tasks", "mbp"), "did you mean mbpp"), (("backends", "opnai"), "did you mean openai")]:
+        done = cli(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr

@@ -13,7 +13,7 @@ from evalharness.data import cards
 from evalharness.data.cards import registry
 from evalharness.data.versions import find_version
 from evalharness.errors import UserError
-from evalharness.util import paths
+from evalharness.util import paths, plugins
 
 MINIMAL: dict[str, Any] = {
     "adapter": "adding",
@@ -22,7 +22,15 @@ MINIMAL: dict[str, Any] = {
     "image": "python",
     "licence": "Apache-2.0",
     "grading": {"repository": "someone/adding", "commit": "abc", "function": "grade.py check"},
-    "recipes": {"plain": {"kind": "completion", "description": "d", "extraction": "none", "max_new_tokens": 8}},
+    "recipes": {
+        "plain": {
+            "kind": "completion",
+            "description": "d",
+            "fields": {"prompt": "{prompt}"},
+            "extraction": "none",
+            "max_new_tokens": 8,
+        }
+    },
     "rules": {},
     "deviations": [],
     "tasks": {
@@ -54,9 +62,10 @@ def plugin_folder() -> Path:
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object], None]]:
     """Installs a card as if another package provided it."""
     point = EntryPoint("more", f"{__name__}:plugin_folder", "evalharness.cards")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "evalharness.cards" else [])
     PLUGIN_FOLDER.append(tmp_path)
     cards.load_cards.cache_clear()
+    plugins.disable.cache_clear()
 
     def install(card: object) -> None:
         (tmp_path / "adding.yaml").write_text(yaml.safe_dump(card))
@@ -90,7 +99,9 @@ def test_bundled_tasks_and_groups() -> None:
     assert entry.versions["full"].name == "full"
 
 
-def test_a_version_may_have_one_file_per_split(plugin: Callable[[object], None]) -> None:
+def test_a_version_may_have_one_file_per_split(
+    plugin: Callable[[object], None], caplog: pytest.LogCaptureFixture
+) -> None:
     card = changed("tasks.adding.values", {"lang": "x"})
     task = card["tasks"]["adding"]
     task |= {"splits": {"a": "", "b": ""}, "default_split": "a"}
@@ -104,8 +115,9 @@ def test_a_version_may_have_one_file_per_split(plugin: Callable[[object], None])
     task["versions"]["v1"]["problems"] = {"a": 1}
     plugin(card)
     cards.load_cards.cache_clear()
-    with pytest.raises(UserError, match="version v1 needs a value for each split: a, b"):
-        cards.load_cards()
+    with pytest.raises(UserError, match="unknown task 'adding'"):
+        cards.find_task("adding")
+    assert "version v1 needs a value for each split: a, b" in caplog.text
 
 
 def test_bundled_images_exist() -> None:
@@ -158,18 +170,37 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
     assert "adding" in cards.expand_task_names("all")
 
 
+def test_a_plugin_card_needs_no_grader_family_licence_or_defaults(plugin: Callable[[object], None]) -> None:
+    card = deepcopy(MINIMAL)
+    for key in ("family", "description", "licence", "grading", "rules", "deviations"):
+        del card[key]
+    task = card["tasks"]["adding"]
+    for key in ("title", "default_recipe", "default_version"):
+        del task[key]
+    del task["versions"]["v1"]["problems"], task["versions"]["v1"]["fingerprint"]
+    plugin(card)
+    read, entry = cards.find_task("adding")
+    assert (entry.title, entry.default_recipe, entry.default_version) == ("adding", "plain", "v1")
+    assert (read.grading, read.deviations) == (None, ())
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("licence", None, "licence: Field required"),
-        ("licens", "MIT", "licens: Extra inputs are not permitted"),
+        ("adapter", None, "adapter: missing"),
+        ("grading.commit", None, "grading.commit: missing"),
+        ("licens", "MIT", "licens: unknown key; did you mean licence?"),
+        ("recipes.plain.max_new_token", 1, "recipes.plain.max_new_token: unknown key; did you mean max_new_tokens?"),
         ("recipes.plain.kind", "essay", "recipes.plain.kind: "),
+        ("recipes.plain.kind", "chat", "recipes.plain: a recipe of kind chat needs the template fields.user"),
+        ("recipes.plain.fields", {}, "recipes.plain: a recipe of kind completion needs the template fields.prompt"),
         ("recipes.plain.max_new_tokens", 0, "recipes.plain.max_new_tokens: "),
-        ("recipes.plain.kind", "infill", "recipes.plain: Value error, a recipe of kind infill"),
-        ("recipes.plain.middle", "free", "recipes.plain: Value error, a recipe of kind infill"),
+        ("recipes.plain.kind", "infill", "recipes.plain: a recipe of kind infill"),
+        ("recipes.plain.middle", "free", "recipes.plain: a recipe of kind infill"),
         ("recipes.plain.middle", "long", "recipes.plain.middle: "),
         ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes is 'chatty'"),
-        ("tasks.adding.versions.v1.problems", None, "tasks.adding.versions.v1.problems: Field required"),
+        ("tasks.adding.versions.v1.fields", None, "tasks.adding.versions.v1.fields: missing"),
+        ("tasks.adding.versions.v1.file", None, "tasks.adding.versions.v1: a version needs either file or shipped"),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version is 'v2'"),
         ("tasks.adding.default_recipe", "chatty", "tasks.adding.default_recipe is 'chatty'"),
@@ -182,21 +213,29 @@ def test_a_plugin_adds_a_card(plugin: Callable[[object], None]) -> None:
         ("groups", {"mbpp": ["adding"]}, "'mbpp' is used more than once"),
     ],
 )
-def test_a_malformed_plugin_card_names_file_and_field(
-    plugin: Callable[[object], None], path: str, value: Any, message: str
+def test_a_malformed_plugin_card_is_disabled_with_one_line_that_names_file_and_field(
+    plugin: Callable[[object], None], caplog: pytest.LogCaptureFixture, path: str, value: Any, message: str
 ) -> None:
     plugin(changed(path, value))
-    with pytest.raises(UserError) as caught:
-        cards.load_cards()
-    assert message in str(caught.value)
-    assert "entry point 'more'" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    tasks = cards.expand_task_names("all")
+    assert "mbpp" in tasks
+    assert "adding" not in tasks
+    [line] = [record.getMessage() for record in caplog.records]
+    assert message in line
+    assert line.startswith("note: plug-in disabled: entry point more: ")
+    assert "adding.yaml" in line
+    assert "\n" not in line
 
 
 def test_a_malformed_bundled_card_names_file_and_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tasks").mkdir()
     monkeypatch.setattr(registry, "bundled", tmp_path.joinpath)
-    for text, message in [("adapter: x\n", "grading: Field required"), ("a: [", "not YAML"), ("- a\n", "is a mapping")]:
+    for text, message in [
+        ("adapter: x\ntasks: {}\n", "recipes: missing"),
+        ("a: [", "not YAML"),
+        ("- a\n", "is a mapping"),
+        ("a: 1\n", "neither"),
+    ]:
         (tmp_path / "tasks" / "broken.yaml").write_text(text)
         cards.load_cards.cache_clear()
         with pytest.raises(ValueError, match=r"broken\.yaml.*" + message):

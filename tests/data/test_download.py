@@ -10,7 +10,7 @@ import pytest
 from helpers.fake_hub import FakeHub, dead_url
 from helpers.humaneval_repo import HUMANEVAL, humaneval_repo
 
-from evalharness.cli.tasks import data_state
+from evalharness.cli.listing.tasks import data_state
 from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import load_records

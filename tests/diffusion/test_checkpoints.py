@@ -1,6 +1,7 @@
 """Open model families on small random checkpoints, compared with transformers and with each published decoding loop."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,46 @@ def test_a_damaged_file_is_not_treated_as_missing(opened: Opened, tmp_path: Path
         (tmp_path / "generation_config.json").write_text(text)
         with pytest.raises(UserError, match=r"generation_config\.json"):
             open_checkpoint(str(tmp_path), torch.float32, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("kind", ["llada", "Dream"])
+@pytest.mark.parametrize("hold", [0, 3, 32])
+def test_end_tokens_are_held_back(kind: str, hold: int, opened: Opened) -> None:
+    """A network that ends at once writes on: as under LLaDA's `logits_eos_inf`, in the first `hold` tokens."""
+    folder, model, ours = opened[kind]
+    steps = 8
+    end = generated(folder, 32, steps=steps)[0][0]  # from now on, the first token of the text ends it
+    given, sampling = DiffusionOptions(hold_end=hold, steps=steps), Sampling(0.0, 1.0, 32, 0)
+    network = replace(load_network(str(folder), given), end_tokens=frozenset({end}))
+    how = make_denoising(network, given, sampling, fixed_length=False)
+    row = make_denoising_row(network, ask(TEXTS[0]), sampling, how)
+    denoise(network.model, [row], how)
+    prompt = ids(ours, TEXTS[0])
+    x = torch.tensor(prompt + [MASK] * 32)
+    times = torch.linspace(1, 1e-3, steps + 1)
+    for step in range(steps):
+        places = (x == MASK).nonzero()[:, 0]
+        out = without_mask(logits(model, x.tolist(), torch.ones(len(x), len(x), dtype=torch.bool)), MASK)
+        out = torch.cat([out[:1], out[:-1]]) if ours.model.config.shift else out
+        out[len(prompt) : len(prompt) + hold, end] = -torch.inf
+        probabilities, best = out[places].softmax(-1), out[places].argmax(-1)
+        if kind == "llada":
+            score, many = probabilities.max(-1).values, 32 // steps
+        else:
+            score = (probabilities * probabilities.clamp_min(1e-10).log()).sum(-1)
+            many = int(len(places) * (1 - times[step + 1] / times[step])) if step < steps - 1 else len(places)
+        chosen = score.topk(many).indices
+        x[places[chosen]] = best[chosen]
+    expected = x[len(prompt) :].tolist()
+    assert row.output == (expected[: expected.index(end)] if end in expected else expected)
+    assert len(row.output) >= hold
+    assert hold or not row.output
+
+
+def test_held_end_tokens_are_described_and_refused_where_they_have_no_effect(opened: Opened) -> None:
+    backend = DiffusionBackend(BackendConfig(str(opened["llada"][0]), 1, {"hold_end": "8"}))
+    assert backend.describe()["options"]["hold_end"] == 8
+    with pytest.raises(UserError, match="option hold_end has no effect with rule=verified; leave it out"):
+        DiffusionBackend(BackendConfig(None, 1, {"hold_end": "8", "rule": "verified"}))
+    with pytest.raises(UserError, match="hold_end"):
+        DiffusionBackend(BackendConfig(None, 1, {"hold_end": "-1"}))

@@ -26,6 +26,7 @@ from evalharness.records import (
     Sampling,
     Verdict,
 )
+from evalharness.util.bounded_calls import LimitExceeded
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 PROBLEMS = {name: Problem(name, Prompt(text=""), {}, "") for name in "abcdef"}
@@ -35,6 +36,7 @@ class Simple:
     """A task whose program is the completion, and a sandbox in which every program passes once it may run."""
 
     name = "simple"
+    max_text_bytes = 100
 
     def __init__(self) -> None:
         self.may_run = threading.Event()
@@ -44,6 +46,8 @@ class Simple:
         return list(PROBLEMS.values())
 
     def program(self, problem: Problem, completion: Completion) -> Program:
+        if completion.text == "expensive":
+            raise LimitExceeded("needs more than 1 s")
         return ExecProgram("", completion.text, limits=None)  # type: ignore[arg-type]
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
@@ -65,6 +69,17 @@ class Simple:
 
 def grader(simple: Simple, verdicts: list[Verdict], workers: int = 1, **costs: float) -> Grader:
     return Grader(simple, PROBLEMS, simple, lambda problem: costs[problem.task_id], verdicts.append, workers)
+
+
+def test_a_text_that_is_too_large_or_too_expensive_to_read_does_not_run() -> None:
+    simple = Simple()
+    for text, detail in {"a" * 101: "the answer is larger than 0.0001 MB", "expensive": "needs more than 1 s"}.items():
+        verdict = grading.judge(simple, PROBLEMS["a"], Completion("a", 3, text), simple)
+        assert verdict.key == ("a", 3)
+        assert not verdict.passed
+        assert verdict.status == "too_large"
+        assert detail in verdict.detail
+    assert simple.ran == []
 
 
 def test_every_completion_is_judged_once() -> None:

@@ -1,6 +1,7 @@
 """Extracts the program from a completion of a task that continues a prompt or answers a chat message."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from evalharness.adapters.extraction import python_program
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
@@ -10,7 +11,18 @@ from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_big
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
+from evalharness.util.bounded_calls import CPU_S, bounded_call
 from evalharness.util.suggest import unknown_name
+
+READ_FIELDS = ("language", "prompt", "tests")
+"""The fields of a problem's record that extractions read. Others may have megabytes of test cases."""
+PLAIN = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
+"""The extractions that read a text once, from left to right."""
+OFFICIAL = frozenset({"sanitized", "sanitized_answer", "bigcodebench", "bigcodebench_answer"})
+"""The extractions of official graders. They are superlinear, and their results must not change."""
+OFFICIAL_CPU_S = 2.0
+"""Processor time of an official sanitizer. An answer of 120 KB with 200 blocks of code needs 0.8 s."""
+SANITIZER_IMPORTS = ("evalplus.sanitize",)
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
@@ -21,15 +33,39 @@ def extract_program(problem: Problem, completion: Completion, recipe: Recipe) ->
 def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extracted:
     """Returns the program text of a completion, before the task adds its tests, and the rule that found it.
 
-    Raises UserError if the recipe names an unknown extraction.
+    The text of an answer is read in a child process. Raises UserError if the recipe names an unknown extraction, and
+    LimitExceeded where reading the answer is too expensive.
     """
     if completion.form == "solution":
         return Extracted(completion.text, "")
     if completion.form == "completion":
         return Extracted(problem.prefix + completion.text, "")
-    if recipe.extraction not in EXTRACTIONS:
-        raise UserError(unknown_name("extraction", recipe.extraction, list(EXTRACTIONS)))
-    return EXTRACTIONS[recipe.extraction](problem, completion.text)
+    check_extraction(recipe.extraction)
+    if recipe.extraction in PLAIN:
+        return EXTRACTIONS[recipe.extraction](problem, completion.text)
+    record = {key: problem.record[key] for key in READ_FIELDS if key in problem.record}
+    needed = replace(problem, record=record, reference=None)
+    source, rule = bounded_call(
+        extract_answer,
+        recipe.extraction,
+        needed,
+        completion.text,
+        cpu_s=OFFICIAL_CPU_S if recipe.extraction in OFFICIAL else CPU_S,
+        imports=SANITIZER_IMPORTS,
+    )
+    return Extracted(source, rule)
+
+
+def extract_answer(extraction: str, problem: Problem, text: str) -> list[str]:
+    """Returns the program in an answer, and the rule that found it. Unpaired surrogates become question marks."""
+    found = EXTRACTIONS[extraction](problem, text.encode(errors="replace").decode())
+    return [found.source, found.rule]
+
+
+def check_extraction(name: str) -> None:
+    """Raises UserError if there is no extraction of that name."""
+    if name not in EXTRACTIONS:
+        raise UserError(unknown_name("extraction", name, list(EXTRACTIONS)))
 
 
 def _continue_prefix(problem: Problem, text: str) -> Extracted:

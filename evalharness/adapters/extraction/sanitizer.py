@@ -9,12 +9,17 @@ import io
 import re
 import tokenize
 import types
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from evalharness.util.python_syntax import parse
 
 ANSI_ESCAPE = re.compile(r"\x1B(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")
+
+FIRST_LINES, MORE_LINES = 8, 8
+"""Lines of a run that are parsed first, and the factor by which their number grows."""
+MISSING_END = re.compile("never closed|unterminated triple|EOF|expected an indented block|expected 'except'")
+"""Errors of an incomplete source."""
 
 
 def sanitize(text: str, entry_point: str) -> str:
@@ -59,6 +64,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
     return code.strip() or longest_parsable_run(text)
 
 
+@lru_cache(maxsize=2)  # one answer is sanitized several times
 def longest_parsable_run(text: str) -> str:
     """Returns the run of at least two lines that parses and has the most non-blank lines; the first of several.
 
@@ -82,11 +88,28 @@ def _best_end(lines: list[str], nonblank_before: list[int], start: int, most: in
     """Returns the last line of the best run from `start`; None if no run has more than `most` non-blank lines."""
     end = len(lines) - 1
     while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
-        error_line = _line_of_error("\n".join(lines[start : end + 1]))
+        error_line = _first_error_line(lines, start, end)
         if error_line is None:
             return _first_equivalent_end(lines, nonblank_before, start, end)
         end = min(end - 1, start + error_line - 2)
     return None
+
+
+def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
+    """Returns what `_line_of_error` does for the lines from `start` to `end`, and parses few of them if that is enough.
+
+    An error before the last line that is read stays an error whatever follows, unless it is the missing end of
+    something. Python reads a whole source before it reports an error in its first line.
+    """
+    size = FIRST_LINES
+    while start + size <= end:
+        error = _error_of("\n".join(lines[start : start + size]))
+        if isinstance(error, SyntaxError) and not MISSING_END.search(str(error.msg)):
+            line = max(error.lineno or 1, error.end_lineno or 1)
+            if line < size:
+                return line
+        size *= MORE_LINES
+    return _line_of_error("\n".join(lines[start : end + 1]))
 
 
 def _first_equivalent_end(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
@@ -117,13 +140,19 @@ def _first_open_bracket(source: str) -> int | None:
 
 def _line_of_error(source: str) -> int | None:
     """Returns the line, from 1, before which a shorter source must end to parse; None if this source parses."""
-    try:
-        parse(source)
-    except SyntaxError as error:
+    error = _error_of(source)
+    if isinstance(error, SyntaxError):
         line = max(error.lineno or 1, error.end_lineno or 1)
         # The error is at the innermost open bracket, but no source with the outermost one can parse.
         return min(line, _first_open_bracket(source) or line) if "was never closed" in str(error.msg) else line
-    except (MemoryError, RecursionError, ValueError):
-        # Nesting is too deep, or a character is invalid; shorter runs may parse.
-        return source.count("\n") + 2
+    # Nesting is too deep, or a character is invalid; shorter runs may parse.
+    return source.count("\n") + 2 if error else None
+
+
+def _error_of(source: str) -> Exception | None:
+    """Returns why Python cannot parse the source; None if it can."""
+    try:
+        parse(source)
+    except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
+        return error
     return None

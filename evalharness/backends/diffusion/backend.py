@@ -155,6 +155,7 @@ class DiffusionBackend:
                 **describe(network), **drafter, "batch_size": self._config.batch_size, "options": drafting_options,
             }  # fmt: skip
         options = self._options.model_dump(include={"steps", "bound", "edit", "trace", "revision"})
+        options |= {"hold_end": self._options.hold_end} if self._options.hold_end else {}
         options |= resolve_decoding(network, self._options)
         return {**describe(network), "batch_size": self._config.batch_size, "options": options}
 

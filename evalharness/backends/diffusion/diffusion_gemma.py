@@ -93,6 +93,7 @@ class GenerationObserver:
 def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
     """Returns the model of a folder. Raises UserError if it cannot be loaded, and for options that have no effect."""
     unused = [key for key in ("rule", "threshold", "block", "bound") if getattr(options, key) is not None]
+    unused += ["hold_end"] if options.hold_end else []
     unused += ["kernels"] if options.kernels == "fused" else []
     unused += ["weights"] if options.weights != "network" else []
     if unused:

@@ -42,8 +42,16 @@ class DiffusionOptions(NetworkOptions):
         None, ge=1, description="Tokens per block; by default the model's, which some models do not let you change"
     )
 
+    hold_end: int = Field(
+        0,
+        ge=0,
+        description="Number of output tokens, from the first one, that cannot be an end token: a base model that ends "
+        "at once writes on. From --max-new-tokens on, as logits_eos_inf of LLaDA's generate()",
+    )
     drafter: str | None = Field(
-        None, description="Rules verified and typical: folder of the drafter; by default the bundled one of the model"
+        None,
+        description="Rules verified and typical: drafter folder that `evalharness train` or speculators writes it; by "
+        "default the bundled one of the model",
     )
     lookup: bool = Field(
         True, description="Rules verified and typical: draft by lookup in prompt and answer where it finds a match"
@@ -57,3 +65,5 @@ class DiffusionOptions(NetworkOptions):
                 raise UserError(
                     f"option {setting} has no effect with rule={rule}; leave it out, or use another rule: {rules}"
                 )
+        if self.hold_end and rule in DRAFTING_RULES:
+            raise UserError(f"option hold_end has no effect with rule={rule}; leave it out")

@@ -80,7 +80,17 @@ def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampli
     end_tokens = network.end_tokens | (network.infilling.end_tokens if network.infilling else frozenset())
     sampler = make_sampler(network, sampling, sorted(end_tokens) if fixed_length else ())
     family = network.family
-    return Denoising(rule, block, sampler, family.aligned, family.sub_block, family.seeded, family.tempered)
+    return Denoising(
+        rule,
+        block,
+        sampler,
+        family.aligned,
+        family.sub_block,
+        family.seeded,
+        family.tempered,
+        hold_end=options.hold_end,
+        held=tuple(sorted(end_tokens)),
+    )
 
 
 def make_denoising_row(

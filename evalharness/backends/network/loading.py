@@ -133,8 +133,9 @@ def engine_for(
         return engine
     if required_by := fused_kernels_option(options.kernels, options.weights):
         raise UserError(
-            f"{required_by}: the fused kernels sample without top-p, have no rule editing and take blocks of up to "
-            f"1024 tokens; use --top-p 1 and another rule than editing, a shorter block, --temperature 0, or "
+            f"{required_by}: the fused kernels sample without top-p, have neither rule editing nor hold_end and take "
+            f"blocks of up to 1024 tokens; use --top-p 1 and another rule than editing, no hold_end, a shorter block, "
+            f"--temperature 0, or "
             f"{fallback_hint(options.weights)}"
         )
     return None

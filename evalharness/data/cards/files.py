@@ -1,35 +1,76 @@
 """Reads task cards from YAML files, and reports what is wrong with them by file and field."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from evalharness.data.cards.schema import Card
+from evalharness.data.cards.recipe_schema import Recipe
+from evalharness.data.cards.schema import Card, CardOption, Deviation, Grading, TaskEntry
+from evalharness.data.cards.short_card import ShortCard, ShortRecipe
+from evalharness.data.cards.version_schema import EvalPlusSource, HubSource, Version
+from evalharness.util.text import one_line
 
+Model = TypeVar("Model", bound=BaseModel)
 ALL_TASKS = "all"
 """The group of every task."""
+SHORT: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
+FULL: tuple[type[BaseModel], ...] = (
+    Card, TaskEntry, Version, Recipe, CardOption, Deviation, Grading, HubSource, EvalPlusSource,
+)  # fmt: skip
+VALUE_ERROR = "Value error, "
+"""What pydantic puts before the message of a ValueError."""
 
 
 def read_cards(folder: Path) -> list[Card]:
     """Returns the cards of a folder's `*.yaml` files, sorted by file name. Raises ValueError as `read_card` does."""
-    return [read_card(path) for path in sorted(folder.glob("*.yaml"))]
+    return [read_card(path) for path in card_files(folder)]
+
+
+def card_files(folder: Path) -> list[Path]:
+    """Returns the `*.yaml` and `*.yml` files of a folder, sorted by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
 
 
 def read_card(path: Path) -> Card:
-    """Returns the card in a file. Raises ValueError that names the file and each invalid field."""
+    """Returns the card in a file, full or short. Raises ValueError that names the file and each invalid field."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML: {error}") from error
+        raise ValueError(f"{path}: not YAML: {one_line(str(error))}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: a task card is a mapping of keys to values")
+    if not {"tasks", "name"} & set(content):
+        raise ValueError(f"{path}: not a task card: it has neither name (of one task) nor tasks")
+    if "tasks" not in content:
+        content = _validated(path, ShortCard, content, SHORT).expand()
+    return _validated(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
+
+
+def _validated(path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]) -> Model:
+    """Returns the content as a model. Raises ValueError that names the file and each invalid field."""
     try:
-        return Card.model_validate({**content, "folder": path.parent})
+        return model.model_validate(content)
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, item['loc'])) or 'card'}: {item['msg']}" for item in error.errors())
-        raise ValueError(f"{path}: {'; '.join(problems)}") from error
+        known = list(dict.fromkeys(name for part in parts for name in part.model_fields))
+        problems = (_problem(dict(item), known) for item in error.errors())
+        raise ValueError(f"{path}: {'; '.join(dict.fromkeys(problems))}") from error
+
+
+def _problem(error: Mapping[str, Any], known: Sequence[str]) -> str:
+    """Returns what is wrong with one field, with the field's path."""
+    place = ".".join(map(str, error["loc"])) or "card"
+    if error["type"] == "missing":
+        return f"{place}: missing"
+    if error["type"] == "extra_forbidden":
+        near = get_close_matches(str(error["loc"][-1]), known, n=1)
+        return f"{place}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{place}: {str(error['msg']).removeprefix(VALUE_ERROR)}"
 
 
 def check_names(cards: Sequence[Card]) -> None:

@@ -1,56 +1,67 @@
 """Finds task cards, and tasks and groups by name."""
 
-from collections.abc import Callable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from evalharness.data.cards.files import ALL_TASKS, check_names, read_cards
+from evalharness.data.cards.files import ALL_TASKS, check_names, read_card, read_cards
+from evalharness.data.cards.plugin_cards import plugin_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
 from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
-from evalharness.util.text import one_line
 
-GROUP = "evalharness.cards"
-"""The entry-point group of folders with task cards. An entry point names a path, or a function that returns one."""
+CARD_SUFFIXES = (".yaml", ".yml")
 
 
 @cache
 def load_cards() -> tuple[Card, ...]:
     """Returns all cards: the bundled ones, then those of the entry points `evalharness.cards`.
 
-    Raises ValueError for an invalid bundled card, and UserError for an invalid card of another package.
+    Raises ValueError for an invalid bundled card. A broken plug-in or card of one is left out, with one line.
     """
-    cards = read_cards(bundled("tasks"))
+    cards = tuple(read_cards(bundled("tasks")))
     check_names(cards)
-    for point in entry_points(group=GROUP):
-        try:
-            cards += read_cards(_folder(point))
-            check_names(cards)
-        except Exception as error:  # Another package's code may raise anything.
-            raise UserError(
-                f"cannot load the task cards of entry point {point.name!r}: {one_line(str(error))}; fix or uninstall "
-                "its package"
-            ) from error
-    return tuple(cards)
+    return (*cards, *plugin_cards(cards))
 
 
-def _folder(point: EntryPoint) -> Path:
-    value: Callable[[], str | Path] | str | Path = point.load()
-    folder = Path(value() if callable(value) else value)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder")
-    return folder
+def card_path(name: str) -> Path | None:
+    """Returns the card file that a task's name begins with, as in FILE.yaml or FILE.yaml:TASK; None for other names."""
+    file, colon, _ = name.rpartition(":")
+    candidates = (name, file) if colon else (name,)
+    return next((Path(path) for path in candidates if path.endswith(CARD_SUFFIXES)), None)
+
+
+def user_card(path: Path) -> Card:
+    """Returns the card in a file that a user names. Raises UserError where it is not valid."""
+    try:
+        card = read_card(path)
+    except ValueError as error:
+        raise UserError(f"task card {error}; docs/extending/card.md describes the keys") from None
+    try:
+        check_names([*load_cards(), card])
+    except ValueError as error:
+        raise UserError(f"task card {path}: {error}; give the task another name") from None
+    return card
 
 
 def find_task(name: str) -> tuple[Card, TaskEntry]:
-    """Returns the task of that name and its card. Raises UserError for an unknown name."""
+    """Returns the task of that name and its card. A name may be FILE.yaml, or FILE.yaml:TASK for one of several tasks.
+
+    Raises UserError for an unknown name and for an invalid card.
+    """
     cards = load_cards()
+    if path := card_path(name):
+        cards = (user_card(path),)
+        name = name.removeprefix(str(path)).removeprefix(":") or next(iter(cards[0].tasks))
     for card in cards:
         if name in card.tasks:
             return card, card.tasks[name]
     raise UserError(unknown_name("task", name, [task for card in cards for task in card.tasks]))
+
+
+def task_name(name: str) -> str:
+    """Returns the name of a task without the path of its card. Raises UserError as `find_task`."""
+    return find_task(name)[1].name if card_path(name) else name
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
@@ -65,16 +76,31 @@ def task_groups() -> dict[str, tuple[str, ...]]:
 
 
 def expand_task_names(names: str) -> list[str]:
-    """Returns the tasks that a list such as "humaneval,evalplus" names, in its order and without duplicates.
+    """Returns the tasks that a list such as "humaneval,evalplus,my-card.yaml" names, in its order, without duplicates.
 
-    Raises UserError for an unknown name and for an empty list.
+    A card file stands for all its tasks. Raises UserError for an unknown name, an invalid card and an empty list.
     """
     groups = task_groups()
     known = (*groups[ALL_TASKS], *groups)
     requested = [name.strip() for name in names.split(",") if name.strip()]
     if not requested:
         raise UserError(f"no task is given; known tasks and groups: {', '.join(known)}")
+    tasks: list[str] = []
     for name in requested:
-        if name not in known:
+        if path := card_path(name):
+            tasks += _tasks_of_file(name, path)
+        elif name in known:
+            tasks += groups.get(name, (name,))
+        else:
             raise UserError(unknown_name("task", name, known))
-    return list(dict.fromkeys(task for name in requested for task in groups.get(name, (name,))))
+    return list(dict.fromkeys(tasks))
+
+
+def _tasks_of_file(name: str, path: Path) -> list[str]:
+    """Returns the names of the tasks of a card file, each with the file's absolute path."""
+    absolute = path.expanduser().resolve()
+    card = user_card(absolute)
+    chosen = name.removeprefix(str(path)).removeprefix(":")
+    if chosen and chosen not in card.tasks:
+        raise UserError(unknown_name(f"task of {path}", chosen, list(card.tasks)))
+    return [f"{absolute}:{task}" for task in ([chosen] if chosen else card.tasks)]

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from evalharness.data.cards.recipe_schema import Recipe
 from evalharness.data.cards.version_schema import StrictModel, Version
-from evalharness.records import MiddleLength
 
 
 def _add_names(value: Any) -> Any:
@@ -20,76 +20,72 @@ def _add_names(value: Any) -> Any:
 class Grading(StrictModel):
     """The official grader that verdicts must agree with."""
 
-    repository: str
-    commit: str
-    function: str
-    notes: str = ""
+    repository: str = Field(description="Such as openai/human-eval")
+    commit: str = Field(description="The commit that the verdicts agree with")
+    function: str = Field(description="File and function of the grader")
+    notes: str = Field("", description="What the function does")
 
 
-class Recipe(StrictModel):
-    """A named way to make a prompt of a problem and a program of a completion."""
+class CardOption(StrictModel):
+    """A task option of a family, which its adapter interprets."""
 
-    kind: Literal["completion", "chat", "infill"]
-    description: str
-    fields: Mapping[str, Any] = {}
-    """Templates by name; see `adapters.prompts.build_prompt`."""
-    stops: tuple[str, ...] = ()
-    """Stop sequences."""
-    middle: MiddleLength | None = None
-    """Kind infill only: how the length of the middle is determined."""
-    extraction: str
-    """A rule of `adapters.extraction`: the official one where there is one, else one of the project's own."""
-    robust_extraction: str = ""
-    """The project's own rule that `--option extraction=robust` selects; empty where `extraction` is the only one."""
-    max_new_tokens: int = Field(gt=0)
-    n: int = Field(1, gt=0)
-    """Samples per problem. The command line overrides this, `temperature`, `top_p` and `max_new_tokens`."""
-    temperature: float = Field(0.0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
+    values: tuple[str, ...] = Field((), description="The allowed values; empty if the adapter checks them")
+    default: str = Field("", description="The value without the option")
+    help: str = Field("", description="What the option does")
 
-    @model_validator(mode="after")
-    def _has_middle_if_infill(self) -> Self:
-        if (self.kind == "infill") != (self.middle is not None):
-            raise ValueError("a recipe of kind infill needs the key middle, and other kinds must not have it")
-        return self
+
+def _add_descriptions(value: Any) -> Any:
+    return {name: {} for name in value} if isinstance(value, list | tuple) else value
 
 
 class Deviation(StrictModel):
     """A known deviation: verdicts may differ from the official grader's here."""
 
-    id: str
-    what: str
-    why: str
-    tasks: tuple[str, ...] = ()
-    """The ids of the problems that can differ; empty if any can."""
-    effect: str
-    """The measured effect on verdicts."""
+    id: str = Field(description="A name")
+    what: str = Field(description="What is different")
+    why: str = Field(description="The reason")
+    tasks: tuple[str, ...] = Field((), description="Ids of the problems that can differ; empty if any can")
+    effect: str = Field(description="The measured effect on verdicts")
 
 
 class TaskEntry(StrictModel):
-    """One task of a family. `image` and `rules` override the card's."""
+    """One task of a family."""
 
     name: str
-    title: str
-    default_recipe: str
-    default_version: str
-    recipes: tuple[str, ...] = ()
-    """The card's recipes that fit the task; empty for all."""
-    where: Mapping[str, str] = {}
-    """Selects the task's records in data of several tasks: those whose fields have these values."""
-    default_folder_version: str | None = None
-    """The version to read from a data folder that has no file of the default version."""
-    versions: Annotated[Mapping[str, Version], BeforeValidator(_add_names)]
-    splits: Mapping[str, tuple[int, int] | str] = {}
-    """By name: the first and the last problem number, or a prefix of the problems' ids."""
-    default_split: str | None = None
-    releases: Mapping[str, tuple[int, int]] = {}
-    """By name: the first and the last file, counted from 1, of versions with several files."""
-    default_release: str | None = None
-    image: str = ""
-    rules: Mapping[str, Any] = {}
-    values: Mapping[str, str] = {}
-    """Values for templates of prompts and file names, by the name that `{name}` refers to."""
+    title: str = Field(description="The task's name in tables; by default its key")
+    default_recipe: str = Field(description="By default the first one")
+    default_version: str = Field(description="By default the first one")
+    recipes: tuple[str, ...] = Field((), description="The card's recipes that fit the task; empty for all")
+    where: Mapping[str, str] = Field(
+        {}, description="Selects the records of the task in data of several tasks: those with these values"
+    )
+    default_folder_version: str | None = Field(
+        None, description="The version to read from a data folder that has no file of the default version"
+    )
+    versions: Annotated[Mapping[str, Version], BeforeValidator(_add_names)] = Field(
+        min_length=1, description="Versions of the data by name; see below"
+    )
+    splits: Mapping[str, tuple[int, int] | str] = Field(
+        {}, description="By name: first and last problem number, or a prefix of the problems' ids"
+    )
+    default_split: str | None = Field(None, description="Required if the task has splits")
+    releases: Mapping[str, tuple[int, int]] = Field(
+        {}, description="By name: the first and the last file, counted from 1, of versions with several files"
+    )
+    default_release: str | None = Field(None, description="Required if the task has releases")
+    image: str = Field("", description="Overrides the card's image")
+    rules: Mapping[str, Any] = Field({}, description="Rules that override those of the card")
+    values: Mapping[str, str] = Field({}, description="Values for {name} in templates of prompts and file names")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, entry: Any) -> Any:
+        if not isinstance(entry, Mapping):
+            return entry
+        defaults = {"title": entry.get("name")}
+        if isinstance(versions := entry.get("versions"), Mapping) and versions:
+            defaults["default_version"] = next(iter(versions))
+        return {**defaults, **entry}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -110,34 +106,48 @@ class TaskEntry(StrictModel):
 class Card(StrictModel):
     """A task family."""
 
-    adapter: str
-    """A name in the entry-point group `evalharness.adapters`."""
-    family: str
-    description: str
-    image: str = ""
-    """The sandbox image (a folder in sandboxes/); empty if no program runs."""
-    sample_image: str = ""
-    """A smaller image for the bundled sample, where it suffices."""
-    licence: str
-    id_field: str = "task_id"
-    """The record field with the problem's id."""
-    date_field: str | None = None
-    """The record field with the problem's date (ISO 8601), for the options start= and end=."""
-    options: tuple[str, ...] = ()
-    """Task options of the family besides version, recipe and split. The adapter interprets them."""
-    grading: Grading
-    recipes: Mapping[str, Recipe]
-    deviations: tuple[Deviation, ...]
-    """Known deviations from the official grader."""
-    rules: Mapping[str, Any]
-    """Settings of the adapter, such as limits."""
-    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_names)] = Field(min_length=1)
-    groups: Mapping[str, tuple[str, ...]] = {}
-    """Groups of the card's tasks by name."""
-    shared: Any = Field(None, exclude=True, repr=False)
-    """YAML anchors that other parts of the file refer to."""
+    adapter: str = Field(description="A name in the entry-point group `evalharness.adapters`")
+    family: str = Field("", description="The family's name in the manifest")
+    description: str = Field("", description="One sentence")
+    image: str = Field("", description="A folder of sandboxes/, whose image runs the programs; empty if none runs")
+    sample_image: str = Field("", description="A smaller image that suffices for the bundled sample")
+    licence: str = Field("", description="The licence of the data")
+    id_field: str | None = Field("task_id", description="The record field with the problem's id; null numbers them")
+    date_field: str | None = Field(
+        None, description="The record field with the problem's date (ISO 8601), for the options start= and end="
+    )
+    options: Annotated[Mapping[str, CardOption], BeforeValidator(_add_descriptions)] = Field(
+        {}, description="Further task options by name, each with values, default and help; the adapter interprets them"
+    )
+    grading: Grading | None = Field(None, description="The official grader, if there is one")
+    recipes: Mapping[str, Recipe] = Field(description="Recipes by name; see below")
+    deviations: tuple[Deviation, ...] = Field((), description="Known differences from the official grader")
+    rules: Mapping[str, Any] = Field(
+        {}, description="Settings of the adapter; time_s (seconds) and memory_mb limit each program"
+    )
+    tasks: Annotated[Mapping[str, TaskEntry], BeforeValidator(_add_names)] = Field(
+        min_length=1, description="Tasks by name; see below"
+    )
+    groups: Mapping[str, tuple[str, ...]] = Field({}, description="Names that stand for several tasks")
+    shared: Any = Field(
+        None, exclude=True, repr=False, description="YAML anchors that other parts of the file refer to"
+    )
     folder: Path = Field(exclude=True, repr=False)
     """The folder of the card's file; no key of the card."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_default_recipes(cls, card: Any) -> Any:
+        """Adds to each task without a default recipe its first one."""
+        if not isinstance(card, Mapping) or not isinstance(tasks := card.get("tasks"), Mapping):
+            return card
+        filled = {
+            name: {"default_recipe": first, **entry}
+            if isinstance(entry, Mapping) and (first := _first_recipe(card, entry)) is not None
+            else entry
+            for name, entry in tasks.items()
+        }
+        return {**card, "tasks": filled}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -154,6 +164,12 @@ class Card(StrictModel):
     def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
         """Returns the recipes that fit a task of the family, by name."""
         return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
+
+
+def _first_recipe(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
+    """Returns the name of the task's first recipe; None where the card is malformed."""
+    names = entry.get("recipes") or card.get("recipes")
+    return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
 def check_known(field: str, name: str | None, names: Mapping[str, Any]) -> None:

@@ -19,8 +19,17 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_mapping(value: Any) -> Any:
+    return {name: name for name in value} if isinstance(value, list | tuple) else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 """One string or a list of strings in YAML."""
+FieldMap = Annotated[Mapping[str, str], BeforeValidator(_as_mapping)]
+"""In YAML a list of fields of the records, or a mapping of the adapter's names to the records' fields.
+
+`a.b` is the field b of the object a.
+"""
 ProblemCount = Annotated[int, Field(gt=0)]
 FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -59,27 +68,44 @@ class Version(StrictModel):
     """
 
     name: str
-    problems: ProblemCount | Mapping[str, ProblemCount]
-    """Number of problems."""
-    fingerprint: str | Mapping[str, str] | None = None
-    """The fingerprint of the official data (see `data.loading.fingerprint`); None where it is not known."""
-    note: str = ""
-    """A warning that accompanies every result on this version."""
-    file: Names = Field(min_length=1)
-    """File paths in a data folder. `{split}` and the names in the task's `values` are filled in."""
-    sha256: tuple[str, ...] = ()
-    """The checksum of each file. If given, it decides instead of the fingerprint whether data are official."""
-    fields: tuple[str, ...] = Field(min_length=1)
-    """The record fields that every source has. The fingerprint covers them."""
-    hub: HubSource | None = None
-    evalplus: EvalPlusSource | None = None
-    rules: Mapping[str, Any] = {}
-    """Rules of the grader of this version's time. They override those of the task and the card."""
+    problems: ProblemCount | Mapping[str, ProblemCount] | None = Field(
+        None, description="Number of problems, or one number for each split that has its own files"
+    )
+    fingerprint: str | Mapping[str, str] | None = Field(
+        None, description="sha256: and 64 digits, as a run's manifest shows it under task.data; other data are marked"
+    )
+    note: str = Field("", description="A warning that accompanies every result on this version")
+    file: Names = Field(
+        (), description="Paths below a data folder; {split} and the names in the task's values are filled in"
+    )
+    shipped: Names = Field(
+        (),
+        description="Instead of file: data that come with the card. Paths relative to the card's folder, or "
+        "PACKAGE:PATH for a resource of a Python package",
+    )
+    sha256: tuple[str, ...] = Field(
+        (), description="The checksum of each file; it decides instead of the fingerprint whether data are official"
+    )
+    fields: FieldMap = Field(
+        min_length=1,
+        description="The fields that every record must have: a list, or a mapping of the adapter's names to the "
+        "records' fields; a.b is the field b of the object a",
+    )
+    hub: HubSource | None = Field(None, description="Where --data hub loads from: repo, splits or files, revision")
+    evalplus: EvalPlusSource | None = Field(None, description="A release of EvalPlus")
+    rules: Mapping[str, Any] = Field({}, description="Rules of this version; they override those of task and card")
+
+    @model_validator(mode="after")
+    def _has_file_or_shipped(self) -> Self:
+        if bool(self.file) == bool(self.shipped):
+            raise ValueError("a version needs either file or shipped")
+        return self
 
     @model_validator(mode="after")
     def _lists_have_equal_lengths(self) -> Self:
-        if self.sha256 and len(self.sha256) != len(self.file):
-            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(self.file)} files")
+        files = self.file or self.shipped
+        if self.sha256 and len(self.sha256) != len(files):
+            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(files)} files")
         if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
             raise ValueError(f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files")
         return self
@@ -98,7 +124,7 @@ class Version(StrictModel):
     @property
     def by_split(self) -> bool:
         """Whether each split has its own files."""
-        return not isinstance(self.problems, int)
+        return isinstance(self.problems, Mapping)
 
     def for_split(self, values: Mapping[str, str], split: str | None) -> "Version":
         """Returns the version with its templates filled, narrowed to the split where each split has its own files."""

@@ -1,4 +1,7 @@
-"""Drafters on disk: config.json and model.safetensors (8-bit or plain), without the target's matrices."""
+"""Drafters on disk: config.json and model.safetensors (8-bit or plain), without the target's matrices.
+
+Checkpoints of `speculators` load, too.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,6 +13,11 @@ from safetensors.torch import save as to_bytes
 from evalharness.diffusion.checkpoints.folder import FILE, dequantize, quantize
 from evalharness.diffusion.drafting.config import read_drafter_config, write_drafter_config
 from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.drafting.speculators import (
+    convert_speculators_state,
+    is_speculators,
+    read_speculators_config,
+)
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 
@@ -30,15 +38,20 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
 
     Raises UserError if there is none or its sizes are not those of the target.
     """
-    config = read_drafter_config(folder)
+    foreign = is_speculators(folder)
+    config = read_speculators_config(folder) if foreign else read_drafter_config(folder)
     weight = target.embed.weight
     if config.network.hidden != target.config.hidden or max(config.taps) >= target.config.layers:
         raise UserError(f"drafter {folder} was trained for {config.target}, whose sizes differ from this model's")
     try:
         state = load_file(folder / FILE, device=str(weight.device))
+        if foreign:
+            state = convert_speculators_state(folder, state, config, weight)
         vocabulary = state.pop("vocabulary")
         drafter = Drafter(config).to(weight.device)
         drafter.load_state_dict(dequantize(state) | {"vocabulary": vocabulary})
+    except UserError:
+        raise
     except Exception as error:  # safetensors raises its own and the system's errors alike
         reason = " ".join(str(error).split())[:300]
         raise UserError(f"{folder / FILE} cannot be read: {reason}; give --option drafter= another folder") from None

@@ -22,6 +22,8 @@ class DrafterConfig:
     """Tokens that are drafted in one pass."""
     rank: int
     """Of the Markov head."""
+    tap_norms: bool = True
+    """Whether each tapped state is normalized before they are joined."""
     target: str = ""
     """The target's name."""
     target_sha256: str = ""

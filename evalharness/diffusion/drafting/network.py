@@ -52,7 +52,9 @@ class Drafter(nn.Module):
         super().__init__()
         network = config.network
         self.config = config
-        self.tap_norms = nn.ModuleList(nn.RMSNorm(network.hidden, network.norm_eps) for _ in config.taps)
+        self.tap_norms = nn.ModuleList(
+            nn.RMSNorm(network.hidden, network.norm_eps) if config.tap_norms else nn.Identity() for _ in config.taps
+        )
         self.fuse = nn.Linear(len(config.taps) * network.hidden, network.hidden, bias=False)
         self.fuse_norm = nn.RMSNorm(network.hidden, network.norm_eps)
         self.layers = nn.ModuleList(DrafterLayer(network, number) for number in range(network.layers))

@@ -82,7 +82,7 @@ class Engine:
         """
         sampled = sampler.temperature > 0
         if denoising is not None:
-            if denoising.rule.name not in RULES or denoising.block > LONGEST_BLOCK:
+            if denoising.rule.name not in RULES or denoising.block > LONGEST_BLOCK or denoising.hold_end:
                 return False
             if sampled and (denoising.tempered or denoising.rule.name == "margin"):
                 return False

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from evalharness.data.runs import Run
 from evalharness.data.task_ids import natural_key
-from evalharness.records import STATUSES, Completion, Problem, Prompt, Verdict
+from evalharness.records import STATUSES, Completion, Problem, Task, Verdict
 from evalharness.report.page.chunks import ChunkWriter, Location, chunk_writer, write_script
 from evalharness.report.problems import RunProblems
+from evalharness.report.program_parts import program_source, tests_of
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
@@ -54,11 +55,11 @@ def write_rows(run: Run, folder: Path, slug: str, problems: RunProblems) -> None
     damaged line.
     """
     with chunk_writer(folder, f"{slug}/sample") as samples:
-        rows = list(_sample_rows(run, samples))
+        rows = list(_sample_rows(run, problems, samples))
     facets = list(dict.fromkeys(facet for problem in problems.by_id.values() for facet in problem.facets))
     task_ids = _in_task_order({task_id for task_id, _ in rows}, problems)
     with chunk_writer(folder, f"{slug}/prompt") as prompts:
-        problem_rows = [_problem_row(task_id, problems.by_id.get(task_id), facets, prompts) for task_id in task_ids]
+        problem_rows = [_problem_row(task_id, problems, facets, prompts) for task_id in task_ids]
     indices = {task_id: index for index, task_id in enumerate(task_ids)}
     sample_rows = [row._replace(problem=indices[task_id]) for task_id, row in rows]
     value = {
@@ -79,17 +80,27 @@ def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
     return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
-def _sample_rows(run: Run, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
+def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
     """Yields task id and row of each completion, and of each verdict that has no completion. `problem` is not set."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
-        yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), samples)
+        source = _program(completion, problems)
+        yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), source, samples)
     for verdict in verdicts.values():
-        yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, samples)
+        yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, "", samples)
 
 
-def _sample_row(completion: Completion, verdict: Verdict | None, samples: ChunkWriter) -> SampleRow:
-    chunk, index = samples.add(_sample(completion, verdict))
+def _program(completion: Completion, problems: RunProblems) -> str:
+    """Returns the source that ran where it differs from the completion's text; empty otherwise."""
+    problem = problems.by_id.get(completion.task_id)
+    if problem is None or problems.task is None or completion.error:
+        return ""
+    source = program_source(problems.task, problem, completion) or ""
+    return "" if source == completion.text else source
+
+
+def _sample_row(completion: Completion, verdict: Verdict | None, program: str, samples: ChunkWriter) -> SampleRow:
+    chunk, index = samples.add(_sample(completion, verdict, program))
     detail_lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
     return SampleRow(
         problem=-1,
@@ -104,20 +115,24 @@ def _sample_row(completion: Completion, verdict: Verdict | None, samples: ChunkW
     )
 
 
-def _sample(completion: Completion, verdict: Verdict | None) -> dict[str, Any]:
-    """Returns all fields of a completion and its verdict that have a value."""
-    fields = asdict(completion) | (asdict(verdict) if verdict else {})
+def _sample(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
+    """Returns all fields of a completion and its verdict that have a value, and the program that ran."""
+    fields = asdict(completion) | (asdict(verdict) if verdict else {}) | {"program": program}
     return {key: value for key, value in fields.items() if value not in (None, "")}
 
 
-def _problem_row(task_id: str, problem: Problem | None, facets: list[str], prompts: ChunkWriter) -> ProblemRow:
+def _problem_row(task_id: str, problems: RunProblems, facets: list[str], prompts: ChunkWriter) -> ProblemRow:
+    problem = problems.by_id.get(task_id)
     if problem is None:
         return ProblemRow(task_id, "", ["" for _ in facets], None)
     kinds = [problem.facets.get(facet, "") for facet in facets]
-    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt(problem.prompt)))
+    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt(problem, problems.task)))
 
 
-def _prompt(prompt: Prompt) -> Mapping[str, Any]:
+def _prompt(problem: Problem, task: Task | None) -> Mapping[str, Any]:
+    """Returns the parts of a problem's prompt, and its tests."""
+    prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}
+    parts["tests"] = tests_of(task, problem) if task else ""
     return {key: value for key, value in parts.items() if value not in (None, "", [])}

@@ -8,6 +8,7 @@ from evalplus.sanitize import sanitize as official
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalharness.adapters.extraction import sanitizer
 from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize, sanitize_for_bigcodebench
 
 PROSE = ["", " ", "Here is the code:", "It's done.", "```python", "```", "    ```", "a b", "$", "“quoted”", "# comment"]
@@ -174,3 +175,28 @@ def test_bigcodebench_removes_trailing_calls() -> None:
     kept = sanitize_for_bigcodebench(BIG.format("task_func = decorated(task_func)"), "task_func")
     assert kept.endswith("print(x + LIMIT)")
     assert sanitize_for_bigcodebench("nothing (here", "task_func") == "nothing (here"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(PROSE + STATEMENTS + BLOCKS + MORE_BLOCKS + OPEN + STRINGS + ODD), min_size=9, max_size=60)
+)
+def test_the_first_lines_of_a_run_decide_as_the_whole_run_does(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for size in (sanitizer.FIRST_LINES, len(lines)):
+            patch.setattr(sanitizer, "FIRST_LINES", size)
+            sanitizer.longest_parsable_run.cache_clear()
+            found.append(sanitizer.longest_parsable_run(text))
+    sanitizer.longest_parsable_run.cache_clear()
+    assert found[0] == found[1]
+
+
+def test_reasoning_of_120_kb_takes_less_than_a_second_of_cpu_time() -> None:
+    line = 'So I don\'t think (as above) that x[0] is right: let me check "it" again.\n'
+    blocks = "\n".join(f"{line * 20}```python\ndef f(x):\n    return {number}\n```" for number in range(80))
+    start = time.process_time()
+    assert sanitize(blocks, "f") == "def f(x):\n    return 0"
+    assert len(blocks) > 120_000
+    assert time.process_time() - start < 1

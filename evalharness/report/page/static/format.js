@@ -11,6 +11,7 @@
     memory: { sign: "▦", meaning: "exceeded the memory limit" },
     error: { sign: "!", meaning: "could not be run" },
     tampered: { sign: "⚑", meaning: "tampered with the tests" },
+    too_large: { sign: "▣", meaning: "is too large to be graded" },
     infrastructure: { sign: "–", meaning: "has no verdict, because the infrastructure failed" },
     ungraded: { sign: "·", meaning: "is not graded" },
   };

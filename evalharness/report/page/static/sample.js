@@ -83,6 +83,19 @@
     return section("Completion", form, app.codeBlock("Completion", text, nodes));
   }
 
+  /** Returns the sections of the program that ran and of the tests that followed it. */
+  async function programSections(run, problem, sample) {
+    const sections = [];
+    if (sample.program) {
+      const nodes = app.highlight(sample.program, run.language);
+      sections.push(section("Program", sample.extraction || "what ran", app.codeBlock("Program", sample.program, nodes)));
+    }
+    const location = problem[PROBLEM.prompt];
+    const { tests } = location ? (await app.load(`${run.name}/prompt${location[0]}`))[location[1]] : {};
+    if (tests) sections.push(section("Tests", null, app.codeBlock("Tests", tests, app.highlight(tests, run.language))));
+    return sections;
+  }
+
   /** Returns links to the other samples of the problem. */
   function siblings(data, sampleIndex, href) {
     const isSibling = (index) => data.samples[index]?.[ROW.problem] === data.samples[sampleIndex][ROW.problem];
@@ -181,6 +194,7 @@
     }
     if (sample.borderline) parts.push(section("Borderline", null, h("p.notice", {}, sample.borderline)));
     parts.push(await promptSection(run, problem), reasoningSection(sample), completionSection(run, sample));
+    parts.push(...(await programSections(run, problem, sample)));
     if (sample.trace) {
       const player = app.tracePlayer(sample.trace, sample.text || "");
       parts.push(section("Denoising", player.summary, player.element));

@@ -90,9 +90,11 @@ def _data() -> Iterator[Finding]:
         text = "EVALHARNESS_DATA is not set: tasks are downloaded from the hub, or use --data sample"
         yield Finding(False, text, required=False)
         return
-    problem = _folder_problem(Path(folder).expanduser())
-    hint = f" {problem}; run: evalharness data pull --dir {folder}" if problem else ""
-    yield Finding(not problem, f"benchmark data in EVALHARNESS_DATA={folder}{hint}")
+    parts = [folder] if Path(folder).expanduser().is_dir() else folder.split(os.pathsep)
+    for name in parts:
+        problem = _folder_problem(Path(name).expanduser())
+        hint = f" {problem}; run: evalharness data pull --dir {name}" if problem else ""
+        yield Finding(not problem, f"benchmark data in EVALHARNESS_DATA={name}{hint}")
 
 
 def _folder_problem(folder: Path) -> str:

@@ -1,0 +1,126 @@
+"""Tasks that a card describes without code: each record has tests, which run after the extracted program."""
+
+import ast
+import builtins
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalharness.adapters.context import TaskContext
+from evalharness.adapters.extraction.programs import check_extraction, extract
+from evalharness.adapters.prompts import build_prompt
+from evalharness.adapters.verdicts import verdict_of
+from evalharness.data.cards.short_card import PYTHON_IMAGES
+from evalharness.data.files import Record
+from evalharness.data.templates import PLACEHOLDER, fill_template
+from evalharness.errors import UserError
+from evalharness.records import (
+    Checks,
+    CommandProgram,
+    Completion,
+    ExecProgram,
+    Execution,
+    Limits,
+    Problem,
+    Verdict,
+)
+from evalharness.sandbox.languages import languages
+from evalharness.util.paths import bundled
+from evalharness.util.suggest import unknown_name
+
+TESTS = "tests"
+"""The rule with the template of the test program, and the field that its default uses."""
+
+
+class CardTask:
+    """A task of a short card. Programs in other languages than Python are run by the commands of their image."""
+
+    def __init__(self, context: TaskContext):
+        """Raises UserError where a template of the card uses no field, or the tests need a field that is not there."""
+        self.context, self.name = context, context.name
+        self._tests = str(context.rules.get(TESTS, "{tests}"))
+        fields = context.version.fields
+        for name, template in {**context.recipe.fields, "tests": self._tests}.items():
+            if name in ("user", "prompt", "tests") and not set(PLACEHOLDER.findall(str(template))) & set(fields):
+                raise UserError(
+                    f"the card of {context.name}: the template {name} uses no field of the records; write {{NAME}} "
+                    f"with a name of the card's fields: {', '.join(fields)}"
+                )
+        check_extraction(context.recipe.extraction)
+        images = sorted(path.parent.name for path in bundled("sandboxes").glob("*/Dockerfile"))
+        if context.image not in images:
+            raise UserError(unknown_name("sandbox image", context.image, images))
+        self._language = None if context.image in PYTHON_IMAGES else languages().get(context.image)
+
+    def problems(self) -> Sequence[Problem]:
+        """Returns the problems in the order of their ids."""
+        return [self._problem(record) for record in self.context.records]
+
+    def _problem(self, record: Record) -> Problem:
+        prompt = build_prompt(self.context.recipe, self._values(record))
+        prefix = prompt.text or str(record.get("prefix", ""))
+        if self._language and not re.search(
+            self._language.tests.end_after or self._language.tests.line, self._tests_of(record)
+        ):
+            raise UserError(
+                f"the tests of {record['task_id']} in {self.name} have no line of the form that the tests of "
+                f"{self._language.language} need: {self._language.tests.line}; see sandboxes/{self.context.image}"
+            )
+        return Problem(
+            task_id=str(record["task_id"]),
+            prompt=prompt,
+            record=record,
+            reference=_reference(record, prefix),
+            entry_point=str(record.get("entry_point") or tested_function(self._tests_of(record))),
+            prefix=prefix,
+        )
+
+    def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
+        """Returns the extracted program and its tests."""
+        found = extract(problem, completion, self.context.recipe)
+        tests = self._tests_of(problem.record)
+        image, limits = self.context.image, self.context.limits
+        if self._language:
+            seconds = sum(step.time_s for step in self._language.steps)
+            return CommandProgram(image, found.source, Limits(seconds, limits.memory_mb), Checks(tests), found.rule)
+        checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
+        return ExecProgram(image, found.source, limits, self.context.process_rules, checks, found.rule)
+
+    def verdict(self, completion: Completion, execution: Execution) -> Verdict:
+        """Returns a pass if the program and its tests ran to their end within the limits."""
+        return verdict_of(completion, execution)
+
+    def _tests_of(self, record: Mapping[str, Any]) -> str:
+        return fill_template(self._tests, self._values(record))
+
+    def _values(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Returns the values of the templates; a list, such as one of assertions, has one item per line."""
+        return {name: _text(record[name]) for name in self.context.version.fields}
+
+
+def tested_function(tests: str) -> str:
+    """Returns the one function that Python tests call and do not define themselves; empty if there is not exactly one.
+
+    Extraction searches an answer for it.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(tests)))
+    except (SyntaxError, ValueError, RecursionError):
+        return ""
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)}
+    defined |= {(node.asname or node.name).partition(".")[0] for node in nodes if isinstance(node, ast.alias)}
+    defined |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    tested = called - defined - set(dir(builtins))
+    return tested.pop() if len(tested) == 1 else ""
+
+
+def _text(value: Any) -> str:
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _reference(record: Mapping[str, Any], prefix: str) -> str | None:
+    """Returns the official solution: the field solution, or prefix and the field completion; None without both."""
+    if "solution" in record:
+        return str(record["solution"])
+    return prefix + str(record["completion"]) if "completion" in record else None

@@ -1,0 +1,57 @@
+"""What `run --dry-run` prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalharness.util.text import counted
+
+if TYPE_CHECKING:
+    from evalharness.pipeline.config import RunConfig
+    from evalharness.pipeline.dry_run import Plan, Prices
+    from evalharness.records import Prompt
+
+PROMPTS = 2
+"""Prompts that are shown of each task."""
+
+
+def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, prices: "Prices | None") -> None:
+    """Prints the first prompts of each task, and how many requests and tokens the runs need, at which price."""
+    from evalharness import api
+    from evalharness.pipeline.dry_run import plan_all
+
+    jobs = [(config, api.run_folder(config, out, alone=alone)) for config in configs]
+    plans = plan_all(jobs, PROMPTS)
+    for plan in plans:
+        for request in plan.first:
+            print_prompt(request.problem.task_id, request.problem.prompt)
+    for plan in plans:
+        print(summary(plan, prices))
+    if len(plans) > 1 and prices:
+        costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
+        print(f"all tasks: at most {sum(costs):.2f}")
+    print("nothing was run; leave --dry-run out to run it")
+
+
+def print_prompt(task_id: str, prompt: "Prompt") -> None:
+    """Prints a prompt with the name of each part, and its stop sequences."""
+    from evalharness.report.prompt_text import prompt_parts
+
+    for name, text in prompt_parts(prompt):
+        print(f"--- {task_id}, {name} ---\n{text}")
+    if prompt.stops:
+        print(f"--- {task_id}, stop sequences: {', '.join(map(repr, prompt.stops))} ---")
+    print()
+
+
+def summary(plan: "Plan", prices: "Prices | None") -> str:
+    """Returns one line about the requests, tokens and price of a run."""
+    extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
+    if not plan.requests:
+        return f"{extent}; no requests: all completions exist"
+    existing = f" ({plan.samples - plan.requests} exist already)" if plan.requests < plan.samples else ""
+    asked = "" if plan.prompt_tokens is None else f", about {plan.prompt_tokens:,} prompt tokens"
+    tokens = f"{asked}, at most {plan.output_tokens:,} output tokens ({plan.max_output_tokens:,} each)"
+    cost = plan.cost(prices) if prices else None
+    price = f", at most {cost:.2f} at these prices" if cost is not None else ""
+    return f"{extent}; {counted(plan.requests, 'request')}{existing}{tokens}{price}"

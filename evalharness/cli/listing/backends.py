@@ -1,0 +1,37 @@
+"""The command `backends`: the backends, and the options of one."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
+
+
+def backends(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Backend to describe. [default: list all]")] = None,
+) -> None:
+    """Lists the backends, or describes the options of one."""
+    from evalharness.backends import find_backend, option_names, usable_backends
+    from evalharness.backends.factory import option_schema
+    from evalharness.backends.options import describe_options
+
+    if name is not None:
+        backend = find_backend(name)
+        print_paragraphs([f"{name}: {summary_of(backend)}"])
+        schema = option_schema(backend)
+        print_options(describe_options(schema) if schema else [], f"backend {name}")
+        return
+    table = make_table("backend", "description", "options")
+    for known, backend in usable_backends().items():
+        table.add_row(known, summary_of(backend), ", ".join(sorted(option_names(backend))))
+    print_table(table, whole_words=True)
+    print("`evalharness backends NAME` describes the options of one.")
+
+
+def summary_of(backend: Callable[..., Any]) -> str:
+    """Returns the first paragraph of the documentation of a backend's module, on one line."""
+    text = getattr(sys.modules.get(backend.__module__), "__doc__", None) or inspect.getdoc(backend) or ""
+    return " ".join(text.split("\n\n")[0].split())

@@ -1,0 +1,117 @@
+"""The command `tasks`: the tasks, what is available of each on this machine, and the recipes and options of one."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
+from evalharness.data.cards import ALL_TASKS, Card, TaskEntry, expand_task_names, find_task, load_cards, task_groups
+from evalharness.data.sources import DataSource, resolve_source
+from evalharness.data.versions import find_version, source_of, version_files
+from evalharness.errors import UserError
+from evalharness.util.text import counted
+
+TaskRow = tuple[str, ...]
+HEADINGS = ("task", "problems", "recipe", "data", "image")
+
+
+def tasks(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Task or card file to describe. [default: list all]")
+    ] = None,
+) -> None:
+    """Lists the tasks and groups, or describes one task."""
+    if name is not None:
+        for number, task in enumerate(expand_task_names(name)):
+            if number:
+                print()
+            describe(*find_task(task))
+        return
+    table = make_table(*HEADINGS)
+    for row in task_rows():
+        table.add_row(*row)
+    print_table(table, whole_words=True)
+    groups = task_groups()
+    for group, members in groups.items():
+        print_paragraphs([f"group {group}: {'every task' if group == ALL_TASKS else ', '.join(members)}"], indent="  ")
+    print("`evalharness tasks NAME` describes recipes, versions, splits and other options.")
+
+
+def task_rows() -> Iterator[TaskRow]:
+    """Yields a row for each task, with the columns `HEADINGS`."""
+    source, images = resolve_source(None), image_states()
+    for card in load_cards():
+        for entry in card.tasks.values():
+            image = entry.image or card.image
+            yield (
+                entry.name,
+                str(problem_count(entry) or ""),
+                entry.default_recipe,
+                data_state(entry, source_of(entry, source)),
+                f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
+            )
+
+
+def describe(card: Card, entry: TaskEntry) -> None:
+    """Prints what a user needs to know about a task: its grader, recipes, options and those of the sandbox."""
+    from evalharness.data.cards.task_options import describe_task_options
+    from evalharness.sandbox.factory import DESCRIBED_OPTIONS
+
+    grading = card.grading
+    facts = [
+        counted(problems, "problem") if (problems := problem_count(entry)) else "",
+        f"image {entry.image or card.image}" if entry.image or card.image else "no program runs",
+        f"licence {card.licence}" if card.licence else "",
+        f"graded as {grading.repository}, {grading.function}" if grading else "no official grader",
+    ]
+    heading = f"{entry.name}: {entry.title}. {card.description}" if card.description else f"{entry.name}: {entry.title}"
+    print_paragraphs([heading, "; ".join(filter(None, facts))])
+    print()
+    table = make_table("recipe", "kind", "samples", "temperature", "token limit")
+    recipes = sorted(card.recipes_of(entry).items(), key=lambda item: item[0] != entry.default_recipe)
+    for name, recipe in recipes:
+        table.add_row(name, recipe.kind, str(recipe.n), f"{recipe.temperature:g}", str(recipe.max_new_tokens))
+    print_table(table, whole_words=True)
+    print_paragraphs((f"{name}: {recipe.description}" for name, recipe in recipes if recipe.description), indent="  ")
+    print()
+    print_options(describe_task_options(card, entry), f"task {entry.name}")
+    print()
+    print("options of the sandbox:")
+    print_options(DESCRIBED_OPTIONS, "the sandbox")
+
+
+def problem_count(entry: TaskEntry) -> int | None:
+    """Returns the number of problems in the default split of the default version; None if the card does not say it."""
+    first_and_last = entry.splits.get(entry.default_split or "")
+    if isinstance(first_and_last, tuple):
+        return first_and_last[1] - first_and_last[0] + 1
+    problems = find_version(entry, None).problems
+    return problems if isinstance(problems, int) else None
+
+
+def data_state(entry: TaskEntry, source: DataSource) -> str:
+    """Returns where the data of the default version are: `here` (in `source`), `on the hub`, or `missing`."""
+    version = find_version(entry, None, None, source)
+    if version.shipped:
+        return "with the card"
+    if isinstance(source, Path) and all(path.exists() for path in version_files(entry, version, source)):
+        return "here"
+    published = version.hub is not None or version.evalplus is not None
+    return "on the hub" if published else "missing"
+
+
+def image_states() -> Mapping[str, str]:
+    """Returns each image's state by name; empty without a container engine."""
+    from evalharness.sandbox.engines import docker as docker_engine
+    from evalharness.sandbox.engines import images
+
+    try:
+        client = docker_engine.connect()
+    except UserError:
+        return {}
+    return {
+        name: "built" if image else "needs a registry" if images.needs_registry(name) else "built on first use"
+        for name, image in images.built_images(client)
+    }

@@ -1,0 +1,70 @@
+"""Tables and paragraphs on stdout that never break a name."""
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from evalharness.records.options import OptionDescription
+
+WIDTH_WITHOUT_TERMINAL = 200
+"""Columns of a table that is written to a file or a pipe."""
+NOT_SET = "-"
+"""What a table shows as the default of an option that has none."""
+
+
+class StdoutConsole(Console):
+    """A console that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+def stdout_console() -> StdoutConsole:
+    """Returns a console as wide as the terminal; `WIDTH_WITHOUT_TERMINAL` without one and without $COLUMNS."""
+    console = StdoutConsole()
+    has_width = console.is_terminal or "COLUMNS" in os.environ
+    return console if has_width else StdoutConsole(width=WIDTH_WITHOUT_TERMINAL)
+
+
+def make_table(*headings: str) -> Table:
+    """Returns a table without a frame that wraps long cells."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def print_table(table: Table, whole_words: bool = False) -> None:
+    """Prints a table as wide as the terminal; with `whole_words` wider where a name would be broken otherwise."""
+    console = stdout_console()
+    if whole_words:
+        for column in table.columns:
+            words = " ".join(map(str, [column.header, *column.cells])).split()
+            column.min_width = max(map(len, words), default=0)
+        needed = sum(column.min_width or 0 for column in table.columns) + 3 * (len(table.columns) - 1)
+        if needed > console.width:
+            console = StdoutConsole(width=needed)
+    console.print(table)
+
+
+def print_options(options: Sequence[OptionDescription], owner: str) -> None:
+    """Prints what a user needs to know about the options of a task, a backend or the sandbox."""
+    if not options:
+        print(f"{owner} has no options")
+        return
+    table = make_table("option", "values", "default", "meaning")
+    for option in options:
+        table.add_row(option.name, option.values, option.default or NOT_SET, option.help)
+    print_table(table, whole_words=True)
+
+
+def print_paragraphs(texts: Iterable[str], indent: str = "") -> None:
+    """Prints each text as a paragraph, as wide as the terminal, with `indent` before all lines but the first."""
+    width = min(stdout_console().width, 120)
+    for text in texts:
+        lines = textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        sys.stdout.write("\n".join(lines) + "\n")

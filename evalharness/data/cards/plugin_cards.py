@@ -1,0 +1,84 @@
+"""Finds the card files of other packages, which the entry points `evalharness.cards` name."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import EntryPoint
+from importlib.readers import MultiplexedPath
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from evalharness.data.cards.files import card_files, check_names, read_card
+from evalharness.data.cards.schema import Card
+from evalharness.util.plugins import PLUGIN_ERRORS, described, disable, origin, plugin_points
+
+GROUP = "evalharness.cards"
+"""The entry-point group of task cards."""
+DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+SUBFOLDER = "cards"
+"""Where the cards of a package are that has none beside its modules."""
+
+
+def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
+    """Yields the cards of all plug-ins. A broken plug-in or card is disabled with one line; the others are used.
+
+    `own` are this package's cards, whose names no other card may have.
+    """
+    accepted = list(own)
+    for point in plugin_points(GROUP):
+        try:
+            paths = card_paths(point)
+        except PLUGIN_ERRORS as error:
+            disable(origin(point), described(error))
+            continue
+        for path in paths:
+            try:
+                card = read_card(path)
+            except ValueError as error:
+                disable(origin(point), described(error))
+                continue
+            try:
+                check_names([*accepted, card])
+            except ValueError as error:
+                disable(origin(point), f"{path}: {error}")
+                continue
+            accepted.append(card)
+            yield card
+
+
+def card_paths(point: EntryPoint) -> list[Path]:
+    """Returns the card files that an entry point names. Raises what its package raises, or FileNotFoundError.
+
+    It may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a path's text,
+    a dotted name or a resource of `importlib.resources`, a function that returns one of these, or, where its value is
+    not a Python name, a path relative to the place where the package is installed.
+    """
+    if not EntryPoint.pattern.match(point.value):
+        root = Path(str(point.dist.locate_file(""))) if point.dist else Path()
+        return _files_at(root / point.value)
+    value: Any = point.load()
+    return _files_at(_path_of(value() if callable(value) else value))
+
+
+def _path_of(value: Any) -> Path:
+    if isinstance(value, str) and DOTTED_NAME.fullmatch(value) and not Path(value).exists():
+        value = import_module(value)
+    if isinstance(value, ModuleType):
+        is_package = hasattr(value, "__path__")
+        return Path(next(iter(value.__path__))) if is_package else Path(str(value.__file__)).parent
+    if isinstance(value, MultiplexedPath):
+        return Path(str(next(value.iterdir()))).parent
+    return Path(str(value))
+
+
+def _files_at(path: Path) -> list[Path]:
+    """Returns the path itself where it is a file, else the cards in the folder or in its folder `cards`."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is neither a folder nor a file")
+    for folder in (path, path / SUBFOLDER):
+        if folder.is_dir() and (cards := card_files(folder)):
+            return cards
+    raise FileNotFoundError(f"{path} has no card (*.yaml), and no folder {SUBFOLDER} with one")

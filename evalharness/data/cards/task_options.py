@@ -1,0 +1,69 @@
+"""The `--option`s of tasks: their names, values, defaults and meaning."""
+
+from collections.abc import Iterable, Mapping
+
+from evalharness.data.cards.registry import card_path, find_task, load_cards
+from evalharness.data.cards.schema import Card, TaskEntry
+from evalharness.errors import UserError
+from evalharness.records.options import OptionDescription
+from evalharness.util.suggest import unknown_name
+
+COMMON_OPTIONS = ("version", "recipe", "split", "extraction")
+"""Options of every task."""
+WINDOW_OPTIONS = ("start", "end")
+"""Options of every task whose card has a `date_field`."""
+DAY = "a day such as 2024-08-01"
+
+
+def task_option_names(task: str) -> frozenset[str]:
+    """Returns the names of all task options: those of `task`, if its card is a user's file, and of all other tasks."""
+    own = [find_task(task)[0]] if card_path(task) else []
+    return frozenset(COMMON_OPTIONS).union(*(family_options(card) for card in (*load_cards(), *own)))
+
+
+def family_options(card: Card) -> tuple[str, ...]:
+    """Returns the names of the task options that a family has besides `COMMON_OPTIONS`."""
+    has_releases = any(entry.releases for entry in card.tasks.values())
+    return (*card.options, *(("release",) if has_releases else ()), *(WINDOW_OPTIONS if card.date_field else ()))
+
+
+def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> None:
+    """Raises UserError for an option that the family does not have, and for a value that its card does not allow."""
+    known = (*COMMON_OPTIONS, *family_options(card))
+    for key, value in options.items():
+        if key not in known:
+            raise UserError(unknown_name(f"option of task {name}", key, list(known)))
+        allowed = card.options[key].values if key in card.options else ()
+        if allowed and value not in allowed:
+            raise UserError(unknown_name(f"{key} of task {name}", value, allowed))
+
+
+def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
+    """Returns a description of each option of a task; those without a choice are left out."""
+    described = [
+        _choice("version", entry.versions, entry.default_version, "Version of the data"),
+        _choice("recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"),
+    ]
+    if any(recipe.robust_extraction for recipe in card.recipes_of(entry).values()):
+        help_text = "Recipes with an official rule: that one, or the project's own; see docs/extraction.md"
+        described.append(OptionDescription("extraction", "official, robust", "official", help_text))
+    if entry.splits:
+        described.append(_choice("split", entry.splits, entry.default_split or "", "Part of the problems"))
+    if entry.releases:
+        described.append(
+            _choice("release", entry.releases, entry.default_release or "", "Files of the data, by date of release")
+        )
+    if card.date_field:
+        described += [
+            OptionDescription("start", DAY, "", "Only problems that were published on this day or later"),
+            OptionDescription("end", DAY, "", "Only problems that were published before the day after this one"),
+        ]
+    return described + [
+        OptionDescription(name, ", ".join(option.values) or "text", option.default, option.help)
+        for name, option in card.options.items()
+    ]
+
+
+def _choice(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
+    ordered = sorted(names, key=lambda choice: choice != default)
+    return OptionDescription(name, ", ".join(ordered), default, meaning)

@@ -1,0 +1,50 @@
+"""Gives records the names that an adapter expects, as a task card maps them, and checks that every field is there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from evalharness.data.files import Record
+from evalharness.errors import UserError
+
+
+def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
+    """Returns the records, each with the value of its field `fields[name]` under `name`, for every name.
+
+    A name whose field a record does not have is left out of that record. `a.b` is the field b of the object a.
+    """
+    renamed = {name: field for name, field in fields.items() if name != field}
+    return [
+        {**record, **{name: value for name, field in renamed.items() if (value := _value(record, field)) is not None}}
+        for record in records
+    ]
+
+
+def _value(record: Mapping[str, Any], field: str) -> Any:
+    """Returns the value of a field; None where the record does not have it."""
+    if field in record:
+        return record[field]
+    outer, dot, inner = field.partition(".")
+    nested = record.get(outer) if dot else None
+    return _value(nested, inner) if isinstance(nested, Mapping) else None
+
+
+def check_records(records: Sequence[Record], fields: Mapping[str, str], data: str) -> None:
+    """Raises UserError if there are no records, a field is missing, or an id occurs twice. `data` names the data."""
+    if not records:
+        raise UserError(f"the data ({data}) have no records; replace them")
+    seen = set()
+    for record in records:
+        task_id = str(record.get("task_id"))
+        if missing := [_described(name, field) for name, field in fields.items() if name not in record]:
+            has = ", ".join(key for key in record if key not in fields and key != "task_id")
+            hint = f"; it has {has}" if has else ""
+            raise UserError(
+                f"the data ({data}) have a record {task_id} without {', '.join(missing)}{hint}; replace them"
+            )
+        if task_id in seen:
+            raise UserError(f"the data ({data}) have two records {task_id}; replace them")
+        seen.add(task_id)
+
+
+def _described(name: str, field: str) -> str:
+    return name if name == field else f"{field} (the card's {name})"

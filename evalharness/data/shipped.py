@@ -1,0 +1,26 @@
+"""Finds the data files that come with a task card: beside it, or in a Python package."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from evalharness.errors import UserError
+
+
+def shipped_paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """Returns the paths of a version's `shipped` files. `folder` is the card's.
+
+    A name is relative to the folder, or PACKAGE:PATH. Raises UserError for a package that is not installed.
+    """
+    return [_shipped_path(folder, name) for name in names]
+
+
+def _shipped_path(folder: Path, name: str) -> Path:
+    package, colon, inner = name.partition(":")
+    if not colon or not package.replace(".", "").isidentifier():
+        return folder / name
+    try:
+        return Path(str(files(package).joinpath(inner)))
+    except ModuleNotFoundError:
+        raise UserError(
+            f"the card in {folder} names data of the package {package}, which is not installed; install it"
+        ) from None

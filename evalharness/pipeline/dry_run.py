@@ -1,0 +1,82 @@
+"""Describes what a run would ask a backend for, without an engine, a model or a run directory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.data.run_files import read_completions
+from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.pipeline.validate import Job, PreparedRun, validate_all
+from evalharness.records import Prompt, Request
+from evalharness.util.key_set import KeySet
+
+Prices = tuple[float, float]
+"""Of a million prompt tokens and of a million output tokens."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would ask for. Tokens are counted by the common tokenizer, without a chat template."""
+
+    task: str
+    folder: Path
+    problems: int
+    samples: int
+    requests: int
+    """Samples that the run directory does not have; 0 where the backend's completions exist already."""
+    prompt_tokens: int | None
+    """Of all requests; None without a tokenizer."""
+    max_output_tokens: int
+    """The token limit of a completion."""
+    first: tuple[Request, ...]
+    """The first requests, of different problems."""
+
+    @property
+    def output_tokens(self) -> int:
+        """The most tokens that all requests can generate."""
+        return self.requests * self.max_output_tokens
+
+    def cost(self, prices: Prices) -> float | None:
+        """Returns the highest possible cost of all requests, in the unit of the prices."""
+        if self.prompt_tokens is None:
+            return None
+        return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
+
+
+def plan_all(jobs: Sequence[Job], prompts: int) -> list[Plan]:
+    """Returns what each run would ask for, with at most `prompts` of its requests. Raises UserError as `run_all`."""
+    notes: list[str] = []
+    prepared = validate_all(jobs, notes.append)
+    try:
+        return [_plan(run, prompts, is_stored=prepared.stored is not None) for run in prepared.runs]
+    finally:
+        if prepared.stored:
+            prepared.stored.close()
+
+
+def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
+    done = KeySet(row.key for row in read_completions(run.folder))
+    missing = [] if is_stored else [request for request in run.requests if request.key not in done]
+    tokenizer = common_tokenizer(run.prepared.config.tokenizer)
+    counts = {
+        request.problem.task_id: tokenizer.count(prompt_text(request.problem.prompt)) if tokenizer else 0
+        for request in missing
+    }
+    first = {request.problem.task_id: request for request in reversed(run.requests)}
+    order = dict.fromkeys(request.problem.task_id for request in run.requests)
+    return Plan(
+        task=run.prepared.task.name,
+        folder=run.folder,
+        problems=len(order),
+        samples=len(run.requests),
+        requests=len(missing),
+        prompt_tokens=sum(counts[request.problem.task_id] for request in missing) if tokenizer else None,
+        max_output_tokens=run.prepared.sampling.max_new_tokens,
+        first=tuple(first[task_id] for task_id in list(order)[:prompts]),
+    )
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """Returns all text of a prompt, for counting."""
+    messages = "\n".join(message.content for message in prompt.messages)
+    return "".join(filter(None, [messages, prompt.prefill, prompt.text, prompt.suffix]))

@@ -1,0 +1,15 @@
+"""What a user needs to know about an `--option` of a task, a backend or the sandbox."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OptionDescription:
+    """One option, for the tables of the command line and of the documentation."""
+
+    name: str
+    values: str
+    """The allowed values: the choices, or the type with its limits."""
+    default: str
+    """The default as it would be written on the command line; empty where leaving the option out means "not set"."""
+    help: str

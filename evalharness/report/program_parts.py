@@ -1,0 +1,41 @@
+"""The program of a sample as text: what was extracted from the answer, and the tests that follow it."""
+
+from evalharness.errors import UserError
+from evalharness.records import Cases, Completion, Problem, Program, Task
+from evalharness.records.programs import CallsProgram, CasesProgram
+
+
+def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
+    """Returns the source that ran, without its tests; None where no program ran."""
+    program = _program(task, problem, completion)
+    return program.source if program else None
+
+
+def tests_of(task: Task, problem: Problem) -> str:
+    """Returns the tests of a problem as text; empty where the text of an answer alone decides."""
+    program = _program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
+    if program is None:
+        return ""
+    if isinstance(program, CallsProgram):
+        reference = program.reference
+        return (
+            f"{reference.entry_point} is called on the inputs of {' and '.join(reference.groups)}; its outputs are "
+            f"compared with those of the official solution:\n\n{reference.source}"
+        )
+    if isinstance(program, CasesProgram):
+        return _case_text(program.cases)
+    return program.checks.text if program.checks else ""
+
+
+def _program(task: Task, problem: Problem, completion: Completion) -> Program | None:
+    """Returns the program of a completion; None if no program runs, or the task refuses the completion."""
+    try:
+        return task.program(problem, completion)
+    except UserError:
+        return None
+
+
+def _case_text(cases: Cases) -> str:
+    what = f"{cases.function} is called with" if cases.function else "The program reads"
+    private = "; private cases, which are not shown, follow" if cases.private else ""
+    return f"{what} each input, and its output is compared{private}:\n\n{cases.public}"

@@ -1,0 +1,15 @@
+"""Shows a prompt as text."""
+
+from evalharness.records import Prompt
+
+
+def prompt_parts(prompt: Prompt) -> list[tuple[str, str]]:
+    """Returns the parts of a prompt in order, each with its name: a role, prefix, suffix, or text."""
+    parts: list[tuple[str, str]] = [(message.role, message.content) for message in prompt.messages]
+    if prompt.text is not None:
+        parts.append(("text" if prompt.suffix is None else "prefix", prompt.text))
+    if prompt.suffix is not None:
+        parts.append(("suffix", prompt.suffix))
+    if prompt.prefill:
+        parts.append(("beginning of the answer", prompt.prefill))
+    return parts

@@ -1,0 +1,77 @@
+"""Shows one sample of a run as text: prompt, answer, program, tests, verdict and output."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from evalharness.data.runs import Run, Sample
+from evalharness.errors import UserError
+from evalharness.report.problems import RunProblems, problems_of
+from evalharness.report.program_parts import program_source, tests_of
+from evalharness.report.prompt_text import prompt_parts
+
+
+def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> Iterator[str]:
+    """Yields the sample's parts, each after a line with its name.
+
+    `data` is where the problem is read from (see `problems_of`). Raises UserError where the run has no such sample.
+    """
+    sample = find_sample(run, task_id, sample_id)
+    problems = problems_of(run, data)
+    yield from _problem_lines(problems, sample)
+    completion = sample.completion
+    if completion is not None:
+        if completion.reasoning:
+            yield from _part("reasoning (not graded)", completion.reasoning)
+        reason = "" if completion.finish_reason == "unknown" else f", finish reason {completion.finish_reason}"
+        yield from _part(completion.form + reason, completion.text or "(empty)")
+    problem = problems.by_id.get(task_id)
+    if problem and completion and problems.task:
+        source = program_source(problems.task, problem, completion)
+        found = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
+        if source is not None:
+            yield from _part(f"program{found}", source)
+        if tests := tests_of(problems.task, problem):
+            yield from _part("tests", tests)
+    yield from _verdict_lines(sample)
+
+
+def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
+    """Returns a sample of a run. Raises UserError that names similar ids, or the samples that exist."""
+    samples = {sample.sample_id: sample for sample in run.samples() if sample.task_id == task_id}
+    if not samples:
+        known = list(dict.fromkeys(sample.task_id for sample in run.samples()))
+        near = get_close_matches(task_id, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"its ids are such as {', '.join(known[:3]) or 'none'}"
+        raise UserError(f"{run.folder} has no problem {task_id!r}; {hint}")
+    if sample_id not in samples:
+        raise UserError(f"{task_id} has no sample {sample_id}; its samples are {', '.join(map(str, sorted(samples)))}")
+    return samples[sample_id]
+
+
+def _problem_lines(problems: RunProblems, sample: Sample) -> Iterator[str]:
+    problem = problems.by_id.get(sample.task_id)
+    if problem is None:
+        yield from _part("prompt", problems.missing or "The task's data do not have this problem.")
+        return
+    for name, text in prompt_parts(problem.prompt):
+        yield from _part(f"prompt, {name}", text)
+
+
+def _verdict_lines(sample: Sample) -> Iterator[str]:
+    verdict = sample.verdict
+    if verdict is None:
+        yield from _part("verdict", "none: the sample is not graded")
+        return
+    base = "" if verdict.base_passed is None else f", base tests {'passed' if verdict.base_passed else 'not passed'}"
+    yield from _part(
+        "verdict",
+        f"{verdict.status}{base} ({verdict.cpu_s:.2f} s CPU, {verdict.wall_s:.2f} s, {verdict.peak_mb:.0f} MB)",
+    )
+    if verdict.detail:
+        yield from _part("output", verdict.detail)
+
+
+def _part(name: str, text: str) -> Iterator[str]:
+    yield f"=== {name} ==="
+    yield text.rstrip("\n")
+    yield ""

@@ -1,0 +1,85 @@
+"""Plug-ins: objects that other packages register as entry points. A broken one is left out and harms nothing else."""
+
+import logging
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from evalharness.errors import UserError
+from evalharness.util.suggest import unknown_name
+from evalharness.util.text import error_text
+
+OWN_PACKAGE = "evalharness"
+PLUGIN_ERRORS = (Exception, SystemExit)
+"""What the code of another package may raise when it is imported or called."""
+logger = logging.getLogger(OWN_PACKAGE)
+"""Receives one line for each disabled plug-in; Python prints it to stderr where no handler is configured."""
+
+
+def plugin_points(group: str) -> list[EntryPoint]:
+    """Returns the entry points of a group, sorted by name, one for each name; this package's own take precedence."""
+    points = sorted(entry_points(group=group), key=lambda point: (not _is_own(point), point.name))
+    by_name: dict[str, EntryPoint] = {}
+    for point in points:
+        if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
+            disable(origin(point), f"the name {point.name!r} is taken in the group {group}")
+    return sorted(by_name.values(), key=lambda point: point.name)
+
+
+def plugin_names(group: str) -> list[str]:
+    """Returns the names that are registered in a group, sorted. Nothing is loaded."""
+    return [point.name for point in plugin_points(group)]
+
+
+def load_plugin(group: str, kind: str, name: str) -> Any:
+    """Returns the object that `name` stands for. `kind`, such as "backend", is for messages.
+
+    Raises UserError for an unknown name, with similar ones, and for a plug-in that cannot be loaded.
+    """
+    points = {point.name: point for point in plugin_points(group)}
+    if name not in points:
+        raise UserError(unknown_name(kind, name, list(points)))
+    try:
+        return points[name].load()
+    except PLUGIN_ERRORS as error:
+        if _is_own(points[name]):
+            raise
+        raise UserError(
+            f"{kind} {name} ({origin(points[name])}) cannot be loaded: {described(error)}; fix or uninstall its package"
+        ) from error
+
+
+def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
+    """Yields name and object of each plug-in of a group; one that cannot be loaded is disabled with one line."""
+    for point in plugin_points(group):
+        try:
+            loaded = point.load()
+        except PLUGIN_ERRORS as error:
+            if _is_own(point):
+                raise
+            disable(origin(point), described(error))
+        else:
+            yield point.name, loaded
+
+
+def origin(point: EntryPoint) -> str:
+    """Returns what registered an entry point, for messages: "package NAME", or the value where that is not known."""
+    return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
+
+
+def described(error: BaseException) -> str:
+    """Returns an exception as one line: its type, unless the message is made for users, and its message."""
+    text = error_text(error)
+    is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__
+    return text if is_readable else f"{type(error).__name__}: {text}"
+
+
+@cache
+def disable(what: str, reason: str) -> None:
+    """Reports once that a plug-in is not used, and why."""
+    logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", what, reason)
+
+
+def _is_own(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == OWN_PACKAGE

@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from evalharness.arena.statistics.ballots import Ballots, Floats
 from evalharness.arena.statistics.davidson import fit
-from evalharness.arena.statistics.intervals import covariance, independent_votes
+from evalharness.arena.statistics.intervals import Covariance, covariance, independent_votes
 
 NODES = 40
 """Nodes of the Gauss-Hermite quadrature over the voters' tastes."""
@@ -139,13 +139,12 @@ def simulate(scenario: Scenario, simulations: int, seed: int = 0) -> Result:
     for _ in range(simulations):
         ballots = draw(scenario, rng)
         fitted = fit(ballots)
-        hits.append(_hits(fitted.parameters[: models + 1], covariance(fitted).matrix, scenario.voters, right))
+        hits.append(_hits(covariance(fitted), right))
         estimates.append(fitted.strengths)
         taus.append(stats.kendalltau(fitted.strengths, right[:models]).statistic)
         plain = naive(ballots)
         naive_fit = fit(plain, position=False)
-        matrix = covariance(naive_fit, independent_votes(plain)).matrix
-        naive_hits.append(_hits(naive_fit.strengths, matrix, len(plain), right[:models]))
+        naive_hits.append(_hits(covariance(naive_fit, independent_votes(plain)), right[:models]))
         naive_estimates.append(naive_fit.strengths)
     coverage, naive_coverage = np.mean(hits, axis=0), np.mean(naive_hits, axis=0)
     mean, naive_mean = np.mean(estimates, axis=0), np.mean(naive_estimates, axis=0)
@@ -175,9 +174,18 @@ def naive(ballots: Ballots) -> Ballots:
     return Ballots.of(ballots.models, first, second, outcome, weight=weight)
 
 
-def _hits(estimate: Floats, matrix: Floats, clusters: int, right: Floats) -> Floats:
-    reach = np.sqrt(np.diag(matrix)[: len(right)]) * stats.t.ppf(0.975, clusters - 1)
-    return np.asarray(np.abs(estimate - right) <= reach, float)
+def _hits(estimates: Covariance, right: Floats) -> list[bool]:
+    """Returns for each of the first parameters whether its 95 % interval contains the truth."""
+    intervals = [estimates.interval(row) for row in _contrasts(estimates, len(right))]
+    return [low <= value <= high for (low, high), value in zip(intervals, right, strict=True)]
+
+
+def _contrasts(estimates: Covariance, count: int) -> list[Floats]:
+    models = estimates.fit.layout.models
+    position = np.zeros(estimates.fit.layout.size)
+    if count > models:
+        position[models] = 1
+    return [*map(estimates.strength, range(models)), *([position] if count > models else [])]
 
 
 SCENARIOS = (

@@ -79,8 +79,8 @@ def _method(summary: VoteSummary) -> str:
     clusters = {
         "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
         "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
-        "vote": "which take votes as independent: voters are unknown or fewer than 5, so that the intervals hold for "
-        "these voters alone",
+        "vote": "which take votes as independent: voters are unknown, fewer than 5, or few of them gave most votes; "
+        "the intervals hold for these voters alone",
     }[summary.dependence]
     return (
         "Strengths are log odds of Davidson's model (Bradley-Terry with ties) with a position term; zero is the mean "

@@ -11,6 +11,8 @@ from evalharness.arena.statistics.ballots import Ballots, Floats, Integers
 from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit, information
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
+FEWEST_CLUSTERS = 1.5
+"""With fewer effective clusters there is no interval."""
 CHUNK = 256
 """Clusters whose matrices are in memory at once."""
 UNBOUNDED_SHIFT = 0.5
@@ -25,7 +27,8 @@ class Covariance:
     fit: Fit
     matrix: Floats
     """(p, p)."""
-    clusters: int
+    clusters: float
+    """The effective number of clusters (see `effective_clusters`)."""
     shift: Floats
     """(p,): how far each parameter moves where the penalty is smaller; large where the votes allow any larger value."""
     component: Integers
@@ -34,9 +37,9 @@ class Covariance:
     def interval(self, contrast: Floats) -> Interval:
         """Returns the 95 % interval of contrast @ parameters, by Student's t with clusters - 1 degrees of freedom.
 
-        Infinite where the votes do not bound the contrast, and where all votes are of one cluster.
+        Infinite where the votes do not bound the contrast, and where nearly all votes are of one cluster.
         """
-        if self.clusters < 2 or not self.bounded(contrast):
+        if self.clusters < FEWEST_CLUSTERS or not self.bounded(contrast):
             return UNBOUNDED
         center = float(contrast @ self.fit.parameters)
         reach = self.error(contrast) * float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1))
@@ -110,7 +113,13 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
         own = np.add.reduceat(own, starts[chosen] - starts[begin], axis=0)
         steps = np.linalg.solve(whole - own, scores[chosen][:, :, None])[:, :, 0]
         total += steps.T @ steps
-    return Covariance(fitted, total * (clusters - 1) / clusters, clusters, penalty_shift(fitted), components(ballots))
+    return Covariance(
+        fitted,
+        total * (clusters - 1) / clusters,
+        effective_clusters(cluster, ballots.weight),
+        penalty_shift(fitted),
+        components(ballots),
+    )
 
 
 def penalty_shift(fitted: Fit) -> Floats:
@@ -123,6 +132,15 @@ def components(ballots: Ballots) -> Integers:
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
+
+
+def effective_clusters(cluster: Integers, weight: Floats) -> float:
+    """Returns (sum n_g)^2 / sum n_g^2 for clusters of n_g votes: their number, if all are equally large.
+
+    Large clusters dominate the estimated variance, which then varies as if there were fewer (Kish's effective size).
+    """
+    sizes = np.bincount(cluster, weight)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def independent_votes(ballots: Ballots) -> Integers:

@@ -1,6 +1,7 @@
 """Makes arrays of votes, and decides which votes depend on each other."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -11,7 +12,8 @@ OUTCOMES: dict[Choice, Outcome] = {
     "first": Outcome.FIRST, "second": Outcome.SECOND, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD,
 }  # fmt: skip
 FEWEST_VOTERS = 5
-"""With fewer voters, their number says too little about voters in general; intervals then hold for these voters."""
+"""With fewer voters, or where few give most of the votes, they say too little about voters in general; intervals then
+hold for these voters."""
 Dependence = Literal["voter", "vote", "problem"]
 """Which votes may depend on each other: those of one voter, none, or those on one problem."""
 
@@ -28,8 +30,9 @@ class Tally(NamedTuple):
 def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
     """Returns the votes as arrays. `models` restricts them to votes on two of these; by default, all models.
 
-    The votes of one voter depend on each other. With fewer than five known voters votes are taken as independent;
-    those of a model as judge depend on each other where they are about one problem, as it is asked in both orders.
+    The votes of one voter depend on each other. With effectively fewer than five voters (see `effective_clusters`)
+    votes are taken as independent; those of a model as judge depend on each other where they are about one problem, as
+    it is asked in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
     names = sorted({side.model for vote in judged for side in _sides(vote)}) if models is None else list(models)
@@ -62,9 +65,10 @@ def _sides(vote: Vote) -> tuple[Side, Side]:
 def _dependence(votes: Sequence[Vote]) -> Dependence:
     if votes and all(vote.pair.voter_kind == "model" for vote in votes):
         return "problem"
-    voters = {vote.pair.voter for vote in votes if vote.pair.voter}
-    unknown = sum(not vote.pair.voter for vote in votes)
-    return "voter" if voters and len(voters) + unknown >= FEWEST_VOTERS else "vote"
+    counts = Counter(vote.pair.voter or number for number, vote in enumerate(votes))
+    known = any(vote.pair.voter for vote in votes)
+    effective = counts.total() ** 2 / sum(count**2 for count in counts.values()) if votes else 0.0
+    return "voter" if known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
 def _cluster(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:

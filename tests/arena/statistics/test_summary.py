@@ -45,6 +45,8 @@ def test_few_voters_make_votes_independent_and_many_are_clusters() -> None:
     assert ballots_of(votes_of((0.5, 0.5, 0), 40, voters=4)).dependence == "vote"
     tally = ballots_of(votes_of((0.5, 0.5, 0), 40, voters=5))
     assert (tally.dependence, tally.ballots.clusters) == ("voter", 5)
+    dominated = [vote(number, "first", voter="Ada" if number > 8 else f"v{number}") for number in range(40)]
+    assert ballots_of(dominated).dependence == "vote"
 
 
 def test_one_voter_who_repeats_himself_widens_the_interval() -> None:

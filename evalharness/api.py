@@ -51,6 +51,7 @@ class RunSettings(TypedDict, total=False):
     executor: str
     ray_address: str | None
     replicas: int | None
+    overwrite: bool
 
 
 def run(

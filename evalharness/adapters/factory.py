@@ -50,7 +50,7 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
     split = options.get("split", entry.default_split)
     if split is not None and split not in entry.splits:
         raise UserError(unknown_name(f"split of {name}", split, list(entry.splits)))
-    version = find_version(entry, options.get("version"), split, source)
+    version = find_version(entry, options.get("version"), split)
     window = TimeWindow.parse(options.get("start"), options.get("end"))
     release = _select_release(entry, version, source, options.get("release"))
     data = load_records(card, entry, version.name, source, split, entry.releases[release] if release else None)

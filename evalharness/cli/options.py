@@ -182,6 +182,9 @@ OutOption = Annotated[
         "[default: a folder in results/ whose name identifies the configuration]",
     ),
 ]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Delete the run that the run directory holds. [default: resume it]")
+]
 KeyValueOptions = Annotated[
     list[str] | None,
     typer.Option(

@@ -42,6 +42,7 @@ def run(
     ray_address: opt.RayAddressOption = None,
     replicas: opt.ReplicasOption = None,
     out: opt.OutOption = None,
+    overwrite: opt.OverwriteOption = False,
     option: opt.KeyValueOptions = None,
     dry_run: Annotated[
         bool,
@@ -80,6 +81,7 @@ def run(
         executor=executor,
         ray_address=ray_address,
         replicas=replicas,
+        overwrite=overwrite,
         options=opt.parse_key_values(option),
     )
     prices = opt.parse_prices(price_in, price_out)
@@ -113,6 +115,7 @@ def grade(
     executor: opt.ExecutorOption = "local",
     ray_address: opt.RayAddressOption = None,
     out: opt.OutOption = None,
+    overwrite: opt.OverwriteOption = False,
     option: opt.KeyValueOptions = None,
 ) -> None:
     """Grades samples that were generated elsewhere."""
@@ -129,6 +132,7 @@ def grade(
         shard=shard,
         executor=executor,
         ray_address=ray_address,
+        overwrite=overwrite,
         options={**opt.parse_key_values(option), "samples": str(samples)},
     )
     run_tasks(task, config, out)

@@ -49,6 +49,7 @@ def sweep(
             "[default: a folder in results/ whose name identifies the configuration]",
         ),
     ] = None,
+    overwrite: opt.OverwriteOption = False,
 ) -> None:
     """Runs every combination of several option values.
 
@@ -82,6 +83,7 @@ def sweep(
             executor=executor,
             ray_address=ray_address,
             replicas=replicas,
+            overwrite=overwrite,
             options=fixed,
         )
         for name in expand_task_names(task)

@@ -53,7 +53,7 @@ def load_records(
     first to its second number, counted from 1. Raises UserError if the source lacks some of the data; it never tries
     another source.
     """
-    version = find_version(entry, version_name, split, source)
+    version = find_version(entry, version_name, split)
     if release is not None:
         version = _select_files(version, slice(release[0] - 1, release[1]))
     records, origin, checksums = _read(card, entry, version, source, split)
@@ -123,16 +123,21 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
 
 
 def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
-    """Raises UserError if a file is missing while the folder has other versions of the task."""
+    """Raises UserError if a file is missing while the folder has other versions of the task.
+
+    No other version takes the place of the default one: its results would be of another benchmark.
+    """
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is None:
+        return
     versions = [find_version(entry, name, version.split or None) for name in entry.versions]
-    files = {other.name: version_files(entry, other, folder) for other in versions}
-    present = [name for name, its_files in files.items() if all(path.exists() for path in its_files)]
-    for path in paths:
-        if present and not path.exists():
-            raise UserError(
-                f"data file {path} is missing; {folder} has version {', '.join(present)} of {entry.name}: select it "
-                "with --option version=, or another source with --data"
-            )
+    present = [other.name for other in versions if all(path.exists() for path in version_files(entry, other, folder))]
+    if present:
+        choices = " or ".join(f"version={name}" for name in present)
+        published = version.hub is not None or version.evalplus is not None
+        remedy = f"{'use --data hub, or ' if published else 'name '}another version that the folder has"
+        file = missing.relative_to(folder) if missing.is_relative_to(folder) else missing
+        raise UserError(f"{folder} lacks version {version.name} of {entry.name} ({file}); {remedy}: --option {choices}")
 
 
 def _checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:

@@ -23,7 +23,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
-        return cast(Manifest, {"config": dict(content["config"]), "environment": dict(content["environment"])})
+        known = {"config": dict(content["config"]), "environment": dict(content["environment"])}
+        stretches = {"stretches": list(content["stretches"])} if "stretches" in content else {}
+        return cast(Manifest, {**known, **stretches})
     except (ValueError, KeyError, TypeError, OSError):
         raise UserError(f"{path} cannot be read; check that {folder} is a run directory") from None
 

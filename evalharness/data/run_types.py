@@ -98,11 +98,28 @@ class Environment(TypedDict):
     """The environments of the runs that `merge` joined."""
 
 
+class Stretch(TypedDict):
+    """What one process did of a run. Resuming begins a new stretch."""
+
+    environment: Environment
+    transport: dict[str, Any]
+    """The options that change how requests are sent, but no answer (`pipeline.resuming.same_run.TRANSPORT`)."""
+    samples: SamplesAsked
+    completions: int
+    """Completions that were there when the stretch began."""
+    adjusted: NotRequired[dict[str, str]]
+    """Options that the endpoint made the client change, with their values."""
+
+
 class Manifest(TypedDict):
     """The content of `manifest.json`."""
 
     config: RunConfiguration
+    """As of the latest stretch."""
     environment: Environment
+    """That of the first stretch."""
+    stretches: NotRequired[list[Stretch]]
+    """In the order of time; absent in runs of earlier versions."""
 
 
 class Rate(TypedDict):

@@ -9,14 +9,14 @@ from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 
 
-def find_version(entry: TaskEntry, name: str | None, split: str | None = None, source: DataSource = "hub") -> Version:
-    """Returns the named version of a task's data, or the source's default version, narrowed to the split.
+def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -> Version:
+    """Returns the named version of a task's data, or the default one, narrowed to the split.
 
     Raises UserError for an unknown name.
     """
     if name is not None and name not in entry.versions:
         raise UserError(unknown_name(f"version of {entry.name}", name, list(entry.versions)))
-    version = entry.versions[name or _default_version(entry, source)]
+    version = entry.versions[name or entry.default_version]
     return version.for_split(entry.values, split or entry.default_split)
 
 
@@ -35,13 +35,6 @@ def _has_files(entry: TaskEntry, folder: Path) -> bool:
             if any(path.exists() for path in version_files(entry, narrowed, folder)):
                 return True
     return False
-
-
-def _default_version(entry: TaskEntry, source: DataSource) -> str:
-    default = entry.versions[entry.default_version]
-    if entry.default_folder_version is None or not isinstance(source, Path):
-        return default.name
-    return default.name if any((source / name).exists() for name in default.file) else entry.default_folder_version
 
 
 def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:

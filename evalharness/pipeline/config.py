@@ -14,7 +14,9 @@ from evalharness.records import Backend
 from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 
-CHANGES_NO_NUMBER = frozenset({"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas"})
+CHANGES_NO_NUMBER = frozenset(
+    {"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas", "overwrite"}
+)
 """Fields that do not change the name of a run's default folder. Of `options`, those of task and backend change it."""
 
 
@@ -52,6 +54,8 @@ class RunConfig:
     """The share of the samples, such as 1/7; None for all."""
     only: tuple[str, ...] = ()
     """Ids of single problems; empty for all problems."""
+    overwrite: bool = False
+    """Whether a run that the directory holds is deleted instead of resumed."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The `--option`s of task, backend and sandbox together."""
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS, read_manifest, read_summary
-from evalharness.data.run_types import Environment, Figures, Manifest, RunConfiguration, Summary
+from evalharness.data.run_types import Environment, Figures, Manifest, RunConfiguration, Stretch, Summary
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.resuming.same_run import without_transport
+from evalharness.pipeline.resuming.stretches import joined_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
 from evalharness.pipeline.summary import count_figures
@@ -73,10 +75,11 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
 def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
     """Returns the run that the directories are shares of. Raises UserError where they are not."""
     manifests = {folder: read_manifest(folder) for folder in folders}
-    configs = {folder: _without_shard(manifest["config"]) for folder, manifest in manifests.items()}
-    first, config = next(iter(configs.items()))
+    configs = {folder: without_transport(_without_shard(manifest["config"])) for folder, manifest in manifests.items()}
+    first, shared = next(iter(configs.items()))
+    config = _without_shard(manifests[first]["config"])
     for folder, other in configs.items():
-        for place, old, new in differences(config, other):
+        for place, old, new in differences(shared, other):
             raise UserError(f"{first} and {folder} are not shards of one run: {place} is {old} here, {new} there")
     counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
@@ -148,7 +151,8 @@ def _write(out: Path, run: ShardedRun) -> Merged:
         judged = _join_rows(part / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
-        write_json(part / MANIFEST, {"config": run.config, "environment": environment})
+        stretches = _stretches(run)
+        write_json(part / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches})
         summary = cast(Summary, {**header, **count_figures(run.prepared, part, run.asked)})
         write_json(part / SUMMARY, summary)
         if out.exists():
@@ -157,6 +161,12 @@ def _write(out: Path, run: ShardedRun) -> Merged:
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; make room, or choose another folder") from None
     return Merged(out, summary, tuple(_missing(run, run.asked - judged)))
+
+
+def _stretches(run: ShardedRun) -> list[Stretch]:
+    """Returns the stretches of all runs, as if these had followed each other."""
+    completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
+    return joined_stretches(list(run.manifests.values()), completions)
 
 
 def _common_header(run: ShardedRun) -> dict[str, Any]:

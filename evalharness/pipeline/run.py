@@ -1,6 +1,6 @@
 """The pipeline: problems, prompts, completions, programs, executions, verdicts, summary; one way, resumable."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
 from evalharness.pipeline.progress import Progress, Silent
 from evalharness.pipeline.refusals import generate_settled
-from evalharness.pipeline.store import Store, is_same_run
+from evalharness.pipeline.resuming.same_run import is_same_run
+from evalharness.pipeline.store import Store
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
-from evalharness.records import Completion, Request, Verdict
+from evalharness.records import AdjustsOptions, Backend, Completion, Request, Verdict
 from evalharness.report.answer_remarks import answer_warning
 from evalharness.util.key_set import KeySet
 from evalharness.util.text import counted
@@ -61,12 +62,16 @@ def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
 def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[Store]:
     """Opens the run directories. Raises UserError, with none created, where one holds another run."""
     configurations = [run_configuration(run, executor) for run in prepared.runs]
+    overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
-        is_same_run(run.folder, config)
+        if not overwrite:
+            is_same_run(run.folder, config)
     workers = prepared.config.workers or executor.sandbox.workers
     around = environment(workers, executor.sandbox, executor.copies)
     return [
-        stack.enter_context(closing(Store(run.folder, config, with_card(around, run.prepared.config.task))))
+        stack.enter_context(
+            closing(Store(run.folder, config, with_card(around, run.prepared.config.task), overwrite=overwrite))
+        )
         for run, config in zip(prepared.runs, configurations, strict=True)
     ]
 
@@ -92,12 +97,22 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
 def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
     """Runs, or resumes, one prepared task, writes its summary and returns it."""
     tell_extent(run, store, progress)
+    store.begin_stretch([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
+    if adjusted := adjustments_of(executor.backend):
+        store.record_adjustments(adjusted)
+        listed = ", ".join(f"{key}={value}" for key, value in adjusted.items())
+        progress.note(f"the endpoint refused an option's value; sent and recorded in the manifest instead: {listed}")
     summary = summarize(run.prepared, executor.backend, store.folder, len(run.requests))
     store.write_summary(summary)
     if warning := answer_warning(summary):
         progress.note(warning)
     return summary
+
+
+def adjustments_of(backend: Backend) -> Mapping[str, str]:
+    """Returns the options that the endpoint made the backend change, with their values."""
+    return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
 def tell_extent(run: PreparedRun, store: Store, progress: Progress) -> None:

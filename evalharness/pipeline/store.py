@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
@@ -25,10 +25,12 @@ from evalharness.data.run_files import (
     read_manifest,
     read_verdicts,
 )
-from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Summary
+from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch, Summary
 from evalharness.errors import UserError
+from evalharness.pipeline.resuming.folders import delete_rows
+from evalharness.pipeline.resuming.same_run import is_same_run
+from evalharness.pipeline.resuming.stretches import stretch_of, stretches_of
 from evalharness.records import Completion, Key, Verdict
-from evalharness.util.differences import differences
 from evalharness.util.files import atomic_write, write_atomically
 from evalharness.util.key_set import KeySet
 
@@ -41,8 +43,8 @@ BLOCK = 1 << 16
 class Store:
     """One run directory, locked by this process. Rows may be added from any thread."""
 
-    def __init__(self, folder: Path, config: RunConfiguration, environment: Environment):
-        """Opens or creates the directory.
+    def __init__(self, folder: Path, config: RunConfiguration, environment: Environment, *, overwrite: bool = False):
+        """Opens or creates the directory; with `overwrite`, deletes the run that it holds.
 
         Raises UserError where another process has locked it, or where it belongs to a run with another configuration.
         """
@@ -66,9 +68,11 @@ class Store:
         self._files: dict[str, IO[bytes]] = {}
         self._failure: UserError | None = None
         try:
-            self.resumed = is_same_run(folder, config)
+            self._config, self._environment = config, environment
+            self.resumed = not overwrite and is_same_run(folder, config)
             if not self.resumed:
-                write_json(folder / MANIFEST, {"config": config, "environment": environment})
+                delete_rows(folder)
+                self._write_manifest([stretch_of(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
                 self._clean()
             self.completed = KeySet(row.key for row in self.completions())
@@ -84,6 +88,31 @@ class Store:
         if any(row.status == "infrastructure" for row in self.verdicts()):
             with atomic_write(self.folder / VERDICTS) as file:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
+
+    def begin_stretch(self, requests: Collection[Key]) -> None:
+        """Records in the manifest that this process goes on with the run, unless all requested samples are graded.
+
+        Removes the summary, which no longer holds.
+        """
+        manifest = self.manifest()
+        stretches = stretches_of(manifest)
+        if self.resumed and any(key not in self.judged for key in requests):
+            stretches.append(stretch_of(self._config, self._environment, len(self.completed)))
+            (self.folder / SUMMARY).unlink(missing_ok=True)
+        elif manifest["config"].get("samples") == self._config.get("samples"):
+            return
+        self._write_manifest(stretches, manifest["environment"])
+
+    def record_adjustments(self, adjusted: Mapping[str, str]) -> None:
+        """Records in the manifest the options that the endpoint made the client change in this stretch."""
+        manifest = self.manifest()
+        *earlier, latest = stretches_of(manifest)
+        if adjusted and latest.get("adjusted") != adjusted:
+            self._write_manifest([*earlier, {**latest, "adjusted": dict(adjusted)}], manifest["environment"])
+
+    def _write_manifest(self, stretches: list[Stretch], environment: Environment) -> None:
+        content: Manifest = {"config": self._config, "environment": environment, "stretches": stretches}
+        write_json(self.folder / MANIFEST, content)
 
     def manifest(self) -> Manifest:
         """Returns the configuration and environment that the run was started with."""
@@ -170,38 +199,6 @@ class Store:
                     file.close()
                 self._files.clear()
                 self._lock_file.close()
-
-
-def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Returns whether the directory holds a run with this configuration; False if it holds none.
-
-    Raises UserError if it holds another run, naming the first difference. `config` may be a part of a configuration;
-    only the keys that it has are compared.
-    """
-    path = folder / MANIFEST
-    if not path.exists():
-        if (folder / COMPLETIONS).exists():
-            raise UserError(f"{folder} holds completions, but no {MANIFEST}; use another --out")
-        return False
-    try:
-        saved = json.loads(path.read_bytes())["config"]
-        compared = {key: saved[key] for key in saved if key in config}
-    except (ValueError, KeyError, TypeError, OSError):
-        raise UserError(f"{path} cannot be read; use another --out") from None
-    wanted = json.loads(json.dumps(config))
-    versions = compared.get("evalharness"), wanted.get("evalharness")
-    if versions[0] != versions[1]:
-        raise UserError(
-            f"{folder} was written by evalharness {versions[0]}, and this is {versions[1]}; use another --out, or "
-            "resume the run with that version"
-        )
-    difference = next(differences(compared, wanted), None)
-    if difference:
-        raise UserError(
-            f"{folder} holds a run with another configuration: {difference.place} was {difference.old}, now "
-            f"{difference.new}; use another --out, or the old settings"
-        )
-    return True
 
 
 def append_rows(path: Path, rows: Iterable[Completion]) -> None:

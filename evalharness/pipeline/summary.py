@@ -7,14 +7,16 @@ from typing import cast
 from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.backends.reference import ReferenceBackend
 from evalharness.backends.replay import ReplayBackend
-from evalharness.data.run_files import read_completions, read_manifest, read_verdicts
+from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
 from evalharness.data.run_types import Answers, Figures, Summary
 from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
-from evalharness.metrics.throughput import measurement_conditions, speed
+from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
+from evalharness.pipeline.resuming.stretches import conditions_of
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
+from evalharness.util.jsonl import complete_lines
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
@@ -54,14 +56,9 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     """Returns the part of a summary that is counted from the rows of a run directory."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
-    environment = manifest["environment"]
     tallies = tally(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    held = measurement_conditions(manifest["config"]["backend"], environment["hardware"])
-    if merged := environment.get("merged"):
-        held["merged_runs"] = len(merged)
-    if copies := environment.get("copies"):
-        held["copies"] = copies
+    held = conditions_of(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
     tokenizer = common_tokenizer(prepared.config.tokenizer)
     figures: Figures = {
         "problems": len(tallies),

@@ -21,8 +21,9 @@ from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor
 from evalharness.pipeline.problem_filter import select_problems
+from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs
+from evalharness.pipeline.resuming.same_run import is_same_run
 from evalharness.pipeline.shard import parse_shard
-from evalharness.pipeline.store import is_same_run
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
 from evalharness.sandbox.factory import parse_sandbox_options
 from evalharness.util.files import check_writable
@@ -112,6 +113,7 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
         if isinstance(stored, ReferenceBackend):
             tasks = with_official_solutions(tasks, log)
         runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
+        check_parent(runs)
         for run in runs:
             check_folder(run)
     except BaseException:
@@ -234,10 +236,20 @@ def check_prompt(backend: Backend, prompt: Prompt) -> None:
         )
 
 
+def check_parent(runs: Sequence[PreparedRun]) -> None:
+    """Raises UserError where several tasks are to be placed into a folder that is a run or something else."""
+    parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
+    if len(runs) > 1 and len(parents) == 1:
+        check_folder_of_runs(parents.pop())
+
+
 def check_folder(run: PreparedRun) -> None:
     """Raises UserError where the run's folder cannot be written, or holds a run that is known to be another one."""
     check_writable(run.folder)
-    is_same_run(run.folder, known_configuration(run))
+    if run.prepared.config.overwrite:
+        check_deletable(run.folder, run.prepared.config.backend_options().get("samples"))
+    else:
+        is_same_run(run.folder, known_configuration(run))
 
 
 def known_configuration(run: PreparedRun) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from evalharness.records.prompts import (
     Request,
 )
 from evalharness.records.protocols import (
+    AdjustsOptions,
     Backend,
     Sandbox,
     SupportsPromptCheck,
@@ -49,6 +50,7 @@ from evalharness.records.verdicts import (
 
 __all__ = [
     "STATUSES",
+    "AdjustsOptions",
     "Backend",
     "CallRules",
     "CallsProgram",

@@ -58,6 +58,15 @@ class SupportsPromptCheck(Protocol):
         ...
 
 
+@runtime_checkable
+class AdjustsOptions(Protocol):
+    """A backend that changes an option by itself where an endpoint refuses its value."""
+
+    def adjustments(self) -> Mapping[str, str]:
+        """Returns the changed options with their values."""
+        ...
+
+
 class Sandbox(Protocol):
     """Runs untrusted programs in isolation."""
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
 from evalharness.metrics.intervals import Interval
 from evalharness.util.text import counted
 
 UNKNOWN_HARDWARE = "hardware not stated"
+MIXED_HARDWARE = "mixed hardware"
 SPEEDS = ("aggregate", "steady", "request", "common")
 """The kinds of tokens/s that a report can show, by the names that `--speed` takes; see `speed_of`."""
 
@@ -74,8 +76,16 @@ def speed_conditions(run: Run) -> str:
         f"batch {speed['batch']}" if "batch" in speed else "",
         f"{conditions['merged_runs']} merged runs, possibly in parallel" if "merged_runs" in conditions else "",
         f"concurrency {concurrency}" if concurrency else "",
+        mixed_conditions(speed),
     ]
     return ", ".join(filter(None, parts))
+
+
+def mixed_conditions(speed: Speed) -> str:
+    """Returns which conditions changed while the run generated; empty where none did."""
+    mixed: dict[str, list[Any]] = speed.get("conditions", {}).get("mixed", {})
+    changes = [f"{key.replace('_', ' ')} {', then '.join(map(str, values))}" for key, values in mixed.items()]
+    return f"mixed conditions ({'; '.join(changes)})" if changes else ""
 
 
 def hardware_of(run: Run) -> str:
@@ -86,7 +96,8 @@ def hardware_of(run: Run) -> str:
     conditions: dict[str, Any] = run.speed.get("conditions", {})
     copies = f" ({conditions['copies']} copies)" if "copies" in conditions else ""
     merged = f" ({conditions['merged_runs']} merged runs)" if "merged_runs" in conditions else ""
-    return str(conditions.get("hardware") or UNKNOWN_HARDWARE) + copies + merged
+    hardware = MIXED_HARDWARE if "hardware" in conditions.get("mixed", {}) else conditions.get("hardware")
+    return str(hardware or UNKNOWN_HARDWARE) + copies + merged
 
 
 def shortfall(run: Run) -> str:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from evalharness.data.run_types import Rate, Speed, Summary
 from evalharness.report.answer_remarks import answer_remarks, short_remarks, token_limit
+from evalharness.report.run_metrics import mixed_conditions
 from evalharness.report.task_variant import run_conditions
 from evalharness.util.text import counted
 
@@ -28,12 +29,18 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(*_row(summary, rate_names, timed), end_section=len(summaries) > 1)
-    remarks = [f"{summary['task']}: {remark}" for summary in summaries for remark in answer_remarks(summary)]
+    remarks = [f"{summary['task']}: {remark}" for summary in summaries for remark in _remarks(summary)]
     table.caption = Text("\n".join(remarks)) if remarks else None
     table.caption_justify = "left"
     if mean and len(summaries) > 1:
         table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
     return table
+
+
+def _remarks(summary: Summary) -> list[str]:
+    """Returns what a reader of the row has to know of the answers and of the speed."""
+    mixed = mixed_conditions(summary["speed"])
+    return [*answer_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
 def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
@@ -57,7 +64,7 @@ def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
         "\n".join([_size(summary), *_counts(summary)]),
         *(_rate(summary["metrics"].get(name)) for name in rate_names),
-        _number(speed.get("output_tokens_per_s")),
+        _number(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions(speed) else ""),
         *([_latency(speed)] if timed else []),
     ]
 

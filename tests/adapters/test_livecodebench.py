@@ -182,11 +182,11 @@ def release_folder(folder: Path) -> Path:
 )
 def test_a_release_selects_files(release: str | None, numbers: str, tmp_path: Path) -> None:
     """Source: README.md of LiveCodeBench, and the loading script of the data set."""
-    options = {"release": release} if release else {}
+    options = {"version": "public", **({"release": release} if release else {})}
     task, context = open_task("livecodebench", release_folder(tmp_path), options)
     assert [problem.task_id for problem in task.problems()] == [f"p_{number}" for number in numbers]
     described = context.describe()
-    assert described["version"] == "public"  # what a folder is taken to have
+    assert described["version"] == "public"
     assert described["options"] == {"release": release or "release_v6"}
     assert described["problems"] == len(numbers)
     assert not described["data"]["official"]
@@ -199,8 +199,12 @@ def test_a_release_selects_files(release: str | None, numbers: str, tmp_path: Pa
         ({"release": "v6_v4"}, "unknown release of livecodebench 'v6_v4'"),
         ({"release": "v1", "version": "three"}, "version three of livecodebench has no releases"),
         ({"start": "2024-08"}, "--option start=2024-08 is not a date"),
-        ({"end": "2024-08-01"}, "the records of version public of livecodebench have no contest_date"),
-        ({"version": "lite"}, "has version public of livecodebench: select it with --option version="),
+        (
+            {"end": "2024-08-01", "version": "public"},
+            "the records of version public of livecodebench have no contest_date",
+        ),
+        ({"version": "lite"}, "another version that the folder has: --option version=public"),
+        ({}, "lacks version lite of livecodebench (livecodebench/code_generation_lite/test.jsonl); use --data hub"),
         ({"begin": "2024-08-01"}, "unknown option of task livecodebench 'begin'"),
     ],
 )

@@ -14,7 +14,8 @@ from evalharness.cli.listing.tasks import data_state
 from evalharness.data import cards
 from evalharness.data.files import read_records
 from evalharness.data.loading import load_records
-from evalharness.data.versions import find_version, pulled_path
+from evalharness.data.versions import pulled_path
+from evalharness.errors import UserError
 
 MAIN = "from evalharness.cli.main import main; main()"
 TASK = cards.find_task("humaneval")
@@ -113,11 +114,17 @@ def test_published_files_are_pulled_unchanged(tmp_path: Path) -> None:
     assert len(load_records(card, entry, "full", folder).records) == 1
 
 
-def test_the_default_version_of_a_folder_depends_on_its_files(tmp_path: Path) -> None:
-    _, entry = cards.find_task("livecodebench")
-    assert find_version(entry, None, source=tmp_path).name == "public"
-    assert find_version(entry, None, source="hub").name == "lite"
-    path = tmp_path / entry.versions["lite"].file[3]
-    path.parent.mkdir(parents=True)
-    path.write_text("")
-    assert find_version(entry, None, source=tmp_path).name == "lite"
+def test_no_other_version_takes_the_place_of_the_default_one(tmp_path: Path) -> None:
+    """A folder with the public tests alone, or with an older version, is refused with what it has."""
+    for name, default, older in (("livecodebench", "lite", "public"), ("bigcodebench-hard", "v0.1.4", "v0.1.0_hf")):
+        card, entry = cards.find_task(name)
+        for file in entry.versions[older].file:
+            path = tmp_path / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+        with pytest.raises(UserError) as refused:
+            load_records(card, entry, None, tmp_path)
+        assert str(refused.value).startswith(f"{tmp_path} lacks version {default} of {name} (")
+        assert str(refused.value).endswith(
+            f"use --data hub, or another version that the folder has: --option version={older}"
+        )

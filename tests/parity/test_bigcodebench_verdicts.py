@@ -11,11 +11,13 @@ from evalharness.pipeline.run import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.data, pytest.mark.slow]
 WORKERS = 2
+VERSION = "v0.1.0_hf"
+"""That of the recorded verdicts."""
 
 
 def test_samples_of_a_model(datasets_dir: Path, tmp_path: Path) -> None:
     file = recorded_samples(datasets_dir, "qwen2.5-coder-1.5b-base/bigcodebench.jsonl.gz")
-    options = {"samples": str(file)}
+    options = {"samples": str(file), "version": VERSION}
     run(RunConfig("bigcodebench", "replay", workers=WORKERS, data=str(datasets_dir), options=options), tmp_path)
     verdicts = verdict_rows(tmp_path)
     official = {row["task_id"]: row["official"]["passed"] for row in read_rows(file)}
@@ -27,7 +29,9 @@ def test_samples_of_a_model(datasets_dir: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("task", "problems"), [("bigcodebench", 1140), ("bigcodebench-hard", 148)])
 def test_reference_solutions(task: str, problems: int, datasets_dir: Path, tmp_path: Path) -> None:
-    summary = run(RunConfig(task, "reference", workers=WORKERS, data=str(datasets_dir)), tmp_path)
+    summary = run(
+        RunConfig(task, "reference", workers=WORKERS, data=str(datasets_dir), options={"version": VERSION}), tmp_path
+    )
     assert summary["official_data"]
     assert summary["problems"] == problems
     failed = {task_id for task_id, row in verdict_rows(tmp_path).items() if not row["passed"]}

@@ -151,7 +151,8 @@ def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -
 
 
 def test_a_run_of_another_version_is_refused_by_version(tmp_path: Path) -> None:
-    Store(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {}).close()
+    with closing(Store(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {})) as store:
+        fill(store)
     with pytest.raises(UserError, match=r"was written by evalharness 0\.1\.0, and this is 0\.2\.0; use another --out"):
         Store(tmp_path, {"task": "new wording", "evalharness": "0.2.0"}, {})
 
@@ -179,7 +180,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_manifest_holds_configuration_and_environment(folder: Path) -> None:
-    assert json.loads((folder / "manifest.json").read_text()) == {"config": CONFIG, "environment": {"machine": "here"}}
+    stretch = {"environment": {"machine": "here"}, "transport": {}, "samples": {}, "completions": 0}
+    assert json.loads((folder / "manifest.json").read_text()) == {
+        "config": CONFIG,
+        "environment": {"machine": "here"},
+        "stretches": [stretch],
+    }
 
 
 def test_differences_name_the_place_and_both_values() -> None:

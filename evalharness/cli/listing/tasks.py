@@ -93,7 +93,7 @@ def problem_count(entry: TaskEntry) -> int | None:
 
 def data_state(entry: TaskEntry, source: DataSource) -> str:
     """Returns where the data of the default version are: `here` (in `source`), `on the hub`, or `missing`."""
-    version = find_version(entry, None, None, source)
+    version = find_version(entry, None)
     if version.shipped:
         return "with the card"
     if isinstance(source, Path) and all(path.exists() for path in version_files(entry, version, source)):

@@ -59,9 +59,6 @@ class TaskEntry(StrictModel):
     where: Mapping[str, str] = Field(
         {}, description="Selects the records of the task in data of several tasks: those with these values"
     )
-    default_folder_version: str | None = Field(
-        None, description="The version to read from a data folder that has no file of the default version"
-    )
     versions: Annotated[Mapping[str, Version], BeforeValidator(_add_names)] = Field(
         min_length=1, description="Versions of the data by name; see below"
     )
@@ -90,8 +87,6 @@ class TaskEntry(StrictModel):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         check_known("default_version", self.default_version, self.versions)
-        if self.default_folder_version is not None:
-            check_known("default_folder_version", self.default_folder_version, self.versions)
         if self.default_split is not None or self.splits:
             check_known("default_split", self.default_split, self.splits)
         for version in self.versions.values():

@@ -1,0 +1,1 @@
+"""Resuming a run: what its directory holds, which settings may differ, and a record of each stretch."""

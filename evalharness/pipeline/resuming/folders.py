@@ -1,0 +1,61 @@
+"""What a run directory may hold before a run: nothing, a run, or, for several tasks, the folders of their runs."""
+
+from pathlib import Path
+
+from evalharness.data.run_files import COMPLETIONS, MANIFEST, SUMMARY, VERDICTS
+from evalharness.errors import UserError
+from evalharness.util.jsonl import complete_lines
+
+ROW_FILES = (COMPLETIONS, VERDICTS)
+RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
+
+
+def has_rows(folder: Path) -> bool:
+    """Returns whether a run directory has a completion or a verdict."""
+    return any(next(complete_lines(folder / name), None) for name in ROW_FILES)
+
+
+def check_no_foreign_files(folder: Path) -> None:
+    """Raises UserError where a folder that is no run directory has contents. Hidden files do not count."""
+    contents = _contents(folder)
+    runs = [path for path in contents if (path / MANIFEST).exists()]
+    if runs:
+        names = ", ".join(path.name for path in runs)
+        raise UserError(f"{folder} holds runs of several tasks ({names}); name one of them, such as --out {runs[0]}")
+    if contents:
+        raise UserError(_foreign(folder, contents))
+
+
+def check_folder_of_runs(folder: Path) -> None:
+    """Raises UserError where runs of several tasks cannot be placed into a folder: it is a run, or something else."""
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder} holds the run of one task; name another --out for several tasks")
+    contents = _contents(folder)
+    if contents and not any((path / MANIFEST).exists() for path in contents):
+        raise UserError(_foreign(folder, contents))
+
+
+def check_deletable(folder: Path, samples: str | None) -> None:
+    """Raises UserError where --overwrite would delete the samples file, or is given for no run directory."""
+    if samples is not None and Path(samples).resolve().parent == folder.resolve():
+        raise UserError(f"--overwrite would delete {samples}; use another --out")
+    if not any((folder / name).exists() for name in RUN_FILES):
+        check_no_foreign_files(folder)
+
+
+def _contents(folder: Path) -> list[Path]:
+    """Returns what a folder has, without hidden files; nothing where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
+
+
+def _foreign(folder: Path, contents: list[Path]) -> str:
+    names = contents[0].name + (", ..." if len(contents) > 1 else "")
+    return f"{folder} is not empty and holds no run ({names}); name a new folder with --out"
+
+
+def delete_rows(folder: Path) -> None:
+    """Deletes the rows and the summary of a run; the manifest alone is left, which the next run replaces."""
+    for name in (*ROW_FILES, SUMMARY):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""What may differ when a run goes on, what a run directory may hold, and how the manifest records each stretch."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.data.run_files import read_manifest
+from evalharness.errors import UserError
+from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs, check_no_foreign_files
+from evalharness.pipeline.resuming.same_run import TRANSPORT, is_same_run
+from evalharness.pipeline.resuming.stretches import conditions_of, joined_stretches
+from evalharness.pipeline.store import Store
+from evalharness.records import Completion, Verdict
+
+HARDWARE = {"processor": "a processor", "cores": 2}
+
+
+def config(n: int = 1, limit: int | None = 2, seed: int = 0, **backend: Any) -> Any:
+    described = {"name": "openai", "model": "m", "concurrency": 8, "base_url": "http://a/v1", **backend}
+    return {"backend": described, "sampling": {"seed": seed}, "samples": {"n": n, "limit": limit}}
+
+
+def environment(**more: Any) -> Any:
+    return {"hardware": HARDWARE, "workers": 2, **more}
+
+
+def opened(folder: Path, configuration: Any, **more: Any) -> "closing[Store]":
+    return closing(Store(folder, configuration, environment(), **more))
+
+
+def rows(store: Store, count: int) -> None:
+    """Adds completions with verdicts until there are `count`."""
+    for number in range(len(store.completed), count):
+        store.add_completion(Completion("t", number, "x"))
+        store.add_verdict(Verdict("t", number, passed=True, status="passed"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run directory with two samples."""
+    with opened(tmp_path / "run", config()) as store:
+        rows(store, 2)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("option", TRANSPORT)
+def test_options_of_the_transport_may_differ(folder: Path, option: str) -> None:
+    assert is_same_run(folder, config(**{option: "another"}))
+
+
+@pytest.mark.parametrize("option", ["model", "stream", "extra", "max_stops"])
+def test_other_options_of_the_backend_may_not(folder: Path, option: str) -> None:
+    with pytest.raises(UserError, match=rf'backend\.{option} was .*, now "another"; use another --out, or the old'):
+        is_same_run(folder, config(**{option: "another"}))
+
+
+LIMITS = st.none() | st.integers(1, 50)
+
+
+@given(st.tuples(st.integers(1, 9), LIMITS), st.tuples(st.integers(1, 9), LIMITS))
+def test_a_run_can_grow_and_not_shrink(tmp_path_factory: Any, old: Any, new: Any) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    with opened(folder, config(*old)) as store:
+        rows(store, 1)
+    grows = new[0] >= old[0] and (new[1] or 10**9) >= (old[1] or 10**9)
+    if grows:
+        assert is_same_run(folder, config(*new))
+    else:
+        with pytest.raises(UserError, match=r"samples\.(n|limit) was .*; a run can only grow; use another --out"):
+            is_same_run(folder, config(*new))
+
+
+def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
+    (folder / "summary.json").write_text("{}")
+    before = (folder / "manifest.json").read_bytes()
+    with opened(folder, config(concurrency=16)) as store:
+        store.begin_stretch([("t", 0), ("t", 1)])
+    assert (folder / "manifest.json").read_bytes() == before
+    assert (folder / "summary.json").exists()
+    with opened(folder, config(n=3, concurrency=16, base_url="http://b/v1")) as store:
+        store.begin_stretch([("t", number) for number in range(3)])
+        assert not (folder / "summary.json").exists()
+        rows(store, 3)
+        store.record_adjustments({"max_tokens_field": "max_completion_tokens"})
+    manifest = read_manifest(folder)
+    first, second = manifest["stretches"]
+    assert (first["transport"]["concurrency"], second["transport"]["concurrency"]) == (8, 16)
+    assert (first["completions"], second["completions"]) == (0, 2)
+    assert (first["samples"]["n"], second["samples"]["n"]) == (1, 3)
+    assert "adjusted" not in first
+    assert second["adjusted"] == {"max_tokens_field": "max_completion_tokens"}
+    assert manifest["config"]["samples"]["n"] == 3
+    assert conditions_of(manifest, 3) == {"mixed": {"concurrency": [8, 16], "endpoint": ["http://a/v1", "http://b/v1"]}}
+
+
+def test_conditions_are_mixed_only_where_completions_were_made(folder: Path) -> None:
+    with opened(folder, config(n=3, concurrency=16)) as store:
+        store.begin_stretch([("t", 2)])
+    conditions = conditions_of(read_manifest(folder), 2)
+    assert "mixed" not in conditions
+    assert conditions["concurrency"] == 8
+
+
+def test_joined_runs_are_mixed_where_their_stretches_differ(tmp_path: Path) -> None:
+    manifests = []
+    for number, concurrency in enumerate((8, 16)):
+        with opened(tmp_path / str(number), config(concurrency=concurrency)) as store:
+            rows(store, 1)
+        manifests.append(read_manifest(tmp_path / str(number)))
+    joined: Any = {**manifests[0], "stretches": joined_stretches(manifests, [1, 1])}
+    assert conditions_of(joined, 2)["mixed"] == {"concurrency": [8, 16]}
+
+
+def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:
+    opened(tmp_path, config()).__enter__().close()
+    for content in (None, b"{", json.dumps({"config": {"evalharness": "0.0.1"}}).encode()):
+        if content:
+            (tmp_path / "manifest.json").write_bytes(content)
+        (tmp_path / "completions.jsonl").write_bytes(b'{"torn')
+        assert not is_same_run(tmp_path, config(seed=7))
+        with opened(tmp_path, config(seed=7)) as store:
+            assert not store.resumed
+        assert read_manifest(tmp_path)["config"]["sampling"]["seed"] == 7
+
+
+def test_overwrite_deletes_the_run_alone(folder: Path) -> None:
+    (folder / "summary.json").write_text("{}")
+    (folder / "notes.txt").write_text("mine")
+    with opened(folder, config(seed=7), overwrite=True) as store:
+        assert not store.resumed
+        assert len(store.completed) == len(store.judged) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "manifest.json", "notes.txt"]
+
+
+def test_overwrite_waits_for_no_process_and_deletes_nothing_of_it(folder: Path) -> None:
+    with opened(folder, config()), pytest.raises(UserError, match="another evalharness process"):
+        opened(folder, config(), overwrite=True)
+    assert is_same_run(folder, config())
+
+
+def test_foreign_folders_are_refused(tmp_path: Path) -> None:
+    foreign, runs = tmp_path / "foreign", tmp_path / "runs"
+    check_no_foreign_files(foreign)
+    foreign.mkdir()
+    (foreign / ".lock").touch()
+    check_no_foreign_files(foreign)
+    check_folder_of_runs(foreign)
+    (foreign / "thesis.tex").touch()
+    for check in (check_no_foreign_files, check_folder_of_runs, lambda path: check_deletable(path, None)):
+        with pytest.raises(
+            UserError, match=r"is not empty and holds no run \(thesis\.tex\); name a new folder with --out"
+        ):
+            check(foreign)
+    for task in ("humaneval", "mbpp"):
+        opened(runs / task, config()).__enter__().close()
+    with pytest.raises(UserError, match=r"holds runs of several tasks \(humaneval, mbpp\); name one of them, such as"):
+        check_no_foreign_files(runs)
+    check_folder_of_runs(runs)
+    with pytest.raises(UserError, match="holds the run of one task; name another --out for several tasks"):
+        check_folder_of_runs(runs / "mbpp")
+
+
+def test_overwrite_does_not_delete_the_samples_to_grade(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"--overwrite would delete .*completions\.jsonl; use another --out"):
+        check_deletable(folder, str(folder / "completions.jsonl"))
+    check_deletable(folder, str(folder.parent / "samples.jsonl"))

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.model_facts import ModelFacts, facts_of
 from evalharness.arena.records import Side
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
-from evalharness.records import Completion, Problem, Task, Verdict
 from evalharness.report.naming import name_runs
 from evalharness.report.problems import problems_of
 from evalharness.report.task_variant import language_of, task_of, task_title
@@ -16,100 +16,6 @@ from evalharness.util.text import counted
 
 ProblemKey = tuple[str, str]
 """The title of the task, with its version and options, and the id of the problem."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer of a model to a problem, as voters see it."""
-
-    model: str
-    sample_id: int
-    program: str
-    """The program that the task extracts from the completion: what the sandbox runs, without the tests."""
-    middle: str | None
-    """The part of the program between the problem's prefix and suffix; None where it does not stand between them."""
-    verdict: Verdict | None
-    total_s: float | None
-    first_output_s: float | None
-    output_tokens: int | None
-
-    def side(self, wait_s: float = 0.0) -> Side:
-        """Returns what the arena records of the answer."""
-        judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
-        return Side(
-            self.model,
-            self.sample_id,
-            passed=judged.passed if judged else None,
-            status=judged.status if judged else None,
-            total_s=self.total_s,
-            output_tokens=self.output_tokens,
-            wait_s=wait_s,
-        )
-
-
-@dataclass(frozen=True)
-class ShownProblem:
-    """A problem as voters see it."""
-
-    problem: Problem
-    task: Task
-    title: str
-    """The title of the task."""
-    language: str
-    """The programming language, for the highlighter."""
-
-    @property
-    def question(self) -> str:
-        """The program to continue or to infill, else the last message of the prompt, else its text."""
-        if self.problem.prefix:
-            return self.problem.prefix
-        messages = self.problem.prompt.messages
-        return messages[-1].content if messages else self.problem.prompt.text or ""
-
-    def answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
-        """Returns the completion as voters see it."""
-        prefix, suffix = self.problem.prefix, self.problem.suffix
-        program = without_repetition(self._program(completion), prefix)
-        middle = None
-        if (
-            prefix
-            and program.startswith(prefix)
-            and program.endswith(suffix)
-            and len(program) >= len(prefix) + len(suffix)
-        ):
-            middle = program[len(prefix) : len(program) - len(suffix)].rstrip()
-        return Answer(
-            model,
-            completion.sample_id,
-            program.strip("\n"),
-            middle,
-            verdict,
-            completion.total_s,
-            completion.first_output_s,
-            completion.output_tokens,
-        )
-
-    def _program(self, completion: Completion) -> str:
-        """Returns the program of a completion, or its text where the task makes no program of it."""
-        if completion.form == "program":
-            return completion.text
-        try:
-            program = self.task.program(self.problem, completion)
-        except (UserError, ValueError):
-            return completion.text
-        return program.source if program else completion.text
-
-
-def without_repetition(program: str, prefix: str) -> str:
-    """Returns the program without a part of the prefix that stands before a copy of the whole prefix.
-
-    A chat model often repeats the imports of the problem, which its task adds in any case. Without them its program
-    has the same form as that of a model that continues the prefix.
-    """
-    start = len(prefix) - len(prefix.lstrip())
-    position = program.find(prefix.strip()) if prefix.strip() else -1
-    repeated = position > start and program[:position].strip() in prefix
-    return prefix[:start] + program[position:] if repeated else program
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from evalharness.arena.entrants import Answer, Entrants, ProblemKey
+from evalharness.arena.answers import Answer
+from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import Choice, Pair, PairKey, Vote
 from evalharness.arena.rows import utc_now
 from evalharness.arena.store import VoteStore

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from evalharness.arena.entrants import Answer, Entrants, ProblemKey, ShownProblem
+from evalharness.arena.answers import Answer, ShownProblem
+from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.model_facts import ModelFacts
 from evalharness.data.runs import Run
 from evalharness.errors import UserError

@@ -9,7 +9,8 @@ from itertools import combinations
 
 import numpy as np
 
-from evalharness.arena.entrants import Answer, Entrants, ProblemKey
+from evalharness.arena.answers import Answer
+from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import PairKey
 from evalharness.arena.statistics.ballots import Ballots
 from evalharness.arena.statistics.davidson import derivatives, fit, information, layout_of

@@ -136,11 +136,21 @@ class VoteStore:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
+                if size == 0:
+                    self._sync_folder()
             except OSError:
                 file.truncate(size)
                 raise
         self._read_to[name] += len(line)
         self._lines[name] += 1
+
+    def _sync_folder(self) -> None:
+        """Brings the name of a new file to the disk."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _note_pair(self, pair: Pair) -> None:
         self._pairs[pair.id] = pair

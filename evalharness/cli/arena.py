@@ -26,6 +26,15 @@ VotesOption = Annotated[
     Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes; it is made if there is none.")
 ]
 ExistingVotesOption = Annotated[Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes.")]
+ProblemsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR|hub|sample",
+        help="Source of the problems: a folder, `hub` or `sample`. [default: the folder $EVALHARNESS_DATA if that is "
+        "set, else the runs' own source]",
+    ),
+]
 OptionalRuns = Annotated[
     list[Path] | None,
     typer.Argument(
@@ -52,7 +61,7 @@ def serve(
             "--task", metavar="NAME", help="Task whose problems live models answer. [default: those of the runs]"
         ),
     ] = "",
-    data: opt.DataOption = None,
+    data: ProblemsOption = None,
     option: opt.KeyValueOptions = None,
     uniform: Annotated[
         bool,
@@ -142,7 +151,7 @@ def judge(
         int | None,
         typer.Option(metavar="N", help="Pairs to judge, each in both orders. [default: all pairs that are not judged]"),
     ] = None,
-    data: opt.DataOption = None,
+    data: ProblemsOption = None,
     option: opt.KeyValueOptions = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the order in which pairs are drawn.")] = 0,
 ) -> None:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from helpers.arena_runs import write_runs
 
 from evalharness.adapters import open_task
-from evalharness.arena.entrants import ShownProblem, load_entrants
+from evalharness.arena.answers import ShownProblem
+from evalharness.arena.entrants import load_entrants
 from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.records import Completion
@@ -53,3 +55,24 @@ def test_answers_in_two_forms_are_both_shown_as_programs(tmp_path: Path) -> None
     texts = sorted((view.first.text, view.second.text), key=len)
     assert texts[0] == "def g():\n    return 1"
     assert texts[1].startswith(problem.problem.prefix.strip("\n"))
+
+
+@pytest.mark.parametrize("task", ["humaneval", "bigcodebench", "multipl-e-js", "fim-single-line", "santacoder-fim-js"])
+def test_the_reference_and_a_completion_look_alike(task: str) -> None:
+    problem = shown(task, "")
+    prefix, suffix, reference = problem.problem.prefix, problem.problem.suffix, problem.problem.reference
+    assert reference
+    middle = reference.removeprefix(prefix).removesuffix(suffix)
+    answers = [
+        problem.answer("a", Completion(problem.problem.task_id, 0, reference, form="solution")),
+        problem.answer("b", Completion(problem.problem.task_id, 0, middle, form="completion")),
+    ]
+    assert [answer.middle for answer in answers] == [middle.rstrip()] * 2
+    assert answers[0].program.strip() == answers[1].program.strip()
+
+
+def test_mbpps_question_has_no_solved_examples() -> None:
+    question = shown("mbpp", "").question
+    assert question.count("Write a function") <= 1
+    assert "assert" in question
+    assert "[BEGIN]" not in question

@@ -112,5 +112,6 @@ def test_the_command_asks_an_endpoint(arena_runs: Path, tmp_path: Path, cli: Com
     assert {vote.choice for vote in VoteStore(tmp_path).votes()} == {"first"}
     report = cli("arena", "report", "--votes", tmp_path).stdout
     assert "## Model as judge: org/m" in report
+    assert "Consistency of the judge between both orders of a pair: Krippendorff's alpha is -" in report
     assert "These are no people's votes." in report
     assert "## Votes of people" not in report

@@ -126,12 +126,13 @@ def _verdicts(summary: VoteSummary) -> list[str]:
 
 def _agreement(summary: VoteSummary) -> list[str]:
     agreement = summary.voter_agreement
-    if not agreement.pairs or summary.judge:
+    if not agreement.pairs:
         return []
+    whose = "Consistency of the judge between both orders of a pair" if summary.judge else "Agreement between voters"
     alpha = "not defined, as all votes are alike" if agreement.alpha is None else f"{agreement.alpha:.2f}"
     return [
-        f"Agreement between voters: Krippendorff's alpha is {alpha} "
-        f"({counted(agreement.pairs, 'pair')} with several votes; 1 is perfect, 0 is chance)."
+        f"{whose}: Krippendorff's alpha is {alpha} ({counted(agreement.pairs, 'pair')} with several votes; 1 is "
+        "perfect, 0 is chance)."
     ]
 
 

@@ -5,7 +5,8 @@ import secrets
 import threading
 from collections.abc import Callable
 
-from evalharness.arena.entrants import Answer, Entrants, ProblemKey, ShownProblem
+from evalharness.arena.answers import Answer, ShownProblem
+from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.pair_choice import Candidate, PairChooser
 from evalharness.arena.records import Arm, Choice, Pair, Side, Vote
 from evalharness.arena.rows import utc_now

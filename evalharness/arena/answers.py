@@ -1,0 +1,111 @@
+"""How voters see problems and answers: as programs, in the same form for all models."""
+
+from dataclasses import dataclass
+
+from evalharness.arena.records import Side
+from evalharness.errors import UserError
+from evalharness.records import Completion, Problem, Task, Verdict
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of a model to a problem, as voters see it."""
+
+    model: str
+    sample_id: int
+    program: str
+    """The program that the task extracts from the completion: what the sandbox runs, without the tests."""
+    middle: str | None
+    """The part of the program between the problem's prefix and suffix; None where it does not stand between them."""
+    verdict: Verdict | None
+    total_s: float | None
+    first_output_s: float | None
+    output_tokens: int | None
+
+    def side(self, wait_s: float = 0.0) -> Side:
+        """Returns what the arena records of the answer."""
+        judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
+        return Side(
+            self.model,
+            self.sample_id,
+            passed=judged.passed if judged else None,
+            status=judged.status if judged else None,
+            total_s=self.total_s,
+            output_tokens=self.output_tokens,
+            wait_s=wait_s,
+        )
+
+
+@dataclass(frozen=True)
+class ShownProblem:
+    """A problem as voters see it."""
+
+    problem: Problem
+    task: Task
+    title: str
+    """The title of the task."""
+    language: str
+    """The programming language, for the highlighter."""
+
+    @property
+    def question(self) -> str:
+        """The program to continue or to infill, else the last message of the prompt, else its text.
+
+        MBPP's prompt has solved examples before the problem, so that its text and tests are taken from its record.
+        """
+        record, messages = self.problem.record, self.problem.prompt.messages
+        if self.problem.prefix:
+            return self.problem.prefix
+        if isinstance(record.get("text"), str) and isinstance(record.get("test_list"), list):
+            return "\n".join([record["text"], "", *map(str, record["test_list"])])
+        return messages[-1].content if messages else self.problem.prompt.text or ""
+
+    def answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
+        """Returns the completion as voters see it."""
+        prefix, suffix = self.problem.prefix, self.problem.suffix
+        program = self._program(completion)
+        middle = middle_of(program, prefix, suffix)
+        if middle is None and prefix and completion.form != "solution":
+            by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
+            if by_itself or completion.form == "completion":
+                middle, program = completion.text.rstrip(), prefix + completion.text + suffix
+        return Answer(
+            model,
+            completion.sample_id,
+            program.strip("\n"),
+            middle,
+            verdict,
+            completion.total_s,
+            completion.first_output_s,
+            completion.output_tokens,
+        )
+
+    def _program(self, completion: Completion) -> str:
+        """Returns the program of a completion, or its text where the task makes no program of it."""
+        if completion.form == "program":
+            return completion.text
+        try:
+            program = self.task.program(self.problem, completion)
+        except (UserError, ValueError):
+            return completion.text
+        return without_repetition(program.source, self.problem.prefix) if program else completion.text
+
+
+def middle_of(program: str, prefix: str, suffix: str) -> str | None:
+    """Returns what stands between prefix and suffix in a program; None where the program does not have both."""
+    enclosed = program.startswith(prefix) and program.endswith(suffix) and len(program) >= len(prefix) + len(suffix)
+    return program[len(prefix) : len(program) - len(suffix)].rstrip() if prefix and enclosed else None
+
+
+def without_repetition(program: str, prefix: str) -> str:
+    """Returns the program without lines of the prefix that stand before a copy of the whole prefix.
+
+    A chat model often repeats the imports of the problem, which its task adds in any case, and BigCodeBench's grader
+    puts the signature with `pass` before each program. Without them all programs have the same form.
+    """
+    start = len(prefix) - len(prefix.lstrip())
+    position = program.find(prefix.strip()) if prefix.strip() else -1
+    known = {line.strip() for line in prefix.splitlines()} | {"", "pass"}
+    if position > start and all(line.strip() in known for line in program[:position].splitlines()):
+        return prefix[:start] + program[position:]
+    return program

@@ -17,6 +17,7 @@ from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.chat_template import chat_reason
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
@@ -62,6 +63,10 @@ class AutoregressiveBackend:
                 f"the tokenizer of model {network.name} has no sentinel tokens for infilling; use another model, or "
                 "--option recipe=suffix-first"
             )
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages; empty if it is not known to. Loads the network."""
+        return chat_reason(self._load().tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time."""

@@ -61,6 +61,10 @@ class ClusterBackend:
         """Raises UserError for a kind of prompt that the backend does not support."""
         self._get(self._actors[0].accept.remote(prompt))
 
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages; empty if it is not known to."""
+        return str(self._get(self._actors[0].chat_reason.remote()))
+
     def describe(self) -> Mapping[str, Any]:
         """Returns the description of the backend itself, since the number of replicas changes no result."""
         return dict(self._description)

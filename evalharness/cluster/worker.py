@@ -12,7 +12,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.grading import judge
 from evalharness.pipeline.validate import check_prompt
-from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling, Verdict
+from evalharness.records import Completion, Key, KnowsChat, Problem, Prompt, Request, Sampling, Verdict
 from evalharness.sandbox.engines import image_transfer
 from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.version import __version__
@@ -106,6 +106,10 @@ class GenerationWorker:
     def accept(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
         check_prompt(self.backend, prompt)
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages; empty if it is not known to."""
+        return self.backend.chat_reason() if isinstance(self.backend, KnowsChat) else ""
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the backend's description."""

@@ -27,3 +27,8 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
         ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
     return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
+
+
+def chat_reason(tokenizer: Any) -> str:
+    """Returns that a tokenizer has a chat template; empty if it has none."""
+    return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -17,7 +17,7 @@ from evalharness.pipeline.resuming.same_run import is_same_run
 from evalharness.pipeline.store import Store
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
-from evalharness.records import AdjustsOptions, Backend, Completion, Request, Verdict
+from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
 from evalharness.report.answer_remarks import answer_warning
 from evalharness.util.key_set import KeySet
 from evalharness.util.text import counted
@@ -43,6 +43,9 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
             check_prompt(executor.backend, next(iter(run.prepared.problems.values())).prompt)
+        for warning in dict.fromkeys(base_recipe_warning(run, executor.backend) for run in prepared.runs):
+            if warning:
+                progress.note(warning)
         executor.sandbox.prepare(prepared.images)
         stores = open_stores(prepared, executor, stack)
         if isinstance(executor.backend, ReferenceBackend):
@@ -51,6 +54,22 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
             run.folder: run_one(run, executor, store, progress)
             for run, store in zip(prepared.runs, stores, strict=True)
         }
+
+
+def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
+    """Returns one line if the recipe continues text and the model expects chat messages; else an empty text.
+
+    Such a model may answer the text instead of continuing it, so that its rate says little.
+    """
+    prepared, context = run.prepared, run.prepared.context
+    prompt = next(iter(prepared.problems.values())).prompt
+    reason = backend.chat_reason() if isinstance(backend, KnowsChat) and context.recipe.kind == "completion" else ""
+    if prompt.messages or not reason:
+        return ""
+    recipes = context.card.recipes_of(context.entry)
+    chat = " or ".join(f"recipe={name}" for name, recipe in recipes.items() if recipe.kind == "chat")
+    remedy = f"; --option {chat} asks in a chat" if chat else ""
+    return f"warning: {prepared.task.name}: recipe {context.recipe_name} continues text, but {reason}{remedy}"
 
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:

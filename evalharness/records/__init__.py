@@ -36,6 +36,7 @@ from evalharness.records.prompts import (
 from evalharness.records.protocols import (
     AdjustsOptions,
     Backend,
+    KnowsChat,
     Sandbox,
     SupportsPromptCheck,
     Task,
@@ -63,6 +64,7 @@ __all__ = [
     "ExecProgram",
     "Execution",
     "Key",
+    "KnowsChat",
     "Limits",
     "Message",
     "MiddleLength",

@@ -59,6 +59,15 @@ class SupportsPromptCheck(Protocol):
 
 
 @runtime_checkable
+class KnowsChat(Protocol):
+    """A backend that knows whether its model expects chat messages."""
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages, such as "its tokenizer has a chat template"; else ""."""
+        ...
+
+
+@runtime_checkable
 class AdjustsOptions(Protocol):
     """A backend that changes an option by itself where an endpoint refuses its value."""
 

@@ -221,3 +221,13 @@ def test_overwrite_and_folders_that_are_no_run(run: Run, endpoint: Endpoint, tmp
     (tmp_path / "run" / "completions.jsonl").unlink()
     (tmp_path / "run" / "verdicts.jsonl").unlink()
     assert run("--limit", 1, "--seed", 4).returncode == 0
+
+
+def test_a_base_recipe_for_a_chat_api_gets_one_warning_line(run: Run, endpoint: Endpoint) -> None:
+    done = run("--limit", 2, recipe="completion", api="chat")
+    assert done.returncode == 0, done.stderr
+    assert next(line for line in done.stderr.splitlines() if "warning" in line) == (
+        "warning: humaneval-sample: recipe completion continues text, but the chat API sends the text as a user's "
+        "message; --option recipe=chat asks in a chat"
+    )
+    assert done.stderr.count("continues text") == 1

@@ -22,6 +22,7 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import batches, check_batch_size
+from evalharness.generation.chat_template import chat_reason
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
@@ -62,6 +63,10 @@ class DiffusionBackend:
             check_infilling(self._load_network(), prompt)
             if self._drafter is not None:
                 require_free_middle(self.name, prompt)
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages; empty if it is not known to. Loads the network."""
+        return chat_reason((self._load_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.

@@ -16,6 +16,7 @@ from evalharness.backends.openai.options import OpenAIOptions, check_extra
 from evalharness.backends.openai.request_body import is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.generation.chat_template import chat_reason
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.text import shortened
@@ -60,6 +61,13 @@ class OpenAIBackend:
                 "a chat API cannot infill; leave out --option api=chat, and add --option fim= with the model's family "
                 "if the endpoint's completions API has no field suffix"
             )
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages: the chat API is asked for, or its tokenizer has a template."""
+        if self._options.api == "chat":
+            return "the chat API sends the text as a user's message"
+        self._load_tokenizer()
+        return chat_reason(self._tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions as they finish. Takes a request only if fewer than `concurrency` are in flight.

@@ -20,6 +20,7 @@ from evalharness.backends.options import parse_options
 from evalharness.backends.transformers.options import TransformersOptions
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size
+from evalharness.generation.chat_template import chat_reason
 from evalharness.generation.infilling import find_infilling, require_free_middle
 from evalharness.generation.infilling_formats import FORMAT_NAMES
 from evalharness.records import Completion, Prompt, Request, Sampling
@@ -61,6 +62,10 @@ class TransformersBackend:
                 f"the tokenizer of model {self._model} has no sentinel tokens for infilling of a known format "
                 f"({', '.join(FORMAT_NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
             )
+
+    def chat_reason(self) -> str:
+        """Returns why the model expects chat messages; empty if it is not known to. Loads the tokenizer."""
+        return chat_reason(self._load_tokenizer())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests. Takes requests one batch at a time.

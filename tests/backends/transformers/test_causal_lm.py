@@ -27,6 +27,11 @@ def test_prompt_is_not_stripped(model: Path) -> None:
         )
 
 
+def test_a_model_with_a_chat_template_is_known_to_expect_chats(model: Path, chat_model: Path) -> None:
+    assert backend(chat_model).chat_reason() == "the model's tokenizer has a chat template"
+    assert backend(model).chat_reason() == ""
+
+
 def test_chat_template_and_prefill(chat_model: Path) -> None:
     answer = CHAT.rpartition("code:")[2].removesuffix(END)
     completion = complete(chat_model, chat("double x"))

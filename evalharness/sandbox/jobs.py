@@ -1,5 +1,6 @@
 """The messages for the agent about a program: the job, then the secret, which the sample must never see."""
 
+import random
 import secrets
 
 from evalharness.errors import UserError
@@ -35,18 +36,29 @@ from evalharness.sandbox.agent.shared.messages import (
 from evalharness.sandbox.languages import Language, command_rules, languages
 from evalharness.sandbox.tampering.canaries import canaries, with_token
 from evalharness.sandbox.tampering.harmless import is_harmless, source_without_checks
-from evalharness.sandbox.tampering.suite_canary import suite_canaries, with_own_builtins
+from evalharness.sandbox.tampering.suite_canary import false_suites, with_own_builtins
+
+DRAW = random.SystemRandom()
+RUNS = 5
+"""How often a program that is not harmless must pass with its right tests, and how many canaries it must fail. A
+program that passes each run with probability p gets past all of them with p^5 (1 - p)^5, at most 1 in 1,024."""
+
+
+def _false_runs(harmless: bool) -> int:
+    return 1 if harmless else RUNS
 
 
 def job_of(program: Program) -> Job:
     """Returns the job of a program. Raises UserError if its image cannot run it."""
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
+    harmless = is_harmless(program)
     match program:
         case ExecProgram():
             return ExecJob(
                 kind="exec",
                 source=source_without_checks(program),
-                split=program.checks is not None and not is_harmless(program),
+                split=program.checks is not None and not harmless,
+                harmless=harmless,
                 settings=_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
@@ -59,6 +71,7 @@ def job_of(program: Program) -> Job:
                 inputs=dict(program.reference.groups),
                 settings=_settings(program.rules),
                 calls=_call_settings(program.calls),
+                harmless=harmless,
                 memory_mb=memory_mb,
             )
         case CasesProgram():
@@ -67,13 +80,21 @@ def job_of(program: Program) -> Job:
                 source=source,
                 function=program.cases.function,
                 case_s=time_s,
+                harmless=harmless,
                 settings=_settings(program.rules),
                 memory_mb=memory_mb,
             )
         case UnitTestProgram():
-            return UnitTestJob(kind="unittest", settings=_settings(program.rules), time_s=time_s, memory_mb=memory_mb)
+            return UnitTestJob(
+                kind="unittest",
+                right_runs=1 if harmless else RUNS,
+                false_runs=_false_runs(harmless),
+                settings=_settings(program.rules),
+                time_s=time_s,
+                memory_mb=memory_mb,
+            )
         case CommandProgram():
-            return _command_job(program)
+            return _command_job(program, harmless)
 
 
 def secret_of(program: Program, expected: bytes) -> Secret:
@@ -93,9 +114,9 @@ def secret_of(program: Program, expected: bytes) -> Secret:
             return CasesSecret(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
             tests = with_own_builtins(program.source, program.checks.text)
-            false = suite_canaries(program.source, tests)
-            canary_programs = [(f"{program.source}\n{text}", ask, failing) for text, ask, failing in false]
-            return UnitTestSecret(program=whole_source(program), canaries=canary_programs)
+            suites = false_suites(tests, _false_runs(is_harmless(program)))
+            false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
+            return UnitTestSecret(program=whole_source(program), canaries=false)
         case CommandProgram():
             return NoSecret()
 
@@ -136,33 +157,35 @@ def _call_settings(rules: CallRules) -> CallSettings:
     )
 
 
-def _command_job(program: CommandProgram) -> CommandJob:
+def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     language = languages().get(program.image)
     if language is None:
         raise UserError(f"sandbox image {program.image!r} has no language.yaml, so it runs no programs by command")
     token, tests = "", [""]
     if program.checks:
         token = secrets.token_hex(16)
-        tests = [with_token(program.checks.text, language.tests, token), *_canaries(program, language, token)]
+        false_tests = _false_tests(program.checks.text, language, token, harmless)
+        tests = [with_token(program.checks.text, language.tests, token), *false_tests]
     programs = [f"{program.source}\n{text}".encode(errors="surrogateescape") for text in tests]
     return CommandJob(
         kind="command",
         **command_rules(language),
         program=programs[0],
+        right_runs=1 if harmless or not program.checks else RUNS,
         canaries=programs[1:],
         token=token.encode(),
         memory_mb=program.limits.memory_mb,
     )
 
 
-def _canaries(program: CommandProgram, language: Language, token: str) -> list[str]:
-    """Returns tests with one made false in each, which run if the program passes.
+def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
+    """Returns tests with one made false in each: one for a harmless program, at least `RUNS` for any other.
 
-    Each test is made false once; where compiling makes that expensive, only one is. A search for dangerous words misses
-    some, so every program that passes runs with at least one canary.
+    Each test is made false once, except where compiling makes that expensive.
     """
-    if not program.checks:
-        return []
-    false_tests = list(canaries(program.checks.text, language.tests, token))
-    expensive = len(language.steps) > 1 and not language.is_suspicious(program.source.removeprefix(program.checks.stem))
-    return [secrets.choice(false_tests)] if expensive and false_tests else false_tests
+    made = list(canaries(tests, language.tests, token))
+    if harmless or not made:
+        return DRAW.sample(made, min(1, len(made)))
+    while len(made) < RUNS:
+        made += canaries(tests, language.tests, token)
+    return DRAW.sample(made, RUNS) if len(language.steps) > 1 else made

@@ -65,6 +65,23 @@ class Tests(_Strict):
         return pattern
 
 
+class Harmless(_Strict):
+    """The words of programs that can do nothing but compute (tampering/plain_text.py). All texts are lists of words."""
+
+    library: str
+    """Keywords, types, functions and members of the language and its library."""
+    owners: str = ""
+    """Those that are objects whose members a program could replace."""
+    typed: bool = False
+    """Whether a definition of a function begins with a type, and members of the library cannot be replaced."""
+    lambdas: bool = False
+    """Whether functions without a name begin with captures in square brackets."""
+    never: str = ""
+    """What such a program does not contain anywhere."""
+    never_in_texts: str = ""
+    """What its literal texts do not contain."""
+
+
 class Hello(_Strict):
     """A small problem in MultiPL-E's format with a right and a wrong solution, for `evalharness sandbox check`."""
 
@@ -75,23 +92,23 @@ class Hello(_Strict):
 
 
 class Language(_Strict):
-    """One `language.yaml`. `code` is MultiPL-E's; `suspicious` are patterns of code that could tamper with tests."""
+    """One `language.yaml`. `code` is MultiPL-E's. Without `harmless`, no program counts as harmless."""
 
     language: str
     code: str
     file: str
+    piped: bool = False
+    """Whether the program is read from a pipe, whole before it starts: for a shell, which reads a file as it goes."""
+    opens: dict[str, int] = {}
+    """How often the language's own commands open the file of the source, or what it is compiled to. A program that
+    opens it once more has tampered. Without this, programs of the language can read their own source."""
     steps: list[Step]
     fails_on: FailsOn = FailsOn()
     tests: Tests
-    suspicious: list[str]
+    harmless: Harmless | None = None
+    suspicious: list[str] = []
+    """Not used. Languages of version 0.2 have it."""
     hello: Hello
-
-    def is_suspicious(self, text: str) -> bool:
-        """Returns whether a program could tamper with its tests.
-
-        False alarms cost time; misses may let a cheat pass.
-        """
-        return any(re.search(pattern, text) for pattern in self.suspicious)
 
 
 @functools.cache
@@ -111,6 +128,8 @@ def command_rules(language: Language) -> CommandRules:
     fails_on = language.fails_on
     return CommandRules(
         file=language.file,
+        piped=language.piped,
+        opens=language.opens,
         steps=[_step_message(step) for step in language.steps],
         fails_on=FailsOnMessage(
             stderr_contains=fails_on.stderr_contains,

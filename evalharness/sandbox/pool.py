@@ -58,9 +58,12 @@ def harmless_job(sleep_s: float) -> CommandJob:
     return CommandJob(
         kind="command",
         file="program",
+        piped=False,
+        opens={},
         steps=[step],
         fails_on=FailsOnMessage(stderr_contains=[], output_contains=[], stderr_not_empty=False),
         program=b"",
+        right_runs=1,
         canaries=[],
         token=b"",
         memory_mb=1024,

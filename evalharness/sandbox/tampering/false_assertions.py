@@ -1,4 +1,4 @@
-"""Makes one assertion of a Python test false with the same methods but other values.
+"""Makes one assertion of a Python test false: in place, by the same method, with values like those of the suite.
 
 Every argument is evaluated at most once, as in the original. Only the assertion itself raises: for a sample that has
 disabled the assertion, no other exception may make the test fail.
@@ -8,10 +8,11 @@ import ast
 import math
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from evalharness.sandbox.tampering.canaries import other_value
-from evalharness.util.python_syntax import expression
+from evalharness.sandbox.tampering.false_values import other_value
+from evalharness.sandbox.tampering.source_text import Edit, SourceText
 
 DRAW = random.SystemRandom()
 CATCHES = re.compile("[rR]aises|suppress")
@@ -21,100 +22,154 @@ EQUALITY = re.compile(
 )
 CLOSE = re.compile("assert(AlmostEqual|_(array_)?almost_equal(_nulp)?|_allclose|_approx_equal)")
 CALLED = re.compile("assert_(called|called_once|any_call|awaited|awaited_once)(_with)?")
-FALSE: dict[str, tuple[int, int, str]] = {
-    # name: (index of the first argument to replace, index after the last, their replacement); `{0}` is the first
-    "assertTrue": (0, 1, "not ({0})"),
-    "assertFalse": (0, 1, "not ({0})"),
-    "assertNotEqual": (0, 2, "*[[{0}]] * 2"),
-    "assertIn": (0, 1, "[{0}, object()][1]"),  # an array contains a pair if it contains one of the two
-    "assertNotIn": (0, 2, "*(lambda item: (item, [item]))({0})"),
-    "assertIs": (1, 2, "({0}, 7)"),
-    "assertIsNot": (0, 2, "*[{0}] * 2"),
-    "assertIsNone": (0, 1, "[{0}]"),
-    "assertIsNotNone": (0, 1, "[{0}, None][1]"),
-    "assertIsInstance": (0, 1, "[{0}, ...][1]"),
-    "assertGreater": (0, 2, "*[{0}] * 2"),
-    "assertLess": (0, 2, "*[{0}] * 2"),
-    "assertGreaterEqual": (0, 1, "[{0}, float('-inf')][1]"),
-    "assertLessEqual": (0, 1, "[{0}, float('inf')][1]"),
-    "assertRegex": (1, 2, "'(?!)'"),
-    "assertNotRegex": (1, 2, "''"),
-    "assertRaises": (0, 1, "BufferError"),
-    "assertRaisesRegex": (1, 2, "'(?!)'"),
-    "raises": (0, 1, "BufferError"),
+NEVER_RAISED = (
+    *("BufferError", "EOFError", "StopAsyncIteration", "ChildProcessError", "InterruptedError", "FloatingPointError"),
+    *("ProcessLookupError", "TabError", "IndentationError", "ConnectionAbortedError"),
+)
+"""Exceptions that hardly any solution raises: a test that expects one of them in place of the right one fails."""
+FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
+    # name: (index of the first argument to replace, index after the last, replacements); `{0}` is the first, `{1}` the
+    # second, `{number}` a number of the suite, `{word}` a text that matches nothing, `{error}` an exception
+    "assertTrue": (0, 1, ["not ({0})", "({0}) is None"]),
+    "assertFalse": (0, 1, ["not ({0})", "[{0}]", "({0}) is not self"]),
+    "assertNotEqual": (0, 2, ["*[[{0}]] * 2", "*(2 * [[{0}]])"]),
+    "assertIn": (0, 1, ["[{0}, self][1]"]),  # an array contains a pair if it contains one of the two
+    "assertNotIn": (0, 2, ["*(lambda item: (item, [item]))({0})", "*(lambda item: (item, (item,)))({0})"]),
+    "assertIs": (1, 2, ["({0}, {number})", "[{0}]"]),
+    "assertIsNot": (0, 2, ["*[{0}] * 2", "*(2 * [{0}])"]),
+    "assertIsNone": (0, 1, ["[{0}]", "({0}, {number})"]),
+    "assertIsNotNone": (0, 1, ["[{0}, None][1]", "None if [{0}] else self"]),
+    "assertIsInstance": (1, 2, ["memoryview", "bytearray", "slice", "range"]),
+    "assertGreater": (0, 2, ["*[{0}] * 2", "*(2 * [{0}])"]),
+    "assertLess": (0, 2, ["*[{0}] * 2", "*(2 * [{0}])"]),
+    "assertGreaterEqual": (0, 1, ["[{0}, float('-inf')][1]"]),
+    "assertLessEqual": (0, 1, ["[{0}, float('inf')][1]"]),
+    "assertRegex": (1, 2, ["{word}"]),
+    "assertNotRegex": (1, 2, ["''", "'.*'", "'^'"]),
+    "assertRaises": (0, 1, ["{error}"]),
+    "assertRaisesRegex": (1, 2, ["{word}"]),
+    "raises": (0, 1, ["{error}"]),
 }
 
 
-def ways_to_fail(statement: ast.stmt) -> Iterator[Callable[[], None]]:
-    """Yields functions that make the statement false in place; none for a statement without a known assertion."""
-    match statement:
-        case ast.Assert(test=test):
-            equal = _equation(test)
-            yield equal or (lambda: setattr(statement, "test", ast.UnaryOp(ast.Not(), test)))
-        case ast.Expr(value=ast.Call() as call):
-            yield from _of_call(call)
-        case ast.With(items=items):
-            for item in items:
-                if isinstance(item.context_expr, ast.Call) and CATCHES.search(ast.unparse(item.context_expr.func)):
-                    yield from _of_call(item.context_expr)
+class FalseAssertions:
+    """The ways to make statements of one suite false."""
+
+    def __init__(self, text: SourceText, suite: ast.AST):
+        self.text = text
+        constants = [node.value for node in ast.walk(suite) if isinstance(node, ast.Constant)]
+        self.numbers = [value for value in constants if type(value) is int and abs(value) < 10**9] or [1, 2, 3]
+        self.words = [value for value in constants if type(value) is str and value.isalpha()] or ["value", "result"]
+        self.literals = [
+            self.text.of(node)
+            for call in ast.walk(suite)
+            if isinstance(call, ast.Call) and EQUALITY.fullmatch(_name(call))
+            for node in call.args[:2]
+            if is_literal(node)
+        ]
+
+    def of(self, statement: ast.stmt) -> Iterator[Edit]:
+        """Yields edits that make the statement false; none for a statement without a known assertion."""
+        match statement:
+            case ast.Assert(test=test):
+                equal = self._equation(test)
+                yield equal or self._replace(test, test, f"(not ({self.text.of(test)}))")
+            case ast.Expr(value=ast.Call() as call):
+                yield from self._of_call(call)
+            case ast.With(items=items):
+                for item in items:
+                    if isinstance(item.context_expr, ast.Call) and CATCHES.search(self.text.of(item.context_expr.func)):
+                        yield from self._of_call(item.context_expr)
+
+    def after(self, statement: ast.stmt) -> Edit:
+        """Returns an edit that adds a false assertion to the line on which a simple statement of a test ends."""
+        _, end = self.text.span(statement)
+        return Edit(end, end, f"; self.assertEqual({self._number()}, [{self._number()}])")
+
+    def _of_call(self, call: ast.Call) -> Iterator[Edit]:
+        name, args = _name(call), call.args
+        if any(isinstance(arg, ast.Starred) for arg in args):
+            return
+        if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
+            index = 0 if is_literal(args[0]) and not is_literal(args[1]) else 1
+            yield self._replace(args[index], args[index], self._other_side(name, call, args[index]))
+        elif name == "assertTrue" and args and (equal := self._equation(args[0])):
+            yield equal
+        elif name in FALSE and len(args) >= FALSE[name][1]:
+            start, end, forms = FALSE[name]
+            yield self._replace(args[start], args[end - 1], self._filled(DRAW.choice(forms), args[start:]))
+        elif CALLED.fullmatch(name) and (args or call.keywords):
+            last = args[-1] if args else None
+            if last is not None:
+                yield self._replace(last, last, f"{self.text.of(last)}, {self._number()}")
+
+    def _other_side(self, name: str, call: ast.Call, argument: ast.expr) -> str:
+        """Returns what the other side of an equation does not equal."""
+        if not CLOSE.fullmatch(name):
+            return self._other_than(argument, wrapped=name.startswith("assert_"))
+        tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
+        return self._beside(argument) if tolerance else self._far_from(argument)
+
+    def _filled(self, form: str, args: Sequence[ast.expr]) -> str:
+        word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
+        error = DRAW.choice(NEVER_RAISED)
+        return form.format(self.text.of(args[0]), number=self._number(), word=repr(word), error=error)
+
+    def _equation(self, test: ast.expr) -> Edit | None:
+        """Returns an edit that makes `a == b` false.
+
+        It does not use `!=`, which a value that equals everything satisfies, too.
+        """
+        if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+            return None
+        other = test.comparators[0]
+        return self._replace(other, other, self._other_than(other))
+
+    def _other_than(self, node: ast.expr, wrapped: bool = False) -> str:
+        """Returns a value of the suite of the same type, or a change of this one, or this value in a list."""
+        if not is_literal(node):
+            return self._beside(node) if wrapped else DRAW.choice([f"[{self.text.of(node)}]", self._beside(node)])
+        value = ast.literal_eval(node)
+        others = [text for text in self.literals if _differs(text, value)]
+        if others:
+            return DRAW.choice(others)
+        return other_value(self.text.of(node)) or self._beside(node)
+
+    def _beside(self, node: ast.expr) -> str:
+        return f"({self.text.of(node)}, {self._number()})"
+
+    def _number(self) -> str:
+        return str(DRAW.choice(self.numbers))
+
+    def _far_from(self, node: ast.expr) -> str:
+        """Returns a number of like size that differs from this one by more than any default tolerance."""
+        value = ast.literal_eval(node) if is_literal(node) else None
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return self._beside(node)
+        changed = value * DRAW.choice([0.5, 0.75, 1.25, 1.5, 2]) + DRAW.randint(1, 3)
+        changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
+        return repr(round(changed) if isinstance(value, int) else round(changed, 4))
+
+    def _replace(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
+        return self.text.replacement(first, last, text)
 
 
-def _of_call(call: ast.Call) -> Iterator[Callable[[], None]]:
-    name, args = call.func.attr if isinstance(call.func, ast.Attribute) else "", call.args
-    if any(isinstance(arg, ast.Starred) for arg in args):
-        return
-    if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
-        index = 0 if _is_literal(args[0]) and not _is_literal(args[1]) else 1
-        if CLOSE.fullmatch(name):
-            tolerance = len(args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
-            text = _beside(args[index]) if tolerance else _far_from(args[index])
-        else:
-            text = _other_than(args[index])
-        yield lambda: _replace_arguments(call, index, index + 1, text)
-    elif name == "assertTrue" and args and (equal := _equation(args[0])):
-        yield equal
-    elif name in FALSE and len(args) >= FALSE[name][1]:
-        start, end, form = FALSE[name]
-        yield lambda: _replace_arguments(call, start, end, form.format(ast.unparse(args[start])))
-    elif CALLED.fullmatch(name) and (args or call.keywords):
-        yield lambda: args.append(ast.Constant(7))
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _equation(test: ast.expr) -> Callable[[], None] | None:
-    """Returns a function that makes `a == b` false.
-
-    It does not use `!=`, which a value that equals everything satisfies, too.
-    """
-    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
-        return None
-    text = _other_than(test.comparators[0])
-    return lambda: test.comparators.__setitem__(0, expression(text))
+def _differs(text: str, value: Any) -> bool:
+    try:
+        other = ast.literal_eval(text.strip())
+        return type(other) is type(value) and bool(other != value) and "\n" not in text
+    except (ValueError, SyntaxError):
+        return False
 
 
-def _other_than(node: ast.expr) -> str:
-    return (other_value(ast.unparse(node)) if _is_literal(node) else None) or _beside(node)
-
-
-def _beside(node: ast.expr) -> str:
-    return f"({ast.unparse(node)}, 7)"
-
-
-def _far_from(node: ast.expr) -> str:
-    """Returns a number that differs from this one by more than any default tolerance."""
-    value = ast.literal_eval(node) if _is_literal(node) else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return _beside(node)
-    return repr(2 * value + math.copysign(DRAW.randint(1, 9), value))
-
-
-def _is_literal(node: ast.expr) -> bool:
+def is_literal(node: ast.expr) -> bool:
+    """Returns whether the node is a value without names or calls."""
     try:
         ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return False
     return True
-
-
-def _replace_arguments(call: ast.Call, start: int, end: int, text: str) -> None:
-    new = expression(f"f({text})")
-    call.args[start:end] = new.args if isinstance(new, ast.Call) else []

@@ -6,6 +6,7 @@ against tampering. Nearly all honest samples of HumanEval and MBPP are harmless;
 sample because it is not.
 """
 
+import functools
 import itertools
 
 from evalharness.records import (
@@ -17,13 +18,16 @@ from evalharness.records import (
     Program,
     UnitTestProgram,
 )
+from evalharness.sandbox.languages import languages
 from evalharness.sandbox.tampering.plain_python import is_plain
+from evalharness.sandbox.tampering.plain_text import is_plain_text
 from evalharness.sandbox.tampering.vocabulary import CHECKED, answering, suites
 
 TASK_FUNCTION = "task_func"
 """The name that the tests of BigCodeBench call."""
 
 
+@functools.lru_cache(256)
 def is_harmless(program: Program) -> bool:
     """Returns whether the program's text shows that it can do nothing but compute. Takes linear time."""
     source = program.source
@@ -37,8 +41,11 @@ def is_harmless(program: Program) -> bool:
             return is_plain(source, answering())
         case UnitTestProgram(checks=checks):
             return is_plain(source, suites(), checks.text, TASK_FUNCTION)
-        case CommandProgram():
-            return False
+        case CommandProgram(image=image, checks=checks):
+            language = languages().get(image)
+            checks = checks or Checks("")
+            own = source.removeprefix(checks.stem)
+            return language is not None and is_plain_text(own, language, checks.stem, checks.text)
 
 
 def source_without_checks(program: ExecProgram) -> str:

@@ -25,6 +25,8 @@ SYNTAX = (
 """The syntax of plain programs: no `with`, `match`, assignment expressions or coroutines."""
 SYNTAX_OF_CLASSES = (*SYNTAX, ast.ClassDef, ast.Global)
 """The syntax where a program may define classes, without bases, decorators or keywords, and set global names."""
+LARGEST = 64 << 10
+"""Characters of a longer program, which is not parsed: a syntax tree takes much memory."""
 CALLS_BY_NAME = frozenset({"apply", "agg", "aggregate", "applymap"})
 """Methods of tables that call a method whose name they receive as a text."""
 AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "var", "size", "nunique"})
@@ -37,6 +39,8 @@ def is_plain(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", ent
     Where there are checks, the program may not define a builtin, and a name that they use only if it is `entry_point`
     or, without one, if they call it.
     """
+    if len(source) > LARGEST:
+        return False
     try:
         tree, used = parse(source), used_names(tests, entry_point) | BUILTIN_NAMES if tests else frozenset()
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.sandbox.languages import languages
-from evalharness.sandbox.tampering.canaries import _normal, canaries, other_value, with_token
+from evalharness.sandbox.tampering.canaries import canaries, with_token
+from evalharness.sandbox.tampering.false_values import normal as _normal
+from evalharness.sandbox.tampering.false_values import other_value
 
 NAMES = sorted(languages())
 

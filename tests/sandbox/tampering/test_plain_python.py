@@ -1,6 +1,7 @@
 """Plain programs are recognized; programs that use more than their own values are suspicious."""
 
 import importlib
+import time
 from types import ModuleType
 
 import pytest
@@ -160,3 +161,13 @@ def test_few_reference_solutions_are_suspicious(task: str, at_most: int, dataset
         assert program
         suspicious += not is_harmless(program)
     assert 0 < suspicious <= at_most
+
+
+@pytest.mark.parametrize(
+    "unit", ["[1,", "(", "x", "a.b", "-", "lambda:", "'", "\n", "not ", "if x:\n ", "f'{x}'", "1+", "{", "\\\n"]
+)
+def test_any_text_takes_little_time(unit: str) -> None:
+    for size in (60_000, 1_000_000):
+        started = time.process_time()
+        is_plain(unit * (size // len(unit)), suites(), SUITE_TESTS, "task_func")
+        assert time.process_time() - started < 2

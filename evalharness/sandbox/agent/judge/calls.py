@@ -1,22 +1,28 @@
 """Judges what an entry point returns: other processes run the sample, the judge compares their outputs.
 
-The judge reads the expected outputs only after it has forked the processes that run the sample. It stops a part at its
-first wrong output.
+The judge reads the expected outputs only after it has forked the processes that run the sample. It stops the part of a
+harmless program at its first wrong output. Of any other program it receives all outputs before it compares the first,
+so that the program cannot learn whether an output was right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from ..sample.running import CallOnInputs
-from ..shared import wire
+from ..shared import codec, wire
 from ..shared.messages import CallSettings, CallsJob, CallsSecret, PartResult
 from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
 from .comparing.expected import Expected
-from .comparing.outputs import Output, wrong_output
+from .comparing.outputs import Output, requested_pieces, wrong_output
 from .references import recompute
 from .sample_process import SampleProcess
 
+LARGEST_OUTPUTS = 256 << 20
+"""Bytes of all outputs that the judge holds to compare them later."""
+NO_OUTPUT = (b"", b"")
+"""Stands for the frame of an output that came too late."""
 LATE_S = 0.5
 """Seconds that the output of a call may be late; a program may ignore its own alarm."""
 
@@ -34,12 +40,15 @@ def judge(
     expected = wire.loads(secret["expected"])
     results: dict[str, PartResult] = {}
     for name, (work, process) in processes.items():
-        if any(result["status"] != "passed" for result in results.values()):
+        has_failed = any(result["status"] != "passed" for result in results.values())
+        if has_failed and job["harmless"]:
             process.stop()
             continue
         calls_of_part = Calls(process, work, expected[name], secret["reference"], folder)
-        results[name] = calls_of_part.judge(calls)
+        result = calls_of_part.judge(calls, at_once=job["harmless"])
         cleaning.clean_between(uid, folder, {later.pid for _, later in processes.values() if not later.ended})
+        if not has_failed:
+            results[name] = result
     return results, b""
 
 
@@ -58,32 +67,94 @@ class Calls:
             expected, lambda index, seconds: recompute(work, reference, index, seconds, process.uid + 1, folder)
         )
 
-    def judge(self, calls: CallSettings) -> PartResult:
-        """Returns `passed` if the entry point returned what is expected on each input."""
+    def judge(self, calls: CallSettings, at_once: bool) -> PartResult:
+        """Returns `passed` if the entry point returned what is expected on each input.
+
+        Each output is compared when it arrives if `at_once`, otherwise after the process has ended.
+        """
 
         def judge() -> PartResult:
             try:
-                return self._judge(calls)
+                return self._compare_at_once(calls) if at_once else self._compare_later(calls)
             except wire.TooLarge as error:
                 return self.process.end(Outcome("failed", f"an output too large to be compared: {error}"))
 
         return self.process.judged(judge)
 
-    def _judge(self, calls: CallSettings) -> PartResult:
+    def _frames(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
+        """Runs the process and yields the index and the frame of each output.
+
+        Another frame, None or NO_OUTPUT is the last one that it yields.
+        """
         process, expected = self.process, self.expected
         limits, total_s = time_limits(expected.times(), calls)
         process.go(limits, total_s + 1)
-        comparison = Comparison(calls["edition"], calls["oracle"], calls["atol"])
         last_output_s, watched = 0.0, expected.are_small()
         for index in range(len(expected)):
             frame = process.next()
-            if frame is None or frame[0] not in b"od":
-                return process.finish_early(frame)
+            is_output = frame is not None and frame[0] in b"od"
             # The first output also waits for the load of the program; outputs of fast calls arrive with a slow one's.
-            if index and watched and process.watch.elapsed_s() - last_output_s > max(limits) + LATE_S:
-                return process.end(Outcome("timeout", f"input {index}: no output in the time for a call"))
-            wrong = wrong_output(process, Output(self.work, index, comparison), frame, expected)
+            late = index and watched and process.watch.elapsed_s() - last_output_s > max(limits) + LATE_S
+            yield index, NO_OUTPUT if is_output and late else frame
+            if late or not is_output:
+                return
+            last_output_s = process.watch.elapsed_s()
+        yield len(expected), process.next()
+
+    def _end(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
+        """Ends the process, whose last frame, after `index` outputs, is this one."""
+        if frame is NO_OUTPUT:
+            return self.process.end(Outcome("timeout", f"input {index}: no output in the time for a call"))
+        if index == len(self.expected):
+            return self.process.finish(frame)
+        return self.process.finish_early(frame)
+
+    def _compare_at_once(self, calls: CallSettings) -> PartResult:
+        process, comparison = self.process, Comparison(calls["edition"], calls["oracle"], calls["atol"])
+        for index, frame in self._frames(calls):
+            if index == len(self.expected) or frame is None or frame[0] not in b"od":
+                return self._end(index, frame)
+            kind, payload = frame
+            asked = False
+
+            def pieces(kind: bytes = kind, payload: bytes = payload) -> list[bytes]:
+                nonlocal asked
+                asked = True
+                return requested_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
+
+            wrong = wrong_output(Output(self.work, index, comparison), kind, payload, pieces, self.expected)
             if wrong:
                 return process.end(Outcome(wrong.status, f"input {index}: {wrong.detail}"))
-            last_output_s = process.watch.elapsed_s()
-        return process.finish(process.next())
+            if kind == b"d" and not asked:
+                process.send(b"n")
+        raise AssertionError("unreachable")
+
+    def _compare_later(self, calls: CallSettings) -> PartResult:
+        """Asks for all pieces of all outputs, whatever they are, and compares them after the process has ended."""
+        outputs: list[tuple[bytes, bytes, list[bytes]]] = []
+        room = LARGEST_OUTPUTS
+        for index, frame in self._frames(calls):
+            if index == len(self.expected) or frame is None or frame[0] not in b"od":
+                result = self._end(index, frame)
+                break
+            kind, payload = frame
+            pieces = requested_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
+            if kind == b"d" and self.expected.same_bytes(index, kind, payload):
+                pieces = []  # the digest decides
+            room -= sum(map(len, pieces))
+            if room < 0:
+                return self.process.end(Outcome("failed", "outputs too large to be compared"))
+            outputs.append((kind, payload, pieces))
+        return self._compared(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
+
+    def _compared(
+        self, result: PartResult, outputs: list[tuple[bytes, bytes, list[bytes]]], comparison: Comparison
+    ) -> PartResult:
+        """Returns the result of the process, with the outcome of the first wrong output if there is one."""
+        for index, (kind, payload, pieces) in enumerate(outputs):
+            output = Output(self.work, index, comparison)
+            wrong = wrong_output(output, kind, payload, partial(list, pieces), self.expected)
+            if wrong:
+                result["status"], result["detail"] = wrong.status, f"input {index}: {wrong.detail}"
+                break
+        return result

@@ -1,7 +1,8 @@
 """Judges a program by LiveCodeBench's test cases, of which it receives one at a time.
 
-The judge reads the cases only after it has forked the process that runs the sample. It sends a case's input after the
-answer before was right; the expected answers stay in the judge.
+The judge reads the cases only after it has forked the process that runs the sample, and the expected answers stay in
+the judge. It stops a harmless program at its first wrong answer. Any other program receives all cases, and its answers
+are compared after it has ended, so that it cannot learn whether an answer was right.
 Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
 lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the time of the whole.
 """
@@ -21,6 +22,8 @@ from .comparing.case_data import Case, Malformed, is_equal, read_cases, why_diff
 from .comparing.outputs import COMPARE_S, SMALL, shown
 from .sample_process import SampleProcess
 
+LARGEST_ANSWERS = 256 << 20
+"""Bytes of all answers that the judge holds to compare them later."""
 CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
 """The whole may take this much longer than its cases: seconds per case, and for all."""
 
@@ -45,7 +48,8 @@ def judge(
         cases = prepared(read_cases(secret["public"], secret["private"]), function)
     except Malformed as error:
         return {"cases": process.end(Outcome("infrastructure", str(error)))}, b""
-    return {"cases": process.judged(lambda: judge_cases(process, cases, function, case_s))}, b""
+    judge_in_mode = judge_cases if job["harmless"] else judge_cases_later
+    return {"cases": process.judged(lambda: judge_in_mode(process, cases, function, case_s))}, b""
 
 
 def prepared(cases: list[Case], function: str) -> list[JudgedCase]:
@@ -75,6 +79,34 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
             return process.end(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
     process.send(pack_message(None))
     return process.finish(process.next())
+
+
+def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
+    """Returns what `judge_cases` would return, but sends all cases, whatever the answers are."""
+    if not cases:
+        return process.end(Outcome("failed", "there is no test case that it could pass"))
+    process.go([], (case_s + CASE_EXTRA_S) * len(cases) + WHOLE_EXTRA_S)
+    answers: list[bytes] = []
+    for case in cases:
+        process.send(pack_message(case.input))
+        frame = process.next()
+        if frame is None or frame[0] != b"o":
+            break
+        answers.append(frame[1])
+        if sum(map(len, answers)) > LARGEST_ANSWERS:
+            return process.end(Outcome("failed", f"answers of more than {LARGEST_ANSWERS >> 20} MiB"))
+    if len(answers) == len(cases):
+        process.send(pack_message(None))
+        result = process.finish(process.next())
+    else:
+        result = process.finish_early(frame)
+        result["detail"] = f"case {len(answers) + 1} of {len(cases)}: {result['detail']}"
+    for number, (answer, case) in enumerate(zip(answers, cases, strict=False), start=1):
+        wrong = why_wrong(answer, case.expected, function)
+        if wrong:
+            result["status"], result["detail"] = "failed", f"case {number} of {len(cases)}: {wrong}"
+            break
+    return result
 
 
 def why_wrong(answer: bytes, expected: Any, function: str) -> str:

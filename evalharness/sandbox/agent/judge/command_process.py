@@ -12,6 +12,8 @@ from ..shared.messages import Usage
 from ..shared.outcome import PASSED, Outcome
 from ..shared.signals import signal_name
 from . import cleaning
+from .file_watch import FileWatch
+from .program_source import Source
 
 KEPT = 32 << 10
 """Bytes that are kept of each stream's beginning, and of its end."""
@@ -70,14 +72,18 @@ class Stream:
 class Command:
     """A running command whose output is always read, so that it never waits for a reader."""
 
-    def __init__(self, command: list[str], uid: int, folder: str):
-        self.uid = uid
+    def __init__(
+        self, command: list[str], uid: int, folder: str, watch: FileWatch | None = None, source: Source | None = None
+    ):
+        self.uid, self.watch, self.source = uid, watch, source
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
+        gate, open_gate = os.pipe()
         self.started = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                os.read(gate, 1)  # until the process is watched
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
                 confine(uid, folder, None, limit_stack=False, keep=(1, 2))
@@ -85,8 +91,11 @@ class Command:
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)
-        os.close(out_write)
-        os.close(err_write)
+        if watch:
+            watch.watch_process(self.pid)
+        os.write(open_gate, b"!")
+        for fd in (out_write, err_write, gate, open_gate):
+            os.close(fd)
         self.output, self.errors = Stream(out_read), Stream(err_read)
         self.waits = clock.Waits()
         self.waited_s = self.cpu_s = self.wall_s = 0.0
@@ -96,13 +105,15 @@ class Command:
         """Waits until the command ends or its time is over, and returns the outcome."""
         ended = os.pidfd_open(self.pid)
         streams = {stream.fd: stream for stream in (self.output, self.errors)}
+        watched = [self.watch.fd] if self.watch else []
         next_check, timed_out = self.started + TICK_S, False
         try:
             while True:
-                ready = select.select([*streams, ended], [], [], TICK_S)[0]
+                ready = select.select([*streams, ended, *watched], [], [], TICK_S)[0]
                 for fd in ready:
-                    if fd != ended and not streams[fd].read():
+                    if fd in streams and not streams[fd].read():
                         del streams[fd]
+                self._check_files()
                 if ended in ready:
                     break
                 if time.monotonic() >= next_check:
@@ -117,6 +128,9 @@ class Command:
         for stream in (self.output, self.errors):
             stream.drain()
             os.close(stream.fd)
+        self._check_files()
+        if self.watch and self.watch.violation:
+            return Outcome("tampered", self.watch.violation)
         if timed_out:
             return Outcome("timeout", used_up(limit_s))
         if os.WIFSIGNALED(code):
@@ -125,6 +139,17 @@ class Command:
                 return Outcome("memory", "killed: out of memory")
             return Outcome("failed", f"ended by {name} {shown(self.errors.kept())}".strip())
         return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept() or self.output.kept())
+
+    def _check_files(self) -> None:
+        """Lets go of a source in a pipe once it is opened. Kills the program if it opens what it must not."""
+        if not self.watch:
+            return
+        self.watch.update()
+        if self.source and self.source.is_pipe() and self.watch.opened[os.path.basename(self.source.path)]:
+            self.source.opened()
+            self.watch.add(os.path.basename(self.source.path))
+        if self.watch.violation:
+            cleaning.kill_all(self.uid)
 
     def _time_is_over(self, limit_s: float) -> bool:
         self.waited_s, self.cpu_s = self.waits.update(), clock.cpu_seconds()

@@ -1,8 +1,8 @@
 """Judges a program of any language by its commands: compile, run, and so on, each of which must succeed.
 
-The program contains its checks, as in MultiPL-E. After the last check, a statement prints a token of this job alone: a
+The program contains its checks, as in MultiPL-E. After the last check, a statement prints a token of this run alone: a
 program that exits early with success does not pass. Each canary is the same program with one check made false; a
-program that passes with one of them has tampered with its checks.
+program that passes with one of them has tampered with its checks, as has one that opens its own source.
 """
 
 import os
@@ -15,71 +15,71 @@ from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usa
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
 from .command_process import KEPT, Command, outcome_of_exit, shown, used_up
+from .file_watch import FileWatch
+from .program_source import Source
 
 
 def judge(
     job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the results by step; the bytes are empty. Steps after a failed one are absent."""
+    """Returns the results by step; the bytes are empty. Steps after a failed one are absent.
+
+    The program and its canaries run in random order, the program itself `right_runs` times. It passes if it passes each
+    time; it has tampered if a canary passes, too.
+    """
     read_secret()
-    results = run_steps(job, job["program"], uid, folder)
-    last = list(results.values())[-1]
-    if last["status"] == "passed" and job["canaries"]:
-        try:
-            reason = cheating(job, uid, folder)
-        except OutOfTime as error:
-            return error.results, b""
-        if reason:
-            last["status"], last["detail"] = "tampered", reason
+    programs = [job["program"]] * job["right_runs"] + job["canaries"]
+    if job["right_runs"] > 1:
+        random.SystemRandom().shuffle(programs)
+    results: dict[str, PartResult] = {}
+    reason = ""
+    for number, program in enumerate(programs):
+        is_right = program == job["program"]
+        if reason and (results or not is_right):
+            continue
+        if number and not cleaning.clean_between(uid, folder, set()):
+            reason = reason or "leaves processes or files that cannot be removed"
+        ran = run_steps(job, program, uid, folder)
+        passed = all(result["status"] == "passed" for result in ran.values())
+        if is_right:
+            if not passed:
+                return _unstable(ran) if results else ran, b""
+            results = ran
+        elif passed:
+            reason = "passes though one of its checks is false"
+    if reason:
+        last = list(results.values())[-1]
+        last["status"], last["detail"] = "tampered", reason
     return results, b""
 
 
-class OutOfTime(Exception):
-    """A program that passed timed out in its second run, which is a sign of a busy machine, not of cheating."""
-
-    def __init__(self, results: dict[str, PartResult]):
-        super().__init__()
-        self.results = results
-
-
-def cheating(job: CommandJob, uid: int, folder: str) -> str:
-    """Returns how a program that passed did so without solving the problem; empty if nothing shows that.
-
-    The canaries run in random order, and the original once more among them. That also catches a program that passes
-    only in its first run because it takes all later runs for canaries. Raises OutOfTime if the original times out.
-    """
-    programs = [job["program"], *job["canaries"]]
-    random.SystemRandom().shuffle(programs)
-    for program in programs:
-        if not cleaning.clean_between(uid, folder, set()):
-            return "leaves processes or files that cannot be removed"
-        results = run_steps(job, program, uid, folder)
-        is_original = program == job["program"]
-        passed = all(result["status"] == "passed" for result in results.values())
-        if is_original and any(result["status"] == "timeout" for result in results.values()):
-            raise OutOfTime(results)
-        if passed != is_original:
-            return "passes though one of its checks is false" if passed else "passes in its first run alone"
-    return ""
+def _unstable(results: dict[str, PartResult]) -> dict[str, PartResult]:
+    """Returns the results of a run that failed after another had passed, and names that in the detail."""
+    last = list(results.values())[-1]
+    last["detail"] = f"passes in some runs, not in all: {last['detail']}"
+    return results
 
 
 def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[str, PartResult]:
-    """Writes the program and runs its steps up to the first that fails."""
-    with open(os.path.join(folder, job["file"]), "wb") as file:
-        file.write(program)
+    """Runs the program's steps up to the first that fails. What it prints at its end differs in every run."""
+    token = os.urandom(len(job["token"]) // 2).hex().encode()
+    program = program.replace(job["token"], token) if token else program
+    source = Source(os.path.join(folder, job["file"]), program, job["piped"] and job["file"] in job["opens"])
     results: dict[str, PartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
-        ran = ask_server(step, job["file"], program, uid, folder) or take_shortcut(step, program, uid, folder)
-        ran = ran or run_command(step["command"], step["time_s"], uid, folder)
+        ran = ask_server(step, job["file"], program, uid, folder) or take_shortcut(job, step, program, uid, folder)
+        ran = ran or run_command(job, step["command"], step["time_s"], uid, folder, source)
         status, detail = ran.outcome
         if status == "failed" and not is_last:
             status = "error"
         if status == "passed":
-            status, detail = judge_output(job, ran.output, ran.errors, is_last)
+            status, detail = judge_output(job, token, ran.output, ran.errors, is_last)
         results[step["name"]] = PartResult(status=status, detail=detail, **ran.usage)
         if status != "passed":
             break
+        source.remove_if_unused(job["steps"], step)
+    source.close()
     return results
 
 
@@ -92,23 +92,28 @@ class StepRun(NamedTuple):
     usage: Usage
 
 
-def run_command(command: list[str], limit_s: float, uid: int, folder: str) -> StepRun:
-    """Runs a command of a step."""
-    process = Command(command, uid, folder)
+def run_command(
+    job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: Source | None = None
+) -> StepRun:
+    """Runs a command of a step. It has tampered if a file of the source is opened more often than the language does."""
+    watch = FileWatch(job["opens"], folder) if job["opens"] else None
+    process = Command(command, uid, folder, watch, source)
     try:
         outcome = process.wait(limit_s)
     finally:
         cleaning.end_processes(uid, set())
+        if watch:
+            watch.close()
     return StepRun(outcome, process.output.kept(), process.errors.kept(), process.usage())
 
 
-def take_shortcut(step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
+def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
     """Runs the step's faster command; returns None if it does not apply to this program or does not succeed."""
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
         return None
-    ran = run_command(shortcut["command"], step["time_s"], uid, folder)
-    return ran if ran.outcome == PASSED else None
+    ran = run_command(job, shortcut["command"], step["time_s"], uid, folder)
+    return ran if ran.outcome.status in ("passed", "tampered") else None
 
 
 def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
@@ -131,7 +136,7 @@ def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: s
     return StepRun(outcome_of_exit(answer.code, errors or output), output, errors, watch.usage())
 
 
-def judge_output(job: CommandJob, output: bytes, errors: bytes, is_last: bool) -> Outcome:
+def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is_last: bool) -> Outcome:
     """Returns the outcome of a step that exited with success.
 
     The step passes if it printed what it must, and nothing that it must not.
@@ -143,6 +148,6 @@ def judge_output(job: CommandJob, output: bytes, errors: bytes, is_last: bool) -
     marks += [mark for mark in rules["output_contains"] if mark.encode() in output + b"\n" + errors]
     if marks:
         return Outcome("failed", shown(errors or output))
-    if is_last and job["token"] and job["token"] not in output:
+    if is_last and token and token not in output:
         return Outcome("tampered", "left with success before its tests had run to their end")
     return PASSED

@@ -1,8 +1,9 @@
 """Judges a program with its checks inside: it passes when it reaches its end.
 
 As under the official graders, sample and checks share a process. If the sample's text does not rule out that it could
-reach its checks, they also run in a separate process and must pass there, too. That comes first: the process that
-runs the sample is forked before the judge has read the checks, so it can find nothing of them.
+reach its checks, they also run in a separate process and must pass there, too. That comes first. Both processes that
+run the sample are forked before the judge has read the checks, so that the first can find nothing of them, and the
+second only those that it receives with its program.
 """
 
 import os
@@ -24,10 +25,10 @@ def judge(
 ) -> tuple[dict[str, PartResult], bytes]:
     """Returns the result of the part `checks`; the bytes are empty."""
     split = SplitRun(job, uid, folder) if job["split"] else None
+    process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
     secret = read_secret()
-    split_failure = split.failure(secret, uid, folder) if split else ""
-    process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"], secret["program"]), uid, folder)
-    result = process.run_to_end(job["time_s"])
+    split_failure = split.failure(secret, uid, folder, {process.pid}) if split else ""
+    result = process.run_to_end(job["time_s"], secret["program"])
     if result["status"] == "passed" and split_failure:
         result["status"] = "tampered"
         result["detail"] = f"passes only where it can touch its checks: {split_failure}"
@@ -44,8 +45,8 @@ class SplitRun:
         work = ServeCalls(job["settings"], job["memory_mb"], job["source"], *pipes)
         self.sample = SampleProcess(work, uid, folder, pipes)
 
-    def failure(self, secret: ExecSecret, uid: int, folder: str) -> str:
-        """Returns why the checks fail in a separate process; empty if they pass."""
+    def failure(self, secret: ExecSecret, uid: int, folder: str, keep: set[int]) -> str:
+        """Returns why the checks fail in a separate process; empty if they pass. Processes in `keep` stay."""
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
         checks = SampleProcess(work, uid + 1, folder, pipes)
@@ -57,8 +58,8 @@ class SplitRun:
         checks.needs.append(self.sample)
         result = checks.finish(checks.next())
         self.sample.stop()
-        cleaning.end_processes(uid + 1, set())
-        is_clean = cleaning.clean_between(uid, folder, set())
+        cleaning.end_processes(uid + 1, keep)
+        is_clean = cleaning.clean_between(uid, folder, keep)
         if result["status"] == "passed":
             return "" if is_clean else "it leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

@@ -43,13 +43,14 @@ class SampleProcess:
         self.work, self.uid = work, uid
         self.timed_out = self.ended = False
         self.waited_s = 0.0
+        self.result: PartResult | None = None
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                limits = wire.read_message(control_read)
-                work.prepare()
+                limits, text = wire.read_message(control_read)
+                work.prepare(text)
                 running.main(work, limits, Reporter(out_write, control_read), uid, folder, pipes)
             finally:
                 os._exit(70)
@@ -62,11 +63,15 @@ class SampleProcess:
         self.needs: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
-    def go(self, limits: list[float], total_s: float) -> None:
-        """Starts the work. `limits`: seconds per call; `total_s`: seconds after which the process is killed."""
+    def go(self, limits: list[float], total_s: float, text: str = "") -> None:
+        """Starts the work.
+
+        `limits`: seconds per call; `total_s`: seconds after which the process is killed; `text`: what the process must
+        not have before it starts.
+        """
         self.total_s = total_s
         self.watch.restart()
-        wire.write_all(self.control, wire.pack_message(limits))
+        wire.write_all(self.control, wire.pack_message((limits, text)))
         os.set_blocking(self.control, False)
 
     def next(self) -> tuple[bytes, bytes] | None:
@@ -143,13 +148,16 @@ class SampleProcess:
         try:
             return judge()
         except FORGED as error:
-            return self.end(forged(error))
+            status, detail = forged(error)
+            if self.result is None:
+                return self.end(Outcome(status, detail))
+            return PartResult(**{**self.result, "status": status, "detail": detail})
 
-    def run_to_end(self, limit_s: float) -> PartResult:
-        """Runs a work without outputs to its end."""
+    def run_to_end(self, limit_s: float, text: str) -> PartResult:
+        """Runs a work without outputs to its end; `text` is its program."""
 
         def judge() -> PartResult:
-            self.go([limit_s], limit_s + 1)
+            self.go([limit_s], limit_s + 1, text)
             return self.finish(self.next())
 
         return self.judged(judge)
@@ -179,7 +187,7 @@ class SampleProcess:
         os.close(self.control)
         self.watch.close()
         status, detail = outcome or self._outcome_of(code, usage.ru_maxrss >> 10)
-        return PartResult(
+        self.result = PartResult(
             status=status,
             detail=detail,
             cpu_s=usage.ru_utime + usage.ru_stime,
@@ -187,6 +195,7 @@ class SampleProcess:
             peak_mb=usage.ru_maxrss / 1024,
             waited_s=self.waited_s or waited_s,
         )
+        return self.result
 
     def stop(self) -> None:
         """Ends the process, whose outcome does not matter."""

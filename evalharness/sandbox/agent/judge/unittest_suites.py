@@ -1,13 +1,13 @@
 """Judges a program whose checks are a `unittest` class named TestCases, as in BigCodeBench.
 
-Tests and sample share a process by design, because tests patch what the sample calls. So a sample that passes also runs
-with false tests (tampering/suite_canary.py), and has tampered if it passes those.
+Tests and sample share a process by design, because tests patch what the sample calls. So a sample also runs with false
+tests (tampering/suite_canary.py), and has tampered if it passes those. All runs are forked before the judge has read
+any tests, each receives only its own, and they come in random order: nothing in a process tells which run it is.
 """
 
 import random
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..sample.unittest_suite import RunSuite
 from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
@@ -18,42 +18,47 @@ FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
 """The message of sample/unittest_suite.py about failed tests."""
 
 
-class Canary(NamedTuple):
-    """A program with false tests. The function `ask` reports whether the sample is caught; else `failing` must fail."""
-
-    program: str
-    ask: str
-    failing: int
-
-    def catches(self, result: PartResult) -> bool:
-        """Returns whether the result shows that the sample does not pass by solving its problem."""
-        if self.ask:
-            return result["status"] not in ("failed", "timeout")
-        count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
-        return result["status"] == "passed" or (count is not None and int(count[1]) < self.failing)
-
-
 def judge(
     job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
     """Returns the result of the part `checks`; the bytes are empty."""
+    works = [RunSuite(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
+    processes = [SampleProcess(work, uid, folder) for work in works]
     secret = read_secret()
-    runs: list[Canary | None] = [None, *(Canary(*fields) for fields in secret["canaries"])]
-    if len(runs) > 2:
-        random.SystemRandom().shuffle(runs)  # so that no program can tell the runs apart by their order
-    caught, results = False, []
-    for canary in runs:
-        program, ask = (canary.program, canary.ask) if canary else (secret["program"], "")
-        work = RunSuite(job["settings"], job["memory_mb"], program, ask)
-        result = SampleProcess(work, uid, folder).run_to_end(job["time_s"])
-        cleaning.clean_between(uid, folder, set())
-        if canary:
-            caught = caught or canary.catches(result)
-        elif result["status"] != "passed":
-            return {"checks": result}, b""
+    runs = [(secret["program"], 0)] * job["right_runs"] + secret["canaries"]
+    random.SystemRandom().shuffle(runs)
+
+    caught, passed = False, None
+    failed: PartResult | None = None
+    for process, (program, failing) in zip(processes, runs, strict=False):
+        if failed or (caught and (failing or passed)):
+            continue
+        result = process.run_to_end(job["time_s"], program)
+        cleaning.clean_between(uid, folder, {other.pid for other in processes if not other.ended})
+        if failing:
+            caught = caught or _passes_canary(result, failing)
+        elif result["status"] == "passed":
+            passed = passed or result
         else:
-            results.append(result)
-    (result,) = results
+            failed = result
+    for process in processes:
+        if not process.ended:
+            process.stop()
+    return {"checks": _verdict(passed, failed, caught)}, b""
+
+
+def _passes_canary(result: PartResult, failing: int) -> bool:
+    """Returns whether fewer than `failing` tests have failed: it does not pass by solving its problem."""
+    count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
+    return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
+
+
+def _verdict(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
+    """Returns the result of the runs: passed only if none with the right tests has failed."""
+    if failed:
+        detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]
+        return PartResult(**{**failed, "detail": detail})
+    assert passed
     if caught:
-        result["status"], result["detail"] = "tampered", "passes though its checks are false"
-    return {"checks": result}, b""
+        return PartResult(**{**passed, "status": "tampered", "detail": "passes though its checks are false"})
+    return passed

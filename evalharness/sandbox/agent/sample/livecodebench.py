@@ -100,7 +100,7 @@ class AnswerCases:
     case_s: float
     """Seconds per case, and for loading the program."""
 
-    def prepare(self) -> None:
+    def prepare(self, text: str) -> None:
         """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:

@@ -6,15 +6,13 @@ end is reached, which the judge answers by a secret, and `p` returns that. A pro
 not finish its part.
 """
 
-import hashlib
 import os
-import struct
 import time
 from typing import Any
 
 from ..shared import codec, wire
 from ..shared.outcome import Outcome
-from ..shared.outputs import CHUNK, pieces_of
+from ..shared.outputs import CHUNK, digest_of, pieces_of
 
 LARGE = 64 << 10
 """Bytes; a longer encoded output is represented by its digest."""
@@ -70,10 +68,7 @@ class Reporter:
                 return self.frame(b"o", data)
         elif whole:
             return self.frame(b"o", codec.encode(value, items))
-        digest = hashlib.blake2b(digest_size=16)
-        for piece in pieces_of(value):
-            digest.update(struct.pack("!I", len(piece)) + piece)
-        self.frame(b"d", digest.digest())
+        self.frame(b"d", digest_of(pieces_of(value)))
         self.flush()
         if self._read(self.control_fd, 1) == b"s":
             for piece in pieces_of(value):

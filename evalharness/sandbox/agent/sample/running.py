@@ -34,8 +34,8 @@ class Work(Protocol):
     settings: ProcessSettings
     memory_mb: int
 
-    def prepare(self) -> None:
-        """Runs first, before the process gives up its rights."""
+    def prepare(self, text: str) -> None:
+        """Receives the text that the judge sends at the start. Runs before the process gives up its rights."""
         ...
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -63,10 +63,10 @@ class RunToEnd:
 
     settings: ProcessSettings
     memory_mb: int
-    source: str
 
-    def prepare(self) -> None:
-        """Does nothing."""
+    def prepare(self, text: str) -> None:
+        """Keeps the program's text."""
+        self.source = text
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Raises what the program raises."""
@@ -92,7 +92,7 @@ class CallOnInputs:
     """Argument lists, as `wire.dumps` encodes them."""
     oracle: str
 
-    def prepare(self) -> None:
+    def prepare(self, text: str) -> None:
         """Decodes the inputs."""
         self.arguments = wire.loads(self.inputs)
 
@@ -127,7 +127,7 @@ class RecordOutputs:
     inputs: bytes
     output_not_none: bool
 
-    def prepare(self) -> None:
+    def prepare(self, text: str) -> None:
         """Decodes the inputs."""
         self.arguments = wire.loads(self.inputs)
 

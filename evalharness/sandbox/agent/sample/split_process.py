@@ -47,7 +47,7 @@ class ServeCalls:
     inbox: int
     outbox: int
 
-    def prepare(self) -> None:
+    def prepare(self, text: str) -> None:
         """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:

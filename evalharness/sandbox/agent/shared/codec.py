@@ -7,6 +7,7 @@ else.
 """
 
 import marshal
+import math
 import re
 import struct
 from collections import Counter, OrderedDict
@@ -129,9 +130,8 @@ def _revive(tagged: Tagged) -> Any:
         if kind == "range" and len(value) > LONGEST_RANGE:
             raise ValueError(f"a range of more than {LONGEST_RANGE} members")
         return value
-    if kind == "numpy" and DTYPE.fullmatch(rest[0]):
-        array = np.frombuffer(rest[2], dtype=np.dtype(rest[0]))
-        return array[0] if rest[1] is None else array.reshape(rest[1])
+    if kind == "numpy":
+        return _array(*rest)
     if kind in ("keys", "items"):
         return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
     if kind == "subclass":
@@ -139,9 +139,21 @@ def _revive(tagged: Tagged) -> Any:
         if type(rest[2]) is not base:
             raise ValueError(f"{rest[1]} of another base")
         return Opaque(rest[1]) if base is bool else type(str(rest[1]), (base,), {})(rest[2])
-    if kind == "opaque":
+    if kind == "opaque" and len(rest) == 2 and (rest[1] is None or type(rest[1]) is list):
         return Opaque(str(rest[0]), rest[1])
     raise ValueError(f"kind {kind!r} is unknown")
+
+
+def _array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
+    """Returns the array, or the scalar for shape None. Raises ValueError unless the data have exactly that shape."""
+    if not DTYPE.fullmatch(dtype):
+        raise ValueError(f"arrays of {dtype!r}")
+    if shape is not None and not (type(shape) is tuple and all(type(size) is int and size >= 0 for size in shape)):
+        raise ValueError("an array without a shape")
+    array = np.frombuffer(data, dtype=np.dtype(dtype))
+    if array.size != math.prod(shape or ()):
+        raise ValueError(f"{array.size} elements for shape {shape}")
+    return array[0] if shape is None else array.reshape(shape)
 
 
 class _Reader:
@@ -182,7 +194,10 @@ class _Reader:
         if code == b"{":
             return dict(self.pairs())
         if code in b"([<>":
-            items = [self.value() for _ in range(self.number())]
+            count = self.number()
+            if count < 0:
+                raise ValueError("a negative number of values")
+            items = [self.value() for _ in range(count)]
             if code == b"(" and len(items) > 1 and items[0] is TAG:
                 value = _revive(tuple(items))
                 self.spend(len(value) if type(value) is range else 0)

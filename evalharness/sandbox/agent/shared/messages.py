@@ -1,6 +1,7 @@
 """The messages between the host and the agent: a job, then its secret, then the reply; before the first, a hello.
 
-The agent reads a job's secret only after it has forked the processes that must not know it.
+The agent reads a job's secret only after it has forked the processes that must not know it. `harmless` tells whether
+the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
 """
 
 from typing import Literal, TypedDict
@@ -33,6 +34,7 @@ class ExecJob(TypedDict):
     """The sample without its checks, for the run in which both have separate processes."""
     split: bool
     """Whether that run is needed."""
+    harmless: bool
     settings: ProcessSettings
     time_s: float
     memory_mb: int
@@ -56,6 +58,7 @@ class CallsJob(TypedDict):
     inputs: dict[str, bytes]
     settings: ProcessSettings
     calls: CallSettings
+    harmless: bool
     memory_mb: int
 
 
@@ -84,6 +87,7 @@ class CasesJob(TypedDict):
     source: str
     function: str
     case_s: float
+    harmless: bool
     settings: ProcessSettings
     memory_mb: int
 
@@ -96,19 +100,22 @@ class CasesSecret(TypedDict):
 
 
 class UnitTestJob(TypedDict):
-    """Runs a `unittest` class."""
+    """Runs a `unittest` class, with the right tests at most `right_runs` times."""
 
     kind: Literal["unittest"]
+    right_runs: int
+    false_runs: int
+    """The number of canaries at most."""
     settings: ProcessSettings
     time_s: float
     memory_mb: int
 
 
 class UnitTestSecret(TypedDict):
-    """The sample with its tests, and canaries: (program with false tests, function to ask, tests that must fail)."""
+    """The sample with its tests, and canaries: (program with false tests, number of tests that must fail)."""
 
     program: str
-    canaries: list[tuple[str, str, int]]
+    canaries: list[tuple[str, int]]
 
 
 class ShortcutMessage(TypedDict):
@@ -140,18 +147,22 @@ class CommandRules(TypedDict):
     """What a language decides about a command job."""
 
     file: str
+    piped: bool
+    opens: dict[str, int]
     steps: list[StepMessage]
     fails_on: FailsOnMessage
 
 
 class CommandJob(CommandRules):
-    """Runs a program by commands. `canaries` are the same program with one false check each."""
+    """Runs a program by commands, `right_runs` times. `canaries` are the same program with one false check each."""
 
     kind: Literal["command"]
     program: bytes
+    right_runs: int
     canaries: list[bytes]
     token: bytes
-    """What the program prints after its last check; empty for a program without checks."""
+    """Stands for what the program prints after its last check, which the judge draws for each run; empty for a program
+    without checks."""
     memory_mb: int
 
 

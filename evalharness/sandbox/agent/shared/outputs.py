@@ -1,7 +1,8 @@
 """How the outputs of calls travel: in pieces, with facts about them, and as which oracle needs them."""
 
+import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ Facts = tuple[float, bool, bool, bool]
 FACTS = struct.Struct("!d???")
 """Facts of a trusted program's output: CPU seconds of the call; whether it is floats; whether it is empty; whether
 equal bytes mean an equal value, as they do for plain values without a NaN."""
+
+
+class Malformed(ValueError):
+    """Pieces that `pieces_of` does not yield."""
+
 
 ORACLES_WITH_INPUT = frozenset({"polynomial_root", "pyramid_surface", "padded_digits"})
 """Oracles that also need the arguments as the call left them."""
@@ -47,14 +53,47 @@ def pieces_of(value: Any) -> Iterator[bytes]:
         yield codec.encode(value)
 
 
+def digest_of(pieces: Iterable[bytes]) -> bytes:
+    """Returns the digest by which the process that made the pieces announces them."""
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(struct.pack("!I", len(piece)) + piece)
+    return digest.digest()
+
+
 def value_of(pieces: list[bytes]) -> Any:
-    """Returns the value of the pieces that `pieces_of` gave. Raises ValueError for too many values."""
-    header = codec.decode(pieces[0])
+    """Returns the value of the pieces that `pieces_of` gave.
+
+    Raises Malformed if kind, number or sizes of the pieces are not those that the first one announces, and ValueError
+    for too many values.
+    """
+    header = codec.decode(pieces[0]) if pieces else 0
     if header is None:
+        if len(pieces) != 2:
+            raise Malformed(f"{len(pieces) - 1} pieces instead of one")
         return codec.decode(pieces[1])
+    kind, length = announced(header, len(pieces) - 1)
+    if length > codec.MOST:
+        raise ValueError("too many values")
     items: list[Any] = []
     for piece in pieces[1:]:
-        items += codec.decode(piece)
-        if len(items) > codec.MOST:
-            raise ValueError("too many values")
-    return tuple(items) if header[0] == "tuple" else items
+        items += items_of(piece, min(CHUNK, length - len(items)))
+    return tuple(items) if kind == "tuple" else items
+
+
+def announced(header: Any, count: int) -> tuple[str, int]:
+    """Returns the type and the length of a long list or tuple that `count` pieces follow. Raises Malformed."""
+    match header:
+        case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK:
+            if count == -(-length // CHUNK):
+                return kind, length
+            raise Malformed(f"{count} pieces for {length} elements")
+    raise Malformed("pieces of something other than a long list or tuple")
+
+
+def items_of(piece: bytes, count: int) -> list[Any]:
+    """Returns the `count` elements of a piece. Raises Malformed if it is not a list of that length."""
+    items = codec.decode(piece)
+    if type(items) is not list or len(items) != count:
+        raise Malformed(f"a piece that is not a list of {count} elements")
+    return items

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evalharness.records import Checks, CommandProgram, Execution, Limits
 from evalharness.sandbox.agent.judge import commands
-from evalharness.sandbox.agent.shared.messages import NoSecret
+from evalharness.sandbox.agent.judge.commands import StepRun
+from evalharness.sandbox.agent.shared.messages import NoSecret, Usage
+from evalharness.sandbox.agent.shared.outcome import PASSED
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.pool import ContainerPool
@@ -85,19 +88,47 @@ def test_time_and_memory_are_told(sandbox: ContainerPool) -> None:
     assert 10 < outcome.peak_mb < 2000
 
 
-@pytest.mark.parametrize(("again", "status"), [("timeout", "timeout"), ("failed", "tampered")])
-def test_a_timeout_in_the_second_run_is_no_cheating(again: str, status: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine was busier the second time; a program that fails then does not always solve the problem."""
-    runs = iter(["passed", again])
+@pytest.mark.parametrize(
+    ("right", "canary", "status"),
+    [
+        (["passed"] * 5, "failed", "passed"),
+        (["passed"] * 5, "passed", "tampered"),
+        (["passed"] * 4 + ["failed"], "failed", "failed"),
+        (["passed", "timeout", "passed", "passed", "passed"], "failed", "timeout"),
+        (["failed"] * 5, "failed", "failed"),
+    ],
+)
+@pytest.mark.parametrize("attempt", range(8))  # the order is random
+def test_a_program_must_pass_each_time(
+    right: list[str], canary: str, status: str, attempt: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = iter(right)
 
     def run_steps(job: object, program: bytes, uid: int, folder: str) -> dict[str, dict[str, str]]:
-        return {"run": {"status": next(runs) if program == b"right" else "failed", "detail": ""}}
+        return {"run": {"status": next(runs) if program == b"right" else canary, "detail": ""}}
 
     monkeypatch.setattr(commands, "run_steps", run_steps)
     monkeypatch.setattr(commands.cleaning, "clean_between", lambda *_: True)
-    job: Any = {"program": b"right", "canaries": [b"made false"]}
+    job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
     results, _ = commands.judge(job, NoSecret, 0, "")
     assert results["run"]["status"] == status
+
+
+def test_the_token_differs_in_every_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: set[bytes] = set()
+
+    def run_command(job: object, command: object, limit_s: float, uid: int, folder: str, source: object) -> StepRun:
+        seen.add((tmp_path / "program").read_bytes())
+        return StepRun(PASSED, b"", b"", Usage(cpu_s=0, wall_s=0, peak_mb=0, waited_s=0))
+
+    monkeypatch.setattr(commands, "run_command", run_command)
+    step = {"name": "run", "command": [], "time_s": 1, "warm": False, "shortcut": None}
+    rules = {"stderr_contains": [], "output_contains": [], "stderr_not_empty": False}
+    job: Any = {"file": "program", "piped": False, "opens": {}, "steps": [step], "fails_on": rules, "token": b"0" * 32}
+    for _ in range(3):
+        assert commands.run_steps(job, b"echo " + b"0" * 32, 0, str(tmp_path))["run"]["status"] == "tampered"
+    assert len(seen) == 3
+    assert all(len(text) == 37 and b"0" * 32 not in text for text in seen)
 
 
 def test_a_shortcut_applies_only_where_its_result_is_the_same(sandbox: ContainerPool) -> None:

@@ -1,13 +1,22 @@
 """Decides whether one output of a sample is the expected one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 from ...sample.running import CallOnInputs
 from ...shared import codec, wire
 from ...shared.outcome import Outcome
-from ...shared.outputs import ORACLES_WITH_INPUT, ORACLES_WITH_VALUE, value_of
+from ...shared.outputs import (
+    CHUNK,
+    ORACLES_WITH_INPUT,
+    ORACLES_WITH_VALUE,
+    Malformed,
+    announced,
+    digest_of,
+    items_of,
+    value_of,
+)
 from ..sample_process import FORGED, SampleProcess, forged
 from .bounded_work import Unfinished, run_bounded
 from .comparison import Comparison
@@ -19,6 +28,7 @@ SMALL = 4096
 """Bytes of an output and of the expected one together; larger ones are compared in a separate process."""
 SHOWN = 80
 """The most characters of a value in a message."""
+DIFFERS = Outcome("failed", "a large output differs")
 
 
 def shown(value: Any) -> str:
@@ -45,6 +55,8 @@ class Output:
         """
         try:
             return self._compare(output, expected, exact)
+        except Malformed as error:
+            return forged(error)
         except ValueError as error:
             return Outcome("failed", str(error))
         except FORGED as error:
@@ -52,13 +64,8 @@ class Output:
 
     def _compare(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
         comparison = self.comparison
-        header, expected_header = codec.decode(output_pieces[0]), codec.decode(expected_pieces[0])
-        if exact and expected_header and header == expected_header and comparison.atol == 0:
-            for expected_piece, piece in zip_longest(expected_pieces[1:], output_pieces[1:]):
-                same = expected_piece == piece and not codec.NAN.search(expected_piece or b"")
-                if not same and codec.decode(expected_piece or b"") != codec.decode(piece or b""):
-                    return Outcome("failed", "a large output differs")
-            return None
+        if exact and comparison.atol == 0 and codec.decode(expected_pieces[0]) is not None:
+            return None if _equal_in_pieces(output_pieces, expected_pieces) else DIFFERS
         output, expected, args = value_of(output_pieces), value_of(expected_pieces), None
         if comparison.oracle in ORACLES_WITH_INPUT:
             if isinstance(output, codec.Opaque):
@@ -80,36 +87,56 @@ class Output:
         return wire.loads(self.work.inputs)[self.index]
 
 
-def wrong_output(
-    process: SampleProcess, output: Output, frame: tuple[bytes, bytes], expected: Expected
-) -> Outcome | None:
+def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
+    """Returns whether a long list or tuple has the expected elements, one piece at a time to save memory."""
+    header = codec.decode(output[0])
+    kind, length = announced(codec.decode(expected[0]), len(expected) - 1)
+    if header is None or announced(header, len(output) - 1) != (kind, length):
+        return False
+    for number, (piece, expected_piece) in enumerate(zip(output[1:], expected[1:], strict=True)):
+        if piece == expected_piece and not codec.NAN.search(piece):
+            continue
+        count = min(CHUNK, length - number * CHUNK)
+        if items_of(piece, count) != items_of(expected_piece, count):
+            return False
+    return True
+
+
+Pieces = Callable[[], list[bytes]]
+"""Returns the pieces of an output. Raises ValueError if they are incomplete or not those that were announced."""
+
+
+def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, expected: Expected) -> Outcome | None:
     """Returns the outcome of a wrong output, None of a right one.
 
-    Reads the output's pieces from the process if needed.
+    `kind` and `payload` are the output's frame; `pieces` is called only if the frame does not decide.
     """
-    kind, payload = frame
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
-    if bytes_decide and expected.same_bytes(index, kind, payload):
-        if kind == b"d":
-            process.send(b"n")
-    else:
+    if not (bytes_decide and expected.same_bytes(index, kind, payload)):
         try:
-            pieces = [codec.encode(None), payload]
-            if kind == b"d":
-                process.send(b"s")
-                pieces = process.pieces()
-            expected_pieces = expected.pieces(index)
+            output_pieces, expected_pieces = pieces(), expected.pieces(index)
             exact = bytes_decide and not any(expected.kind(index))
-            if sum(map(len, [*pieces, *expected_pieces])) <= SMALL:
-                wrong = output.wrong(pieces, expected_pieces, exact)
+            if sum(map(len, [*output_pieces, *expected_pieces])) <= SMALL:
+                wrong = output.wrong(output_pieces, expected_pieces, exact)
             else:
-                wrong = run_bounded(lambda: output.wrong(pieces, expected_pieces, exact), COMPARE_S)
+                wrong = run_bounded(lambda: output.wrong(output_pieces, expected_pieces, exact), COMPARE_S)
         except Unfinished:
             return Outcome("failed", "comparing the output did not end")
+        except Malformed as error:
+            return forged(error)
         except ValueError as error:  # incomplete pieces
             return Outcome("failed", str(error))
         if wrong:
             return wrong
     comparison.expect(*expected.kind(index))
     return None
+
+
+def requested_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
+    """Returns the pieces of the large output that the process has announced by its digest."""
+    process.send(b"s")
+    pieces = process.pieces()
+    if digest_of(pieces) != digest:
+        raise Malformed("pieces of another output than the announced one")
+    return pieces

@@ -1,0 +1,73 @@
+"""Watches how often the files of a command are opened: a program that opens its own source reads its tests.
+
+The kernel's inotify reports every opening of a file, by whatever path or descriptor. It also works for the files of a
+process in /proc. The judge, which runs as root, keeps the watch; the program cannot see or remove it.
+"""
+
+import ctypes
+import os
+import struct
+from collections import Counter
+from collections.abc import Mapping
+
+OPEN, ACCESS, CLOSE = 0x20, 0x01, 0x10
+"""IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE. The last two keep the kernel from merging two openings into one event."""
+EVENT = struct.Struct("iIII")
+"""Watch, mask, cookie, length of the name that follows."""
+OF_PROCESS = ("cmdline", "mem", "task/{pid}/mem")
+"""Files of the command's process, in /proc/PID, that no language opens."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class FileWatch:
+    """Counts openings. `most`: by file in `folder`, how often the language's own command opens it."""
+
+    def __init__(self, most: Mapping[str, int], folder: str):
+        self.fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.violation = ""
+        self.opened: Counter[str] = Counter()
+        self._most = dict(most)
+        self._names: dict[int, str] = {}
+        self._folder = folder
+        for name in most:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """Watches the file that has this name now, if there is one."""
+        self._add(os.path.join(self._folder, name), name)
+
+    def watch_process(self, pid: int) -> None:
+        """Watches the files of the process as well."""
+        for form in OF_PROCESS:
+            name = form.format(pid=pid)
+            self._most[name] = 0
+            self._add(f"/proc/{pid}/{name}", name)
+
+    def _add(self, path: str, name: str) -> None:
+        watch = _libc.inotify_add_watch(self.fd, os.fsencode(path), OPEN | ACCESS | CLOSE)
+        if watch >= 0:
+            self._names[watch] = name
+
+    def update(self) -> None:
+        """Reads the events that have arrived, and sets `violation` to a reason if a file was opened too often."""
+        while data := self._read():
+            position = 0
+            while position < len(data):
+                watch, mask, _, length = EVENT.unpack_from(data, position)
+                position += EVENT.size + length
+                if mask & OPEN and watch in self._names:
+                    self.opened[self._names[watch]] += 1
+        for name, count in self.opened.items():
+            if count > self._most[name]:
+                self.violation = f"opens {name if self._most[name] else f'/proc/PID/{name}'} itself"
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fd, 1 << 16)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        """Ends the watch."""
+        os.close(self.fd)

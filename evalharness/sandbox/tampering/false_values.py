@@ -1,0 +1,183 @@
+"""False values in the place of expected ones, in any language: like the problem's own right values, but not equal.
+
+A false value is drawn from what the problem's tests want: the other truth value, a list with two items exchanged, a
+text with two letters exchanged, a number between the least and the greatest of the same form, or what another test
+wants. Two tests want the same only where two of the original's do. So no program can tell a false value from a right
+one by its form.
+"""
+
+import itertools
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+DRAW = random.SystemRandom()
+TRIES = 30
+"""How often a change of a value is drawn before another kind of change is tried."""
+TRUTH = re.compile(r"(?i)(?<!\w)(?:true|false)(?!\w)|#[tf](?!\w)")
+NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:\.\d+)?(?!\w*\()(?![\w.]*\d)")
+TEXT = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""")
+LETTER = re.compile("[a-zA-Z]")
+DIGITS = re.compile(r"\d+(?:\.\d+)?")
+PAIRS = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
+"""What a table of keys and values contains, whose texts are not exchanged: two keys may have the same value."""
+NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
+
+
+def other_value(value: str, values: Sequence[str] = ()) -> str | None:
+    """Returns a value of the same type that is unequal in every language; None if there is none.
+
+    `values` are what all tests of the problem want. The value differs from all of them, unless some are the same.
+    """
+    known = {normal(other) for other in values}
+    distinct = len(known) == len(values) or not values
+    if TRUTH.search(value):
+        return _changed_truth(value)
+    others = [other for other in values if _differs(other, value)]
+    if not distinct and others:  # the answers may be a few words, such as YES and NO
+        return DRAW.choice(others)
+    changes = [_numbers_exchanged, _texts_exchanged, _letters_exchanged]
+    DRAW.shuffle(changes)
+    for change in [*changes, _number_between, _other_letter, _number_near]:
+        for _ in range(TRIES):
+            changed = change(value, values)
+            if changed is None:
+                break
+            if _differs(changed, value) and (not distinct or normal(changed) not in known):
+                return changed
+    return DRAW.choice(others) if others else None
+
+
+def _changed_truth(value: str) -> str:
+    """Returns the value with another truth value, in the language's spelling."""
+    match = DRAW.choice(list(TRUTH.finditer(value)))
+    return _put(value, match, _other_truth(match[0]))
+
+
+def _other_truth(old: str) -> str:
+    new = "false" if old.lower() in ("true", "#t") else "true"
+    if old.startswith("#"):
+        return f"#{new[0]}"
+    return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
+
+
+def _exchanged(value: str, matches: list[re.Match[str]]) -> str | None:
+    """Returns the value with two different parts of it exchanged; None if there are none."""
+    pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
+    if not pairs:
+        return None
+    first, second = DRAW.choice(pairs)
+    between = value[first.end() : second.start()]
+    return value[: first.start()] + second[0] + between + first[0] + value[second.end() :]
+
+
+def _numbers_exchanged(value: str, values: Sequence[str]) -> str | None:
+    return _exchanged(value, list(_numbers(value)))
+
+
+def _texts_exchanged(value: str, values: Sequence[str]) -> str | None:
+    return None if PAIRS.search(value) else _exchanged(value, list(TEXT.finditer(value)))
+
+
+def _letters_exchanged(value: str, values: Sequence[str]) -> str | None:
+    texts = [match for match in TEXT.finditer(value) if _exchanged(match[0], _letters(match[0]))]
+    if not texts or PAIRS.search(value):
+        return None
+    match = DRAW.choice(texts)
+    changed = _exchanged(match[0], _letters(match[0]))
+    return _put(value, match, changed) if changed else None
+
+
+def _letters(text: str) -> list[re.Match[str]]:
+    return [match for match in LETTER.finditer(text) if "\\" not in text[max(0, match.start() - 1) : match.start()]]
+
+
+def _numbers(value: str) -> Iterator[re.Match[str]]:
+    """Yields the numbers of a value outside its texts, or inside where the value is a text."""
+    texts = [] if TEXT.fullmatch(value.strip(" ()")) else [match.span() for match in TEXT.finditer(value)]
+    for match in NUMBER.finditer(value):
+        if not any(start <= match.start() < end for start, end in texts):
+            yield match
+
+
+def _number_between(value: str, values: Sequence[str]) -> str | None:
+    """Returns the value with a number drawn between the least and the greatest of the same form."""
+    return _number_changed(value, lambda old: _between(old, values))
+
+
+def _between(old: str, values: Sequence[str]) -> str | None:
+    decimals = len(old.partition(".")[2])
+    numbers = [match[0] for other in values for match in _numbers(other)]
+    alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
+    if len(set(alike)) < 2:
+        return None
+    return _written(DRAW.randint(min(alike), max(alike)), decimals)
+
+
+def _number_near(value: str, values: Sequence[str]) -> str | None:
+    """Returns the value with a number that is a little larger or smaller."""
+    return _number_changed(value, _near)
+
+
+def _near(old: str) -> str:
+    decimals = len(old.partition(".")[2])
+    whole = round(float(old) * 10**decimals)
+    step = DRAW.randint(1, max(9, whole // 4))
+    return _written(whole - step if step <= whole and DRAW.random() < 0.5 else whole + step, decimals)
+
+
+def _written(whole: int, decimals: int) -> str:
+    scale: int = 10**decimals
+    return f"{whole / scale:.{decimals}f}" if decimals else str(whole)
+
+
+def _number_changed(value: str, change: Callable[[str], str | None]) -> str | None:
+    matches = list(_numbers(value))
+    if not matches:
+        return None
+    match = DRAW.choice(matches)
+    changed = change(match[0])
+    if changed is None:
+        return None
+    return _put(value, match, changed)
+
+
+def _other_letter(value: str, values: Sequence[str]) -> str | None:
+    """Returns the value with a letter that other values of the problem have, or any other letter."""
+    letters = [(text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _letters(text[0])]
+    if not letters:
+        return None
+    position, old = DRAW.choice(letters)
+    alphabet = {letter[0] for other in values for text in TEXT.finditer(other) for letter in _letters(text[0])}
+    alphabet = {letter for letter in alphabet if letter.isupper() == str(old).isupper()} - {old}
+    new = DRAW.choice(sorted(alphabet) or ["x" if old != "x" else "y"])
+    return value[:position] + new + value[position + 1 :]
+
+
+def _put(value: str, match: re.Match[str], text: str) -> str:
+    return value[: match.start()] + text + value[match.end() :]
+
+
+def normal(value: str) -> str:
+    """Returns the value without what some language ignores.
+
+    These are spaces, quotes, brackets, small differences, and the form of truth values and of nothing.
+    """
+    text = re.sub(r"""[\s()"']""", "", value.lower())
+    text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", NOTHING.sub("null", text)))
+    return re.sub(r"\d+(\.\d+)?", lambda match: f"{float(match[0]):.6g}", text)
+
+
+def _differs(value: str, other: str) -> bool:
+    """Returns whether two values are unequal by any comparison, also one that tolerates small differences."""
+    first, second = normal(value), normal(other)
+    if first == second:
+        return False
+    if DIGITS.sub("0", first) != DIGITS.sub("0", second):
+        return True
+    pairs = zip(_floats(first), _floats(second), strict=True)
+    return any(abs(a - b) > 0.01 + 1e-6 * max(a, b) for a, b in pairs)
+
+
+def _floats(text: str) -> list[float]:
+    return [float(match[0]) for match in DIGITS.finditer(text)]

@@ -1,0 +1,167 @@
+"""Decides whether a program of a C-like language is plain: whether its words show that it can do nothing but compute.
+
+A program is plain if each of its words is on a list: keywords, types, functions and members of the language's library
+(`harmless` in `sandboxes/*/language.yaml`), and names made of common words, such as `max_count`. It may call only
+listed functions and those that it defines itself. The text is read once, token by token, in linear time.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from evalharness.sandbox.languages import Harmless, Language
+from evalharness.sandbox.tampering.common_words import COMMON
+
+LARGEST = 64 << 10
+"""Characters of a longer program, which counts as suspicious."""
+TOKEN = re.compile(
+    r"""(?P<space>\s++)|(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)"""
+    r"""|(?P<text>"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?)"""
+    r"""|(?P<number>\d[\w.]*+)|(?P<word>\$?[A-Za-z_]\w*+)|(?P<sign>->|::|\?\.|=>|===?|!==?|[-+*/%<>=!&|^~?:;,.(){}\[\]])"""
+)
+PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|_+")
+MEMBER = frozenset({".", "->", "::", "?."})
+NO_TYPE = frozenset({"new", "return", "else", "case", "throw", "in", "of", "delete"})
+"""Words after which a name and a bracket are a call, not a definition."""
+FARTHEST = 60
+"""The most tokens of a list of parameters or captures."""
+BRACKETS = {")": "(", "]": "["}
+
+
+WORD = re.compile(r"\$?\w+")
+TEXT = re.compile(r"""\"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'""")
+CALL = re.compile(r"(\w+)\s*\(")
+
+
+class Token(NamedTuple):
+    """A token and its kind: a group of `TOKEN`."""
+
+    kind: str
+    text: str
+
+
+def is_plain_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
+    """Returns whether a program of this language can do nothing but compute; False for languages without a list.
+
+    `source` continues `stem`, whose last line names the function that it defines, and `tests` follow. It may not use
+    the names of the tests.
+    """
+    words = language.harmless
+    if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
+        return False
+    tokens = _tokens(source)
+    own = CALL.findall(stem.rstrip().rpartition("\n")[2])
+    return tokens is not None and _PlainText(tokens, words, own, tests).holds()
+
+
+def _tokens(source: str) -> list[Token] | None:
+    """Returns the tokens without spaces and comments; None for a text with any other character, or an open text."""
+    tokens, position = [], 0
+    while position < len(source):
+        match = TOKEN.match(source, position)
+        if not match:
+            return None
+        kind, text = str(match.lastgroup), match[0]
+        position = match.end()
+        if (kind == "comment" and text.startswith("/*") and not text.endswith("*/")) or (
+            kind == "text" and (len(text) < 2 or text[-1] != text[0])
+        ):
+            return None
+        if kind not in ("space", "comment"):
+            tokens.append(Token(kind, text))
+    return tokens
+
+
+class _PlainText:
+    """The tokens of one program, with three empty ones around them."""
+
+    def __init__(self, tokens: Sequence[Token], words: Harmless, own: Sequence[str], tests: str):
+        end = [Token("end", "")] * 3
+        self.tokens, self.words = [*end, *tokens, *end], words
+        self.inner = range(len(end), len(end) + len(tokens))
+        self.library = frozenset(words.library.split())
+        self.owners = frozenset(words.owners.split())
+        self.reserved = set(WORD.findall(TEXT.sub('""', tests))) - self.library - set(own)
+        self.defined = {self.tokens[index].text for index in self.inner if self._is_defined(index)} | set(own)
+
+    def holds(self) -> bool:
+        """Returns whether all tokens are plain."""
+        return all(map(self._is_plain, self.inner))
+
+    def _text(self, index: int) -> str:
+        return self.tokens[index].text
+
+    def _is_defined(self, index: int) -> bool:
+        """Returns whether the token is the name of a function that the program defines here."""
+        if self.tokens[index].kind != "word":
+            return False
+        before = self.tokens[index - 1]
+        if self._text(index + 1) == "(":
+            if before.text == "function":
+                return True
+            is_type = before.kind == "word" and before.text not in NO_TYPE
+            return self.words.typed and (is_type or before.text in (">", "]"))
+        return self._text(index + 1) == "=" and self._is_function(index + 2)
+
+    def _is_function(self, index: int) -> bool:
+        """Returns whether a function without a name begins here."""
+        first = self._text(index)
+        if first == "function" or self._text(index + 1) == "=>":
+            return True
+        if first == "[" and self.words.lambdas:
+            return True
+        end = self._closing(index) if first == "(" else 0
+        return bool(end) and self._text(end + 1) in ("=>", ":")
+
+    def _closing(self, index: int) -> int:
+        """Returns the index of the bracket that closes the one here; 0 if it is far away."""
+        depth = 0
+        for position in range(index, min(index + FARTHEST, len(self.tokens))):
+            depth += (self._text(position) in BRACKETS.values()) - (self._text(position) in BRACKETS)
+            if not depth:
+                return position
+        return 0
+
+    def _ends_captures(self, index: int) -> bool:
+        """Returns whether the square bracket here ends the captures of a lambda."""
+        if self._text(index) != "]":
+            return False
+        for position in range(index, max(index - FARTHEST, 0), -1):
+            if self._text(position) == "[":
+                return self.words.lambdas and self._text(position - 1) in ("=", "(", ",", "return", "{")
+        return False
+
+    def _is_cast(self, index: int) -> bool:
+        """Returns whether the bracket here ends a type in brackets."""
+        is_type = self._text(index - 1) in self.library and self._text(index - 2) == "("
+        return self.words.typed and self._text(index) == ")" and is_type
+
+    def _is_plain(self, index: int) -> bool:
+        token, before, after = self.tokens[index], self._text(index - 1), self._text(index + 1)
+        if token.kind == "text":
+            return not any(mark in token.text for mark in self.words.never_in_texts.split())
+        if token.text == "(":  # what is called must have a name
+            return before not in (")", "]", "}") or self._ends_captures(index - 1) or self._is_cast(index - 1)
+        if token.kind != "word":
+            return True
+        if token.text.startswith("$"):
+            return after not in ("(", "::")
+        return self._is_plain_word(token.text, before in MEMBER, after)
+
+    def _is_plain_word(self, word: str, is_member: bool, after: str) -> bool:
+        if word in self.owners and not self.words.typed and after not in (".", "(", "<", ">"):
+            return False  # the object itself, whose functions could be replaced
+        if word in self.reserved and not is_member:
+            return False
+        if word in self.library:
+            return not (is_member and after == "=" and not self.words.typed)
+        if after == "(":
+            return word in self.defined and not is_member
+        return _is_common(word)
+
+
+def _is_common(word: str) -> bool:
+    """Returns whether a name consists of common words, digits and underscores."""
+    parts = PART.findall(word)
+    known = all(part.isdigit() or part.startswith("_") or part.lower() in COMMON for part in parts)
+    return known and "".join(parts) == word and not word.startswith("__")

@@ -67,8 +67,8 @@ def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
     if prompt.messages or not reason:
         return ""
     recipes = context.card.recipes_of(context.entry)
-    chat = " or ".join(f"recipe={name}" for name, recipe in recipes.items() if recipe.kind == "chat")
-    remedy = f"; --option {chat} asks in a chat" if chat else ""
+    chat = next((name for name, recipe in recipes.items() if recipe.kind == "chat"), "")
+    remedy = f"; --option recipe={chat} asks in a chat" if chat else ""
     return f"warning: {prepared.task.name}: recipe {context.recipe_name} continues text, but {reason}{remedy}"
 
 

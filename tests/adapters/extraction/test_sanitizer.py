@@ -193,10 +193,10 @@ def test_the_first_lines_of_a_run_decide_as_the_whole_run_does(lines: list[str])
     assert found[0] == found[1]
 
 
-def test_reasoning_of_120_kb_takes_less_than_a_second_of_cpu_time() -> None:
+def test_reasoning_of_over_100_kb_takes_less_than_a_second_of_cpu_time() -> None:
     line = 'So I don\'t think (as above) that x[0] is right: let me check "it" again.\n'
     blocks = "\n".join(f"{line * 20}```python\ndef f(x):\n    return {number}\n```" for number in range(80))
     start = time.process_time()
     assert sanitize(blocks, "f") == "def f(x):\n    return 0"
-    assert len(blocks) > 120_000
+    assert len(blocks) > 110_000
     assert time.process_time() - start < 1

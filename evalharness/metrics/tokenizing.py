@@ -39,4 +39,9 @@ def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
         raise UserError(f"cannot load --tokenizer {given or file}: {why}; give a tokenizer.json, or a hub id") from None
     # The bundled tokenizer may change between releases, and counts by different tokenizers must not be compared.
     name = given or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
-    return CommonTokenizer(name, lambda text: len(loaded.encode(text, add_special_tokens=False).ids))
+    # The library refuses unpaired surrogates.
+    return CommonTokenizer(name, lambda text: len(loaded.encode(_valid(text), add_special_tokens=False).ids))
+
+
+def _valid(text: str) -> str:
+    return text.encode(errors="replace").decode()

@@ -3,6 +3,8 @@
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Problem, Program, Task
 from evalharness.records.programs import CallsProgram, CasesProgram
+from evalharness.util.bounded_calls import LimitExceeded
+from evalharness.util.text_limits import is_too_large
 
 
 def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
@@ -28,10 +30,12 @@ def tests_of(task: Task, problem: Problem) -> str:
 
 
 def _program(task: Task, problem: Problem, completion: Completion) -> Program | None:
-    """Returns the program of a completion; None if no program runs, or the task refuses the completion."""
+    """Returns the program of a completion; None if no program runs, or completion or task exclude one."""
+    if is_too_large(completion.text):
+        return None
     try:
         return task.program(problem, completion)
-    except UserError:
+    except (UserError, LimitExceeded):
         return None
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from evalharness.backends.openai.failures import AttemptError, reported_error
 
-# A carriage return at the end of the buffer may be the first half of CRLF, so it does not end a line yet. Lines are
-# split as bytes: str.splitlines also splits at characters that JSON strings may contain unescaped, such as U+2028.
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+# Lines are split as bytes: str.splitlines also splits at characters that JSON strings may contain unescaped, such as
+# U+2028.
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 _FAILED = ("error", "abort")
 """Finish reasons with which servers report that they failed."""
 _AT_LIMIT = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit")
@@ -32,7 +32,10 @@ class EventReader:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line: list[bytes] = []
+        """The blocks of a line that has not ended."""
+        self._held = b""
+        """A carriage return at the end of the last block, which may be the first half of CRLF."""
         self._data: list[bytes] = []
         self._begun = False
         self.events = 0
@@ -40,7 +43,15 @@ class EventReader:
 
     def feed(self, block: bytes) -> list[bytes]:
         """Returns the data of the events that `block` completes. Comments and other fields are dropped."""
-        *lines, self._rest = _LINE_END.split(self._rest + block)
+        block = self._held + block
+        self._held = b"\r" if block.endswith(b"\r") else b""
+        first, *others = _LINE_END.split(block.removesuffix(b"\r"))
+        self._line.append(first)
+        if not others:
+            return []
+        *complete, rest = others
+        lines = [b"".join(self._line), *complete]
+        self._line = [rest]
         return [event for line in lines if (event := self._take_line(self._without_mark(line))) is not None]
 
     def end(self) -> list[bytes]:

@@ -1,5 +1,6 @@
 """Server-sent events as real endpoints send them, which differ from the standard."""
 
+import itertools
 import json
 import time
 from typing import Any
@@ -7,6 +8,10 @@ from typing import Any
 import pytest
 from helpers.openai_calls import CHAT, complete
 from helpers.openai_server import Endpoint, Reply, answer_with, events, send_stream
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.backends.openai.events import EventReader
 
 ANSWER = b'data: {"choices": [{"text": "x", "finish_reason": "stop"}]}\n\n'
 
@@ -150,3 +155,13 @@ def test_reasoning_is_kept_apart_with_its_tokens(endpoint: Endpoint, form: str, 
 def test_every_name_of_the_token_limit_is_length(endpoint: Endpoint, name: str) -> None:
     endpoint.respond_with(answer_with("half", finish=name))
     assert complete(endpoint).finish_reason == "length"
+
+
+@given(st.lists(st.sampled_from([b"data: a", b"data:b", b": c", b"\r", b"\n", b"\r\n", b"d"])), st.data())
+def test_blocks_may_end_anywhere(parts: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(parts)
+    ends = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
+    whole, in_blocks = EventReader(), EventReader()
+    blocks = [stream[start:end] for start, end in itertools.pairwise([0, *ends, len(stream)])]
+    found = [event for block in blocks for event in in_blocks.feed(block)]
+    assert found + in_blocks.end() == whole.feed(stream) + whole.end()

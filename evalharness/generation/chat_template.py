@@ -3,6 +3,7 @@
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.generation.encoding import encode_bare, encode_text
 from evalharness.records import Prompt
 from evalharness.util.text import error_text
 
@@ -14,7 +15,7 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
     about a template that is missing or refuses the messages. Raises UserError in these two cases.
     """
     if not prompt.messages:
-        return list(tokenizer((prompt.text or "") + prompt.prefill)["input_ids"])
+        return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
     remedy = "; use a base recipe: --option recipe=NAME" + (f", or {fix}" if fix else "")
     if not getattr(tokenizer, "chat_template", None):
         raise UserError(f"model {model} has no chat template, and the prompts are chat messages{remedy}")
@@ -26,7 +27,7 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
             f"the chat template of model {model} refuses the prompt: {error_text(error)}{remedy}"
         ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
-    return list(tokenizer(text + prompt.prefill, add_special_tokens=False)["input_ids"])
+    return encode_bare(tokenizer, text + prompt.prefill)
 
 
 def chat_reason(tokenizer: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.generation.encoding import added_tokens, encode_bare
 from evalharness.generation.infilling_formats import FORMATS, PREFIX, SUFFIX, InfillingFormat, find_format
 from evalharness.records import Prompt
 
@@ -31,9 +32,9 @@ class Infilling:
 
         Prefix and suffix are encoded separately. Raises UserError if the suffix cannot be encoded without a space.
         """
-        encode_suffix = _encode_without_space if self.format.suffix_without_space else _encode
-        texts = {PREFIX: _encode(self.tokenizer, prefix), SUFFIX: encode_suffix(self.tokenizer, suffix)}
-        ids = _opening_tokens(self.tokenizer)
+        encode_suffix = _encode_without_space if self.format.suffix_without_space else encode_bare
+        texts = {PREFIX: encode_bare(self.tokenizer, prefix), SUFFIX: encode_suffix(self.tokenizer, suffix)}
+        ids = added_tokens(self.tokenizer)[0]
         for part in self.format.layout:
             ids += texts[part] if part in texts else [self.tokenizer.convert_tokens_to_ids(part)]
         return ids
@@ -73,20 +74,9 @@ def require_free_middle(backend: str, prompt: Prompt) -> None:
         )
 
 
-def _opening_tokens(tokenizer: Any) -> list[int]:
-    """Returns the tokens that the tokenizer adds before every text, such as a begin-of-sequence token."""
-    full, bare = list(tokenizer("a")["input_ids"]), _encode(tokenizer, "a")
-    starts = (start for start in range(len(full)) if full[start : start + len(bare)] == bare)
-    return full[: next(starts, 0)]
-
-
-def _encode(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
 def _encode_without_space(tokenizer: Any, text: str) -> list[int]:
     """Returns the token ids of a text without the space that sentencepiece adds before every text."""
-    marker, marked = _encode(tokenizer, MARKER), _encode(tokenizer, MARKER + text)
+    marker, marked = encode_bare(tokenizer, MARKER), encode_bare(tokenizer, MARKER + text)
     if marked[: len(marker)] != marker:
         raise UserError(
             "the model's tokenizer merges the start of the suffix with the text before it; give another format with "

@@ -140,6 +140,9 @@ def _first_open_bracket(source: str) -> int | None:
 
 def _line_of_error(source: str) -> int | None:
     """Returns the line, from 1, before which a shorter source must end to parse; None if this source parses."""
+    if "\0" in source:
+        # Python refuses such a source without a line.
+        return source.count("\n", 0, source.index("\0")) + 1
     error = _error_of(source)
     if isinstance(error, SyntaxError):
         line = max(error.lineno or 1, error.end_lineno or 1)

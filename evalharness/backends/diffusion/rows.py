@@ -16,6 +16,7 @@ from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.rows import Row
 from evalharness.diffusion.rules import find_rule
 from evalharness.errors import UserError
+from evalharness.generation.encoding import encode_text
 from evalharness.records import Prompt, Request, Sampling
 
 
@@ -113,7 +114,7 @@ def make_denoising_row(
         row.canvas = math.ceil(row.watch.limit / denoising.block) * denoising.block
         return row
     suffix = list(network.tokenizer(prompt.suffix, add_special_tokens=False)["input_ids"])
-    prefix = list(network.tokenizer(prompt.text or "")["input_ids"])
+    prefix = encode_text(network.tokenizer, prompt.text or "")
     row = make_row(network, request, sampling, prefix, limit, reserved=len(suffix))
     row.suffix, row.canvas = suffix, row.watch.limit
     row.length = None if length is None else row.watch.limit

@@ -11,6 +11,7 @@ from evalharness.backends.network.loading import Network
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.chat_template import encode_prompt
 from evalharness.generation.completions import empty_completion
+from evalharness.generation.encoding import encode_text
 from evalharness.generation.sampling import sample_seed
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling, Trace
@@ -37,7 +38,7 @@ def encode(network: Network, prompt: Prompt) -> list[int]:
             "assistant": network.family.assistant_prefix,
         }
         chat = "".join(headers[message.role] + message.content.rstrip("\n") + "\n" for message in prompt.messages)
-        return list(network.tokenizer(chat + network.family.assistant_prefix + prompt.prefill)["input_ids"])
+        return encode_text(network.tokenizer, chat + network.family.assistant_prefix + prompt.prefill)
     return encode_prompt(network.tokenizer, network.name, prompt)
 
 

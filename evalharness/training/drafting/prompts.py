@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from evalharness.generation.encoding import encode_text
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
 from evalharness.training.corpus.decontamination import Benchmarks
@@ -46,7 +47,7 @@ class DraftPrompt:
             assert infilling is not None
             return infilling.encode(self.text, self.suffix)
         if self.kind == "completion":
-            return list(tokenizer(self.text)["input_ids"])
+            return encode_text(tokenizer, self.text)
         messages = [{"role": "user", "content": self.text}]
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])

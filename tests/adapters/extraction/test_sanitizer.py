@@ -200,3 +200,17 @@ def test_reasoning_of_over_100_kb_takes_less_than_a_second_of_cpu_time() -> None
     assert sanitize(blocks, "f") == "def f(x):\n    return 0"
     assert len(blocks) > 110_000
     assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\ndef add(x: int, y: int):\n    return x + y\n\0```\n",
+        "def add(x: int, y: int):\n    return x + y\n\n\0\n",
+        "\0\ndef add(x: int, y: int):\n    return x + y\n",
+        "x = 1\0\ndef add(x: int, y: int):\n    return x + y\n\0\0",
+    ],
+)
+def test_a_nul_ends_no_code_before_it(text: str) -> None:
+    """Python refuses such a source without a line; the official search parses every run of lines."""
+    assert sanitize(text, "add") == "def add(x: int, y: int):\n    return x + y"

@@ -4,12 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from tree_sitter_language_pack import get_parser
-
 from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.languages.assembly import assemble
-from evalharness.adapters.extraction.languages.items import Item, Unit, split
+from evalharness.adapters.extraction.languages.items import Item, Unit, parse, split
 from evalharness.adapters.extraction.languages.nodes import leaves, text_of
 from evalharness.adapters.extraction.languages.selection import defines
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
@@ -110,7 +108,7 @@ def _until_closing_brace(body: str, syntax: LanguageSyntax) -> str:
     if not syntax.closed_by:
         return body
     depth, source = 0, body.encode()
-    for leaf in leaves(get_parser(syntax.grammar).parse(source).root_node):  # type: ignore[arg-type]
+    for leaf in leaves(parse(syntax.grammar, source)):
         depth += {"{": 1, "}": -1, "${": 1}.get(text_of(leaf), 0)
         if depth < 0:
             return source[: leaf.start_byte].decode(errors="replace").rstrip()

@@ -40,6 +40,11 @@ class Unit:
     """The name of the class around the function, if there is one."""
 
 
+def parse(grammar: str, source: bytes) -> Node:
+    """Returns the root of the source's syntax tree."""
+    return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
+
+
 def split(text: str, syntax: LanguageSyntax, name: str) -> Unit:
     """Returns the code's items. The members of the class that declares the function `name` replace the class."""
     if syntax.grammar == "php":
@@ -47,7 +52,7 @@ def split(text: str, syntax: LanguageSyntax, name: str) -> Unit:
     source = text.encode()
     items: list[Item] = []
     class_name = ""
-    for node, part in _parts(get_parser(syntax.grammar).parse(source).root_node, syntax, source):  # type: ignore[arg-type]
+    for node, part in _parts(parse(syntax.grammar, source), syntax, source):
         body = _class_with(node, syntax, name)
         if body is None:
             items.append(_item(node, part))

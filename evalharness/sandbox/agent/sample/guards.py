@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from . import interception
 
@@ -60,6 +61,8 @@ def apply(name: str) -> None:
         return interception.apply()
     if name not in BUILTINS:
         raise ValueError(f"unknown guard {name!r}")
+    # The official graders make a temporary folder before: `tempfile` has found its folder, and has its own `unlink`.
+    tempfile.gettempdir()
     faulthandler.disable()
     os.environ["OMP_NUM_THREADS"] = "1"
     for attribute in OS_NAMES:

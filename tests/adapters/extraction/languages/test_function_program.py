@@ -4,10 +4,9 @@ import re
 
 import pytest
 from helpers.function_answers import CODES, answers, target_of
-from tree_sitter_language_pack import get_parser
 
 from evalharness.adapters.extraction.languages.function_program import function_program
-from evalharness.adapters.extraction.languages.items import split
+from evalharness.adapters.extraction.languages.items import parse, split
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.sandbox.languages import languages
 
@@ -32,8 +31,7 @@ def test_every_form_gives_one_function_and_no_other_program(code: str, form: str
         "whole answer",
         "sanitizer",
     )
-    tree = get_parser(SYNTAX[code].grammar).parse(whole.encode())
-    assert not tree.root_node.has_error, whole
+    assert not parse(SYNTAX[code].grammar, whole.encode()).has_error, whole
     main = len(re.findall(r"\b[mM]ain\s*\(", target.tests))
     assert len(re.findall(r"\b[mM]ain\s*\(", whole)) == main, whole
     assert not re.search(r"\b(?:module\.exports|export |exit 0|__END__|return M\b|=> *\{ it\()", found.source), whole

@@ -124,7 +124,7 @@ def test_program_has_the_cases_of_its_record(open_with: OpenTask) -> None:
         task, problem = open_record(open_with, row)
         program = task.program(problem, Completion(problem.task_id, 0, "x", form="solution"))
         assert program is not None
-        assert (program.image, program.limits) == ("python", Limits(6.0, 4096))
+        assert (program.image, program.limits) == ("livecodebench", Limits(6.0, 4096))
         assert program.cases == Cases(CASES, "[]", function)
 
 

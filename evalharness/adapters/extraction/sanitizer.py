@@ -101,6 +101,9 @@ def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
     An error before the last line that is read stays an error whatever follows, unless it is the missing end of
     something. Python reads a whole source before it reports an error in its first line.
     """
+    with_nul = next((number for number in range(start, end + 1) if "\0" in lines[number]), None)
+    if with_nul is not None:
+        return with_nul - start + 1  # Python refuses such a source without a line.
     size = FIRST_LINES
     while start + size <= end:
         error = _error_of("\n".join(lines[start : start + size]))
@@ -140,9 +143,6 @@ def _first_open_bracket(source: str) -> int | None:
 
 def _line_of_error(source: str) -> int | None:
     """Returns the line, from 1, before which a shorter source must end to parse; None if this source parses."""
-    if "\0" in source:
-        # Python refuses such a source without a line.
-        return source.count("\n", 0, source.index("\0")) + 1
     error = _error_of(source)
     if isinstance(error, SyntaxError):
         line = max(error.lineno or 1, error.end_lineno or 1)

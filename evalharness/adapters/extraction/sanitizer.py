@@ -5,6 +5,7 @@ This one finds the same run faster, because Python parses from left to right: if
 so has every longer run with the same start, and only runs that end before that line remain to be tried.
 """
 
+import bisect
 import io
 import re
 import tokenize
@@ -74,19 +75,24 @@ def longest_parsable_run(text: str) -> str:
     nonblank_before = [0]
     for line in lines:
         nonblank_before.append(nonblank_before[-1] + bool(line.strip()))
+    # Python refuses a source with a NUL, without a line.
+    with_nul = [number for number, line in enumerate(lines) if "\0" in line] + [len(lines)]
     best, most = (0, 0), 0
     for start in range(len(lines)):
         if nonblank_before[-1] - nonblank_before[start] <= most:
             break
-        end = _best_end(lines, nonblank_before, start, most)
+        last = with_nul[bisect.bisect_left(with_nul, start)] - 1
+        end = _best_end(lines, nonblank_before, start, last, most)
         if end is not None:
             best, most = (start, end), nonblank_before[end + 1] - nonblank_before[start]
     return "\n".join(lines[best[0] : best[1] + 1])
 
 
-def _best_end(lines: list[str], nonblank_before: list[int], start: int, most: int) -> int | None:
-    """Returns the last line of the best run from `start`; None if no run has more than `most` non-blank lines."""
-    end = len(lines) - 1
+def _best_end(lines: list[str], nonblank_before: list[int], start: int, end: int, most: int) -> int | None:
+    """Returns the last line of the best run from `start`, up to `end`.
+
+    None if no run has more than `most` non-blank lines.
+    """
     while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
         error_line = _first_error_line(lines, start, end)
         if error_line is None:
@@ -101,9 +107,6 @@ def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
     An error before the last line that is read stays an error whatever follows, unless it is the missing end of
     something. Python reads a whole source before it reports an error in its first line.
     """
-    with_nul = next((number for number in range(start, end + 1) if "\0" in lines[number]), None)
-    if with_nul is not None:
-        return with_nul - start + 1  # Python refuses such a source without a line.
     size = FIRST_LINES
     while start + size <= end:
         error = _error_of("\n".join(lines[start : start + size]))

@@ -15,7 +15,7 @@ LAYERS = [
     {"backends", "adapters", "sandbox"},
     {"report"},
     {"pipeline"},
-    {"grading_service", "arena", "cluster", "bench", "training", "api"},
+    {"grading_service", "model_server", "arena", "cluster", "bench", "training", "api"},
     {"cli"},
 ]
 """Folders and root modules from the bottom up. A module imports from its own layer or from one below."""

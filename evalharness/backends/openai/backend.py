@@ -13,11 +13,12 @@ from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
 from evalharness.backends.openai.failures import PromptRefused
 from evalharness.backends.openai.options import OpenAIOptions, check_extra
-from evalharness.backends.openai.request_body import is_chat, make_fields, stop_sequences
+from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.generation.chat_template import chat_reason
 from evalharness.generation.infilling import require_free_middle
+from evalharness.generation.sampling import sample_seed
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.text import shortened
 
@@ -108,7 +109,8 @@ class OpenAIBackend:
         url = self._address.route("/chat/completions" if is_chat(prompt, options) else "/completions")
         stops = stop_sequences(prompt, options)
         fields = make_fields(self._model, request, sampling, options)
-        return EndpointRequest(url, fields, stops, options.stream, stop_early=len(stops) > options.max_stops)
+        headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
+        return EndpointRequest(url, fields, headers, stops, options.stream, stop_early=len(stops) > options.max_stops)
 
     def _completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
         task_id, sample_id = request.key

@@ -51,6 +51,7 @@ class EndpointRequest:
     url: httpx.URL
     fields: Mapping[str, Any]
     """The body, a JSON object."""
+    headers: Mapping[str, str]
     stops: tuple[str, ...]
     streamed: bool
     stop_early: bool
@@ -161,7 +162,7 @@ class Client:
         try:
             async with (
                 asyncio.timeout(self._options.timeout_s) as timeout,
-                http.stream("POST", request.url, content=body) as response,
+                http.stream("POST", request.url, content=body, headers=request.headers) as response,
             ):
                 self._reached = True
                 if response.status_code != 200:

@@ -9,6 +9,10 @@ from evalharness.errors import UserError
 from evalharness.generation.infilling_formats import find_format
 from evalharness.records import Prompt, Request, Sampling
 
+SEED_HEADER = "x-evalharness-seed"
+"""The header with the sample's whole seed, of which the field `seed` has only 31 bits, because some endpoints take no
+more. `evalharness serve` reads it, so that sampled texts equal those of the backend that it serves."""
+
 
 def is_chat(prompt: Prompt, options: OpenAIOptions) -> bool:
     """Returns whether the prompt is sent to the chat API."""

@@ -41,6 +41,11 @@ class Batch:
         if self._taps is not None:
             self._taps.__enter__()
 
+    def close(self) -> None:
+        """Stops to record the network's states."""
+        if self._taps is not None:
+            self._taps.__exit__(None, None, None)
+
     @property
     def size(self) -> int:
         """The number of rows, those included whose prompt is still being computed."""

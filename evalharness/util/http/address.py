@@ -17,13 +17,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_address(host: str, port: int, token: str) -> None:
-    """Raises UserError for an impossible port, and for an address that others can reach without a token."""
+def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIABLE) -> None:
+    """Raises UserError for an impossible port, and for an address that others can reach without a token.
+
+    `variable` is the environment variable of the token.
+    """
     if not 0 < port < 1 << 16:
         raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
     if not token and not is_loopback(host):
         raise UserError(
-            f"other machines can reach {host}; set ${TOKEN_VARIABLE} to a secret that clients must send, or "
+            f"other machines can reach {host}; set ${variable} to a secret that clients must send, or "
             "listen on 127.0.0.1"
         )
 

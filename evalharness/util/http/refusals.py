@@ -1,15 +1,24 @@
 """Requests that a service refuses, and the response to them."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 
 class RequestRefused(Exception):
-    """A request that a service does not process: HTTP status, one-line reason and seconds until a retry, if any."""
+    """A request that a service does not process: HTTP status, one-line reason and seconds until a retry, if any.
 
-    def __init__(self, status: int, reason: str, retry_s: int | None = None):
+    `parameter` is the field of the request that is wrong, and `code` a word for programs, where there is one.
+    """
+
+    def __init__(
+        self, status: int, reason: str, retry_s: int | None = None, parameter: str | None = None, code: str = ""
+    ):
         super().__init__(reason)
         self.status, self.reason, self.retry_s = status, reason, retry_s
+        self.parameter, self.code = parameter, code
 
 
 class ErrorResponse(BaseModel):
@@ -18,7 +27,16 @@ class ErrorResponse(BaseModel):
     error: str
 
 
-def refusal(refused: RequestRefused, close: bool = False) -> JSONResponse:
+ErrorBody = Callable[[RequestRefused], Mapping[str, Any]]
+"""Returns the JSON body of the response to a refused request."""
+
+
+def one_error(refused: RequestRefused) -> Mapping[str, Any]:
+    """Returns the usual body, an `ErrorResponse`."""
+    return ErrorResponse(error=refused.reason).model_dump()
+
+
+def refusal(refused: RequestRefused, close: bool = False, body: ErrorBody = one_error) -> JSONResponse:
     """Returns the response to a refused request.
 
     `close` ends the connection, for requests that are not read to their end.
@@ -28,4 +46,4 @@ def refusal(refused: RequestRefused, close: bool = False) -> JSONResponse:
         headers["retry-after"] = str(refused.retry_s)
     if refused.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(ErrorResponse(error=refused.reason).model_dump(), refused.status, headers)
+    return JSONResponse(body(refused), refused.status, headers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from evalharness.util.http.refusals import RequestRefused, refusal
+from evalharness.util.http.refusals import ErrorBody, RequestRefused, one_error, refusal
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,14 @@ class RequestChecks:
     `on_response` is called with the status of every response.
     """
 
-    def __init__(self, app: ASGIApp, limits: RequestLimits, on_response: Callable[[int], None]):
-        self.app, self.limits, self.on_response = app, limits, on_response
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: RequestLimits,
+        on_response: Callable[[int], None],
+        error_body: ErrorBody = one_error,
+    ):
+        self.app, self.limits, self.on_response, self.error_body = app, limits, on_response, error_body
         self.buffered_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,8 +51,12 @@ class RequestChecks:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
+        started = False
+
         async def counted_send(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 self.on_response(message["status"])
             await send(message)
 
@@ -59,14 +69,15 @@ class RequestChecks:
             if connected:
                 await self.app(scope, _replay_body(bytes(body), receive), counted_send)
         except RequestRefused as refused:
-            await refusal(refused, close=True)(scope, receive, counted_send)
+            await refusal(refused, True, self.error_body)(scope, receive, counted_send)
         except TimeoutError:
             late = RequestRefused(408, f"the request was not complete after {self.limits.read_s:g} s; send it faster")
-            await refusal(late, close=True)(scope, receive, counted_send)
+            await refusal(late, True, self.error_body)(scope, receive, counted_send)
         except asyncio.CancelledError:  # the server cancels what is unfinished at the end of its drain time
             scope["app"].state.cut_short = True
             ending = RequestRefused(503, "the service is shutting down; try again later", 1)
-            await refusal(ending, close=True)(scope, receive, counted_send)
+            if not started:  # a stream that has begun just ends
+                await refusal(ending, True, self.error_body)(scope, receive, counted_send)
         finally:
             self.buffered_bytes -= len(body)
 

@@ -1,0 +1,137 @@
+"""Measures `evalharness serve`: throughput by concurrent clients, and the latency that it adds to the backend itself.
+
+    python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 24] [--out FILE.json]
+
+Throughput is that of `evalharness bench --backend openai` against the server. For the added latency the same prompts go
+to the server and to the backend in this process, one after the other in turns; the figure is the median difference of
+their times, and the texts must be equal. Both processes are idle while the other one works.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from evalharness.backends.factory import BackendConfig, find_backend
+from evalharness.bench.config import BenchConfig
+from evalharness.bench.runner import bench
+from evalharness.bench.workload import code_problems
+from evalharness.records import Request, Sampling
+
+LEVELS = (1, 2, 4, 8)
+PROMPT_TOKENS, OUTPUT_TOKENS = 64, 96
+
+
+@contextmanager
+def running_server(way: str, model: str | None, options: Mapping[str, str]) -> Iterator[str]:
+    """Starts a server and yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("evalharness")), "serve", "--backend", way, "--port", str(port)]
+    command += ["--model", model] if model else []
+    for key, value in options.items():
+        command += ["--option", f"{key}={value}"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        while not _answers(url):
+            assert process.poll() is None, "the server ended; run the command by hand to see why"
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def throughput(url: str, name: str, requests: int) -> dict[int, float]:
+    """Returns the output tokens per second of all clients together, by their number."""
+    os.environ.setdefault("OPENAI_API_KEY", "none")
+    config = BenchConfig(
+        "openai",
+        name,
+        concurrency=LEVELS,
+        input_tokens=PROMPT_TOKENS,
+        output_tokens=OUTPUT_TOKENS,
+        requests=requests,
+        options={"base_url": f"{url}/v1"},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        levels = bench(config, Path(folder) / "bench", print)
+    return {level.concurrency: float(level.speed["output_tokens_per_s"]) for level in levels}
+
+
+def added_latency(url: str, way: str, model: str | None, options: Mapping[str, str], pairs: int) -> dict[str, float]:
+    """Returns the median latency of the backend and of the server for the same prompts, in ms."""
+    backend = find_backend(way)(BackendConfig(model, 1, options))
+    sampling = Sampling(max_new_tokens=OUTPUT_TOKENS)
+    direct_ms, served_ms = [], []
+    with httpx.Client(base_url=url, timeout=600) as http:
+        for number, problem in enumerate(code_problems(pairs + 2, PROMPT_TOKENS)):
+            request = Request(problem, 0)
+            start = time.perf_counter()
+            [completion] = backend.generate([request], sampling)
+            middle = time.perf_counter()
+            body = {"prompt": problem.prompt.text, "max_tokens": OUTPUT_TOKENS}
+            answer = http.post("/v1/completions", json=body).json()
+            end = time.perf_counter()
+            assert answer["choices"][0]["text"] == completion.text
+            if number >= 2:  # the first ones warm up
+                direct_ms.append(1000 * (middle - start))
+                served_ms.append(1000 * (end - middle))
+    added = statistics.median(served - direct for served, direct in zip(served_ms, direct_ms, strict=True))
+    return {
+        "direct_ms": statistics.median(direct_ms),
+        "served_ms": statistics.median(served_ms),
+        "added_ms": added,
+    }
+
+
+def main() -> None:
+    """Prints the figures, and writes them with --out."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--way", default="diffusion", choices=("ar", "diffusion"))
+    parser.add_argument("--model")
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=24)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    options = dict(pair.split("=", 1) for pair in arguments.option)
+    with running_server(arguments.way, arguments.model, options) as url:
+        name = httpx.get(f"{url}/v1/models").json()["data"][0]["id"]
+        latency = added_latency(url, arguments.way, arguments.model, options, arguments.pairs)
+        tokens_per_s = throughput(url, name, arguments.requests)
+    figures: dict[str, Any] = {
+        "way": arguments.way,
+        "model": name,
+        "options": options,
+        **{key: round(value, 2) for key, value in latency.items()},
+        "tokens_per_s": {str(level): round(value, 1) for level, value in tokens_per_s.items()},
+        "speedup": round(tokens_per_s[LEVELS[-1]] / tokens_per_s[LEVELS[0]], 2),
+    }
+    print(json.dumps(figures, indent=2))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

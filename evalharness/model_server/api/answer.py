@@ -1,0 +1,141 @@
+"""Answers as JSON: whole ones and the chunks of streamed ones, for chat and for text."""
+
+import math
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evalharness.diffusion.serving.decoder import Frame
+from evalharness.generation.stopping import Detokenizer
+from evalharness.model_server.api.messages import DenoisingFrame, Timings, Usage
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """An output token with its probability."""
+
+    text: str
+    probability: float
+
+    @property
+    def logprob(self) -> float:
+        """The natural logarithm of the probability."""
+        return math.log(max(self.probability, 1e-30))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One finished completion of an answer."""
+
+    index: int
+    text: str
+    finish_reason: str
+    scores: Sequence[TokenScore] | None
+    """The tokens' probabilities, if the request asks for them."""
+    note: str | None = None
+    """Why the text is empty."""
+
+    def wrapped(self, before: str, after: str) -> "Choice":
+        """Returns the choice with text around its own."""
+        return replace(self, text=before + self.text + after)
+
+
+@dataclass(frozen=True)
+class AnswerFormat:
+    """The format of one answer; `form` is "chat" or "text"."""
+
+    form: str
+    model: str
+    id: str = field(default_factory=lambda: secrets.token_hex(12))
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def whole(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
+        """Returns the answer to a request that is not streamed."""
+        rows = []
+        for choice in choices:
+            row: dict[str, Any] = {"index": choice.index, "finish_reason": choice.finish_reason}
+            if self.form == "chat":
+                row["message"] = {"role": "assistant", "content": choice.text, "refusal": None}
+            else:
+                row["text"] = choice.text
+            row["logprobs"] = self._logprobs(choice.scores)
+            if choice.note:
+                row["note"] = choice.note
+            rows.append(row)
+        kind = "chat.completion" if self.form == "chat" else "text_completion"
+        return {**self._head(kind), "choices": rows, "usage": usage, "timings": timings}
+
+    def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
+        """Returns a chunk of a streamed answer. `end` is set in the last chunk of a choice."""
+        row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
+        if self.form == "chat":
+            row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}
+        else:
+            row["text"] = text
+        row["logprobs"] = self._logprobs(end.scores) if end else None
+        if end and end.note:
+            row["note"] = end.note
+        return {**self._head(self._chunk_kind), "choices": [row]}
+
+    def usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
+        """Returns the last chunk of a stream whose client asked for the token counts."""
+        return {**self._head(self._chunk_kind), "choices": [], "usage": usage, "timings": timings}
+
+    def frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
+        """Returns the data of a `denoising_frame` event."""
+        return {
+            "object": "denoising_frame",
+            "id": self._id,
+            "choices": [],
+            "index": index,
+            "forward_pass": frame.forward_pass,
+            "ms": round(ms, 3),
+            "start": frame.start,
+            "end": frame.end,
+            "positions": list(frame.positions),
+            "tokens": [detokenizer.text([token]) for token in frame.tokens],
+            "confidences": [round(confidence, 4) for confidence in frame.confidences],
+            "drafted": [detokenizer.text([token]) for token in frame.drafted],
+            "accepted": frame.accepted,
+            "rejected": [detokenizer.text([token]) for token in frame.rejected],
+        }
+
+    @property
+    def _id(self) -> str:
+        return ("chatcmpl-" if self.form == "chat" else "cmpl-") + self.id
+
+    @property
+    def _chunk_kind(self) -> str:
+        return "chat.completion.chunk" if self.form == "chat" else "text_completion"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, "created": self.created, "model": self.model}
+
+    def _logprobs(self, scores: Sequence[TokenScore] | None) -> dict[str, Any] | None:
+        if scores is None:
+            return None
+        if self.form == "chat":
+            return {
+                "content": [
+                    {
+                        "token": score.text,
+                        "logprob": score.logprob,
+                        "bytes": list(score.text.encode()),
+                        "top_logprobs": [],
+                    }
+                    for score in scores
+                ],
+                "refusal": None,
+            }
+        offsets, at = [], 0
+        for score in scores:
+            offsets.append(at)
+            at += len(score.text)
+        return {
+            "tokens": [score.text for score in scores],
+            "token_logprobs": [score.logprob for score in scores],
+            "top_logprobs": None,
+            "text_offset": offsets,
+        }

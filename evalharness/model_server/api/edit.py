@@ -1,0 +1,70 @@
+"""POST /v1/edit/completions and POST /v1/apply/completions, in the format of Inception's clients.
+
+An edit request marks in a file the code that may change, and the cursor in it. The model infills at the cursor; the
+answer is the marked code with the new text in it, in a fenced block. An apply request has a file and a snippet to
+merge; a chat model writes the merged file.
+"""
+
+import re
+
+from evalharness.model_server.api.chat import ChatBody
+from evalharness.model_server.api.request import Wrapping
+from evalharness.records import Message, Prompt
+from evalharness.util.http.refusals import RequestRefused
+
+CURSOR = "<|cursor|>"
+_FILE_HEADER = re.compile(r"\A\s*current_file_path:[^\n]*\n")
+APPLY_INSTRUCTION = (
+    "Merge the update into the original code. Answer with the complete updated code in one block, and nothing else."
+)
+
+
+class EditBody(ChatBody):
+    """The body of an edit request; the last user message has the tags."""
+
+    def parts(self) -> tuple[Prompt, Wrapping]:
+        """Returns what is infilled, and the text around it. Raises RequestRefused if a tag is missing."""
+        text = self.messages[-1].text
+        file = _FILE_HEADER.sub("", tagged(text, "current_file_content"))
+        region = tagged(text, "code_to_edit")
+        before_region, found, after_region = file.partition(_with_tags(text, "code_to_edit"))
+        if not found:
+            before_region = after_region = ""
+        if CURSOR not in region:
+            raise RequestRefused(400, f"messages: {CURSOR} is not inside code_to_edit; mark it", parameter="messages")
+        before, _, after = region.partition(CURSOR)
+        prompt = Prompt(before_region + before, suffix=after + after_region, stops=self.stops)
+        closing = "" if after.endswith("\n") else "\n"
+        return prompt, Wrapping("```\n" + before, after + closing + "```")
+
+
+class ApplyBody(ChatBody):
+    """The body of an apply request; the last user message has the tags."""
+
+    def prompt(self) -> Prompt:
+        """Returns the prompt of a chat that merges the snippet into the code."""
+        text = self.messages[-1].text
+        original, update = tagged(text, "original_code"), tagged(text, "update_snippet")
+        content = f"{APPLY_INSTRUCTION}\n\nOriginal code:\n```\n{original}\n```\n\nUpdate:\n```\n{update}\n```"
+        return Prompt(messages=(Message("user", content),), stops=self.stops)
+
+
+def tagged(text: str, tag: str) -> str:
+    """Returns the text between a tag's two marks, without the line breaks next to them."""
+    content = _content(text, tag)
+    return content.removeprefix("\n").removesuffix("\n")
+
+
+def _content(text: str, tag: str) -> str:
+    opening, closing = f"<|{tag}|>", f"<|/{tag}|>"
+    start, end = text.find(opening), text.rfind(closing)
+    if start < 0 or end < start:
+        raise RequestRefused(
+            400, f"messages: the last one has no {opening} ... {closing}; send the text with its tags",
+            parameter="messages",
+        )  # fmt: skip
+    return text[start + len(opening) : end]
+
+
+def _with_tags(text: str, tag: str) -> str:
+    return f"<|{tag}|>{_content(text, tag)}<|/{tag}|>"

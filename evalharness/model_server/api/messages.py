@@ -1,0 +1,99 @@
+"""The JSON objects of answers."""
+
+from typing import Any, Literal, TypedDict
+
+from evalharness.model_server.engine.job import Outcome
+
+
+class PredictionTokens(TypedDict):
+    """Drafted tokens, in the names of OpenAI's API."""
+
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
+class Usage(TypedDict):
+    """Token counts of an answer; `forward_passes` is this server's own."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    completion_tokens_details: PredictionTokens
+    forward_passes: int
+
+
+class Timings(TypedDict):
+    """When what happened, in milliseconds since the request arrived. Null where it was not measured."""
+
+    queued_ms: float
+    prefill_ms: float | None
+    ttft_ms: float | None
+    total_ms: float
+
+
+class DenoisingFrame(TypedDict):
+    """The data of a `denoising_frame` event: what one forward pass changed. Positions count output tokens from 0."""
+
+    object: Literal["denoising_frame"]
+    id: str
+    choices: list[Any]
+    """Always empty, so that clients that know only chunks pass over a frame."""
+    index: int
+    """The choice."""
+    forward_pass: int
+    ms: float
+    start: int
+    end: int
+    """The positions [start, end) were open before the pass."""
+    positions: list[int]
+    tokens: list[str]
+    confidences: list[float]
+    """The new tokens at `positions`, and the network's probability of each."""
+    drafted: list[str]
+    """Tokens that the pass drafts for the positions from `start`; the next pass verifies them."""
+    accepted: int
+    rejected: list[str]
+    """How many drafted tokens the pass accepted, and those that it rejected."""
+
+
+def usage_of(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
+    """Returns the token counts of an answer. A prompt counts once, however many choices it has."""
+    prompt = sum(outcome.prompt_tokens for outcome in outcomes[::choices_per_prompt])
+    completion = sum(outcome.output_tokens for outcome in outcomes)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": sum(outcome.accepted_drafts or 0 for outcome in outcomes),
+            "rejected_prediction_tokens": sum(outcome.rejected_drafts or 0 for outcome in outcomes),
+        },
+        "forward_passes": sum(outcome.forward_passes or 0 for outcome in outcomes),
+    }
+
+
+def timings_of(outcomes: list[Outcome]) -> Timings:
+    """Returns when the first text and when the last text of an answer was there."""
+    prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
+    firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
+    return {
+        "queued_ms": _ms(min(outcome.queued_s for outcome in outcomes)),
+        "prefill_ms": _ms(min(prefills)) if prefills else None,
+        "ttft_ms": _ms(min(firsts)) if firsts else None,
+        "total_ms": _ms(max(outcome.total_s for outcome in outcomes)),
+    }
+
+
+def note_on_empty(outcome: Outcome, generated: int) -> str | None:
+    """Returns why an answer has no text; None if it has some. `generated` tokens were there before the cut."""
+    if outcome.text:
+        return None
+    if outcome.finish_reason == "length":
+        return "the answer is empty: the tokens up to max_tokens have no text; send a larger max_tokens"
+    if generated:
+        return "the answer is empty: it begins with a stop sequence; send another stop"
+    return "the answer is empty: the model's first token ends it"
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 3)

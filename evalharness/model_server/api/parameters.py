@@ -1,0 +1,131 @@
+"""The parameters that all endpoints share, and the refusal of those that cannot be honoured."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+
+from evalharness.util.http.refusals import RequestRefused
+from evalharness.util.suggest import unknown_name
+
+Body = TypeVar("Body", bound="Parameters")
+
+AR_OPTIONS = ("draft",)
+DIFFUSION_OPTIONS = ("rule", "threshold", "block", "steps", "bound", "edit", "lookup")
+"""The options of decoding that a request can change, for each way of decoding."""
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "frequency_penalty": (0,), "presence_penalty": (0,), "repetition_penalty": (1,), "logit_bias": ({},),
+    "top_k": (-1, 0), "min_p": (0,), "best_of": (1,), "echo": (False,), "top_logprobs": (0,),
+    "tools": ([],), "tool_choice": ("none", "auto"), "functions": ([],), "function_call": ("none", "auto"),
+    "parallel_tool_calls": (True, False), "response_format": ({"type": "text"},), "modalities": (["text"],),
+    "reasoning_effort": ("none", "minimal", "instant"), "realtime": (False,), "service_tier": ("auto", "default"),
+    "store": (False,), "web_search_options": (), "audio": (), "prediction": (),
+}  # fmt: skip
+"""Parameters of the APIs that the server does not have, with the values that change nothing."""
+WITHOUT_EFFECT = ("user", "metadata", "safety_identifier", "prompt_cache_key")
+"""Parameters that say something about the client and cannot change an answer."""
+
+
+class StreamOptions(BaseModel):
+    """The field `stream_options`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    include_usage: bool = False
+    continuous_usage_stats: Literal[False] = False
+    include_obfuscation: Literal[False] = False
+
+
+class Parameters(BaseModel):
+    """Base class of a request's body. Types are strict: a number in quotes is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    model: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = Field(None, ge=-(1 << 63), lt=1 << 63)
+    stop: str | Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
+    n: int = Field(1, ge=1, le=64)
+    stream: bool = False
+    stream_options: StreamOptions = Field(default_factory=StreamOptions)
+    diffusing: bool = False
+    """Each chunk of a stream replaces the whole text, masks included, as Inception's servers do."""
+    denoising_frames: bool = False
+    """A stream also has an event for each forward pass."""
+    draft: int | str | None = None
+    rule: str | None = None
+    threshold: float | None = None
+    block: int | None = None
+    steps: int | None = None
+    bound: float | None = None
+    edit: float | None = None
+    lookup: StrictBool | None = None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The stop sequences."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+    @property
+    def token_limit(self) -> int | None:
+        """The most tokens to generate, if the request says so."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether the answer has the probability of each token."""
+        return False
+
+    def decoding_options(self) -> dict[str, str]:
+        """Returns the options of decoding that the request sets, as the backends parse them."""
+        values = {name: getattr(self, name) for name in (*AR_OPTIONS, *DIFFUSION_OPTIONS)}
+        return {name: json.dumps(value).strip('"') for name, value in values.items() if value is not None}
+
+
+def parse_body(schema: type[Body], raw: bytes) -> Body:
+    """Returns the parameters of a request. Raises RequestRefused that names the first wrong one."""
+    try:
+        values = json.loads(raw, parse_constant=_refuse_constant)
+        json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
+    except (ValueError, RecursionError) as error:
+        raise RequestRefused(400, f"the body is not valid JSON: {str(error)[:200]}") from None
+    if not isinstance(values, dict):
+        raise RequestRefused(400, "the body is not a JSON object; send an object with the parameters")
+    # A parameter that is null counts as not given, as in OpenAI's API.
+    values = {name: value for name, value in values.items() if value is not None and name not in WITHOUT_EFFECT}
+    for name in [name for name in values if name in NEUTRAL and name not in schema.model_fields]:
+        _require_neutral(name, values.pop(name))
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise _refused(error, schema) from None
+
+
+def _require_neutral(name: str, value: Any) -> None:
+    """Raises RequestRefused for a value that would have to change the answer."""
+    # True equals 1 in Python, and an API distinguishes them.
+    if not any(value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in NEUTRAL[name]):
+        raise RequestRefused(
+            400, f"parameter {name} is not supported; leave it out", parameter=name, code="unsupported_parameter"
+        )
+
+
+def _refused(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
+    first = error.errors(include_url=False, include_context=False)[0]
+    # Names of a union's members and positions in it are no part of the parameter's name.
+    names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]
+    where = ".".join(name for name in names if name not in ("str", "int", "list", "literal")) or "body"
+    if first["type"] == "extra_forbidden" and len(names) == 1:
+        message = unknown_name("parameter", where, sorted(schema.model_fields))
+    elif first["type"] == "missing":
+        message = f"parameter {where} is missing; send it"
+    else:
+        message = f"parameter {where}: {first['msg']}"
+    return RequestRefused(400, " ".join(message.split()), parameter=where)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,0 +1,136 @@
+"""From the parameters of a request to the jobs of an engine."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evalharness.errors import UserError
+from evalharness.generation.sampling import sample_seed
+from evalharness.model_server.api.parameters import AR_OPTIONS, DIFFUSION_OPTIONS, Parameters
+from evalharness.model_server.engine.job import Job
+from evalharness.model_server.engine.protocol import Engine
+from evalharness.records import Prompt
+from evalharness.util.http.refusals import RequestRefused
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model by the names under which requests ask for it."""
+
+    name: str
+    ways: tuple[str, ...]
+    """The ways of decoding that the model has, the default one first."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The model's name, and one name for each way of decoding."""
+        return (self.name, *(f"{self.name}:{way}" for way in self.ways))
+
+    def way_of(self, asked: str | None, options: Mapping[str, str]) -> str:
+        """Returns the way of decoding that a request asks for, by the model's name or by its options.
+
+        Raises RequestRefused for an unknown model, and for options of another way of decoding.
+        """
+        if asked is not None and asked not in self.ids:
+            raise RequestRefused(
+                404,
+                f"model {asked!r} is not served; the models are: {', '.join(self.ids)}",
+                parameter="model",
+                code="model_not_found",
+            )
+        way = self.ways[0]
+        if asked is not None and asked != self.name:
+            way = asked.rpartition(":")[2]
+        elif options and not self._foreign(way, options):
+            pass
+        elif options:
+            way = next((other for other in self.ways if not self._foreign(other, options)), way)
+        if foreign := self._foreign(way, options):
+            raise RequestRefused(
+                400,
+                f"parameter {foreign[0]} has no effect on decoding by {way}; leave it out, or ask for a model of: "
+                f"{', '.join(self.ids)}",
+                parameter=foreign[0],
+            )
+        return way
+
+    @staticmethod
+    def _foreign(way: str, options: Mapping[str, str]) -> list[str]:
+        known = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(way, ())
+        return [name for name in options if name not in known]
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """Text that the answer has around what the model generates."""
+
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class AnswerRequest:
+    """A request that is ready for the engine."""
+
+    form: Literal["chat", "text"]
+    model: str
+    """The model's name as the answer repeats it."""
+    jobs: Sequence[Job]
+    parameters: Parameters
+    wrapping: Wrapping = field(default_factory=Wrapping)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a request gets where it states nothing."""
+
+    max_new_tokens: int
+    exact_seed: int | None = None
+    """The seed in the header of the harness's own client, which has more bits than the parameter."""
+
+
+def make_request(
+    form: Literal["chat", "text"],
+    prompts: Sequence[Prompt],
+    parameters: Parameters,
+    engine: Engine,
+    defaults: Defaults,
+    wrapping: Wrapping | None = None,
+) -> AnswerRequest:
+    """Returns the request: `n` completions of each prompt, in order. Raises RequestRefused for wrong parameters."""
+    served = ServedModel(engine.name, engine.ways)
+    options = parameters.decoding_options()
+    way = served.way_of(parameters.model, options)
+    if "" in parameters.stops:
+        raise RequestRefused(400, "parameter stop: a stop sequence is empty; leave it out", parameter="stop")
+    for name in ("diffusing", "denoising_frames"):
+        if getattr(parameters, name) and not parameters.stream:
+            raise RequestRefused(400, f"parameter {name} needs stream: true; send it, too", parameter=name)
+    seed = parameters.seed
+    if defaults.exact_seed is not None and seed is not None:
+        seed = defaults.exact_seed
+    elif seed is None:
+        seed = secrets.randbits(31)
+    jobs = [
+        Job(
+            prompt,
+            way,
+            parameters.token_limit or defaults.max_new_tokens,
+            parameters.temperature or 0.0,
+            1.0 if parameters.top_p is None else parameters.top_p,
+            seed if number == 0 else sample_seed(seed, ("", number)),
+            options,
+            parameters.diffusing or parameters.denoising_frames or parameters.wants_logprobs,
+        )
+        for prompt in prompts
+        for number in range(parameters.n)
+    ]
+    return AnswerRequest(form, parameters.model or engine.name, jobs, parameters, wrapping or Wrapping())
+
+
+def wrong_option(error: UserError, job: Job) -> RequestRefused:
+    """Returns the refusal for an error about an option of decoding."""
+    # A message about an option begins with it; others that it mentions come later.
+    named = sorted((str(error).find(name), name) for name in job.options if name in str(error))
+    return RequestRefused(400, str(error), parameter=named[0][1] if named else None)

@@ -1,0 +1,45 @@
+"""POST /v1/completions and POST /v1/fim/completions."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from evalharness.model_server.api.parameters import Parameters
+from evalharness.model_server.engine.protocol import Engine
+from evalharness.records import Prompt
+from evalharness.util.http.refusals import RequestRefused
+
+NO_SUFFIX = "<|endoftext|>"
+"""What Continue's client for Inception sends where nothing follows the cursor."""
+PromptTexts = Annotated[list[str], Field(min_length=1, max_length=256)]
+
+
+class CompletionBody(Parameters):
+    """The body of a completion: the prompt is continued, or infilled if there is a suffix."""
+
+    prompt: str | PromptTexts
+    suffix: str | None = None
+    logprobs: int | bool | None = None
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether the answer has the probability of each token."""
+        return self.logprobs is not None and self.logprobs is not False
+
+    def prompts(self, engine: Engine) -> list[Prompt]:
+        """Returns the prompts. Raises RequestRefused for a suffix that the model cannot follow."""
+        if self.wants_logprobs and self.logprobs is not True and (self.logprobs or 0) > 1:
+            raise RequestRefused(
+                400, "parameter logprobs: alternatives to a token are not reported; send 0 or 1", parameter="logprobs"
+            )
+        texts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
+        suffix = "" if self.suffix == NO_SUFFIX else self.suffix
+        if suffix == "" and not engine.infills:
+            suffix = None
+        return [Prompt(text, stops=self.stops, suffix=suffix) for text in texts]
+
+
+class FimBody(CompletionBody):
+    """The body of an infilling request: as above, always with a suffix."""
+
+    suffix: str | None = ""

@@ -1,0 +1,143 @@
+"""The application: the endpoints of the API, health, metrics and the playground."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+
+from evalharness.backends.openai.request_body import SEED_HEADER
+from evalharness.errors import UserError
+from evalharness.model_server.api.chat import ChatBody
+from evalharness.model_server.api.edit import ApplyBody, EditBody
+from evalharness.model_server.api.errors import error_body
+from evalharness.model_server.api.parameters import parse_body
+from evalharness.model_server.api.request import AnswerRequest, Defaults, ServedModel, make_request
+from evalharness.model_server.api.text import CompletionBody, FimBody
+from evalharness.model_server.config import ServerConfig
+from evalharness.model_server.engine.protocol import Engine
+from evalharness.model_server.metrics import ServerMetrics
+from evalharness.model_server.playground.problems import Problems
+from evalharness.model_server.playground.routes import add_playground
+from evalharness.model_server.responding import Responder, now
+from evalharness.util.http.refusals import RequestRefused, refusal
+from evalharness.util.http.request_checks import RequestChecks, RequestLimits
+from evalharness.util.version import __version__
+
+PUBLIC = ("/", "/static/", "/health")
+"""Paths that need no key: health, and the playground's page, which asks for the key."""
+
+Read = Callable[[bytes, Defaults], AnswerRequest]
+"""Makes a request of its body. Raises RequestRefused for a wrong one."""
+
+
+def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAPI:
+    """Returns the application. The caller closes `engine` and `problems`."""
+    app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    metrics = ServerMetrics(engine.load)
+    responder = Responder(engine, metrics, config.request_s)
+    app.state.cut_short = False
+    limits = RequestLimits(config.key, config.body_bytes, config.bodies_bytes, config.read_s, PUBLIC)
+    if config.cors:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=config.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
+        )
+    app.add_middleware(RequestChecks, limits=limits, error_body=error_body, on_response=metrics.count_response)
+    served = ServedModel(engine.name, engine.ways)
+
+    def chat(raw: bytes, defaults: Defaults) -> AnswerRequest:
+        body = parse_body(ChatBody, raw)
+        return make_request("chat", [body.prompt()], body, engine, defaults)
+
+    def completion(raw: bytes, defaults: Defaults) -> AnswerRequest:
+        body = parse_body(CompletionBody, raw)
+        return make_request("text", body.prompts(engine), body, engine, defaults)
+
+    def fim(raw: bytes, defaults: Defaults) -> AnswerRequest:
+        body = parse_body(FimBody, raw)
+        return make_request("text", body.prompts(engine), body, engine, defaults)
+
+    def edit(raw: bytes, defaults: Defaults) -> AnswerRequest:
+        body = parse_body(EditBody, raw)
+        prompt, wrapping = body.parts()
+        return make_request("chat", [prompt], body, engine, defaults, wrapping)
+
+    def apply(raw: bytes, defaults: Defaults) -> AnswerRequest:
+        body = parse_body(ApplyBody, raw)
+        return make_request("chat", [body.prompt()], body, engine, defaults)
+
+    for path, read in (
+        ("/v1/chat/completions", chat),
+        ("/v1/completions", completion),
+        ("/v1/fim/completions", fim),
+        ("/v1/edit/completions", edit),
+        ("/v1/apply/completions", apply),
+    ):
+        app.post(path)(_endpoint(read, responder, config.max_new_tokens))
+
+    @app.get("/v1/models")
+    async def models() -> Response:
+        """Lists the model by all names under which requests can ask for it."""
+        return JSONResponse({"object": "list", "data": [_model(name, engine) for name in served.ids]})
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> Response:
+        """Describes one model."""
+        served.way_of(name, {})
+        return JSONResponse(_model(name, engine))
+
+    @app.get("/health")
+    async def health() -> Response:
+        """Reports version and load; needs no key."""
+        load = engine.load()
+        return JSONResponse(
+            {"status": "ok", "version": __version__, "running": load.running, "waiting": load.waiting,
+             "concurrency": config.concurrency, "queue": config.queue}
+        )  # fmt: skip
+
+    @app.get("/metrics")
+    async def prometheus_metrics() -> Response:
+        """Returns the metrics in Prometheus' text format."""
+        return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+    add_playground(app, engine, problems, config.max_new_tokens)
+
+    @app.exception_handler(RequestRefused)
+    async def on_refused(_: Request, error: RequestRefused) -> Response:
+        return refusal(error, body=error_body)
+
+    @app.exception_handler(UserError)
+    async def on_user_error(_: Request, error: UserError) -> Response:
+        return refusal(RequestRefused(400, str(error)), body=error_body)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        reason = f"{request.method} {request.url.path} is not served; see GET /v1/models and the documentation"
+        return refusal(RequestRefused(error.status_code, reason), body=error_body)
+
+    return app
+
+
+def _endpoint(read: Read, responder: Responder, max_new_tokens: int) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(http: Request) -> Response:
+        arrived = now()
+        seed = http.headers.get(SEED_HEADER, "")
+        defaults = Defaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
+        return await responder.respond(http, read(await http.body(), defaults), arrived)
+
+    return endpoint
+
+
+def _model(name: str, engine: Engine) -> dict[str, object]:
+    way = name.rpartition(":")[2] if ":" in name else engine.ways[0]
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "evalharness",
+        "decoding": way if way in engine.ways else engine.ways[0],
+        "context_length": engine.context,
+        "infills": engine.infills,
+    }

@@ -1,0 +1,59 @@
+"""Configuration of the model server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from evalharness.errors import UserError
+from evalharness.util.http.address import check_address
+
+KEY_VARIABLE = "EVALHARNESS_API_KEY"
+"""The default environment variable of the key. There is no option for the key itself: every user of the machine can
+read command lines."""
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Settings of one server. Sizes are in bytes, times in seconds."""
+
+    backend: str = "diffusion"
+    model: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the backend; a request can change those of decoding."""
+    host: str = "127.0.0.1"
+    port: int = 8378
+    key: str = field(default="", repr=False)
+    """Clients send it as `Authorization: Bearer KEY`. It may be empty only where `host` is a loopback address."""
+    key_variable: str = KEY_VARIABLE
+    concurrency: int = 8
+    """Rows that are decoded at a time."""
+    queue: int = 64
+    """Most rows that wait. Requests beyond it are refused with status 429."""
+    max_new_tokens: int = 768
+    """The token limit of requests that state none."""
+    request_s: float = 600.0
+    """Most seconds for one request."""
+    body_bytes: int = 8 << 20
+    bodies_bytes: int = 128 << 20
+    read_s: float = 30.0
+    """Seconds that a client may take to send the headers, and again to send the body."""
+    drain_s: float = 30.0
+    """Seconds after SIGTERM in which accepted requests are still answered."""
+    cors: tuple[str, ...] = ()
+    """Origins of other web pages that may call the server."""
+    sandbox: str = ""
+    """The sandbox in which the playground runs answers; empty: none."""
+    workers: int = 2
+    """Programs that run in the sandbox at a time."""
+    data: str | None = None
+    """Source of the tasks' data for the playground: a folder, `hub` or `sample`; None for the default source."""
+
+    def check(self) -> None:
+        """Raises UserError for invalid settings."""
+        if min(self.concurrency, self.max_new_tokens, self.body_bytes, self.workers) < 1 or self.queue < 0:
+            raise UserError(
+                "--max-concurrency, --max-new-tokens, --max-body-mb and --workers must be at least 1, --queue at least "
+                "0; give larger numbers"
+            )
+        if min(self.read_s, self.drain_s, self.request_s) <= 0:
+            raise UserError("--read-timeout, --drain and --request-timeout must be greater than 0; give larger numbers")
+        check_address(self.host, self.port, self.key, self.key_variable)

@@ -1,0 +1,125 @@
+"""From a job to the decoder of its row, with the code and the settings of the backends `ar` and `diffusion`."""
+
+import threading
+from collections.abc import Mapping
+
+import torch
+
+from evalharness.backends.ar import AROptions
+from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
+from evalharness.backends.diffusion.rows import make_denoising, make_denoising_row
+from evalharness.backends.network.drafting import hybrid_drafting, lookup_drafting
+from evalharness.backends.network.loading import Network
+from evalharness.backends.network.rows import can_generate, encode, make_row, make_sampler
+from evalharness.backends.options import parse_options
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.drafting.proposals import Drafting
+from evalharness.diffusion.rows import Row
+from evalharness.diffusion.serving.decoder import Decoder
+from evalharness.diffusion.serving.denoiser import Denoiser
+from evalharness.diffusion.serving.self_drafting import SelfDrafter
+from evalharness.diffusion.serving.tokens import TokenDecoder
+from evalharness.diffusion.serving.verification import Verifier
+from evalharness.errors import UserError
+from evalharness.model_server.engine.job import Job
+from evalharness.records import Problem, Request, Sampling
+from evalharness.util.http.refusals import RequestRefused
+
+SEED_BITS = (1 << 63) - 1
+
+
+class DecoderFactory:
+    """Makes the decoders of one network. Safe to use from several threads."""
+
+    def __init__(self, network: Network, drafter: Drafter | None, options: Mapping[str, Mapping[str, str]]) -> None:
+        """`options` are the server's options for each way of decoding."""
+        self.network, self.drafter, self._options = network, drafter, options
+        self._lookup: Drafting | None = None
+        self._lock = threading.Lock()
+
+    def make(self, job: Job) -> Decoder:
+        """Returns the decoder of a job. Raises UserError for settings that the network cannot follow."""
+        prompt = job.prompt
+        if prompt.suffix is not None and not self.infills:
+            raise RequestRefused(
+                400,
+                f"model {self.network.name} cannot infill: its tokenizer has no sentinel tokens; leave suffix out",
+                parameter="suffix",
+            )
+        if prompt.messages and not (
+            self.network.family.user_prefix or getattr(self.network.tokenizer, "chat_template", None)
+        ):
+            raise RequestRefused(
+                400,
+                f"model {self.network.name} has no chat template; send the prompt to /v1/completions",
+                parameter="messages",
+            )
+        request = Request(Problem("", prompt, {}, None), 0)
+        limit = min(job.max_new_tokens, self.network.model.config.max_length)
+        sampling = Sampling(job.temperature, job.top_p, limit, job.seed)
+        options = {**self._options[job.way], **job.options}
+        make = self._ar if job.way == "ar" else self._diffusion
+        decoder = make(request, sampling, options, job)
+        if job.temperature > 0:
+            decoder.row.generator = torch.Generator().manual_seed(job.seed & SEED_BITS)
+        return decoder
+
+    @property
+    def infills(self) -> bool:
+        """Whether the network can infill."""
+        return self.network.infilling is not None or self.network.model.config.attention == "bidirectional"
+
+    def _ar(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
+        network, chosen = self.network, parse_options(AROptions, "ar", options)
+        sampler = make_sampler(network, sampling)
+        row = self._row(request, sampling)
+        if chosen.draft == "lookup":
+            return Verifier(row, self.lookup_drafting(), sampler, job.traced)
+        if chosen.draft:
+            if not network.family.can_draft:
+                raise UserError(
+                    f"option draft: model {network.name} is not trained to draft for itself; send draft=lookup"
+                )
+            return SelfDrafter(row, chosen.draft, sampler, job.traced)
+        return TokenDecoder(row, sampler, job.traced)
+
+    def _diffusion(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
+        network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
+        if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
+            if self.drafter is None:
+                raise UserError(f"rule={chosen.rule}: model {network.name} has no drafter; send another rule")
+            chosen.check_rule(chosen.rule or "verified")
+            threshold = 1.0
+            if chosen.rule == "typical":
+                threshold = 0.5 if chosen.threshold is None else chosen.threshold
+            drafting = hybrid_drafting(network, self.drafter, threshold, chosen.lookup, chosen.block)
+            return Verifier(self._row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
+        denoising = make_denoising(network, chosen, sampling, fixed_length=False)
+        row = _with_room(make_denoising_row(network, request, sampling, denoising), network)
+        return Denoiser(row, denoising, network.model.config, job.traced)
+
+    def _row(self, request: Request, sampling: Sampling) -> Row:
+        ids = encode(self.network, request.problem.prompt)
+        return _with_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
+
+    def lookup_drafting(self) -> Drafting:
+        """Returns drafting by lookup. The first call may measure what passes cost, for some seconds."""
+        with self._lock:
+            self._lookup = self._lookup or lookup_drafting(self.network)
+        return self._lookup
+
+
+def _with_room(row: Row, network: Network) -> Row:
+    """Returns the row. Raises RequestRefused if the prompt is empty or leaves no room for an answer."""
+    if not row.prompt:
+        raise RequestRefused(400, "the prompt has no tokens; send some text", parameter="prompt")
+    if not can_generate(row):
+        size, context = len(row.prompt) + len(row.suffix), network.model.config.max_length
+        raise RequestRefused(
+            400,
+            f"the prompt has {size} tokens and leaves no room for an answer: model {network.name} takes {context} "
+            "tokens of prompt and answer; shorten the prompt",
+            parameter="prompt",
+            code="context_length_exceeded",
+        )
+    return row

@@ -1,0 +1,44 @@
+"""The updates of one request on their way from an engine to the answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from evalharness.model_server.engine.job import Update
+
+
+class QueuedGeneration:
+    """A `Generation` whose updates an engine puts into a queue. For use in one event loop."""
+
+    def __init__(self, jobs: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
+        """`on_cancel` is called once if jobs are left that have not ended, `on_end` once for each job."""
+        self._open = set(range(jobs))
+        self._updates: asyncio.Queue[tuple[int, Update]] = asyncio.Queue()
+        self._on_cancel, self._on_end = on_cancel, on_end
+
+    def receiver(self, number: int) -> Callable[[Update], None]:
+        """Returns the function that takes the updates of a job."""
+
+        def receive(update: Update) -> None:
+            if number not in self._open:
+                return
+            if update.outcome or update.error:
+                self._open.discard(number)
+                self._on_end()
+            self._updates.put_nowait((number, update))
+
+        return receive
+
+    def __aiter__(self) -> AsyncIterator[tuple[int, Update]]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[tuple[int, Update]]:
+        while self._open or not self._updates.empty():
+            yield await self._updates.get()
+
+    def cancel(self) -> None:
+        """Stops what has not ended."""
+        if self._open:
+            self._on_cancel()
+            for _ in range(len(self._open)):
+                self._on_end()
+            self._open.clear()

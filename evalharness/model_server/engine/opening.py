@@ -1,0 +1,82 @@
+"""Opens the engine of a configuration."""
+
+from collections.abc import Callable, Mapping
+
+from evalharness.backends.ar import AROptions
+from evalharness.backends.diffusion.options import DRAFTING_RULES, DiffusionOptions
+from evalharness.backends.factory import BackendConfig, backend_names, find_backend
+from evalharness.backends.network.drafting import open_drafter
+from evalharness.backends.network.loading import SMALL, Network, load_network, without_engine
+from evalharness.backends.network.options import NetworkOptions
+from evalharness.backends.options import parse_options
+from evalharness.diffusion.checkpoints.loading import find_folder, is_gguf, read_json
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.drafting.packing import pack_for_verification
+from evalharness.errors import UserError
+from evalharness.model_server.config import ServerConfig
+from evalharness.model_server.engine.decoders import DecoderFactory
+from evalharness.model_server.engine.network_engine import NetworkEngine
+from evalharness.model_server.engine.protocol import Engine
+from evalharness.model_server.engine.whole_engine import WholeEngine
+from evalharness.util.suggest import unknown_name
+
+NETWORK_BACKENDS = ("ar", "diffusion")
+
+
+def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
+    """Returns the engine, with its model loaded. Raises UserError if the user must change something."""
+    if config.backend in NETWORK_BACKENDS and not _is_gemma(config):
+        return _open_network_engine(config, log)
+    if config.backend in ("openai", "replay", "reference") or config.backend not in backend_names():
+        names = sorted({*NETWORK_BACKENDS, "transformers"})
+        raise UserError(unknown_name("backend to serve", config.backend, names))
+    backend = find_backend(config.backend)(BackendConfig(config.model, config.concurrency, config.options))
+    return WholeEngine(config.backend, config.model or config.backend, backend, config.concurrency, config.queue)
+
+
+def _is_gemma(config: ServerConfig) -> bool:
+    """Returns whether the model is a DiffusionGemma, which transformers decodes."""
+    if config.backend != "diffusion" or config.model is None or is_gguf(config.model):
+        return False
+    folder = find_folder(config.model, config.options.get("revision"))
+    return bool(read_json(folder / "config.json").get("model_type") == "diffusion_gemma")
+
+
+def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> NetworkEngine:
+    schemas: dict[str, type[NetworkOptions]] = {"ar": AROptions, "diffusion": DiffusionOptions}
+    chosen = parse_options(schemas[config.backend], config.backend, config.options)
+    log(f"loading model {config.model or 'bundled'}")
+    network = without_engine(load_network(config.model, chosen), chosen, "changing batches")
+    drafter = _find_drafter(network, config.backend, chosen)
+    ways = [way for way in NETWORK_BACKENDS if _can(network, drafter, way)]
+    if config.backend not in ways:
+        raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
+    if network.parameters >= SMALL:  # a small network gains nothing, and its texts then equal the backend's more often
+        pack_for_verification(network.model)
+    shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
+    options: dict[str, Mapping[str, str]] = {way: config.options if way == config.backend else shared for way in ways}
+    factory = DecoderFactory(network, drafter, options)
+    if config.options.get("draft") == "lookup":
+        factory.lookup_drafting()
+    ordered = (config.backend, *(way for way in ways if way != config.backend))
+    return NetworkEngine(factory, ordered, config.concurrency, config.queue)
+
+
+def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:
+    """Returns the drafter of an autoregressive network; None if it has none or does not need one."""
+    needed = backend == "diffusion" and not network.family.diffusion
+    needed |= getattr(options, "rule", None) in DRAFTING_RULES
+    if not needed and (network.family.diffusion or network.model.config.attention != "causal"):
+        return None
+    try:
+        return open_drafter(network, getattr(options, "drafter", None))
+    except UserError:
+        if needed:
+            raise
+        return None
+
+
+def _can(network: Network, drafter: Drafter | None, way: str) -> bool:
+    if way == "ar":
+        return network.model.config.attention == "causal"
+    return network.family.diffusion or drafter is not None

@@ -1,0 +1,50 @@
+"""The text of tokens that arrive one after the other, as far as later tokens cannot change it."""
+
+from collections.abc import Sequence
+
+from evalharness.generation.stopping import Detokenizer
+
+REPLACEMENT = "\ufffd"
+
+
+class TextStream:
+    """Takes tokens and returns the text that is certain: whole characters that cannot begin a stop sequence."""
+
+    def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
+        self._detokenizer, self._stops = detokenizer, [stop for stop in stops if stop]
+        self._pending: list[int] = []
+        """Tokens whose text may still change."""
+        self._text = ""
+        self.sent = ""
+        """All text that was returned."""
+
+    def add(self, tokens: Sequence[int]) -> str:
+        """Takes the next tokens; returns further text, often empty."""
+        self._pending += tokens
+        text = self._detokenizer.text(self._pending)
+        if text and not text.endswith(REPLACEMENT):
+            self._text += text
+            self._pending = []
+        end = self._certain_end()
+        new, self.sent = self._text[len(self.sent) : end], self._text[: max(end, len(self.sent))]
+        return new
+
+    def finish(self, text: str) -> str:
+        """Takes the whole text of the completion; returns the part that was not returned before."""
+        rest = text[len(self.sent) :] if text.startswith(self.sent) else ""
+        self.sent += rest
+        return rest
+
+    def _certain_end(self) -> int:
+        """Returns how much of the text comes before the first stop sequence, or before what may become one."""
+        text, end = self._text, len(self._text)
+        for stop in self._stops:
+            found = text.find(stop, max(0, len(self.sent) - len(stop)))
+            if found >= 0:
+                end = min(end, found)
+                continue
+            for size in range(min(len(stop) - 1, len(text)), 0, -1):
+                if text.endswith(stop[:size]):
+                    end = min(end, len(text) - size)
+                    break
+        return end

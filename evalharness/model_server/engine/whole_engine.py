@@ -1,0 +1,161 @@
+"""Generates with any backend of the harness: requests with the same sampling parameters form a batch that runs alone.
+
+The text arrives as a whole at the end, and there are no frames.
+"""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.errors import UserError
+from evalharness.generation.stopping import Detokenizer
+from evalharness.model_server.engine.admission import RowQueue
+from evalharness.model_server.engine.generation import QueuedGeneration
+from evalharness.model_server.engine.job import Job, Outcome, Update
+from evalharness.model_server.engine.protocol import EngineLoad
+from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, SupportsPromptCheck
+from evalharness.util.http.refusals import RequestRefused
+from evalharness.util.text import error_text
+
+
+@dataclass(eq=False)
+class _Entry:
+    job: Job
+    arrived: float
+    deliver: Callable[[Update], None]
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling parameters, which all rows of a batch share."""
+        seed = self.job.seed if self.job.temperature else 0
+        return Sampling(self.job.temperature, self.job.top_p, self.job.max_new_tokens, seed)
+
+
+class WholeEngine:
+    """An engine that runs one batch of a backend after the other."""
+
+    context: int | None = None
+    detokenizer: Detokenizer | None = None
+
+    def __init__(self, way: str, model: str, backend: Backend, concurrency: int, queue: int) -> None:
+        """Loads the model. Raises UserError if that fails."""
+        self.name, self.ways = Path(model).name, (way,)
+        self._backend, self._concurrency = backend, concurrency
+        backend.describe()
+        self.infills = self._accepts_infilling()
+        self._queue = RowQueue(concurrency, queue)
+        self._waiting: deque[_Entry] = deque()
+        self._running = 0
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def load(self) -> EngineLoad:
+        """Returns how busy the engine is."""
+        return self._queue.load(self._running)
+
+    async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
+        """Starts to generate; see `Engine.start`."""
+        for job in jobs:
+            self._check(job)
+        self._queue.enter(len(jobs))
+        generation = QueuedGeneration(
+            len(jobs), lambda: self._cancel(entries), lambda: self._queue.leave(1, time.perf_counter() - arrived)
+        )
+        entries = [_Entry(job, arrived, generation.receiver(number)) for number, job in enumerate(jobs)]
+        with self._wake:
+            self._loop = asyncio.get_running_loop()
+            self._waiting.extend(entries)
+            self._wake.notify()
+        return generation
+
+    def close(self) -> None:
+        """Ends the thread after the current batch. Safe to call twice."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+        self._backend.close()
+
+    def _accepts_infilling(self) -> bool:
+        if not isinstance(self._backend, SupportsPromptCheck):
+            return False
+        try:
+            self._backend.accept(Prompt("", suffix=""))
+        except UserError:
+            return False
+        return True
+
+    def _check(self, job: Job) -> None:
+        if job.options:
+            name = min(job.options)
+            raise RequestRefused(
+                400, f"{name}: backend {self.ways[0]} decodes as it was started; leave {name} out", parameter=name
+            )
+        if job.traced:
+            raise RequestRefused(
+                400, f"backend {self.ways[0]} reports neither frames nor probabilities; leave logprobs, diffusing and "
+                "denoising_frames out", parameter="denoising_frames",
+            )  # fmt: skip
+        if job.prompt.suffix is not None and not self.infills:
+            raise RequestRefused(400, f"model {self.name} cannot infill; leave suffix out", parameter="suffix")
+
+    def _cancel(self, entries: Sequence[_Entry]) -> None:
+        with self._wake:
+            for entry in entries:
+                if entry in self._waiting:
+                    self._waiting.remove(entry)
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            requests = [Request(Problem("", entry.job.prompt, {}, None), number) for number, entry in enumerate(batch)]
+            try:
+                for completion in self._backend.generate(requests, batch[0].sampling):
+                    self._report(batch[completion.sample_id], _update(completion, batch[completion.sample_id]))
+            except (UserError, RuntimeError) as error:
+                for entry in batch:
+                    self._report(entry, Update(error=error_text(error)))
+            self._running = 0
+
+    def _next_batch(self) -> list[_Entry]:
+        """Waits for requests; returns those that can share a batch with the first one, or none once it is closed."""
+        with self._wake:
+            while not (self._closed or self._waiting):
+                self._wake.wait()
+            if self._closed:
+                return []
+            sampling = self._waiting[0].sampling
+            # A backend's random numbers depend on the number of a row in its batch, so that sampled rows run alone.
+            size = 1 if sampling.temperature else self._concurrency
+            batch = [entry for entry in self._waiting if entry.sampling == sampling][:size]
+            for entry in batch:
+                self._waiting.remove(entry)
+            self._running = len(batch)
+            return batch
+
+    def _report(self, entry: _Entry, update: Update) -> None:
+        self._loop.call_soon_threadsafe(entry.deliver, update)
+
+
+def _update(completion: Completion, entry: _Entry) -> Update:
+    if completion.error:
+        return Update(error=completion.error)
+    now_s = time.perf_counter() - entry.arrived
+    outcome = Outcome(
+        text=completion.text,
+        prompt_tokens=completion.prompt_tokens or 0,
+        output_tokens=completion.output_tokens or 0,
+        finish_reason=completion.finish_reason,
+        total_s=now_s,
+        queued_s=max(0.0, now_s - (completion.total_s or now_s)),
+        first_s=now_s,
+        forward_passes=completion.forwards,
+        accepted_drafts=completion.accepted_drafts,
+        rejected_drafts=completion.rejected_drafts,
+    )
+    return Update(pass_s=now_s, outcome=outcome)

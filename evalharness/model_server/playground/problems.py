@@ -1,0 +1,106 @@
+"""The problems of tasks for the playground, and the verdicts of the sandbox on answers to them."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypedDict
+
+from evalharness.adapters import open_task
+from evalharness.data.cards import load_cards
+from evalharness.data.sources import resolve_source
+from evalharness.errors import UserError
+from evalharness.grading_service.grading import GradingPool
+from evalharness.model_server.config import ServerConfig
+from evalharness.records import Completion, Problem, Verdict
+from evalharness.sandbox.factory import open_sandbox
+from evalharness.util.suggest import unknown_name
+
+WAITING = 16
+"""Most answers that wait for the sandbox or run in it."""
+
+
+class PlaygroundProblem(TypedDict):
+    """A problem as the page shows it."""
+
+    task: str
+    id: str
+    prompt: str
+    """The text to continue, or the messages of a chat as one text."""
+    chat: bool
+    suffix: str | None
+    stops: list[str]
+    number: int
+    """Its place in the task, from 0, and the number of problems:"""
+    problems: int
+
+
+class Problems:
+    """Loads tasks when a visitor asks for them. Without a sandbox there are no verdicts. Thread-safe."""
+
+    def __init__(self, config: ServerConfig, log: Callable[[str], None]) -> None:
+        """Raises UserError if the sandbox is not available."""
+        self.with_sandbox = bool(config.sandbox)
+        self._pool: GradingPool | None = None
+        if config.sandbox:
+            self._pool = GradingPool(open_sandbox(config.sandbox, config.workers, {}, log), config.data)
+        self._source = config.data
+        self._pending = 0
+
+    @staticmethod
+    def tasks() -> list[str]:
+        """Returns the names of all tasks."""
+        return sorted(name for card in load_cards() for name in card.tasks)
+
+    def find(self, task: str, wanted: str) -> PlaygroundProblem:
+        """Returns the problem with that id, or the first one without an id.
+
+        Raises UserError for an unknown task or id, and for data that are not available.
+        """
+        problems = list(self._problems(task).values())
+        ids = [problem.task_id for problem in problems]
+        if not wanted:
+            number = 0
+        elif wanted in ids:
+            number = ids.index(wanted)
+        elif wanted.isdigit() and int(wanted) < len(ids):
+            number = int(wanted)
+        else:
+            raise UserError(unknown_name(f"problem of {task}", wanted, ids))
+        problem = problems[number]
+        prompt = problem.prompt
+        chat = bool(prompt.messages)
+        text = "\n\n".join(message.content for message in prompt.messages) if chat else (prompt.text or "")
+        return {
+            "task": task, "id": problem.task_id, "prompt": text, "chat": chat, "suffix": prompt.suffix,
+            "stops": list(prompt.stops), "number": number, "problems": len(ids),
+        }  # fmt: skip
+
+    async def judge(self, task: str, task_id: str, text: str) -> Verdict:
+        """Returns the sandbox's verdict on an answer, by the task's own tests.
+
+        Raises UserError without a sandbox, for an unknown problem, and while too many answers are waiting.
+        """
+        pool = self._pool
+        if pool is None:
+            raise UserError("this server runs no programs; start it with --with-sandbox")
+        if self._pending >= WAITING:
+            raise UserError(f"{WAITING} answers are waiting for the sandbox; try again later")
+        self._pending += 1
+        try:
+            loaded = await asyncio.to_thread(pool.load, task, {})
+            if task_id not in loaded.problems:
+                raise UserError(f"{task} has no problem {task_id!r}; load the problem again")
+            completion = Completion(task_id, 0, text, characters=len(text))
+            return await asyncio.wrap_future(pool.submit(loaded, completion))
+        finally:
+            self._pending -= 1
+
+    def close(self) -> None:
+        """Ends the containers. Safe to call twice."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def _problems(self, task: str) -> Mapping[str, Problem]:
+        if self._pool is not None:
+            return self._pool.load(task, {}).problems
+        opened, _ = open_task(task, resolve_source(self._source), {})
+        return {problem.task_id: problem for problem in opened.problems()}

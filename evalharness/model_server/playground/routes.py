@@ -1,0 +1,84 @@
+"""The page's files and the endpoints that only the page uses."""
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.responses import FileResponse, JSONResponse
+
+from evalharness.backends.diffusion.options import RULE_SETTINGS
+from evalharness.model_server.engine.protocol import Engine
+from evalharness.model_server.playground.problems import Problems
+from evalharness.report.page.static_files import STATIC as REPORT_STATIC
+from evalharness.util.http.refusals import RequestRefused
+from evalharness.util.version import __version__
+
+STATIC = Path(__file__).with_name("static")
+SHARED = ("theme.css", "theme.js", "page.css", "dom.js", "format.js")
+"""Files of the report page that the playground uses, too."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+}
+
+
+class AnswerToJudge(BaseModel):
+    """Body of POST /playground/verdict."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    task: str
+    id: str
+    text: str
+
+
+def add_playground(app: FastAPI, engine: Engine, problems: Problems, max_new_tokens: int) -> None:
+    """Adds the page and its endpoints to the application."""
+
+    @app.get("/")
+    async def index() -> Response:
+        return FileResponse(STATIC / "index.html", headers=HEADERS)
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        folder = REPORT_STATIC if name in SHARED else STATIC
+        # The names of the folder are compared, so that no name leads out of it.
+        if name not in {path.name for path in folder.iterdir()} or name == "index.html":
+            raise RequestRefused(404, "there is no such file")
+        return FileResponse(folder / name, headers=HEADERS)
+
+    @app.get("/playground/settings")
+    async def settings() -> Response:
+        return JSONResponse(
+            {
+                "version": __version__,
+                "model": engine.name,
+                "ways": engine.ways,
+                "infills": engine.infills,
+                "frames": engine.detokenizer is not None,
+                "rules": {name: list(used) for name, used in RULE_SETTINGS.items()},
+                "max_new_tokens": min(max_new_tokens, 256),
+                "tasks": problems.tasks(),
+                "sandbox": problems.with_sandbox,
+            }
+        )
+
+    @app.get("/playground/problem")
+    async def problem(task: str = "", id: str = "") -> Response:
+        return JSONResponse(await asyncio.to_thread(problems.find, task, id))
+
+    @app.post("/playground/verdict")
+    async def verdict(request: Request) -> Response:
+        try:
+            answer = AnswerToJudge.model_validate_json(await request.body())
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RequestRefused(400, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return JSONResponse(dataclasses.asdict(await problems.judge(answer.task, answer.id, answer.text)))

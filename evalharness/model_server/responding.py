@@ -1,0 +1,179 @@
+"""Runs a request on the engine and writes its answer, whole or as a stream of server-sent events."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from evalharness.errors import UserError
+from evalharness.model_server.api.answer import AnswerFormat
+from evalharness.model_server.api.collecting import ChoiceText
+from evalharness.model_server.api.errors import error_body
+from evalharness.model_server.api.messages import timings_of, usage_of
+from evalharness.model_server.api.request import AnswerRequest, wrong_option
+from evalharness.model_server.engine.job import Outcome
+from evalharness.model_server.engine.protocol import Engine, Generation
+from evalharness.model_server.metrics import ServerMetrics
+from evalharness.util.http.refusals import RequestRefused
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that disconnected; it appears in the metrics alone."""
+EVENT_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+class Responder:
+    """Answers requests with one engine."""
+
+    def __init__(self, engine: Engine, metrics: ServerMetrics, request_s: float) -> None:
+        """`request_s`: the most seconds for one request."""
+        self._engine, self._metrics, self._request_s = engine, metrics, request_s
+
+    async def respond(self, http: Request, request: AnswerRequest, arrived: float) -> Response:
+        """Returns the response. Raises RequestRefused where the engine refuses."""
+        try:
+            generation = await self._engine.start(request.jobs, arrived)
+        except UserError as error:
+            raise wrong_option(error, request.jobs[0]) from None
+        answer = RunningAnswer(request, generation, self._engine, self._metrics)
+        if request.parameters.stream:
+            return EventStream(answer, self._request_s)
+        work = asyncio.ensure_future(answer.whole())
+        left = asyncio.ensure_future(http.receive())
+        try:
+            await asyncio.wait({work, left}, timeout=self._request_s, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            if left.done():
+                self._metrics.count_cancelled()
+                return Response(status_code=CLIENT_CLOSED_REQUEST)
+            raise too_late(self._request_s)
+        finally:
+            left.cancel()
+            work.cancel()
+            generation.cancel()
+
+
+def too_late(seconds: float) -> RequestRefused:
+    """Returns the refusal of a request that takes too long."""
+    return RequestRefused(
+        504, f"the request was not finished after {seconds:g} s; send a smaller max_tokens", code="timeout"
+    )
+
+
+class RunningAnswer:
+    """An answer while it is generated."""
+
+    def __init__(self, request: AnswerRequest, generation: Generation, engine: Engine, metrics: ServerMetrics) -> None:
+        self.request, self.generation, self.metrics = request, generation, metrics
+        self._detokenizer = engine.detokenizer
+        scored = request.parameters.wants_logprobs
+        self._choices = [ChoiceText(i, job, engine.detokenizer, scored) for i, job in enumerate(request.jobs)]
+        self._format = AnswerFormat(request.form, request.model)
+
+    async def whole(self) -> Response:
+        """Returns the whole answer. Raises RequestRefused if the engine fails."""
+        async for index, update in self.generation:
+            if update.error:
+                raise engine_failed(update.error)
+            self.metrics.count_tokens(len(update.tokens))
+            self._choices[index].add(update)
+        outcomes = self._finished()
+        wrapping = self.request.wrapping
+        choices = [choice.choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
+        timings = timings_of(outcomes)
+        body = self._format.whole(choices, usage_of(outcomes, self.request.parameters.n), timings)
+        headers = {"x-total-ms": str(timings["total_ms"])}
+        if timings["ttft_ms"] is not None:
+            headers["x-ttft-ms"] = str(timings["ttft_ms"])
+        return JSONResponse(body, headers=headers)
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """Yields the events of the stream."""
+        parameters = self.request.parameters
+        async for index, update in self.generation:
+            if update.error:
+                yield event(error_body(engine_failed(update.error)))
+                return
+            self.metrics.count_tokens(len(update.tokens))
+            choice = self._choices[index]
+            text = choice.add(update)
+            if parameters.denoising_frames and self._detokenizer:
+                for frame in update.frames:
+                    data = self._format.frame(index, frame, 1000 * update.pass_s, self._detokenizer)
+                    yield event(data, "denoising_frame")
+            if parameters.diffusing or text or choice.outcome:
+                yield event(self._chunk(choice, text))
+        outcomes = self._finished()
+        if parameters.stream_options.include_usage:
+            yield event(self._format.usage_chunk(usage_of(outcomes, parameters.n), timings_of(outcomes)))
+        yield b"data: [DONE]\n\n"
+
+    def _chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
+        wrapping, first = self.request.wrapping, not choice.started
+        choice.started = True
+        end = choice.choice() if choice.outcome else None
+        whole = self.request.parameters.diffusing
+        shown = choice.canvas() if whole else text
+        before = wrapping.before if first or whole else ""
+        return self._format.chunk(choice.index, before + shown + (wrapping.after if end or whole else ""), first, end)
+
+    def _finished(self) -> list[Outcome]:
+        """Returns how the choices ended, and counts them."""
+        outcomes = [choice.outcome for choice in self._choices if choice.outcome is not None]
+        for outcome in outcomes:
+            self.metrics.count_outcome(outcome)
+        return outcomes
+
+
+class EventStream(StreamingResponse):
+    """A stream of events that ends with its client or its time limit; what it generates ends with it."""
+
+    def __init__(self, answer: RunningAnswer, limit_s: float) -> None:
+        super().__init__(answer.events(), media_type="text/event-stream", headers=EVENT_STREAM_HEADERS)
+        self._answer, self._limit_s = answer, limit_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the events."""
+        finished = False
+
+        async def watched_send(message: Any) -> None:
+            nonlocal finished
+            finished = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await super().__call__(scope, receive, watched_send)
+        except TimeoutError:
+            with suppress(TimeoutError):  # a client that does not read any more
+                async with asyncio.timeout(1):
+                    last = event(error_body(too_late(self._limit_s)))
+                    await send({"type": "http.response.body", "body": last, "more_body": False})
+        finally:
+            self._answer.generation.cancel()
+            if not finished:
+                self._answer.metrics.count_cancelled()
+
+
+def event(data: Mapping[str, Any], name: str = "") -> bytes:
+    """Returns a server-sent event."""
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(
+        errors="surrogatepass"
+    )
+
+
+def engine_failed(reason: str) -> RequestRefused:
+    """Returns the refusal of a request on which the engine failed."""
+    return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
+
+
+def now() -> float:
+    """Returns the `time.perf_counter()` from which a request's times count."""
+    return time.perf_counter()

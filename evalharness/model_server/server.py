@@ -1,0 +1,32 @@
+"""The server's process: on SIGTERM it stops listening, answers what it has accepted, and ends."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+from evalharness.model_server.app import make_app
+from evalharness.model_server.config import ServerConfig
+from evalharness.model_server.engine.opening import open_engine
+from evalharness.model_server.playground.problems import Problems
+from evalharness.util.http.address import listen
+from evalharness.util.http.serving import CONNECTIONS, run_server
+
+
+def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
+    """Serves until SIGTERM or SIGINT; returns whether every accepted request was answered.
+
+    Raises UserError before it listens if the user must change something.
+    """
+    config.check()
+    listener = listen(config.host, config.port, CONNECTIONS)
+    with (
+        closing(listener),
+        closing(Problems(config, log)) as problems,
+        closing(open_engine(config, log)) as engine,
+    ):
+        app = make_app(config, engine, problems)
+        address = f"http://{config.host}:{config.port}"
+        log(f"listening on {address}/v1, model {engine.name}, decoding {engine.ways[0]}; playground: {address}/")
+        run_server(app, listener, config.read_s, config.drain_s)
+        answered = not app.state.cut_short
+        log("stopped; all requests were answered" if answered else "stopped; some requests were not answered")
+        return answered

@@ -46,7 +46,7 @@ def serve(
         ),
     ] = None,
     with_sandbox: Annotated[
-        bool, typer.Option("--with-sandbox", help="Let the playground run answers in the sandbox.")
+        bool, typer.Option("--with-sandbox", help="Let the playground run answers in the sandbox. [default: off]")
     ] = False,
     sandbox: opt.SandboxOption = "docker",
     workers: opt.WorkersOption = None,
@@ -61,9 +61,9 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serves a model over an OpenAI-compatible API, with a playground at /.
+    """Serves a model by an OpenAI-compatible API.
 
-    Needs the extra `serve`.
+    Shows a playground at /. Needs the extra `serve`.
     """
     require_extra("serve", "serve")
     from evalharness.model_server.config import ServerConfig

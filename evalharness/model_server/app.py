@@ -57,7 +57,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
 
     def fim(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(FimBody, raw)
-        return make_request("text", body.prompts(engine), body, engine, defaults)
+        return make_request("fim", body.prompts(engine), body, engine, defaults)
 
     def edit(raw: bytes, defaults: Defaults) -> AnswerRequest:
         body = parse_body(EditBody, raw)

@@ -34,7 +34,8 @@ class ModelServer:
             env={**os.environ, "EVALHARNESS_API_KEY": key},
         )
         until(self.answers, 120)
-        self.http = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=120)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=120)
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()

@@ -116,9 +116,12 @@ def test_log_probabilities(server: ModelServer) -> None:
 def test_infilling_endpoints(server: ModelServer) -> None:
     body = {"prompt": "def f(x):\n    y = ", "suffix": "\n    return y\n", "max_tokens": 20}
     middle = server.text(**body)
-    assert server.post("fim/completions", **body).json()["choices"][0]["text"] == middle
-    empty = server.post("fim/completions", prompt=PROMPT, max_tokens=10)
-    assert empty.json()["choices"] == server.post("completions", prompt=PROMPT, suffix="<|endoftext|>", max_tokens=10).json()["choices"]  # noqa: E501 # fmt: skip
+    fim = server.post("fim/completions", **body).json()["choices"][0]
+    assert fim["text"] == fim["message"]["content"] == middle
+    streamed = chunks(server.stream("fim/completions", **body))
+    assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in streamed) == middle
+    empty = server.post("fim/completions", prompt=PROMPT, max_tokens=10).json()["choices"][0]["text"]
+    assert empty == server.text(prompt=PROMPT, suffix="<|endoftext|>", max_tokens=10)
     edit = server.post("edit/completions", messages=[{"role": "user", "content": EDIT}], max_tokens=20).json()
     content = edit["choices"][0]["message"]["content"]
     assert content.startswith("```\ndef total(values):\n    ")

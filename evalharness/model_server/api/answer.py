@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from evalharness.diffusion.serving.decoder import Frame
 from evalharness.generation.stopping import Detokenizer
@@ -42,11 +42,16 @@ class Choice:
         return replace(self, text=before + self.text + after)
 
 
+Form = Literal["chat", "text", "fim"]
+"""chat and text: as in OpenAI's API. fim: both, because clients of infilling endpoints read `text` (Inception's) or
+`delta` and `message` (Mistral's)."""
+
+
 @dataclass(frozen=True)
 class AnswerFormat:
-    """The format of one answer; `form` is "chat" or "text"."""
+    """The format of one answer."""
 
-    form: str
+    form: Form
     model: str
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     created: int = field(default_factory=lambda: int(time.time()))
@@ -56,9 +61,9 @@ class AnswerFormat:
         rows = []
         for choice in choices:
             row: dict[str, Any] = {"index": choice.index, "finish_reason": choice.finish_reason}
-            if self.form == "chat":
+            if self.form != "text":
                 row["message"] = {"role": "assistant", "content": choice.text, "refusal": None}
-            else:
+            if self.form != "chat":
                 row["text"] = choice.text
             row["logprobs"] = self._logprobs(choice.scores)
             if choice.note:
@@ -70,9 +75,9 @@ class AnswerFormat:
     def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
         """Returns a chunk of a streamed answer. `end` is set in the last chunk of a choice."""
         row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
-        if self.form == "chat":
+        if self.form != "text":
             row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}
-        else:
+        if self.form != "chat":
             row["text"] = text
         row["logprobs"] = self._logprobs(end.scores) if end else None
         if end and end.note:

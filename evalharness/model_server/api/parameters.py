@@ -12,7 +12,7 @@ from evalharness.util.suggest import unknown_name
 Body = TypeVar("Body", bound="Parameters")
 
 AR_OPTIONS = ("draft",)
-DIFFUSION_OPTIONS = ("rule", "threshold", "block", "steps", "bound", "edit", "lookup")
+DIFFUSION_OPTIONS = ("rule", "threshold", "block", "steps", "bound", "edit", "hold_end", "lookup")
 """The options of decoding that a request can change, for each way of decoding."""
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
@@ -62,6 +62,7 @@ class Parameters(BaseModel):
     steps: int | None = None
     bound: float | None = None
     edit: float | None = None
+    hold_end: int | None = None
     lookup: StrictBool | None = None
 
     @property

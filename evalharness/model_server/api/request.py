@@ -3,10 +3,10 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from evalharness.errors import UserError
 from evalharness.generation.sampling import sample_seed
+from evalharness.model_server.api.answer import Form
 from evalharness.model_server.api.parameters import AR_OPTIONS, DIFFUSION_OPTIONS, Parameters
 from evalharness.model_server.engine.job import Job
 from evalharness.model_server.engine.protocol import Engine
@@ -73,7 +73,7 @@ class Wrapping:
 class AnswerRequest:
     """A request that is ready for the engine."""
 
-    form: Literal["chat", "text"]
+    form: Form
     model: str
     """The model's name as the answer repeats it."""
     jobs: Sequence[Job]
@@ -91,7 +91,7 @@ class Defaults:
 
 
 def make_request(
-    form: Literal["chat", "text"],
+    form: Form,
     prompts: Sequence[Prompt],
     parameters: Parameters,
     engine: Engine,

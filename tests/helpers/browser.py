@@ -37,10 +37,15 @@ class Visits:
         self._contexts.append(self._browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}))
         page = self._contexts[-1].new_page()
         page.set_default_timeout(60_000)
+        allowed = (address, "data:", "blob:")
+
+        def check(sent: Any) -> None:
+            if not sent.url.startswith(allowed):
+                self.faults.append(f"request: {sent.url}")
+
         page.on("console", lambda message: self.faults.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        allowed = (address, "data:", "blob:")
-        page.on("request", lambda sent: sent.url.startswith(allowed) or self.faults.append(f"request: {sent.url}"))
+        page.on("request", check)
         page.goto(address)
         return page
 

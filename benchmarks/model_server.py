@@ -3,7 +3,7 @@
     python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 24] [--out FILE.json]
 
 Throughput is that of `evalharness bench --backend openai` against the server. For the added latency the same prompts go
-to the server and to the backend in this process, one after the other in turns; the figure is the median difference of
+alternately to the server and to the backend in this process; the figure is the median difference of
 their times, and the texts must be equal. Both processes are idle while the other one works.
 """
 

@@ -50,7 +50,7 @@ def direct(way: str, options: dict[str, str]) -> Backend:
 @pytest.fixture(scope="module")
 def expected() -> list[Completion]:
     """Each request decoded alone, by the backend itself."""
-    completions = []
+    completions: list[Completion] = []
     for request, (way, options, sampling) in zip(REQUESTS, WAYS, strict=True):
         completions += direct(way, options).generate([request], sampling)
     return completions

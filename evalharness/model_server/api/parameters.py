@@ -25,7 +25,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }  # fmt: skip
 """Parameters of the APIs that the server does not have, with the values that change nothing."""
 WITHOUT_EFFECT = ("user", "metadata", "safety_identifier", "prompt_cache_key")
-"""Parameters that say something about the client and cannot change an answer."""
+"""Parameters that describe the client and cannot change an answer."""
 
 
 class StreamOptions(BaseModel):
@@ -72,7 +72,7 @@ class Parameters(BaseModel):
 
     @property
     def token_limit(self) -> int | None:
-        """The most tokens to generate, if the request says so."""
+        """The most tokens to generate, if the request sets a limit."""
         return self.max_completion_tokens or self.max_tokens
 
     @property

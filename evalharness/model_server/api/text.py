@@ -10,7 +10,7 @@ from evalharness.records import Prompt
 from evalharness.util.http.refusals import RequestRefused
 
 NO_SUFFIX = "<|endoftext|>"
-"""What Continue's client for Inception sends where nothing follows the cursor."""
+"""What Continue's client for Inception sends if the cursor is at the end of the file."""
 PromptTexts = Annotated[list[str], Field(min_length=1, max_length=256)]
 
 

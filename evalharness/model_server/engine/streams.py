@@ -1,4 +1,4 @@
-"""The text of tokens that arrive one after the other, as far as later tokens cannot change it."""
+"""The text of tokens that arrive one at a time, as far as later tokens cannot change it."""
 
 from collections.abc import Sequence
 

@@ -96,14 +96,15 @@ def test_cut_refused_empty_and_reasoning_answers_are_told(run: Run, endpoint: En
             1: answer_with("half an ans", finish="length"),
             2: reason("", "length"),
             3: answer_with(""),
+            5: answer_with("<think>\nLet me", finish="max_tokens"),
             4: reason(f"```python\n{RECORDS[4]['prompt']}{RECORDS[4]['canonical_solution']}\n```", "stop"),
         }
     )
     done = run("--limit", 8, "--max-new-tokens", 99)
     assert done.returncode == 0, done.stderr
     told = [
-        "2 of 8 answers reached the token limit of 99 (25.0%)",
-        "1 of 8 answers was reasoning alone (12.5%)",
+        "3 of 8 answers reached the token limit of 99 (37.5%)",
+        "2 of 8 answers were reasoning alone (25.0%)",
         "1 of 8 answers was empty (12.5%)",
         "1 of 8 answers was refused (12.5%)",
     ]
@@ -113,13 +114,11 @@ def test_cut_refused_empty_and_reasoning_answers_are_told(run: Run, endpoint: En
     assert ", ".join(told) in warning
     assert "HTTP 400: filtered by the content management policy" in warning
     answers = read(tmp_path / "run", "summary")["answers"]
-    assert answers["counts"] == {"at_limit": 2, "reasoning_only": 1, "empty": 1, "refused": 1}
+    assert answers["counts"] == {"at_limit": 3, "reasoning_only": 2, "empty": 1, "refused": 1}
     assert (answers["token_limit"], answers["with_reasoning"], answers["reasoning_tokens"]) == (99, 2, 8)
     completions, verdicts = rows(tmp_path / "run"), rows(tmp_path / "run", "verdicts")
     assert (completions[4]["reasoning"], completions[4]["reasoning_tokens"]) == ("Let me think.", 4)
-    assert [number for number, row in verdicts.items() if not row["passed"]] == [0, 1, 2, 3] or {
-        number for number, row in verdicts.items() if not row["passed"]
-    } == {0, 1, 2, 3}
+    assert {number for number, row in verdicts.items() if not row["passed"]} == {0, 1, 2, 3, 5}
 
 
 def test_a_run_whose_every_prompt_is_refused_stops_and_can_go_on(run: Run, endpoint: Endpoint, tmp_path: Path) -> None:

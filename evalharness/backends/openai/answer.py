@@ -73,8 +73,8 @@ class AnswerReader:
 
     @property
     def complete(self) -> bool:
-        """Whether the endpoint says that the answer is complete. An answer without text needs a finish reason."""
-        return self.finish_reason is not None or (self.done and self._last_s is not None)
+        """Whether the endpoint says that the answer is complete. An empty answer needs a finish reason."""
+        return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
     @property
     def cut_is_final(self) -> bool:
@@ -88,7 +88,7 @@ class AnswerReader:
         """Takes the next chunk, which arrived `at_s` seconds after the request was sent."""
         self._has_deltas |= chunk.has_delta
         content = chunk.content or self._new_part(chunk.message)
-        if (content or chunk.finish_reason) and self._cut is None:
+        if (content or chunk.reasoning or chunk.finish_reason) and self._cut is None:
             self._last_s = at_s
         if content:
             self._first_s = at_s if self._first_s is None else self._first_s

@@ -60,7 +60,7 @@ def status_error(status: RefusedStatus, address: Address) -> Exception:
         return UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api")
     if unpaid:
         return UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
-    if code in PROMPT_STATUSES and _is_about_token_field(message, status.token_field):
+    if code in PROMPT_STATUSES and _is_about_token_field(status.text, status.token_field):
         return TokenFieldRefused(f"{url} refuses the prompt (HTTP {code}: {message})")
     if code in PROMPT_STATUSES or (code == 403 and _MODERATED.search(message)):
         return PromptRefused(f"HTTP {code}: {message}")
@@ -74,8 +74,8 @@ def other_token_field(name: str) -> str:
     return next(other for other in TOKEN_FIELDS if other != name)
 
 
-def _is_about_token_field(message: str, sent: str) -> bool:
-    """Returns whether a message refuses the name of the token limit: it proposes the other one, or knows not this."""
-    if not re.search(rf"\b{sent}\b", message):
+def _is_about_token_field(text: str, sent: str) -> bool:
+    """Returns whether a body refuses the name of the token limit: it proposes the other one, or does not know this."""
+    if not re.search(rf"\b{sent}\b", text):
         return False
-    return bool(re.search(rf"\b{other_token_field(sent)}\b", message) or _UNKNOWN_FIELD.search(message))
+    return bool(re.search(rf"\b{other_token_field(sent)}\b", text) or _UNKNOWN_FIELD.search(text))

@@ -66,6 +66,22 @@ def test_reasoning_is_neither_text_nor_first_output(endpoint: Endpoint) -> None:
     assert (completion.first_output_s or 0) >= 0.1
 
 
+def test_reasoning_alone_is_an_answer_without_a_finish_reason(endpoint: Endpoint) -> None:
+    def behave(reply: Reply) -> None:
+        reply.start()
+        for _ in range(2):
+            time.sleep(0.1)
+            reply.event(reply.text(None, reasoning_content="Hmm"))
+        reply.raw(b"data: [DONE]\n\n")
+        reply.end()
+
+    endpoint.respond_with(behave)
+    completion = complete(endpoint, CHAT, max_retries=0)
+    assert (completion.text, completion.reasoning, completion.finish_reason) == ("", "HmmHmm", "unknown")
+    assert (completion.total_s or 0) >= 0.2
+    assert completion.first_output_s is None
+
+
 def test_token_counts_are_none_without_usage(endpoint: Endpoint) -> None:
     endpoint.respond_with(answer_with("x", usage=None), answer_with("x", usage=(0, 0)), answer_with("x"))
     for include in ("true", "true", "false"):

@@ -65,6 +65,9 @@ def test_the_model_s_own_refusal_counts_as_one(endpoint: Endpoint) -> None:
 OPENAI = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 
 
+PARAM_ALONE = json.dumps({"error": {"message": "Unsupported parameter", "param": "max_tokens"}}).encode()
+
+
 def takes_only(name: str, message: str) -> Behavior:
     """Answers requests with the token limit under that name alone."""
     return lambda reply: (answer_with("x") if name in reply.body else http_error(400, message))(reply)
@@ -90,6 +93,12 @@ def test_the_token_limit_is_sent_under_the_name_that_the_endpoint_takes(
     assert {body.get(known, body.get(other)) for body in endpoint.bodies} == {768}
     assert source.adjustments() == {"max_tokens_field": known}
     assert source.describe()["max_tokens_field"] == other
+
+
+def test_the_name_may_stand_beside_the_message(endpoint: Endpoint) -> None:
+    endpoint.respond_with(lambda reply: reply.plain(400, PARAM_ALONE), answer_with("x"))
+    assert complete(endpoint).text == "x"
+    assert "max_completion_tokens" in endpoint.bodies[1]
 
 
 def test_a_limit_that_is_refused_under_both_names_is_a_refusal(endpoint: Endpoint) -> None:

@@ -47,6 +47,7 @@
         { "data-sort": run.samples },
         format.count(run.samples),
         run.shortfall && h("small.warning", {}, run.shortfall),
+        run.answers.map((remark) => h("small.warning", {}, remark)),
       ),
       h("td.strip-cell", { "data-sort": rateOf(run, "pass@1")?.[0] ?? "" }, app.statusBar(run)),
     );

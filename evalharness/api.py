@@ -149,21 +149,24 @@ def frontier(
     *,
     out: PathLike | None = None,
     metric: str = "pass@1",
-    speed: str = "aggregate",
+    speed: str = "",
     published: str = "",
 ) -> "list[Panel]":
     """Returns quality against speed: one panel per task, one point per run, and which points are on the frontier.
 
-    `out` (.png, .svg or .html) draws them. `speed` is aggregate, steady, request or common; `published` adds points
-    from sets of `results/published`, separated by commas, or `all`.
+    `out` (.png, .svg, .pdf or .html) draws them. `speed` is aggregate, steady, request or common; by default request
+    beside published points, which are of one request, else aggregate. `published` adds points from sets of
+    `results/published`, separated by commas, or `all`.
     """
     from evalharness.report.frontier.picture import draw
     from evalharness.report.frontier.points import panels
     from evalharness.report.published import load_published
+    from evalharness.report.run_metrics import speed_kind
 
-    drawn = panels(_runs(runs), load_published(published), metric, speed, _ignore)
+    kind = speed_kind(speed, bool(published))
+    drawn = panels(_runs(runs), load_published(published), metric, kind, _ignore)
     if out is not None:
-        draw(drawn, Path(out), metric, speed, bool(published))
+        draw(drawn, Path(out), metric, kind, bool(published))
     return drawn
 
 

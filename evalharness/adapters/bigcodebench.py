@@ -19,7 +19,7 @@ from evalharness.errors import UserError
 from evalharness.records import Checks, Completion, Execution, Problem, UnitTestProgram, Verdict
 from evalharness.sandbox.engines.images import image_folder
 
-FACET = "in this image"
+FACET = "solvability in this image"
 """The category by which results separate problems whose reference solution fails in the image."""
 
 

@@ -65,7 +65,9 @@ def frontier(
     runs: opt.RunsArgument,
     out: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="Picture to write: .png, .svg, or .html, which shows details of each point."),
+        typer.Option(
+            metavar="FILE", help="Picture to write: .png, .svg, .pdf, or .html, which shows details of each point."
+        ),
     ],
     published: PublishedOption = "",
     metric: MetricOption = "pass@1",
@@ -74,9 +76,10 @@ def frontier(
         typer.Option(
             metavar="NAME",
             help="Kind of tokens/s: `aggregate` over the run, `steady` at constant concurrency, `request` for one "
-            "request, or `common` with one tokenizer for all models.",
+            "request, or `common` with one tokenizer for all models. "
+            "[default: request beside published results, which are of one request; else aggregate]",
         ),
-    ] = "aggregate",
+    ] = "",
 ) -> None:
     """Draws quality against speed, one point per run.
 
@@ -86,13 +89,12 @@ def frontier(
     from evalharness.report.frontier.picture import draw
     from evalharness.report.frontier.points import panels
     from evalharness.report.published import load_published
-    from evalharness.report.run_metrics import SPEEDS
+    from evalharness.report.run_metrics import speed_kind
     from evalharness.report.runs import load_runs
 
-    if speed not in SPEEDS:
-        raise UserError(f"--speed {speed} is unknown; known: {', '.join(SPEEDS)}")
-    drawn = panels(load_runs(runs, log), load_published(published), metric, speed, log)
-    omitted_labels = draw(drawn, out, metric, speed, bool(published))
+    kind = speed_kind(speed, bool(published))
+    drawn = panels(load_runs(runs, log), load_published(published), metric, kind, log)
+    omitted_labels = draw(drawn, out, metric, kind, bool(published))
     for panel in drawn:
         print("\n".join(pareto_listing(panel)))
     if omitted_labels:

@@ -90,6 +90,8 @@ class Environment(TypedDict):
     hardware: Hardware
     sandbox: NotRequired[dict[str, Any]]
     workers: NotRequired[int]
+    samples_file: NotRequired[str]
+    """The samples file that was graded."""
     card: NotRequired[str]
     """The task as a user named it by its card's file: FILE.yaml:TASK."""
     copies: NotRequired[int]

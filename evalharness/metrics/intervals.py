@@ -27,7 +27,9 @@ def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENC
     scale = 1 + z**2 / trials
     center = (rate + z**2 / (2 * trials)) / scale
     half_width = z * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)) / scale
-    return max(0.0, float(center - half_width)), min(1.0, float(center + half_width))
+    # Without successes, or without failures, an end is exact; the formula rounds it to a number such as 2.8e-17.
+    low = 0.0 if successes <= 0 else max(0.0, float(center - half_width))
+    return low, 1.0 if successes >= trials else min(1.0, float(center + half_width))
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

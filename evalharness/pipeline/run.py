@@ -89,15 +89,20 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     around = environment(workers, executor.sandbox, executor.copies)
     return [
         stack.enter_context(
-            closing(Store(run.folder, config, with_card(around, run.prepared.config.task), overwrite=overwrite))
+            closing(Store(run.folder, config, with_files(around, run.prepared.config), overwrite=overwrite))
         )
         for run, config in zip(prepared.runs, configurations, strict=True)
     ]
 
 
-def with_card(around: Environment, task: str) -> Environment:
-    """Returns the environment with the task's card, if the user named the task by the file of one."""
-    return {**around, "card": task} if card_path(task) else around
+def with_files(around: Environment, config: RunConfig) -> Environment:
+    """Returns the environment with the card and the samples file, if the user named some."""
+    extended: Environment = {**around}
+    if card_path(config.task):
+        extended["card"] = config.task
+    if config.backend == ReplayBackend.name:
+        extended["samples_file"] = str(Path(config.options["samples"]).resolve())
+    return extended
 
 
 def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from evalharness.data.run_files import COMPLETIONS
 from evalharness.data.runs import Run
 from evalharness.report.run_settings import Family, family_of, settings_of
 from evalharness.report.task_variant import base_task, task_of
@@ -73,7 +75,7 @@ class RunName:
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
     """Returns a name for each run, in order. Settings are compared between runs of one model on the same problems."""
-    models: list[ModelKey] = [(run.summary.get("backend"), run.summary.get("model")) for run in runs]
+    models: list[ModelKey] = [(run.summary.get("backend"), named_model(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
         groups[models[index], _data_identity(run)].append(index)
@@ -90,6 +92,20 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
         ambiguous = sum(_look_equal(shown[other], shown[index]) for other in group) > 1
         names.append(RunName(model_names[models[index]], family_of(run), shown[index], folder, ambiguous))
     return names
+
+
+def named_model(run: Run) -> str | None:
+    """Returns the run's model; for a run that graded a file without a model's name, the name of that file.
+
+    The name of a run's own file is that of its folder.
+    """
+    if model := run.summary.get("model"):
+        return str(model)
+    file = run.manifest.get("environment", {}).get("samples_file")
+    if not file:
+        return None
+    path = Path(file)
+    return path.parent.name if path.name == COMPLETIONS else path.name
 
 
 def _data_identity(run: Run) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from evalharness.data.run_types import Speed
 from evalharness.data.runs import Run
+from evalharness.errors import UserError
 from evalharness.metrics.intervals import Interval
 from evalharness.util.text import counted
 
@@ -28,6 +29,28 @@ class RateEstimate:
 
     def as_tuple(self) -> tuple[float, float, float]:
         return self.value, self.low, self.high
+
+
+def speed_kind(chosen: str, beside_published: bool) -> str:
+    """Returns the kind of tokens/s to show: the chosen one, or the default.
+
+    Published speeds are of one request. Beside them the default is the same; otherwise it is that of the whole run.
+    Raises UserError for an unknown kind.
+    """
+    if chosen and chosen not in SPEEDS:
+        raise UserError(f"--speed {chosen} is unknown; known: {', '.join(SPEEDS)}")
+    return chosen or ("request" if beside_published else "aggregate")
+
+
+def batch_of(run: Run) -> str:
+    """Returns the batch and the concurrency that a run's speed was measured at, for an axis; may be empty."""
+    speed = run.speed
+    concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
+    parts = [
+        f"batch {speed['batch']}" if "batch" in speed else "",
+        f"concurrency {concurrency}" if concurrency and "batch" not in speed else "",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:

@@ -89,3 +89,9 @@ def test_the_interval_of_tokens_per_second_covers_the_true_rate() -> None:
     assert 0.91 <= covered / 500 <= 0.98
     assert log_ratio_error([5.0], [1.0]) is None
     assert log_ratio_error([5.0, 5.0], [0.0, 0.0]) is None
+
+
+@given(st.integers(1, 100_000))
+def test_without_successes_or_failures_one_end_is_exact(trials: int) -> None:
+    assert wilson_interval(0, trials)[0] == 0.0
+    assert wilson_interval(trials, trials)[1] == 1.0

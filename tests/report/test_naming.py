@@ -1,5 +1,6 @@
 """Runs are named by their model and by the settings that differ between runs of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,15 @@ def test_folders_with_equal_names_are_shown_with_more_of_their_path(tmp_path: Pa
     write_run(tmp_path / "a" / "humaneval", "m", GOOD)
     write_run(tmp_path / "a" / "transformers", "m", GOOD)
     assert labels(tmp_path) == ["m (a/humaneval)", "m (a/transformers)"]
+
+
+def test_a_graded_file_without_a_models_name_is_named_by_the_file(tmp_path: Path) -> None:
+    """A run's own file is named by the run's folder."""
+    for name, file in (("a", "/data/answers.jsonl.gz"), ("b", "/runs/first/completions.jsonl")):
+        folder = write_run(tmp_path / name, "", GOOD, backend="replay", seconds=0)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["environment"]["samples_file"] = file
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        summary = json.loads((folder / "summary.json").read_text())
+        (folder / "summary.json").write_text(json.dumps({**summary, "model": None}))
+    assert labels(tmp_path) == ["answers.jsonl.gz", "first"]

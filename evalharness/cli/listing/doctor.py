@@ -4,31 +4,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from evalharness.cli.common import ExitCode
+from evalharness.cli.listing.machine import Finding, machine_findings
 from evalharness.errors import UserError
 from evalharness.util.extras import EXTRAS, install_command, is_installed, missing_modules
 
 PACKAGES = ("torch", "transformers", "datasets", "evalplus")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check."""
-
-    ok: bool
-    text: str
-    required: bool = True
-    """Whether nothing runs without it."""
-
-    @property
-    def label(self) -> str:
-        """The first word of the printed line."""
-        return "ok" if self.ok else "MISSING" if self.required else "note"
 
 
 def doctor() -> None:
@@ -51,6 +36,7 @@ def findings() -> Iterator[Finding]:
         installed = is_installed(package)
         yield Finding(installed, f"package {package}" + ("" if installed else " is not installed; run: make setup"))
     yield from _extras()
+    yield from machine_findings()
     yield from _engine()
     yield from _data()
 

@@ -37,8 +37,8 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
     yield f"  problems    {comparison.shared} in both{''.join(unshared)}"
     yield f"  pass@1      {comparison.rates[0]:.1%} -> {comparison.rates[1]:.1%}"
     yield f"  difference  {_points(difference.value)} points, 95 % CI {_interval(difference.ci95)}"
-    holm = "" if adjusted_p is None else f", {adjusted_p:.2g} adjusted for the number of tasks (Holm)"
-    yield f"  test        {difference.test}: p = {difference.p:.2g}{holm}"
+    holm = "" if adjusted_p is None else f", {_p_value(adjusted_p)} adjusted for the number of tasks (Holm)"
+    yield f"  test        {difference.test}: p {_p_value(difference.p)}{holm}"
     yield f"  detectable  a true difference of {100 * difference.detectable:.1f} points (80 % power, 5 % level)"
     if margin is not None:
         shown = "is" if is_noninferior(difference, margin / 100) else "is not shown to be"
@@ -54,6 +54,10 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
         if problems:
             listed = ", ".join(problem.task_id for problem in problems[:LISTED])
             yield f"    {word}: {listed}{' ...' if len(problems) > LISTED else ''}"
+
+
+def _p_value(p: float) -> str:
+    return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 
 def _why_no_ratio(comparison: Comparison) -> str:

@@ -15,7 +15,7 @@ def pareto_listing(panel: Panel) -> list[str]:
     return [f"Pareto frontier of {panel.title}, slowest first:", *rows]
 
 
-def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1") -> list[str]:
+def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate") -> list[str]:
     """Returns what a reader of the picture needs to know, one line each.
 
     `published` says whether published points were asked for; the caption explains where they are missing.
@@ -30,6 +30,8 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1") ->
     if drawn:
         origins = dict.fromkeys(point.origin.replace(" ()", "") for point in drawn.values())
         lines.append("Hollow markers: published results, not measured here; each set has its own conditions:")
+        if kind != "request":
+            lines.append("Published speeds are of one request, those measured here of all requests together.")
         lines += origins
         if any(SINGLE_SOURCE_MARK in name for name in drawn):
             lines.append(f"{SINGLE_SOURCE_MARK}: known from one secondary source alone.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalharness.metrics.intervals import Interval
+from evalharness.report.frontier.layout import NARROW
 from evalharness.report.frontier.panel import point_id
 from evalharness.report.frontier.points import Panel, Point
 
@@ -23,14 +24,17 @@ PAGE = """<!doctype html>
 body{margin:0;font:14px system-ui,sans-serif;background:#fff;color:#222}
 main{max-width:1500px;margin:auto;padding:8px}
 svg{width:100%;height:auto;max-height:HEIGHTvh}
+.narrow{display:none}
+.narrow svg{max-height:none}
+@media (max-width:640px){main{padding:4px}.wide{display:none}.narrow{display:block}}
 svg [data-point]{cursor:pointer;outline:none}
 svg [data-point]:focus path,svg [data-point]:hover path,svg [data-point]:focus use,svg [data-point]:hover use
 {stroke:#000!important;stroke-width:2!important}
 #note{position:fixed;display:none;max-width:28em;padding:8px 10px;border:1px solid #888;border-radius:6px;
 background:#fff;color:#222;box-shadow:0 2px 8px #0003;white-space:pre-line;pointer-events:none;overflow-wrap:anywhere}
-@media (prefers-color-scheme:dark){body{background:#16181b;color:#ddd}main>svg{background:#fff;border-radius:6px}}
+@media (prefers-color-scheme:dark){body{background:#16181b;color:#ddd}main svg{background:#fff;border-radius:6px}}
 </style></head><body><main>
-SVG
+<div class="wide">SVG</div><div class="narrow">NARROW</div>
 <div id="note" role="status"></div></main>
 <script>
 const points = POINTS;
@@ -61,26 +65,38 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 """
 
 
-def write_html(figure: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
-    """Writes the page as one file that loads nothing else. A window shows at least one row of panels in full."""
+def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
+    """Writes the page as one file that loads nothing else. A window shows at least one row of panels in full.
+
+    `narrow` is shown instead of `figure` in a window that is as narrow as a phone's.
+    """
     rows = len({axes.get_position().y0 for axes in figure.axes})
-    notes = json.dumps(point_notes(panels, metric)).replace("<", "\\u003c")
-    page = PAGE.replace("HEIGHT", str(ROW_HEIGHT * rows), 1)
-    out.write_text(page.replace("SVG", inline_svg(figure), 1).replace("POINTS", notes, 1), encoding="utf-8")
+    notes = point_notes(panels, metric) | point_notes(panels, metric, NARROW.name)
+    parts = {
+        "HEIGHT": str(ROW_HEIGHT * rows),
+        "SVG": inline_svg(figure),
+        "NARROW": inline_svg(narrow, NARROW.name),
+        "POINTS": json.dumps(notes).replace("<", "\\u003c"),
+    }
+    pattern = re.compile("|".join(parts))
+    out.write_text(pattern.sub(lambda match: parts[match[0]], PAGE), encoding="utf-8")
 
 
-def inline_svg(figure: "Figure") -> str:
-    """Returns the drawing as an SVG element."""
+def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
+    """Returns the drawing as an SVG element; two drawings of one page need different salts for the ids in them."""
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = salt
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
     text = drawing.getvalue()
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
-def point_notes(panels: Sequence[Panel], metric: str = "pass@1") -> dict[str, str]:
+def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
     """Returns the note about each point by its id in the drawing; `metric` names the rate."""
     return {
-        point_id(panel_index, point_index): point_note(panel, point, metric)
+        point_id(panel_index, point_index, layout): point_note(panel, point, metric)
         for panel_index, panel in enumerate(panels)
         for point_index, point in enumerate(panel.points)
     }

@@ -4,14 +4,18 @@ The package adjustText moves labels but never omits one: in crowded panels its l
 points take it three minutes.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 DISTANCE = 7.0
 """Distance between a point and its label, in points of type, multiplied by each of `RINGS`."""
 RINGS = (1.0, 2.2, 3.6, 5.2)
-DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
-"""Where a label may lie: (to the right, upwards), in the order of preference."""
+DIRECTIONS = (
+    (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (0.5, 1), (0.5, -1), (-0.5, 1), (-0.5, -1),
+)  # fmt: skip
+"""Where a label may lie: (to the right, upwards), in the order of preference. With 0.5 it begins or ends above or below
+the point."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Box:
             and self.y < other.y + other.height and other.y < self.y + self.height
         )  # fmt: skip
 
+    def distance(self, x: float, y: float) -> float:
+        """Returns the distance of a point from the rectangle; 0 inside it."""
+        outside_x = max(self.x - x, 0.0, x - self.x - self.width)
+        outside_y = max(self.y - y, 0.0, y - self.y - self.height)
+        return math.hypot(outside_x, outside_y)
+
     def lies_within(self, other: "Box") -> bool:
         return (
             self.x >= other.x and self.y >= other.y
@@ -43,12 +53,13 @@ def place_labels(
     obstacles: Sequence[Box] = (),
     lines: Sequence[Box] = (),
     scale: float = 1.0,
+    others: Sequence[tuple[float, float]] = (),
 ) -> list[Box | None]:
     """Returns a box of each size near its point; None where there is no room for it.
 
-    A box lies within `area` and overlaps neither an obstacle nor another box. Among the possible ones, the nearest of
-    those that overlap the fewest `lines` is taken. Earlier points are placed first. `scale` is pixels per point of
-    type.
+    A box lies within `area`, overlaps neither an obstacle nor another box, and is nearer to its own point than to any
+    of `others`, so that it cannot be read as another's label. Among the possible ones, the nearest of those that
+    overlap the fewest `lines` is taken. Earlier points are placed first. `scale` is pixels per point of type.
     """
     occupied: list[Box] = list(obstacles)
     boxes: list[Box | None] = []
@@ -56,13 +67,21 @@ def place_labels(
         possible = [
             box
             for box in _candidates(x, y, size, scale)
-            if box.lies_within(area) and not any(box.overlaps(other) for other in occupied)
+            if box.lies_within(area)
+            and not any(box.overlaps(other) for other in occupied)
+            and _is_nearest(box, (x, y), others, scale)
         ]
         box = min(possible, key=lambda candidate: sum(candidate.overlaps(line) for line in lines), default=None)
         boxes.append(box)
         if box:
             occupied.append(box)
     return boxes
+
+
+def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float) -> bool:
+    """Returns whether no other point is as near to the box as its own; points at the same place do not count."""
+    distance = box.distance(*own)
+    return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)
 
 
 def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
@@ -72,11 +91,14 @@ def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> 
             yield _box_beside(x, y, size, right, up, DISTANCE * ring * scale)
 
 
-def _box_beside(x: float, y: float, size: tuple[float, float], right: int, up: int, distance: float) -> Box:
+def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:
     """Returns the box whose nearest edge or corner has that distance from the point in that direction."""
     width, height = size
-    if right and up:
+    if abs(right) == 1 and up:
         distance *= 0.75
-    left = x + distance if right > 0 else x - distance - width if right < 0 else x - width / 2
+    if abs(right) == 1:
+        left = x + distance if right > 0 else x - distance - width
+    else:
+        left = x - width / 2 + 0.9 * right * width
     bottom = y + distance if up > 0 else y - distance - height if up < 0 else y - height / 2
     return Box(left, bottom, width, height)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 LABEL_SIZE = 7.5
 LINE_SPACING = 1.22
 """Height of a line of a label, as a multiple of `LABEL_SIZE`."""
-LABEL_WIDTH = 34
-"""Characters in a line of a label."""
 POINT_RADIUS = 5.0
 """Half the width that a point occupies, in points of type."""
 LINE_STEP = 14.0
@@ -25,8 +23,8 @@ MIN_LEADER = 10.0
 """A label farther from its point, in points of type, is connected to it by a line."""
 
 
-def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int) -> int:
-    """Draws at most `limit` labels and returns how many points have none.
+def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width: int) -> int:
+    """Draws at most `limit` labels, `width` characters wide, and returns how many points have none.
 
     The Pareto frontier's points come first, then other measured ones, then published ones. The fastest point of a
     curve has the whole label, the others have the swept numbers alone.
@@ -37,7 +35,7 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int) -> int
     labelled = _by_importance(panel)[:limit]
     curve_ends = _fastest_of_curves(panel)
     texts = [
-        fill(point.label if curve_ends[point.curve] == point else point.short or point.label, LABEL_WIDTH)
+        fill(point.label if curve_ends[point.curve] == point else point.short or point.label, width)
         for point in labelled
     ]
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
@@ -46,9 +44,10 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int) -> int
     (left, bottom), (right, top) = axes.transAxes.transform([(0, 0), (1, 1)])
     anchors = _pixels(axes, labelled)
     radius = POINT_RADIUS * scale
-    obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in _pixels(axes, panel.points)]
+    all_points = _pixels(axes, panel.points)
+    obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in all_points]
     area = Box(left, bottom, right - left, top - bottom)
-    boxes = place_labels(anchors, sizes, area, obstacles, _line_boxes(axes, panel, scale), scale)
+    boxes = place_labels(anchors, sizes, area, obstacles, _line_boxes(axes, panel, scale), scale, all_points)
     for text, point, anchor, box in zip(texts, labelled, anchors, boxes, strict=True):
         if box is None:
             continue

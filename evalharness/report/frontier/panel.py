@@ -3,6 +3,7 @@
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from evalharness.report.frontier.layout import Layout
 from evalharness.report.frontier.points import Panel, Point
 from evalharness.report.frontier.shapes import STYLES, curves, interval_bars, position
 
@@ -12,23 +13,25 @@ if TYPE_CHECKING:
 PARETO_COLOR = "#009E73"
 CROWDED = 30
 """A panel with more points has smaller markers and fainter bars."""
+MAX_BATCHES = 4
+"""Batch sizes and concurrencies that an axis names."""
 MIN_SPEED_RATIO = 3.0
 """The speed axis spans at least half a decade."""
 MIN_RATE_SPAN = 12.0
 """Percentage points that the rate axis spans at least."""
 
 
-def point_id(panel_index: int, point_index: int) -> str:
-    """Returns the id of a point's marker in the SVG."""
-    return f"point-{panel_index}-{point_index}"
+def point_id(panel_index: int, point_index: int, name: str = "point") -> str:
+    """Returns the id of a point's marker in the SVG; `name` is that of the layout."""
+    return f"{name}-{panel_index}-{point_index}"
 
 
-def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str) -> None:
+def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, layout: Layout) -> None:
     """Draws everything but the labels. `speed` is the label of the speed axis."""
     from matplotlib.collections import LineCollection
 
     axes.set_xscale("log")
-    axes.set_title(panel.title, fontsize=10, loc="left")
+    axes.set_title(fill(panel.title, layout.title_width), fontsize=10, loc="left")
     axes.grid(True, which="major", color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -46,11 +49,19 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str) 
         alpha = 0.35 if crowded else 0.6
         axes.add_collection(LineCollection(bars, colors=style.color, linewidths=0.9, alpha=alpha), autolim=False)
     for number, point in enumerate(panel.points):
-        _draw_point(axes, point, point_id(index, number), crowded)
+        _draw_point(axes, point, point_id(index, number, layout.name), crowded)
     _set_limits(axes, panel)
-    hardware = dict.fromkeys(point.hardware for point in panel.points if not point.published)
-    axes.set_xlabel(fill(f"{speed} (log scale), {' / '.join(hardware)}", 72), fontsize=8.5)
+    axes.set_xlabel(fill(f"{speed} (log scale), {conditions(panel)}", layout.axis_width), fontsize=8.5)
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
+
+
+def conditions(panel: Panel) -> str:
+    """Returns what the measured speeds of a panel were measured on and at: hardware, batch and concurrency."""
+    measured = [point for point in panel.points if not point.published]
+    hardware = dict.fromkeys(point.hardware for point in measured)
+    batches = dict.fromkeys(point.batch for point in measured if point.batch)
+    shown = list(batches) if len(batches) <= MAX_BATCHES else [*list(batches)[: MAX_BATCHES - 1], "others"]
+    return "; ".join(filter(None, [" / ".join(hardware), " / ".join(shown)]))
 
 
 def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> None:

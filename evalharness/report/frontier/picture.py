@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalharness.errors import UserError
 from evalharness.report.frontier.captions import caption
 from evalharness.report.frontier.labels import draw_labels
+from evalharness.report.frontier.layout import NARROW, Layout, wide_layout
 from evalharness.report.frontier.panel import PARETO_COLOR, draw_panel
 from evalharness.report.frontier.points import Panel
 from evalharness.report.frontier.shapes import STYLES
@@ -15,20 +16,16 @@ from evalharness.util.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-FORMATS = (".png", ".svg", ".html")
+FORMATS = (".png", ".svg", ".pdf", ".html")
 SPEED_LABELS = {
     "aggregate": "output tokens/s", "steady": "output tokens/s, steady window",
     "request": "output tokens/s per request, median", "common": "tokens/s, common tokenizer",
 }  # fmt: skip
 """The axis label of each kind of speed."""
-MANY_PANELS = 10
-"""From this number of panels, each has fewer labels and fewer dots per inch."""
-LABEL_LIMITS = (40, 16)
-"""Labels in a panel of few and of many panels."""
-DPI = (150, 110)
-LEGEND_COLUMNS = (4, 8)
-"""Entries of the legend side by side, over one panel and over several."""
+LEGEND_LINE = 0.18
+"""Height of a line of the legend, in inches."""
 
 
 def draw(
@@ -47,41 +44,60 @@ def draw(
         if out.suffix == ".html":
             from evalharness.report.frontier.html import write_html
 
-            write_html(figure, panels, out, metric)
+            narrow, _ = figure_of(panels, metric, kind, published, NARROW)
+            write_html(figure, narrow, panels, out, metric)
         else:
-            figure.savefig(out)
+            figure.savefig(out, metadata={"CreationDate": None} if out.suffix == ".pdf" else None)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     return unlabelled
 
 
 def figure_of(
-    panels: Sequence[Panel], metric: str = "pass@1", kind: str = "aggregate", published: bool = False
+    panels: Sequence[Panel],
+    metric: str = "pass@1",
+    kind: str = "aggregate",
+    published: bool = False,
+    layout: Layout | None = None,
 ) -> "tuple[Figure, int]":
-    """Returns the figure with its caption, and how many labels had no room."""
+    """Returns the figure with its caption, and how many labels had no room. The default layout is the wide one."""
     import matplotlib
 
     matplotlib.rcParams.update(
-        {"svg.fonttype": "none", "svg.hashsalt": "evalharness", "font.size": 9, "text.parse_math": False}
+        {
+            "svg.fonttype": "none",
+            "pdf.fonttype": 42,
+            "svg.hashsalt": "evalharness",
+            "font.size": 9,
+            "text.parse_math": False,
+        }
     )
-    return make_figure(panels, caption(panels, published, metric), metric, SPEED_LABELS[kind])
+    lines = caption(panels, published, metric, kind)
+    return make_figure(panels, lines, metric, SPEED_LABELS[kind], layout)
 
 
-def make_figure(panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str) -> "tuple[Figure, int]":
+def make_figure(
+    panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str, layout: Layout | None = None
+) -> "tuple[Figure, int]":
     """Returns a grid of all panels below one legend, with `lines` as the caption; and how many labels had no room."""
     from matplotlib.figure import Figure
 
-    columns = _columns(len(panels))
+    layout = layout or wide_layout(len(panels))
+
+    columns, width, height = layout.columns, layout.width, layout.height
     rows = -(-len(panels) // columns)
-    many = len(panels) >= MANY_PANELS
-    width, height = (7.6, 5.4) if len(panels) == 1 else (5.4, 4.1)
-    text = "\n".join(fill(line, int(16 * width * columns)) for line in lines)
+    text = "\n".join(
+        fill(line, int((16 if columns * width > NARROW.width else 14.5) * width * columns)) for line in lines
+    )
     caption_height = 0.17 * (text.count("\n") + 1) + 0.15
-    size = (width * columns, height * rows + caption_height + 0.6)
-    figure = Figure(figsize=size, dpi=DPI[many])
+    handles = _legend_handles(panels)
+    legend_rows = -(-len(handles) // min(layout.legend_columns, len(handles)))
+    top = 0.7 + LEGEND_LINE * (legend_rows - 1)
+    size = (width * columns, height * rows + caption_height + top - 0.1)
+    figure = Figure(figsize=size, dpi=layout.dpi)
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - 0.7 / size[1], bottom=(caption_height + 0.75) / size[1],
+        left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - top / size[1], bottom=(caption_height + 0.75) / size[1],
         wspace=0.85 / (width - 0.85), hspace=0.95 / (height - 0.95),
     )  # fmt: skip
     unlabelled = 0
@@ -89,19 +105,17 @@ def make_figure(panels: Sequence[Panel], lines: Sequence[str], metric: str, spee
         if index >= len(panels):
             axes.set_visible(False)
             continue
-        draw_panel(axes, panels[index], index, metric, speed)
-        unlabelled += draw_labels(figure, axes, panels[index], LABEL_LIMITS[many])
-    _draw_legend(figure, panels)
+        draw_panel(axes, panels[index], index, metric, speed, layout)
+        unlabelled += draw_labels(figure, axes, panels[index], layout.labels, layout.label_width)
+    figure.legend(handles=handles, loc="upper center", ncols=min(layout.legend_columns, len(handles)), frameon=False,
+                  fontsize=9, columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip
     more = [f"{counted(unlabelled, 'label')} had no room; the HTML version names every point."] if unlabelled else []
     figure.text(0.2 / size[0], 0.1 / size[1], "\n".join([text, *more]), fontsize=8, va="bottom", color="#333333")
     return figure, unlabelled
 
 
-def _columns(panels: int) -> int:
-    return 1 if panels == 1 else 2 if panels <= 4 else 3 if panels <= 9 else 4
-
-
-def _draw_legend(figure: "Figure", panels: Sequence[Panel]) -> None:
+def _legend_handles(panels: Sequence[Panel]) -> "list[Line2D]":
+    """Returns the entries of the legend: each family that is drawn, measured or published, and the frontier."""
     from matplotlib.lines import Line2D
 
     drawn = {(point.family, point.published) for panel in panels for point in panel.points}
@@ -115,6 +129,4 @@ def _draw_legend(figure: "Figure", panels: Sequence[Panel]) -> None:
     ]  # fmt: skip
     if any(len(panel.pareto) > 1 for panel in panels):
         handles.append(Line2D([], [], color=PARETO_COLOR, lw=2.2, alpha=0.55, label="Pareto frontier"))
-    columns = min(LEGEND_COLUMNS[len(panels) > 1], len(handles))
-    figure.legend(handles=handles, loc="upper center", ncols=columns, frameon=False, fontsize=9,
-                  columnspacing=1.2, handlelength=1.2, handletextpad=0.5, labelspacing=0.2)  # fmt: skip
+    return handles

@@ -11,6 +11,7 @@ from evalharness.report.naming import Curve, RunName, name_runs
 from evalharness.report.published import PublishedPoint, published_speed_of
 from evalharness.report.run_metrics import (
     UNKNOWN_HARDWARE,
+    batch_of,
     hardware_of,
     rate_of,
     shortfall,
@@ -45,6 +46,8 @@ class Point:
     """The label of a point within a curve; the model is named at the curve's fastest point alone."""
     swept: tuple[float, ...] = ()
     """The swept numbers. The line connects the points of a curve in their order."""
+    batch: str = ""
+    """Batch and concurrency of the speed, for the axis."""
     origin: str = ""
     """Of a published point: set, hardware and conditions of its speed, for the caption."""
 
@@ -119,6 +122,7 @@ def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | 
         complete=not missing,
         short=name.short,
         swept=name.swept,
+        batch=batch_of(run),
     )
 
 

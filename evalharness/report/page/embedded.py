@@ -7,6 +7,7 @@ from html import escape
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.published import PublishedPoint
+from evalharness.report.run_metrics import speed_kind
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,11 @@ def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> E
     from evalharness.report.frontier.points import panels
 
     try:
-        of_runs = panels(runs, published)
+        kind = speed_kind("", bool(published))
+        of_runs = panels(runs, published, kind=kind)
     except UserError as error:
         return Embedded(missing=str(error))
-    figure, _ = figure_of(of_runs, published=bool(published))
+    figure, _ = figure_of(of_runs, kind=kind, published=bool(published))
     return Embedded(f"<div>{inline_svg(figure)}</div>", notes=point_notes(of_runs))
 
 

@@ -1,7 +1,10 @@
 """The frontier: one point per run, the Pareto frontier, labels that do not overlap, captions and formats."""
 
 import json
+import math
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 
 from evalharness.errors import UserError
 from evalharness.report.frontier.captions import caption, pareto_listing
+from evalharness.report.frontier.label_placement import Box, place_labels
+from evalharness.report.frontier.panel import conditions
 from evalharness.report.frontier.picture import draw, make_figure
 from evalharness.report.frontier.points import Panel, Point, panels, pareto_frontier
 from evalharness.report.frontier.shapes import curves, position
@@ -179,7 +184,7 @@ def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path
     draw(drawn, tmp_path / "a.html", published=True)
     page = (tmp_path / "a.html").read_text()
     notes = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
-    assert len(notes) == sum(len(panel.points) for panel in drawn)
+    assert len(notes) == 2 * sum(len(panel.points) for panel in drawn)  # the wide drawing and the one for phones
     assert all(f'id="{name}"' in page for name in notes)
     assert any("1109.0 tokens/s" in text and "NVIDIA H100" in text for text in notes.values())
     named = set(re.findall(r"https?://[^\s\"'<>\\]+", page.partition("<script>")[0]))
@@ -188,7 +193,7 @@ def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path
 
 
 def test_an_unknown_format(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"\.png, \.svg, \.html"):
+    with pytest.raises(UserError, match=r"\.png, \.svg, \.pdf, \.html"):
         draw(panels(load_runs([runs])), tmp_path / "a.jpeg")
 
 
@@ -197,7 +202,7 @@ def test_the_notes_name_the_rate(tmp_path: Path) -> None:
     drawn = panels(load_runs([tmp_path / "a"]), metric="pass@10")
     draw(drawn, tmp_path / "a.html", "pass@10")
     page = (tmp_path / "a.html").read_text()
-    [note] = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
+    note, _ = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
     assert "\npass@10 100.0 %" in note
     assert "pass@1 " not in page
 
@@ -234,12 +239,74 @@ def test_a_window_shows_a_row_of_panels_in_full(runs: Path, tmp_path: Path, brow
     draw(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.goto(f"file://{tmp_path / 'a.html'}")
-    box = page.locator("svg").bounding_box()
+    box = page.locator(".wide svg").bounding_box()
     assert box["y"] + box["height"] <= 900
     point = page.locator("#point-0-0")
     point.hover()
     assert "pass@1 64.0 %" in page.locator("#note").inner_text()
     page.close()
+
+
+def test_on_a_phone_the_text_is_legible_and_nothing_is_wider_than_the_window(
+    runs: Path, tmp_path: Path, browser: Any
+) -> None:
+    draw(panels(load_runs([runs]), load_published("mercury"), kind="request"), tmp_path / "a.html", published=True)
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(f"file://{tmp_path / 'a.html'}")
+    assert not page.locator(".wide").is_visible()
+    heights = page.locator(".narrow svg text").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert len(heights) > 20
+    assert min(heights) >= 9
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    ends = page.locator(".narrow svg text").evaluate_all("all => all.map(one => one.getBoundingClientRect().right)")
+    assert max(ends) <= 390
+    page.locator("#narrow-point-0-0").hover()
+    assert "pass@1" in page.locator("#note").inner_text()
+    page.close()
+
+
+def test_a_picture_may_be_a_pdf(runs: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    done = cli("frontier", runs, "--out", tmp_path / "a.pdf")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_beside_published_points_the_default_is_the_speed_of_one_request(
+    runs: Path, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    def drawn(*arguments: object) -> str:
+        done = cli("frontier", runs, "--out", tmp_path / "a.svg", *arguments)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "a.svg").read_text()
+
+    assert "output tokens/s (log scale)" in drawn()
+    assert "output tokens/s per request, median (log" in drawn("--published", "mercury")
+    aggregate = drawn("--published", "mercury", "--speed", "aggregate")
+    assert "output tokens/s (log scale)" in aggregate
+    assert "Published speeds are of one request, those measured here of all requests together." in aggregate
+    done = cli("frontier", runs, "--out", tmp_path / "a.svg", "--speed", "fast")
+    assert (done.returncode, done.stderr) == (
+        2, "error: --speed fast is unknown; known: aggregate, steady, request, common\n"
+    )  # fmt: skip
+
+
+def test_the_axis_names_batch_and_concurrency(runs: Path) -> None:
+    [panel] = panels(load_runs([runs / "ar"]))
+    assert conditions(panel) == "Xeon Platinum 8481C; batch 1"
+    points = tuple(replace(point(float(number), 0.5), batch=f"concurrency {number}") for number in range(1, 7))
+    assert conditions(Panel("t", points, ())) == "H100; concurrency 1 / concurrency 2 / concurrency 3 / others"
+
+
+spots = st.tuples(st.floats(0, 400), st.floats(0, 300))
+
+
+@given(st.lists(spots, min_size=1, max_size=25), st.floats(10, 120))
+def test_no_label_is_nearer_to_another_point_than_to_its_own(found: list[tuple[float, float]], width: float) -> None:
+    boxes = place_labels(found, [(width, 12)] * len(found), Box(0, 0, 400, 300), others=found)
+    for own, box in zip(found, boxes, strict=True):
+        for other in found if box else ():
+            assert box is not None
+            assert box.distance(*own) < box.distance(*other) or math.dist(own, other) <= 1
 
 
 @pytest.mark.parametrize("panel_count", [1, 2])

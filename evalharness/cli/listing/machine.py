@@ -1,0 +1,94 @@
+"""What `doctor` finds out about the machine: GPU, memory and disk."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.util.extras import is_installed
+
+GIB = 2**30
+LITTLE_MEMORY = 4 * GIB
+LITTLE_DISK = 10 * GIB
+"""With less free space, a note names what needs it."""
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check."""
+
+    ok: bool
+    text: str
+    required: bool = True
+    """Whether nothing runs without it."""
+
+    @property
+    def label(self) -> str:
+        """The first word of the printed line."""
+        return "ok" if self.ok else "MISSING" if self.required else "note"
+
+
+def machine_findings() -> Iterator[Finding]:
+    """Yields what the machine has: GPUs that PyTorch can use, memory, and free disk space."""
+    yield _gpus()
+    yield _memory()
+    yield from _disks()
+
+
+def _gpus() -> Finding:
+    """Returns the GPUs; a note where there is none, and where PyTorch cannot use the driver's."""
+    if not is_installed("torch"):
+        return Finding(False, "GPU: not known without the package torch", required=False)
+    import torch
+
+    if torch.cuda.is_available():
+        devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        names = ", ".join(f"{device.name} ({device.total_memory / GIB:.0f} GiB)" for device in devices)
+        return Finding(True, f"GPU {names}")
+    if torch.backends.mps.is_available():
+        return Finding(True, "GPU of Apple (device mps)")
+    if shutil.which("nvidia-smi"):
+        hint = "PyTorch cannot use the driver's; install a build of PyTorch for its version of CUDA"
+        return Finding(False, f"GPU: {hint} (this is torch {torch.__version__})", required=False)
+    return Finding(False, "no GPU: local models run on the CPU; endpoints and grading need none", required=False)
+
+
+def _memory() -> Finding:
+    total, available = memory_bytes()
+    text = f"memory {total / GIB:.1f} GiB, {available / GIB:.1f} GiB available, {os.cpu_count()} CPU cores"
+    enough = available >= LITTLE_MEMORY
+    return Finding(enough, text + ("" if enough else "; use fewer --workers, or end other programs"), required=False)
+
+
+def memory_bytes() -> tuple[int, int]:
+    """Returns the machine's memory, or its control group's limit if that is lower, and what is available of it."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = total
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    with contextlib.suppress(OSError, ValueError):
+        total = min(total, int(CGROUP_LIMIT.read_text()))
+    return total, min(total, available)
+
+
+def _disks() -> Iterator[Finding]:
+    """Yields the free space of each file system with results, downloads and caches."""
+    uses = {
+        "results": Path.cwd(),
+        "model and data downloads": Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser(),
+        "caches": Path(os.environ.get("EVALHARNESS_CACHE", "~/.cache/evalharness")).expanduser(),
+        "sandbox images": Path("/var/lib/docker"),
+    }
+    by_device: dict[int, tuple[Path, list[str]]] = {}
+    for use, path in uses.items():
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        by_device.setdefault(existing.stat().st_dev, (existing, []))[1].append(use)
+    for folder, used_for in by_device.values():
+        free = shutil.disk_usage(folder).free
+        text = f"disk {free / GIB:.0f} GiB free for {', '.join(used_for)} ({folder})"
+        enough = free >= LITTLE_DISK
+        yield Finding(enough, text + ("" if enough else "; make room"), required=False)

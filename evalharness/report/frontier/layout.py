@@ -1,0 +1,44 @@
+"""How the panels of the frontier are arranged: side by side, or one below the other for a phone."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The arrangement of the panels of a picture. Widths of texts are in characters."""
+
+    columns: int
+    """Panels side by side."""
+    width: float
+    """Of a panel, in inches."""
+    height: float
+    legend_columns: int
+    labels: int
+    """Labels in a panel."""
+    dpi: int
+    label_width: int = 34
+    title_width: int = 80
+    axis_width: int = 72
+    name: str = "point"
+    """The beginning of the ids of markers in an SVG."""
+
+
+MANY_PANELS = 10
+"""From this number of panels, each has fewer labels and fewer dots per inch."""
+LABELS, LABELS_OF_MANY = 40, 16
+DPI, DPI_OF_MANY = 150, 110
+NARROW = Layout(1, 3.9, 3.7, 2, LABELS_OF_MANY, DPI, label_width=20, title_width=44, axis_width=44, name="narrow-point")
+"""For a window as narrow as a phone's: its text is about 10 pixels high there."""
+
+
+def wide_layout(panels: int) -> Layout:
+    """Returns the layout of that number of panels for a page or a window."""
+    many = panels >= MANY_PANELS
+    columns = 1 if panels == 1 else 2 if panels <= 4 else 3 if panels <= 9 else 4
+    return Layout(
+        columns,
+        *((7.6, 5.4) if panels == 1 else (5.4, 4.1)),
+        legend_columns=4 if panels == 1 else 8,
+        labels=LABELS_OF_MANY if many else LABELS,
+        dpi=DPI_OF_MANY if many else DPI,
+    )

@@ -39,7 +39,7 @@ def machine_findings() -> Iterator[Finding]:
 
 
 def _gpus() -> Finding:
-    """Returns the GPUs; a note where there is none, and where PyTorch cannot use the driver's."""
+    """Returns the GPUs; a note if there is no GPU, or if PyTorch cannot use the driver's."""
     if not is_installed("torch"):
         return Finding(False, "GPU: not known without the package torch", required=False)
     import torch

@@ -11,6 +11,7 @@ from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import Choice, Pair, PairKey, Vote
 from evalharness.arena.rows import utc_now
 from evalharness.arena.store import VoteStore
+from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Backend, Message, Problem, Prompt, Request, Sampling
 
 SYSTEM = (
@@ -52,11 +53,13 @@ def judge(
     """Asks a model about at most `limit` pairs, each in both orders, and records its votes.
 
     Pairs that the model voted on in both orders are left out, so that a run that was interrupted goes on. The pairs
-    are drawn at random by `seed`.
+    are drawn at random by `seed`. Raises UserError where the backend cannot take chat messages.
     """
     voter = f"model:{name}"
     asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
     requests = [judge_request(entrants, pair, number) for number, pair in enumerate(asked)]
+    for request in requests[:1]:
+        check_prompt(backend, request.problem.prompt)
     result = JudgeResult()
     for completion in backend.generate(requests, Sampling(max_new_tokens=MAX_NEW_TOKENS)):
         if completion.error:

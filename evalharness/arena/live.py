@@ -142,7 +142,19 @@ def _config(name: str, task: str, data: str | None, options: Mapping[str, str]) 
     backend, colon, model = name.partition(":")
     if not colon or not backend:
         raise UserError(f"--live {name} is not BACKEND:MODEL; write it such as --live openai:qwen2.5-coder")
-    return RunConfig(task=task, backend=backend, model=model or None, data=data, options=options)
+    config = RunConfig(task=task, backend=backend, model=model or None, data=data, options=options)
+    check_options(config)
+    return config
+
+
+def check_options(config: RunConfig) -> None:
+    """Raises UserError for an option that no backend and no task of the arena reads."""
+    unused = {**config.sandbox_options(), **({} if config.task else config.task_options())}
+    if unused:
+        raise UserError(
+            f"--option {min(unused)} has no effect here: nothing is graded and no --task is given; remove it"
+        )
+    config.backend_options()
 
 
 def _sampling_of(run: Run) -> Sampling:

@@ -66,7 +66,7 @@ class VoteStore:
     def seen(self, voter: str) -> set[PairKey]:
         """Returns the pairs that were drawn for a voter, with or without a vote."""
         with self._thread_lock:
-            return self._seen.get(voter, set())
+            return set(self._seen.get(voter, ()))
 
     def add_pair(self, pair: Pair) -> None:
         """Writes a pair that is drawn for a voter. Raises UserError where the disk fails."""

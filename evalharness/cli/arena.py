@@ -162,6 +162,7 @@ def judge(
     """
     from evalharness.arena.entrants import check_entrants, load_entrants
     from evalharness.arena.judge import judge as ask
+    from evalharness.arena.live import check_options
     from evalharness.arena.model_facts import write_facts
     from evalharness.arena.store import VoteStore
     from evalharness.pipeline.config import RunConfig, make_backend
@@ -170,6 +171,7 @@ def judge(
     if limit is not None and limit < 1:
         raise UserError("--limit must be at least 1")
     config = RunConfig(task="", backend=backend, model=model, options=opt.parse_key_values(option))
+    check_options(config)
     entrants = load_entrants(load_runs(runs, log), data)
     check_entrants(entrants)
     store = VoteStore(votes)

@@ -116,3 +116,19 @@ def test_a_live_model_meets_a_run(endpoint: openai_server.Endpoint, arena_runs: 
 def test_an_impossible_model_is_refused(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         open_live_models([name], Entrants(), [], tmp_path, "humaneval", "sample", {}, print)
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "message"),
+    [
+        ("", {"recipe": "chat"}, "--option recipe has no effect"),
+        ("humaneval", {"memory_gb": "2"}, "--option memory_gb has no effect"),
+        ("humaneval", {"concurency": "2"}, "did you mean concurrency"),
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(
+    task: str, option: dict[str, str], message: str, arena_runs: Path, tmp_path: Path
+) -> None:
+    runs = load_runs([arena_runs / "heron-7b"])
+    with pytest.raises(UserError, match=message):
+        open_live_models(NAMES[:1], load_entrants(runs), runs, tmp_path, task, "sample", option, print)

@@ -1,5 +1,6 @@
 """The page's API: what a voter learns before and after a vote, and requests that are refused."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from evalharness.arena.entrants import Entrants, load_entrants
-from evalharness.arena.service.app import make_app
+from evalharness.arena.service.app import STATIC, make_app
 from evalharness.arena.service.config import ArenaConfig
 from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
@@ -153,3 +154,12 @@ def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -
     settings: dict[str, Any] = {"runs": (Path("run"),), "votes": Path("votes"), **change}
     with pytest.raises(UserError, match=message):
         ArenaConfig(**settings).check()
+
+
+def test_no_script_of_the_page_parses_text_as_html() -> None:
+    scripts = sorted(STATIC.glob("*.js"))
+    assert len(scripts) == 4
+    for script in scripts:
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script.read_text()
+        )

@@ -8,14 +8,15 @@ import ctypes
 import os
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 OPEN, ACCESS, CLOSE = 0x20, 0x01, 0x10
 """IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE. The last two keep the kernel from merging two openings into one event."""
 EVENT = struct.Struct("iIII")
 """Watch, mask, cookie, length of the name that follows."""
-OF_PROCESS = ("cmdline", "mem", "task/{pid}/mem")
-"""Files of the command's process, in /proc/PID, that no language opens."""
+MEMORY = ("mem", "task/{pid}/mem")
+OF_COMMAND = ("cmdline", *MEMORY)
+"""Files of a process, in /proc/PID, that no language opens."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,9 +38,9 @@ class FileWatch:
         """Watches the file that has this name now, if there is one."""
         self._add(os.path.join(self._folder, name), name)
 
-    def watch_process(self, pid: int) -> None:
-        """Watches the files of the process as well."""
-        for form in OF_PROCESS:
+    def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND) -> None:
+        """Watches these files of the process as well."""
+        for form in files:
             name = form.format(pid=pid)
             self._most[name] = 0
             self._add(f"/proc/{pid}/{name}", name)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ..sample.unittest_suite import RunSuite
 from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
 from . import cleaning
+from .file_watch import MEMORY, FileWatch
 from .sample_process import SampleProcess
 
 FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
@@ -33,7 +34,7 @@ def judge(
     for process, (program, failing) in zip(processes, runs, strict=False):
         if failed or (caught and (failing or passed)):
             continue
-        result = process.run_to_end(job["time_s"], program)
+        result = run_watched(process, job["time_s"], program)
         cleaning.clean_between(uid, folder, {other.pid for other in processes if not other.ended})
         if failing:
             caught = caught or _passes_canary(result, failing)
@@ -45,6 +46,18 @@ def judge(
         if not process.ended:
             process.stop()
     return {"checks": _verdict(passed, failed, caught)}, b""
+
+
+def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartResult:
+    """Returns the result of a run. It has tampered if its memory, which holds its tests, is opened as a file."""
+    watch = FileWatch({}, "/")
+    watch.watch_process(process.pid, MEMORY)
+    result = process.run_to_end(limit_s, program)
+    watch.update()
+    watch.close()
+    if watch.violation:
+        return PartResult(**{**result, "status": "tampered", "detail": watch.violation})
+    return result
 
 
 def _passes_canary(result: PartResult, failing: int) -> bool:

@@ -21,7 +21,7 @@ from .sample_process import SampleProcess
 
 LARGEST_OUTPUTS = 256 << 20
 """Bytes of all outputs that the judge holds to compare them later."""
-NO_OUTPUT = (b"", b"")
+NO_OUTPUT = (b"!", b"")
 """Stands for the frame of an output that came too late."""
 LATE_S = 0.5
 """Seconds that the output of a call may be late; a program may ignore its own alarm."""

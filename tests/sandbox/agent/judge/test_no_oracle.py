@@ -42,6 +42,24 @@ def test_the_first_failure_decides(value: str, status: str, detail: str, sandbox
     assert outcome.detail.startswith(detail)
 
 
+LATE = """
+{imports}
+def f(x):
+    try:
+        while x == 2: pass
+    except Exception:
+        sum(range(x * 10 ** 8))
+    return x
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("imports", ["", "import os"])
+def test_an_output_after_its_time_is_a_timeout(imports: str, sandbox: ContainerPool) -> None:
+    outcome = parts(sandbox, LATE.format(imports=imports), {"base": [(1,), (2,), (3,)]})["base"]
+    assert (outcome.status, outcome.detail) == ("timeout", "input 1: no output in the time for a call")
+
+
 @pytest.mark.docker
 def test_a_group_after_a_failed_one_has_no_result(sandbox: ContainerPool) -> None:
     groups = {"base": [(1,)], "plus": [(2,)]}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows the harness end to end: the official solutions, which must all pass, on the real data if EVALHARNESS_DATA names
-# it; then the bundled network, decoded one token after the other and by diffusion, side by side on the bundled sample.
+# it; then models decoded in several ways on the bundled sample: the bundled network one token after the other and by
+# diffusion, and the code model that EVALHARNESS_BASE names, a GGUF file or folder, with and without drafts.
 set -euo pipefail
 evalharness=$1
 out=results/demo
@@ -8,8 +9,17 @@ data=()
 [ -n "${EVALHARNESS_DATA:-}" ] || data=(--data sample)
 rm -rf "$out"
 "$evalharness" run --task humaneval,mbpp --backend reference "${data[@]}" --out "$out/reference"
-for backend in ar diffusion; do
-    "$evalharness" run --task humaneval,mbpp --data sample --backend "$backend" --out "$out/$backend"
-done
+"$evalharness" run --task humaneval,mbpp --data sample --backend ar --out "$out/ar"
+"$evalharness" run --task humaneval,mbpp --data sample --backend diffusion --option block=8 --option threshold=0.5 \
+    --out "$out/diffusion"
 "$evalharness" leaderboard "$out/ar" "$out/diffusion"
 "$evalharness" frontier "$out/ar" "$out/diffusion" --out "$out/frontier.html"
+if [ -z "${EVALHARNESS_BASE:-}" ]; then
+    echo "No code model was run: set EVALHARNESS_BASE to a GGUF file or folder of Qwen2.5-Coder-0.5B-Instruct."
+    exit
+fi
+echo "The code model $EVALHARNESS_BASE, on four problems: autoregressive, then with drafts looked up in the text so far."
+code=(--task humaneval --data sample --limit 4 --backend ar --model "$EVALHARNESS_BASE" --option recipe=chat --max-new-tokens 256)
+"$evalharness" run "${code[@]}" --out "$out/code/ar"
+"$evalharness" run "${code[@]}" --option draft=lookup --out "$out/code/lookup"
+"$evalharness" compare "$out/code/ar" "$out/code/lookup"

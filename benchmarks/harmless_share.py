@@ -39,8 +39,11 @@ def share(task: str, version: str, file: Path) -> str:
         for row in map(json.loads, lines):
             if row["task_id"] not in problems:
                 continue
-            form, text = ("completion", row["completion"]) if "completion" in row else ("solution", row["solution"])
-            program = adapter.program(problems[row["task_id"]], Completion(row["task_id"], 0, text, form=form))
+            if "completion" in row:
+                sample = Completion(row["task_id"], 0, row["completion"], form="completion")
+            else:
+                sample = Completion(row["task_id"], 0, row["solution"], form="solution")
+            program = adapter.program(problems[row["task_id"]], sample)
             if program is None:
                 continue
             started = time.perf_counter()

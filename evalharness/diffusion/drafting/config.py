@@ -22,12 +22,12 @@ class DrafterConfig:
     """Tokens that are drafted in one pass."""
     rank: int
     """Of the Markov head."""
-    tap_norms: bool = True
-    """Whether each tapped state is normalized before they are joined."""
     target: str = ""
     """The target's name."""
     target_sha256: str = ""
     """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
+    tap_norms: bool = True
+    """Whether each tapped state is normalized before they are joined."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the contents of `config.json`."""

@@ -66,7 +66,9 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
         taps = tuple(int(number) - 1 for number in values["aux_hidden_state_layer_ids"])
         verifier = (values.get("speculators_config") or {}).get("verifier") or {}
         target = verifier.get("name_or_path") or "another model"
-        return DrafterConfig(network, taps, network.block_size, int(values["markov_rank"]), False, target)
+        return DrafterConfig(
+            network, taps, network.block_size, int(values["markov_rank"]), target=target, tap_norms=False
+        )
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(

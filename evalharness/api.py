@@ -11,6 +11,7 @@ Every function raises `UserError` where the caller must change something, with o
 same call resumes.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -20,6 +21,7 @@ from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
 from evalharness.pipeline.progress import Progress, Shown, Silent
+from evalharness.util.visible import raw_stream
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,7 +222,7 @@ def _progress(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
-        return Shown(Console(stderr=True, soft_wrap=True)) if progress else Silent()
+        return Shown(Console(file=raw_stream(sys.stderr), soft_wrap=True)) if progress else Silent()
     return progress
 
 

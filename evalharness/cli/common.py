@@ -14,6 +14,7 @@ import typer
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.util.plugins import logger
 from evalharness.util.text import counted
+from evalharness.util.visible import visible_streams
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
 """click's `UsageError`, by a path that exists in every version of typer."""
@@ -81,6 +82,11 @@ def _infrastructure(summary: Mapping[str, Any]) -> int:
 
 def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit code. Errors of the user or the machine are one line on stderr."""
+    with visible_streams():
+        return _run_app(app, arguments)
+
+
+def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     if not any(isinstance(handler, RemarkHandler) for handler in logger.handlers):
         logger.addHandler(RemarkHandler())
     try:

@@ -1,14 +1,17 @@
 """The commands `sandbox ...`."""
 
+import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, show_help
 from evalharness.errors import UserError
 from evalharness.util.text import counted
+from evalharness.util.visible import raw_stream, visible
 
 app = typer.Typer(help="Builds and checks the sandbox's images.", callback=show_help, invoke_without_command=True)
 
@@ -91,14 +94,14 @@ def check(
         raise UserError(f"--option {unknown[0]} is not an option of sandbox check; known: {', '.join(CHECK_OPTIONS)}")
     pool = open_sandbox(sandbox, 1, {**options, "allow": ",".join(GUARANTEES)}, print_line)
     all_good = True
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)
 
     def show(finding: conformance.Finding) -> None:
         nonlocal all_good
         all_good = all_good and finding.good
         mark = "[green]yes[/]" if finding.good else "[red]NO [/]"
-        console.print(f"{mark}  {finding.text}", end="")
-        console.print(f"\n     {finding.reason}" if finding.reason else "", markup=False)
+        console.print(f"{mark}  {escape(visible(finding.text))}", end="")
+        console.print(f"\n     {visible(finding.reason)}" if finding.reason else "", markup=False)
 
     try:
         pool.prepare(["python"])

@@ -1,5 +1,6 @@
 """The command `sweep`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from evalharness.cli.common import ExitCode, fail, require_verdicts
 from evalharness.cli.run import INTERRUPTED, workers_of
 from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
+from evalharness.util.visible import raw_stream
 
 
 def sweep(
@@ -90,7 +92,7 @@ def sweep(
     ]
     folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"
     try:
-        done = run_sweep(bases, swept, folder, Shown(Console(stderr=True, soft_wrap=True)))
+        done = run_sweep(bases, swept, folder, Shown(Console(file=raw_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
     print_table(summary_table([_with_combination(summary, path) for path, summary in done.items()]))

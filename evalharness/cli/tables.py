@@ -4,11 +4,14 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from evalharness.records.options import OptionDescription
+from evalharness.util.visible import raw_stream, visible
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
@@ -17,7 +20,10 @@ NOT_SET = "-"
 
 
 class StdoutConsole(Console):
-    """A console that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
+    """A console on stdout that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(file=raw_stream(sys.stdout), **settings)
 
     def on_broken_pipe(self) -> None:
         raise
@@ -41,6 +47,8 @@ def make_table(*headings: str) -> Table:
 def print_table(table: Table, whole_words: bool = False) -> None:
     """Prints a table as wide as the terminal; with `whole_words` wider where a name would be broken otherwise."""
     console = stdout_console()
+    for column in table.columns:
+        column._cells = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
     if whole_words:
         for column in table.columns:
             words = " ".join(map(str, [column.header, *column.cells])).split()

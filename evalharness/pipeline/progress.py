@@ -11,6 +11,7 @@ from rich.progress import Progress as ProgressBars
 
 from evalharness.generation.token_meter import generated_tokens
 from evalharness.records import Completion, Verdict
+from evalharness.util.visible import visible
 
 LINE_S = 30.0
 """Seconds between the lines about progress, outside a terminal."""
@@ -136,7 +137,7 @@ class Shown:
 
     def note(self, text: str) -> None:
         """Prints a line above the bars."""
-        self.console.print(text, highlight=False)
+        self.console.print(visible(text), highlight=False, markup=False)
 
     def start(self, total: int, generated: int, graded: int) -> None:
         """Shows the bars, starting at what a resumed run has already."""

@@ -10,6 +10,8 @@ from evalharness.data.run_files import COMPLETIONS
 from evalharness.data.runs import Run
 from evalharness.report.run_settings import Family, family_of, settings_of
 from evalharness.report.task_variant import base_task, task_of
+from evalharness.util.text import one_line
+from evalharness.util.visible import visible
 
 NOT_SHOWN = (
     "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
@@ -90,7 +92,8 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
         group = groups[models[index], _data_identity(run)]
         folder = "" if len(group) == 1 else _folder_names([runs[other] for other in group])[group.index(index)]
         ambiguous = sum(_look_equal(shown[other], shown[index]) for other in group) > 1
-        names.append(RunName(model_names[models[index]], family_of(run), shown[index], folder, ambiguous))
+        model_name = visible(one_line(model_names[models[index]]))
+        names.append(RunName(model_name, family_of(run), shown[index], visible(one_line(folder)), ambiguous))
     return names
 
 
@@ -175,5 +178,5 @@ def _last_part(key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else visible(one_line(str(value)))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

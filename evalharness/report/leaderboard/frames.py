@@ -28,12 +28,12 @@ def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataF
     return pd.DataFrame(list(map(texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
 
 
-def long_frame(boards: Sequence[Board]) -> pd.DataFrame:
+def long_frame(boards: Sequence[Board], write_text: Callable[[str], str] = str) -> pd.DataFrame:
     """Returns all boards with one row per model and task, with all digits; speeds have their own rows.
 
-    `low` and `high` are empty for published rates, which have no interval, and for speeds.
+    `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` writes texts.
     """
-    records = []
+    records: list[dict[str, object]] = []
     for board in boards:
         for row in board.rows:
             model = {"table": board.name, "model": row.name, "family": row.family}
@@ -44,6 +44,8 @@ def long_frame(boards: Sequence[Board]) -> pd.DataFrame:
                 speed = {"task": "output_tokens_per_s", "value": row.tokens_per_s, "notes": row.speed_conditions}
                 records.append({**model, **speed})
     columns = ["table", "model", "family", "task", "data", "value", "low", "high", "best", "complete", "notes"]
+    for record in records:
+        record.update({key: write_text(value) for key, value in record.items() if isinstance(value, str)})
     return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
 
 

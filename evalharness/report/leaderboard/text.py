@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from evalharness.report.leaderboard.boards import Board, footnote_mark
 from evalharness.report.leaderboard.cells import Cell
+from evalharness.report.leaderboard.escaping import csv_text, latex_text, markdown_text
 from evalharness.report.leaderboard.frames import SPEED_HEADINGS, long_frame, wide_frame
+from evalharness.util.visible import visible
 
 LEGEND = (
     "Rates in % with 95 % confidence intervals. Bold: the highest rate of a column and all rates that are not "
     "significantly lower (5 % level)."
 )
 INCOMPLETE = "the run is incomplete and not ranked as best"
-LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-         "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}  # fmt: skip
-"""How characters that LaTeX interprets are written."""
 
 
 def markdown(boards: Sequence[Board]) -> str:
@@ -21,9 +20,12 @@ def markdown(boards: Sequence[Board]) -> str:
     parts = []
     for board in boards:
         frame = wide_frame(board, _markdown_cell).reset_index()
+        for column in ("model", *SPEED_HEADINGS):
+            frame[column] = frame[column].map(markdown_text)
+        frame.columns = [markdown_text(heading) for heading in frame.columns]
         rules = ["---", *["---:"] * (len(frame.columns) - 2), "---"]
         rows = [list(frame.columns), rules, *frame.itertuples(index=False, name=None)]
-        table = "\n".join("| " + " | ".join(text.replace("|", r"\|") for text in row) + " |" for row in rows)
+        table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
         heading = f"## {board.heading}" if board.heading else ""
         parts.append("\n\n".join(filter(None, [heading, table, _markdown_notes(board)])))
     return "\n\n".join(parts) + f"\n\n{LEGEND}\n"
@@ -31,7 +33,7 @@ def markdown(boards: Sequence[Board]) -> str:
 
 def as_csv(boards: Sequence[Board]) -> str:
     """Returns one line per model and task, with all digits, for programs; speeds have their own lines."""
-    return long_frame(boards).to_csv(index=False, lineterminator="\n")
+    return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
 
 
 def latex(boards: Sequence[Board]) -> str:
@@ -40,18 +42,18 @@ def latex(boards: Sequence[Board]) -> str:
     for board in boards:
         frame = wide_frame(board, _latex_cell).reset_index()
         for column in ("model", *SPEED_HEADINGS):
-            frame[column] = frame[column].map(_latex_text)
+            frame[column] = frame[column].map(latex_text)
         table = frame.to_latex(
             index=False,
             escape=False,
-            header=[_latex_text(heading) for heading in frame.columns],
+            header=[latex_text(heading) for heading in frame.columns],
             column_format="l" + "r" * (len(frame.columns) - 2) + "l",
         )
         notes = [
-            rf"\par\footnotesize $^{{\mathrm{{{footnote_mark(index)}}}}}$ {_latex_text(note)}"
+            rf"\par\footnotesize $^{{\mathrm{{{footnote_mark(index)}}}}}$ {latex_text(note)}"
             for index, note in enumerate(board.notes)
         ]
-        parts.append("\n".join([f"% {board.name}", table.rstrip("\n"), *notes]))
+        parts.append("\n".join([f"% {visible(board.name)}", table.rstrip("\n"), *notes]))
     return "\n\n".join(parts) + f"\n% {LEGEND}\n"
 
 
@@ -70,7 +72,7 @@ def _markdown_cell(cell: Cell, marks: str) -> str:
 
 
 def _markdown_notes(board: Board) -> str:
-    notes = [f"{footnote_mark(index)}: {note}" for index, note in enumerate(board.notes)]
+    notes = [f"{footnote_mark(index)}: {markdown_text(note)}" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, rf"\*: {INCOMPLETE}")
     return "  \n".join(notes)
@@ -81,7 +83,3 @@ def _latex_cell(cell: Cell, marks: str) -> str:
     shown = rf"\textbf{{{value}}}" if cell.best else value
     small = rf" {{\scriptsize {interval}}}" if interval else ""
     return shown + small + (rf"$^{{\mathrm{{{marks}}}}}$" if marks else "")
-
-
-def _latex_text(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)

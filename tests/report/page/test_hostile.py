@@ -13,6 +13,7 @@ from helpers import page_runs
 from evalharness.records import Completion, Problem, Verdict
 from evalharness.report.page.page import STATIC, write_page
 from evalharness.report.runs import load_runs
+from evalharness.util.visible import CONTROLS
 
 Open = Callable[..., Any]
 
@@ -80,11 +81,28 @@ def test_hostile_text_is_shown_and_not_executed(hostile: Path, visit: Open) -> N
     assert page.evaluate("document.documentElement.dataset.owned") is None
 
 
+def test_controls_are_shown_as_text(hostile: Path, visit: Open) -> None:
+    page = visit(folder=hostile)
+    page.wait_for_selector("table.runs")
+    seen = [page.evaluate("document.body.textContent")]
+    page.click("table.runs tbody th a")
+    page.wait_for_selector(".rows .row")
+    seen.append(page.evaluate("document.querySelector('main').textContent"))
+    page.keyboard.press("j")
+    page.wait_for_selector("article.sample pre.code")
+    seen.append(page.evaluate("document.querySelector('main').textContent"))
+    for text in seen:
+        assert not CONTROLS.search(text.replace("\r", "")), text
+    assert "\\u202e" in seen[-1]
+
+
 def test_an_address_with_a_hostile_id_opens_its_sample(hostile: Path, visit: Open) -> None:
     page = visit(folder=hostile)
     for name in IDS:
         page.evaluate("name => { location.hash = evalharness.sampleLink('a', name, 1); }", name)
-        page.wait_for_function("name => document.querySelector('.title h1')?.textContent.startsWith(name)", arg=name)
+        page.wait_for_function(
+            "name => document.querySelector('.title h1')?.textContent.startsWith(evalharness.visible(name))", arg=name
+        )
 
 
 def test_every_data_file_is_one_call_in_ascii(hostile: Path) -> None:

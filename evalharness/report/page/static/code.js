@@ -61,10 +61,10 @@
   /** Returns a text as nodes, highlighted as the language of that name. */
   app.highlight = function (text, name) {
     const language = app.language(name);
-    if (!language || text.length > MAX_CHARACTERS) return [document.createTextNode(text)];
+    if (!language || text.length > MAX_CHARACTERS) return [app.text(text)];
     return app
       .tokenize(text, language)
-      .map(([kind, token]) => (kind ? app.h(`span.c-${kind}`, {}, token) : document.createTextNode(token)));
+      .map(([kind, token]) => (kind ? app.h(`span.c-${kind}`, {}, token) : app.text(token)));
   };
 
   /** Returns a chat answer as nodes: fenced blocks as highlighted code, other text as prose. */

@@ -1,6 +1,15 @@
 "use strict";
 // Makes all elements of the page. Text is always a text node: what models wrote is never parsed as HTML.
 (function (app) {
+  // Bidirectional controls, terminal escapes and invisible characters: what a reader would not see.
+  const CONTROLS =
+    /[\0-\x08\x0b\x0e-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+  /** Returns the text with each such character written as JavaScript writes it, such as \u202e. */
+  app.visible = (text) =>
+    text.replace(CONTROLS, (found) => `\\u${found.codePointAt(0).toString(16).padStart(4, "0")}`);
+  /** Returns a text node whose characters are all visible. */
+  app.text = (text) => document.createTextNode(app.visible(text));
+
   /**
    * Returns an element: h("p.note", {id: "x", onclick: handler}, "text", child). Attributes and children that are null
    * or false are left out.
@@ -14,7 +23,8 @@
       if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
       else element.setAttribute(key, value === true ? "" : value);
     }
-    element.append(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+    const present = children.flat(2).filter((child) => child !== null && child !== undefined && child !== false);
+    element.append(...present.map((child) => (child instanceof Node ? child : app.text(String(child)))));
     return element;
   };
 

@@ -9,7 +9,7 @@
   function makeNote(texts) {
     const box = h("div.point-note", { role: "status", hidden: true });
     const show = (marker, x, y) => {
-      box.textContent = texts.get(marker.id);
+      box.textContent = app.visible(texts.get(marker.id) ?? "");
       box.hidden = false;
       box.style.left = `${Math.max(4, Math.min(x + 14, window.innerWidth - box.offsetWidth - 8))}px`;
       box.style.top = `${Math.max(4, Math.min(y + 14, window.innerHeight - box.offsetHeight - 8))}px`;

@@ -66,7 +66,7 @@
 
   function reasoningSection(sample) {
     if (!sample.reasoning) return null;
-    return section("Reasoning", "not graded", app.codeBlock("Reasoning", sample.reasoning, [document.createTextNode(sample.reasoning)]));
+    return section("Reasoning", "not graded", app.codeBlock("Reasoning", sample.reasoning, [app.text(sample.reasoning)]));
   }
 
   function completionSection(run, sample) {
@@ -189,7 +189,7 @@
       otherRuns(run, problem[PROBLEM.id]),
     ];
     if (sample.detail) {
-      const text = document.createTextNode(sample.detail);
+      const text = app.text(sample.detail);
       parts.push(section("Test output", null, app.codeBlock("Test output", sample.detail, [text])));
     }
     if (sample.borderline) parts.push(section("Borderline", null, h("p.notice", {}, sample.borderline)));

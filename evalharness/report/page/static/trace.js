@@ -108,7 +108,7 @@
         span.classList.toggle("later", !committed && trace.blocks[index] > block);
       });
       const draft = position < last ? rejected.get(position - 1) : undefined;
-      rejection.textContent = draft ? draft.tokens.join("") : "";
+      rejection.textContent = draft ? app.visible(draft.tokens.join("")) : "";
       if (draft) canvas.insertBefore(rejection, tokens[draft.position] ?? null);
       else rejection.remove();
       [...chart.children].forEach((bar, index) => {

@@ -1,0 +1,35 @@
+"""Writes texts of runs, such as names of models, so that Markdown, CSV and LaTeX show them unchanged."""
+
+import re
+
+from evalharness.util.text import one_line
+from evalharness.util.visible import visible
+
+LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+         "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": r"\textless{}", ">": r"\textgreater{}",
+         "|": r"\textbar{}", '"': r"\textquotedbl{}", "[": "{[}", "]": "{]}", "*": "{*}"}  # fmt: skip
+"""How characters that LaTeX interprets are written. After a line break, brackets and stars are options of it."""
+MARKDOWN = re.compile(r"[\\`*\[\]~$|]|(?<!\w)_|_(?!\w)|(?P<html>[&<>@]|(?<=[a-z]):(?=//)|(?<=\bwww)\.)", re.IGNORECASE)
+"""Characters that begin emphasis, code, links, formulas, HTML, mentions or addresses. Within words, `_` is text."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""The beginnings of a cell that spreadsheets take for a formula."""
+
+
+def markdown_text(text: str) -> str:
+    """Returns Markdown that shows the text on one line, in a table's cell, too."""
+    return MARKDOWN.sub(_markdown_character, visible(one_line(text)))
+
+
+def _markdown_character(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};" if match["html"] else f"\\{match[0]}"
+
+
+def latex_text(text: str) -> str:
+    """Returns LaTeX that shows the text on one line."""
+    return "".join(LATEX.get(character, character) for character in visible(one_line(text)))
+
+
+def csv_text(text: str) -> str:
+    """Returns the text of a cell; with an apostrophe before it where spreadsheets would compute it."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip(" ").startswith(FORMULA) else shown

@@ -1,0 +1,46 @@
+"""Makes characters visible that change how a text is shown: terminal escapes, bidirectional controls and their like."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""Control characters except line break and tab, bidirectional controls, invisible characters, and surrogates."""
+
+
+def visible(text: str) -> str:
+    """Returns the text with each such character written as Python writes it, such as `\\x1b` or `\\u202e`."""
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+class VisibleStream:
+    """A text stream that writes texts as `visible` returns them."""
+
+    def __init__(self, stream: TextIO):
+        self.raw = stream
+
+    def write(self, text: str) -> int:
+        """Writes a text and returns the number of its characters."""
+        self.raw.write(visible(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+def raw_stream(stream: TextIO) -> TextIO:
+    """Returns the stream below a `VisibleStream`, for a writer that makes its texts visible itself."""
+    return stream.raw if isinstance(stream, VisibleStream) else stream
+
+
+@contextlib.contextmanager
+def visible_streams() -> Iterator[None]:
+    """Makes stdout and stderr write all texts visibly: names, answers and messages come from models and endpoints."""
+    stdout, stderr = VisibleStream(raw_stream(sys.stdout)), VisibleStream(raw_stream(sys.stderr))
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        yield

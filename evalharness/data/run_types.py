@@ -190,8 +190,8 @@ class Speed(TypedDict, total=False):
 
 
 AnswerKind = Literal["at_limit", "reasoning_only", "empty", "refused"]
-"""at_limit: reached the token limit. reasoning_only: reasoning without an answer. refused: the endpoint takes no such
-prompt, or its filter ends the answer."""
+"""at_limit: reached the token limit. reasoning_only: reasoning without an answer. refused: the endpoint or the model
+takes no such prompt, or a filter ends the answer."""
 
 
 class Answers(TypedDict):

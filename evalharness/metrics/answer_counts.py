@@ -66,8 +66,10 @@ def kinds_of(completion: Completion, final_text: str) -> list[AnswerKind]:
 
     An answer that reached the token limit may be reasoning alone, too.
     """
-    kinds: list[AnswerKind] = ["at_limit"] if completion.finish_reason == "length" else []
-    if completion.finish_reason.lower() in REFUSED:
+    at_limit = completion.finish_reason == "length"
+    no_room = at_limit and completion.output_tokens == 0  # the prompt alone fills the model's context
+    kinds: list[AnswerKind] = ["at_limit"] if at_limit and not no_room else []
+    if completion.finish_reason.lower() in REFUSED or no_room:
         return [*kinds, "refused"]
     if final_text.strip():
         return kinds

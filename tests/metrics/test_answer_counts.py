@@ -27,6 +27,7 @@ def answer(text: str = "x", **fields: Any) -> Completion:
         (answer(reasoning="hmm", reasoning_tokens=7), []),
         (answer("", finish_reason="refused"), ["refused"]),
         (answer("half", finish_reason="content_filter"), ["refused"]),
+        (answer("", finish_reason="length", output_tokens=0), ["refused"]),
     ],
 )
 def test_kinds(completion: Completion, kinds: list[str]) -> None:

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from evalharness.backends.openai.address import Address
 from evalharness.backends.openai.answer import Answer, AnswerReader
 from evalharness.backends.openai.circuit_breaker import CircuitBreaker
-from evalharness.backends.openai.events import EventReader, parse_chunk
+from evalharness.backends.openai.events import BYTE_ORDER_MARK, EventReader, parse_chunk
 from evalharness.backends.openai.failures import (
     LONGEST_PAUSE_S,
     AttemptError,
@@ -40,8 +40,8 @@ _UNREACHED_RETRIES = 2
 """Retries if no connection was ever established: then the address is probably wrong."""
 _LONGEST_QUOTE = 300
 """Characters of an endpoint's message that are shown."""
-_HEAD_BYTES = 2000
-"""Bytes of an answer without events that are quoted."""
+_LARGEST_BODY = 1 << 24
+"""Bytes of a streamed answer without events that are read as a whole body."""
 
 
 @dataclass(frozen=True)
@@ -167,21 +167,19 @@ class Client:
                 self._reached = True
                 if response.status_code != 200:
                     await self._refuse(response, token_field)
-                content_type = response.headers.get("content-type", "")
-                if "html" in content_type:
-                    raise AttemptError(f"no answer, but {error_message(await response.aread())}")
-                streamed = request.streamed and "json" not in content_type
+                streamed = request.streamed and "json" not in response.headers.get("content-type", "")
                 if streamed:
-                    await self._read_stream(response, request, reader, timeout, start)
+                    streamed = await self._read_stream(response, request, reader, timeout, start)
                 else:
-                    reader.add(parse_chunk(await response.aread()), time.perf_counter() - start)
-                    reader.done = True
+                    _add_body(await response.aread(), reader, time.perf_counter() - start)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise AttemptError(describe_error(error), unreached=True) from None
         except (TimeoutError, httpx.HTTPError, AttemptError) as error:
             if not _has_whole_answer(reader, request):
                 raise error if isinstance(error, AttemptError) else AttemptError(describe_error(error)) from None
         except PromptRefused as refused:
+            if _has_whole_answer(reader, request):
+                return reader.answer(started_at, streamed)
             raise PromptRefused(f"{self._address.shown} refuses the prompt ({self._shown(str(refused))})") from None
         if not _has_whole_answer(reader, request):
             raise AttemptError("the connection closed before the end of the answer")
@@ -194,20 +192,24 @@ class Client:
         reader: AnswerReader,
         timeout: asyncio.Timeout,
         start: float,
-    ) -> None:
-        events, loop, head = EventReader(), asyncio.get_running_loop(), b""
+    ) -> bool:
+        """Reads the answer's events. Returns False if it is a whole body instead, under a content type of events."""
+        events, loop, body = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
             at_s = time.perf_counter() - start
-            head = head if events.events else (head + block)[:_HEAD_BYTES]
+            if not events.events and len(body) < _LARGEST_BODY:
+                body += block
             _add_events(events.feed(block), reader, at_s)
             if request.stop_early and reader.cut_is_final:
-                return
+                return True
             pause_s = _DRAIN_S if reader.done else self._options.idle_timeout_s
             timeout.reschedule(min(deadline, loop.time() + pause_s))
         _add_events(events.end(), reader, time.perf_counter() - start)
-        if not events.events and head.strip():
-            raise AttemptError(f"no events in the answer, but {error_message(head)}")
+        if not events.events and body.strip():
+            _add_body(body, reader, time.perf_counter() - start)
+            return False
+        return True
 
     async def _refuse(self, response: httpx.Response, token_field: str) -> NoReturn:
         """Raises what `status_error` says of a status that is not 200."""
@@ -245,3 +247,11 @@ def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
             reader.done = True
         if not reader.done:
             reader.add(parse_chunk(event), at_s)
+
+
+def _add_body(body: bytes, reader: AnswerReader, at_s: float) -> None:
+    """Passes a whole answer to the reader. Raises AttemptError for one that is no JSON object, such as a page."""
+    if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
+        raise AttemptError(f"no answer, but {error_message(body) or 'an empty body'}")
+    reader.add(parse_chunk(body), at_s)
+    reader.done = True

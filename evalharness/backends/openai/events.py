@@ -19,7 +19,7 @@ _TEXT_PARTS = ("text", "output_text", None)
 _REASONING_PARTS = ("thinking", "reasoning", "reasoning_text")
 """Types of the parts of a message."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventReader:
@@ -61,7 +61,7 @@ class EventReader:
     def _without_mark(self, line: bytes) -> bytes:
         """Returns the line; the stream's first one without a byte order mark."""
         first, self._begun = not self._begun, True
-        return line.removeprefix(_BYTE_ORDER_MARK) if first else line
+        return line.removeprefix(BYTE_ORDER_MARK) if first else line
 
     def _take_line(self, line: bytes) -> bytes | None:
         """Returns the data of the event that the line ends, if it is a blank line and there is data."""

@@ -64,7 +64,7 @@ def _is_unwrapped_error(value: Mapping[str, Any]) -> bool:
     named = any("error" in str(value.get(key, "")).lower() for key in ("object", "type", "status"))
     codes = [value.get(key) for key in ("code", "status", "status_code", "error_code")]
     has_code = any(isinstance(code, int) and code >= 400 for code in codes)
-    return named or has_code or any(isinstance(value.get(key), str | list) for key in _MESSAGE_KEYS)
+    return named or has_code or any(value.get(key) and isinstance(value[key], str | list) for key in _MESSAGE_KEYS)
 
 
 def error_message(data: bytes) -> str:

@@ -49,6 +49,16 @@ def test_stream_without_its_content_type_is_read(endpoint: Endpoint) -> None:
     assert complete(endpoint, max_retries=0).text == "x"
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "text/event-stream"])
+def test_whole_answer_under_any_content_type_is_read(endpoint: Endpoint, content_type: str) -> None:
+    body = json.dumps({"choices": [{"text": "x", "finish_reason": "stop"}]}, indent=1).encode()
+    endpoint.respond_with(lambda reply: reply.plain(200, body, {"content-type": content_type}))
+    completion = complete(endpoint, max_retries=0)
+    assert (completion.text, completion.first_output_s) == ("x", None)
+    endpoint.respond_with(lambda reply: reply.plain(200, ANSWER, {"content-type": content_type}))
+    assert complete(endpoint, max_retries=0).text == "x"
+
+
 def test_event_without_data_is_skipped(endpoint: Endpoint) -> None:
     endpoint.respond_with(send_stream(b"retry: 10\n\nid: 1\n\n" + ANSWER))
     assert complete(endpoint, max_retries=0).text == "x"
@@ -80,6 +90,7 @@ def test_an_error_in_a_stream_is_retried_in_whatever_form(endpoint: Endpoint, er
         {"type": "ping"},
         {"id": "x", "object": "chat.completion.chunk", "choices": [], "usage": None},
         {"choices": [], "usage": {"prompt_tokens": 1}, "message": "usage"},
+        {"choices": [], "errors": [], "detail": ""},
     ],
 )
 def test_an_event_without_choices_is_no_error_by_itself(endpoint: Endpoint, event: Any) -> None:
@@ -98,6 +109,13 @@ def test_a_byte_order_mark_before_an_answer_that_is_not_streamed_is_skipped(endp
     body = b'\xef\xbb\xbf{"choices": [{"text": "x", "finish_reason": "stop"}]}'
     endpoint.respond_with(lambda reply: reply.plain(200, body))
     assert complete(endpoint, max_retries=0, stream="false").text == "x"
+
+
+def test_an_error_after_the_whole_answer_changes_nothing(endpoint: Endpoint) -> None:
+    for code in (400, 500):
+        late = f'data: {{"error": {{"code": {code}, "message": "late"}}}}\n\n'.encode()
+        endpoint.respond_with(send_stream(ANSWER, late))
+        assert complete(endpoint, max_retries=0).text == "x"
 
 
 def choice(finish: str | None = None, **parts: Any) -> Any:

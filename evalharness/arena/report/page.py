@@ -19,6 +19,7 @@ from evalharness.report.page.static_files import STATIC
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css")
 SCRIPTS = ("theme.js",)
+OWN_STYLE = Path(__file__).with_name("static") / "arena-report.css"
 RESULTS = "arena.json"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -53,8 +54,8 @@ def write_report(
     """
     try:
         (out / "static").mkdir(parents=True, exist_ok=True)
-        for name in (*STYLES, *SCRIPTS):
-            shutil.copyfile(STATIC / name, out / "static" / name)
+        for path in (*(STATIC / name for name in (*STYLES, *SCRIPTS)), OWN_STYLE):
+            shutil.copyfile(path, out / "static" / path.name)
         parts = [
             _part(section, _picture(summary, facts, out)) for summary, section in zip(summaries, sections, strict=True)
         ]
@@ -67,7 +68,7 @@ def write_report(
 
 
 def _page(parts: Sequence[str]) -> str:
-    links = [f'<link rel="stylesheet" href="static/{name}">' for name in STYLES]
+    links = [f'<link rel="stylesheet" href="static/{name}">' for name in (*STYLES, OWN_STYLE.name)]
     links += [f'<script src="static/{name}"></script>' for name in SCRIPTS]
     lead = "Strengths of models by blind votes on pairs of answers. Votes of people and of models are never added up."
     return PAGE.format(links="\n".join(links), lead=lead, parts="\n".join(parts))
@@ -93,7 +94,7 @@ def _table(table: Table) -> str:
         + "</tr>"
         for row in table.rows
     )
-    note = f'<p class="lead"><small>{escape(table.note)}</small></p>' if table.note else ""
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
         f'<h3>{escape(table.title)}</h3><div class="wide fit" tabindex="0" role="region" '
         f'aria-label="{escape(table.title)}"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>{note}'

@@ -1,12 +1,13 @@
 """People's preference against speed: the frontier with votes as the measure of quality."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.model_facts import ModelFacts, TaskFacts
 from evalharness.arena.report.tables import mean_speed, win_share
 from evalharness.arena.report.text import printable
 from evalharness.arena.statistics.summary import VoteSummary
+from evalharness.metrics.intervals import Interval
 from evalharness.report.frontier.points import Panel, Point, pareto_frontier
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
                 rate=win_share(row.strength[0]),
                 rate_ci95=(win_share(low), win_share(high)),
                 speed=speed,
-                speed_ci95=tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None,
+                speed_ci95=_speed_interval(tasks),
                 hardware=" / ".join(dict.fromkeys(task["hardware"] for task in tasks)),
                 detail="\n".join(task["folder"] for task in tasks),
             )
@@ -41,6 +42,12 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
     if len(points) < 2:
         return None
     return Panel("Preference and speed", tuple(sorted(points, key=lambda point: point.speed)), pareto_frontier(points))
+
+
+def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
+    """Returns the interval of the speed on the only task; None for several tasks, or where it is not known."""
+    ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
+    return (ends[0], ends[1]) if ends else None
 
 
 def preference_figure(panel: Panel) -> "Figure":

@@ -128,6 +128,17 @@ def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:
         assert read_manifest(tmp_path)["config"]["sampling"]["seed"] == 7
 
 
+def test_a_directory_with_failures_of_the_infrastructure_alone_is_taken_over(tmp_path: Path) -> None:
+    with opened(tmp_path, config()) as store:
+        store.add_verdict(Verdict("t", 0, passed=False, status="infrastructure", detail="HTTP 502"))
+    with opened(tmp_path, config(seed=7)) as store:
+        assert not store.resumed
+        assert not list(store.verdicts())
+        store.add_verdict(Verdict("t", 0, passed=False, status="failed", detail='"status": "infrastructure"'))
+    with pytest.raises(UserError, match="holds a run with another configuration"):
+        opened(tmp_path, config())
+
+
 def test_overwrite_deletes_the_run_alone(folder: Path) -> None:
     (folder / "summary.json").write_text("{}")
     (folder / "notes.txt").write_text("mine")

@@ -215,7 +215,8 @@ class Client:
         """Raises what `status_error` says of a status that is not 200."""
         message = self._shown(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
-        status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field)
+        is_chat = response.request.url.path.endswith("/chat/completions")
+        status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
         raise status_error(status, self._address)
 
     def _shown(self, text: str) -> str:

@@ -17,7 +17,7 @@ _MESSAGE_KEYS = ("error", "errors", "message", "detail", "msg", "error_msg", "er
 """Keys under which endpoints send what went wrong, also within each other."""
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|center|title)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_LONGEST_PAGE = 20_000
+_LONGEST_PAGE = 8_000
 """Characters of an HTML page that are searched for its text."""
 
 

@@ -39,6 +39,8 @@ class RefusedStatus:
     retry_after_s: float | None
     token_field: str
     """The name under which the request had the token limit."""
+    chat: bool
+    """Whether the request went to the chat API."""
 
 
 def status_error(status: RefusedStatus, address: Address) -> Exception:
@@ -57,7 +59,8 @@ def status_error(status: RefusedStatus, address: Address) -> Exception:
     if code == 401:  # The message is not shown: it may repeat parts of the key.
         return UserError(f"{url} refuses the key (HTTP 401); set {key_name} to a valid key")
     if code == 404:
-        return UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api")
+        chat_hint = "" if status.chat else "; for an endpoint with the chat API alone, use --option recipe=chat"
+        return UserError(f"HTTP 404 from {url}: {message}; correct --model, or --option base_url or api{chat_hint}")
     if unpaid:
         return UserError(f"{url} reports that the quota is used up ({message}); raise it, or use another {key_name}")
     if code in PROMPT_STATUSES and _is_about_token_field(status.text, status.token_field):

@@ -11,8 +11,10 @@ RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
 
 
 def has_rows(folder: Path) -> bool:
-    """Returns whether a run directory has a completion or a verdict."""
-    return any(next(complete_lines(folder / name), None) for name in ROW_FILES)
+    """Returns whether a run directory has a completion or a verdict. A failure of the infrastructure is no verdict."""
+    if next(complete_lines(folder / COMPLETIONS), None):
+        return True
+    return any(b'"status": "infrastructure"' not in line for _, line in complete_lines(folder / VERDICTS))
 
 
 def check_no_foreign_files(folder: Path) -> None:

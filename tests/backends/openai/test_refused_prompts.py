@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from helpers.openai_calls import KEY, backend, complete, sample_requests
+from helpers.openai_calls import CHAT, KEY, backend, complete, sample_requests
 from helpers.openai_server import Behavior, Endpoint, Reply, answer_with, http_error, send_stream
 
 from evalharness.backends.openai.backend import OpenAIBackend
@@ -121,3 +121,11 @@ def test_a_used_up_account_is_a_user_error_and_no_refusal(endpoint: Endpoint, st
     with pytest.raises(UserError, match="quota is used up"):
         generate(backend(endpoint, concurrency=1), 3)
     assert len(endpoint.bodies) == 2
+
+
+def test_an_endpoint_with_the_chat_api_alone_is_named_with_the_recipe(endpoint: Endpoint) -> None:
+    endpoint.default = http_error(404, "Not Found")
+    with pytest.raises(UserError, match="for an endpoint with the chat API alone, use --option recipe=chat"):
+        complete(endpoint)
+    with pytest.raises(UserError, match=r"base_url or api$"):
+        complete(endpoint, CHAT)

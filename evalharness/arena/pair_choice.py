@@ -64,7 +64,7 @@ class PairChooser:
         """Returns the probability of each pair of models: its information gain, and a share that is even."""
         if self.uniform or not pairs:
             return [1.0] * len(pairs)
-        votes = self.store.votes()
+        votes = [vote for vote in self.store.votes() if vote.pair.voter_kind == "person"]
         if self._fitted_votes < 0 or len(votes) - self._fitted_votes > REFIT_SHARE * self._fitted_votes:
             self._gains = information_gains(ballots_of(votes, self.entrants.models)[0])
             self._fitted_votes = len(votes)

@@ -45,6 +45,8 @@ class ArenaConfig:
             raise UserError(f"--recorded {self.recorded:g} is not a share; give a number from 0 to 1")
         if not self.runs and not (self.live and self.task):
             raise UserError("give run directories, or --live BACKEND:MODEL with --task NAME")
+        if (self.task or self.options) and not self.live:
+            raise UserError("--task and --option are of live models; add --live BACKEND:MODEL, or leave them out")
         check_address(self.host, self.port, self.token)
 
     @property

@@ -146,6 +146,8 @@ def test_other_files_are_not_served(client: TestClient, path: str) -> None:
     [
         ({"recorded": 1.5}, "--recorded 1.5 is not a share"),
         ({"runs": ()}, "give run directories, or --live"),
+        ({"task": "humaneval"}, "--task and --option are of live models"),
+        ({"options": {"recipe": "chat"}}, "--task and --option are of live models"),
         ({"host": "0.0.0.0"}, "set \\$EVALHARNESS_TOKEN"),
         ({"port": 0}, "choose one from 1 to 65535"),
     ],

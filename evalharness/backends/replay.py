@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,10 +14,10 @@ from evalharness.backends.options import BackendOptions, parse_options
 from evalharness.backends.samples_file import (
     Sample,
     check_sample,
-    open_samples,
     parse_sample,
     scan_samples,
 )
+from evalharness.backends.samples_formats import NUMBERED, open_samples
 from evalharness.data.run_files import COMPLETIONS, MANIFEST, read_manifest
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem, Prompt, Request, Sampling
@@ -47,7 +47,7 @@ class ReplayBackend:
         """Reads the whole file once. Raises UserError if it is missing or has an invalid line."""
         options = parse_options(ReplayOptions, self.name, config.options)
         if options.samples is None:
-            raise UserError("backend replay needs --option samples=FILE, a .jsonl or .jsonl.gz file")
+            raise UserError("backend replay needs --option samples=FILE, a file of JSON lines")
         self.path = options.samples
         self._file, self._file_lock = open_samples(self.path), threading.Lock()
         self._positions: dict[Key, _Position] = {}
@@ -72,16 +72,30 @@ class ReplayBackend:
         with self._file_lock:
             self._file.seek(offset)
             row = parse_line(self.path, line, self._file.readline().strip())
-        return parse_sample(f"{self.path}, line {line}", line, {**row, "sample_id": key[1]}, {})
+        return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
     def requests(self, problems: Mapping[str, Problem]) -> list[Key]:
-        """Returns the keys of all samples, in the order of the file.
+        """Returns the keys of all samples, in the order of the file; numbered problems get their ids.
 
         `problems` has the task's problems by task_id. Raises UserError for a sample that none of them accepts.
         """
+        self._name_numbered(list(problems))
         for sample in self.samples():
             check_sample(f"{self.path}, line {sample.line}", sample, problems)
         return list(self._positions)
+
+    def _name_numbered(self, task_ids: Sequence[str]) -> None:
+        """Replaces the positions of problems in the keys by their ids. Raises UserError for more than the task has."""
+        named: dict[Key, _Position] = {}
+        for (task_id, sample_id), position in self._positions.items():
+            number = int(task_id.removeprefix(NUMBERED)) if task_id.startswith(NUMBERED) else -1
+            if number >= len(task_ids):
+                raise UserError(
+                    f"{self.path} has generations for more problems than the {len(task_ids)} of this task; check "
+                    "--task and its options version and split"
+                )
+            named[task_ids[number] if number >= 0 else task_id, sample_id] = position
+        self._positions = named
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields the sample of each request. Raises UserError for a request without a sample in the file."""

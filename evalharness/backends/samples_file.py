@@ -1,16 +1,13 @@
 """Samples files: JSON Lines with one sample per line, as `evalharness grade` and the backend `replay` read them."""
 
 import contextlib
-import gzip
-import shutil
 import sys
-import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
 from evalharness.util.jsonl import parse_line
@@ -18,9 +15,9 @@ from evalharness.util.key_set import KeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
 """How a task makes a program of a text (see `Completion.form`)."""
-KEYS: tuple[Form, ...] = ("program", "solution", "completion")
+KEYS: tuple[Form, ...] = ("program", "solution", "completion", "answer")
 """The keys under which a line may give its text. A line with `program` may have another one for other tasks."""
-RUN_FORMS: tuple[Form, ...] = (*KEYS, "answer")
+RUN_FORMS = KEYS
 """The values of `form` in a run's `completions.jsonl`, whose rows have the text under `text`."""
 
 ENDING: Mapping[str, type] = {"finish_reason": str, "reasoning": str, "reasoning_tokens": int, "refusal": str}
@@ -55,31 +52,14 @@ class Sample:
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Returns the samples of a .jsonl or .jsonl.gz file, in the order of the file.
+    """Returns the samples of a file, in the order of the file; `open_samples` names the accepted forms.
 
-    A line has `task_id`, one of `solution` and `completion`, or `program`, or `text` and `form` as a run writes them.
-    It may have `sample_id`; without it, the samples of a problem are numbered in the order of the file. Raises
-    UserError, with the line number, for any other line.
+    A line has `task_id`, one of `solution`, `completion` and `answer`, or `program`, or `text` and `form` as a run
+    writes them. It may have `sample_id`; without it, the samples of a problem are numbered in the order of the file.
+    Raises UserError, with the line number, for any other line.
     """
     with contextlib.closing(open_samples(path)) as file:
         return [sample for _, sample in scan_samples(path, file)]
-
-
-def open_samples(path: Path) -> IO[bytes]:
-    """Returns the uncompressed file, open for random access. Raises UserError if it cannot be read."""
-    try:
-        if path.suffix != ".gz":
-            return path.open("rb")
-        file = tempfile.TemporaryFile()  # noqa: SIM115
-        with gzip.open(path, "rb") as compressed:
-            shutil.copyfileobj(compressed, file)
-        return file
-    except FileNotFoundError:
-        raise UserError(f"samples file {path} does not exist; give an existing file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"samples file {path} cannot be read: {error}; give a readable .jsonl or .jsonl.gz file"
-        ) from None
 
 
 def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
@@ -93,8 +73,6 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     file.seek(0)
     for number, line in enumerate(file, start=1):
         if line.strip():
-            if not keys and line.lstrip().startswith(b"["):
-                raise UserError(f"{path} is a JSON array; write one object per line")
             value = parse_line(path, number, line.strip())
             sample = parse_sample(f"{path}, line {number}", number, value, counts)
             if not keys.add(sample.key):
@@ -116,7 +94,7 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     Raises UserError, whose message begins with `where`, for a value that is not a sample.
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
-        raise UserError(f"{where}: no task_id; every line is an object with task_id and solution or completion")
+        raise UserError(f"{where}: no task_id; every line is an object with task_id and solution, completion or answer")
     task_id = sys.intern(str(row["task_id"]))
     texts = _parse_texts(where, row)
     sample_id = row.get("sample_id", counts.get(task_id, 0))
@@ -130,17 +108,21 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
 def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
     """Returns the texts of a row by their form."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
-    if "solution" in texts and "completion" in texts:
-        raise UserError(f"{where}: both a solution and a completion; leave one of them out")
+    if len(given := [key for key in texts if key != "program"]) > 1:
+        raise UserError(f"{where}: both a {given[0]} and {_with_article(given[1])}; leave one of them out")
     if texts:
         return texts
     if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:
-        raise UserError(f"{where}: neither solution nor completion is a text; give one of them")
+        raise UserError(f"{where}: neither solution nor completion nor answer is a text; give one of them")
     if row.get("error"):
         raise UserError(
             f"{where}: the backend failed, so there is nothing to grade; generate the sample again, or remove the line"
         )
     return {row["form"]: row["text"]}
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
 def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) -> None:

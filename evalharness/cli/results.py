@@ -106,7 +106,9 @@ def leaderboard(
     runs: opt.RunsArgument,
     format: Annotated[
         str,
-        typer.Option(metavar="NAME", help="md, csv, latex or html. [default: as the suffix of --out says, else md]"),
+        typer.Option(
+            metavar="NAME", help="md, csv, json, latex or html. [default: as the suffix of --out says, else md]"
+        ),
     ] = "",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write. [default: print the table]")] = None,
     published: PublishedOption = "",
@@ -118,11 +120,11 @@ def leaderboard(
     """
     from evalharness.report.leaderboard.boards import leaderboard as boards
     from evalharness.report.leaderboard.html import html
-    from evalharness.report.leaderboard.text import as_csv, latex, markdown
+    from evalharness.report.leaderboard.text import as_csv, as_json, latex, markdown
     from evalharness.report.published import load_published
     from evalharness.report.runs import load_runs
 
-    writers = {"md": markdown, "csv": as_csv, "latex": latex, "html": html}
+    writers = {"md": markdown, "csv": as_csv, "json": as_json, "latex": latex, "html": html}
     suffix = out.suffix[1:] if out else ""
     chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:

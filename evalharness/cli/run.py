@@ -100,8 +100,10 @@ def grade(
         Path,
         typer.Option(
             metavar="FILE",
-            help="Samples file, .jsonl or .jsonl.gz: per line a JSON object with task_id, and solution (a whole "
-            "program) or completion (text that continues the prompt). A run's completions.jsonl is one, too.",
+            help="Samples file: per line a JSON object with task_id, and solution (a whole program), completion (text "
+            "that continues the prompt) or answer (a chat model's, from which the recipe extracts). A run's "
+            "completions.jsonl, results of EvalPlus, lm-eval (--log_samples) and bigcode-evaluation-harness are "
+            "read, too; - reads standard input.",
         ),
     ],
     model: Annotated[

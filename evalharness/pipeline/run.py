@@ -101,7 +101,8 @@ def with_files(around: Environment, config: RunConfig) -> Environment:
     if card_path(config.task):
         extended["card"] = config.task
     if config.backend == ReplayBackend.name:
-        extended["samples_file"] = str(Path(config.options["samples"]).resolve())
+        samples = config.options["samples"]
+        extended["samples_file"] = "stdin" if samples == "-" else str(Path(samples).resolve())
     return extended
 
 

@@ -95,7 +95,10 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         (("sandbox", "build", "pithon"), ["sandbox image 'pithon'", "did you mean python"]),
         (("sandbox", "check", "--option", "memory=1"), ["--option memory", "known: runtime, memory_gb"]),
         (("serve-sandbox", "--port", "99999"), ["--port 99999", "65535"]),
-        (("leaderboard", "..", "--out", "table.pdf"), ["the format of table.pdf is unknown", "md, csv, latex, html"]),
+        (
+            ("leaderboard", "..", "--out", "table.pdf"),
+            ["the format of table.pdf is unknown", "md, csv, json, latex"],
+        ),
     ],
     ids=" ".join,
 )

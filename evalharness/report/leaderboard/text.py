@@ -1,5 +1,6 @@
 """The leaderboard as Markdown, CSV and LaTeX."""
 
+import json
 from collections.abc import Sequence
 
 from evalharness.report.leaderboard.boards import Board, footnote_mark
@@ -34,6 +35,13 @@ def markdown(boards: Sequence[Board]) -> str:
 def as_csv(boards: Sequence[Board]) -> str:
     """Returns one line per model and task, with all digits, for programs; speeds have their own lines."""
     return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
+
+
+def as_json(boards: Sequence[Board]) -> str:
+    """Returns a JSON list with an object per model and task, with all digits; what does not apply is absent."""
+    records = long_frame(boards).to_dict(orient="records")
+    rows = [{str(key): value for key, value in row.items() if value == value and value is not None} for row in records]
+    return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
 def latex(boards: Sequence[Board]) -> str:

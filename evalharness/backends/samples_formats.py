@@ -1,0 +1,146 @@
+"""Opens samples files of every accepted form as UTF-8 JSON lines: of other harnesses, compressed, or on stdin."""
+
+import codecs
+import gzip
+import json
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from evalharness.errors import UserError
+from evalharness.util.jsonl import parse_line
+
+STDIN = Path("-")
+GZIP = b"\x1f\x8b"
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+ACCEPTED = "JSON lines, an EvalPlus result folder, or outputs of lm-eval or bigcode-evaluation-harness"
+NUMBERED = "#"
+"""What a task_id begins with that is the position of a problem in its task."""
+EVALPLUS_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
+
+
+def open_samples(path: Path) -> IO[bytes]:
+    """Returns the samples as JSON lines in UTF-8, open for random access. `-` is stdin.
+
+    Recognized by content: gzip, UTF-16 and UTF-8 with a byte order mark, `--log_samples` files of lm-eval, and
+    generations of bigcode-evaluation-harness. A folder is one of EvalPlus. Raises UserError where nothing can be read.
+    """
+    try:
+        if path.is_dir():
+            return _temporary(_evalplus_rows(path))
+        return _standard(path, _plain(path))
+    except FileNotFoundError:
+        raise UserError(f"samples file {path} does not exist; give an existing file") from None
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
+        raise UserError(f"samples file {path} cannot be read: {error}; give {ACCEPTED}") from None
+
+
+def _plain(path: Path) -> IO[bytes]:
+    """Returns the file without compression and as UTF-8, open for random access."""
+    file: IO[bytes] = path.open("rb") if path != STDIN else _copied(sys.stdin.buffer)
+    while file.read(2) == GZIP:
+        file.seek(0)
+        with gzip.open(file) as compressed:
+            file = _copied(compressed)
+    file.seek(0)
+    if path.suffix == ".gz" and file.name == str(path):
+        raise OSError("it is not gzipped, whatever its name says")
+    if (mark := file.read(2)) in UTF16:
+        file.seek(0)
+        text = codecs.getreader("utf-16")(file)
+        return _written(line.encode() for line in text)
+    file.seek(0)
+    if mark + b"\xbf" == codecs.BOM_UTF8 or file.read(3) == codecs.BOM_UTF8:
+        file.seek(3)
+        return _copied(file)
+    file.seek(0)
+    return file
+
+
+def _standard(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """Returns the file itself, or the rows of another harness's file as samples."""
+    first = next((line for line in file if line.strip()), b"").strip()
+    file.seek(0)
+    if first.startswith(b"["):
+        return _temporary(_bigcode_rows(path, file))
+    if first.startswith(b"{") and b'"resps"' in first and b'"doc"' in first:
+        return _temporary(_lm_eval_rows(path, file))
+    return file
+
+
+def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Yields the answers in a `--log_samples` file of lm-eval, which the task's recipe extracts programs from."""
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        row = parse_line(path, number, line)
+        document = row.get("doc") if isinstance(row, dict) else None
+        task_id = document.get("task_id") if isinstance(document, dict) else None
+        if not isinstance(task_id, str | int):
+            raise UserError(f"{path}, line {number}: the row of lm-eval has no doc.task_id; grade another task's file")
+        for text in _flat(row.get("resps")):
+            yield {"task_id": str(task_id), "answer": text}
+
+
+def _flat(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+
+
+def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Yields the programs of a generations file of bigcode-evaluation-harness: a list of programs for each problem."""
+    try:
+        problems = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} begins as a JSON array but is none ({error}); give {ACCEPTED}") from None
+    is_generations = bool(problems) and all(
+        isinstance(programs, list) and all(isinstance(program, str) for program in programs) for programs in problems
+    )
+    if not is_generations:
+        raise UserError(f"{path} is a JSON array; write one object per line, or a list of generations for each problem")
+    for number, programs in enumerate(problems):
+        for program in programs:
+            yield {"task_id": f"{NUMBERED}{number}", "solution": program}
+
+
+def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yields the programs of an EvalPlus result folder: HumanEval_0/0.py is sample 0 of HumanEval/0."""
+    found = False
+    for problem in sorted(folder.iterdir()):
+        match = EVALPLUS_FOLDER.fullmatch(problem.name)
+        if not match or not problem.is_dir():
+            continue
+        programs = [program for program in problem.glob("*.py") if program.stem.isdigit()]
+        for program in sorted(programs, key=lambda file: int(file.stem)):
+            found = True
+            text = program.read_text(encoding="utf-8", errors="surrogateescape")
+            task_id = f"{match['name']}/{match['number']}"
+            yield {"task_id": task_id, "sample_id": int(program.stem), "solution": text}
+    if not found:
+        raise UserError(f"{folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED}")
+
+
+def _temporary(rows: Iterable[dict[str, Any]]) -> IO[bytes]:
+    return _written(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def _written(lines: Iterable[bytes]) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    file.writelines(lines)
+    file.seek(0)
+    return file
+
+
+def _copied(source: Any) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    shutil.copyfileobj(source, file)
+    file.seek(0)
+    return file

@@ -28,7 +28,7 @@ def open_samples(path: Path) -> IO[bytes]:
     """Returns the samples as JSON lines in UTF-8, open for random access. `-` is stdin.
 
     Recognized by content: gzip, UTF-16 and UTF-8 with a byte order mark, `--log_samples` files of lm-eval, and
-    generations of bigcode-evaluation-harness. A folder is one of EvalPlus. Raises UserError where nothing can be read.
+    generations of bigcode-evaluation-harness. A folder is one of EvalPlus. Raises UserError for a file of another form.
     """
     try:
         if path.is_dir():

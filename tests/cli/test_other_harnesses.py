@@ -28,7 +28,7 @@ SOLUTIONS = jsonl([{"task_id": record["task_id"], "solution": program} for recor
 def graded(cli: Command, samples: object, out: Path, *options: object) -> dict[str, bool]:
     done = cli(*GRADE, "--samples", samples, "--out", out, *options)
     assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()][:2]
+    rows = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
     return {f"{row['task_id']}#{row['sample_id']}": row["passed"] for row in rows}
 
 

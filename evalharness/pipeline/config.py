@@ -10,6 +10,7 @@ from evalharness.backends.factory import BackendConfig, find_backend, option_nam
 from evalharness.data.cards import task_name
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
+from evalharness.pipeline.resuming.same_run import PATIENCE
 from evalharness.records import Backend
 from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
@@ -68,7 +69,7 @@ class RunConfig:
         ]
         left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
         kept = {key: value for key, value in vars(self).items() if key not in left_out}
-        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS
+        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS | set(PATIENCE)
         options = sorted(item for item in self.options.items() if item[0] not in without)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])

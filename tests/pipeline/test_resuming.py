@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
+from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs, check_no_foreign_files
 from evalharness.pipeline.resuming.same_run import TRANSPORT, is_same_run
 from evalharness.pipeline.resuming.stretches import conditions_of, joined_stretches
@@ -180,3 +181,11 @@ def test_overwrite_does_not_delete_the_samples_to_grade(folder: Path) -> None:
     with pytest.raises(UserError, match=r"--overwrite would delete .*completions\.jsonl; use another --out"):
         check_deletable(folder, str(folder / "completions.jsonl"))
     check_deletable(folder, str(folder.parent / "samples.jsonl"))
+
+
+def test_the_default_folder_is_the_same_with_more_patience() -> None:
+    def name(**options: str) -> str:
+        return RunConfig("humaneval", "openai", "m", options=options).folder_name()
+
+    assert name(timeout_s="9", max_retries="0", retry_base_s="1", idle_timeout_s="5") == name()
+    assert name(concurrency="9") != name()

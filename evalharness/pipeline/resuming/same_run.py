@@ -10,10 +10,9 @@ from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import check_no_foreign_files, has_rows
 from evalharness.util.differences import differences
 
-TRANSPORT = (
-    "concurrency", "timeout_s", "max_retries", "retry_base_s", "idle_timeout_s", "base_url", "hardware",
-    "max_tokens_field",
-)  # fmt: skip
+PATIENCE = ("timeout_s", "idle_timeout_s", "max_retries", "retry_base_s", "max_tokens_field")
+"""Options that change neither an answer nor its speed."""
+TRANSPORT = ("concurrency", "base_url", "hardware", *PATIENCE)
 """What a backend describes of itself that changes how requests are sent, but no answer; it may differ on resuming."""
 
 

@@ -1,5 +1,6 @@
 """The forms in which chat models write code in their answers, beyond one plain fenced block."""
 
+import html
 import textwrap
 from collections.abc import Callable, Mapping
 
@@ -42,6 +43,13 @@ FORMS: Mapping[str, Callable[[str, str], str]] = {
     "tags pre and code": lambda code, name: f"<pre><code>\n{code}</code></pre>\n",
     "tag answer": lambda code, name: f"<answer>\n{fenced(code)}</answer>\n",
     "tag answer, no fence": lambda code, name: f"<answer>\n{code}</answer>\n",
+    "tag with attributes": lambda code, name: f'<pre lang="python">\n{code}</pre>\n',
+    "references of HTML": lambda code, name: fenced(html.escape(code)),
+    "LaTeX": lambda code, name: f"\\begin{{lstlisting}}[language=Python]\n{code}\\end{{lstlisting}}\n",
+    "fence in the first column of a docstring": lambda code, name: fenced(
+        f'"""Example:\n{FENCE}\n{name}\n{FENCE}\n"""\n{code}'
+    ),
+    "language on its own line": lambda code, name: fenced(f"python\n{code}", ""),
     "tags of CodeLlama": lambda code, name: f"[PYTHON]\n{code}[/PYTHON]\n",
     "block quote": lambda code, name: quoted(f"Here:\n\n{fenced(code)}"),
     "item of a list": lambda code, name: f"1. So:\n\n{textwrap.indent(fenced(code), '   ')}",

@@ -12,7 +12,9 @@ MARKDOWN = MarkdownIt("commonmark").disable(["inline", "html_block", "reference"
 END_TOKENS = re.compile(r"(?:\s|<\|[\w▁｜]{1,40}\|>|<｜[\w▁ ]{1,40}｜>|</s>|<eos>|<end_of_turn>)+\Z")
 """Special tokens of chat templates that a server leaves at the end of an answer."""
 MARK = re.compile(
-    r"`{3,}|~{3,}|</?(?:code|pre|answer|solution|python|output|response)>|\[/?(?:PYTHON|CODE|ANSWER)\]",
+    r"`{3,}|~{3,}|</?(?:code|pre|answer|solution|python|output|response)(?: [^<>\n]{1,80})?>|"
+    r"\[/?(?:PYTHON|CODE|ANSWER)\]|"
+    r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|code|python)\}(?:\[[^\]\n]{0,80}\]|\{\w{0,20}\})*",
     re.IGNORECASE,
 )
 """Marks around code that are not, or not in this place, fences of CommonMark."""

@@ -52,7 +52,8 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
             return Extracted(_assemble(code, others, head, names), _rule(form, position, len(blocks)))
     if found := _sanitized(text, head, names):
         return Extracted(found, "sanitizer")
-    if body := _continued(text, prefix, seen):
+    texts = [text, *(block.text for block in code_blocks(text))]
+    if body := _continued(texts, prefix, seen, names):
         return Extracted(body, "body of the function")
     return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
 
@@ -74,9 +75,9 @@ def stdin_program(answer: str) -> Extracted:
     for form, blocks in _readings(text):
         codes = [read(block.text) for block in blocks]
         for wanted in (INPUTS, {"print", "stdout"}):
-            for position in reversed(range(len(blocks))):
+            for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in TAGS, number))[::-1]:
                 code = codes[position]
-                if code and blocks[position].tag in TAGS and _mentions(code, wanted):
+                if code and _mentions(code, wanted):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
                     return Extracted(_assemble(code, others, "", ()), _rule(form, position, len(blocks)))
     run = read(longest_parsable_run(text))
@@ -144,12 +145,13 @@ def _sanitized(text: str, head: str, names: Sequence[str]) -> str | None:
     return None
 
 
-def _continued(text: str, prefix: str, seen: Sequence[Code]) -> str | None:
+def _continued(texts: Sequence[str], prefix: str, seen: Sequence[Code], names: Sequence[str]) -> str | None:
     """Returns the prefix continued by code that is the body of its function; None if there is none."""
-    whole = read(text)
-    for code in (*seen, *([whole] if whole else [])):
-        if prefix.strip() and is_body(code):
-            program = f"{prefix.rstrip()}\n{textwrap.indent(code.text, '    ')}\n"
-            if read(program):
-                return program
+    if not prefix.strip():
+        return None
+    bodies = [textwrap.indent(code.text, "    ") for code in seen if is_body(code)]
+    for body in (*bodies, *texts):
+        code = read(f"{prefix.rstrip()}\n{body.rstrip()}\n")
+        if code and defines(code, names) and not is_stub(code, names):
+            return without(code, demonstrations(code, names)) + "\n"
     return None

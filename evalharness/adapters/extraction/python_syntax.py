@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import html
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ BUILTINS = frozenset(dir(builtins))
 NOT_CODE = re.compile(r"^[ \t]*(?:[!%]\s*\w[^\n]*|`[^\n]*|~~~[^\n]*)$", re.MULTILINE)
 """A notebook's command, or a fence or a part of one."""
 INVISIBLE = re.compile("[\u200b-\u200f\u2028\u2029\u2060]")
+HTML = re.compile(r"&(?:lt|gt|quot|amp|#x?\w+);")
 PROMPT_LINE = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)", re.MULTILINE)
 DEMONSTRATIONS = frozenset({"print", "pprint", "exit", "quit", "input", "main", "run_tests", "test"})
 """Functions whose call at the end of an answer shows or tests the solution."""
@@ -48,8 +50,10 @@ def _mixes_tabs(text: str) -> bool:
 
 
 def _repaired(text: str) -> str:
-    """Returns the text without notebook commands, prompts of the interpreter and invisible characters."""
+    """Returns the text without notebook commands, interpreter prompts, invisible characters and HTML references."""
     text = INVISIBLE.sub("", text.replace("\u00a0", " "))
+    if HTML.search(text):
+        text = html.unescape(text)
     if text.lstrip().startswith(">>>"):
         lines = text.split("\n")
         text = "\n".join(PROMPT_LINE.sub("", line) for line in lines if PROMPT_LINE.match(line))

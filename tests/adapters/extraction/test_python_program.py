@@ -76,6 +76,8 @@ BODY = "    result = 0\n    for number in numbers:\n        result += number\n  
         f"The body:\n\n{fenced(BODY)}It is called so:\n{fenced('total([1, 2])')}",
         f"<think>Easy.</think>\n{BODY}",
         f"{BODY}```\n",
+        f"{BODY}\n\ndef other():\n    return 1\n\n\nprint(other(), total(input()))\n",
+        fenced(f"{BODY}\n\nif __name__ == '__main__':\n    total([])\n"),
     ],
 )
 def test_a_body_continues_the_prompt(answer: str) -> None:

@@ -8,6 +8,12 @@ from evalharness.adapters.extraction.languages.selection import needed_items
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 from evalharness.adapters.extraction.languages.target import Target
 
+JS_IMPORT = re.compile(
+    r"""import\s+(?P<names>(?P<default>[\w$]+)?\s*,?\s*(?:\*\s*as\s+(?P<all>[\w$]+)|\{(?P<list>[^{}]*)\})?)\s*from\s*
+    (?P<module>"[^"\n]*"|'[^'\n]*')\s*;?""",
+    re.VERBOSE,
+)
+"""An import of names, with the default, the whole module, or a list."""
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
@@ -21,6 +27,12 @@ def assemble(unit: Unit, others: Sequence[Item], head: str, target: Target) -> s
     outer = [item for item in code if not item.in_class and item.type in syntax.classes]
     inner = [item for item in code if item not in outer]
     texts = [_without_exports(item) for item in inner]
+    if syntax.grammar == "javascript":
+        used = frozenset[str]().union(*(item.words for item in inner if item.type != "import_statement"))
+        texts = [
+            text if item.type != "import_statement" else as_require(text, used)
+            for item, text in zip(inner, texts, strict=False)
+        ]
     if syntax.classes and unit.class_name:
         texts = [re.sub(rf"\b{re.escape(unit.class_name)}\b", "Problem", text) for text in texts]
     head = _with_imports(head, imports, inner, syntax)
@@ -36,6 +48,17 @@ def assemble(unit: Unit, others: Sequence[Item], head: str, target: Target) -> s
 def _without_exports(item: Item) -> str:
     """Returns the item's text without `export` before it. An item of an export is its declaration alone."""
     return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
+
+
+def as_require(text: str, used: frozenset[str]) -> str:
+    """Returns an `import` of JavaScript as `require`, since the tests are no module; empty if none of it is used."""
+    match = JS_IMPORT.fullmatch(text.strip())
+    if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
+        return ""
+    named = re.sub(r"(\w+)\s+as\s+(\w+)", r"\1: \2", match["list"] or "")
+    lines = [f"const {{{named}}} = require({match['module']});"] if named.strip() else []
+    names = [match["default"], match["all"]]
+    return "\n".join([*(f"const {name} = require({match['module']});" for name in names if name), *lines])
 
 
 def _with_imports(head: str, imports: Sequence[str], code: Sequence[Item], syntax: LanguageSyntax) -> str:

@@ -8,6 +8,7 @@ from helpers.answer_forms import fenced
 from helpers.function_answers import CODES, language_of, target_of
 
 from evalharness.adapters.extraction.extracted import NOTHING
+from evalharness.adapters.extraction.languages.assembly import as_require
 from evalharness.adapters.extraction.languages.function_program import function_program
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.adapters.extraction.languages.target import Target, called_function
@@ -132,3 +133,18 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
             pattern = r"[ \t]*//[ \t]*" if in_a_comment else "[ \t]*"
             pattern += SYNTAX[code].definition.replace("{name}", re.escape(name))
             assert broken or re.search(f"^{pattern}", row["prompt"], re.MULTILINE), (path, row["name"], name)
+
+
+@pytest.mark.parametrize(
+    ("text", "used", "required"),
+    [
+        ("import fs from 'fs';", {"fs"}, "const fs = require('fs');"),
+        ("import * as fs from 'fs'", {"fs"}, "const fs = require('fs');"),
+        ('import { a, b as c } from "m";', {"c"}, 'const { a, b: c } = require("m");'),
+        ("import d, { a } from 'm';", {"a"}, "const d = require('m');\nconst { a } = require('m');"),
+        ("import fs from 'fs';", {"x"}, ""),
+        ("import 'style.css';", {"x"}, ""),
+    ],
+)
+def test_imports_of_javascript_become_require(text: str, used: set[str], required: str) -> None:
+    assert as_require(text, frozenset(used)) == required

@@ -1,4 +1,4 @@
-"""No text makes an extraction raise, and code that an answer repeats plainly is found in any surroundings."""
+"""No text makes an extraction raise, and prose around a fenced block changes nothing."""
 
 import pytest
 from helpers.function_answers import CODES, target_of

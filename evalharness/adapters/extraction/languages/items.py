@@ -11,6 +11,9 @@ from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared, 
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
 ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
+ASCII_ONLY = frozenset({"d"})
+"""Grammars whose scanner ends the process at some characters outside ASCII."""
+NOT_ASCII = re.compile(rb"[\x80-\xff]")
 OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
 
 
@@ -41,7 +44,9 @@ class Unit:
 
 
 def parse(grammar: str, source: bytes) -> Node:
-    """Returns the root of the source's syntax tree."""
+    """Returns the root of the source's syntax tree. The positions of its nodes are those of the source's bytes."""
+    if grammar in ASCII_ONLY:
+        source = NOT_ASCII.sub(b"_", source)
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
 

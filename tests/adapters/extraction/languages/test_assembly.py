@@ -148,3 +148,11 @@ def test_every_prompt_of_the_data_defines_the_function_that_its_tests_call(code:
 )
 def test_imports_of_javascript_become_require(text: str, used: set[str], required: str) -> None:
     assert as_require(text, frozenset(used)) == required
+
+
+def test_characters_outside_ascii_do_not_end_the_process() -> None:
+    """The scanner of D's grammar crashes at them."""
+    text = "long add_up(long a, long b) { /* \U000f4134\u009d \u2603 */ return a + b; }"
+    strange = "\xae\U000d3134\u9d4f\u0086<\x90\n  return(a + b)\ndef add_up(a, b) do\n?\uf153\n&\U00023a73\U00030b2c\n"
+    assert NOTHING not in function_program(strange, target_of("d")).rule
+    assert text in function_program(fenced(text, "d"), target_of("d")).source

@@ -17,7 +17,7 @@ JS_IMPORT = re.compile(
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
-def assemble(unit: Unit, others: Sequence[Item], head: str, target: Target) -> str:
+def assemble(unit: Unit, others: Sequence[Sequence[Item]], head: str, target: Target) -> str:
     """Returns the program text: what must be first, imports, the prompt's head, and the code."""
     syntax = target.syntax
     kept = needed_items(unit.items, others, head, target)

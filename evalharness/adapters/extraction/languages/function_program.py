@@ -11,7 +11,7 @@ from evalharness.adapters.extraction.languages.items import Item, Unit, parse, s
 from evalharness.adapters.extraction.languages.nodes import leaves, text_of
 from evalharness.adapters.extraction.languages.selection import defines
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
-from evalharness.adapters.extraction.languages.target import Target, before_definition
+from evalharness.adapters.extraction.languages.target import Target, before_definition, definition_pattern
 from evalharness.adapters.extraction.python_program import function_program as python_function_program
 from evalharness.adapters.extraction.reasoning import without_reasoning
 
@@ -35,15 +35,23 @@ def function_program(answer: str, target: Target) -> Extracted:
     ):
         is_strict = form == "fenced block"
         units = [_unit(block, target, is_strict) for block in blocks]
-        position = _position(units, blocks, target, is_strict)
+        position = _position(units, blocks, target)
         if position is not None:
             unit = units[position]
             order = (*range(position)[::-1], *range(position + 1, len(units)))
-            others = [item for other in order if _is_tagged(blocks[other], target) for item in units[other].items]
-            others = [item for item in others if not item.has_error]
+            others = [
+                [item for item in units[other].items if not item.has_error]
+                for other in order
+                if _is_tagged(blocks[other], target)
+            ]
             rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
             return Extracted(assemble(unit, others, head, target), rule)
     bodies = [block for block in fenced if _is_tagged(block, target)] or fenced
+    pattern = definition_pattern(target)
+    if not target.syntax.classes and (defining := [block for block in bodies if pattern.search(block.text)]):
+        # The grammar does not understand the function.
+        parts = (head.rstrip("\n"), defining[-1].text.rstrip(), target.syntax.closed_by, target.syntax.end)
+        return Extracted("\n".join(part for part in parts if part), "fenced block")
     body = bodies[0].text if bodies else loose_blocks(text)[0].text
     rule = "body of the function" if body.strip() else NOTHING
     return Extracted(target.prompt + _until_closing_brace(body.rstrip("\n"), target.syntax), rule)
@@ -55,7 +63,8 @@ def _unit(block: CodeBlock, target: Target, is_strict: bool) -> Unit:
     unit = split(text, target.syntax, target.name)
     if is_strict:
         return unit
-    return Unit(tuple(item for item in unit.items if item.names and not item.has_error), unit.class_name)
+    understood = [item for item in unit.items if (item.names or _is_import(item, target)) and not item.has_error]
+    return Unit(tuple(understood), unit.class_name)
 
 
 def _from_code_on(text: str, target: Target) -> str:
@@ -93,7 +102,7 @@ def _is_tagged(block: CodeBlock, target: Target) -> bool:
     return block.tag in OTHER_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
 
-def _position(units: Sequence[Unit], blocks: Sequence[CodeBlock], target: Target, is_strict: bool) -> int | None:
+def _position(units: Sequence[Unit], blocks: Sequence[CodeBlock], target: Target) -> int | None:
     """Returns the position of the last block that defines the function; a block in another language comes last."""
     ranked = [
         (_is_tagged(blocks[position], target), not any(item.has_error for item in defining), position)

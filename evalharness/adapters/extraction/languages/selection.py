@@ -28,17 +28,19 @@ def defines(item: Item, target: Target) -> bool:
     return target.name in item.names and not is_prototype and item.type != "signature"
 
 
-def needed_items(items: Sequence[Item], others: Sequence[Item], head: str, target: Target) -> list[Item]:
-    """Returns the items that the program needs, in their order, those of other blocks first."""
-    needed = _reachable([*items, *others], target.name)
-    own = {name for item in items for name in item.names}
+def needed_items(items: Sequence[Item], others: Sequence[Sequence[Item]], head: str, target: Target) -> list[Item]:
+    """Returns the items that the program needs, in their order, those of other blocks first.
+
+    `others` are the items of each other block, the nearest block before first; of two definitions of a name, the first
+    in this order counts.
+    """
+    needed = _reachable([*items, *(item for block in others for item in block)], target.name)
+    known = {name for item in items for name in item.names}
     helpers: list[Item] = []
-    for item in others:
-        is_needed = bool(item.names & needed - own) or (
-            item.type in target.syntax.imports and bool(item.words & needed)
-        )
-        if is_needed and target.name not in item.words and not any(item.names & other.names for other in helpers):
-            helpers.append(item)
+    for block in others:
+        of_block = [item for item in block if _helps(item, needed - known, needed, target)]
+        known |= {name for item in of_block for name in item.names}
+        helpers = [*of_block, *helpers]
     callers = _callers(items, target.name, needed)
     taken = _declared_in(head, target) | _declared_in(target.tests, target)
     chosen = [
@@ -48,7 +50,13 @@ def needed_items(items: Sequence[Item], others: Sequence[Item], head: str, targe
         or target.name in item.names
         or not (_is_left_out(item, target, needed, callers) or (item.names & taken and not item.names - taken))
     ]
-    return [*reversed(helpers), *chosen]
+    return [*helpers, *chosen]
+
+
+def _helps(item: Item, missing: frozenset[str], needed: frozenset[str], target: Target) -> bool:
+    """Returns whether an item of another block defines a missing name, or is an import of what is needed."""
+    is_import = item.type in target.syntax.imports and bool(item.words & needed)
+    return target.name not in item.words and (is_import or bool(item.names & missing))
 
 
 def _is_left_out(item: Item, target: Target, needed: frozenset[str], callers: frozenset[str]) -> bool:

@@ -47,7 +47,11 @@ def before_definition(target: Target) -> str:
     Without a definition, it ends before the last line that has the name: C# of 2024-04 has the definition in a comment.
     """
     prompt, name = target.prompt, re.escape(target.name)
-    pattern = rf"^[ \t]*{target.syntax.definition.replace('{name}', name)}"
-    starts = [match.start() for match in re.finditer(pattern, prompt, re.MULTILINE)]
+    starts = [match.start() for match in definition_pattern(target).finditer(prompt)]
     starts = starts or [prompt.rfind("\n", 0, match.start()) + 1 for match in re.finditer(rf"\b{name}\b", prompt)]
     return prompt[: starts[-1]] if starts else ""
+
+
+def definition_pattern(target: Target) -> re.Pattern[str]:
+    """Returns the pattern of the start of the function's definition, as prompts have it."""
+    return re.compile(rf"^[ \t]*{target.syntax.definition.replace('{name}', re.escape(target.name))}", re.MULTILINE)

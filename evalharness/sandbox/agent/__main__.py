@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 
 from .judge import cleaning, compile_server, job, probe
-from .shared import wire
+from .judge.isolation import namespaces
+from .shared import processor_time, wire
 from .shared.clock import Stopwatch
 from .shared.messages import Hello
 
@@ -36,6 +37,11 @@ STANDARD_MODULES = (
 
 def main() -> None:
     """Serves until stdin ends. Ends if a judge dies, because the stream may then be out of step."""
+    has_group_clock = processor_time.open_file()  # before the agent covers it
+    guarantees = probe.guarantees() | {"group-clock": has_group_clock}
+    isolates = namespaces.can_be_made()
+    if isolates:
+        namespaces.enter_own()
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     kinds = load_judges()
@@ -48,7 +54,9 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
-    wire.write_reply(1, Hello(versions=versions(), clock=clock, kinds=kinds, guarantees=probe.guarantees()))
+    guarantees["read-only-devices"] = probe.has_read_only_devices()
+    hello = Hello(versions=versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
+    wire.write_reply(1, hello)
     users = user_ids()
     while True:
         compile_server.ensure_running(users)

@@ -16,10 +16,13 @@ from evalharness.errors import InfrastructureError, UserError
 from evalharness.sandbox.engines import cgroups, images, rootfs
 from evalharness.sandbox.engines.base_images import Log
 from evalharness.sandbox.engines.container import Container, last_stderr_line
+from evalharness.sandbox.engines.device_nodes import DeviceNodes
 from evalharness.sandbox.engines.docker import FILES_MB, MEMORY_FOR_AGENT_MB, PIDS
 
 CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 AGENT_FOLDER = "/opt/evalharness/agent"
+LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+"""The symbolic links in /dev."""
 NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 
 
@@ -33,6 +36,7 @@ class BubblewrapEngine:
         # bwrap ends with the thread that started it, so one thread of the engine starts all containers.
         self._starter = ThreadPoolExecutor(1, "bubblewrap")
         self._folders: dict[str, Path] = {}
+        self._nodes = DeviceNodes()
         if not shutil.which("bwrap"):
             raise UserError("bubblewrap is not installed; on Debian: apt-get install bubblewrap")
         self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace()
@@ -54,7 +58,8 @@ class BubblewrapEngine:
         settings = rootfs.settings_of(folder)
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
-        command = [*self._prefix, *confinement(folder, environment), *settings["entrypoint"]]
+        confined = confinement(folder, environment, self._nodes.sources(), group.usage_file())
+        command = [*self._prefix, *confined, *settings["entrypoint"]]
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
     def describe(self) -> dict[str, str]:
@@ -77,12 +82,24 @@ def user_namespace() -> list[str]:
     return prefix
 
 
-def confinement(folder: Path, environment: dict[str, str]) -> list[str]:
-    """Returns the `bwrap` command line before the program; the counterpart of `docker.hardening`."""
+def confinement(folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None) -> list[str]:
+    """Returns the `bwrap` command line before the program; the counterpart of `docker.hardening`.
+
+    `nodes`: the device nodes by name; `usage`: the control group's file with the processor time.
+    """
     words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
         words += ["--cap-add", capability]
-    words += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", "--clearenv"]
+    words += ["--ro-bind", str(folder), "/", "--proc", "/proc", "--tmpfs", "/dev", "--chdir", "/tmp", "--clearenv"]
+    for name, source in nodes.items():
+        words += ["--dev-bind", str(source), f"/dev/{name}"]  # the agent makes them read-only
+    for name, target in LINKS.items():
+        words += ["--symlink", target, f"/dev/{name}"]
+    words += ["--tmpfs", "/sys"]
+    # The kernel lets the agent mount a /proc for each sample only if an uncovered one is mounted. Only root reaches it.
+    words += ["--perms", "0700", "--tmpfs", "/mnt", "--bind", "/proc", "/mnt/proc"]
+    if usage:
+        words += ["--ro-bind", str(usage), f"/sys/fs/cgroup/{usage.name}"]
     words += ["--ro-bind", str(images.AGENT), AGENT_FOLDER]
     for folder_in_memory in ("/tmp", "/dev/shm"):
         words += ["--perms", "1777", "--size", str(FILES_MB << 20), "--tmpfs", folder_in_memory]
@@ -154,6 +171,10 @@ class BubblewrapChannel:
     def cpu_s(self) -> float | None:
         """Returns the CPU seconds that its control group has counted."""
         return self.group.cpu_s()
+
+    def lower_priority(self) -> None:
+        """Gives the control group a quarter of the default share of the cores."""
+        self.group.lower_priority()
 
     def close(self) -> None:
         """Ends the container and everything in it. Safe to call twice."""

@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path
 
+from evalharness.sandbox.agent.shared.processor_time import USAGE_FILES, processor_s
+
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "evalharness"
 PERIOD_US = 100_000
@@ -29,6 +31,7 @@ class Group:
             self._make(ROOT / "memory" / name, {"memory": both})
             self._make(ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
             self._make(ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
+            self._make(ROOT / "cpuacct" / name, {})
 
     def _make(self, folder: Path, limits: dict[str, dict[str, str]]) -> None:
         try:
@@ -46,14 +49,24 @@ class Group:
         for folder in self.folders:
             _write(folder / "cgroup.procs", str(os.getpid()))
 
+    def usage_file(self) -> Path | None:
+        """Returns the file with the processor time of the group; None if this machine does not count it."""
+        files = (folder / name for name in USAGE_FILES for folder in self.folders)
+        return next((file for file in files if file.exists()), None)
+
     def cpu_s(self) -> float | None:
-        """Returns the CPU seconds of the group; None under version 1, which counts them in another group."""
-        for folder in self.folders:
-            with contextlib.suppress(OSError):
-                for line in (folder / "cpu.stat").read_text().splitlines():
-                    if line.startswith("usage_usec "):
-                        return int(line.split()[1]) / 1e6
+        """Returns the processor time of the group in seconds; None if it is unknown."""
+        file = self.usage_file()
+        with contextlib.suppress(OSError):
+            return processor_s(file.read_bytes()) if file else None
         return None
+
+    def lower_priority(self) -> None:
+        """Gives the group a quarter of the default share of the cores, under version 1 or 2."""
+        for folder in self.folders:
+            for name, share in (("cpu.shares", "256"), ("cpu.weight", "25")):
+                if (folder / name).exists():
+                    _write(folder / name, share)
 
     def remove(self) -> None:
         """Kills the group's processes and removes it."""

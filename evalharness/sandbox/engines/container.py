@@ -1,12 +1,13 @@
 """A container with an agent inside, and the exchange of messages with it, for all engines."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.agent.shared.messages import Hello, Reply
+from evalharness.sandbox.agent.shared.messages import Hello, Limit, Reply
 from evalharness.sandbox.agent.shared.wire import HEADER
+from evalharness.sandbox.time_bound import TimeBound
 
 START_S = 60.0
 """Seconds in which an agent must send its hello."""
@@ -27,6 +28,10 @@ class Channel(Protocol):
         """Returns the CPU seconds that the container has used so far; None if unknown."""
         ...
 
+    def lower_priority(self) -> None:
+        """Lets other containers have the cores before this one from now on; may do nothing."""
+        ...
+
     def close(self) -> None:
         """Ends the container and everything in it. Safe to call twice."""
         ...
@@ -39,28 +44,39 @@ class Container:
         self.channel, self.id, self.jobs = channel, name, 0
         self._pending = bytearray()
         try:
-            hello, _ = self._read_message(START_S)
+            hello, _ = self._read_message(lambda: START_S)
             self.hello = cast(Hello, hello)
         except InfrastructureError:
             channel.close()
             raise
 
-    def request(self, messages: bytes, wait_s: float) -> tuple[Reply, bytes]:
-        """Sends a job's messages and returns the reply and its bytes. Raises InfrastructureError if none comes."""
+    def request(self, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
+        """Sends a job's messages and returns the reply and its bytes.
+
+        The agent may announce the limit of the bound first. Raises InfrastructureError if no reply comes, and
+        TotalTimeExceeded if none comes in time.
+        """
         self.jobs += 1
-        self.channel.send(messages, wait_s)
-        reply, blob = self._read_message(wait_s)
-        return cast(Reply, reply), blob
+        try:
+            self.channel.send(messages, bound.left_s())
+            message, blob = self._read_message(bound.left_s)
+            while "limit_s" in message:
+                bound.limit_s = cast(Limit, message)["limit_s"]
+                message, blob = self._read_message(bound.left_s)
+        except InfrastructureError:
+            bound.left_s()
+            raise
+        return cast(Reply, message), blob
 
-    def _read_message(self, wait_s: float) -> tuple[object, bytes]:
-        """Returns the next JSON message of the agent and its bytes, waiting for at most `wait_s` seconds at a time."""
-        text_size, blob_size = HEADER.unpack(self._take(HEADER.size, wait_s))
-        text = self._take(text_size, wait_s)
-        return json.loads(text), self._take(blob_size, wait_s)
+    def _read_message(self, left_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
+        """Returns the next JSON message of the agent and its bytes; `left_s` returns the seconds to wait for more."""
+        text_size, blob_size = HEADER.unpack(self._take(HEADER.size, left_s))
+        text = self._take(text_size, left_s)
+        return json.loads(text), self._take(blob_size, left_s)
 
-    def _take(self, size: int, wait_s: float) -> bytes:
+    def _take(self, size: int, left_s: Callable[[], float]) -> bytes:
         while len(self._pending) < size:
-            self._pending += self.channel.receive(wait_s)
+            self._pending += self.channel.receive(left_s())
         taken = bytes(self._pending[:size])
         del self._pending[:size]
         return taken

@@ -57,12 +57,14 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "cap_add": ["SETUID", "SETGID", "KILL"],
-        "security_opt": ["no-new-privileges"],
+        # The agent makes namespaces for samples, whose own filter of system calls forbids that and much more.
+        "security_opt": ["no-new-privileges", "seccomp=unconfined", "apparmor=unconfined"],
         "pids_limit": PIDS,
         "mem_limit": memory,
         "memswap_limit": memory,
         "nano_cpus": int(cpus * 1e9),
-        "tmpfs": {"/tmp": tmpfs, "/dev/shm": tmpfs},
+        # A read-only /dev: nobody can set the times of its nodes, which would be a message for the next sample.
+        "tmpfs": {"/tmp": tmpfs, "/dev/shm": tmpfs, "/dev": "ro,dev,nosuid,noexec,size=64k,mode=755"},
         "log_config": {"type": "none", "config": {}},
         "auto_remove": True,
         "ipc_mode": "private",
@@ -135,7 +137,7 @@ class DockerEngine:
             created = self.client.api.create_container(
                 images.image_tag(image),
                 stdin_open=True,
-                host_config=self.client.api.create_host_config(**settings),
+                host_config=self._host_config(settings),
                 labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
                 environment={"PYTHONHASHSEED": str(hash_seed)},
             )
@@ -143,6 +145,15 @@ class DockerEngine:
         except (DockerException, RequestException) as error:
             raise InfrastructureError(f"the container did not start: {error}") from None
         return Container(channel, channel.id)
+
+    def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Returns the settings as the engine's API has them.
+
+        The engine covers nothing of /proc, as only then the kernel lets the agent mount one for each sample, which
+        shows less than the engine's. The agent itself is an ordinary user to the machine.
+        """
+        config = self.client.api.create_host_config(**settings)
+        return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def describe(self) -> dict[str, str]:
         """Returns the engine's version and runtime."""

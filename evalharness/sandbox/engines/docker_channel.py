@@ -75,6 +75,11 @@ class DockerChannel:
         used_ns = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
         return used_ns / 1e9 if used_ns else None
 
+    def lower_priority(self) -> None:
+        """Gives the container a quarter of the default share of the cores."""
+        with contextlib.suppress(DockerException, RequestException):
+            self.client.api.update_container(self.id, cpu_shares=256)
+
     def close(self) -> None:
         """Ends the container and everything in it. Safe to call twice."""
         with contextlib.suppress(OSError):

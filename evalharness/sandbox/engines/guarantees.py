@@ -9,12 +9,14 @@ GUARANTEES = {
     "user-separation": "every sample runs as its own user",
     "few-capabilities": "root in the container can only change to a sample's user and end its processes",
     "no-new-privileges": "setuid programs give no additional rights",
-    "system-call-filter": "no new namespaces, mounts, tracing, keyrings or shared memory for samples",
+    "system-call-filter": "no new namespaces, mounts, tracing, keyrings, shared memory or network sockets for samples",
+    "read-only-devices": "samples cannot set the times of device nodes",
     "memory-limit": "memory is limited by a control group",
     "process-limit": "the number of processes is limited by a control group",
     "file-limit": "files are in memory-backed folders of limited size",
     "no-engine-socket": "the engine's socket is not reachable",
     "idle-clock": "time limits do not count waiting for a core",
+    "group-clock": "the control group counts CPU time, also that of processes that nobody waits for",
 }
 """By name, as in `--option allow=`, the meaning of each guarantee, which agent/judge/probe.py tests from inside."""
 

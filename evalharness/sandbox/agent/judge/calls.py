@@ -99,6 +99,7 @@ class Calls:
             if late or not is_output:
                 return
             last_output_s = process.watch.elapsed_s()
+            process.call_s = max(limits) + LATE_S if watched else None
         yield len(expected), process.next()
 
     def _end(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:

@@ -17,6 +17,7 @@ from ..shared import codec
 from ..shared.messages import CasesJob, CasesSecret, PartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
+from . import limits
 from .comparing.bounded_work import Unfinished, run_bounded
 from .comparing.case_data import Case, Malformed, is_equal, read_cases, why_different
 from .comparing.outputs import COMPARE_S, SMALL, shown
@@ -66,10 +67,11 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
     """Returns `passed` if every answer is right; stops at the first wrong one."""
     if not cases:
         return process.end(Outcome("failed", "there is no test case that it could pass"))
-    process.go([], (case_s + CASE_EXTRA_S) * len(cases) + WHOLE_EXTRA_S)
+    start(process, len(cases), case_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
         frame = process.next()
+        process.call_s = case_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             result = process.finish_early(frame)
             result["detail"] = f"case {number} of {len(cases)}: {result['detail']}"
@@ -81,15 +83,24 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
     return process.finish(process.next())
 
 
+def start(process: SampleProcess, count: int, case_s: float) -> None:
+    """Starts the process with the time limits of `count` cases, and tells the host that of the whole."""
+    total_s = (case_s + CASE_EXTRA_S) * count + WHOLE_EXTRA_S
+    limits.announce(total_s)
+    process.call_s = 2 * case_s + CASE_EXTRA_S  # the first case also waits for the load of the program
+    process.go([], total_s)
+
+
 def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
     """Returns what `judge_cases` would return, but sends all cases, whatever the answers are."""
     if not cases:
         return process.end(Outcome("failed", "there is no test case that it could pass"))
-    process.go([], (case_s + CASE_EXTRA_S) * len(cases) + WHOLE_EXTRA_S)
+    start(process, len(cases), case_s)
     answers: list[bytes] = []
     for case in cases:
         process.send(pack_message(case.input))
         frame = process.next()
+        process.call_s = case_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             break
         answers.append(frame[1])

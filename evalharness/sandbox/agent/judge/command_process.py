@@ -1,5 +1,6 @@
 """A command of a step, run as the sample's user, with its output."""
 
+import contextlib
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ from ..shared.outcome import PASSED, Outcome
 from ..shared.signals import signal_name
 from . import cleaning
 from .file_watch import FileWatch
+from .isolation import namespaces
 from .program_source import Source
 
 KEPT = 32 << 10
@@ -79,10 +81,14 @@ class Command:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         gate, open_gate = os.pipe()
+        ready, is_ready = os.pipe()
         self.started = time.monotonic()
-        self.pid = os.fork()
+        self.pid, self.init = namespaces.fork()
         if self.pid == 0:
             try:
+                if namespaces.isolated:
+                    namespaces.enter()
+                os.write(is_ready, b"!")
                 os.read(gate, 1)  # until the process is watched
                 os.dup2(out_write, 1)
                 os.dup2(err_write, 2)
@@ -91,13 +97,17 @@ class Command:
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)
-        if watch:
-            watch.watch_process(self.pid)
-        os.write(open_gate, b"!")
-        for fd in (out_write, err_write, gate, open_gate):
+        for fd in (out_write, err_write, gate, is_ready):
+            os.close(fd)
+        if watch and os.read(ready, 1):
+            number, proc = namespaces.seen_by(self.pid)
+            watch.watch_process(number, proc=proc)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(open_gate, b"!")
+        for fd in (ready, open_gate):
             os.close(fd)
         self.output, self.errors = Stream(out_read), Stream(err_read)
-        self.waits = clock.Waits()
+        self.waits, self.meter = clock.Waits(), clock.JobMeter()
         self.waited_s = self.cpu_s = self.wall_s = 0.0
         self.rusage: Any = None
 
@@ -124,7 +134,8 @@ class Command:
         finally:
             os.close(ended)
         _, code, self.rusage = os.wait4(self.pid, 0)
-        self.wall_s = time.monotonic() - self.started
+        namespaces.close(self.init)
+        self.wall_s, self.cpu_s = time.monotonic() - self.started, self.meter.used_s()
         for stream in (self.output, self.errors):
             stream.drain()
             os.close(stream.fd)
@@ -152,14 +163,11 @@ class Command:
             cleaning.kill_all(self.uid)
 
     def _time_is_over(self, limit_s: float) -> bool:
-        self.waited_s, self.cpu_s = self.waits.update(), clock.cpu_seconds()
+        self.waited_s, self.cpu_s = self.waits.update(), self.meter.used_s()
         return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:
-        """Returns what the command and its children used.
-
-        Children are those it waited for, or those that were running at a check.
-        """
+        """Returns what the command and its children used."""
         return Usage(
             cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
             wall_s=self.wall_s,

@@ -38,12 +38,12 @@ class FileWatch:
         """Watches the file that has this name now, if there is one."""
         self._add(os.path.join(self._folder, name), name)
 
-    def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND) -> None:
-        """Watches these files of the process as well."""
+    def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
+        """Watches these files of the process as well, in the /proc that it sees itself, where it has this number."""
         for form in files:
             name = form.format(pid=pid)
             self._most[name] = 0
-            self._add(f"/proc/{pid}/{name}", name)
+            self._add(f"{proc}/{pid}/{name}", name)
 
     def _add(self, path: str, name: str) -> None:
         watch = _libc.inotify_add_watch(self.fd, os.fsencode(path), OPEN | ACCESS | CLOSE)

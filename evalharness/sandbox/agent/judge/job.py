@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..shared import wire
-from ..shared.messages import Job, PartResult, Reply
+from ..shared.messages import Job, PartResult, Reply, Terms
 from . import cleaning
+from .isolation import namespaces
 
 MODULES = {
     "exec": "exec_checks",
@@ -37,7 +38,10 @@ def load(kind: str) -> JudgeModule:
 
 def run(stdin: int, stdout: int, uid: int) -> None:
     """Judges the next job on `stdin`, as user `uid`. Raises wire.Closed if there is none."""
+    terms: Terms = wire.read_message(stdin)
     job: Job = wire.read_message(stdin)
+    if terms["isolated"]:
+        namespaces.isolate()
     folder = cleaning.make_workdir(uid)
     results, blob = load(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
     ended = cleaning.end_processes(uid, set())

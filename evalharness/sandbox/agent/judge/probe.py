@@ -1,8 +1,11 @@
 """Tests from inside what confines this container."""
 
 import contextlib
+import functools
 import os
 import socket
+import stat
+from collections.abc import Callable
 
 from ..shared import syscalls
 from ..shared.clock import Stopwatch
@@ -37,6 +40,12 @@ def guarantees() -> dict[str, bool]:
     }
 
 
+def has_read_only_devices() -> bool:
+    """Returns whether another user can change nothing about the nodes in /dev."""
+    nodes = [entry.path for entry in os.scandir("/dev") if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)]
+    return all(_as_other_user(functools.partial(os.utime, path)) is False for path in nodes)
+
+
 def _status() -> dict[str, str]:
     with open("/proc/self/status") as file:
         return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
@@ -53,16 +62,23 @@ def _no_network() -> bool:
 
 
 def _can_change_user() -> bool:
+    return _as_other_user(lambda: None) is True
+
+
+def _as_other_user(action: Callable[[], None]) -> bool | None:
+    """Returns whether another user can do something; None if this process cannot become another user."""
     pid = os.fork()
     if pid == 0:
-        code = 1
+        code = 2
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setresgid(OTHER_UID, OTHER_UID, OTHER_UID)
             os.setresuid(OTHER_UID, OTHER_UID, OTHER_UID)
+            code = 1
+            action()
             code = 0
         os._exit(code)
-    return os.waitpid(pid, 0)[1] == 0
+    return {0: True, 1: False}.get(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
 def _limit(*names: str) -> int:

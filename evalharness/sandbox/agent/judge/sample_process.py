@@ -6,6 +6,7 @@ import select
 import signal
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..sample import running
 from ..sample.reporter import Reporter
@@ -16,6 +17,7 @@ from ..shared.messages import PartResult
 from ..shared.outcome import PASSED, Outcome
 from ..shared.signals import signal_name
 from . import cleaning
+from .isolation import namespaces
 
 FAREWELL_S = 1.0
 """Seconds that a process may live after it has closed its channel."""
@@ -36,6 +38,14 @@ REPORTED = ("timeout", "memory", "failed", "error", "tampered")
 """The statuses that a process may report of itself."""
 
 
+class Call(NamedTuple):
+    """The number of a call, and the process's time when the judge noticed its begin."""
+
+    number: int
+    elapsed_s: float
+    cpu_s: float
+
+
 class SampleProcess:
     """A forked process that waits for `go`. `next` reads its frames; `end` or `finish` must be called once."""
 
@@ -46,20 +56,33 @@ class SampleProcess:
         self.result: PartResult | None = None
         out_read, out_write = os.pipe()
         control_read, control_write = os.pipe()
-        self.pid = os.fork()
+        ready, is_ready = os.pipe()
+        self.pid, self.init = namespaces.fork()
         if self.pid == 0:
             try:
+                if namespaces.isolated:
+                    namespaces.enter()
+                    namespaces.mount_files()
+                    cleaning.make_workdir(uid)
+                os.close(is_ready)
                 limits, text = wire.read_message(control_read)
                 work.prepare(text)
                 running.main(work, limits, Reporter(out_write, control_read), uid, folder, pipes)
             finally:
                 os._exit(70)
-        os.close(out_write)
-        os.close(control_read)
+        for fd in (out_write, control_read, is_ready):
+            os.close(fd)
+        if namespaces.isolated:
+            os.read(ready, 1)  # until it is in its namespaces, and has closed the pipe
+        os.close(ready)
         self.out, self.control = out_read, control_write
         self.frames = wire.FrameReader(out_read, LARGEST_FRAME)
         self.watch = Stopwatch(self.pid)
         self.total_s, self.next_check = 0.0, 0.0
+        self.meter = clock.JobMeter()
+        self.call_s: float | None = None
+        """The time limit of each call, whose end is a frame; None where calls have none, or only the program's own."""
+        self.frame_count, self.call = 0, Call(0, 0.0, 0.0)
         self.needs: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
@@ -71,6 +94,7 @@ class SampleProcess:
         """
         self.total_s = total_s
         self.watch.restart()
+        self.meter = clock.JobMeter()
         wire.write_all(self.control, wire.pack_message((limits, text)))
         os.set_blocking(self.control, False)
 
@@ -89,6 +113,7 @@ class SampleProcess:
             if self._time_is_over():
                 return None
             if frame is not None:
+                self.frame_count += 1
                 return frame
             for process in self.needs:
                 if process.is_gone():
@@ -111,13 +136,21 @@ class SampleProcess:
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
         self.next_check = time.monotonic() + TICK_S
-        cpu_is_over = clock.cpu_seconds() > clock.CPU_FACTOR * self.total_s
-        wall_is_over = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s + clock.WALL_EXTRA_S
-        if self.watch.elapsed_s() > self.total_s or cpu_is_over or wall_is_over:
+        elapsed_s, cpu_s = self.watch.elapsed_s(), self.meter.used_s()
+        wall_is_over = self.watch.wall_s() > clock.WALL_FACTOR * self.total_s
+        whole_is_over = elapsed_s > self.total_s or cpu_s > clock.CPU_FACTOR * self.total_s or wall_is_over
+        if whole_is_over or self._call_is_over(elapsed_s, cpu_s):
             self.timed_out = True
             self.waited_s = clock.waited_seconds()
             cleaning.kill_all(self.uid)
         return self.timed_out
+
+    def _call_is_over(self, elapsed_s: float, cpu_s: float) -> bool:
+        if self.frame_count != self.call.number:
+            self.call = Call(self.frame_count, elapsed_s, cpu_s)
+        if self.call_s is None:
+            return False
+        return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
         """Returns whether the process reports its end by `frame` and returns the secret that it receives only then."""
@@ -182,6 +215,7 @@ class SampleProcess:
         if outcome or not self._ends_by_itself():
             os.kill(self.pid, signal.SIGKILL)
         _, code, usage = os.wait4(self.pid, 0)
+        namespaces.close(self.init)
         self.ended = True
         os.close(self.out)
         os.close(self.control)
@@ -190,7 +224,7 @@ class SampleProcess:
         self.result = PartResult(
             status=status,
             detail=detail,
-            cpu_s=usage.ru_utime + usage.ru_stime,
+            cpu_s=max(usage.ru_utime + usage.ru_stime, self.meter.used_s()),
             wall_s=wall_s,
             peak_mb=usage.ru_maxrss / 1024,
             waited_s=self.waited_s or waited_s,
@@ -211,7 +245,7 @@ class SampleProcess:
 
     def _outcome_of(self, code: int, peak_mb: int) -> Outcome:
         if self.timed_out:
-            return Outcome("timeout", "the time for the whole program was used up")
+            return Outcome("timeout", "the time for the program, or for a call, was used up")
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL" and peak_mb > self.work.memory_mb / 2:

@@ -13,6 +13,7 @@ from ..sample.unittest_suite import RunSuite
 from ..shared.messages import PartResult, UnitTestJob, UnitTestSecret
 from . import cleaning
 from .file_watch import MEMORY, FileWatch
+from .isolation import namespaces
 from .sample_process import SampleProcess
 
 FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
@@ -51,7 +52,8 @@ def judge(
 def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartResult:
     """Returns the result of a run. It has tampered if its memory, which holds its tests, is opened as a file."""
     watch = FileWatch({}, "/")
-    watch.watch_process(process.pid, MEMORY)
+    number, proc = namespaces.seen_by(process.pid)
+    watch.watch_process(number, MEMORY, proc)
     result = process.run_to_end(limit_s, program)
     watch.update()
     watch.close()

@@ -12,23 +12,29 @@ import select
 import time
 from collections.abc import Iterable
 
-CPU_FACTOR = 3.0
-"""The CPU time that all processes of a program may use together, as a multiple of its time limit: many busy processes
-wait for cores most of the time, so that the clock of each hardly advances."""
-WALL_FACTOR, WALL_EXTRA_S = 10.0, 30.0
-"""The limit of wall-clock time, as a multiple of the time limit, and seconds, where schedstat does not advance."""
+from . import processor_time
+
+CPU_FACTOR = 1.5
+"""The CPU time that all processes of a Python program may use together, as a multiple of its time limit: where many are
+busy, each waits for a core most of the time, so that the clock of the first hardly advances."""
+COMMAND_CPU_FACTOR = 3.0
+"""The same of a command, whose compiler or runtime has its own threads."""
+WALL_FACTOR = 10.0
+"""The limit of wall-clock time, as a multiple of the time limit, where the clock does not advance."""
 
 PERSISTENT: dict[int, int] = {}
 """Processes such as a compile server that outlive jobs and belong to none: pid to pidfd."""
+INITS: set[int] = set()
+"""The first processes of the job's namespaces, which run nothing of a sample."""
 
 
 def pids_outside_job() -> set[int]:
-    """Returns the pids of the agent, the judge, and live processes of `PERSISTENT`.
+    """Returns the pids of the agent, the judge, `INITS`, and live processes of `PERSISTENT`.
 
     Dead ones are left out, because samples may reuse their pids.
     """
     ended = select.select([*PERSISTENT.values()], [], [], 0)[0] if PERSISTENT else []
-    return {1, os.getpid(), *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
+    return {1, os.getpid(), *INITS, *(pid for pid, descriptor in PERSISTENT.items() if descriptor not in ended)}
 
 
 def job_pids() -> list[int]:
@@ -94,9 +100,30 @@ def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> boo
     The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
     the CPU time limits programs with many busy threads.
     """
-    if wall_s > WALL_FACTOR * limit_s + WALL_EXTRA_S:
+    if wall_s > WALL_FACTOR * limit_s:
         return True
-    return wall_s > limit_s and (wall_s - waited_s > limit_s or cpu_s > CPU_FACTOR * limit_s)
+    return wall_s > limit_s and (wall_s - waited_s > limit_s or cpu_s > COMMAND_CPU_FACTOR * limit_s)
+
+
+class JobMeter:
+    """The CPU time of a job's processes, from now on.
+
+    It is the control group's, which also counts processes that have ended and that nobody waited for, without what
+    the judge, which makes the meter, and the processes of `PERSISTENT` use. Without a group, live processes count.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._total_s()
+
+    def used_s(self) -> float:
+        """Returns the seconds since the meter was made."""
+        return max(0.0, self._total_s() - self._before)
+
+    def _total_s(self) -> float:
+        total = processor_time.group_s()
+        if total is None:
+            return cpu_seconds()
+        return total - time.process_time() - (cpu_seconds(PERSISTENT) if PERSISTENT else 0.0)
 
 
 class Stopwatch:

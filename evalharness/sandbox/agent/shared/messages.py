@@ -1,10 +1,17 @@
-"""The messages between the host and the agent: a job, then its secret, then the reply; before the first, a hello.
+"""The messages between the host and the agent: terms, a job, its secret, then the reply; before the first, a hello.
 
 The agent reads a job's secret only after it has forked the processes that must not know it. `harmless` tells whether
 the program's text shows that it can do nothing but compute (evalharness/sandbox/tampering/harmless.py).
 """
 
 from typing import Literal, TypedDict
+
+
+class Terms(TypedDict):
+    """How a job is run, whatever its kind."""
+
+    isolated: bool
+    """Whether each process of the sample gets its own namespaces (judge/isolation/namespaces.py)."""
 
 
 class ProcessSettings(TypedDict):
@@ -197,6 +204,12 @@ class Reply(TypedDict):
     clean: bool
 
 
+class Limit(TypedDict):
+    """What the agent may send before the reply: the time limit of the job, in seconds."""
+
+    limit_s: float
+
+
 class Hello(TypedDict):
     """What the agent reports of its container when it starts."""
 
@@ -205,3 +218,5 @@ class Hello(TypedDict):
     kinds: list[str]
     """The kinds of job that this image can judge."""
     guarantees: dict[str, bool]
+    isolates: bool
+    """Whether the agent can give processes their own namespaces."""

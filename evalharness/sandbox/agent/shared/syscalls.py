@@ -1,20 +1,26 @@
 """A seccomp filter of system calls that each sample's process installs itself, whichever engine confines it.
 
-It refuses new namespaces and mounts, access to other processes' memory, the kernel's keyrings and System V objects (by
-which a sample could leave a message for the next), and calls that ordinary programs never make.
+It refuses new namespaces and mounts, access to other processes' memory, sockets of every family but AF_UNIX, and calls
+that ordinary programs never make. It also refuses every call by which a process could leave something that outlives it:
+the kernel's keyrings and System V objects, attributes of the image's files, what the page cache holds, notifications
+of what others do.
 """
 
 import ctypes
 import errno
 import os
 import platform
+import socket
 import struct
+from collections.abc import Iterator
 
 NUMBERS = {
-    # name: (x86_64, aarch64)
+    # name: (x86_64, aarch64); None where a machine lacks the call
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
     "pidfd_getfd": (438, 438),
     "kcmp": (312, 272),
     "unshare": (272, 97),
@@ -30,9 +36,14 @@ NUMBERS = {
     "fsmount": (432, 432),
     "fspick": (433, 433),
     "mount_setattr": (442, 442),
+    "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
+    "lookup_dcookie": (212, 18),
     "fanotify_init": (300, 262),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
@@ -40,12 +51,19 @@ NUMBERS = {
     "semget": (64, 190),
     "msgget": (68, 186),
     "mq_open": (240, 180),
+    "mincore": (27, 232),
+    "io_setup": (206, 0),
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
+    "mbind": (237, 235),
+    "get_mempolicy": (239, 236),
+    "set_mempolicy": (238, 237),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
     "init_module": (175, 105),
     "finit_module": (313, 273),
     "delete_module": (176, 106),
@@ -55,19 +73,44 @@ NUMBERS = {
     "swapoff": (168, 225),
     "reboot": (169, 142),
     "acct": (163, 89),
+    "syslog": (103, 116),
+    "vhangup": (153, 58),
+    "iopl": (172, None),
+    "ioperm": (173, None),
+    "uselib": (134, None),
+    "ustat": (136, None),
+    "sysfs": (139, None),
+    "_sysctl": (156, None),
     "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
     "clock_adjtime": (305, 266),
 }
+"""The calls that fail with EPERM."""
+WITHOUT_EFFECT = {"fadvise64": (221, 223), "readahead": (187, 213), "sync": (162, 81), "syncfs": (306, 267)}
+"""Advice to the kernel, which honest programs give, too: the calls succeed and do nothing."""
+FIRST_NEW = 450
+"""Calls from this number on are newer than all that runtimes need; several show or change what the machine caches."""
 CLONE, CLONE3 = (56, 220), 435
+SOCKET, SOCKETPAIR, GET_OPTION = (41, 198), (53, 199), (55, 209)
+READ_FLAGS, WRITE_FLAGS = (327, 286), (328, 287)
+"""preadv2 and pwritev2, whose flags ask whether the page cache holds a part of a file."""
+CONTROL, FILE_CONTROL = (16, 29), (72, 25)
+"""ioctl and fcntl."""
+TERMINAL_REQUESTS = 0x5400
+"""The group of requests that ioctl admits: of terminals and pipes. Those of file systems set and show hidden flags."""
+HIDDEN_ATTRIBUTES = (1024, 1026, 1036, 1038)
+"""F_SETLEASE, F_NOTIFY, F_SET_RW_HINT and F_SET_FILE_RW_HINT, which act on files that a process can only read."""
+SOCKET_LEVEL, COOKIE = 1, 57
+"""SOL_SOCKET, and SO_COOKIE: it counts the sockets of the whole machine."""
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """By machine: the column in `NUMBERS`, and the kernel's constant for the architecture."""
 NEW_NAMESPACES = 0x7E020000
-X32_BIT = 0x40000000
-"""Numbers from here on belong to the x32 ABI."""
-LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-AT_NUMBER, AT_ARCHITECTURE, AT_FIRST_ARGUMENT = 0, 4, 16
+LOAD, AND, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+AT_NUMBER, AT_ARCHITECTURE, AT_ARGUMENTS = 0, 4, 16
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+Step = tuple[int, int, int, int]
 
 
 def program() -> bytes | None:
@@ -75,27 +118,51 @@ def program() -> bytes | None:
     if platform.machine() not in MACHINES:
         return None
     column, architecture = MACHINES[platform.machine()]
-    refused = [numbers[column] for numbers in NUMBERS.values()]
-    steps = [
+    steps: list[Step] = [
         (LOAD, 0, 0, AT_ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, architecture),
-        (RETURN, 0, 0, REFUSE | errno.EPERM),
+        _refuse(errno.EPERM),
         (LOAD, 0, 0, AT_NUMBER),
-        (JUMP_AT_LEAST, 0, 1, X32_BIT),
-        (RETURN, 0, 0, REFUSE | errno.EPERM),
         (JUMP_EQUAL, 0, 1, CLONE3),
-        (RETURN, 0, 0, REFUSE | errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
+        _refuse(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
+        (JUMP_AT_LEAST, 0, 1, FIRST_NEW),  # among them those of the x32 ABI
+        _refuse(errno.ENOSYS),
     ]
-    for number in refused:
-        steps += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-    steps += [
-        (JUMP_EQUAL, 0, 3, CLONE[column]),
-        (LOAD, 0, 0, AT_FIRST_ARGUMENT),
-        (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES),
-        (RETURN, 0, 0, REFUSE | errno.EPERM),
-        (RETURN, 0, 0, ALLOW),
-    ]
+    for calls, error in ((NUMBERS, errno.EPERM), (WITHOUT_EFFECT, 0)):
+        for number in (numbers[column] for numbers in calls.values()):
+            if number is not None:
+                steps += [(JUMP_EQUAL, 0, 1, number), _refuse(error)]
+    for call, rule in _rules_of_arguments():
+        steps += [(JUMP_EQUAL, 0, len(rule), call[column]), *rule]
+    steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
+
+
+def _refuse(error: int) -> Step:
+    return (RETURN, 0, 0, REFUSE | error)
+
+
+def _argument(position: int) -> Step:
+    """Returns the step that loads the low half of an argument, all that the kernel uses of those below."""
+    return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
+
+
+def _rules_of_arguments() -> Iterator[tuple[tuple[int, int], list[Step]]]:
+    """Yields calls whose arguments decide, with the steps that do. All steps end in a return."""
+    allow = (RETURN, 0, 0, ALLOW)
+    yield CLONE, [_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM), allow]
+    for call in (SOCKET, SOCKETPAIR):
+        yield call, [_argument(0), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), _refuse(errno.EAFNOSUPPORT), allow]
+    for call in (READ_FLAGS, WRITE_FLAGS):
+        yield call, [_argument(5), (JUMP_EQUAL, 1, 0, 0), _refuse(errno.EOPNOTSUPP), allow]
+    requests: list[Step] = [_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_REQUESTS)]
+    yield CONTROL, [*requests, _refuse(errno.ENOTTY), allow]
+    hidden: list[Step] = [_argument(1)]
+    for command in HIDDEN_ATTRIBUTES:
+        hidden += [(JUMP_EQUAL, 0, 1, command), _refuse(errno.EPERM)]
+    yield FILE_CONTROL, [*hidden, allow]
+    option = [_argument(1), (JUMP_EQUAL, 0, 3, SOCKET_LEVEL), _argument(2), (JUMP_EQUAL, 0, 1, COOKIE)]
+    yield GET_OPTION, [*option, _refuse(errno.ENOPROTOOPT), allow]
 
 
 class _Filter(ctypes.Structure):

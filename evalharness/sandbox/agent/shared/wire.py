@@ -10,7 +10,7 @@ import select
 import struct
 from typing import Any
 
-from .messages import Hello, Reply
+from .messages import Hello, Limit, Reply
 
 HEADER = struct.Struct("!II")
 FRAME = struct.Struct("!cI")
@@ -64,7 +64,7 @@ def pack_message(value: Any) -> bytes:
     return HEADER.pack(len(data), 0) + data
 
 
-def write_reply(fd: int, reply: Reply | Hello, blob: bytes = b"") -> None:
+def write_reply(fd: int, reply: Reply | Hello | Limit, blob: bytes = b"") -> None:
     """Sends a reply to the host: two u32 lengths, JSON, then bytes that the host stores without decoding them."""
     text = json.dumps(reply).encode()
     write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)

@@ -1,0 +1,1 @@
+"""Namespaces, in which nothing of one run reaches another."""

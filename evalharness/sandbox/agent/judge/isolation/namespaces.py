@@ -1,0 +1,251 @@
+"""Namespaces: those of the agent, and new ones for each process of a sample that is not harmless.
+
+At its start the agent moves into a user namespace in which it is root, while to the machine it is an ordinary user.
+So it may make other namespaces, although its container has no right to. A process of a sample then has its own process
+numbers, mounts, files in memory and System V objects, which end with it: nothing done to them reaches a later run.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import stat
+from typing import NamedTuple, NoReturn
+
+from ...shared import clock
+from . import static_files
+
+NEW_USER, NEW_PID, NEW_NS, NEW_IPC = 0x10000000, 0x20000000, 0x00020000, 0x08000000
+READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, NO_ATIME = 1, 2, 4, 8, 32, 1024
+BIND, RECURSIVE, PRIVATE, DETACH = 4096, 16384, 1 << 18, 2
+SET_PARENT_SIGNAL, GET_PARENT_SIGNAL, SET_DUMPABLE = 1, 2, 4
+"""Operations of prctl."""
+STATIC = "/mnt"
+"""Where the agent's namespace has the static files that replace those of /proc and /sys. Only root may enter it."""
+FOLDERS = ("/tmp", "/dev/shm")
+"""The only folders in which a sample's user may write; both are in memory."""
+FILES = b"mode=1777,size=%dm,nr_inodes=%d"
+FILES_MB, INODES = 256, 65536
+"""Limits of each of `FOLDERS`."""
+KEPT_IN_PROC = ("self", "thread-self", "mounts", "net", "sysvipc")
+"""The entries of /proc that show the reader's own process and namespaces."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_own_pids = -1
+"""A descriptor of the agent's process namespace, in which it has its judges; -1 without its own namespaces."""
+_masks: list[tuple[bytes, bytes]] = []
+"""The mounts that replace entries of a new /proc: source and target."""
+SECOND = 2
+"""The number that a process of `fork` has in its namespace."""
+isolated = False
+"""Whether this process, a judge, gives the processes that it forks their own namespaces."""
+
+
+def _check(result: int, what: str) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
+
+
+def _unshare(flags: int) -> None:
+    _check(_libc.unshare(flags), "unshare")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, data: bytes = b"") -> None:
+    result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data or None)
+    _check(result, f"mount {target}")
+
+
+def can_be_made() -> bool:
+    """Returns whether this container may make the namespaces, tried in separate processes."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        with contextlib.suppress(OSError):
+            enter_own()
+            isolate()
+            process = fork()
+            if process.pid == 0:
+                with contextlib.suppress(OSError):
+                    enter()
+                    mount_files()
+                    os._exit(0)
+                os._exit(1)
+            code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+            close(process.init)
+        os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def enter_own() -> None:
+    """Moves this process, which must have no threads, into its own namespaces, as their process 1.
+
+    The process itself stays outside, waits for its copy inside, where this function returns, and exits as that does.
+    """
+    _new_user_namespace(NEW_USER | NEW_NS | NEW_IPC | NEW_PID)
+    pid = os.fork()
+    if pid:
+        os.close(0)
+        os.close(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os._exit(code if code >= 0 else 70)
+    _mount("none", "/", "", RECURSIVE | PRIVATE)
+    _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
+    _mount("tmpfs", STATIC, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, b"mode=0700")
+    static_files.write(STATIC)
+    if os.path.isdir("/sys"):
+        _mount(f"{STATIC}/sys", "/sys", "", BIND)
+    _make_devices_read_only()
+    _masks.extend(_proc_masks())
+    mount_files()
+    global _own_pids
+    _own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _new_user_namespace(flags: int) -> None:
+    """Makes this process root of a new user namespace, in which all users but the container's root are mapped."""
+    with open("/proc/self/uid_map") as file:
+        mapped = sum(int(line.split()[2]) for line in file)
+    outside = min(65536, mapped // 4)  # the agent's own user, as the container knows it
+    ranges = f"0 {outside} 1\n1 1 {outside - 1}\n{outside + 1} {outside + 1} {mapped - outside - 1}\n"
+    pid, (reading, writing) = os.getpid(), os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        code = 1
+        with contextlib.suppress(OSError):
+            os.read(reading, 1)
+            for name in ("uid_map", "gid_map"):
+                with open(f"/proc/{pid}/{name}", "w") as file:
+                    file.write(ranges)
+            code = 0
+        os._exit(code)
+    try:
+        _unshare(flags)
+    finally:
+        os.write(writing, b"x")
+        os.close(reading)
+        os.close(writing)
+        failed = os.waitpid(helper, 0)[1]
+    if failed:
+        raise OSError("the users of the namespace could not be mapped")
+    signal_at_end = ctypes.c_int()  # of the parent, which an engine may have set and a change of user unsets
+    _check(_libc.prctl(GET_PARENT_SIGNAL, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    _check(_libc.prctl(SET_PARENT_SIGNAL, signal_at_end.value, 0, 0, 0), "prctl")
+    _check(_libc.prctl(SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # or its files in /proc would belong to nobody
+
+
+def _make_devices_read_only() -> None:
+    """Ensures that nobody can set the times of the nodes in /dev, which would be a message for the next sample."""
+    for entry in os.scandir("/dev"):
+        if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode):
+            _mount(entry.path, entry.path, "", BIND)
+            _mount("none", entry.path, "", BIND | REMOUNT | READ_ONLY | NO_SUID | NO_EXEC)
+
+
+def _proc_masks() -> list[tuple[bytes, bytes]]:
+    """Returns the mounts by which a new /proc shows nothing but the reader's own processes and static files."""
+    masks = []
+    for name in sorted(os.listdir("/proc")):
+        if name.isdigit() or name in KEPT_IN_PROC:
+            continue
+        target = f"/proc/{name}"
+        source = f"{STATIC}/proc/{name}"
+        if not os.path.exists(source):
+            source = f"{STATIC}/empty" + ("/folder" if os.path.isdir(target) else "/file")
+        masks.append((source.encode(), target.encode()))
+    return masks
+
+
+class Process(NamedTuple):
+    """A new process, and the first process of its namespace; 0 for a process in the agent's."""
+
+    pid: int
+    init: int
+
+
+def isolate() -> None:
+    """Lets this process, a judge, give all processes that it forks their own namespaces, if that is possible.
+
+    It gets new and empty `FOLDERS` itself.
+    """
+    global isolated
+    if _own_pids >= 0:
+        _unshare(NEW_NS | NEW_IPC)
+        mount_files()
+        isolated = True
+
+
+def fork() -> Process:
+    """Forks as `os.fork`; if isolated, into a new process namespace, where the new process must call `enter`.
+
+    The namespace's first process only waits, and becomes the parent of those that lose theirs.
+    """
+    if not isolated:
+        return Process(os.fork(), 0)
+    _unshare(NEW_PID)
+    init = os.fork()
+    if init == 0:
+        _wait_forever()
+    try:
+        pid = os.fork()
+    except OSError:
+        _return_to_own_pids()
+        close(init)
+        raise
+    if pid:
+        _return_to_own_pids()
+        clock.INITS.add(init)
+    return Process(pid, init)
+
+
+def _return_to_own_pids() -> None:
+    _check(_libc.setns(_own_pids, NEW_PID), "setns")
+
+
+def _wait_forever() -> NoReturn:
+    try:
+        os.closerange(0, 4096)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the kernel removes its dead children
+        while True:
+            signal.pause()
+    finally:
+        os._exit(1)
+
+
+def seen_by(pid: int) -> tuple[int, str]:
+    """Returns the number that a process of `fork` has itself, and the path to the /proc that it sees after `enter`."""
+    return (SECOND, f"/proc/{pid}/root/proc") if isolated else (pid, "/proc")
+
+
+def close(init: int) -> None:
+    """Ends a namespace with its processes, after the caller has waited for its own child in it. 0 does nothing."""
+    if init:
+        clock.INITS.discard(init)
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+
+
+def enter() -> None:
+    """Gives this process, which `fork` has made, its own mounts and System V objects.
+
+    Its /proc shows only processes of its user in its namespace, and none of the counters of the machine.
+    """
+    _unshare(NEW_NS | NEW_IPC)
+    _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC, b"hidepid=2")
+    for source, target in _masks:
+        _check(_libc.mount(source, target, b"", ctypes.c_ulong(BIND), None), "mount")
+
+
+def mount_files() -> None:
+    """Mounts new and empty `FOLDERS` over those that there are."""
+    for folder in FOLDERS:
+        _mount("tmpfs", folder, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, FILES % (FILES_MB, INODES))
+
+
+def renew_files() -> None:
+    """Replaces the `FOLDERS` that this process has mounted by new and empty ones."""
+    for folder in FOLDERS:
+        _check(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
+    mount_files()

@@ -1,0 +1,72 @@
+"""The bound of the total time of a sample: all of its runs, canaries and the quiet rerun included."""
+
+import time
+
+from evalharness.errors import InfrastructureError
+from evalharness.records import (
+    CallsProgram,
+    CasesProgram,
+    CommandProgram,
+    ExecProgram,
+    Outcome,
+    Program,
+    UnitTestProgram,
+)
+from evalharness.sandbox.languages import languages
+
+FACTOR = 10.0
+"""The default bound of a sample's total time, as a multiple of its time limit."""
+
+
+class TotalTimeExceeded(InfrastructureError):
+    """A sample has used up its total time. It gets a verdict; no other container tries it again."""
+
+
+class TimeBound:
+    """The time that is left to a sample: at the beginning `factor` times its limit of `limit_s` seconds.
+
+    The sandbox ends the container of a sample whose time is over, so nothing that the sample does can extend it.
+    """
+
+    def __init__(self, limit_s: float, factor: float = FACTOR):
+        self.limit_s, self.factor = limit_s, factor
+        self._used, self._started = 0.0, 0.0
+
+    def start(self) -> None:
+        """Lets the time run."""
+        self._started = time.monotonic()
+
+    def stop(self) -> None:
+        """Lets the time stand, while the sample waits for its turn."""
+        self._used, self._started = self.used_s(), 0.0
+
+    def used_s(self) -> float:
+        """Returns the seconds for which the time has run."""
+        return self._used + (time.monotonic() - self._started if self._started else 0.0)
+
+    def left_s(self) -> float:
+        """Returns the seconds that are left. Raises TotalTimeExceeded if there are none."""
+        left = self.factor * self.limit_s - self.used_s()
+        if left <= 0:
+            raise TotalTimeExceeded(f"the total time of {self.factor * self.limit_s:g} s is used up")
+        return left
+
+    def exceeded(self) -> Outcome:
+        """Returns the outcome of a sample that has used up its time."""
+        detail = f"its total time was used up: {self.factor:g} times its limit of {self.limit_s:g} s"
+        return Outcome("timeout", detail, wall_s=self.used_s())
+
+
+def limit_of(program: Program) -> float:
+    """Returns the time limit of a program that runs once, in seconds, as far as the host knows it.
+
+    The agent, which alone reads the test cases of a CasesProgram, announces the limit of all of them.
+    """
+    match program:
+        case ExecProgram() | UnitTestProgram() | CasesProgram():
+            return program.limits.time_s
+        case CallsProgram():
+            return (program.calls.max_time_s + 1) * len(program.reference.groups)
+        case CommandProgram():
+            language = languages().get(program.image)
+            return sum(step.time_s for step in language.steps) if language else program.limits.time_s

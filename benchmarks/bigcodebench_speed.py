@@ -63,7 +63,7 @@ MODES = {"default": {"parallel": 1}, "best": {"parallel": WORKERS, "no_gt": True
 
 def select_problems(every: int) -> tuple[Task, list[Problem]]:
     """The task, and every N-th of the problems that can be solved in the image."""
-    task, _ = open_task("bigcodebench", resolve_source(None), {})
+    task, _ = open_task("bigcodebench", resolve_source(None), {"version": "v0.1.0_hf"})
     return task, [problem for problem in task.problems() if problem.task_id not in unsolvable(IMAGE)][::every]
 
 

@@ -21,7 +21,7 @@ FILES = {
     "humaneval-plus": ("v0.1.9", "qwen2.5-coder-1.5b-base/humaneval-plus.v0.1.9.jsonl.gz"),
     "mbpp-plus": ("v0.1.0", "qwen2.5-coder-1.5b-base/mbpp-plus.v0.1.0.jsonl.gz"),
     "livecodebench": ("three", "o1-preview/livecodebench.jsonl.gz"),
-    "bigcodebench": ("", "qwen2.5-coder-1.5b-base/bigcodebench.jsonl.gz"),
+    "bigcodebench": ("v0.1.0_hf", "qwen2.5-coder-1.5b-base/bigcodebench.jsonl.gz"),
     **{
         f"multipl-e-{code}": ("2023-06", f"qwen2.5-coder-1.5b-base/multipl-e-{code}.2023-06.jsonl.gz")
         for code in ("cpp", "java", "js", "php", "sh", "ts")
@@ -31,8 +31,7 @@ FILES = {
 
 def share(task: str, version: str, file: Path) -> str:
     """Returns the line of one samples file."""
-    options = {"version": version} if version else {}
-    adapter, _ = open_task(task, Path(os.environ["EVALHARNESS_DATA"]), options)
+    adapter, _ = open_task(task, Path(os.environ["EVALHARNESS_DATA"]), {"version": version})
     problems = {problem.task_id: problem for problem in adapter.problems()}
     harmless, passed, seconds, count = 0, [], 0.0, 0
     with gzip.open(file, "rt") as lines:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from evalharness.data.cards import task_name
+from evalharness.data.cards import card_path, expand_task_names, task_name
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
@@ -215,6 +215,8 @@ def _config(
     workers = settings.pop("workers", None)
     if workers is None:
         workers = default_workers(settings.get("executor", "local"))
+    if card_path(task):
+        [task] = expand_task_names(task)
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 
 

@@ -1,9 +1,11 @@
 """Opens a task by name: finds its card, checks the task options, loads its data and makes its adapter."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from evalharness.adapters.context import TaskContext
 from evalharness.data.cards import Recipe, TaskEntry, find_task
+from evalharness.data.cards.own_prompt import with_own_prompt
 from evalharness.data.cards.task_options import check_task_options, family_options
 from evalharness.data.cards.version_schema import Version
 from evalharness.data.loading import load_records
@@ -60,12 +62,16 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
     given = {key: value for key, value in options.items() if key in family_options(card)}
     if options.get("extraction") == "robust" and recipes[recipe_name].robust_extraction:
         given["extraction"] = "robust"
+    recipe = choose_extraction(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction"))
+    if "prompt" in options:
+        recipe = with_own_prompt(recipe, Path(options["prompt"]))
+        given["prompt"] = str(Path(options["prompt"]).expanduser().resolve())
     return TaskContext(
         card=card,
         entry=entry,
         version=version,
         recipe_name=recipe_name,
-        recipe=choose_extraction(recipes[recipe_name], f"{name}, recipe {recipe_name}", options.get("extraction")),
+        recipe=recipe,
         split=split,
         data=data,
         records=tuple(records),

@@ -103,3 +103,29 @@ def test_a_dry_run_refuses_what_a_run_refuses(cli: Command, tmp_path: Path) -> N
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "recipe of humaneval 'cat'; did you mean chat" in done.stderr
+
+
+def test_own_system_message_and_prompt_template(cli: Command, tmp_path: Path) -> None:
+    model = ("--backend", "openai", "--model", "m", "--out", tmp_path / "out", "--dry-run", "--limit", 1)
+    run = ("run", "--task", "humaneval", "--data", "sample", *model)
+    (tmp_path / "p.yaml").write_text("system: Be brief.\nuser: |\n  Solve:\n  {prompt}\n")
+    done = cli(*run, "--option", "recipe=chat", "--option", f"prompt={tmp_path / 'p.yaml'}")
+    assert "--- Sample/0, system ---\nBe brief.\n--- Sample/0, user ---\nSolve:\nfrom typing" in done.stdout, (
+        done.stderr
+    )
+    (tmp_path / "p.txt").write_text("# Python\n{prompt}")
+    done = cli(*run, "--option", f"prompt={tmp_path / 'p.txt'}")
+    assert "--- Sample/0, text ---\n# Python\nfrom typing" in done.stdout, done.stderr
+    for content, message in [
+        ("user: x", "unknown template 'user'; known: prompt"),
+        ("prompt: 3", "the template prompt is not a text"),
+        ("[]", "has no templates; write such as prompt: |"),
+        ("a: [", "is not YAML"),
+    ]:
+        (tmp_path / "p.yaml").write_text(content)
+        done = cli(*run, "--option", f"prompt={tmp_path / 'p.yaml'}")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert message in done.stderr
+    assert "cannot be read: " in cli(*run, "--option", "prompt=/none.yaml").stderr
+    done = cli(*run, "--option", f"prompt={tmp_path / 'p.txt'}", "--task", "fim-single-line")
+    assert "not for infilling; remove it" in done.stderr

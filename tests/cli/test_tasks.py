@@ -17,10 +17,13 @@ from evalharness.data.splits import select_split
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["humaneval", "mbpp", "multipl-e-rs", "bigcodebench"])
-def test_the_listed_number_of_problems_is_that_of_a_run(name: str, datasets_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("humaneval", None), ("mbpp", None), ("multipl-e-rs", None), ("bigcodebench", "v0.1.0_hf")],
+)
+def test_the_listed_number_of_problems_is_that_of_a_run(name: str, version: str | None, datasets_dir: Path) -> None:
     card, entry = cards.find_task(name)
-    records = load_records(card, entry, None, datasets_dir).records
+    records = load_records(card, entry, version, datasets_dir).records
     assert problem_count(entry) == len(select_split(entry, records, None))
 
 

@@ -8,7 +8,7 @@ from evalharness.errors import UserError
 from evalharness.records.options import OptionDescription
 from evalharness.util.suggest import unknown_name
 
-COMMON_OPTIONS = ("version", "recipe", "split", "extraction")
+COMMON_OPTIONS = ("version", "recipe", "split", "extraction", "prompt")
 """Options of every task."""
 WINDOW_OPTIONS = ("start", "end")
 """Options of every task whose card has a `date_field`."""
@@ -44,6 +44,9 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
         _choice("version", entry.versions, entry.default_version, "Version of the data"),
         _choice("recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"),
     ]
+    described.append(
+        OptionDescription("prompt", "FILE", "", "Own templates: YAML with system and user or prompt, or one text")
+    )
     if any(recipe.robust_extraction for recipe in card.recipes_of(entry).values()):
         help_text = "Recipes with an official rule: that one, or the project's own; see docs/extraction.md"
         described.append(OptionDescription("extraction", "official, robust", "official", help_text))

@@ -1,0 +1,42 @@
+"""The user's own system message and prompt template: `--option prompt=FILE`."""
+
+from pathlib import Path
+
+import yaml
+
+from evalharness.data.cards.recipe_schema import TEMPLATES, Recipe
+from evalharness.errors import UserError
+from evalharness.util.suggest import unknown_name
+from evalharness.util.text import one_line
+
+CHAT_TEMPLATES = ("system", "user", "prefill")
+
+
+def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
+    """Returns the recipe with the templates of a file in place of its own.
+
+    The file is YAML with templates by name (system, user and prefill of a chat recipe, prompt of a completion recipe,
+    or another one that the recipe has), or a text that is the template user or prompt itself. Raises UserError where it
+    cannot be read or does not fit the recipe.
+    """
+    main = TEMPLATES.get(recipe.kind)
+    if main is None:
+        raise UserError("--option prompt= is for recipes with a prompt template, not for infilling; remove it")
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--option prompt={path} cannot be read: {error}; give a text or YAML file") from None
+    try:
+        content = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else text
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"--option prompt={path} is not YAML: {one_line(str(error))}") from None
+    templates = {main: content} if isinstance(content, str) else content
+    if not isinstance(templates, dict) or not templates:
+        raise UserError(f"--option prompt={path} has no templates; write such as {main}: |")
+    known = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
+    for name, template in templates.items():
+        if name not in known:
+            raise UserError(f"--option prompt={path}: {unknown_name('template', str(name), known)}")
+        if not isinstance(template, str):
+            raise UserError(f"--option prompt={path}: the template {name} is not a text; write it in quotation marks")
+    return recipe.model_copy(update={"fields": {**recipe.fields, **templates}})

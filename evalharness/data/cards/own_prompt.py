@@ -13,7 +13,7 @@ CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
 def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
-    """Returns the recipe with the templates of a file in place of its own.
+    """Returns the recipe with the templates of a file instead of its templates.
 
     The file is YAML with templates by name (system, user and prefill of a chat recipe, prompt of a completion recipe,
     or another one that the recipe has), or a text that is the template user or prompt itself. Raises UserError where it

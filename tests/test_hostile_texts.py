@@ -30,6 +30,7 @@ from evalharness.report.page.rows import _sample_row
 from evalharness.util import text as texts
 from evalharness.util.bounded_calls import LimitExceeded
 from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large
+from evalharness.util.visible import visible
 
 PACKAGE = Path(__file__).parents[1] / "evalharness"
 MAX_S = 1.0
@@ -97,6 +98,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "shortened": lambda text: texts.shortened(text, 300),
     "error text": lambda text: texts.error_text(ValueError(text)),
     "page": page_row,
+    "visible": visible,
     "endpoint's answer": answer_read,
     "endpoint's events": events_read,
 }
@@ -133,6 +135,7 @@ TRUSTED = {
     "util/python_syntax.py": "used by the above",
     "util/suggest.py": "names",
     "util/text.py": "READERS",
+    "util/visible.py": "READERS",
 }
 """Modules that have the means to read texts, and what they read with them, or which test covers them."""
 MEANS = {"re", "re2", "ast", "tokenize", "markdown_it", "textwrap", "difflib", "string", "html", "csv", "tokenizers"}

@@ -10,6 +10,7 @@ from typing import IO, Any, Literal
 from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
+from evalharness.util.bounded_files import lines_of
 from evalharness.util.jsonl import parse_line
 from evalharness.util.key_set import KeySet
 
@@ -71,7 +72,7 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
     counts: dict[str, int] = {}
     offset = 0
     file.seek(0)
-    for number, line in enumerate(file, start=1):
+    for number, line in enumerate(lines_of(path, file), start=1):
         if line.strip():
             value = parse_line(path, number, line.strip())
             sample = parse_sample(f"{path}, line {number}", number, value, counts)

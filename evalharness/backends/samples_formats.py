@@ -1,7 +1,6 @@
 """Opens samples files of every accepted form as UTF-8 JSON lines: of other harnesses, compressed, or on stdin."""
 
 import codecs
-import gzip
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evalharness.errors import UserError
+from evalharness.util.bounded_files import expanded
 from evalharness.util.jsonl import parse_line
 
 STDIN = Path("-")
@@ -45,7 +45,7 @@ def _plain(path: Path) -> IO[bytes]:
     file: IO[bytes] = path.open("rb") if path != STDIN else _copied(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
-        with gzip.open(file) as compressed:
+        with expanded(path, file) as compressed:
             file = _copied(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):

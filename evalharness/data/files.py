@@ -1,6 +1,5 @@
 """Reads benchmark data from .jsonl, .jsonl.gz and .json files."""
 
-import gzip
 import json
 import zlib
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
+from evalharness.util.bounded_files import open_uncompressed
 from evalharness.util.jsonl import numbered_values
 
 Record = dict[str, Any]
@@ -26,7 +26,7 @@ def read_records(path: Path) -> list[Record]:
 
 def _read_lines(path: Path) -> Iterator[Record]:
     """Yields one record per non-blank line, without reading the whole file first."""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with open_uncompressed(path) as file:
         for number, value in numbered_values(path, file):
             yield _check_object(value, f"{path}, line {number}")
 
@@ -34,7 +34,8 @@ def _read_lines(path: Path) -> Iterator[Record]:
 def _read_document(path: Path) -> list[Record]:
     """Returns the records of a JSON list, or of an object that maps ids to records."""
     try:
-        value = json.loads(path.read_bytes())
+        with open_uncompressed(path) as file:
+            value = json.loads(file.read())
     except (ValueError, RecursionError) as error:
         reason = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UserError(f"{path}: not JSON ({reason}); replace the file") from None

@@ -7,10 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from evalharness.data.row_checks import check_row, repeated_row
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.util.jsonl import complete_lines
+from evalharness.util.key_set import KeySet
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
 COMPLETIONS, VERDICTS = "completions.jsonl", "verdicts.jsonl"
@@ -58,15 +60,23 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
     """Yields the rows of a file of completions or verdicts; nothing where there is no file.
 
     Fields that this version does not know are ignored, so that rows of later versions can be read.
-    Raises UserError, naming the line, at a damaged one.
+    Raises UserError, naming the line, at one that no run writes, and at a second row of a sample.
     """
     known = {field.name for field in fields(kind)}
+    keys = KeySet()
     for number, line in complete_lines(path):
         try:
-            row = json.loads(line)
-            yield kind(**{key: _field_value(key, value) for key, value in row.items() if key in known})
-        except (ValueError, TypeError, AttributeError, KeyError):
+            content = json.loads(line)
+            row = kind(**{key: _field_value(key, value) for key, value in content.items() if key in known})
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             raise UserError(f"{path}, line {number} is damaged; fix or remove the line") from None
+        try:
+            check_row(row)
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: no run writes such a row: {error}; remove the line") from None
+        if not keys.add(row.key):
+            raise repeated_row(f"{path}, line {number}", row)
+        yield row
 
 
 def _field_value(key: str, value: Any) -> Any:

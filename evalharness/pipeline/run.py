@@ -121,6 +121,7 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
 
 def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
     """Runs, or resumes, one prepared task, writes its summary and returns it."""
+    store.refuse_foreign_rows([request.key for request in run.requests])
     tell_extent(run, store, progress)
     store.begin_stretch([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)

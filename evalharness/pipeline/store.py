@@ -89,6 +89,17 @@ class Store:
             with atomic_write(self.folder / VERDICTS) as file:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
+    def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
+        """Raises UserError where the directory has a row of a sample that the run does not ask for."""
+        asked = KeySet(requests)
+        for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
+            for task_id, sample_id in keys:
+                if (task_id, sample_id) not in asked:
+                    raise UserError(
+                        f"{self.folder / name} has a row of sample {sample_id} of {task_id!r}, which the run does not "
+                        "ask for; remove the row"
+                    )
+
     def begin_stretch(self, requests: Collection[Key]) -> None:
         """Records in the manifest that this process goes on with the run, unless all requested samples are graded.
 

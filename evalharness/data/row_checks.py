@@ -1,0 +1,76 @@
+"""Checks that a row of a run directory can be one that a run wrote: types of fields, and fields that contradict."""
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from evalharness.errors import UserError
+from evalharness.records import Completion, Verdict
+
+Row = Completion | Verdict
+
+
+def check_row(row: Row) -> None:
+    """Raises ValueError, whose message ends a sentence about the row, where no run writes such a row."""
+    kind: Any = type(row)
+    for name, allowed in _checked_fields(kind).items():
+        value = getattr(row, name)
+        if not _is_allowed(value, allowed):
+            raise ValueError(f"its {name} is {_short(value)}")
+    if not row.task_id:
+        raise ValueError("its task_id is empty")
+    if row.sample_id < 0:
+        raise ValueError(f"its sample_id is {row.sample_id}")
+    if isinstance(row, Verdict):
+        _check_verdict(row)
+
+
+def _check_verdict(verdict: Verdict) -> None:
+    if verdict.passed != (verdict.status == "passed"):
+        raise ValueError(f"its status is {verdict.status}, but passed is {str(verdict.passed).lower()}")
+    if verdict.passed and verdict.base_passed is False:
+        raise ValueError("it passed, but base_passed is false")
+    for name in ("cpu_s", "wall_s", "peak_mb"):
+        if getattr(verdict, name) < 0:
+            raise ValueError(f"its {name} is {getattr(verdict, name)}")
+
+
+@cache
+def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
+    """Returns the allowed types and values of each field. Fields that are records themselves are built, not checked."""
+    hints = get_type_hints(kind)
+    allowed = {field.name: _alternatives(hints[field.name]) for field in fields(kind)}
+    return {
+        name: kinds
+        for name, kinds in allowed.items()
+        if not any(is_dataclass(part) or get_origin(part) for part in kinds)
+    }
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """Returns the types of a union, and the values of a Literal."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return tuple(part for alternative in get_args(hint) for part in _alternatives(alternative))
+    return get_args(hint) if get_origin(hint) is Literal else (hint,)
+
+
+def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return any(
+        type(value) is kind or (kind is float and type(value) is int) if isinstance(kind, type) else value == kind
+        for kind in allowed
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def repeated_row(where: str, row: Row) -> UserError:
+    """Returns the error about a second row of a sample."""
+    return UserError(f"{where}: a second row of sample {row.sample_id} of {row.task_id}; remove one of them")

@@ -1,0 +1,77 @@
+"""Opens compressed files, and reads lines, within limits: a file may be made to fill memory or disk."""
+
+import gzip
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from evalharness.errors import UserError
+
+GZIP_MARK = b"\x1f\x8b"
+MAX_RATIO, ALWAYS_ALLOWED = 200, 256 << 20
+"""A compressed file may have this many times its size, or this many bytes, when it is read. Texts rarely shrink to less
+than a hundredth; a file that was made to fill memory or disk shrinks to a thousandth."""
+BLOCK = 1 << 20
+MAX_LINE_BYTES = 256 << 20
+
+
+def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
+    """Yields the lines of a file. Raises UserError at one of more than `MAX_LINE_BYTES`."""
+    for number in itertools.count(1):
+        line = file.readline(MAX_LINE_BYTES)
+        if len(line) == MAX_LINE_BYTES:
+            raise UserError(f"{path}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB; remove or split the line")
+        if not line:
+            return
+        yield line
+
+
+def open_uncompressed(path: Path) -> IO[bytes]:
+    """Returns a file open for reading from its start, uncompressed where its content is that of gzip.
+
+    Raises OSError where it cannot be opened. Reading raises as for `expanded`.
+    """
+    file = path.open("rb")
+    compressed = file.read(2) == GZIP_MARK
+    file.seek(0)
+    return expanded(path, file) if compressed else file
+
+
+def expanded(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """Returns the content of a gzip file, open for reading from its start. `path` is named in messages only.
+
+    Reading raises what `gzip` raises, and UserError where the content is far larger than the file.
+    """
+    return io.BufferedReader(_Expanded(path, file), BLOCK)
+
+
+class _Expanded(io.RawIOBase):
+    """The content of a gzip file, refused where it is far larger than the file."""
+
+    def __init__(self, path: Path, file: IO[bytes]):
+        self._path, self._file, self._read = path, gzip.GzipFile(fileobj=file), 0
+        self._source = file
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        self._limit = max(ALWAYS_ALLOWED, MAX_RATIO * size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._file.read(len(buffer))
+        buffer[: len(block)] = block
+        self._read += len(block)
+        if self._read > self._limit:
+            raise UserError(
+                f"{self._path} expands to more than {self._limit >> 20} MB, {MAX_RATIO} times its size or more; give "
+                "the file uncompressed if it is meant to be so large"
+            )
+        return len(block)
+
+    def close(self) -> None:
+        self._file.close()
+        self._source.close()
+        super().close()

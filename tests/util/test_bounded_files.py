@@ -1,0 +1,36 @@
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+
+from evalharness.backends.samples_formats import open_samples
+from evalharness.errors import UserError
+from evalharness.util import bounded_files
+from evalharness.util.bounded_files import lines_of, open_uncompressed
+
+TEXT = b'{"a": 1}\n{"b": 1}\n'
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT), gzip.compress(TEXT[:5]) + gzip.compress(TEXT[5:])])
+def test_the_content_decides_not_the_name(tmp_path: Path, content: bytes, name: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with open_uncompressed(tmp_path / name) as file:
+        assert list(lines_of(tmp_path / name, file)) == TEXT.splitlines(keepends=True)
+
+
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_files, "ALWAYS_ALLOWED", 4 << 20)
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(bytes(20 << 20), 9))
+    with pytest.raises(UserError, match="expands to more than 4 MB"):
+        open_samples(path)
+    with open_uncompressed(path) as file, pytest.raises(UserError, match="expands to more than 4 MB"):
+        list(lines_of(path, file))
+
+
+def test_a_line_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_files, "MAX_LINE_BYTES", 1 << 20)
+    with pytest.raises(UserError, match="a, line 2: longer than 1 MB"):
+        list(lines_of(Path("a"), io.BytesIO(b"\n" + bytes(2 << 20))))

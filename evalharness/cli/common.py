@@ -92,6 +92,9 @@ def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         code = _invoke(app, arguments)
         sys.stdout.flush()
+    except UserError as error:
+        log(f"error: {_one_line(str(error))}")
+        return ExitCode.USER
     except BrokenPipeError as error:
         if not _reader_is_gone():
             return _crash(error)

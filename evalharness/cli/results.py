@@ -8,6 +8,7 @@ import typer
 from evalharness.cli import options as opt
 from evalharness.cli.common import log
 from evalharness.errors import UserError
+from evalharness.util.files import write_atomically
 from evalharness.util.text import counted
 
 PublishedOption = Annotated[
@@ -136,7 +137,7 @@ def leaderboard(
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        write_atomically(out, text.encode())
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
     print(f"written to {out}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -34,6 +35,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all; see `atomic_write`."""
     with atomic_write(path) as file:
         file.write(content)
+
+
+def reason_of(error: OSError) -> str:
+    """Returns why a disk refused an operation. An error about several files has its reasons in a list."""
+    if error.strerror or not error.args or not isinstance(error.args[0], list):
+        return error.strerror or str(error)
+    return re.sub(r"^\[Errno \d+\] |: '.*", "", str(error.args[0][-1][-1]))
 
 
 def check_writable(folder: Path) -> None:

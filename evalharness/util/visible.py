@@ -1,10 +1,13 @@
 """Makes characters visible that change how a text is shown: terminal escapes, bidirectional controls and their like."""
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+from evalharness.errors import UserError
 
 CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -25,9 +28,25 @@ class VisibleStream:
         self.raw = stream
 
     def write(self, text: str) -> int:
-        """Writes a text and returns the number of its characters."""
-        self.raw.write(visible(text))
+        """Writes a text and returns the number of its characters. Raises UserError where the device is full."""
+        with self._errors():
+            self.raw.write(visible(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered. Raises UserError where the device is full."""
+        with self._errors():
+            self.raw.flush()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.raw.fileno())  # for what Python writes at its end
+            raise UserError(f"cannot write the output: {error.strerror}; write it to another place") from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)

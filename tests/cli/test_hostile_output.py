@@ -1,6 +1,8 @@
 """What models and endpoints wrote reaches the terminal as text: no command prints a control character."""
 
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,3 +46,26 @@ def test_no_command_prints_a_control_character(
     assert "Traceback" not in done.stderr
     assert not CONTROLS.search(done.stdout + done.stderr)
     assert "x1b" in done.stdout + done.stderr + "".join(path.read_text() for path in runs.glob("picture.*"))
+
+
+@pytest.mark.parametrize("arguments", [("leaderboard", "run0"), ("compare", "run0", "run1"), ("tasks",)])
+def test_output_to_a_full_device_is_one_line(arguments: tuple[str, ...], runs: Path) -> None:
+    program = str(Path(sys.executable).with_name("evalharness"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=runs)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line == "error: cannot write the output: No space left on device; write it to another place"
+
+
+def test_a_report_on_a_full_disk_is_one_line_and_leaves_nothing(
+    runs: Path, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")])
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    done = cli("report", runs / "run0", "--out", runs / "page")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: cannot write to {runs / 'page'}: No space left on device; choose another")
+    assert not (runs / "page").exists()

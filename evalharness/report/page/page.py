@@ -20,6 +20,7 @@ from evalharness.report.page.rows import write_rows
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
+from evalharness.util.files import reason_of
 
 REPORT_FILE = Path("data/runs.js")
 """A folder that has this file is a report and may be replaced."""
@@ -47,7 +48,7 @@ def write_page(
         shutil.rmtree(out, ignore_errors=True)
         os.replace(unfinished, out)
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
+        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return out / "index.html"

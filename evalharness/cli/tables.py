@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evalharness.records.options import OptionDescription
-from evalharness.util.visible import raw_stream, visible
+from evalharness.util.visible import full_device_as_user_error, raw_stream, visible
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
@@ -56,7 +56,8 @@ def print_table(table: Table, whole_words: bool = False) -> None:
         needed = sum(column.min_width or 0 for column in table.columns) + 3 * (len(table.columns) - 1)
         if needed > console.width:
             console = StdoutConsole(width=needed)
-    console.print(table)
+    with full_device_as_user_error(console.file):  # type: ignore[arg-type]
+        console.print(table)
 
 
 def print_options(options: Sequence[OptionDescription], owner: str) -> None:

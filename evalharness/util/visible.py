@@ -21,6 +21,18 @@ def visible(text: str) -> str:
     return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+@contextlib.contextmanager
+def full_device_as_user_error(stream: TextIO) -> Iterator[None]:
+    """Raises UserError for an OSError of the block that writes to the stream, other than that of a closed pipe."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what Python writes at its end
+        raise UserError(f"cannot write the output: {error.strerror}; write it to another place") from None
+
+
 class VisibleStream:
     """A text stream that writes texts as `visible` returns them."""
 
@@ -29,24 +41,14 @@ class VisibleStream:
 
     def write(self, text: str) -> int:
         """Writes a text and returns the number of its characters. Raises UserError where the device is full."""
-        with self._errors():
+        with full_device_as_user_error(self.raw):
             self.raw.write(visible(text))
         return len(text)
 
     def flush(self) -> None:
         """Writes what is buffered. Raises UserError where the device is full."""
-        with self._errors():
+        with full_device_as_user_error(self.raw):
             self.raw.flush()
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.raw.fileno())  # for what Python writes at its end
-            raise UserError(f"cannot write the output: {error.strerror}; write it to another place") from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)

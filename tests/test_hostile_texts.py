@@ -28,8 +28,8 @@ from evalharness.records import Completion, Problem, Prompt, Verdict
 from evalharness.report.page.chunks import to_json
 from evalharness.report.page.rows import _sample_row
 from evalharness.util import text as texts
-from evalharness.util.bounded_calls import LimitExceeded
-from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large
+from evalharness.util.limits.calls import LimitExceeded
+from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large
 from evalharness.util.visible import visible
 
 PACKAGE = Path(__file__).parents[1] / "evalharness"

@@ -10,9 +10,9 @@ from typing import IO, Any, Literal
 from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
-from evalharness.util.bounded_files import lines_of
 from evalharness.util.jsonl import parse_line
 from evalharness.util.key_set import KeySet
+from evalharness.util.limits.files import lines_of
 
 Form = Literal["program", "solution", "completion", "answer"]
 """How a task makes a program of a text (see `Completion.form`)."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from evalharness.errors import UserError
-from evalharness.util.bounded_files import expanded
 from evalharness.util.jsonl import parse_line
+from evalharness.util.limits.files import expanded
 
 STDIN = Path("-")
 GZIP = b"\x1f\x8b"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from evalharness.errors import UserError
-from evalharness.util.bounded_files import open_uncompressed
 from evalharness.util.jsonl import numbered_values
+from evalharness.util.limits.files import open_uncompressed
 
 Record = dict[str, Any]
 """One item of a benchmark, as its data file has it."""

@@ -7,10 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from evalharness.data.row_checks import check_row, repeated_row
 from evalharness.data.run_types import Manifest, Summary
 from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
+from evalharness.records.row_checks import check_row, repeated_row
 from evalharness.util.jsonl import complete_lines
 from evalharness.util.key_set import KeySet
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
-from evalharness.util.bounded_calls import LimitExceeded
-from evalharness.util.text_limits import is_too_large, larger_than
+from evalharness.util.limits.calls import LimitExceeded
+from evalharness.util.limits.texts import is_too_large, larger_than
 
 MAX_WAITING = 4096
 """Completions that may wait for grading; with more, generation waits."""

@@ -3,8 +3,8 @@
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Problem, Program, Task
 from evalharness.records.programs import CallsProgram, CasesProgram
-from evalharness.util.bounded_calls import LimitExceeded
-from evalharness.util.text_limits import is_too_large
+from evalharness.util.limits.calls import LimitExceeded
+from evalharness.util.limits.texts import is_too_large
 
 
 def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:

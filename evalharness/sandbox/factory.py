@@ -11,9 +11,9 @@ from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.guarantees import GUARANTEES
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.time_bound import FACTOR
+from evalharness.util.limits.texts import MAX_TEXT_BYTES
 from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
-from evalharness.util.text_limits import MAX_TEXT_BYTES
 
 GROUP = "evalharness.sandboxes"
 ISOLATIONS = ("namespaces", "containers")

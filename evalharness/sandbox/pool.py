@@ -30,7 +30,7 @@ from evalharness.sandbox.tampering.harmless import is_harmless
 from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
-from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large, larger_than
+from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, larger_than
 
 TRIES = 3
 """How often a job is sent if its container is lost."""

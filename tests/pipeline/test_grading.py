@@ -26,7 +26,7 @@ from evalharness.records import (
     Sampling,
     Verdict,
 )
-from evalharness.util.bounded_calls import LimitExceeded
+from evalharness.util.limits.calls import LimitExceeded
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 PROBLEMS = {name: Problem(name, Prompt(text=""), {}, "") for name in "abcdef"}

@@ -11,7 +11,7 @@ from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_big
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem
-from evalharness.util.bounded_calls import CPU_S, bounded_call
+from evalharness.util.limits.calls import CPU_S, bounded_call
 from evalharness.util.suggest import unknown_name
 
 READ_FIELDS = ("language", "prompt", "tests")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from helpers.bounded_functions import complain, crash, doubled, grow, process_id, spin, values
 
-from evalharness.util.bounded_calls import LimitExceeded, bounded_call
+from evalharness.util.limits.calls import LimitExceeded, bounded_call
 
 
 def test_a_value_comes_back() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.util.text_limits import MAX_TEXT_BYTES, is_too_large
+from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large
 
 
 @given(st.text(st.characters()), st.integers(0, 40))

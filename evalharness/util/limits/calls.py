@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.util.bounded_child import Answer, Call
+from evalharness.util.limits.child import Answer, Call
 
 CPU_S = 1.0
 """Processor time of a call. The texts of honest samples need some milliseconds."""
@@ -108,7 +108,7 @@ class _Pool:
             self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with other:
                 self._server = subprocess.Popen(
-                    [sys.executable, "-m", "evalharness.util.bounded_child", str(other.fileno())],
+                    [sys.executable, "-m", "evalharness.util.limits.child", str(other.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

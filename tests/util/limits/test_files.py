@@ -6,8 +6,8 @@ import pytest
 
 from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
-from evalharness.util import bounded_files
-from evalharness.util.bounded_files import lines_of, open_uncompressed
+from evalharness.util.limits import files as bounded_files
+from evalharness.util.limits.files import lines_of, open_uncompressed
 
 TEXT = b'{"a": 1}\n{"b": 1}\n'
 

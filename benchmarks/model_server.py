@@ -2,7 +2,8 @@
 
     python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 24] [--out FILE.json]
 
-Throughput is that of `evalharness bench --backend openai` against the server. For the added latency the same prompts go
+Throughput is that of `evalharness bench --backend openai` against the server, per second and per second of the server's
+CPU time; the second is the figure to read on a machine that is busy with other work. For the added latency the same prompts go
 alternately to the server and to the backend in this process; the figure is the median difference of
 their times, and the texts must be equal. Both processes are idle while the other one works.
 """
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,13 @@ from evalharness.bench.runner import bench
 from evalharness.bench.workload import code_problems
 from evalharness.records import Request, Sampling
 
-LEVELS = (1, 2, 4, 8)
+LEVELS = (1, 8)
 PROMPT_TOKENS, OUTPUT_TOKENS = 64, 96
 
 
 @contextmanager
-def running_server(way: str, model: str | None, options: Mapping[str, str]) -> Iterator[str]:
-    """Starts a server and yields its address."""
+def running_server(way: str, model: str | None, options: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    """Starts a server and yields its address and its process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -49,7 +51,7 @@ def running_server(way: str, model: str | None, options: Mapping[str, str]) -> I
         while not _answers(url):
             assert process.poll() is None, "the server ended; run the command by hand to see why"
             time.sleep(0.1)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -62,21 +64,39 @@ def _answers(url: str) -> bool:
         return False
 
 
-def throughput(url: str, name: str, requests: int) -> dict[int, float]:
-    """Returns the output tokens per second of all clients together, by their number."""
+def cpu_s(pid: int) -> float:
+    """Returns the CPU time of a process so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Output tokens of all clients together."""
+
+    per_s: float
+    per_cpu_s: float
+    """Per second of the server's CPU time."""
+
+
+def throughput(url: str, pid: int, name: str, requests: int, clients: int) -> Throughput:
+    """Returns the throughput of that number of clients."""
     os.environ.setdefault("OPENAI_API_KEY", "none")
     config = BenchConfig(
         "openai",
         name,
-        concurrency=LEVELS,
+        concurrency=(clients,),
+        warmup=0,
         input_tokens=PROMPT_TOKENS,
         output_tokens=OUTPUT_TOKENS,
         requests=requests,
         options={"base_url": f"{url}/v1"},
     )
     with tempfile.TemporaryDirectory() as folder:
-        levels = bench(config, Path(folder) / "bench", print)
-    return {level.concurrency: float(level.speed["output_tokens_per_s"]) for level in levels}
+        before = cpu_s(pid)
+        [level] = bench(config, Path(folder) / "bench", print)
+        spent = cpu_s(pid) - before
+    return Throughput(level.speed["output_tokens_per_s"], level.speed["output_tokens"] / spent)
 
 
 def added_latency(url: str, way: str, model: str | None, options: Mapping[str, str], pairs: int) -> dict[str, float]:
@@ -116,17 +136,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     options = dict(pair.split("=", 1) for pair in arguments.option)
-    with running_server(arguments.way, arguments.model, options) as url:
+    with running_server(arguments.way, arguments.model, options) as (url, pid):
         name = httpx.get(f"{url}/v1/models").json()["data"][0]["id"]
         latency = added_latency(url, arguments.way, arguments.model, options, arguments.pairs)
-        tokens_per_s = throughput(url, name, arguments.requests)
+        found = {level: throughput(url, pid, name, arguments.requests, level) for level in LEVELS}
     figures: dict[str, Any] = {
         "way": arguments.way,
         "model": name,
         "options": options,
         **{key: round(value, 2) for key, value in latency.items()},
-        "tokens_per_s": {str(level): round(value, 1) for level, value in tokens_per_s.items()},
-        "speedup": round(tokens_per_s[LEVELS[-1]] / tokens_per_s[LEVELS[0]], 2),
+        "tokens_per_s": {str(level): round(value.per_s, 1) for level, value in found.items()},
+        "speedup": round(found[LEVELS[-1]].per_s / found[LEVELS[0]].per_s, 2),
+        "tokens_per_cpu_s": {str(level): round(value.per_cpu_s, 1) for level, value in found.items()},
+        "speedup_per_cpu_s": round(found[LEVELS[-1]].per_cpu_s / found[LEVELS[0]].per_cpu_s, 2),
     }
     print(json.dumps(figures, indent=2))
     if arguments.out:

@@ -34,7 +34,7 @@ class DecoderFactory:
     def __init__(self, network: Network, drafter: Drafter | None, options: Mapping[str, Mapping[str, str]]) -> None:
         """`options` are the server's options for each way of decoding."""
         self.network, self.drafter, self._options = network, drafter, options
-        self._lookup: Drafting | None = None
+        self._draftings: dict[tuple[object, ...], Drafting] = {}
         self._lock = threading.Lock()
 
     def make(self, job: Job) -> Decoder:
@@ -92,7 +92,7 @@ class DecoderFactory:
             threshold = 1.0
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
-            drafting = hybrid_drafting(network, self.drafter, threshold, chosen.lookup, chosen.block)
+            drafting = self._hybrid_drafting(self.drafter, threshold, chosen.lookup, chosen.block)
             return Verifier(self._row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
         denoising = make_denoising(network, chosen, sampling, fixed_length=False)
         row = _with_room(make_denoising_row(network, request, sampling, denoising), network)
@@ -102,11 +102,26 @@ class DecoderFactory:
         ids = encode(self.network, request.problem.prompt)
         return _with_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
 
+    def measure(self) -> None:
+        """Measures what passes cost, if it is not known for this network and machine; drafts depend on it."""
+        if "ar" in self._options:
+            self.lookup_drafting()
+        if self.drafter is not None:
+            self._hybrid_drafting(self.drafter, 1.0, True, None)
+
     def lookup_drafting(self) -> Drafting:
-        """Returns drafting by lookup. The first call may measure what passes cost, for some seconds."""
+        """Returns drafting by lookup."""
         with self._lock:
-            self._lookup = self._lookup or lookup_drafting(self.network)
-        return self._lookup
+            if () not in self._draftings:
+                self._draftings[()] = lookup_drafting(self.network)
+            return self._draftings[()]
+
+    def _hybrid_drafting(self, drafter: Drafter, threshold: float, lookup: bool, longest: int | None) -> Drafting:
+        key = (threshold, lookup, longest)
+        with self._lock:
+            if key not in self._draftings:
+                self._draftings[key] = hybrid_drafting(self.network, drafter, threshold, lookup, longest)
+            return self._draftings[key]
 
 
 def _with_room(row: Row, network: Network) -> Row:

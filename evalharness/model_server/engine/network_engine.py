@@ -7,6 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,8 @@ class NetworkEngine:
                 batch.close()
                 batch = Batch(self._factory.network.model, self._taps)
             if updates:
-                self._loop.call_soon_threadsafe(_deliver, updates)
+                with suppress(RuntimeError):  # the event loop has ended, and with it the clients
+                    self._loop.call_soon_threadsafe(_deliver, updates)
         batch.close()
 
     def _admit(self, batch: Batch) -> bool:

@@ -56,8 +56,8 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
     options: dict[str, Mapping[str, str]] = {way: config.options if way == config.backend else shared for way in ways}
     factory = DecoderFactory(network, drafter, options)
-    if config.options.get("draft") == "lookup":
-        factory.lookup_drafting()
+    log("measuring what forward passes cost here (kept in the user's cache folder)")
+    factory.measure()
     ordered = (config.backend, *(way for way in ways if way != config.backend))
     return NetworkEngine(factory, ordered, config.concurrency, config.queue)
 

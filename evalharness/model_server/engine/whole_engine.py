@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,7 +140,8 @@ class WholeEngine:
             return batch
 
     def _report(self, entry: _Entry, update: Update) -> None:
-        self._loop.call_soon_threadsafe(entry.deliver, update)
+        with suppress(RuntimeError):  # the event loop has ended, and with it the clients
+            self._loop.call_soon_threadsafe(entry.deliver, update)
 
 
 def _update(completion: Completion, entry: _Entry) -> Update:

@@ -57,7 +57,7 @@
           pre.append(spans[index]);
         }
         const span = spans[index];
-        const text = one.kind === "mask" ? MASK : one.kind === "draft" ? one.draft : one.token || MASK;
+        const text = one.kind === "mask" ? MASK : one.kind === "draft" ? one.draft : one.token;
         if (span.textContent !== text) span.textContent = text;
         const name = `token ${one.kind}`;
         if (span.className !== name) span.className = name;

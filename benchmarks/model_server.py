@@ -3,9 +3,11 @@
     python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 24] [--out FILE.json]
 
 Throughput is that of `evalharness bench --backend openai` against the server, per second and per second of the server's
-CPU time; the second is the figure to read on a machine that is busy with other work. For the added latency the same prompts go
-alternately to the server and to the backend in this process; the figure is the median difference of
-their times, and the texts must be equal. Both processes are idle while the other one works.
+CPU time; the second is the figure to read on a machine that is busy with other work.
+
+For the added latency the same prompts go alternately to the server and to the backend in this process, and the texts
+must be equal. `added_ms` is the median difference of their times. `outside_ms` is the median of the time that a request
+spends outside of the batch, on the way, in parsing and in the queue; it depends less on what else the machine does.
 """
 
 import argparse
@@ -103,7 +105,7 @@ def added_latency(url: str, way: str, model: str | None, options: Mapping[str, s
     """Returns the median latency of the backend and of the server for the same prompts, in ms."""
     backend = find_backend(way)(BackendConfig(model, 1, options))
     sampling = Sampling(max_new_tokens=OUTPUT_TOKENS)
-    direct_ms, served_ms = [], []
+    direct_ms, served_ms, outside_ms = [], [], []
     with httpx.Client(base_url=url, timeout=600) as http:
         for number, problem in enumerate(code_problems(pairs + 2, PROMPT_TOKENS)):
             request = Request(problem, 0)
@@ -117,11 +119,14 @@ def added_latency(url: str, way: str, model: str | None, options: Mapping[str, s
             if number >= 2:  # the first ones warm up
                 direct_ms.append(1000 * (middle - start))
                 served_ms.append(1000 * (end - middle))
+                in_batch_ms = answer["timings"]["total_ms"] - answer["timings"]["queued_ms"]
+                outside_ms.append(1000 * (end - middle) - in_batch_ms)
     added = statistics.median(served - direct for served, direct in zip(served_ms, direct_ms, strict=True))
     return {
         "direct_ms": statistics.median(direct_ms),
         "served_ms": statistics.median(served_ms),
         "added_ms": added,
+        "outside_ms": statistics.median(outside_ms),
     }
 
 

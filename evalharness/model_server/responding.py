@@ -102,7 +102,7 @@ class RunningAnswer:
                 return
             self.metrics.count_tokens(len(update.tokens))
             choice = self._choices[index]
-            text = choice.add(update)
+            text = choice.due(choice.add(update), update.pass_s)
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
                     data = self._format.frame(index, frame, 1000 * update.pass_s, self._detokenizer)

@@ -13,6 +13,11 @@ MASK = "\u2591"
 """What a mask looks like in a stream with `diffusing`: a light shade."""
 
 
+CHUNK_S = 0.01
+"""Seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs CPU time
+that the model then lacks. The first and the last chunk are sent at once."""
+
+
 class ChoiceText:
     """Takes the updates of one choice."""
 
@@ -25,6 +30,8 @@ class ChoiceText:
         self._canvas_end = 0
         self.started = False
         """Whether a chunk was sent."""
+        self._held = ""
+        self._sent_s = -CHUNK_S
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
@@ -37,6 +44,16 @@ class ChoiceText:
         if self.outcome is None:
             return new
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
+
+    def due(self, text: str, at_s: float) -> str:
+        """Takes certain text; returns what is to be sent at that time, in seconds since the request arrived."""
+        self._held += text
+        if self.outcome is None and at_s - self._sent_s < CHUNK_S:
+            return ""
+        due, self._held = self._held, ""
+        if due:
+            self._sent_s = at_s
+        return due
 
     def canvas(self) -> str:
         """Returns the whole text as it is now, with masks; at the end, the final text."""

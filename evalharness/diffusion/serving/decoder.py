@@ -60,6 +60,10 @@ class Decoder(ABC):
     def segment(self, model: Transformer) -> Segment:
         """Returns the tokens that the next pass computes for this row."""
 
+    def split(self, segment: Segment) -> tuple[Segment, Segment] | None:
+        """Returns a segment as a part whose states are only cached, and the rest; None if all states are needed."""
+        return None
+
     @abstractmethod
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: "Sequence[Decoder]"

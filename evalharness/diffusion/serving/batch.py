@@ -153,7 +153,7 @@ class Batch:
         rests = [part[1] if part else segment for part, segment in zip(parts, segments, strict=True)]
         longest, shorter = (max(len(segment.tokens) for segment in group) for group in (segments, rests))
         apart = sum(len(part[0].tokens) for part in parts if part)
-        # A pass of its own costs as much as some more tokens.
+        # A separate pass costs as much as some more tokens.
         if self._cache is None or len(running) * (longest - shorter) < 2 * apart:
             return segments
         for number, part in enumerate(parts):

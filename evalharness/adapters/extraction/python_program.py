@@ -151,7 +151,9 @@ def _continued(texts: Sequence[str], prefix: str, seen: Sequence[Code], names: S
         return None
     bodies = [textwrap.indent(code.text, "    ") for code in seen if is_body(code)]
     for body in (*bodies, *texts):
-        code = read(f"{prefix.rstrip()}\n{body.rstrip()}\n")
+        program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
+        code = read(program)
         if code and defines(code, names) and not is_stub(code, names):
-            return without(code, demonstrations(code, names)) + "\n"
+            shown = demonstrations(code, names)
+            return without(code, shown) + "\n" if shown else program
     return None

@@ -33,7 +33,8 @@ def judge(
         random.SystemRandom().shuffle(programs)
     results: dict[str, PartResult] = {}
     reason = ""
-    for number, program in enumerate(programs):
+    for number in range(len(programs)):
+        program = programs.pop(0)
         is_right = program == job["program"]
         if reason and (results or not is_right):
             continue
@@ -47,6 +48,8 @@ def judge(
             results = ran
         elif passed:
             reason = "passes though one of its checks is false"
+        elif not results and any(result["status"] == "timeout" for result in ran.values()):
+            programs.sort(key=lambda later: later != job["program"])  # it takes too long with the right checks, too
     if reason:
         last = list(results.values())[-1]
         last["status"], last["detail"] = "tampered", reason

@@ -114,6 +114,22 @@ def test_a_program_must_pass_each_time(
     assert results["run"]["status"] == status
 
 
+def test_a_program_that_takes_too_long_runs_twice_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[bytes] = []
+
+    def run_steps(job: object, program: bytes, uid: int, folder: str) -> dict[str, dict[str, str]]:
+        runs.append(program)
+        return {"run": {"status": "timeout", "detail": ""}}
+
+    monkeypatch.setattr(commands, "run_steps", run_steps)
+    monkeypatch.setattr(commands.cleaning, "clean_between", lambda *_: True)
+    job: Any = {"program": b"right", "canaries": [b"made false"] * 5, "right_runs": 5}
+    for _ in range(20):
+        runs.clear()
+        assert commands.judge(job, NoSecret, 0, "")[0]["run"]["status"] == "timeout"
+        assert len(runs) <= 2
+
+
 def test_the_token_differs_in_every_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: set[bytes] = set()
 

@@ -16,6 +16,7 @@ import pytest
 from helpers.hostile_texts import SHAPES
 
 from evalharness.adapters.extraction import infilling, programs
+from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.backends import samples_file
 from evalharness.backends.openai.answer import AnswerReader
 from evalharness.backends.openai.events import Chunk, EventReader, parse_chunk
@@ -90,6 +91,7 @@ READERS: dict[str, Callable[[str], object]] = {
     **{f"extraction {name}": extracted(name) for name in sorted(programs.PLAIN)},
     **{f"middle {name}": middle(name) for name in infilling.MIDDLE_EXTRACTIONS},
     "size limit": is_too_large,
+    "reasoning": without_reasoning,
     "samples file": lambda text: samples_file.parse_sample("", 1, json.loads(row(text)), {}),
     "row of completions": lambda text: json.dumps(json_row(Completion("a", 0, text))),
     "stop sequences": lambda text: cut_at_stop(text, ["\ndef", "###"]),
@@ -116,6 +118,7 @@ TRUSTED = {
     "backends/openai/failures.py": "one header",
     "backends/openai/http_status.py": "error messages of endpoints, cut to a fixed length first",
     "backends/options.py": "names of options",
+    "backends/samples_formats.py": "names of files",
     "cli/tables.py": "descriptions of options",
     "cluster/executor.py": "an address of the user",
     "data/*": "task cards and data of the user",
@@ -132,6 +135,7 @@ TRUSTED = {
     "sandbox/engines/images.py": "the project's own files",
     "sandbox/languages.py": "the project's own files",
     "sandbox/tampering/*": "see tests/sandbox/tampering",
+    "util/files.py": "messages of the operating system",
     "util/python_syntax.py": "used by the above",
     "util/suggest.py": "names",
     "util/text.py": "READERS",

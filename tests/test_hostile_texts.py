@@ -25,9 +25,23 @@ from evalharness.data.run_files import read_completions, read_verdicts
 from evalharness.generation.stopping import cut_at_stop
 from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.store import json_row
-from evalharness.records import Completion, Problem, Prompt, Verdict
+from evalharness.records import (
+    Checks,
+    CommandProgram,
+    Completion,
+    ExecProgram,
+    Limits,
+    Problem,
+    ProcessRules,
+    Program,
+    Prompt,
+    UnitTestProgram,
+    Verdict,
+)
 from evalharness.report.page.chunks import to_json
 from evalharness.report.page.rows import _sample_row
+from evalharness.sandbox.jobs import job_of, secret_of
+from evalharness.sandbox.languages import languages
 from evalharness.util import text as texts
 from evalharness.util.limits.calls import LimitExceeded
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large
@@ -36,8 +50,11 @@ from evalharness.util.visible import visible
 PACKAGE = Path(__file__).parents[1] / "evalharness"
 MAX_S = 1.0
 """Processor time of this thread for one text."""
-SLOWER = {"common tokenizer": 5.0}
-"""The library takes linear time, a second per megabyte, without holding the interpreter's lock."""
+SLOWER = {"common tokenizer": 5.0, "jobs of commands": 5.0}
+"""The tokenizer takes linear time, a second per megabyte, without holding the interpreter's lock. The jobs are those of
+all languages."""
+LIMITS = Limits(1.0)
+SUITE = "import unittest\nclass TestCases(unittest.TestCase):\n    def test(self):\n        self.assertEqual(f(1), 1)\n"
 STUB = "def f(x):\n"
 JAVA = {
     "language": "java",
@@ -87,9 +104,24 @@ def events_read(text: str) -> object:
     return chunks
 
 
+def jobs_of(make: Callable[[str], Program]) -> Callable[[str], object]:
+    """What the sandbox reads of a program before it runs: whether it is harmless, its canaries."""
+    return lambda text: (job_of(make(text)), secret_of(make(text), b""))
+
+
+def commands(text: str) -> object:
+    return [
+        job_of(CommandProgram(image, text, LIMITS, Checks(language.hello.tests)))
+        for image, language in languages().items()
+    ]
+
+
 READERS: dict[str, Callable[[str], object]] = {
     **{f"extraction {name}": extracted(name) for name in sorted(programs.PLAIN)},
     **{f"middle {name}": middle(name) for name in infilling.MIDDLE_EXTRACTIONS},
+    "job of checks": jobs_of(lambda text: ExecProgram("python", text, LIMITS, ProcessRules(), Checks("f(1)"))),
+    "job of a suite": jobs_of(lambda text: UnitTestProgram("python", text, LIMITS, ProcessRules(), Checks(SUITE))),
+    "jobs of commands": commands,
     "size limit": is_too_large,
     "reasoning": without_reasoning,
     "samples file": lambda text: samples_file.parse_sample("", 1, json.loads(row(text)), {}),

@@ -166,7 +166,7 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
         token = secrets.token_hex(16)
         false_tests = _false_tests(program.checks.text, language, token, harmless)
         tests = [with_token(program.checks.text, language.tests, token), *false_tests]
-    programs = [f"{program.source}\n{text}".encode(errors="surrogateescape") for text in tests]
+    programs = [_encoded(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",
         **command_rules(language),
@@ -189,3 +189,11 @@ def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> 
     while len(made) < RUNS:
         made += canaries(tests, language.tests, token)
     return DRAW.sample(made, RUNS) if len(language.steps) > 1 else made
+
+
+def _encoded(text: str) -> bytes:
+    """Returns a program as bytes. Surrogates that stand for no byte become question marks."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")

@@ -34,7 +34,9 @@ def without_reasoning(text: str) -> str:
     kept: list[str] = []
     start, is_open = 0, False
     for tag in TAG.finditer(text):
-        if text[tag.end() : tag.end() + 1] in tuple(QUOTES) or text[max(0, tag.start() - 1) : tag.start()] in tuple(QUOTES):
+        if text[tag.end() : tag.end() + 1] in tuple(QUOTES) or text[max(0, tag.start() - 1) : tag.start()] in tuple(
+            QUOTES
+        ):
             continue
         if any(tag.groupdict().values()):
             kept = [] if not is_open else kept

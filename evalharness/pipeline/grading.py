@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from evalharness.records import Completion, Execution, Problem, Sandbox, Task, Verdict
-from evalharness.util.limits.calls import LimitExceeded
+from evalharness.util.limits.calls import STOPPED, LimitExceeded
 from evalharness.util.limits.texts import is_too_large, larger_than
 
 MAX_WAITING = 4096
@@ -88,6 +88,7 @@ class Grader:
             thread.join()
 
     def _work(self) -> None:
+        STOPPED.set(self._stop)
         while not self._stop.is_set():
             try:
                 job = self._queue.get(timeout=POLL_S)

@@ -14,7 +14,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -30,6 +32,11 @@ WALL_S = 120.0
 MAX_ANSWER_BYTES = 64 << 20
 EXCEEDED = ("MemoryError", "RecursionError")
 """Exceptions by which a call reports that the text is too much for it."""
+
+POLL_S = 0.2
+"""Seconds between checks whether the calling thread has been stopped."""
+STOPPED: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)
+"""Set by a thread whose calls end with LimitExceeded once its event is set."""
 
 Value = TypeVar("Value")
 
@@ -155,11 +162,20 @@ def _ask(worker: _Worker, call: Call) -> Answer:
     """Returns the worker's answer. Raises LimitExceeded where it has none."""
     try:
         worker.channel.send_bytes(pickle.dumps(call))
-        if not worker.channel.poll(WALL_S):
+        if not _has_answer(worker.channel):
             raise LimitExceeded(f"needs more than {WALL_S:g} s")
         return cast(Answer, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
         raise LimitExceeded(_too_much(call["cpu_s"])) from None
+
+
+def _has_answer(channel: Connection) -> bool:
+    """Returns whether an answer arrives in time, and before the thread is stopped."""
+    stopped, end = STOPPED.get(), time.monotonic() + WALL_S
+    while not channel.poll(POLL_S):
+        if time.monotonic() > end or (stopped and stopped.is_set()):
+            return False
+    return True
 
 
 def _too_much(cpu_s: float) -> str:

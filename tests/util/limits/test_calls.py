@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from helpers.bounded_functions import complain, crash, doubled, grow, process_id, spin, values
 
-from evalharness.util.limits.calls import LimitExceeded, bounded_call
+from evalharness.util.limits.calls import STOPPED, LimitExceeded, bounded_call
 
 
 def test_a_value_comes_back() -> None:
@@ -47,6 +47,22 @@ def test_other_threads_run_while_a_call_spins() -> None:
     stopped.set()
     thread.join()
     assert len(ticks) > 10
+
+
+def test_a_stopped_thread_does_not_wait_for_its_call() -> None:
+    stopped, start = threading.Event(), time.monotonic()
+
+    def call() -> None:
+        STOPPED.set(stopped)
+        with pytest.raises(LimitExceeded):
+            bounded_call(spin, cpu_s=60.0)
+
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(call)
+        time.sleep(0.5)
+        stopped.set()
+        waiting.result()
+    assert time.monotonic() - start < 10
 
 
 def test_many_threads_share_the_workers() -> None:

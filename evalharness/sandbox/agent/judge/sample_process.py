@@ -63,7 +63,7 @@ class SampleProcess:
                 if namespaces.isolated:
                     namespaces.enter()
                     namespaces.mount_files()
-                    cleaning.make_workdir(uid)
+                    folder = cleaning.make_workdir(uid)
                 os.close(is_ready)
                 limits, text = wire.read_message(control_read)
                 work.prepare(text)

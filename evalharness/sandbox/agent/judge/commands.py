@@ -78,6 +78,9 @@ def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[st
             status = "error"
         if status == "passed":
             status, detail = judge_output(job, token, ran.output, ran.errors, is_last)
+        if status == "passed" and ran.violation:
+            # A program that fails may have been opened for its traceback.
+            status, detail = Outcome("tampered", ran.violation)
         results[step["name"]] = PartResult(status=status, detail=detail, **ran.usage)
         if status != "passed":
             break
@@ -93,12 +96,14 @@ class StepRun(NamedTuple):
     output: bytes
     errors: bytes
     usage: Usage
+    violation: str = ""
+    """Which file was opened that the command itself does not open, or more often; empty if none."""
 
 
 def run_command(
     job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: Source | None = None
 ) -> StepRun:
-    """Runs a command of a step. It has tampered if a file of the source is opened more often than the language does."""
+    """Runs a command of a step, and watches how often the files of the source are opened."""
     watch = FileWatch(job["opens"], folder) if job["opens"] else None
     process = Command(command, uid, folder, watch, source)
     try:
@@ -107,7 +112,8 @@ def run_command(
         cleaning.end_processes(uid, set())
         if watch:
             watch.close()
-    return StepRun(outcome, process.output.kept(), process.errors.kept(), process.usage())
+    violation = watch.violation if watch else ""
+    return StepRun(outcome, process.output.kept(), process.errors.kept(), process.usage(), violation)
 
 
 def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
@@ -116,7 +122,7 @@ def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, 
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
         return None
     ran = run_command(job, shortcut["command"], step["time_s"], uid, folder)
-    return ran if ran.outcome.status in ("passed", "tampered") else None
+    return ran if ran.outcome.status == "passed" else None
 
 
 def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:

@@ -26,6 +26,14 @@ ENDS = {
     "sh wrong": ("sh", "    echo 7\n", "run", "failed", "exit code 1"),
     "sh leaves early": ("sh", "    kill -9 0\n", "run", "memory", ""),
     "sh hangs": ("sh", "    while true; do :; done\n", "run", "timeout", "15 s"),
+    "python wrong": ("python", "    return 7\n", "run", "failed", "AssertionError"),  # the traceback opens the source
+    "python opens its source": (
+        "python",
+        "    open(__file__).close()\n    return a + b\n",
+        "run",
+        "tampered",
+        "opens program.py",
+    ),
     "cpp right": ("cpp", None, "run", "passed", ""),
     "cpp does not compile": ("cpp", "    return a +;\n", "compile", "error", "expected"),
     "cpp leaves early": ("cpp", "    exit(0);\n", "run", "tampered", "before its tests"),
@@ -51,7 +59,7 @@ ENDS = {
 @pytest.fixture(scope="module")
 def sandbox(engine: None) -> Iterator[ContainerPool]:
     with closing(ContainerPool(DockerEngine(), 2)) as opened:
-        opened.prepare(["sh", "cpp", "js"])
+        opened.prepare(["sh", "cpp", "js", "python"])
         yield opened
 
 

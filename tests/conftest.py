@@ -12,6 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+# Without it, litellm asks for its list of prices at import, and retries where there is no network.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 # A property test on a busy machine is slow, not wrong.
 hypothesis.settings.register_profile("no-deadline", deadline=None)
 hypothesis.settings.load_profile("no-deadline")

@@ -47,9 +47,9 @@ def test_a_raw_answer_goes_through_the_recipes_extraction(cli: Command, engine: 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("gzip-by-content.jsonl", gzip.compress(SOLUTIONS.encode())),
+        ("gzip-by-content.jsonl", gzip.compress(SOLUTIONS.encode(), mtime=0)),
         ("utf-16.jsonl", SOLUTIONS.encode("utf-16")),
-        ("mark.jsonl.gz", gzip.compress(SOLUTIONS.encode("utf-8-sig"))),
+        ("mark.jsonl.gz", gzip.compress(SOLUTIONS.encode("utf-8-sig"), mtime=0)),
     ],
 )
 def test_encoding_and_compression_are_recognized_by_content(

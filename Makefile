@@ -4,10 +4,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 SOURCES := evalharness benchmarks examples scripts tests
-# Tests with containers run in one process, the others in a second one. Tests that fail beside others run again alone:
-# those of time limits can fail on a busy machine.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
-PYTEST_FAILED := $(BIN)/pytest --last-failed --last-failed-no-failures none
 UNIT_TESTS := $(addprefix tests/, adapters bench data generation metrics report/compare report/frontier report/leaderboard util)
 
 .PHONY: demo test test-all coverage check docs lock setup engine browser images bench gpu-check gpu-bench clean
@@ -16,11 +12,11 @@ demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
 
 test: setup images browser
-	$(PYTEST) -m "not slow" || $(PYTEST_FAILED) -m "not slow"
+	scripts/test.sh $(BIN)/pytest "not slow"
 
 test-all: setup images browser
 	$(BIN)/pip install -qq -e ".[ray]"
-	$(PYTEST) || $(PYTEST_FAILED)
+	scripts/test.sh $(BIN)/pytest "slow or not slow"
 
 coverage: setup
 	$(BIN)/pytest -q -m "not docker and not slow" --cov --cov-report= $(UNIT_TESTS)

@@ -25,13 +25,6 @@ BROWSER_FLAGS = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs all tests with containers in one process under `-n`, so that none sees another's containers."""
-    for item in items:
-        if item.get_closest_marker("docker"):
-            item.add_marker(pytest.mark.xdist_group("containers"))
-
-
 @pytest.fixture(scope="session")
 def datasets_dir() -> Path:
     """The folder of the real benchmark data; the test is skipped if it does not exist."""

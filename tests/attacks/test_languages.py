@@ -13,7 +13,7 @@ from evalharness.sandbox.languages import languages
 pytestmark = pytest.mark.docker
 
 FOLDER = PROGRAMS / "languages"
-WRONG = ("tampered", "failed", "error", "timeout")
+WRONG = ("tampered", "failed", "error", "timeout", "memory")
 LEAVING = yaml.safe_load((FOLDER / "rest.yaml").read_text())
 
 

@@ -1,10 +1,13 @@
 """An endpoint that fails for every request is not sent all problems of a run."""
 
+import asyncio
+
 import pytest
 from helpers.openai_calls import backend, sample_requests
-from helpers.openai_server import Behavior, Endpoint, Reply, answer_with, http_error, sequence, wait
+from helpers.openai_server import Behavior, Endpoint, Reply, answer_with, http_error
 
-from evalharness.backends.openai.circuit_breaker import FAILURES_IN_A_ROW
+from evalharness.backends.openai.circuit_breaker import FAILURES_IN_A_ROW, CircuitBreaker
+from evalharness.errors import InfrastructureError
 from evalharness.records import Sampling
 
 PAGE = b"<!DOCTYPE html><html><head><style>b{}</style><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -46,15 +49,33 @@ def test_an_endpoint_that_recovers_gets_all_later_requests(endpoint: Endpoint) -
     assert len(endpoint.bodies) == 30
 
 
-def test_requests_wait_for_the_probe_and_follow_it_together(endpoint: Endpoint) -> None:
-    endpoint.respond_with(*[sequence(wait(0.2), http_error(503))] * 8)
-    endpoint.default = answer_with("x", delay_s=0.5)
-    source = backend(endpoint, concurrency=8, max_retries=0)
-    completions = list(source.generate(sample_requests(16), Sampling()))
-    assert sum(bool(completion.error) for completion in completions) == 8
-    alone, *later = endpoint.times[8:]
-    assert later[0] - alone >= 0.5
-    assert later[6] - later[0] < 0.5
+def test_requests_wait_for_the_probe_and_follow_it_together() -> None:
+    async def run() -> None:
+        breaker, started = CircuitBreaker(), 0
+        probed, followed = asyncio.Event(), asyncio.Event()
+
+        async def fail() -> str:
+            raise InfrastructureError("down")
+
+        async def send() -> str:
+            nonlocal started
+            started += 1
+            await (probed if started == 1 else followed).wait()
+            return "x"
+
+        for _ in range(FAILURES_IN_A_ROW):
+            with pytest.raises(InfrastructureError, match="down"):
+                await breaker.call(fail)
+        calls = [asyncio.create_task(breaker.call(send)) for _ in range(8)]
+        await asyncio.sleep(0.05)
+        assert started == 1
+        probed.set()
+        await asyncio.sleep(0.05)
+        assert started == 8
+        followed.set()
+        assert await asyncio.gather(*calls) == ["x"] * 8
+
+    asyncio.run(run())
 
 
 def test_single_failures_and_refusals_open_nothing(endpoint: Endpoint) -> None:

@@ -201,7 +201,7 @@ def test_an_image_that_is_not_built_is_built_on_first_use(
         client.images.remove("evalharness/python:test-not-built", force=True)
     done = cli("doctor")
     assert done.returncode == 0
-    [note] = [line for line in done.stdout.splitlines() if "sandbox image" in line]
+    [note] = [line for line in done.stdout.splitlines() if "sandbox images not built" in line]
     assert note.startswith("note    sandbox images not built yet: ")
     assert "python" in note
     assert note.endswith("; they are built on first use, or by: evalharness sandbox build NAME")

@@ -95,7 +95,6 @@ def test_commands_that_list_plugins_leave_a_broken_one_out(site: Path, cli: Comm
                 "def card(): return files('sums_pack').joinpath('cards/sums.yaml')",
             },
         ),
-        ("sums_pack/cards", FILES),
         (
             "sums_pack",
             {
@@ -105,7 +104,7 @@ def test_commands_that_list_plugins_leave_a_broken_one_out(site: Path, cli: Comm
             },
         ),
     ],
-    ids=["package", "subpackage", "path", "name", "function", "relative-path", "resource"],
+    ids=["package", "subpackage", "path", "name", "function", "resource"],
 )
 def test_an_entry_point_may_name_a_module_a_package_or_a_path(
     value: str, files: dict[str, str], site: Path, cli: Command
@@ -162,7 +161,8 @@ def test_an_adapter_that_is_wrong_ends_with_one_line_and_never_with_1(
     adapter: str, code: int, lines: list[str], site: Path, cli: Command
 ) -> None:
     files = {"odd_pack.py": adapter, "odd.yaml": FULL_CARD.format(adapter="odd"), "data.jsonl": '{"task_id": "1"}\n'}
-    points = {"evalharness.adapters": {"odd": "odd_pack:Task"}, "evalharness.cards": {"odd": "./odd.yaml"}}
+    files["odd_cards.py"] = "PATH = __file__.replace('odd_cards.py', 'odd.yaml')"
+    points = {"evalharness.adapters": {"odd": "odd_pack:Task"}, "evalharness.cards": {"odd": "odd_cards:PATH"}}
     install(site, "odd-pack", files, points)
     done = cli("run", "--task", "odd-task", "--out", "out")
     assert done.returncode == code, done.stderr

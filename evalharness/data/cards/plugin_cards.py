@@ -51,12 +51,8 @@ def card_paths(point: EntryPoint) -> list[Path]:
     """Returns the card files that an entry point names. Raises what its package raises, or FileNotFoundError.
 
     It may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a path's text,
-    a dotted name or a resource of `importlib.resources`, a function that returns one of these, or, where its value is
-    not a Python name, a path relative to the place where the package is installed.
+    a dotted name or a resource of `importlib.resources`, or a function that returns one of these.
     """
-    if not EntryPoint.pattern.match(point.value):
-        root = Path(str(point.dist.locate_file(""))) if point.dist else Path()
-        return _files_at(root / point.value)
     value: Any = point.load()
     return _files_at(_path_of(value() if callable(value) else value))
 

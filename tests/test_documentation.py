@@ -50,3 +50,15 @@ def test_tables_of_options_and_cards_are_up_to_date() -> None:
 
 def test_documentation_shows_commands() -> None:
     assert len(shown_commands()) > 40
+
+
+def test_examples_are_included_in_the_pages() -> None:
+    included = {
+        name
+        for page in (ROOT / "docs").rglob("*.md")
+        for name in re.findall(r'^--8<-- "([^"]+)"$', page.read_text(), re.M)
+    }
+    assert len(included) >= 4
+    assert all((ROOT / name).is_file() for name in included)
+    # A formatter of Python reads the marker as an expression.
+    assert not [page for page in (ROOT / "docs").rglob("*.md") if "8 < --" in page.read_text()]

@@ -7,7 +7,7 @@ import pytest
 from helpers.target import ENGINES
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.records import Cases, CasesProgram, ExecProgram, Limits, ProcessRules
+from evalharness.records import Cases, CasesProgram, Checks, ExecProgram, Limits, ProcessRules
 from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.factory import open_sandbox, parse_sandbox_options
 from evalharness.sandbox.pool import ContainerPool
@@ -131,6 +131,16 @@ def test_hidden_cpu_time_of_one_case_is_counted(pool: ContainerPool) -> None:
     program = CasesProgram("python", BURNS_ONCE, Limits(2.0, 1024), ProcessRules(guard="livecodebench"), cases)
     [part] = pool.run(program).parts.values()
     assert part.status == "timeout", part
+
+
+@pytest.mark.docker
+def test_nobody_waits_for_a_program_that_has_ended(pool: ContainerPool) -> None:
+    # Its text is no program, so that nothing says that it is harmless and its checks run apart.
+    program = ExecProgram("python", "def (", Limits(3.0, 1024), checks=Checks("assert f(1) == 1", "", "f"))
+    began = time.monotonic()
+    [part] = pool.run(program).parts.values()
+    assert part.status == "error", part
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.docker

@@ -24,8 +24,9 @@ def judge(
     job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
     """Returns the result of the part `checks`; the bytes are empty."""
-    split = SplitRun(job, uid, folder) if job["split"] else None
+    # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
+    split = SplitRun(job, uid, folder) if job["split"] else None
     secret = read_secret()
     split_failure = split.failure(secret, uid, folder, {process.pid}) if split else ""
     result = process.run_to_end(job["time_s"], secret["program"])

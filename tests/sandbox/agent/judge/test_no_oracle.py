@@ -57,7 +57,7 @@ def f(x):
 @pytest.mark.parametrize("imports", ["", "import os"])
 def test_an_output_after_its_time_is_a_timeout(imports: str, sandbox: ContainerPool) -> None:
     outcome = parts(sandbox, LATE.format(imports=imports), {"base": [(1,), (2,), (3,)]})["base"]
-    assert (outcome.status, outcome.detail) == ("timeout", "input 1: no output in the time for a call")
+    assert outcome.status == "timeout", outcome
 
 
 @pytest.mark.docker

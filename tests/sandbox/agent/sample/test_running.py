@@ -37,7 +37,8 @@ PROGRAMS = {
     "writes and reads a file": ("open('a', 'w').write('b')\nassert open('a').read() == 'b'", "passed"),
     "starts in an empty folder": ("import os\nassert os.listdir() == []", "passed"),
     "removes a file": ("import os\nopen('a', 'w').close()\nos.remove('a')", "error"),
-    "temporary file, which cannot be removed": ("import tempfile\nwith tempfile.NamedTemporaryFile(): pass", "error"),
+    # The official grader imports tempfile before its guard takes `os.unlink` away.
+    "temporary file": ("import tempfile\nwith tempfile.NamedTemporaryFile(): pass", "passed"),
     "limits itself": ("import resource", "error"),
     "starts a program": ("import subprocess\nsubprocess.run(['true'])", "error"),
     "forks": ("import os\nos.fork()", "error"),

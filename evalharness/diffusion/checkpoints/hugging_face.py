@@ -13,7 +13,7 @@ from evalharness.diffusion.checkpoints.families import Family
 from evalharness.diffusion.config import ModelConfig
 from evalharness.errors import UserError
 
-_LLAMA = {
+LLAMA = {
     "embed.weight": ("model.embed_tokens.weight",),
     "norm.weight": ("model.norm.weight",),
     "head.weight": ("lm_head.weight",),
@@ -102,7 +102,7 @@ def read_state(
 
     Raises UserError if some are missing.
     """
-    names = _LLADA if family.name == "llada" else _LLAMA
+    names = _LLADA if family.name == "llada" else LLAMA
     layer = "model.transformer.blocks.{}." if family.name == "llada" else "model.layers.{}."
     sources_by_name: dict[str, list[str]] = {}
     for name, sources in names.items():

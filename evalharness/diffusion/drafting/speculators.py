@@ -12,19 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from evalharness.diffusion.checkpoints.hugging_face import LLAMA
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.errors import UserError
 
 _LAYER = {
-    "attention_norm.weight": ("input_layernorm.weight",),
-    "qkv.weight": ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"),
-    "q_norm.weight": ("self_attn.q_norm.weight",),
-    "k_norm.weight": ("self_attn.k_norm.weight",),
-    "out.weight": ("self_attn.o_proj.weight",),
-    "mlp_norm.weight": ("post_attention_layernorm.weight",),
-    "gate_up.weight": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
-    "down.weight": ("mlp.down_proj.weight",),
+    own: names for own, names in LLAMA.items() if own not in ("embed.weight", "norm.weight", "head.weight", "qkv.bias")
 }
 _OTHERS = {
     "fuse.weight": "fc.weight",

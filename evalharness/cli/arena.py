@@ -75,14 +75,9 @@ def serve(
             help="Share of the pairs, from 0 to 1, whose answers appear as fast as their models wrote them.",
         ),
     ] = 0.0,
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on. One that other machines can reach needs a token in $EVALHARNESS_TOKEN.",
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="TCP port to listen on.")] = 8378,
+    host: opt.HostOption = "127.0.0.1",
+    port: opt.PortOption = 8378,
+    allowed_host: opt.AllowedHostsOption = None,
 ) -> None:
     """Serves a page on which people vote.
 
@@ -106,6 +101,7 @@ def serve(
         host=host,
         port=port,
         token=os.environ.get(TOKEN_VARIABLE, ""),
+        allowed_hosts=tuple(allowed_host or ()),
     )
     serve_arena(config, log)
 

@@ -114,6 +114,24 @@ SandboxOption = Annotated[
         help="What isolates untrusted programs: `docker`, or `bubblewrap` for machines without a container engine.",
     ),
 ]
+HostOption = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        metavar="ADDRESS",
+        help="Address to listen on. One that other machines can reach needs a token in $EVALHARNESS_TOKEN.",
+    ),
+]
+PortOption = Annotated[int, typer.Option("--port", metavar="N", help="TCP port to listen on.")]
+AllowedHostsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        metavar="NAME",
+        help="Further host name by which clients may address the service, such as that of a proxy in front of it; may "
+        "be repeated. [default: only loopback names, where only this machine can reach the service; else any]",
+    ),
+]
 TokenizerOption = Annotated[
     str | None,
     typer.Option(

@@ -20,7 +20,8 @@ def serve(
         str,
         typer.Option(metavar="ADDRESS", help="Address to listen on. One that other machines can reach needs a key."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="TCP port to listen on.")] = 8378,
+    port: opt.PortOption = 8378,
+    allowed_host: opt.AllowedHostsOption = None,
     api_key_env: Annotated[
         str, typer.Option(metavar="NAME", help="Environment variable with the key that clients must send.")
     ] = "EVALHARNESS_API_KEY",
@@ -77,6 +78,7 @@ def serve(
         port=port,
         key=os.environ.get(api_key_env, ""),
         key_variable=api_key_env,
+        allowed_hosts=tuple(allowed_host or ()),
         concurrency=max_concurrency,
         queue=queue,
         max_new_tokens=max_new_tokens,

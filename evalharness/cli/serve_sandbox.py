@@ -13,14 +13,9 @@ from evalharness.util.extras import require_extra
 
 
 def serve_sandbox(
-    host: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address to listen on. One that other machines can reach needs a token in $EVALHARNESS_TOKEN.",
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", help="TCP port to listen on.")] = 8377,
+    host: opt.HostOption = "127.0.0.1",
+    port: opt.PortOption = 8377,
+    allowed_host: opt.AllowedHostsOption = None,
     task: Annotated[
         str,
         typer.Option(
@@ -76,6 +71,7 @@ def serve_sandbox(
         host=host,
         port=port,
         token=os.environ.get(TOKEN_VARIABLE, ""),
+        allowed_hosts=tuple(allowed_host or ()),
         tasks=tuple(expand_task_names(task)) if task else (),
         workers=workers_of(workers),
         queue=queue,

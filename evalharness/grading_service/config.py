@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
+from evalharness.util.http.hosts import served_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 
@@ -16,6 +17,8 @@ class ServiceConfig:
     port: int = 8377
     token: str = field(default="", repr=False)
     """Clients send it as `Authorization: Bearer TOKEN`. It may be empty only where `host` is a loopback address."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names by which clients may address the service, such as that of a proxy."""
     tasks: tuple[str, ...] = ()
     """Tasks to load at the start. Other tasks are loaded on first use."""
     workers: int = 2
@@ -45,8 +48,10 @@ class ServiceConfig:
         if min(self.read_s, self.drain_s) <= 0:
             raise UserError("--read-timeout and --drain must be greater than 0")
         check_address(self.host, self.port, self.token)
+        served_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """The limits of a request."""
-        return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s)
+        hosts = served_hosts(self.host, self.allowed_hosts)
+        return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, hosts=hosts)

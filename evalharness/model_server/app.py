@@ -23,11 +23,8 @@ from evalharness.model_server.playground.problems import Problems
 from evalharness.model_server.playground.routes import add_playground
 from evalharness.model_server.responding import Responder, now
 from evalharness.util.http.refusals import RequestRefused, refusal
-from evalharness.util.http.request_checks import RequestChecks, RequestLimits
+from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
-
-PUBLIC = ("/", "/static/", "/health")
-"""Paths that need no key: health, and the playground's page, which asks for the key."""
 
 Read = Callable[[bytes, Defaults], AnswerRequest]
 """Makes a request of its body. Raises RequestRefused for a wrong one."""
@@ -39,12 +36,11 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
     metrics = ServerMetrics(engine.load)
     responder = Responder(engine, metrics, config.request_s)
     app.state.cut_short = False
-    limits = RequestLimits(config.key, config.body_bytes, config.bodies_bytes, config.read_s, PUBLIC)
     if config.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=config.cors, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    app.add_middleware(RequestChecks, limits=limits, error_body=error_body, on_response=metrics.count_response)
+    app.add_middleware(RequestChecks, limits=config.limits, error_body=error_body, on_response=metrics.count_response)
     served = ServedModel(engine.name, engine.ways)
 
     def chat(raw: bytes, defaults: Defaults) -> AnswerRequest:

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 
 from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
+from evalharness.util.http.hosts import served_hosts
+from evalharness.util.http.request_checks import RequestLimits
 
 KEY_VARIABLE = "EVALHARNESS_API_KEY"
 """The default environment variable of the key. There is no option for the key itself: every user of the machine can
 read command lines."""
+
+PUBLIC_PATHS = ("/", "/static/", "/health")
+"""Paths that need no key: health, and the playground's page, which asks for the key."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class ServerConfig:
     key: str = field(default="", repr=False)
     """Clients send it as `Authorization: Bearer KEY`. It may be empty only where `host` is a loopback address."""
     key_variable: str = KEY_VARIABLE
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names by which clients may address the server, such as that of a proxy."""
     concurrency: int = 8
     """Rows that are decoded at a time."""
     queue: int = 64
@@ -57,3 +64,10 @@ class ServerConfig:
         if min(self.read_s, self.drain_s, self.request_s) <= 0:
             raise UserError("--read-timeout, --drain and --request-timeout must be greater than 0; give larger numbers")
         check_address(self.host, self.port, self.key, self.key_variable)
+        served_hosts(self.host, self.allowed_hosts)
+
+    @property
+    def limits(self) -> RequestLimits:
+        """The limits of a request."""
+        hosts = served_hosts(self.host, self.allowed_hosts)
+        return RequestLimits(self.key, self.body_bytes, self.bodies_bytes, self.read_s, PUBLIC_PATHS, hosts)

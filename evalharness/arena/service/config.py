@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
+from evalharness.util.http.hosts import served_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 BODY_BYTES = 64 << 10
@@ -38,6 +39,8 @@ class ArenaConfig:
     port: int = 8378
     token: str = field(default="", repr=False)
     """Voters open the page with `#token=TOKEN`. It may be empty only where `host` is a loopback address."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further host names by which voters may open the page, such as that of a proxy."""
 
     def check(self) -> None:
         """Raises UserError for invalid settings."""
@@ -48,8 +51,10 @@ class ArenaConfig:
         if (self.task or self.options) and not self.live:
             raise UserError("--task and --option are of live models; add --live BACKEND:MODEL, or leave them out")
         check_address(self.host, self.port, self.token)
+        served_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
         """The limits of a request."""
-        return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS)
+        hosts = served_hosts(self.host, self.allowed_hosts)
+        return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS, hosts)

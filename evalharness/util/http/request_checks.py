@@ -1,4 +1,4 @@
-"""Middleware that checks token, size and sending time of every request before the application sees it."""
+"""Middleware that checks host, token, size and sending time of every request before the application sees it."""
 
 import asyncio
 import hmac
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from evalharness.util.http.hosts import is_served
 from evalharness.util.http.refusals import ErrorBody, RequestRefused, one_error, refusal
 
 
@@ -24,6 +25,8 @@ class RequestLimits:
     """Seconds that a client may take to send the body."""
     public: tuple[str, ...] = ("/health",)
     """Paths that need no token; one that ends in `/` stands for all paths below it."""
+    hosts: frozenset[str] = frozenset()
+    """The names that clients may use (see `served_hosts`); empty for any."""
 
     def is_public(self, path: str) -> bool:
         """Returns whether a path needs no token."""
@@ -82,6 +85,12 @@ class RequestChecks:
             self.buffered_bytes -= len(body)
 
     def _check_headers(self, path: str, headers: dict[bytes, bytes]) -> None:
+        if not is_served(headers.get(b"host", b"").decode("latin-1"), self.limits.hosts):
+            raise RequestRefused(
+                421,
+                "this host name is not served; use the address that the service printed, or start it with "
+                "--allowed-host NAME",
+            )
         authorization = headers.get(b"authorization", b"")
         if self.limits.token and not self.limits.is_public(path):
             if not authorization:

@@ -16,6 +16,7 @@ from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.report.runs import load_runs
 
+URL = "http://127.0.0.1"
 BEFORE_THE_VOTE = {
     "id", "task", "task_id", "language", "form", "question", "prefix", "suffix", "first", "second", "arm",
 }  # fmt: skip
@@ -34,7 +35,7 @@ def session(entrants: Entrants, tmp_path: Path) -> Session:
 @pytest.fixture
 def client(session: Session, tmp_path: Path) -> Iterator[TestClient]:
     config = ArenaConfig((), tmp_path)
-    with TestClient(make_app(session, config.limits)) as client:
+    with TestClient(make_app(session, config.limits), base_url=URL) as client:
         yield client
 
 
@@ -126,12 +127,21 @@ def test_a_share_of_the_pairs_is_recorded(entrants: Entrants, tmp_path: Path) ->
 
 def test_the_page_needs_no_token_and_its_data_do(session: Session, tmp_path: Path) -> None:
     config = ArenaConfig((), tmp_path, token="a secret")
-    with TestClient(make_app(session, config.limits)) as client:
+    with TestClient(make_app(session, config.limits), base_url=URL) as client:
         for path in ("/", "/health", "/static/arena.js", "/static/report/theme.css"):
             assert client.get(path).status_code == 200
         assert client.post("/api/pair", json={"voter": "Ada"}).status_code == 401
         headers = {"authorization": "Bearer a secret"}
         assert client.post("/api/pair", json={"voter": "Ada"}, headers=headers).status_code == 200
+
+
+def test_a_page_of_another_site_cannot_read_or_vote(client: TestClient, session: Session) -> None:
+    for path, body in (("/api/pair", {"voter": "Ada"}), ("/api/votes", {"id": "x", "voter": "Ada", "choice": "tie"})):
+        response = client.post(path, json=body, headers={"host": "evil.example:8378"})
+        assert response.status_code == 421
+        assert "--allowed-host" in response.json()["error"]
+    assert session.store.pairs() == []
+    assert client.post("/api/pair", json={"voter": "Ada"}, headers={"host": "localhost:8378"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -150,6 +160,7 @@ def test_other_files_are_not_served(client: TestClient, path: str) -> None:
         ({"options": {"recipe": "chat"}}, "--task and --option are of live models"),
         ({"host": "0.0.0.0"}, "set \\$EVALHARNESS_TOKEN"),
         ({"port": 0}, "choose one from 1 to 65535"),
+        ({"allowed_hosts": ("http://arena",)}, "--allowed-host http://arena is not a host name"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:

@@ -20,7 +20,7 @@ from evalharness.records import Sampling
 def client(model: Path) -> Iterator[TestClient]:
     config = ServerConfig(backend="transformers", model=str(model), concurrency=4)
     engine = open_engine(config, print)
-    with TestClient(make_app(config, engine, Problems(config, print))) as client:
+    with TestClient(make_app(config, engine, Problems(config, print)), base_url="http://127.0.0.1") as client:
         yield client
     engine.close()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evalharness.arena.blinding import hide_name
 from evalharness.arena.records import Side
 from evalharness.errors import UserError
 from evalharness.records import Completion, Problem, Task, Verdict
@@ -14,7 +15,8 @@ class Answer:
     model: str
     sample_id: int
     program: str
-    """The program that the task extracts from the completion: what the sandbox runs, without the tests."""
+    """The program that the task extracts from the completion: what the sandbox runs, without the tests. The name of
+    the model is hidden in it (see `hide_name`)."""
     middle: str | None
     """The part of the program between the problem's prefix and suffix; None where it does not stand between them."""
     verdict: Verdict | None
@@ -69,11 +71,12 @@ class ShownProblem:
             by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
             if by_itself or completion.form == "completion":
                 middle, program = completion.text.rstrip(), prefix + completion.text + suffix
+        known = "\n".join((self.question, prefix, suffix))
         return Answer(
             model,
             completion.sample_id,
-            program.strip("\n"),
-            middle,
+            hide_name(program.strip("\n"), model, known),
+            None if middle is None else hide_name(middle, model, known),
             verdict,
             completion.total_s,
             completion.first_output_s,

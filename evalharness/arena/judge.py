@@ -9,7 +9,7 @@ from itertools import combinations
 from evalharness.arena.answers import Answer
 from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import Choice, Pair, PairKey, Vote
-from evalharness.arena.rows import utc_now
+from evalharness.arena.rows import MODEL_VOTER, utc_now
 from evalharness.arena.store import VoteStore
 from evalharness.pipeline.validate import check_prompt
 from evalharness.records import Backend, Message, Problem, Prompt, Request, Sampling
@@ -55,7 +55,7 @@ def judge(
     Pairs that the model voted on in both orders are left out, so that a run that was interrupted goes on. The pairs
     are drawn at random by `seed`. Raises UserError where the backend cannot take chat messages.
     """
-    voter = f"model:{name}"
+    voter = f"{MODEL_VOTER}{name}"
     asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
     requests = [judge_request(entrants, pair, number) for number, pair in enumerate(asked)]
     for request in requests[:1]:

@@ -1,6 +1,5 @@
 """Converts pairs and votes to JSON objects and back."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -12,6 +11,8 @@ from evalharness.util.text import one_line
 
 MAX_VOTER = 64
 """Characters of a voter's name."""
+MODEL_VOTER = "model:"
+"""The names of models as voters begin with it."""
 
 
 def utc_now() -> str:
@@ -51,12 +52,17 @@ def vote_of(row: Mapping[str, Any]) -> Vote:
     return Vote(pair, choice, ms, str(row.get("voted_at") or ""))
 
 
+def is_model_voter(name: str) -> bool:
+    """Returns whether a voter's name is reserved for models as judges."""
+    return name.casefold().startswith(MODEL_VOTER)
+
+
 def voter_name(text: str) -> str:
     """Returns a voter's name with single spaces. Raises UserError for an empty, long or unprintable one."""
     name = one_line(text)
     if not name or len(name) > MAX_VOTER or not name.isprintable():
         raise UserError(f"a voter's name must have 1 to {MAX_VOTER} printable characters; choose another")
-    if re.match(r"(?i)model:", name):
+    if is_model_voter(name):
         raise UserError("a voter's name must not begin with `model:`, which marks models; choose another")
     return name
 
@@ -71,6 +77,11 @@ def _check_pair(pair: Pair) -> None:
         raise ValueError(f"arm is {pair.arm!r}, not one of {', '.join(ARMS)}")
     if pair.voter_kind not in ("person", "model"):
         raise ValueError(f"voter_kind is {pair.voter_kind!r}, not person or model")
+    if is_model_voter(pair.voter) != (pair.voter_kind == "model"):
+        raise ValueError(
+            f"voter_kind is {pair.voter_kind!r} and voter is {pair.voter!r}: names of models, and no others, begin "
+            f"with {MODEL_VOTER}"
+        )
 
 
 def _side_row(side: Side) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def test_copilot_arenas_published_votes_have_a_position_term(datasets_dir: Path,
         (("first_model", "second_model", "choice", "ms"), ("a", "b", "tie", "1.5"), "ms is '1.5', not a number"),
         (("first_model", "second_model", "choice", "first_passed"), ("a", "b", "tie", "yes"), "not true or false"),
         (("first_model", "second_model", "choice", "arm"), ("a", "b", "tie", "fast"), "arm is 'fast', not one of"),
+        (
+            ("first_model", "second_model", "choice", "voter"),
+            ("a", "b", "tie", "model:m"),
+            "names of models, and no others, begin with model:",
+        ),
+        (("first_model", "second_model", "choice", "voter_kind"), ("a", "b", "tie", "model"), "voter is ''"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, columns: tuple[str, ...], row: tuple[str, ...], message: str) -> None:

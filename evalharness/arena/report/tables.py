@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scipy import special
 
 from evalharness.arena.model_facts import ModelFacts
+from evalharness.arena.rows import MODEL_VOTER
 from evalharness.arena.statistics.summary import Estimate, ModelPair, ModelStrength, VoteSummary
 from evalharness.metrics.intervals import Interval
 from evalharness.util.text import counted
@@ -38,7 +39,7 @@ class Section:
 
 def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
     """Returns what the report says of the votes of people, or of one model as judge."""
-    title = f"Model as judge: {summary.judge.removeprefix('model:')}" if summary.judge else "Votes of people"
+    title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
         _votes(summary),
         _method(summary),

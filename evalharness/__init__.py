@@ -20,7 +20,7 @@ _PLACES = {
     "evalharness.errors": ("InfrastructureError", "UserError"),
     "evalharness.pipeline.config": ("RunConfig",),
 }
-"""Module of each public name."""
+"""The public names that each module defines."""
 
 __all__ = [
     "InfrastructureError",

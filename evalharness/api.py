@@ -7,8 +7,8 @@
     run.to_pandas()
 
 Every function raises `UserError` where the caller must change something, with one line that says what to do, and
-`InfrastructureError` where the machine failed. A KeyboardInterrupt passes through; all finished rows are kept, and the
-same call resumes.
+`InfrastructureError` where the machine failed. A KeyboardInterrupt passes through; finished completions and verdicts
+are kept, and the same call resumes.
 """
 
 import sys
@@ -21,6 +21,7 @@ from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
 from evalharness.pipeline.progress import Progress, Shown, Silent
+from evalharness.util.suggest import unknown_name
 from evalharness.util.visible import raw_stream
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ PathLike = str | Path
 
 
 class RunSettings(TypedDict, total=False):
-    """Settings of a run; `RunConfig` describes each. What is left out is as the task's recipe says, or the default."""
+    """Optional settings of `run` and `grade`; `RunConfig` describes each.
+
+    A sampling setting that is left out has the value of the task's recipe (its prompt and sampling settings).
+    """
 
     limit: int | None
     only: Sequence[str]
@@ -66,7 +70,7 @@ def run(
     progress: bool | Progress = True,
     **settings: Unpack[RunSettings],
 ) -> Run:
-    """Runs, or resumes, one task, and returns the finished run.
+    """Evaluates a model on one task (a benchmark), or resumes an unfinished run, and returns the finished run.
 
     `out` is the run directory; by default one in `results/` whose name depends on the configuration. `options` are the
     `--option key=value` pairs of task, backend and sandbox. `settings` are those of `RunSettings`. `progress` shows
@@ -88,7 +92,7 @@ def grade(
     progress: bool | Progress = True,
     **settings: Unpack[RunSettings],
 ) -> Run:
-    """Grades samples that were made elsewhere, and returns the finished run.
+    """Grades code samples that were generated elsewhere, and returns the finished run.
 
     `samples` is a .jsonl or .jsonl.gz file: per line a JSON object with `task_id` and `solution` (a whole program) or
     `completion` (text that continues the prompt). `model` names the row in tables. The rest is as for `run`.
@@ -111,10 +115,11 @@ def run_all(
     progress: bool | Progress = True,
     alone: bool = False,
 ) -> list[Run]:
-    """Runs, or resumes, several tasks with one backend; the configurations differ in the task alone.
+    """Evaluates one backend on several tasks, or resumes; the configurations differ in the task alone.
 
-    Each run has a folder below `out` with the name of its task; `alone` uses `out` itself for the only one. Tasks
-    without a bundled sample, or without official solutions, are left out where those are asked for.
+    Each run has a folder below `out` with the name of its task; with `alone`, for a single configuration, `out` itself
+    is the run directory. Tasks without a bundled sample of their data, or without official solutions, are left out
+    where the configuration asks for those.
     """
     from evalharness.pipeline.run import run_all as run_jobs
 
@@ -124,7 +129,7 @@ def run_all(
 
 
 def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
-    """Returns the run directory: `out` itself if the task is `alone`, else a folder in it.
+    """Returns the directory that a run is written to: `out` itself if the task is `alone`, else a folder in it.
 
     Without `out` it is a folder in `results/` whose name depends on the configuration.
     """
@@ -134,7 +139,7 @@ def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
 
 
 def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
-    """Returns the differences of two runs of one task, with 95 % intervals, and which problems changed.
+    """Returns how two runs of one task differ in pass rates and speed, with 95 % intervals, and problem by problem.
 
     Raises UserError where the runs cannot be compared, such as runs of different tasks.
     """
@@ -142,7 +147,7 @@ def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
 
     comparisons = compare_all([_run(first)], [_run(second)])
     if len(comparisons) != 1:
-        raise UserError("the runs are of different tasks; compare runs of the same task")
+        raise UserError("the two runs are of different tasks or hold several tasks; give two runs of one same task")
     return comparisons[0]
 
 
@@ -154,7 +159,7 @@ def frontier(
     speed: str = "",
     published: str = "",
 ) -> "list[Panel]":
-    """Returns quality against speed: one panel per task, one point per run, and which points are on the frontier.
+    """Returns pass rate against tokens/s: one panel per task, one point per run, and which are on the Pareto frontier.
 
     `out` (.png, .svg, .pdf or .html) draws them. `speed` is aggregate, steady, request or common; by default request
     beside published points, which are of one request, else aggregate. `published` adds points from sets of
@@ -173,7 +178,7 @@ def frontier(
 
 
 def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "pd.DataFrame":
-    """Returns one row per run: model, backend, task, rate with its 95 % interval, tokens/s, problems and samples."""
+    """Returns a table with one row per run: model, backend, task, pass rate with 95 % interval, tokens/s, counts."""
     import pandas as pd
 
     rows = []
@@ -204,10 +209,10 @@ def _config(
     options: Mapping[str, object] | None,
     settings: dict[str, Any],
 ) -> RunConfig:
-    """Returns the configuration. Raises UserError for a setting that does not exist."""
+    """Returns the run's configuration from the arguments of `run`. Raises UserError for an unknown setting."""
     unknown = sorted(set(settings) - set(RunSettings.__annotations__))
     if unknown:
-        raise UserError(f"unknown setting {unknown[0]!r}; the settings are those of evalharness.api.RunSettings")
+        raise UserError(unknown_name("keyword argument", unknown[0], sorted(RunSettings.__annotations__)))
     texts = {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in (options or {}).items()
     }
@@ -233,11 +238,11 @@ def _run(run: PathLike | Run) -> Run:
 
 
 def _runs(runs: Sequence[PathLike | Run]) -> list[Run]:
-    """Returns the runs; a path may be a run directory or a folder of them."""
+    """Returns the opened runs; a path may be a run directory or a folder with several of them."""
     from evalharness.report.runs import load_runs
 
     return [record for run in runs for record in ([run] if isinstance(run, Run) else load_runs([Path(run)], _ignore))]
 
 
 def _ignore(text: str) -> None:
-    """Ignores a remark."""
+    """Discards a remark that only the command line shows."""

@@ -6,12 +6,12 @@ harness or its machine (`InfrastructureError`). Neither counts as a wrong answer
 
 
 class UserError(Exception):
-    """The user must change something. The message is one line: what is wrong and what to do. The exit code is 2."""
+    """Raised for a mistake in the user's input; the message is one line: what is wrong and what to do. Exit code 2."""
 
 
 class InfrastructureError(Exception):
-    """The harness or its machine failed on a piece of work, which may be retried, also on another machine."""
+    """Raised where the harness or its machine fails, such as a lost container; a retry may succeed. Exit code 1."""
 
 
 class NoBundledSample(UserError):
-    """`--data sample` is used with a task that has no bundled sample."""
+    """Raised for `--data sample` with a task of which the package contains no small sample of the data."""

@@ -74,7 +74,7 @@ def test_the_frontier_is_data_and_a_picture(finished: eh.Run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("message", "arguments"),
     [
-        ("unknown setting 'limits'", {"task": "humaneval", "limits": 3}),
+        ("unknown keyword argument 'limits'; did you mean limit", {"task": "humaneval", "limits": 3}),
         ("unknown task 'humanevil'", {"task": "humanevil"}),
         ("--workers and --batch-size must be at least 1", {"task": "humaneval", "workers": 0}),
         ("--n 2 at temperature 0", {"task": "humaneval", "backend": "ar", "n": 2, "temperature": 0}),

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 VotesOption = Annotated[
-    Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes; it is made if there is none.")
+    Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes; it is created if it does not exist.")
 ]
 ExistingVotesOption = Annotated[Path, typer.Option("--votes", metavar="DIR", help="Folder of the votes.")]
 ProblemsOption = Annotated[
@@ -52,34 +52,39 @@ def serve(
         typer.Option(
             "--live",
             metavar="BACKEND:MODEL",
-            help="Model that is asked when a pair is drawn; may be repeated. [default: none]",
+            help="Model that generates its answers while people vote, beside those of the runs; may be repeated. "
+            "[default: none]",
         ),
     ] = None,
     task: Annotated[
         str,
         typer.Option(
-            "--task", metavar="NAME", help="Task whose problems live models answer. [default: those of the runs]"
+            "--task", metavar="NAME", help="Task whose problems --live models answer. [default: those of the runs]"
         ),
     ] = "",
     data: ProblemsOption = None,
     option: opt.KeyValueOptions = None,
     uniform: Annotated[
         bool,
-        typer.Option("--uniform", help="Draw all pairs of models alike. [default: those that tell most]"),
+        typer.Option(
+            "--uniform",
+            help="Draw all pairs of models equally often. [default: more often those whose votes narrow the intervals "
+            "most]",
+        ),
     ] = False,
     recorded: Annotated[
         float,
         typer.Option(
             "--recorded",
             metavar="SHARE",
-            help="Share of the pairs, from 0 to 1, whose answers appear as fast as their models wrote them.",
+            help="Share of the pairs, from 0 to 1, whose answers are shown at the speed at which they were generated.",
         ),
     ] = 0.0,
     host: opt.HostOption = "127.0.0.1",
     port: opt.PortOption = 8378,
     allowed_host: opt.AllowedHostsOption = None,
 ) -> None:
-    """Serves a page on which people vote.
+    """Serves a web page on which people vote for the better answer.
 
     It shows a problem and two answers, and, after the vote, the models' names, the sandbox's verdicts and the speeds.
     Needs the extra `serve`.
@@ -114,9 +119,10 @@ def report(
         typer.Option(metavar="DIR", help="Folder for the HTML page, the picture and the numbers. [default: none]"),
     ] = None,
 ) -> None:
-    """Prints strengths of the models with 95 % intervals.
+    """Prints the models' strengths from the votes, with 95 % intervals.
 
-    Also position, latency and agreement. Votes of people and of models as judges are reported apart.
+    The strengths are those of a Bradley-Terry model. Also prints the effects of position and latency, and how often
+    votes agree. Votes of people and of models as judges are reported separately.
     """
     from evalharness.arena.model_facts import read_facts, with_live_speeds
     from evalharness.arena.report.page import write_report
@@ -151,10 +157,10 @@ def judge(
     option: opt.KeyValueOptions = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the order in which pairs are drawn.")] = 0,
 ) -> None:
-    """Lets a model judge pairs.
+    """Adds votes of a model as a judge on pairs of answers.
 
-    It is asked about each pair in both orders. Its votes are marked as a model's, and reports keep them apart from
-    those of people.
+    The model is asked about each pair in both orders. Its votes are marked as a model's, and reports keep them apart
+    from those of people.
     """
     from evalharness.arena.entrants import check_entrants, load_entrants
     from evalharness.arena.judge import judge as ask
@@ -165,7 +171,7 @@ def judge(
     from evalharness.report.runs import load_runs
 
     if limit is not None and limit < 1:
-        raise UserError("--limit must be at least 1")
+        raise UserError(f"--limit {limit} is not possible; it must be at least 1")
     config = RunConfig(task="", backend=backend, model=model, options=opt.parse_key_values(option))
     check_options(config)
     entrants = load_entrants(load_runs(runs, log), data)
@@ -178,7 +184,7 @@ def judge(
     print(f"{counted(result.votes, 'vote')} of the model added to {votes}{unclear}")
     if result.failed:
         fail(
-            f"{counted(result.failed, 'request')} failed ({result.failure}); run the same command again",
+            f"{counted(result.failed, 'request')} to the judge failed ({result.failure}); run the same command again",
             ExitCode.INFRASTRUCTURE,
         )
 
@@ -188,7 +194,7 @@ def export_votes(
     votes: ExistingVotesOption,
     out: Annotated[Path, typer.Option(metavar="FILE", help="CSV file to write.")],
 ) -> None:
-    """Writes the votes as CSV."""
+    """Writes the votes to a CSV file."""
     from evalharness.arena import exchange
 
     print(f"{counted(exchange.export_votes(existing_store(votes), out), 'vote')} written to {out}")
@@ -214,7 +220,7 @@ def import_votes(
 
 
 def existing_store(folder: Path) -> "VoteStore":
-    """Returns the votes of a folder. Raises UserError for a folder without votes."""
+    """Returns the arena's votes in a folder. Raises UserError for a folder without votes."""
     from evalharness.arena.store import VOTES, VoteStore
 
     if not (folder / VOTES).exists():

@@ -24,8 +24,8 @@ def bench(
         str,
         typer.Option(
             metavar="N,...",
-            help="Levels to measure, separated by commas: concurrent requests to an endpoint, or batch sizes of a "
-            "local model.",
+            help="Concurrency levels to measure, separated by commas: concurrent requests to an endpoint, or batch "
+            "sizes of a local model.",
         ),
     ] = "1",
     input_tokens: Annotated[

@@ -21,7 +21,7 @@ CLICK_ERROR: Any = typer.BadParameter.__mro__[1]
 
 
 RENAMED_OPTIONS = {"--engine": "--executor"}
-"""Old names of options, which still work in this version, and the new ones."""
+"""Old names of command-line options, which still work in this version, and the new ones."""
 
 
 class ExitCode(IntEnum):
@@ -41,19 +41,19 @@ class ExitCode(IntEnum):
 
 
 def log(text: str) -> None:
-    """Prints a remark to stderr, apart from the command's result."""
+    """Prints a note or an error to stderr; stdout is for the command's result."""
     print(text, file=sys.stderr, flush=True)
 
 
 class RemarkHandler(logging.Handler):
-    """Prints the package's log messages as remarks."""
+    """A logging handler that prints the package's log messages to stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log(record.getMessage())
 
 
 def fail(text: str, code: ExitCode) -> NoReturn:
-    """Ends the command with one line on stderr."""
+    """Prints one line to stderr and ends the command with the exit code."""
     print(text, file=sys.stderr)
     raise typer.Exit(code)
 
@@ -141,7 +141,7 @@ def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _with_new_names(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with the new names of renamed options; a note on stderr tells the user."""
+    """Returns the command-line arguments with renamed options under their new names; prints a note for each."""
     renamed = []
     for argument in arguments:
         name, sign, value = argument.partition("=")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evalharness.records import Prompt
 
 PROMPTS = 2
-"""Prompts that are shown of each task."""
+"""Number of prompts that are printed of each task."""
 
 
 def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, prices: "Prices | None") -> None:
@@ -29,12 +29,12 @@ def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, p
         print(summary(plan, prices))
     if len(plans) > 1 and prices:
         costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
-        print(f"all tasks: at most {sum(costs):.2f}")
+        print(f"cost of all tasks: at most {sum(costs):.2f}")
     print("nothing was run; leave --dry-run out to run it")
 
 
 def print_prompt(task_id: str, prompt: "Prompt") -> None:
-    """Prints a prompt with the name of each part, and its stop sequences."""
+    """Prints a problem's prompt, each part (such as prefix or chat message) under its name, and its stop sequences."""
     from evalharness.report.prompt_text import prompt_parts
 
     for name, text in prompt_parts(prompt):
@@ -45,7 +45,7 @@ def print_prompt(task_id: str, prompt: "Prompt") -> None:
 
 
 def summary(plan: "Plan", prices: "Prices | None") -> str:
-    """Returns one line about the requests, tokens and price of a run."""
+    """Returns one line about what a run would need: problems, requests, tokens and price."""
     extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
     if not plan.requests:
         return f"{extent}; no requests: all completions exist"

@@ -82,7 +82,7 @@ def frontier(
         ),
     ] = "",
 ) -> None:
-    """Draws quality against speed, one point per run.
+    """Draws pass rate against tokens/s, one point per run.
 
     Also lists the runs on the Pareto frontier.
     """
@@ -139,7 +139,7 @@ def leaderboard(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, text.encode())
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+        raise UserError(f"cannot write {out}: {error.strerror}; choose another file with --out") from None
     print(f"written to {out}")
 
 

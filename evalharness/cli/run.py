@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evalharness.data.run_types import Summary
     from evalharness.pipeline.config import RunConfig
 
-INTERRUPTED = "interrupted; finished rows are kept and the same command resumes the run"
+INTERRUPTED = "interrupted; finished completions and verdicts are kept, and the same command resumes the run"
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
         max_new_tokens=max_new_tokens,
         seed=seed,
         batch_size=batch_size,
-        workers=workers_of(workers, executor),
+        workers=worker_count(workers, executor),
         data=data,
         sandbox=sandbox,
         tokenizer=tokenizer,
@@ -88,7 +88,7 @@ def run(
     if prices and not dry_run:
         raise UserError("--price-in and --price-out are for --dry-run; add it, or leave them out")
     if dry_run:
-        configs, alone = configs_of(task, config)
+        configs, alone = configs_per_task(task, config)
         print_plans(configs, out, alone, prices)
         return
     run_tasks(task, config, out)
@@ -120,7 +120,7 @@ def grade(
     overwrite: opt.OverwriteOption = False,
     option: opt.KeyValueOptions = None,
 ) -> None:
-    """Grades samples that were generated elsewhere."""
+    """Grades code samples that were generated elsewhere."""
     from evalharness.pipeline.config import RunConfig
 
     config = RunConfig(
@@ -128,7 +128,7 @@ def grade(
         backend="replay",
         model=model,
         ks=opt.parse_numbers("--k", k),
-        workers=workers_of(workers, executor),
+        workers=worker_count(workers, executor),
         data=data,
         sandbox=sandbox,
         shard=shard,
@@ -141,14 +141,14 @@ def grade(
 
 
 def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
-    """Runs every task in `names` with the shared configuration, and prints the results.
+    """Evaluates every task in `names`, a comma-separated list, with the shared settings, and prints the results.
 
     Exits 1 if the infrastructure left samples without a verdict.
     """
     from evalharness import api
     from evalharness.data.cards import task_groups
 
-    configs, alone = configs_of(names, shared)
+    configs, alone = configs_per_task(names, shared)
     try:
         runs = api.run_all(configs, out=out, alone=alone)
     except KeyboardInterrupt:
@@ -160,8 +160,8 @@ def run_tasks(names: str, shared: "RunConfig", out: Path | None) -> None:
     require_verdicts(summaries)
 
 
-def configs_of(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:
-    """Returns a configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
+def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool]:
+    """Returns one configuration for each task in `names`, and whether it is a single task, which needs no subfolder."""
     from evalharness.data.cards import expand_task_names, task_groups
 
     tasks = expand_task_names(names)
@@ -169,7 +169,7 @@ def configs_of(names: str, shared: "RunConfig") -> tuple[list["RunConfig"], bool
 
 
 def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:
-    """Prints the table of results, with a row for the mean of group `mean` if given, and the tables by facet."""
+    """Prints the results as a table, with the mean over the task group `mean` if given, and by problem category."""
     from evalharness.report.summary_table import facet_tables, summary_table
 
     print_table(summary_table(summaries, mean=mean))
@@ -177,14 +177,14 @@ def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> 
         print_table(table)
 
 
-def workers_of(value: int | None, executor: str = "local") -> int:
-    """Returns the value of --workers.
+def worker_count(value: int | None, executor: str = "local") -> int:
+    """Returns the number of samples to grade at a time: --workers, else one per available CPU core.
 
-    The default is one per available CPU core, or 0 if the nodes of a cluster decide.
+    The default is 0 with a cluster, whose nodes decide. Raises UserError for a value below 1.
     """
     if value is not None:
         if value < 1:
-            raise UserError("--workers must be at least 1")
+            raise UserError(f"--workers {value} is not possible; it must be at least 1")
         return value
     from evalharness.pipeline.config import default_workers
 

@@ -28,13 +28,13 @@ All = Annotated[bool, typer.Option("--all", help="Every image that has a folder 
 
 
 def print_line(text: str) -> None:
-    """Prints a line at once, as builds take minutes."""
+    """Prints a line without buffering, as builds take minutes."""
     print(text, flush=True)
 
 
 @app.command()
 def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOption = "docker") -> None:
-    """Builds images; unchanged images are kept."""
+    """Builds the sandbox's container images; unchanged images are kept."""
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.factory import find_engine
 
@@ -54,7 +54,7 @@ def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOpti
 
 
 def select_images(names: list[str] | None, everything: bool) -> list[str]:
-    """Returns the images that a command applies to. Raises UserError for an unknown name."""
+    """Returns the names of the sandbox images that a command applies to. Raises UserError for an unknown name."""
     from evalharness.sandbox.engines import images
 
     selected = images.image_names() if everything else names or list(images.DEFAULT)
@@ -78,9 +78,9 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Tests which guarantees the sandbox gives here.
+    """Tests which isolation guarantees the sandbox gives on this machine.
 
-    Also grades a correct and a wrong program of each language. Exits 1 if one does not hold.
+    Also grades a correct and a wrong program of each language. Exits 1 if one of the tests fails.
     """
     from evalharness.sandbox import conformance
     from evalharness.sandbox.engines import images
@@ -112,7 +112,9 @@ def check(
             show(finding)
         for name in selected:
             if everything and images.needs_registry(name) and not images.is_built(name):
-                console.print(f"-    {languages()[name].language}: not checked; its image needs a registry to be built")
+                console.print(
+                    f"-    {languages()[name].language}: not checked; building its image needs a container registry"
+                )
             else:
                 show(conformance.check_language(pool, name))
     finally:
@@ -127,7 +129,7 @@ def clean(
         bool, typer.Option("--images", help="Also remove the images of earlier versions. [default: no]")
     ] = False,
 ) -> None:
-    """Removes containers and control groups of killed runs."""
+    """Removes containers and control groups that killed runs left behind."""
     from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
     from evalharness.sandbox.engines.docker import connect, remove_orphans
 

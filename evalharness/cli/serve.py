@@ -7,7 +7,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, log
-from evalharness.cli.run import workers_of
+from evalharness.cli.run import worker_count
 from evalharness.util.extras import require_extra
 
 
@@ -18,7 +18,10 @@ def serve(
     model: opt.ModelOption = None,
     host: Annotated[
         str,
-        typer.Option(metavar="ADDRESS", help="Address to listen on. One that other machines can reach needs a key."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen on. One that other machines can reach needs a key; see --api-key-env.",
+        ),
     ] = "127.0.0.1",
     port: opt.PortOption = 8378,
     allowed_host: opt.AllowedHostsOption = None,
@@ -62,9 +65,9 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serves a model by an OpenAI-compatible API.
+    """Serves a model over an OpenAI-compatible HTTP API.
 
-    Shows a playground at /. Needs the extra `serve`.
+    Serves a playground (a web page to try the model) at /. Needs the extra `serve`.
     """
     require_extra("serve", "serve")
     from evalharness.model_server.config import ServerConfig
@@ -89,7 +92,7 @@ def serve(
         drain_s=drain,
         cors=tuple(cors_origin or ()),
         sandbox=sandbox if with_sandbox else "",
-        workers=workers_of(workers),
+        workers=worker_count(workers),
         data=data,
     )
     if not run_server(config, log):

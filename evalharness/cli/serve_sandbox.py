@@ -7,7 +7,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, log
-from evalharness.cli.run import workers_of
+from evalharness.cli.run import worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
 
@@ -50,7 +50,7 @@ def serve_sandbox(
         typer.Option("--option", metavar="KEY=VALUE", help="Option of the sandbox; may be repeated. [default: none]"),
     ] = None,
 ) -> None:
-    """Serves grading over HTTP.
+    """Serves an HTTP API that grades samples.
 
     POST /v1/verdicts takes a task and samples and returns their verdicts. Needs the extra `serve`.
     """
@@ -65,7 +65,7 @@ def serve_sandbox(
     if unknown := set(options) - set(SANDBOX_OPTIONS):
         raise UserError(
             f"--option {min(unknown)} is not an option of the sandbox; known: {', '.join(SANDBOX_OPTIONS)}; "
-            "submissions contain the options of their tasks"
+            "options of tasks are sent with each request"
         )
     config = ServiceConfig(
         host=host,
@@ -73,7 +73,7 @@ def serve_sandbox(
         token=os.environ.get(TOKEN_VARIABLE, ""),
         allowed_hosts=tuple(allowed_host or ()),
         tasks=tuple(expand_task_names(task)) if task else (),
-        workers=workers_of(workers),
+        workers=worker_count(workers),
         queue=queue,
         per_client=per_client,
         body_bytes=max_body_mb << 20,

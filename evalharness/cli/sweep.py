@@ -9,7 +9,7 @@ from rich.console import Console
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, fail, require_verdicts
-from evalharness.cli.run import INTERRUPTED, workers_of
+from evalharness.cli.run import INTERRUPTED, worker_count
 from evalharness.cli.tables import print_table
 from evalharness.data.run_types import Summary
 from evalharness.util.visible import raw_stream
@@ -78,7 +78,7 @@ def sweep(
             max_new_tokens=max_new_tokens,
             seed=seed,
             batch_size=batch_size,
-            workers=workers_of(workers, executor),
+            workers=worker_count(workers, executor),
             data=data,
             sandbox=sandbox,
             tokenizer=tokenizer,
@@ -101,5 +101,5 @@ def sweep(
 
 
 def _with_combination(summary: Summary, run: Path) -> Summary:
-    """Returns the summary with the combination's name, that of the run's parent folder, below the model's name."""
+    """Returns a run's summary with the option values, its parent folder's name, below the model's name."""
     return {**summary, "model": f"{summary['model'] or ''}\n{run.parent.name}".strip()}

@@ -1,4 +1,4 @@
-"""Tables and paragraphs on stdout that never break a name."""
+"""Prints tables and paragraphs to stdout without breaking names over lines."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from evalharness.util.visible import full_device_as_user_error, raw_stream, visi
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
 NOT_SET = "-"
-"""What a table shows as the default of an option that has none."""
+"""Text in tables for an option without a default."""
 
 
 class StdoutConsole(Console):
@@ -30,14 +30,14 @@ class StdoutConsole(Console):
 
 
 def stdout_console() -> StdoutConsole:
-    """Returns a console as wide as the terminal; `WIDTH_WITHOUT_TERMINAL` without one and without $COLUMNS."""
+    """Returns a rich console as wide as the terminal or $COLUMNS, else `WIDTH_WITHOUT_TERMINAL` columns wide."""
     console = StdoutConsole()
     has_width = console.is_terminal or "COLUMNS" in os.environ
     return console if has_width else StdoutConsole(width=WIDTH_WITHOUT_TERMINAL)
 
 
 def make_table(*headings: str) -> Table:
-    """Returns a table without a frame that wraps long cells."""
+    """Returns an empty rich table with these column headings, without a frame; it wraps long cells."""
     table = Table(show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -61,7 +61,7 @@ def print_table(table: Table, whole_words: bool = False) -> None:
 
 
 def print_options(options: Sequence[OptionDescription], owner: str) -> None:
-    """Prints what a user needs to know about the options of a task, a backend or the sandbox."""
+    """Prints a table of options with values, default and meaning; `owner` is their task, backend or sandbox."""
     if not options:
         print(f"{owner} has no options")
         return

@@ -30,6 +30,8 @@ def train(
 ) -> None:
     """Trains a diffusion code model or a drafter from a recipe.
 
+    A drafter proposes tokens for speculative decoding.
+
     Training can be stopped at any time: it writes usable weights, and the same command resumes it.
     """
     from evalharness.training.drafting.recipe import is_drafter_recipe

@@ -20,7 +20,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Trace:
-    """The denoising history of a completion: one entry per output token, in the order of the text."""
+    """The denoising history of a diffusion model's completion: one entry per output token, in the order of the text."""
 
     tokens: tuple[str, ...]
     """The text of each token. Joined, they are the completion before the cut at a stop sequence."""
@@ -34,7 +34,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class RejectedDraft:
-    """Consecutive drafted tokens that a forward pass of the target rejected."""
+    """Speculative decoding: consecutive drafted tokens that a forward pass of the target model rejected."""
 
     step: int
     """The forward pass, counted from 0."""
@@ -46,10 +46,10 @@ class RejectedDraft:
 
 @dataclass(frozen=True)
 class DraftCounts:
-    """The drafts of one source in a completion, counted by their position in the draft."""
+    """Speculative decoding: a completion's drafted and accepted tokens, of one draft source, by position in a draft."""
 
     source: str
-    """lookup, drafter, self (the network drafts for itself), or none (passes without a draft)."""
+    """What drafted: lookup, drafter, self (the network drafts for itself), or none (passes without a draft)."""
     passes: int
     """Passes of the target that verified such a draft."""
     drafted: tuple[int, ...] = ()
@@ -60,7 +60,7 @@ class DraftCounts:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a backend returns for a request; one row of `completions.jsonl`.
+    """One generated completion with its token counts and timings; a line of `completions.jsonl`.
 
     Times are in seconds. A value that was not measured is None, never zero.
     """
@@ -89,7 +89,7 @@ class Completion:
     prefill_s: float | None = None
     """The part of `total_s` spent on the prompt, where the backend can separate it."""
     total_s: float | None = None
-    """End-to-end latency: time from the start to the last token; in a batch, to the step that ends this row."""
+    """End-to-end latency: time from the start to the last token; in a batch, to the step that ends this completion."""
     batch: int | None = None
     """Number of requests that share this one's forward passes, where the backend itself makes batches."""
     forwards: int | None = None

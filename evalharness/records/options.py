@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OptionDescription:
-    """One option, for the tables of the command line and of the documentation."""
+    """The description of one `--option KEY=VALUE`, for tables in the terminal and in the documentation."""
 
     name: str
     values: str

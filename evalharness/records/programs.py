@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use. `time_s` does not count waiting for a free core (sandbox/agent/shared/clock.py)."""
+    """Time and memory limits of a sandboxed program; waiting for a free core does not count as time."""
 
     time_s: float
     memory_mb: int = 4096
@@ -15,7 +15,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ProcessRules:
-    """How the process of a Python program is prepared, so that it runs as under the official grader."""
+    """Settings of a Python program's process that reproduce the official grader: restrictions, stack, memory."""
 
     guard: str = ""
     """The official grader whose restrictions apply (sandbox/agent/sample/guard.py); empty for none."""
@@ -26,13 +26,13 @@ class ProcessRules:
 
     @classmethod
     def of(cls, rules: Mapping[str, Any]) -> "ProcessRules":
-        """Returns the rules of a task card that concern the process."""
+        """Returns the process rules from the `rules` entry of a task card."""
         return cls(rules.get("guard", ""), rules.get("stack_depth"), rules.get("address_space_mb"))
 
 
 @dataclass(frozen=True)
 class CallRules:
-    """How EvalPlus limits the calls of an entry point and compares what they return."""
+    """How EvalPlus limits the time of calls of the tested function and compares their return values."""
 
     edition: Literal["0.2", "0.3"]
     """The release of EvalPlus whose comparison applies."""
@@ -50,7 +50,7 @@ class CallRules:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A trusted program that produces the expected outputs. It runs once in the sandbox; the outputs are cached.
+    """A reference solution and its inputs; it runs once in the sandbox, and the expected outputs are cached.
 
     Compared by identity: a task makes one reference per problem and shares it between the problem's programs.
     """
@@ -65,19 +65,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class Checks:
-    """Text that follows a program's source on a new line and decides whether the program is right."""
+    """The test code of a problem, which is appended to a sample's source and decides whether it is right."""
 
     text: str
     trusted: str = ""
     """Python only: the definitions that `text` needs besides `entry_point`, to run `text` in its own process."""
     entry_point: str = ""
     stem: str = ""
-    """The part of the source that came with the problem. It never makes a sample suspicious."""
+    """The part of the source that came with the problem; it is not searched for attempts to tamper with the tests."""
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Test cases in the fields of LiveCodeBench's records, undecoded: the judge in the sandbox reads them."""
+    """The test cases of a LiveCodeBench problem, encoded as in its data file; the judge in the sandbox decodes them."""
 
     public: str
     private: str = ""
@@ -87,7 +87,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class ExecProgram:
-    """Python source and checks that run in one namespace. It passes if they reach their end without an exception."""
+    """A Python program and its test code in one namespace; it passes if both end without an exception."""
 
     image: str
     source: str
@@ -100,7 +100,7 @@ class ExecProgram:
 
 @dataclass(frozen=True)
 class CallsProgram:
-    """Python source whose entry point is called on the reference's inputs. The outputs are compared in the judge."""
+    """A Python function that is called on EvalPlus's inputs; the judge compares its outputs with the reference's."""
 
     image: str
     source: str
@@ -113,7 +113,7 @@ class CallsProgram:
 
 @dataclass(frozen=True)
 class CasesProgram:
-    """Python source that answers test cases one by one, as under LiveCodeBench's grader."""
+    """A Python program that is run on test cases one by one (stdin or a call), as by LiveCodeBench's grader."""
 
     image: str
     source: str
@@ -125,7 +125,7 @@ class CasesProgram:
 
 @dataclass(frozen=True)
 class UnitTestProgram:
-    """Python source with checks that define a `unittest` class named TestCases."""
+    """A Python program whose test code defines a `unittest` class named TestCases, as in BigCodeBench."""
 
     image: str
     source: str
@@ -137,7 +137,7 @@ class UnitTestProgram:
 
 @dataclass(frozen=True)
 class CommandProgram:
-    """Source and checks that the commands of the image's language compile and run (`sandboxes/*/language.yaml`).
+    """A program and its test code in any language; commands in `sandboxes/*/language.yaml` compile and run it.
 
     The language's steps set the time limits; `limits.time_s` is their sum, for information.
     """

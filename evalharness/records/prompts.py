@@ -26,12 +26,12 @@ class Message:
 
 @dataclass(frozen=True)
 class Oracle:
-    """Reveals the length of the reference's middle, and never its text."""
+    """Infilling: tells a backend the length of the reference solution's middle without its text."""
 
     _text: str = field(repr=False)
 
     def length(self, count: Callable[[str], int]) -> int:
-        """Returns the length of the reference's middle by `count`, for example a tokenizer's number of tokens."""
+        """Returns the length of the reference's middle as `count` measures it, such as a tokenizer's token count."""
         return count(self._text)
 
 
@@ -59,7 +59,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Problem:
-    """One item of a task."""
+    """One item of a benchmark: its prompt, official solution and data."""
 
     task_id: str
     prompt: Prompt
@@ -76,12 +76,12 @@ class Problem:
     facets: Mapping[str, str] = field(default_factory=dict)
     """The problem's categories, such as {"month": "2024-08"}. Reports show a pass rate for each."""
     accepts_programs: bool = False
-    """Whether a row of a samples file may have `program`: the complete text to run, tests included."""
+    """Whether a line of a samples file may have `program`: the complete text to run, tests included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Asks a backend for the completion number `sample_id` of a problem, counted from 0."""
+    """A request to a backend: generate completion number `sample_id`, counted from 0, of a problem."""
 
     problem: Problem
     sample_id: int

@@ -23,7 +23,7 @@ class Task(Protocol):
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the judgement by the official grader's rules. `execution` is empty if no program ran."""
+        """Returns the verdict by the official grader's rules. `execution` is empty if no program ran."""
         ...
 
 
@@ -69,10 +69,10 @@ class KnowsChat(Protocol):
 
 @runtime_checkable
 class AdjustsOptions(Protocol):
-    """A backend that changes an option by itself where an endpoint refuses its value."""
+    """A backend that changes an option's value by itself where the endpoint refuses that value."""
 
     def adjustments(self) -> Mapping[str, str]:
-        """Returns the changed options with their values."""
+        """Returns the options that the backend changed, with the values that it sends instead."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Checks that a row of a run directory can be one that a run wrote: types of fields, and fields that contradict."""
+"""Checks a stored completion or verdict, a line of a run directory's .jsonl files: types, and contradicting fields."""
 
 import math
 import types
@@ -14,7 +14,7 @@ Row = Completion | Verdict
 
 
 def check_row(row: Row) -> None:
-    """Raises ValueError, whose message ends a sentence about the row, where no run writes such a row."""
+    """Raises ValueError where a field of a stored completion or verdict is invalid; its text is as "its x is 5"."""
     kind: Any = type(row)
     for name, allowed in _checked_fields(kind).items():
         value = getattr(row, name)
@@ -40,7 +40,7 @@ def _check_verdict(verdict: Verdict) -> None:
 
 @cache
 def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
-    """Returns the allowed types and values of each field. Fields that are records themselves are built, not checked."""
+    """Returns, by name, the allowed types and values of a dataclass's fields, without fields that are dataclasses."""
     hints = get_type_hints(kind)
     allowed = {field.name: _alternatives(hints[field.name]) for field in fields(kind)}
     return {
@@ -51,7 +51,7 @@ def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """Returns the types of a union, and the values of a Literal."""
+    """Returns the alternatives of a type hint: the types of a union, and the values of a Literal."""
     if get_origin(hint) in (Union, types.UnionType):
         return tuple(part for alternative in get_args(hint) for part in _alternatives(alternative))
     return get_args(hint) if get_origin(hint) is Literal else (hint,)
@@ -72,5 +72,7 @@ def _short(value: Any) -> str:
 
 
 def repeated_row(where: str, row: Row) -> UserError:
-    """Returns the error about a second row of a sample."""
-    return UserError(f"{where}: a second row of sample {row.sample_id} of {row.task_id}; remove one of them")
+    """Returns the error for a sample that is in a file twice; `where` names file and line."""
+    return UserError(
+        f"{where}: sample {row.sample_id} of {row.task_id} is there a second time; remove one of the lines"
+    )

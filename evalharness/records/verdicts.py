@@ -1,4 +1,4 @@
-"""What happened in the sandbox, and the judgement of a sample."""
+"""What happened to a program in the sandbox, and the verdict on a sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to one part of a program, such as one group of inputs, in its own process."""
+    """The result of one part of a program's execution, such as one group of test inputs, in its own process."""
 
     status: Status
     detail: str = ""
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Execution:
-    """What happened to a program: one outcome per part, by name, in the order in which the parts ran.
+    """The result of running a program in the sandbox: one outcome per part, by name, in the order of running.
 
     Parts after a failed one did not run and are absent.
     """
@@ -43,12 +43,12 @@ class Execution:
     infrastructure: str = ""
     """Why the harness could not run the program; empty if it could."""
     borderline: str = ""
-    """Why another run might end differently; empty for nearly all programs."""
+    """Why another execution might end differently, such as a time near the limit; empty for nearly all programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of a sample; one row of `verdicts.jsonl`."""
+    """The judgement of a sample; a line of `verdicts.jsonl`."""
 
     task_id: str
     sample_id: int

@@ -1,1 +1,1 @@
-"""Small helpers, each of which exists once."""
+"""Helpers that all packages use: files, JSON lines, texts of messages, plug-ins, optional dependencies."""

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 SHOWN = 60
-"""Characters of a value that a message shows."""
+"""Maximum length of a value in a message, in characters."""
 
 
 class Difference(NamedTuple):
-    """One place where two values differ. The values are JSON texts, shortened."""
+    """A key at which two JSON values differ, with both values as shortened JSON texts."""
 
     place: str
-    """The keys on the way to it, joined by dots, such as `task.version`."""
+    """The path of keys, joined by dots, such as `task.version`."""
     old: str
     new: str
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[Difference]:
-    """Yields the places where two plain JSON values differ, in the order of the keys of `old`, then of `new`."""
+    """Yields each key path at which two JSON values differ, in the order of the keys of `old`, then of `new`."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))

@@ -45,7 +45,7 @@ def install_command(extra: Extra) -> str:
 
 
 def require_extra(name: str, user: str) -> None:
-    """Raises UserError that says how to install the extra if it is missing. `user` is what needs it."""
+    """Raises UserError if an extra of the package is not installed; `user` is the command that needs it."""
     extra = EXTRAS[name]
     if missing := missing_modules(extra):
         raise UserError(f"{user} needs {', '.join(missing)}; install with: {install_command(extra)}")

@@ -38,16 +38,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """Returns why a disk refused an operation. An error about several files has its reasons in a list."""
+    """Returns an OSError's reason without number and path; of a `shutil.Error` about several files, the last one's."""
     if error.strerror or not error.args or not isinstance(error.args[0], list):
         return error.strerror or str(error)
     return re.sub(r"^\[Errno \d+\] |: '.*", "", str(error.args[0][-1][-1]))
 
 
 def check_writable(folder: Path) -> None:
-    """Raises UserError if the folder, which need not exist, cannot be written or created."""
+    """Raises UserError if an output folder, which need not exist, cannot be written or created."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not existing.is_dir():
-        raise UserError(f"cannot write to {folder}: {existing} is not a folder; choose another --out")
+        raise UserError(f"cannot write to {folder}: {existing} is not a folder; choose another folder with --out")
     if not os.access(existing, os.W_OK):
         raise UserError(f"cannot write to {folder}: Permission denied; choose another folder with --out")

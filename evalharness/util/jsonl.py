@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 
 
 def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (line number from 1, line) for each line that ends in a line break; nothing where there is no file.
+    """Yields (line number from 1, line) for each complete line of a file; nothing where the file does not exist.
 
     A last line without its line break is skipped: a process is writing it, or was killed while it wrote.
     """
@@ -22,7 +22,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
-    """Yields (line number from 1, value) for each line that is not blank. `path` is named in messages only.
+    """Yields (line number from 1, JSON value) for each line that is not blank. `path` is for messages only.
 
     Raises UserError, naming the line, where a line is not JSON or the file cannot be read.
     """
@@ -31,11 +31,11 @@ def numbered_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, A
             if line.strip():
                 yield number, parse_line(path, number, line)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}; check that the file is complete and readable") from None
 
 
 def parse_line(path: Path, number: int, line: bytes) -> Any:
-    """Returns the value of one line. Raises UserError, naming file and line, where it is not JSON."""
+    """Returns the JSON value of one line. Raises UserError, naming file and line, where it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""A compact set of sample keys, of which a run may have millions."""
+"""A compact set of sample keys (task_id, sample_id), of which a run may have millions."""
 
 from collections.abc import Iterable, Iterator, Set
 
@@ -9,7 +9,7 @@ LARGEST = 1 << 16
 
 
 class KeySet(Set[Key]):
-    """A set that stores one bit per sample, where a set of tuples needs over a hundred bytes."""
+    """A set of sample keys (task_id, sample_id) that needs one bit per key; a set of tuples needs over 100 bytes."""
 
     def __init__(self, keys: Iterable[Key] = ()):
         self._bits: dict[str, bytearray] = {}

@@ -28,12 +28,12 @@ def plugin_points(group: str) -> list[EntryPoint]:
 
 
 def plugin_names(group: str) -> list[str]:
-    """Returns the names that are registered in a group, sorted. Nothing is loaded."""
+    """Returns the names of the plug-ins in an entry-point group, sorted. Nothing is loaded."""
     return [point.name for point in plugin_points(group)]
 
 
 def load_plugin(group: str, kind: str, name: str) -> Any:
-    """Returns the object that `name` stands for. `kind`, such as "backend", is for messages.
+    """Returns the object of the plug-in `name` in an entry-point group. `kind`, such as "backend", is for messages.
 
     Raises UserError for an unknown name, with similar ones, and for a plug-in that cannot be loaded.
     """
@@ -51,7 +51,7 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
 
 
 def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
-    """Yields name and object of each plug-in of a group; one that cannot be loaded is disabled with one line."""
+    """Yields (name, object) of each plug-in of an entry-point group; reports those that cannot be loaded."""
     for point in plugin_points(group):
         try:
             loaded = point.load()
@@ -64,12 +64,12 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
 
 
 def origin(point: EntryPoint) -> str:
-    """Returns what registered an entry point, for messages: "package NAME", or the value where that is not known."""
+    """Returns which package registered an entry point, for messages: "package NAME", else "entry point NAME"."""
     return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
 
 
 def described(error: BaseException) -> str:
-    """Returns an exception as one line: its type, unless the message is made for users, and its message."""
+    """Returns an exception as one line: its message, after its type unless the message is made for users."""
     text = error_text(error)
     is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__
     return text if is_readable else f"{type(error).__name__}: {text}"

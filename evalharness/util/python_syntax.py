@@ -25,7 +25,7 @@ def parse(source: str) -> ast.Module:
 
 
 def expression(text: str) -> ast.expr:
-    """Returns the syntax tree of an expression. Raises what `parse` raises."""
+    """Returns the syntax tree of a Python expression. Raises what `parse` raises."""
     statement = parse(text).body[0]
     assert isinstance(statement, ast.Expr)
     return statement.value

@@ -17,24 +17,24 @@ CONTROLS = re.compile(
 
 
 def visible(text: str) -> str:
-    """Returns the text with each such character written as Python writes it, such as `\\x1b` or `\\u202e`."""
+    """Returns the text with control, bidirectional and invisible characters written as `\\x1b`, `\\u202e` and so on."""
     return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 @contextlib.contextmanager
 def full_device_as_user_error(stream: TextIO) -> Iterator[None]:
-    """Raises UserError for an OSError of the block that writes to the stream, other than that of a closed pipe."""
+    """Raises UserError where the block cannot write to a stream, such as for a full disk; not for a closed pipe."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what Python writes at its end
-        raise UserError(f"cannot write the output: {error.strerror}; write it to another place") from None
+        raise UserError(f"cannot write to stdout or stderr: {error.strerror}; redirect it to another file") from None
 
 
 class VisibleStream:
-    """A text stream that writes texts as `visible` returns them."""
+    """A text stream that writes control and invisible characters as escapes; see `visible`."""
 
     def __init__(self, stream: TextIO):
         self.raw = stream
@@ -55,13 +55,13 @@ class VisibleStream:
 
 
 def raw_stream(stream: TextIO) -> TextIO:
-    """Returns the stream below a `VisibleStream`, for a writer that makes its texts visible itself."""
+    """Returns the stream that a `VisibleStream` wraps, for a writer that escapes control characters itself."""
     return stream.raw if isinstance(stream, VisibleStream) else stream
 
 
 @contextlib.contextmanager
 def visible_streams() -> Iterator[None]:
-    """Makes stdout and stderr write all texts visibly: names, answers and messages come from models and endpoints."""
+    """Makes stdout and stderr write control characters of models and endpoints as escapes."""
     stdout, stderr = VisibleStream(raw_stream(sys.stdout)), VisibleStream(raw_stream(sys.stderr))
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         yield

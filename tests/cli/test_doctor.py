@@ -35,7 +35,7 @@ def test_little_memory_and_disk_are_notes_that_say_what_to_do(cli: Command, monk
     text = cli("doctor").stdout
     assert line_of(text, "memory").startswith("note")
     assert line_of(text, "memory").endswith("; use fewer --workers, or end other programs")
-    assert re.search(r"(?m)^note    disk .*; make room$", text)
+    assert re.search(r"(?m)^note    disk .*; free some space$", text)
 
 
 def test_memory_is_that_of_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

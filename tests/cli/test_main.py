@@ -80,7 +80,7 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         ((*SAMPLE, *TASK, "--only", "Sample/99"), ["humaneval has no problem 'Sample/99'", "such as Sample/0"]),
         ((*SAMPLE, *TASK, "--n", "0"), ["--n", "at least 1"]),
         ((*SAMPLE, *TASK, "--workers", "-1"), ["--workers", "at least 1"]),
-        ((*SAMPLE, *TASK, "--workers", "0"), ["--workers must be at least 1"]),
+        ((*SAMPLE, *TASK, "--workers", "0"), ["--workers 0 is not possible; it must be at least 1"]),
         ((*SAMPLE, *TASK, "--replicas", "2"), ["--replicas", "--executor ray"]),
         ((*SAMPLE, *TASK, "--ray-address", "auto"), ["--ray-address", "--executor ray"]),
         ((*SAMPLE, *TASK, "--executor", "ray", "--replicas", "0"), ["--replicas must be at least 1"]),

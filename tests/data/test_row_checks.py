@@ -65,7 +65,7 @@ def test_a_line_that_is_no_row_is_refused(line: str, tmp_path: Path) -> None:
 
 def test_a_second_row_of_a_sample_is_refused(tmp_path: Path) -> None:
     write(tmp_path, GOOD, {**GOOD, "sample_id": 1}, GOOD)
-    with pytest.raises(UserError, match="line 3: a second row of sample 0 of a; remove one of them"):
+    with pytest.raises(UserError, match="line 3: sample 0 of a is there a second time; remove one of the lines"):
         list(read_verdicts(tmp_path))
 
 

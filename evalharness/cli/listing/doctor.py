@@ -1,4 +1,4 @@
-"""The command `doctor`: checks what this machine has, one line per check."""
+"""The command `doctor`: checks this machine for what runs need, one line per check."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def doctor() -> None:
 
 
 def findings() -> Iterator[Finding]:
-    """Yields one finding for each thing that a run depends on."""
+    """Yields the result of each check: Python, packages, extras, GPU, memory, disks, container engine, images, data."""
     yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer)")
     for package in PACKAGES:
         installed = is_installed(package)
@@ -84,7 +84,7 @@ def _data() -> Iterator[Finding]:
 
 
 def _folder_problem(folder: Path) -> str:
-    """Returns why the folder has no data; empty if it has some."""
+    """Returns why a data folder cannot have benchmark data, such as "is empty"; an empty text if it can."""
     if not folder.is_dir():
         return "is not a folder"
     return "" if any(folder.iterdir()) else "is empty"

@@ -1,4 +1,4 @@
-"""What `doctor` finds out about the machine: GPU, memory and disk."""
+"""The checks of `doctor` that concern the machine: GPU, memory and disk space."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check of `evalharness doctor`."""
 
     ok: bool
     text: str
@@ -32,14 +32,14 @@ class Finding:
 
 
 def machine_findings() -> Iterator[Finding]:
-    """Yields what the machine has: GPUs that PyTorch can use, memory, and free disk space."""
+    """Yields the results of the checks for GPUs that PyTorch can use, memory, and free disk space."""
     yield _gpus()
     yield _memory()
     yield from _disks()
 
 
 def _gpus() -> Finding:
-    """Returns the GPUs; a note if there is no GPU, or if PyTorch cannot use the driver's."""
+    """Returns the GPUs that PyTorch can use; a note if there is none, or if PyTorch does not fit the driver."""
     if not is_installed("torch"):
         return Finding(False, "GPU: not known without the package torch", required=False)
     import torch
@@ -51,8 +51,8 @@ def _gpus() -> Finding:
     if torch.backends.mps.is_available():
         return Finding(True, "GPU of Apple (device mps)")
     if shutil.which("nvidia-smi"):
-        hint = "PyTorch cannot use the driver's; install a build of PyTorch for its version of CUDA"
-        return Finding(False, f"GPU: {hint} (this is torch {torch.__version__})", required=False)
+        hint = "install a build of PyTorch for the driver's version of CUDA"
+        return Finding(False, f"GPU: torch {torch.__version__} cannot use the driver; {hint}", required=False)
     return Finding(False, "no GPU: local models run on the CPU; endpoints and grading need none", required=False)
 
 
@@ -64,7 +64,7 @@ def _memory() -> Finding:
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Returns the machine's memory, or its control group's limit if that is lower, and what is available of it."""
+    """Returns (total, available) memory in bytes; the total is the control group's limit if that is lower."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     available = total
     with contextlib.suppress(OSError, StopIteration, ValueError):
@@ -76,7 +76,7 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def _disks() -> Iterator[Finding]:
-    """Yields the free space of each file system with results, downloads and caches."""
+    """Yields the free disk space of each file system that holds results, downloads or caches."""
     uses = {
         "results": Path.cwd(),
         "model and data downloads": Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser(),
@@ -91,4 +91,4 @@ def _disks() -> Iterator[Finding]:
         free = shutil.disk_usage(folder).free
         text = f"disk {free / GIB:.0f} GiB free for {', '.join(used_for)} ({folder})"
         enough = free >= LITTLE_DISK
-        yield Finding(enough, text + ("" if enough else "; make room"), required=False)
+        yield Finding(enough, text + ("" if enough else "; free some space"), required=False)

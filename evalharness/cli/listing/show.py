@@ -19,9 +19,9 @@ def show(
         ),
     ] = None,
 ) -> None:
-    """Prints a sample: prompt, answer, program, tests, verdict.
+    """Prints one sample of a run with its program and verdict.
 
-    The program is what was extracted from the answer and ran.
+    Prints prompt, answer, program, tests and verdict; the program is what was extracted from the answer and ran.
     """
     from evalharness.data.runs import open_run
     from evalharness.report.sample_text import sample_lines

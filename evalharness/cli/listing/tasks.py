@@ -40,7 +40,7 @@ def tasks(
 
 
 def task_rows() -> Iterator[TaskRow]:
-    """Yields a row for each task, with the columns `HEADINGS`."""
+    """Yields the cells of one table row per task, in the columns `HEADINGS`."""
     source, images = resolve_source(None), image_states()
     for card in load_cards():
         for entry in card.tasks.values():
@@ -55,7 +55,7 @@ def task_rows() -> Iterator[TaskRow]:
 
 
 def describe(card: Card, entry: TaskEntry) -> None:
-    """Prints what a user needs to know about a task: its grader, recipes, options and those of the sandbox."""
+    """Prints a task's official grader, recipes and options, and the options of the sandbox."""
     from evalharness.data.cards.task_options import describe_task_options
     from evalharness.sandbox.factory import DESCRIBED_OPTIONS
 
@@ -83,7 +83,7 @@ def describe(card: Card, entry: TaskEntry) -> None:
 
 
 def problem_count(entry: TaskEntry) -> int | None:
-    """Returns the number of problems in the default split of the default version; None if the card does not say it."""
+    """Returns the number of problems of a task's default version and split; None if its card does not say it."""
     first_and_last = entry.splits.get(entry.default_split or "")
     if isinstance(first_and_last, tuple):
         return first_and_last[1] - first_and_last[0] + 1
@@ -92,7 +92,7 @@ def problem_count(entry: TaskEntry) -> int | None:
 
 
 def data_state(entry: TaskEntry, source: DataSource) -> str:
-    """Returns where the data of the default version are: `here` (in `source`), `on the hub`, or `missing`."""
+    """Returns where the data of a task's default version are: `here` (in `source`), `on the hub`, or `missing`."""
     version = find_version(entry, None)
     if version.shipped:
         return "with the card"
@@ -103,7 +103,7 @@ def data_state(entry: TaskEntry, source: DataSource) -> str:
 
 
 def image_states() -> Mapping[str, str]:
-    """Returns each image's state by name; empty without a container engine."""
+    """Returns the state of each sandbox image by name, such as "built"; nothing without a container engine."""
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 

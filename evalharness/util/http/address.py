@@ -18,21 +18,21 @@ def is_loopback(host: str) -> bool:
 
 
 def check_address(host: str, port: int, token: str, variable: str = TOKEN_VARIABLE) -> None:
-    """Raises UserError for an impossible port, and for an address that others can reach without a token.
+    """Raises UserError for an invalid port, and for an address that other machines can reach while no token is set.
 
-    `variable` is the environment variable of the token.
+    `variable` is the environment variable that the token was read from, for the message.
     """
     if not 0 < port < 1 << 16:
         raise UserError(f"--port {port} is not a valid port; choose one from 1 to 65535")
     if not token and not is_loopback(host):
         raise UserError(
-            f"other machines can reach {host}; set ${variable} to a secret that clients must send, or "
-            "listen on 127.0.0.1"
+            f"other machines can reach --host {host}; set ${variable} to a secret that clients must send, or "
+            "use --host 127.0.0.1"
         )
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
-    """Returns the listening socket. Raises UserError if the address is not available."""
+    """Returns a TCP socket that listens on the address. Raises UserError if the address is not available."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=backlog)

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 
 class RequestRefused(Exception):
-    """A request that a service does not process: HTTP status, one-line reason and seconds until a retry, if any.
+    """Raised to refuse an HTTP request: status, one-line reason, and seconds until a retry is allowed, if any.
 
     `parameter` is the field of the request that is wrong, and `code` a word for programs, where there is one.
     """
@@ -32,12 +32,12 @@ ErrorBody = Callable[[RequestRefused], Mapping[str, Any]]
 
 
 def one_error(refused: RequestRefused) -> Mapping[str, Any]:
-    """Returns the usual body, an `ErrorResponse`."""
+    """Returns the default JSON body of the response to a refused request, an `ErrorResponse`."""
     return ErrorResponse(error=refused.reason).model_dump()
 
 
 def refusal(refused: RequestRefused, close: bool = False, body: ErrorBody = one_error) -> JSONResponse:
-    """Returns the response to a refused request.
+    """Returns the HTTP response to a refused request.
 
     `close` ends the connection, for requests that are not read to their end.
     """

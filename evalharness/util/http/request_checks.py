@@ -13,7 +13,7 @@ from evalharness.util.http.refusals import ErrorBody, RequestRefused, one_error,
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """What a request may be. Sizes are in bytes, times in seconds."""
+    """The token, size limits (bytes) and time limits (seconds) that an HTTP service checks requests against."""
 
     token: str = field(default="", repr=False)
     """Clients send it as `Authorization: Bearer TOKEN`; empty for a service that needs none."""
@@ -29,7 +29,7 @@ class RequestLimits:
     """The names that clients may use (see `served_hosts`); empty for any."""
 
     def is_public(self, path: str) -> bool:
-        """Returns whether a path needs no token."""
+        """Returns whether requests to this URL path need no token."""
         return path in self.public or any(path.startswith(name) for name in self.public if name[1:].endswith("/"))
 
 
@@ -50,7 +50,7 @@ class RequestChecks:
         self.buffered_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Calls the application, or refuses the request."""
+        """Checks one HTTP request and passes it on to the application, or answers with a refusal."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
@@ -96,10 +96,10 @@ class RequestChecks:
             if not authorization:
                 raise RequestRefused(401, "no token; send the header Authorization: Bearer TOKEN")
             if not hmac.compare_digest(authorization, b"Bearer " + self.limits.token.encode()):
-                raise RequestRefused(401, "wrong token; send the one that this service was started with")
+                raise RequestRefused(401, "wrong token in the header Authorization; send the service's token")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
-            raise RequestRefused(400, "the header content-length is not a number")
+            raise RequestRefused(400, "the header content-length is not a number; send the body's size in bytes")
         self._check_size(int(length), int(length))
 
     def _check_size(self, body_bytes: int, new_bytes: int) -> None:
@@ -125,7 +125,7 @@ class RequestChecks:
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    """Returns a `receive` that returns the body, which was read already, and then the disconnection."""
+    """Returns an ASGI `receive` function that returns the body, which was read already, and then the disconnection."""
     first = True
 
     async def replayed() -> Message:

@@ -14,7 +14,7 @@ CONNECTIONS = 4096
 
 
 def run_server(app: ASGIApp, listener: socket.socket, read_s: float, drain_s: float) -> None:
-    """Serves until SIGTERM or SIGINT; then it stops listening and gives open requests `drain_s` seconds.
+    """Runs an HTTP server until SIGTERM or SIGINT; then it stops listening and gives open requests `drain_s` seconds.
 
     A client has `read_s` seconds to send the headers of a request.
     """

@@ -1,1 +1,1 @@
-"""Limits of what the harness reads: processor time and memory of a call, sizes of texts, files and lines."""
+"""Limits on untrusted texts and files that the harness reads: processor time, memory, and sizes."""

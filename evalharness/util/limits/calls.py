@@ -1,4 +1,4 @@
-"""Calls functions that read texts of samples in child processes, with limits of processor time and memory.
+"""Calls functions that parse untrusted samples in child processes, with limits of processor time and memory.
 
 Some readers of texts are not linear in time and cannot be made so: Python's parser, official sanitizers, parsers with
 error recovery. In this process a hostile text would make them hold the interpreter's lock for minutes, and all threads
@@ -24,9 +24,9 @@ from evalharness.errors import InfrastructureError
 from evalharness.util.limits.child import Answer, Call
 
 CPU_S = 1.0
-"""Processor time of a call. The texts of honest samples need some milliseconds."""
+"""Limit of a call's processor time, in seconds. The texts of honest samples need some milliseconds."""
 MEMORY_MB = 1024
-"""Memory of a call beyond the modules that its function needs."""
+"""Limit of a call's memory, in MB, beyond the modules that its function needs."""
 WALL_S = 120.0
 """Seconds after which a worker that neither answers nor uses its processor time is ended."""
 MAX_ANSWER_BYTES = 64 << 20
@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 
 
 class LimitExceeded(Exception):
-    """The call needed more processor time or memory than it may use."""
+    """Raised where a function call in a child process needs more processor time or memory than its limits."""
 
 
 class _Worker(NamedTuple):
@@ -53,7 +53,7 @@ class _Worker(NamedTuple):
 def bounded_call(
     function: Callable[..., Value], *arguments: Any, cpu_s: float = CPU_S, imports: tuple[str, ...] = ()
 ) -> Value:
-    """Returns `function(*arguments)`, computed in a child process; safe for many threads.
+    """Returns `function(*arguments)`, computed in a child process with limits of time and memory; thread-safe.
 
     The function is one of a module's own names. Its value consists of JSON's types: None, bool, numbers, str, list and
     dict; a tuple arrives as a list. `imports` are modules that the function imports itself, which does not count.
@@ -65,7 +65,7 @@ def bounded_call(
 
 
 class _Pool:
-    """The workers of this process, at most one per core, and their fork server."""
+    """The child processes of this process that run bounded calls, at most one per core, and their fork server."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,10 +107,10 @@ class _Pool:
                 return self._start()
             except (OSError, EOFError) as error:
                 self.close()
-                raise InfrastructureError(f"no process for reading texts can be started: {error!r}") from None
+                raise InfrastructureError(f"cannot start a child process that parses answers: {error!r}") from None
 
     def _start(self) -> _Worker:
-        """Returns a new worker. Starts the fork server if there is none."""
+        """Returns a new child process. Starts the fork server if there is none."""
         if self._server is None or self._server.poll() is not None:
             self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with other:
@@ -139,7 +139,7 @@ class _Pool:
         return _Worker(channel, int(channel.recv_bytes(100)))
 
     def close(self) -> None:
-        """Ends all processes."""
+        """Ends all child processes."""
         for worker in self._idle:
             worker.channel.close()
         self._idle.clear()
@@ -151,7 +151,7 @@ class _Pool:
         self._control = self._server = None
 
     def forget(self) -> None:
-        """Closes this process's ends, after a fork: the processes belong to the parent."""
+        """Closes the connections to the child processes, in a forked process; the children belong to its parent."""
         for worker in self._idle:
             worker.channel.close()
         if self._control:
@@ -159,7 +159,7 @@ class _Pool:
 
 
 def _ask(worker: _Worker, call: Call) -> Answer:
-    """Returns the worker's answer. Raises LimitExceeded where it has none."""
+    """Sends a call to a child process and returns its answer. Raises LimitExceeded where none comes."""
     try:
         worker.channel.send_bytes(pickle.dumps(call))
         if not _has_answer(worker.channel):
@@ -170,7 +170,7 @@ def _ask(worker: _Worker, call: Call) -> Answer:
 
 
 def _has_answer(channel: Connection) -> bool:
-    """Returns whether an answer arrives in time, and before the thread is stopped."""
+    """Returns whether a child process answers within `WALL_S`, and before the calling thread is stopped."""
     stopped, end = STOPPED.get(), time.monotonic() + WALL_S
     while not channel.poll(POLL_S):
         if time.monotonic() > end or (stopped and stopped.is_set()):

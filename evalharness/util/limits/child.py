@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TypedDict
 
 FD_BYTES = 1 << 16
-"""The longest request to the fork server."""
+"""Maximum size of a request to the fork server, in bytes."""
 
 
 class Call(TypedDict):
-    """A request to a worker. It is pickled: the parent is trusted, the child's answer is not."""
+    """A function call that a child process is asked to make; pickled, as the parent is trusted and the child is not."""
 
     imports: tuple[str, ...]
     """Modules to import first; the last one has the function."""
@@ -31,7 +31,7 @@ class Call(TypedDict):
 
 
 class Answer(TypedDict, total=False):
-    """A worker's reply, as JSON: the function's value, or its exception's type and message."""
+    """A child process's reply to a call, as JSON: the function's value, or its exception's type and message."""
 
     value: object
     error: str
@@ -39,7 +39,7 @@ class Answer(TypedDict, total=False):
 
 
 def main(control_fd: int) -> None:
-    """Serves as the fork server: forks a worker for each socket that arrives, until the parent has ended.
+    """Runs the fork server: forks a child process for each socket that it receives, until the parent has ended.
 
     A request is the worker's memory limit in MB, and the modules to import first, separated by spaces.
     """
@@ -61,7 +61,7 @@ def main(control_fd: int) -> None:
 
 
 def _serve(channel: Connection, memory_mb: int) -> None:
-    """Serves as a worker until the parent has ended. Never returns."""
+    """Answers calls on the channel, as a child process, until the parent has ended. Never returns."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + (memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -1,4 +1,4 @@
-"""Opens compressed files, and reads lines, within limits: a file may be made to fill memory or disk."""
+"""Reads gzip files and lines within size limits: a file may be made to fill memory or disk."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 256 << 20
 
 
 def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
-    """Yields the lines of a file. Raises UserError at one of more than `MAX_LINE_BYTES`."""
+    """Yields the lines of a file. Raises UserError at a line of more than `MAX_LINE_BYTES`."""
     for number in itertools.count(1):
         line = file.readline(MAX_LINE_BYTES)
         if len(line) == MAX_LINE_BYTES:
@@ -29,7 +29,7 @@ def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
 
 
 def open_uncompressed(path: Path) -> IO[bytes]:
-    """Returns a file open for reading from its start, uncompressed where its content is that of gzip.
+    """Opens a file for reading; a gzip file, recognized by its content, is decompressed.
 
     Raises OSError where it cannot be opened. Reading raises as for `expanded`.
     """
@@ -40,7 +40,7 @@ def open_uncompressed(path: Path) -> IO[bytes]:
 
 
 def expanded(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns the content of a gzip file, open for reading from its start. `path` is named in messages only.
+    """Returns the decompressed content of a gzip file as a readable file. `path` is for messages only.
 
     Reading raises what `gzip` raises, and UserError where the content is far larger than the file.
     """
@@ -48,7 +48,7 @@ def expanded(path: Path, file: IO[bytes]) -> IO[bytes]:
 
 
 class _Expanded(io.RawIOBase):
-    """The content of a gzip file, refused where it is far larger than the file."""
+    """The decompressed content of a gzip file; reading fails where it is far larger than the file."""
 
     def __init__(self, path: Path, file: IO[bytes]):
         self._path, self._file, self._read = path, gzip.GzipFile(fileobj=file), 0

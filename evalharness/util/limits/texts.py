@@ -1,7 +1,7 @@
-"""The largest answers and programs that the harness reads."""
+"""The size limit of answers and programs that the harness reads."""
 
 MAX_TEXT_BYTES = 1_000_000
-"""The default limit, in bytes of UTF-8."""
+"""The default size limit, in bytes of UTF-8."""
 
 
 def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
@@ -10,5 +10,5 @@ def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
 
 
 def larger_than(limit: int) -> str:
-    """Returns the end of a sentence about a text that is too large."""
+    """Returns "is larger than N MB", which ends a message about an answer or program over the limit of bytes."""
     return f"is larger than {limit / 1e6:g} MB"

@@ -1,1 +1,4 @@
-"""An arena on one's own machine: blind pairs of completions, votes of people or of a model, and their statistics."""
+"""A local arena: voters compare blind pairs of model answers; Bradley-Terry statistics rank the models.
+
+Voters are people, or a model as judge (LLM-as-a-judge).
+"""

@@ -1,4 +1,4 @@
-"""How voters see problems and answers: as programs, in the same form for all models."""
+"""Problems and model answers as the arena's voters see them: as programs, in the same form for all models."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from evalharness.records import Completion, Problem, Task, Verdict
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer of a model to a problem, as voters see it."""
+    """A model's answer to a problem, as the arena shows it to voters."""
 
     model: str
     sample_id: int
@@ -18,14 +18,16 @@ class Answer:
     """The program that the task extracts from the completion: what the sandbox runs, without the tests. The name of
     the model is hidden in it (see `hide_name`)."""
     middle: str | None
-    """The part of the program between the problem's prefix and suffix; None where it does not stand between them."""
+    """The infilled part of the program, between the problem's prefix and suffix; None if the program does not contain
+    both.
+    """
     verdict: Verdict | None
     total_s: float | None
     first_output_s: float | None
     output_tokens: int | None
 
     def side(self, wait_s: float = 0.0) -> Side:
-        """Returns what the arena records of the answer."""
+        """Returns the answer as one side of a recorded pair. `wait_s`: seconds until a voter sees all of it."""
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
         return Side(
             self.model,
@@ -40,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ShownProblem:
-    """A problem as voters see it."""
+    """A benchmark problem with its task, as the arena shows it to voters."""
 
     problem: Problem
     task: Task
@@ -51,9 +53,10 @@ class ShownProblem:
 
     @property
     def question(self) -> str:
-        """The program to continue or to infill, else the last message of the prompt, else its text.
+        """The problem statement: the code to continue or to infill, else the last chat message, else the prompt's text.
 
-        MBPP's prompt has solved examples before the problem, so that its text and tests are taken from its record.
+        MBPP's prompt has solved examples before the problem, so that its text and tests are taken from the dataset's
+        record.
         """
         record, messages = self.problem.record, self.problem.prompt.messages
         if self.problem.prefix:
@@ -63,7 +66,7 @@ class ShownProblem:
         return messages[-1].content if messages else self.problem.prompt.text or ""
 
     def answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
-        """Returns the completion as voters see it."""
+        """Returns a model's completion of this problem as voters see it."""
         prefix, suffix = self.problem.prefix, self.problem.suffix
         program = self._program(completion)
         middle = middle_of(program, prefix, suffix)
@@ -84,7 +87,7 @@ class ShownProblem:
         )
 
     def _program(self, completion: Completion) -> str:
-        """Returns the program of a completion, or its text where the task makes no program of it."""
+        """Returns the program that the task extracts from a completion, else the completion's text."""
         if completion.form == "program":
             return completion.text
         try:
@@ -95,13 +98,13 @@ class ShownProblem:
 
 
 def middle_of(program: str, prefix: str, suffix: str) -> str | None:
-    """Returns what stands between prefix and suffix in a program; None where the program does not have both."""
+    """Returns the text between prefix and suffix in a program; None if the program does not contain both."""
     enclosed = program.startswith(prefix) and program.endswith(suffix) and len(program) >= len(prefix) + len(suffix)
     return program[len(prefix) : len(program) - len(suffix)].rstrip() if prefix and enclosed else None
 
 
 def without_repetition(program: str, prefix: str) -> str:
-    """Returns the program without lines of the prefix that stand before a copy of the whole prefix.
+    """Returns the program without prefix lines that the model repeated before a complete copy of the prefix.
 
     A chat model often repeats the imports of the problem, which its task adds in any case, and BigCodeBench's grader
     puts the signature with `pass` before each program. Without them all programs have the same form.

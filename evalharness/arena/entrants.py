@@ -1,4 +1,4 @@
-"""The answers that the arena can show: those of runs, and those of live models as they come."""
+"""The competing models of an arena with their answers: from run directories, or from live models on request."""
 
 import threading
 from collections.abc import Sequence
@@ -15,50 +15,50 @@ from evalharness.report.task_variant import language_of, task_of, task_title
 from evalharness.util.text import counted
 
 ProblemKey = tuple[str, str]
-"""The title of the task, with its version and options, and the id of the problem."""
+"""Identifies a problem: the task's title, with its version and options, and the problem's task_id."""
 
 
 @dataclass
 class Entrants:
-    """Problems, and the answers of each model to them. Safe for several threads."""
+    """The problems of an arena and each competing model's answers to them. Thread-safe."""
 
     problems: dict[ProblemKey, ShownProblem] = field(default_factory=dict)
     facts: dict[str, ModelFacts] = field(default_factory=dict)
     live: set[str] = field(default_factory=set)
-    """Models that are asked when a pair is drawn; their answers are not known before."""
+    """Labels of live models, which answer only when a pair is drawn."""
     _answers: dict[ProblemKey, dict[str, list[Answer]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, key: ProblemKey, answer: Answer) -> None:
-        """Adds an answer."""
+        """Adds a model's answer to a problem."""
         with self._lock:
             self._answers.setdefault(key, {}).setdefault(answer.model, []).append(answer)
 
     def answers(self, key: ProblemKey, model: str) -> list[Answer]:
-        """Returns the answers of a model to a problem, in the order of their numbers."""
+        """Returns a model's answers to a problem, ordered by sample_id."""
         with self._lock:
             return list(self._answers.get(key, {}).get(model, ()))
 
     def find(self, key: ProblemKey, side: Side) -> Answer | None:
-        """Returns the answer that a side of a pair stands for; None where it is not here any more."""
+        """Returns the answer that is one side of a recorded pair; None if that answer is no longer loaded."""
         return next((answer for answer in self.answers(key, side.model) if answer.sample_id == side.sample_id), None)
 
     @property
     def models(self) -> list[str]:
-        """The labels of all models, sorted."""
+        """The labels of all competing models, sorted."""
         return sorted(self.facts)
 
 
 def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
-    """Returns the answers of runs to problems that at least one run has.
+    """Returns the competing models of run directories, with their answers to every problem.
 
-    Raises UserError where the problems of a run cannot be read, or where a completion is damaged.
+    Raises UserError if the problems of a run cannot be read, or if a completion is damaged.
     """
     entrants = Entrants()
     for run, name in zip(runs, name_runs(runs), strict=True):
         run_problems = problems_of(run, data)
         if run_problems.task is None:
-            raise UserError(f"{run.folder}: its problems cannot be shown. {run_problems.missing}")
+            raise UserError(f"the arena cannot show the problems of run {run.folder}. {run_problems.missing}")
         title = task_title(run.summary)
         entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = facts_of(run)
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
@@ -75,7 +75,7 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
 
 
 def check_entrants(entrants: Entrants) -> None:
-    """Raises UserError where there are not two models to compare on any problem."""
+    """Raises UserError unless at least two models have answers to a common problem."""
     if len(entrants.facts) < 2:
         raise UserError(
             f"an arena needs at least two models, not {counted(len(entrants.facts), 'model')}; give further runs, or "

@@ -1,4 +1,4 @@
-"""Votes as CSV: export, import, and import of the data that Copilot Arena published."""
+"""Import and export of arena votes as CSV, including the votes that Copilot Arena published."""
 
 import csv
 import hashlib
@@ -20,28 +20,28 @@ COLUMNS = (
     "choice", "ms", "drawn_at", "voted_at",
 )  # fmt: skip
 REQUIRED = ("first_model", "second_model", "choice")
-"""Columns that an imported file must have; the others may be absent."""
+"""Columns that an imported CSV file must have; all others may be absent."""
 COPILOT_ARENA = ("model_a", "model_b", "acceptedIndex", "completion_a", "completion_b")
 """Columns of `data/copilot_arena_examples_v1.csv` in lmarena/copilot-arena. `acceptedIndex` is 0 for the upper answer,
 that of `model_a`, and 1 for the lower one."""
 COPILOT_ARENA_TASK = "copilot-arena"
 NUMBERS = {"sample_id": int, "ms": int, "output_tokens": int, "total_s": float, "wait_s": float}
 LARGEST_FIELD = 1 << 27
-"""Characters of a field; Copilot Arena's rows have whole files."""
+"""Most characters of a CSV field; Copilot Arena's rows contain whole files."""
 
 
 class Imported(NamedTuple):
-    """What an import did."""
+    """Counts of what an import of votes did."""
 
     added: int
     known: int
-    """Votes that the folder had already."""
+    """Votes that were in the votes folder before."""
     unusable: int
-    """Rows without a choice, or with one model on both sides."""
+    """Rows without a choice, or with the same model on both sides."""
 
 
 def export_votes(store: VoteStore, out: Path) -> int:
-    """Writes all votes as CSV and returns their number. Raises UserError where the file cannot be written."""
+    """Writes all votes as CSV to `out` and returns their number. Raises UserError if the file cannot be written."""
     votes = store.votes()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -49,14 +49,14 @@ def export_votes(store: VoteStore, out: Path) -> int:
             for line in _csv_lines(votes):
                 file.write(line.encode())
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+        raise UserError(f"cannot write the votes to {out}: {error.strerror}; give another file with --out") from None
     return len(votes)
 
 
 def import_votes(path: Path, store: VoteStore) -> Imported:
-    """Adds the votes of a CSV file to the folder; a vote whose id the folder has is not added again.
+    """Adds the votes of a CSV file to the votes folder, except votes whose id it already has.
 
-    Raises UserError, naming the line, for a file that is no such CSV; then no vote is added.
+    Raises UserError, naming the line, for a file that is not a CSV of votes; then no vote is added.
     """
     votes, unusable = read_votes(path)
     added = 0
@@ -68,7 +68,7 @@ def import_votes(path: Path, store: VoteStore) -> Imported:
 
 
 def read_votes(path: Path) -> tuple[list[Vote], int]:
-    """Returns the votes of a CSV file and the number of rows that are none. Raises UserError for another file."""
+    """Returns the votes of a CSV file and its number of unusable rows. Raises UserError if it has no votes' columns."""
     csv.field_size_limit(LARGEST_FIELD)
     votes, unusable = [], 0
     try:
@@ -92,7 +92,7 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
 
 
 def own_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
-    """Returns the vote of a row with the project's columns. Raises ValueError where a value is impossible."""
+    """Returns the vote in a row of an exported CSV file. Raises ValueError for an impossible value."""
     values = {key: _value(key, text) for key, text in row.items() if key and text}
     sides = {
         side: {name: values[f"{side}_{name}"] for name in SIDE_COLUMNS if f"{side}_{name}" in values}
@@ -104,9 +104,9 @@ def own_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
 
 
 def copilot_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
-    """Returns the vote of a row of Copilot Arena's data; None without a choice or with one model on both sides.
+    """Returns the vote in a row of Copilot Arena's published CSV; None without a choice or with two equal models.
 
-    Raises ValueError for an index that is neither 0 nor 1. The data do not name the voters.
+    Raises ValueError if `acceptedIndex` is neither 0 nor 1. The data do not identify the voters.
     """
     index, first, second = row["acceptedIndex"], row["model_a"], row["model_b"]
     if not index or not first or not second or first == second:
@@ -168,6 +168,6 @@ def _value(column: str, text: str) -> Any:
 
 
 def _row_id(row: Mapping[str, str | None], number: int) -> str:
-    """Returns an id that is the same whenever the same file is imported."""
+    """Returns a vote id from a CSV row, so that importing the same file again adds no duplicates."""
     content = json.dumps([number, sorted((key, value) for key, value in row.items() if key)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""A model as judge: asked about each pair in both orders, and recorded as a voter that is no person."""
+"""LLM-as-a-judge: a model votes on pairs of answers in both orders; its votes are kept apart from people's."""
 
 import random
 import re
@@ -27,7 +27,7 @@ MAX_NEW_TOKENS = 1024
 
 @dataclass(frozen=True)
 class JudgedPair:
-    """Two answers in the order in which the judge is asked about them."""
+    """A problem and two answers to it, in the order in which the judge model reads them."""
 
     problem: ProblemKey
     first: Answer
@@ -36,24 +36,24 @@ class JudgedPair:
 
 @dataclass
 class JudgeResult:
-    """What a judge did."""
+    """Counts of a judge model's votes and failures."""
 
     votes: int = 0
     unclear: int = 0
-    """Answers of the judge that do not end in one of the four words."""
+    """Replies that do not end in one of the four words (A, B, TIE, BAD)."""
     failed: int = 0
-    """Requests that the backend failed on."""
+    """Requests for which the judge's backend reported an error."""
     failure: str = ""
-    """Why the first of them failed."""
+    """The error of the first of them."""
 
 
 def judge(
     entrants: Entrants, store: VoteStore, backend: Backend, name: str, limit: int | None = None, seed: int = 0
 ) -> JudgeResult:
-    """Asks a model about at most `limit` pairs, each in both orders, and records its votes.
+    """Asks a judge model about at most `limit` pairs of answers, in both orders, and records its votes.
 
-    Pairs that the model voted on in both orders are left out, so that a run that was interrupted goes on. The pairs
-    are drawn at random by `seed`. Raises UserError where the backend cannot take chat messages.
+    Pairs that this judge has already voted on are skipped, so an interrupted run resumes. Pairs are drawn at random by
+    `seed`. Raises UserError if the backend cannot take chat messages.
     """
     voter = f"{MODEL_VOTER}{name}"
     asked = list(unjudged_pairs(entrants, store, voter, limit, seed))
@@ -80,7 +80,7 @@ def judge(
 def unjudged_pairs(
     entrants: Entrants, store: VoteStore, voter: str, limit: int | None, seed: int
 ) -> Iterator[JudgedPair]:
-    """Yields both orders of pairs that the voter has not judged, problem by problem at random."""
+    """Yields pairs of answers that this voter has not judged, in both orders, problem by problem at random."""
     done = {(vote.pair.key, vote.pair.first.model) for vote in store.votes() if vote.pair.voter == voter}
     pairs = [
         (key, first, second)
@@ -104,7 +104,7 @@ def unjudged_pairs(
 
 
 def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
-    """Returns the request about a pair; its `sample_id` is the number of the pair."""
+    """Returns the chat request that asks the judge model about a pair; `number` becomes the `sample_id`."""
     shown = entrants.problems[pair.problem]
     in_place = pair.first.middle is not None and pair.second.middle is not None and bool(shown.problem.suffix)
     parts = [_block("Problem", shown.question)]
@@ -117,7 +117,7 @@ def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
 
 
 def choice_of(text: str) -> Choice | None:
-    """Returns the choice that the last line with text names; None where it names none, or several."""
+    """Returns the choice named in the last non-empty line of a judge's reply; None if it names none or several."""
     lines = [line for line in THINKING.sub("", text).splitlines() if line.strip()]
     last = lines[-1].strip(" .:!*_`\"'") if lines else ""
     words = {last.upper()} if last.upper() in WORDS else {word.upper() for word in WORD.findall(last)}
@@ -125,7 +125,7 @@ def choice_of(text: str) -> Choice | None:
 
 
 def _block(title: str, text: str) -> str:
-    """Returns a text between fences that are longer than any in it, so that it cannot end its block."""
+    """Returns a text in a Markdown code block whose fence is longer than any fence in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{title}:\n{fence}\n{text}\n{fence}"

@@ -1,4 +1,4 @@
-"""Models that are asked when a pair is drawn. Their answers are kept in `live.jsonl`, next to the votes."""
+"""Live models of an arena: asked when a pair is drawn. Their answers are stored in `live.jsonl` beside the votes."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A model that answers on demand."""
+    """A model that generates its answers while the arena runs."""
 
     label: str
     backend: Backend
@@ -35,7 +35,7 @@ class LiveModel:
     """A backend answers one request at a time, since it need not be safe for threads."""
 
     def answer(self, shown: ShownProblem, sample_id: int, sampling: Sampling) -> Completion:
-        """Returns the model's completion. Raises RequestRefused where it has none."""
+        """Returns the live model's completion of a problem. Raises RequestRefused (HTTP 502) if its backend fails."""
         with self.lock:
             [completion] = self.backend.generate([Request(shown.problem, sample_id)], sampling)
         if completion.error:
@@ -46,7 +46,7 @@ class LiveModel:
 
 @dataclass
 class LiveModels:
-    """The live models of an arena, and the file of their answers."""
+    """The live models of an arena, and the file that stores their answers."""
 
     models: Mapping[str, LiveModel]
     entrants: Entrants
@@ -55,9 +55,9 @@ class LiveModels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
-        """Returns the answers of the live ones among two models, which are asked at the same time.
+        """Returns answers to a problem from those of two models that are live, asked concurrently.
 
-        Raises RequestRefused where one of them has none.
+        Raises RequestRefused if one of them fails to answer.
         """
         asked = [self.models[model] for model in models if model in self.models]
         with ThreadPoolExecutor(len(asked)) as pool:
@@ -78,7 +78,7 @@ class LiveModels:
         return answer
 
     def load_answers(self) -> None:
-        """Adds the answers of earlier sessions, so that a pair that waits for its vote can be shown again."""
+        """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
         remove_incomplete_line(self.path)
         for number, line in complete_lines(self.path):
             row = parse_line(self.path, number, line)
@@ -90,7 +90,7 @@ class LiveModels:
                 raise UserError(f"{self.path}, line {number} is damaged ({error}); fix or remove the line") from None
 
     def close(self) -> None:
-        """Frees the models."""
+        """Frees the live models."""
         for model in self.models.values():
             model.backend.close()
 
@@ -105,10 +105,10 @@ def open_live_models(
     options: Mapping[str, str],
     log: Callable[[str], None],
 ) -> LiveModels:
-    """Returns the models, loaded, and adds them and the problems of `task` to the entrants.
+    """Loads the live models, and adds them and the problems of `task` to the arena's `entrants`.
 
-    Their sampling is that of the first run, else that of the task's recipe. Raises UserError where a name, an option
-    or a model does not fit.
+    Their sampling parameters are those of the first run, else those of the task's recipe. Raises UserError if a model
+    cannot be loaded, or for a wrong name or option.
     """
     configs = {name: _config(name, task, data, options) for name in names}
     sampling = add_problems(entrants, next(iter(configs.values()))) if task else _sampling_of(runs[0])
@@ -129,7 +129,10 @@ def open_live_models(
 
 
 def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
-    """Adds the problems of a task, and returns the sampling of its recipe. Raises UserError where they do not fit."""
+    """Adds a task's problems to the arena and returns the sampling parameters of the task's recipe.
+
+    Raises UserError if the configuration is invalid.
+    """
     prepared = prepare(config)
     language = language_of(config.task)[1]
     for problem in prepared.problems.values():
@@ -141,18 +144,19 @@ def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
 def _config(name: str, task: str, data: str | None, options: Mapping[str, str]) -> RunConfig:
     backend, colon, model = name.partition(":")
     if not colon or not backend:
-        raise UserError(f"--live {name} is not BACKEND:MODEL; write it such as --live openai:qwen2.5-coder")
+        raise UserError(f"--live {name} is not of the form BACKEND:MODEL; give for example --live openai:qwen2.5-coder")
     config = RunConfig(task=task, backend=backend, model=model or None, data=data, options=options)
     check_options(config)
     return config
 
 
 def check_options(config: RunConfig) -> None:
-    """Raises UserError for an option that no backend and no task of the arena reads."""
+    """Raises UserError for an `--option` that neither a live model's backend nor the task uses."""
     unused = {**config.sandbox_options(), **({} if config.task else config.task_options())}
     if unused:
         raise UserError(
-            f"--option {min(unused)} has no effect here: nothing is graded and no --task is given; remove it"
+            f"--option {min(unused)} has no effect: it is not an option of a live model's backend or of --task; "
+            "remove it"
         )
     config.backend_options()
 

@@ -1,4 +1,4 @@
-"""What is known of each model besides votes: pass@1 and speed, kept in `models.json` for the report."""
+"""pass@1 and speed of each model in an arena, stored in `models.json` for the report."""
 
 import json
 from collections import defaultdict
@@ -17,25 +17,25 @@ MODELS = "models.json"
 
 
 class TaskFacts(TypedDict):
-    """What a run says of a model on a task. Rates are fractions, speeds tokens/s."""
+    """A run's measurements of a model on one task. Rates are fractions, speeds are in tokens/s."""
 
     folder: str
     hardware: str
     pass_at_1: NotRequired[tuple[float, float, float]]
-    """Value and both ends of its 95 % interval."""
+    """pass@1 and both ends of its 95 % confidence interval."""
     tokens_per_s: NotRequired[float]
     tokens_per_s_ci95: NotRequired[tuple[float, float]]
 
 
 class ModelFacts(TypedDict):
-    """What is known of a model."""
+    """A model's family (AR or diffusion) and its measurements by task."""
 
     family: Family
     tasks: dict[str, TaskFacts]
 
 
 def facts_of(run: Run) -> TaskFacts:
-    """Returns what a run says of its model; what was not measured is absent."""
+    """Returns pass@1, speed and hardware of a run's model; keys that were not measured are absent."""
     facts: TaskFacts = {"folder": str(run.folder.resolve()), "hardware": hardware_of(run)}
     if rate := rate_of(run):
         facts["pass_at_1"] = rate.as_tuple()
@@ -47,7 +47,7 @@ def facts_of(run: Run) -> TaskFacts:
 
 
 def with_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> dict[str, ModelFacts]:
-    """Returns the facts, with the speed of live models: output tokens / latency over the answers of the votes."""
+    """Returns `facts` with measured speeds of live models: output tokens / latency over the answers voted on."""
     tokens: defaultdict[str, int] = defaultdict(int)
     seconds: defaultdict[str, float] = defaultdict(float)
     for vote in votes:
@@ -64,7 +64,10 @@ def with_live_speeds(facts: Mapping[str, ModelFacts], votes: Iterable[Vote]) -> 
 
 
 def read_facts(folder: Path) -> dict[str, ModelFacts]:
-    """Returns what earlier commands wrote of the models; empty for imported votes. Raises UserError if damaged."""
+    """Returns the stored measurements of models in a votes folder; empty if there are none.
+
+    Raises UserError if the file is damaged.
+    """
     path = folder / MODELS
     if not path.exists():
         return {}
@@ -73,12 +76,15 @@ def read_facts(folder: Path) -> dict[str, ModelFacts]:
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise UserError(f"{path} cannot be read; remove it, and start `arena serve` again, which writes it")
+        raise UserError(
+            f"{path} (the models' pass@1 and speeds) is damaged; remove it, and run `arena serve` again, which writes "
+            "it"
+        )
     return cast(dict[str, ModelFacts], content)
 
 
 def write_facts(folder: Path, facts: Mapping[str, ModelFacts]) -> None:
-    """Adds models and tasks to those in the folder; what is known of the same model and task is replaced."""
+    """Writes models' measurements into a votes folder; replaces older ones of the same model and task."""
     known = read_facts(folder)
     for model, new in facts.items():
         tasks = known[model]["tasks"] if model in known else {}

@@ -1,4 +1,4 @@
-"""Chooses the pair of answers that a voter sees next."""
+"""Chooses which two answers a voter compares next, to learn most about the models' strengths."""
 
 import random
 import secrets
@@ -13,24 +13,25 @@ from evalharness.arena.answers import Answer
 from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import PairKey
 from evalharness.arena.statistics.ballots import Ballots
-from evalharness.arena.statistics.davidson import derivatives, fit, information, layout_of
+from evalharness.arena.statistics.davidson import derivatives, fit, information, parameter_layout
 from evalharness.arena.statistics.tally import ballots_of
 from evalharness.arena.store import VoteStore
 
 PRIOR_PRECISION = 0.25
-"""1 / variance of a strength before the first vote, in log odds."""
+"""1 / variance of a model's strength (log odds) before its first vote."""
 EVEN_SHARE = 0.1
-"""Share of the pairs of models that is drawn evenly, so that no pair is ever left out."""
+"""Share of draws that choose two models uniformly, so that no pair of models is ever left out."""
 SIDE_PROBABILITY = 2 / 3
-"""Probability that the first position goes to the model that had it less often. Source: Efron 1971 (Biometrika 58,
-403-417), the biased coin design, which balances and cannot be guessed."""
+"""Probability that the model shown first less often is shown first. Source: Efron 1971 (Biometrika 58, 403-417), the
+biased coin design, which balances and cannot be guessed.
+"""
 REFIT_SHARE = 0.05
-"""New votes, as a share of those of the last fit, from which the strengths are fitted again."""
+"""New votes, as a share of those of the last fit, after which the strengths are fitted again."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Two answers to a problem, in the order in which they are shown. A live model's answer is None."""
+class CandidatePair:
+    """Two answers to a problem that may be shown to a voter, in this order. A live model's answer is still None."""
 
     problem: ProblemKey
     models: tuple[str, str]
@@ -38,17 +39,17 @@ class Candidate:
 
 
 class PairChooser:
-    """Draws pairs: first two models, then a problem, then samples, then the order."""
+    """Draws the next pair of answers for a voter: two models, then a problem, samples, and the order."""
 
     def __init__(self, entrants: Entrants, store: VoteStore, uniform: bool = False, seed: int | None = None):
-        """`uniform` draws all pairs of models alike. `seed` makes the draws repeatable, for tests."""
+        """`uniform`: draw all pairs of models with equal probability. `seed`: makes the draws repeatable, for tests."""
         self.entrants, self.store, self.uniform = entrants, store, uniform
         self.random = random.Random(secrets.randbits(64) if seed is None else seed)
         self._fitted_votes = -1
         self._gains: dict[tuple[str, str], float] = {}
 
-    def choose(self, voter: str) -> Candidate | None:
-        """Returns the next pair of a voter; None where the voter has seen all pairs."""
+    def choose(self, voter: str) -> CandidatePair | None:
+        """Returns the next pair of answers for a voter; None if the voter has seen all pairs."""
         seen = self.store.seen(voter)
         pairs = list(combinations(self.entrants.models, 2))
         weights = self._weights(pairs)
@@ -61,7 +62,7 @@ class PairChooser:
         return None
 
     def _weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Returns the probability of each pair of models: its information gain, and a share that is even."""
+        """Returns the probability of drawing each pair of models: by information gain, mixed with a uniform share."""
         if self.uniform or not pairs:
             return [1.0] * len(pairs)
         votes = [vote for vote in self.store.votes() if vote.pair.voter_kind == "person"]
@@ -71,8 +72,8 @@ class PairChooser:
         gains = [self._gains[pair] for pair in pairs]
         return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
 
-    def _of_models(self, models: tuple[str, str], seen: set[PairKey]) -> Candidate | None:
-        """Returns two answers of these models that the voter has not seen, on the problem that was drawn least."""
+    def _of_models(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
+        """Returns two answers of these models that the voter has not seen, on the problem drawn least often."""
         drawn, in_front = self._counts(models)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
@@ -82,12 +83,12 @@ class PairChooser:
                 lead = in_front[models[0]] - in_front[models[1]]
                 chance = 0.5 if lead == 0 else SIDE_PROBABILITY if lead < 0 else 1 - SIDE_PROBABILITY
                 if self.random.random() < chance:
-                    return Candidate(key, models, answers)
-                return Candidate(key, models[::-1], answers[::-1])
+                    return CandidatePair(key, models, answers)
+                return CandidatePair(key, models[::-1], answers[::-1])
         return None
 
     def _options(self, key: ProblemKey, models: tuple[str, str]) -> Iterator[tuple[Answer | None, Answer | None]]:
-        """Yields the pairs of answers to a problem that differ in their text."""
+        """Yields the pairs of answers of two models to a problem whose texts differ."""
         left, right = ([None] if model in self.entrants.live else self.entrants.answers(key, model) for model in models)
         for first in left:
             for second in right:
@@ -95,7 +96,7 @@ class PairChooser:
                     yield first, second
 
     def _counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
-        """Returns how often each problem was drawn for these models, and each of them in the first position."""
+        """Returns how often each problem was drawn for two models, and how often each model was shown first."""
         drawn: Counter[ProblemKey] = Counter()
         in_front: Counter[str] = Counter()
         for pair in self.store.pairs():
@@ -108,7 +109,7 @@ class PairChooser:
 def _is_seen(
     problem: ProblemKey, models: tuple[str, str], answers: tuple[Answer | None, Answer | None], seen: set[PairKey]
 ) -> bool:
-    """Returns whether a voter has seen two answers in some order; of a live model, any answers to the problem."""
+    """Returns whether a voter has seen these two answers in any order; for a live model, any answers to the problem."""
     if answers[0] is not None and answers[1] is not None:
         left, right = sorted(zip(models, (answers[0].sample_id, answers[1].sample_id), strict=True))
         return (*problem, left, right) in seen
@@ -116,7 +117,7 @@ def _is_seen(
 
 
 def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
-    """Returns for each two models how much one more vote on them would tell about all strengths.
+    """Returns, for each pair of models, the expected information of one more vote about all strengths.
 
     log(1 + V I): V is the variance of the difference of the two strengths, given the votes and a normal prior, and I
     the expected information of a vote about that difference. This is the gain of D-optimal design (the decrease of the
@@ -130,7 +131,7 @@ def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
         layout, parameters = fitted.layout, fitted.parameters
         precision = information(ballots, layout, derivatives(ballots, layout, parameters), PRIOR_PRECISION)
     else:
-        layout = layout_of(trial, position=False)
+        layout = parameter_layout(trial, position=False)
         parameters, precision = np.zeros(layout.size), PRIOR_PRECISION * np.eye(layout.size)
     per_vote = derivatives(trial, layout, parameters).curvature[:, 0, 0]
     inverse = np.linalg.inv(precision)[:models, :models]

@@ -1,41 +1,42 @@
-"""What the arena records: a pair of answers that a voter is shown, and the vote on it."""
+"""The arena's records: a pair of answers shown to a voter, and the vote on it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Choice = Literal["first", "second", "tie", "both_bad", "skip"]
-"""What a voter says of the two answers. `skip` is no judgement and is in no statistic."""
+"""A voter's choice between two answers. `skip` expresses no preference and is left out of every statistic."""
 CHOICES: tuple[Choice, ...] = ("first", "second", "tie", "both_bad", "skip")
 Arm = Literal["equal", "recorded", "live"]
-"""How the answers appear. equal: both at once, at once. recorded: each at the speed at which its model wrote it.
-live: both at once, when both models have answered."""
+"""How the two answers appear (the arm of the experiment). equal: both immediately. recorded: each at the speed at which
+its model generated it. live: both, once both models have answered.
+"""
 ARMS: tuple[Arm, ...] = ("equal", "recorded", "live")
 VoterKind = Literal["person", "model"]
 PairKey = tuple[str, str, tuple[str, int], tuple[str, int]]
-"""Task, problem, and the two answers as (model, sample_id), sorted: the same for both orders of the answers."""
+"""Identifies a pair: task, problem, and both answers as (model, sample_id), sorted: equal for both orders."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two answers of a pair. What is not known is None."""
+    """One of the two answers of a pair, with its verdict and timing. Unknown fields are None."""
 
     model: str
     """The label of the model, as in the reports."""
     sample_id: int = 0
     passed: bool | None = None
-    """Whether the sandbox passed it."""
+    """Whether the answer passed the task's tests in the sandbox."""
     status: str | None = None
     """The status of the sandbox's verdict."""
     total_s: float | None = None
     """End-to-end latency of the model, in seconds."""
     output_tokens: int | None = None
     wait_s: float = 0.0
-    """Seconds from the appearance of the pair until the whole answer was visible; 0 except in the arm `recorded`."""
+    """Seconds from showing the pair until the whole answer was visible; 0 except in the arm `recorded`."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers in the order in which a voter is shown them."""
+    """Two answers to a problem in the order in which a voter sees them."""
 
     id: str
     """Random, so that it says nothing about the models."""
@@ -45,26 +46,26 @@ class Pair:
     """The left or upper answer."""
     second: Side
     voter: str
-    """A name or a random id; empty where it is not known."""
+    """A name or a random id; empty if unknown."""
     arm: Arm = "equal"
     voter_kind: VoterKind = "person"
     drawn_at: str = ""
-    """When the pair was drawn, in UTC."""
+    """Time at which the pair was drawn, in UTC."""
 
     @property
     def key(self) -> PairKey:
-        """What makes two pairs the same, whatever their order."""
+        """The pair's identity, independent of the order of its answers."""
         answers = sorted((side.model, side.sample_id) for side in (self.first, self.second))
         return (self.task, self.task_id, answers[0], answers[1])
 
 
 @dataclass(frozen=True)
 class Vote:
-    """A voter's choice; one row of `votes.jsonl`, which has the fields of the pair, too."""
+    """A voter's choice between the two answers of a pair; a row of `votes.jsonl`, which also has the pair's fields."""
 
     pair: Pair
     choice: Choice
     ms: int | None = None
-    """Milliseconds from the moment at which both answers were visible to the vote; None where it is not known."""
+    """Milliseconds from when both answers were visible until the vote; None if unknown."""
     voted_at: str = ""
-    """In UTC."""
+    """Time of the vote, in UTC."""

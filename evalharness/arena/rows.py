@@ -1,4 +1,4 @@
-"""Converts pairs and votes to JSON objects and back."""
+"""Converts the arena's pairs and votes to JSON objects and back."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -10,28 +10,28 @@ from evalharness.errors import UserError
 from evalharness.util.text import one_line
 
 MAX_VOTER = 64
-"""Characters of a voter's name."""
+"""Most characters of a voter's name."""
 MODEL_VOTER = "model:"
 """The names of models as voters begin with it."""
 
 
 def utc_now() -> str:
-    """Returns the time in UTC, such as 2026-01-31T12:00:00.123Z."""
+    """Returns the current time in UTC, for example 2026-01-31T12:00:00.123Z."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def pair_row(pair: Pair) -> dict[str, Any]:
-    """Returns a pair as a JSON object."""
+    """Returns an arena pair as a JSON object."""
     return {**asdict(pair), "first": _side_row(pair.first), "second": _side_row(pair.second)}
 
 
 def vote_row(vote: Vote) -> dict[str, Any]:
-    """Returns a vote as a JSON object, with the fields of its pair."""
+    """Returns an arena vote as a JSON object, which also has the fields of its pair."""
     return {**pair_row(vote.pair), "choice": vote.choice, "ms": vote.ms, "voted_at": vote.voted_at}
 
 
 def pair_of(row: Mapping[str, Any]) -> Pair:
-    """Returns the pair of a JSON object. Raises ValueError, which says what is wrong with it."""
+    """Returns the arena pair in a JSON object. Raises ValueError with the reason if it is invalid."""
     known = {field.name for field in fields(Pair)}
     try:
         values = {key: value for key, value in row.items() if key in known}
@@ -43,7 +43,7 @@ def pair_of(row: Mapping[str, Any]) -> Pair:
 
 
 def vote_of(row: Mapping[str, Any]) -> Vote:
-    """Returns the vote of a JSON object. Raises ValueError, which says what is wrong with it."""
+    """Returns the arena vote in a JSON object. Raises ValueError with the reason if it is invalid."""
     pair, choice, ms = pair_of(row), row.get("choice"), row.get("ms")
     if choice not in CHOICES:
         raise ValueError(f"choice is {choice!r}, not one of {', '.join(CHOICES)}")
@@ -58,12 +58,12 @@ def is_model_voter(name: str) -> bool:
 
 
 def voter_name(text: str) -> str:
-    """Returns a voter's name with single spaces. Raises UserError for an empty, long or unprintable one."""
+    """Returns a voter's name with normalized spaces. Raises UserError if it is empty, too long or unprintable."""
     name = one_line(text)
     if not name or len(name) > MAX_VOTER or not name.isprintable():
-        raise UserError(f"a voter's name must have 1 to {MAX_VOTER} printable characters; choose another")
+        raise UserError(f"a voter's name must have 1 to {MAX_VOTER} printable characters; enter another name")
     if is_model_voter(name):
-        raise UserError("a voter's name must not begin with `model:`, which marks models; choose another")
+        raise UserError("a voter's name must not begin with `model:`, which marks models as judges; enter another name")
     return name
 
 

@@ -1,4 +1,4 @@
-"""The folder of votes: pairs.jsonl and votes.jsonl, which only grow, and models.json.
+"""The votes folder of an arena: pairs.jsonl and votes.jsonl, which are append-only, and models.json.
 
 A row is on the disk (fsync) before the method that writes it returns. Several threads and processes may write to one
 folder.
@@ -25,10 +25,10 @@ LOCK = ".lock"
 
 
 class VoteStore:
-    """The votes of a folder. Methods are safe to call from any thread."""
+    """Stores the pairs and votes of an arena in a folder. Thread-safe."""
 
     def __init__(self, folder: Path):
-        """Opens or creates the folder. Raises UserError where it cannot be written or has a damaged row."""
+        """Opens or creates the votes folder. Raises UserError if it cannot be written or contains a damaged row."""
         check_writable(folder)
         self.folder = folder
         self._thread_lock = threading.RLock()
@@ -44,40 +44,40 @@ class VoteStore:
             pass
 
     def votes(self) -> list[Vote]:
-        """Returns all votes, those of other processes included, in the order of writing."""
+        """Returns all votes, including those of other processes, in the order of writing."""
         with self._locked():
             return list(self._votes.values())
 
     def pairs(self) -> list[Pair]:
-        """Returns all pairs that were drawn or voted on, in the order of drawing."""
+        """Returns all pairs that were drawn or voted on, oldest first."""
         with self._thread_lock:
             return list(self._pairs.values())
 
     def pair(self, pair_id: str) -> Pair | None:
-        """Returns the pair of that id; None where none was drawn."""
+        """Returns the pair with this id; None if it does not exist."""
         with self._thread_lock:
             return self._pairs.get(pair_id)
 
     def open_pair(self, voter: str) -> Pair | None:
-        """Returns the pair that was drawn for a voter last and has no vote yet."""
+        """Returns the latest pair drawn for a voter if it has no vote yet."""
         with self._thread_lock:
             return self._open.get(voter)
 
     def seen(self, voter: str) -> set[PairKey]:
-        """Returns the pairs that were drawn for a voter, with or without a vote."""
+        """Returns the keys of all pairs drawn for a voter, with or without a vote."""
         with self._thread_lock:
             return set(self._seen.get(voter, ()))
 
     def add_pair(self, pair: Pair) -> None:
-        """Writes a pair that is drawn for a voter. Raises UserError where the disk fails."""
+        """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
         with self._locked():
             self._append(PAIRS, pair_row(pair))
             self._note_pair(pair)
 
     def add_vote(self, vote: Vote) -> Vote:
-        """Writes a vote, and returns the one that counts: a pair's first vote is final.
+        """Stores a vote and returns the vote that counts: the first one on a pair is final.
 
-        Raises UserError where the disk fails; then the vote is not written.
+        Raises UserError if the disk cannot be written; then the vote is not stored.
         """
         with self._locked():
             if vote.pair.id not in self._votes:
@@ -86,7 +86,7 @@ class VoteStore:
             return self._votes[vote.pair.id]
 
     def __contains__(self, pair_id: str) -> bool:
-        """Returns whether a pair has a vote."""
+        """Returns whether the pair with this id has a vote."""
         with self._thread_lock:
             return pair_id in self._votes
 
@@ -97,7 +97,7 @@ class VoteStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Excludes other threads and processes, and reads what other processes have written."""
+        """Locks the votes folder against other threads and processes, and reads what those have written."""
         with (
             self._thread_lock,
             disk_errors_as_user_errors(self.folder),
@@ -145,7 +145,7 @@ class VoteStore:
         self._lines[name] += 1
 
     def _sync_folder(self) -> None:
-        """Brings the name of a new file to the disk."""
+        """Flushes a new file's directory entry to the disk."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -111,7 +111,10 @@ def test_a_live_model_meets_a_run(endpoint: openai_server.Endpoint, arena_runs: 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("gpt-4", "is not BACKEND:MODEL; write it such as"), ("opnai:m", "unknown backend 'opnai'; did you mean openai")],
+    [
+        ("gpt-4", "is not of the form BACKEND:MODEL; give for example"),
+        ("opnai:m", "unknown backend 'opnai'; did you mean openai"),
+    ],
 )
 def test_an_impossible_model_is_refused(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):

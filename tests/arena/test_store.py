@@ -102,7 +102,7 @@ def test_rows_are_read_as_they_were_written(first: Side, second: Side, voter: st
 
 @pytest.mark.parametrize("name", ["", "  ", "a\x00b", "x" * 65, "model:gpt", "Model:x"])
 def test_impossible_voters_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match="choose another"):
+    with pytest.raises(UserError, match="enter another name"):
         voter_name(name)
 
 

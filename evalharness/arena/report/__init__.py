@@ -1,1 +1,1 @@
-"""The report of an arena: tables, picture and HTML page."""
+"""The report on an arena's votes: tables, a plot of preference against speed, and an HTML page."""

@@ -1,4 +1,4 @@
-"""The report as an HTML page, with the look of the report of runs. It opens from the disk."""
+"""The arena's report as a self-contained HTML page in the style of the run reports."""
 
 import json
 import math
@@ -48,9 +48,9 @@ style-src 'self' file: 'unsafe-inline'; img-src 'self' file: data:; base-uri 'no
 def write_report(
     out: Path, summaries: Sequence[VoteSummary], sections: Sequence[Section], facts: Mapping[str, ModelFacts]
 ) -> Path:
-    """Writes index.html, its style sheets, arena.json and, where speeds are known, strengths.svg and .png.
+    """Writes the arena's HTML report with styles and arena.json; if speeds are known, strengths.svg and .png.
 
-    Returns the path of index.html. Raises UserError where the folder cannot be written.
+    Returns the path of index.html. Raises UserError if the folder cannot be written.
     """
     try:
         (out / "static").mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def write_report(
         page = out / "index.html"
         page.write_text(_page(parts), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out") from None
+        raise UserError(f"cannot write the report to {out}: {error.strerror}; give another folder with --out") from None
     return page
 
 
@@ -102,7 +102,7 @@ def _table(table: Table) -> str:
 
 
 def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
-    """Writes the picture of the people's votes, and returns it for the page; empty without speeds or for a judge."""
+    """Plots preference against speed into `out`; returns its HTML, empty without speeds or for a judge model."""
     panel = None if summary.judge else preference_panel(summary, facts)
     if panel is None:
         return ""
@@ -113,7 +113,7 @@ def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -
 
 
 def _plain(value: Any) -> Any:
-    """Returns a value that JSON can hold: an infinite end of an interval is null."""
+    """Returns a value that JSON can represent: an infinite end of an interval becomes null."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

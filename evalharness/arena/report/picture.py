@@ -1,4 +1,4 @@
-"""People's preference against speed: the frontier with votes as the measure of quality."""
+"""Plot of people's preference against the models' speeds: the speed-quality frontier with votes as quality."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ METRIC = "votes won against a model of mean strength"
 
 
 def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Panel | None:
-    """Returns the models with their speeds; None where fewer than two have one."""
+    """Returns the data of the preference-speed plot; None if fewer than two models have a speed."""
     points = []
     for row in summary.models:
         known = facts.get(row.model)
@@ -45,13 +45,13 @@ def preference_panel(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> P
 
 
 def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
-    """Returns the interval of the speed on the only task; None for several tasks, or where it is not known."""
+    """Returns the confidence interval of a model's speed if it ran one task only; None otherwise or if unknown."""
     ends = tasks[0].get("tokens_per_s_ci95") if len(tasks) == 1 else None
     return (ends[0], ends[1]) if ends else None
 
 
 def preference_figure(panel: Panel) -> "Figure":
-    """Returns the picture."""
+    """Returns the preference-speed plot as a matplotlib figure."""
     from evalharness.report.frontier.picture import figure_of
 
     return figure_of([panel], METRIC)[0]

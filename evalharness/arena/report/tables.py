@@ -1,4 +1,4 @@
-"""What the report says, as headings, sentences and tables of text; the terminal and the page show the same."""
+"""The content of the arena's report as headings, sentences and tables; the same for terminal and HTML page."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MANY_VOTES = 1_000_000
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text. The first column is text, the others are numbers."""
+    """A table of the arena's report, as text. The first column contains names, the others numbers."""
 
     title: str
     headings: tuple[str, ...]
@@ -30,7 +30,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What the report says of one group of votes."""
+    """The report's text and tables for one group of votes: those of people, or of one judge model."""
 
     title: str
     sentences: tuple[str, ...]
@@ -38,7 +38,7 @@ class Section:
 
 
 def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
-    """Returns what the report says of the votes of people, or of one model as judge."""
+    """Returns the report's section on the votes of people, or of one model as judge."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
         _votes(summary),
@@ -52,19 +52,19 @@ def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
 
 
 def mean_rate(facts: ModelFacts | None) -> float | None:
-    """Returns the mean pass@1 over a model's tasks, a fraction; None where it has none."""
+    """Returns the mean pass@1 over a model's tasks, as a fraction; None if it has none."""
     rates = [task["pass_at_1"][0] for task in facts["tasks"].values() if "pass_at_1" in task] if facts else []
     return sum(rates) / len(rates) if rates else None
 
 
 def mean_speed(facts: ModelFacts | None) -> float | None:
-    """Returns the mean tokens/s over a model's tasks; None where it was not measured."""
+    """Returns the mean speed over a model's tasks in tokens/s; None if it was not measured."""
     speeds = [task["tokens_per_s"] for task in facts["tasks"].values() if "tokens_per_s" in task] if facts else []
     return sum(speeds) / len(speeds) if speeds else None
 
 
 def win_share(strength: float) -> float:
-    """Returns the share of decided votes that a model of that strength wins against one of mean strength."""
+    """Returns the expected share of decided votes that a model of this strength wins against an average model."""
     return float(special.expit(strength))
 
 
@@ -201,10 +201,10 @@ def _more(pair: ModelPair) -> str:
 
 
 def estimate(value: Estimate) -> str:
-    """Returns a value with its interval, or that the votes do not bound it."""
+    """Returns a value with its confidence interval as text, or that the votes do not determine it."""
     return f"{value[0]:.2f} {interval_text(value[1])}" if math.isfinite(value[1][0]) else "not bounded by the votes"
 
 
 def interval_text(interval: Interval) -> str:
-    """Returns an interval, or "not bounded"."""
+    """Returns a confidence interval as text, or "not bounded" if it is infinite."""
     return f"[{interval[0]:.2f}, {interval[1]:.2f}]" if math.isfinite(interval[0]) else "not bounded"

@@ -1,4 +1,4 @@
-"""The report as text: Markdown."""
+"""The arena's report as Markdown, for the terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from evalharness.arena.report.tables import Section, Table
 
 
 def markdown(sections: Sequence[Section]) -> Iterator[str]:
-    """Yields the lines of the report."""
+    """Yields the lines of the arena's report in Markdown."""
     for section in sections:
         yield f"## {printable(section.title)}"
         yield ""
@@ -33,10 +33,10 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def printable(text: str) -> str:
-    """Returns a text without control characters, which a terminal would obey and an SVG cannot hold."""
+    """Returns a text without control characters, which a terminal would interpret and SVG cannot contain."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _cell(text: str) -> str:
-    """Returns the text of a cell; what would end the cell is escaped."""
+    """Returns the text of a Markdown table cell, with the characters escaped that would end the cell."""
     return printable(text).replace("|", "\\|")

@@ -1,4 +1,4 @@
-"""The HTTP API of the page: POST /api/pair, POST /api/votes and GET /health, and the page's files."""
+"""The HTTP API of the arena's voting page: POST /api/pair, POST /api/votes, GET /health, and static files."""
 
 from pathlib import Path
 
@@ -27,24 +27,24 @@ HEADERS = {
 
 
 def make_app(session: Session, limits: RequestLimits) -> FastAPI:
-    """Returns the application."""
+    """Returns the FastAPI application of the arena's voting page."""
     app = FastAPI(title="evalharness arena", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.cut_short = False
     app.add_middleware(RequestChecks, limits=limits, on_response=lambda status: None)
 
     @app.post("/api/pair")
     def next_pair(request: PairRequest) -> PairResponse:
-        """Returns the voter's next pair; live models are asked first, which may take long."""
+        """Returns the next pair of answers for a voter; live models generate theirs first, which may take long."""
         return session.next_pair(voter_name(request.voter))
 
     @app.post("/api/votes")
     def vote(request: VoteRequest) -> Reveal:
-        """Records a vote, which is on the disk before the response is sent."""
+        """Records a vote on a pair. The vote is on the disk before the response is sent."""
         return session.vote(request.id, voter_name(request.voter), request.choice, request.ms)
 
     @app.get("/health")
     def health() -> Health:
-        """Returns version and number of votes; needs no token."""
+        """Returns version and number of votes; needs no access token."""
         return Health(status="ok", version=__version__, votes=len(session.store))
 
     @app.get("/")

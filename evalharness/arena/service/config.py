@@ -1,4 +1,4 @@
-"""Configuration of the arena's page."""
+"""Configuration of the arena's voting page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,29 +12,29 @@ from evalharness.util.http.request_checks import RequestLimits
 BODY_BYTES = 64 << 10
 READ_S = 30.0
 PUBLIC_PATHS = ("/", "/health", "/static/")
-"""Paths that need no token: the page itself, which shows nothing without it."""
+"""URL paths that need no access token: the page itself, which shows no answers without one."""
 
 
 @dataclass(frozen=True)
 class ArenaConfig:
-    """Settings of one arena."""
+    """Settings of `evalharness arena serve`."""
 
     runs: tuple[Path, ...]
     """Run directories, or folders that contain some."""
     votes: Path
-    """The folder of the votes."""
+    """The folder that stores pairs and votes."""
     live: tuple[str, ...] = ()
-    """Models that are asked when a pair is drawn, each as BACKEND:MODEL."""
+    """Live models, which generate answers when a pair is drawn, each as BACKEND:MODEL."""
     task: str = ""
-    """The task whose problems live models are asked; needed where there are no runs."""
+    """The task whose problems live models answer; required without runs."""
     data: str | None = None
-    """Source of the problems: a folder, `hub` or `sample`; None for that of the runs."""
+    """Source of the tasks' data: a folder, `hub` or `sample`; None for that of the runs."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of the live models' backends and of `task`."""
     uniform: bool = False
-    """Whether all pairs of models are drawn alike."""
+    """Whether all pairs of models are drawn with equal probability."""
     recorded: float = 0.0
-    """Share of the pairs whose answers appear at their recorded speed."""
+    """Share of the pairs whose answers appear at the speed at which their models generated them."""
     host: str = "127.0.0.1"
     port: int = 8378
     token: str = field(default="", repr=False)
@@ -43,18 +43,22 @@ class ArenaConfig:
     """Further host names by which voters may open the page, such as that of a proxy."""
 
     def check(self) -> None:
-        """Raises UserError for invalid settings."""
+        """Raises UserError for invalid settings of the arena."""
         if not 0 <= self.recorded <= 1:
-            raise UserError(f"--recorded {self.recorded:g} is not a share; give a number from 0 to 1")
+            raise UserError(f"--recorded {self.recorded:g} is not a share of the pairs; give a number from 0 to 1")
         if not self.runs and not (self.live and self.task):
-            raise UserError("give run directories, or --live BACKEND:MODEL with --task NAME")
+            raise UserError(
+                "there are no models to compare; give run directories, or --live BACKEND:MODEL with --task NAME"
+            )
         if (self.task or self.options) and not self.live:
-            raise UserError("--task and --option are of live models; add --live BACKEND:MODEL, or leave them out")
+            raise UserError(
+                "--task and --option apply only to live models; add --live BACKEND:MODEL, or leave them out"
+            )
         check_address(self.host, self.port, self.token)
         served_hosts(self.host, self.allowed_hosts)
 
     @property
     def limits(self) -> RequestLimits:
-        """The limits of a request."""
+        """Size and time limits of an HTTP request."""
         hosts = served_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, BODY_BYTES, 256 * BODY_BYTES, READ_S, PUBLIC_PATHS, hosts)

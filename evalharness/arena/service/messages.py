@@ -1,4 +1,4 @@
-"""Requests and responses of the page's API. Before the vote, nothing in them depends on which model wrote an answer."""
+"""JSON requests and responses of the arena's voting page. Before the vote they do not reveal the models."""
 
 from typing import Literal
 
@@ -10,38 +10,38 @@ LONGEST_VOTE_MS = 24 * 3600 * 1000
 
 
 class PairRequest(BaseModel):
-    """Body of POST /api/pair."""
+    """Body of POST /api/pair, by which a voter asks for the next pair of answers."""
 
     model_config = ConfigDict(extra="forbid")
     voter: str
 
 
 class Timing(BaseModel):
-    """When an answer appears, in the arm `recorded`: nothing until `first_s`, everything from `total_s`."""
+    """When an answer appears, in seconds, in the arm `recorded`: nothing until `first_s`, all from `total_s`."""
 
     first_s: float
     total_s: float
 
 
 class ShownAnswer(BaseModel):
-    """An answer as the voter sees it."""
+    """An answer as the voting page shows it, without the model's name."""
 
     text: str
     timing: Timing | None = None
-    """Only in the arm `recorded`, where the time is what is studied."""
+    """Set only in the arm `recorded`, in which the effect of speed on votes is measured."""
 
 
 class PairView(BaseModel):
-    """A pair before the vote."""
+    """A pair of answers as the voting page shows it before the vote."""
 
     id: str
     task: str
     task_id: str
     language: str
     form: Literal["continuation", "infilling", "program"]
-    """Whether the answers continue `prefix`, stand between `prefix` and `suffix`, or are whole programs."""
+    """Whether the answers continue `prefix`, fill in between `prefix` and `suffix`, or are whole programs."""
     question: str
-    """The text of the problem."""
+    """The problem statement."""
     prefix: str
     suffix: str
     first: ShownAnswer
@@ -50,16 +50,16 @@ class PairView(BaseModel):
 
 
 class PairResponse(BaseModel):
-    """Response to POST /api/pair."""
+    """Response to POST /api/pair: the next pair of answers for a voter."""
 
     pair: PairView | None
-    """None where the voter has seen all pairs."""
+    """None if the voter has seen all pairs."""
     votes: int
     """Votes of this voter so far, skipped pairs included."""
 
 
 class VoteRequest(BaseModel):
-    """Body of POST /api/votes."""
+    """Body of POST /api/votes: a voter's choice between the answers of a pair."""
 
     model_config = ConfigDict(extra="forbid")
     id: str
@@ -70,7 +70,7 @@ class VoteRequest(BaseModel):
 
 
 class RevealedSide(BaseModel):
-    """What the voter learns of an answer after the vote."""
+    """The model, verdict and speed of an answer, revealed after the vote."""
 
     model: str
     status: str | None
@@ -79,17 +79,17 @@ class RevealedSide(BaseModel):
 
 
 class Reveal(BaseModel):
-    """Response to POST /api/votes."""
+    """Response to POST /api/votes: which models wrote the two answers."""
 
     choice: Choice
-    """The choice that counts: the first one for this pair."""
+    """The recorded choice: the first vote on a pair is final."""
     first: RevealedSide
     second: RevealedSide
     votes: int
 
 
 class Health(BaseModel):
-    """Response to GET /health."""
+    """Response to GET /health of the arena's voting page."""
 
     status: str
     version: str

@@ -1,4 +1,4 @@
-"""The arena's process: checks everything, then serves the page until it is interrupted."""
+"""The process of the arena's voting page: validates everything, then serves HTTP until it is interrupted."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -16,11 +16,11 @@ from evalharness.util.http.serving import CONNECTIONS, run_server
 from evalharness.util.text import counted
 
 DRAIN_S = 5.0
-"""Seconds after SIGTERM for requests that are being answered."""
+"""Seconds after SIGTERM in which pending requests are still answered."""
 
 
 def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
-    """Serves until SIGTERM or SIGINT. Raises UserError before it listens if the user must change something."""
+    """Serves the arena's voting page until SIGTERM or SIGINT. Raises UserError for invalid settings at the start."""
     config.check()
     runs = load_runs(config.runs, log) if config.runs else []
     entrants = load_entrants(runs, config.data)

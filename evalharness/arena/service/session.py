@@ -1,4 +1,4 @@
-"""Draws pairs for voters and takes their votes; the HTTP API is a thin layer above."""
+"""Draws pairs of answers for voters and records their votes; the HTTP API is a thin layer above it."""
 
 import random
 import secrets
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from evalharness.arena.answers import Answer, ShownProblem
 from evalharness.arena.entrants import Entrants, ProblemKey
-from evalharness.arena.pair_choice import Candidate, PairChooser
+from evalharness.arena.pair_choice import CandidatePair, PairChooser
 from evalharness.arena.records import Arm, Choice, Pair, Side, Vote
 from evalharness.arena.rows import utc_now
 from evalharness.arena.service.messages import (
@@ -22,13 +22,13 @@ from evalharness.arena.store import VoteStore
 from evalharness.util.http.refusals import RequestRefused
 
 LONGEST_WAIT_S = 60.0
-"""Answers that took longer are never shown at their recorded speed."""
+"""Answers whose generation took longer, in seconds, are never shown at their recorded speed."""
 AskModels = Callable[[ProblemKey, tuple[str, str]], dict[str, Answer]]
-"""Asks the live ones among two models for an answer to a problem, at the same time."""
+"""Function that asks those of two models that are live for an answer to a problem, concurrently."""
 
 
 class Session:
-    """An arena with its voters. Safe for several threads."""
+    """A running arena: draws pairs for its voters and records their votes. Thread-safe."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Session:
         self._drawing = threading.Lock()
 
     def next_pair(self, voter: str) -> PairResponse:
-        """Returns the voter's pair without a vote, or else a new one; no pair where the voter has seen all."""
+        """Returns the pair that a voter has not voted on yet, else a new one; none if the voter has seen all."""
         with self._drawing:
             view = self._open_view(voter)
             candidate = None if view else self.chooser.choose(voter)
@@ -58,13 +58,13 @@ class Session:
         return PairResponse(pair=view, votes=self._votes(voter))
 
     def vote(self, pair_id: str, voter: str, choice: Choice, ms: int | None) -> Reveal:
-        """Records a vote and returns what the pair was; of several votes on a pair the first one counts.
+        """Records a vote and reveals the pair's models; the first vote on a pair is final.
 
         Raises RequestRefused for a pair that was not drawn for this voter.
         """
         pair = self.store.pair(pair_id)
         if pair is None:
-            raise RequestRefused(404, "there is no such pair; reload the page")
+            raise RequestRefused(404, "no pair of answers has this id; reload the page")
         if pair.voter != voter:
             raise RequestRefused(403, "this pair was drawn for another voter; reload the page")
         counted = self.store.add_vote(Vote(pair, choice, ms, utc_now()))
@@ -79,7 +79,7 @@ class Session:
         return len(self.store.seen(voter)) - (self.store.open_pair(voter) is not None)
 
     def _open_view(self, voter: str) -> PairView | None:
-        """Returns the pair that waits for the voter's vote; None without one, and where its answers are gone."""
+        """Returns the pair that still needs the voter's vote; None if there is none or its answers are not loaded."""
         pair = self.store.open_pair(voter)
         if pair is None:
             return None
@@ -89,7 +89,7 @@ class Session:
             return None
         return _view(pair, self.entrants.problems[key], first, second)
 
-    def _draw_live(self, voter: str, candidate: Candidate) -> PairView:
+    def _draw_live(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
         first, second = (
             known or answers[model] for model, known in zip(candidate.models, candidate.answers, strict=True)
@@ -98,7 +98,7 @@ class Session:
             return self._open_view(voter) or self._draw(voter, candidate, (first, second), "live")
 
     def _draw(
-        self, voter: str, candidate: Candidate, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
+        self, voter: str, candidate: CandidatePair, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
     ) -> PairView:
         first, second = answers
         assert first is not None
@@ -120,7 +120,7 @@ def _replayable(answer: Answer) -> bool:
 
 
 def _view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
-    """Returns the pair as the voter sees it. Both answers are shown in the same form, whatever their models wrote."""
+    """Returns a pair as the voting page shows it, with both answers in the same form."""
     suffix = shown.problem.suffix
     in_place = first.middle is not None and second.middle is not None
     return PairView(

@@ -1,1 +1,1 @@
-"""Statistics of votes: strengths with intervals, effects of position and latency, agreement."""
+"""Statistics of arena votes: model strengths with intervals, position and latency effects, agreement."""

@@ -1,4 +1,4 @@
-"""Agreement: between voters, and of votes with the sandbox's verdicts and with pass@1."""
+"""Agreement between voters, and of votes with the sandbox's verdicts and with pass@1."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,20 +12,20 @@ from evalharness.metrics.intervals import Interval, wilson_interval
 
 @dataclass(frozen=True)
 class VerdictAgreement:
-    """Votes for one of two answers of which the sandbox passed exactly one."""
+    """Agreement of votes with verdicts, on pairs of which the sandbox passed exactly one answer."""
 
     votes: int
     failing_preferred: int
-    """Votes for the answer that did not pass."""
+    """Votes for the answer that failed its tests."""
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % interval of the share of votes for a failing answer; None without votes."""
+        """The 95 % confidence interval of the share of votes for a failing answer; None without votes."""
         return wilson_interval(self.failing_preferred, self.votes) if self.votes else None
 
 
 def verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
-    """Returns how often voters preferred the answer that did not pass, among votes that had to choose."""
+    """Returns how often voters preferred the failing answer, on pairs with one passing and one failing answer."""
     chosen = [
         (vote.pair.first if vote.choice == "first" else vote.pair.second)
         for vote in votes
@@ -36,7 +36,7 @@ def verdict_agreement(votes: Sequence[Vote]) -> VerdictAgreement:
 
 @dataclass(frozen=True)
 class VoterAgreement:
-    """How far voters agree on pairs that several of them judged."""
+    """Inter-voter agreement on pairs that several voters judged."""
 
     pairs: int
     """Pairs with at least two votes."""
@@ -45,10 +45,10 @@ class VoterAgreement:
 
 
 def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
-    """Returns the agreement about which answer is better, tie, or both bad; whatever the order of the answers.
+    """Returns the inter-voter agreement on which answer is better, a tie, or both bad; independent of their order.
 
     Krippendorff's alpha for nominal data, 1 - D_observed / D_expected over the pairs with two votes or more. Source:
-    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. None where all votes are alike.
+    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. None if all votes are equal.
     """
     by_pair: dict[object, list[str]] = defaultdict(list)
     for vote in votes:
@@ -69,7 +69,7 @@ def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
 
 
 def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float]) -> float | None:
-    """Returns Kendall's tau-b between strengths and pass@1; None with fewer than two models that have both."""
+    """Returns Kendall's tau-b between the models' strengths and pass@1; None if fewer than two models have both."""
     from scipy import stats  # Importing scipy.stats takes more than half a second.
 
     models = [model for model in strengths if model in rates]
@@ -80,7 +80,7 @@ def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float])
 
 
 def _judgement(vote: Vote) -> str:
-    """Returns the vote in terms that do not depend on the order of the answers."""
+    """Returns a vote as the preferred answer, tie or both bad, independent of the order of the answers."""
     if vote.choice not in ("first", "second"):
         return vote.choice
     side = vote.pair.first if vote.choice == "first" else vote.pair.second

@@ -1,4 +1,4 @@
-"""Votes as arrays, for the fit."""
+"""Arena votes as NumPy arrays, the input of the Bradley-Terry fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 class Outcome(IntEnum):
-    """What a voter chose of two answers."""
+    """A voter's choice between two answers, as an integer."""
 
     FIRST = 0
     SECOND = 1
@@ -22,20 +22,20 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Ballots:
-    """Votes as arrays of one entry per vote. `first` and `second` are indices of `models`."""
+    """Arena votes as arrays with one entry per vote. `first` and `second` are indices into `models`."""
 
     models: tuple[str, ...]
     first: Integers
-    """The model whose answer stood in the first position."""
+    """Index of the model whose answer was shown first."""
     second: Integers
     outcome: Integers
     """Values of `Outcome`."""
     cluster: Integers
-    """The voter, as a number; votes of one voter are not independent."""
+    """The voter as a number: votes of one voter are not independent."""
     wait: Floats
-    """log2(wait for the second answer / wait for the first); 0 where both appeared at once."""
+    """log2(wait for the second answer / wait for the first); 0 if both appeared at once."""
     weight: Floats
-    """How many votes an entry stands for; may be a fraction."""
+    """How many votes an entry counts for; may be a fraction."""
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class Ballots:
         wait: Sequence[float] | Floats | None = None,
         weight: Sequence[float] | Floats | None = None,
     ) -> "Ballots":
-        """Returns the votes as arrays. By default each vote is its own cluster, without waits, with weight 1."""
+        """Returns votes as arrays. By default each vote is its own cluster, without waits, with weight 1."""
         count = len(first)
         return cls(
             tuple(models),
@@ -65,5 +65,5 @@ class Ballots:
 
     @property
     def clusters(self) -> int:
-        """The number of clusters."""
+        """The number of clusters of dependent votes."""
         return int(self.cluster.max()) + 1 if len(self) else 0

@@ -1,4 +1,4 @@
-"""Davidson's extension of the Bradley-Terry model, with a position term, a latency term and "both bad"."""
+"""Fits Davidson's extension of the Bradley-Terry model, with position, latency and "both bad" terms."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,15 @@ from evalharness.arena.statistics.ballots import Ballots, Floats, Outcome
 
 PENALTY = 1e-4
 """Weight of the squared parameters in the fit. It makes the strengths sum to 0, keeps them finite where a model wins or
-loses every vote, and changes those of other models by less than 1e-3."""
+loses every vote, and changes those of other models by less than 1e-3.
+"""
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Which parameters a fit has, in this order: a strength per model, then the ones that are present."""
+class ParameterLayout:
+    """The parameters of a Bradley-Terry fit, in this order: a strength per model, then the terms that are True."""
 
     models: int
     position: bool
@@ -26,18 +27,18 @@ class Layout:
 
     @property
     def terms(self) -> int:
-        """The number of parameters that add up to the advantage of the first answer."""
+        """The number of parameters whose sum is the advantage of the first answer."""
         return self.models + self.position + self.latency
 
     @property
     def size(self) -> int:
-        """The number of all parameters."""
+        """The number of all parameters of the fit."""
         return self.terms + self.tie + self.both_bad
 
 
 @dataclass(frozen=True)
 class Derivatives:
-    """Log likelihood of each vote at some parameters, with what the fit and the intervals need of it.
+    """Log likelihood of each vote at given parameters, with its first and second derivatives.
 
     n votes, p parameters. The advantage of the first answer is linear in the parameters, with row `design` (n x terms).
     """
@@ -53,26 +54,26 @@ class Derivatives:
 
 @dataclass(frozen=True)
 class Fit:
-    """The maximum of the likelihood. Strengths are log odds; their mean is 0."""
+    """A Bradley-Terry fit by maximum likelihood. Strengths are in log odds; their mean is 0."""
 
     ballots: Ballots
-    layout: Layout
+    layout: ParameterLayout
     parameters: Floats
 
     @property
     def strengths(self) -> Floats:
-        """One log-odds strength per model: among votes for one of the two, i wins with odds exp(s_i - s_j)."""
+        """Each model's strength in log odds: of decided votes, model i beats model j with odds exp(s_i - s_j)."""
         return self.parameters[: self.layout.models]
 
     @property
     def position(self) -> float:
-        """The advantage of the first position, in log odds; 0 where it is not fitted."""
+        """The advantage of being shown first, in log odds; 0 if it is not fitted."""
         return float(self.parameters[self.layout.models]) if self.layout.position else 0.0
 
 
-def layout_of(ballots: Ballots, position: bool = True) -> Layout:
-    """Returns the parameters that these votes can tell: ties, "both bad" and latency only where they occur."""
-    return Layout(
+def parameter_layout(ballots: Ballots, position: bool = True) -> ParameterLayout:
+    """Returns the parameters to fit to these votes: ties, "both bad" and latency only if they occur."""
+    return ParameterLayout(
         models=len(ballots.models),
         position=position,
         latency=bool(np.any(ballots.wait != 0)),
@@ -82,7 +83,7 @@ def layout_of(ballots: Ballots, position: bool = True) -> Layout:
 
 
 def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fit:
-    """Returns the fit of the votes.
+    """Returns the maximum-likelihood fit of the Bradley-Terry-Davidson model to votes.
 
     With the advantage d = s_first - s_second + position + latency * wait, the four outcomes have probabilities
     proportional to exp(d/2) (first), exp(-d/2) (second), exp(tie) and exp(both bad). Without the last two this is the
@@ -91,8 +92,8 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
     the strengths as much as a tie does. Raises ValueError for no votes.
     """
     if not len(ballots):
-        raise ValueError("a fit needs at least one vote")
-    layout = layout_of(ballots, position)
+        raise ValueError("a Bradley-Terry fit needs at least one vote")
+    layout = parameter_layout(ballots, position)
     design = _design(ballots, layout)
 
     def objective(parameters: Floats) -> tuple[float, Floats]:
@@ -114,8 +115,10 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
     return Fit(ballots, layout, np.asarray(result.x))
 
 
-def derivatives(ballots: Ballots, layout: Layout, parameters: Floats, design: Floats | None = None) -> Derivatives:
-    """Returns log likelihood, scores and curvature of each vote."""
+def derivatives(
+    ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
+) -> Derivatives:
+    """Returns log likelihood, gradient and curvature of each vote at the given `parameters`."""
     design = _design(ballots, layout) if design is None else design
     advantage = design @ parameters[: layout.terms]
     count = len(ballots)
@@ -140,8 +143,8 @@ def derivatives(ballots: Ballots, layout: Layout, parameters: Floats, design: Fl
     return Derivatives(log_probability[rows, column], scores, design, curvature)
 
 
-def information(ballots: Ballots, layout: Layout, parts: Derivatives, penalty: float = PENALTY) -> Floats:
-    """Returns the (p, p) matrix of negative second derivatives of the penalized log likelihood."""
+def information(ballots: Ballots, layout: ParameterLayout, parts: Derivatives, penalty: float = PENALTY) -> Floats:
+    """Returns the (p, p) matrix of negative second derivatives of the fit's penalized log likelihood."""
     weighted = parts.curvature * ballots.weight[:, None, None]
     terms = layout.terms
     matrix = np.empty((layout.size, layout.size))
@@ -152,7 +155,7 @@ def information(ballots: Ballots, layout: Layout, parts: Derivatives, penalty: f
     return matrix + penalty * np.eye(layout.size)
 
 
-def _design(ballots: Ballots, layout: Layout) -> Floats:
+def _design(ballots: Ballots, layout: ParameterLayout) -> Floats:
     count = len(ballots)
     rows = np.arange(count)
     design = np.zeros((count, layout.terms))
@@ -165,6 +168,6 @@ def _design(ballots: Ballots, layout: Layout) -> Floats:
     return design
 
 
-def _columns(layout: Layout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Returns the column of each outcome among the linear predictors."""
+def _columns(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Returns, for each outcome, its column among the linear predictors (advantage, tie, both bad)."""
     return np.array([0, 1, 2, 2 + layout.tie])

@@ -1,4 +1,4 @@
-"""Intervals of a fit that allow for votes of one voter being dependent."""
+"""Confidence intervals of a Bradley-Terry fit, robust to the dependence of votes of one voter."""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 FEWEST_CLUSTERS = 1.5
-"""With fewer effective clusters there is no interval."""
+"""With fewer effective clusters (voters) there is no confidence interval."""
 CHUNK = 256
-"""Clusters whose matrices are in memory at once."""
+"""Clusters whose matrices are in memory at a time."""
 UNBOUNDED_SHIFT = 0.5
-"""A difference that moves by more than this where the penalty is divided by 100 is not determined by the votes."""
+"""A difference that moves by more than this if the penalty is divided by 100 is not determined by the votes."""
 UNBOUNDED = (float("-inf"), float("inf"))
 
 
 @dataclass(frozen=True)
 class Covariance:
-    """The covariance of a fit's parameters, and what it takes to make intervals of it."""
+    """The covariance of a fit's parameters, with what confidence intervals need."""
 
     fit: Fit
     matrix: Floats
@@ -30,14 +30,15 @@ class Covariance:
     clusters: float
     """The effective number of clusters (see `effective_clusters`)."""
     shift: Floats
-    """(p,): how far each parameter moves where the penalty is smaller; large where the votes allow any larger value."""
+    """(p,): how far each parameter moves if the penalty is divided by 100; large if the votes do not bound it."""
     component: Integers
-    """One number per model. No chain of votes connects models of different numbers."""
+    """One number per model: models with different numbers are not connected by votes."""
 
     def interval(self, contrast: Floats) -> Interval:
-        """Returns the 95 % interval of contrast @ parameters, by Student's t with clusters - 1 degrees of freedom.
+        """Returns the 95 % confidence interval of contrast @ parameters, by Student's t.
 
-        Infinite where the votes do not bound the contrast, and where nearly all votes are of one cluster.
+        It has clusters - 1 degrees of freedom. Infinite if the votes do not determine the contrast, or if nearly all
+        votes are of one cluster.
         """
         if self.clusters < FEWEST_CLUSTERS or not self.bounded(contrast):
             return UNBOUNDED
@@ -50,15 +51,15 @@ class Covariance:
         return math.sqrt(max(0.0, float(contrast @ self.matrix @ contrast)))
 
     def bounded(self, contrast: Floats) -> bool:
-        """Returns whether the votes, and not the penalty alone, determine contrast @ parameters."""
+        """Returns whether the votes, not only the penalty, determine contrast @ parameters."""
         within = np.bincount(self.component, contrast[: self.fit.layout.models])
         return bool(np.all(np.abs(within) < 1e-9) and abs(contrast @ self.shift) < UNBOUNDED_SHIFT)
 
     def reference_models(self) -> Integers:
-        """Returns the indices of the models whose mean is the zero of strengths.
+        """Returns the indices of the models whose mean strength is defined as 0.
 
         They are the largest set of models whose differences the votes bound, so that a model that never lost does not
-        move the zero; all models where the votes bound no difference.
+        move the zero; all models if the votes bound no difference.
         """
         models = self.fit.layout.models
         sets = [
@@ -69,7 +70,7 @@ class Covariance:
         return np.array(largest if len(largest) > 1 else range(models))
 
     def strength(self, index: int) -> Floats:
-        """Returns the contrast of a model's strength: its difference to the mean of the reference models."""
+        """Returns the contrast vector of a model's strength: its difference to the mean of the reference models."""
         contrast = np.zeros(self.fit.layout.size)
         reference = self.reference_models()
         contrast[reference] -= 1 / len(reference)
@@ -77,7 +78,7 @@ class Covariance:
         return contrast
 
     def difference(self, first: int, second: int) -> Floats:
-        """Returns the contrast s_first - s_second."""
+        """Returns the contrast vector of the difference between two models' strengths."""
         contrast = np.zeros(self.fit.layout.size)
         contrast[first] += 1
         contrast[second] -= 1
@@ -85,12 +86,12 @@ class Covariance:
 
 
 def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
-    """Returns the cluster-robust covariance of the parameters.
+    """Returns the cluster-robust covariance of a fit's parameters.
 
-    It is a jackknife over clusters in which each leave-one-out estimate is one Newton step from the full one:
-    (G - 1)/G sum_g d_g d_g' with d_g = (H - H_g)^-1 S_g, where S_g and H_g are score and information of cluster g.
-    Source: MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain sandwich it is not too small
-    for few or unequal clusters. `cluster` replaces that of the ballots.
+    It is a jackknife over clusters in which each leave-one-out estimate is one Newton step from the full one: (G - 1)/G
+    sum_g d_g d_g' with d_g = (H - H_g)^-1 S_g, where S_g and H_g are score and information of cluster g. Source:
+    MacKinnon, Nielsen and Webb 2024 (arXiv 2406.00650), CV3L; unlike the plain sandwich it is not too small for few or
+    unequal clusters. `cluster` replaces the cluster numbers of the fitted votes.
     """
     ballots, layout = fitted.ballots, fitted.layout
     cluster = ballots.cluster if cluster is None else cluster
@@ -123,26 +124,26 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
 
 
 def penalty_shift(fitted: Fit) -> Floats:
-    """Returns how far each parameter moves where the penalty is divided by 100."""
+    """Returns how far each parameter of a fit moves if its penalty is divided by 100."""
     return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
 
 
 def components(ballots: Ballots) -> Integers:
-    """Returns for each model the number of its connected component in the graph of the votes."""
+    """Returns, for each model, its connected component in the graph whose edges are the votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))
     return np.asarray(csgraph.connected_components(edges, directed=False)[1], np.int64)
 
 
 def effective_clusters(cluster: Integers, weight: Floats) -> float:
-    """Returns (sum n_g)^2 / sum n_g^2 for clusters of n_g votes: their number, if all are equally large.
+    """Returns the effective number of clusters, (sum n_g)^2 / sum n_g^2 for clusters of n_g votes (Kish).
 
-    Large clusters dominate the estimated variance, which then varies as if there were fewer (Kish's effective size).
+    Large clusters dominate the estimated variance, which then varies as if there were fewer of them.
     """
     sizes = np.bincount(cluster, weight)
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def independent_votes(ballots: Ballots) -> Integers:
-    """Returns cluster numbers that make each vote its own cluster."""
+    """Returns cluster numbers that treat all votes as independent: each vote is its own cluster."""
     return np.arange(len(ballots))

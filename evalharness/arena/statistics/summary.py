@@ -1,4 +1,4 @@
-"""Everything that the report says of the votes of people, or of one model as judge."""
+"""Summary statistics of the votes of people, or of one model as judge, for the arena's report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,18 @@ from evalharness.arena.statistics.tally import Dependence, ballots_of
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 POWER = 0.8
+"""Statistical power for which the number of further votes is computed."""
 Estimate = tuple[float, Interval]
-"""A value and its 95 % interval, which is infinite where the votes do not bound the value."""
+"""A value and its 95 % confidence interval, infinite if the votes do not determine the value."""
 
 
 @dataclass(frozen=True)
 class ModelStrength:
-    """The strength of a model, and its votes."""
+    """A model's Bradley-Terry strength, and its wins, losses and ties."""
 
     model: str
     strength: Estimate
-    """Log odds against the mean of the models (see `Covariance.reference_models`)."""
+    """Log odds relative to the mean of the models (see `Covariance.reference_models`)."""
     votes: int
     wins: int
     losses: int
@@ -43,7 +44,7 @@ class ModelStrength:
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Two models, the stronger one first; `difference` is the strength of the first less that of the second."""
+    """Comparison of two models, the stronger one first; `difference` is that of their strengths in log odds."""
 
     first: str
     second: str
@@ -51,18 +52,19 @@ class ModelPair:
     votes: int
     """Votes on these two models."""
     wins: float
-    """Of the first over the second; a tie and "both bad" count half."""
+    """Wins of the first model over the second; a tie and "both bad" count half."""
     more_votes: int | None
-    """How many more votes, on models and by voters as before, would tell them apart with 80 % power; 0 where the
-    interval excludes 0; None where that cannot be said."""
+    """Further votes, on models and by voters as before, needed to detect the difference with 80 % power; 0 if the
+    interval excludes 0; None if it cannot be computed.
+    """
 
 
 @dataclass(frozen=True)
 class VoteSummary:
-    """The statistics of the votes of people, or of one model as judge."""
+    """The statistics of the votes of people, or of one judge model."""
 
     judge: str
-    """The model that judged; empty for people."""
+    """The name of the judge model; empty for people."""
     votes: int
     """Votes without skipped pairs."""
     skipped: int
@@ -74,11 +76,13 @@ class VoteSummary:
     """Strongest first."""
     pairs: tuple[ModelPair, ...]
     position: Estimate
-    """Advantage of the first position, in log odds."""
+    """Advantage of being shown first, in log odds."""
     first_share: tuple[int, int]
-    """Votes for the first answer, and votes for one of the two."""
+    """Votes for the answer shown first, and all decided votes (without ties and both bad)."""
     latency: Estimate | None
-    """Advantage, in log odds, of an answer that took half the other's time; None without votes of the arm."""
+    """Advantage, in log odds, of an answer that appeared in half the other's time; None without votes of the arm
+    `recorded`.
+    """
     recorded_votes: int
     verdicts: VerdictAgreement
     voter_agreement: VoterAgreement
@@ -87,9 +91,9 @@ class VoteSummary:
 
 
 def summaries(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSummary]:
-    """Returns one summary of the people's votes, if there are any, and one for each model as judge.
+    """Returns a summary of the people's votes, if there are any, and one for each judge model.
 
-    `rates` are pass@1 by model. Votes of people and of models are never added up.
+    `rates` are pass@1 by model. Votes of people and of models are never combined.
     """
     people = [vote for vote in votes if vote.pair.voter_kind == "person"]
     judges = sorted({vote.pair.voter for vote in votes if vote.pair.voter_kind == "model"})
@@ -98,7 +102,7 @@ def summaries(votes: Sequence[Vote], rates: Mapping[str, float]) -> list[VoteSum
 
 
 def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = "") -> VoteSummary:
-    """Returns the statistics of these votes, of which at least one must not be skipped."""
+    """Returns the statistics of these votes, of which at least one must not be `skip`. `rates` are pass@1 by model."""
     ballots, judged, dependence = ballots_of(votes)
     estimates = covariance(fit(ballots))
     strengths = _strengths(ballots, estimates)
@@ -164,10 +168,10 @@ def _pair(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
 
 
 def _more_votes(difference: float, interval: Interval, error: float, votes: int) -> int | None:
-    """Returns the votes that are missing until a difference of that size is detected with 80 % power.
+    """Returns the further votes needed to detect a difference of this size with 80 % power.
 
     The error decreases with the root of the number of votes, so n (z(0.975) + z(0.8))^2 (error / difference)^2 votes
-    are needed. None where the interval is infinite or the difference 0.
+    are needed. None if the interval is infinite or the difference 0.
     """
     if interval[0] > 0 or interval[1] < 0:
         return 0
@@ -178,7 +182,7 @@ def _more_votes(difference: float, interval: Interval, error: float, votes: int)
 
 
 def _term(estimates: Covariance, index: int) -> Estimate:
-    """Returns a parameter that is no strength."""
+    """Returns a fitted parameter other than a strength, with its confidence interval."""
     contrast = np.zeros(estimates.fit.layout.size)
     contrast[index] = 1
     return float(estimates.fit.parameters[index]), estimates.interval(contrast)

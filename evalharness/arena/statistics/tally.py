@@ -1,4 +1,4 @@
-"""Makes arrays of votes, and decides which votes depend on each other."""
+"""Converts arena votes to arrays, and decides which votes depend on each other."""
 
 import math
 from collections import Counter
@@ -12,27 +12,28 @@ OUTCOMES: dict[Choice, Outcome] = {
     "first": Outcome.FIRST, "second": Outcome.SECOND, "tie": Outcome.TIE, "both_bad": Outcome.BOTH_BAD,
 }  # fmt: skip
 FEWEST_VOTERS = 5
-"""With fewer voters, or where few give most of the votes, they say too little about voters in general; intervals then
-hold for these voters."""
+"""With fewer voters, or if few cast most votes, the votes do not represent voters in general; intervals then hold only
+for these voters.
+"""
 Dependence = Literal["voter", "vote", "problem"]
-"""Which votes may depend on each other: those of one voter, none, or those on one problem."""
+"""Which votes are treated as dependent: those of one voter, none (`vote`), or those on one problem."""
 
 
 class Tally(NamedTuple):
-    """Votes as arrays, without skipped pairs."""
+    """Arena votes as arrays, without skipped pairs."""
 
     ballots: Ballots
     votes: list[Vote]
-    """The votes of the arrays, in the same order."""
+    """The votes, in the order of the arrays' entries."""
     dependence: Dependence
 
 
 def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Tally:
-    """Returns the votes as arrays. `models` restricts them to votes on two of these; by default, all models.
+    """Returns votes as arrays for the fit. `models` restricts them to votes between two of these models.
 
     The votes of one voter depend on each other. With effectively fewer than five voters (see `effective_clusters`)
-    votes are taken as independent; those of a model as judge depend on each other where they are about one problem, as
-    it is asked in both orders.
+    votes are treated as independent; those of a judge model as dependent if they are about one problem, because it is
+    asked in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
     names = sorted({side.model for vote in judged for side in _sides(vote)}) if models is None else list(models)
@@ -53,7 +54,7 @@ def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Ta
 
 
 def log2_wait_ratio(vote: Vote) -> float:
-    """Returns log2(wait for the second answer / wait for the first); 0 where both appeared at once."""
+    """Returns log2(wait for the second answer / wait for the first) of a vote; 0 if both appeared at once."""
     first, second = (side.wait_s for side in _sides(vote))
     return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
 

@@ -80,7 +80,7 @@ def test_a_pair_waits_for_its_vote_and_the_first_vote_counts(client: TestClient,
 @pytest.mark.parametrize(
     ("change", "status", "message"),
     [
-        ({"id": "none"}, 404, "there is no such pair"),
+        ({"id": "none"}, 404, "no pair of answers has this id"),
         ({"voter": "Eve"}, 403, "drawn for another voter"),
         ({"choice": "left"}, 422, "choice"),
         ({"ms": -1}, 422, "ms"),
@@ -156,8 +156,8 @@ def test_other_files_are_not_served(client: TestClient, path: str) -> None:
     [
         ({"recorded": 1.5}, "--recorded 1.5 is not a share"),
         ({"runs": ()}, "give run directories, or --live"),
-        ({"task": "humaneval"}, "--task and --option are of live models"),
-        ({"options": {"recipe": "chat"}}, "--task and --option are of live models"),
+        ({"task": "humaneval"}, "--task and --option apply only to live models"),
+        ({"options": {"recipe": "chat"}}, "--task and --option apply only to live models"),
         ({"host": "0.0.0.0"}, "set \\$EVALHARNESS_TOKEN"),
         ({"port": 0}, "choose one from 1 to 65535"),
         ({"allowed_hosts": ("http://arena",)}, "--allowed-host http://arena is not a host name"),

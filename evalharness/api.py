@@ -20,7 +20,7 @@ from evalharness.data.cards import card_path, expand_task_names, task_name
 from evalharness.data.runs import Run, load_run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, default_workers
-from evalharness.pipeline.progress import Progress, Shown, Silent
+from evalharness.pipeline.progress import ConsoleProgress, Progress, SilentProgress
 from evalharness.util.suggest import unknown_name
 from evalharness.util.visible import raw_stream
 
@@ -229,7 +229,7 @@ def _progress(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
-        return Shown(Console(file=raw_stream(sys.stderr), soft_wrap=True)) if progress else Silent()
+        return ConsoleProgress(Console(file=raw_stream(sys.stderr), soft_wrap=True)) if progress else SilentProgress()
     return progress
 
 

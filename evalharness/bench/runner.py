@@ -18,7 +18,7 @@ from evalharness.metrics.throughput import measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import environment_of_process, without_secrets
-from evalharness.pipeline.refusals import generate_settled
+from evalharness.pipeline.refusals import generate_unless_refused
 from evalharness.pipeline.store import append_rows, write_json
 from evalharness.pipeline.validate import check_backend, check_prompt, prepare
 from evalharness.records import Problem, Sampling
@@ -97,7 +97,7 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
             log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
             requests = requests_of(prepared.problems, begin, warmup + config.requests)
             begin += len(requests)
-            rows = list(generate_settled(backend, requests, prepared.sampling))
+            rows = list(generate_unless_refused(backend, requests, prepared.sampling))
             measured_under = {
                 **measurement_conditions(backend.describe(), environment["hardware"]),
                 "concurrency": concurrency,

@@ -59,7 +59,7 @@ def sweep(
     """
     from evalharness.data.cards import expand_task_names
     from evalharness.pipeline.config import RunConfig
-    from evalharness.pipeline.progress import Shown
+    from evalharness.pipeline.progress import ConsoleProgress
     from evalharness.pipeline.sweep import split_options
     from evalharness.pipeline.sweep import sweep as run_sweep
     from evalharness.report.summary_table import summary_table
@@ -92,7 +92,7 @@ def sweep(
     ]
     folder = out or Path("results") / f"sweep_{bases[0].folder_name()}"
     try:
-        done = run_sweep(bases, swept, folder, Shown(Console(file=raw_stream(sys.stderr), soft_wrap=True)))
+        done = run_sweep(bases, swept, folder, ConsoleProgress(Console(file=raw_stream(sys.stderr), soft_wrap=True)))
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
     print_table(summary_table([_with_combination(summary, path) for path, summary in done.items()]))

@@ -105,7 +105,7 @@ class Stretch(TypedDict):
 
     environment: Environment
     transport: dict[str, Any]
-    """The options that change how requests are sent, but no answer (`pipeline.resuming.same_run.TRANSPORT`)."""
+    """The options that change how requests are sent, but no answer (`pipeline.resuming.same_run.TRANSPORT_OPTIONS`)."""
     samples: SamplesAsked
     completions: int
     """Completions that were there when the stretch began."""

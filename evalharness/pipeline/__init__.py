@@ -1,1 +1,1 @@
-"""A run from its configuration to its summary."""
+"""Carries out a run (one task, one backend, one configuration): validation, generation, grading, summary."""

@@ -10,7 +10,7 @@ from evalharness.backends.factory import BackendConfig, find_backend, option_nam
 from evalharness.data.cards import task_name
 from evalharness.data.cards.task_options import task_option_names
 from evalharness.errors import UserError
-from evalharness.pipeline.resuming.same_run import PATIENCE
+from evalharness.pipeline.resuming.same_run import RETRY_OPTIONS
 from evalharness.records import Backend
 from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
@@ -18,12 +18,12 @@ from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 CHANGES_NO_NUMBER = frozenset(
     {"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas", "overwrite"}
 )
-"""Fields that do not change the name of a run's default folder. Of `options`, those of task and backend change it."""
+"""Fields of RunConfig on which a run's default folder name does not depend; it does on task and backend `options`."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One task, one backend, one configuration."""
+    """The configuration of a run: one task (a benchmark), one backend (a source of completions), and the settings."""
 
     task: str
     backend: str
@@ -61,7 +61,7 @@ class RunConfig:
     """The `--option`s of task, backend and sandbox together."""
 
     def folder_name(self) -> str:
-        """Returns a name that depends on what can change a number, for a run without --out."""
+        """Returns the default name of the run directory; it depends on each setting that can change a result."""
         parts = [
             task_name(self.task),
             self.backend,
@@ -69,21 +69,21 @@ class RunConfig:
         ]
         left_out = CHANGES_NO_NUMBER | {name for name in ("shard", "only") if not getattr(self, name)}
         kept = {key: value for key, value in vars(self).items() if key not in left_out}
-        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS | set(PATIENCE)
+        without = set(SANDBOX_OPTIONS) - CHANGES_NUMBERS | set(RETRY_OPTIONS)
         options = sorted(item for item in self.options.items() if item[0] not in without)
         digest = hashlib.sha256(json.dumps([kept, options]).encode()).hexdigest()[:8]
         return "_".join([*parts, digest])
 
     def task_options(self) -> dict[str, str]:
-        """Returns the options that some task knows."""
+        """Returns those `--option`s that are options of the task."""
         return {key: value for key, value in self.options.items() if key in task_option_names(self.task)}
 
     def sandbox_options(self) -> dict[str, str]:
-        """Returns the options of the sandbox."""
+        """Returns those `--option`s that are options of the sandbox."""
         return {key: value for key, value in self.options.items() if key in SANDBOX_OPTIONS}
 
     def backend_options(self) -> dict[str, str]:
-        """Returns the options of the backend. Raises UserError for one that task, sandbox and backend do not know."""
+        """Returns those `--option`s that are options of the backend. Raises UserError for an unknown option."""
         others = task_option_names(self.task) | set(SANDBOX_OPTIONS)
         options = {key: value for key, value in self.options.items() if key not in others}
         known = option_names(find_backend(self.backend))
@@ -94,7 +94,7 @@ class RunConfig:
 
 
 def make_backend(config: RunConfig) -> Backend:
-    """Returns the backend, with its model loaded. Raises UserError where options or model do not fit."""
+    """Returns the configured backend with its model loaded. Raises UserError where model or options are not valid."""
     backend = find_backend(config.backend)
     return backend(BackendConfig(config.model, config.batch_size, config.backend_options()))
 

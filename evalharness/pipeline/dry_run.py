@@ -1,4 +1,4 @@
-"""Describes what a run would ask a backend for, without an engine, a model or a run directory."""
+"""Counts the requests and tokens that a run would need, without an engine, a model or a run directory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from evalharness.records import Prompt, Request
 from evalharness.util.key_set import KeySet
 
 Prices = tuple[float, float]
-"""Of a million prompt tokens and of a million output tokens."""
+"""The price of a million prompt tokens, and of a million output tokens."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would ask for. Tokens are counted by the common tokenizer, without a chat template."""
+    """The requests and tokens that a run would need. The common tokenizer counts, without a chat template."""
 
     task: str
     folder: Path
     problems: int
     samples: int
     requests: int
-    """Samples that the run directory does not have; 0 where the backend's completions exist already."""
+    """Completions that are still to be generated; 0 where the backend's completions exist already."""
     prompt_tokens: int | None
-    """Of all requests; None without a tokenizer."""
+    """Prompt tokens of all requests; None without a tokenizer."""
     max_output_tokens: int
     """The token limit of a completion."""
     first: tuple[Request, ...]
@@ -44,7 +44,10 @@ class Plan:
 
 
 def plan_all(jobs: Sequence[Job], prompts: int) -> list[Plan]:
-    """Returns what each run would ask for, with at most `prompts` of its requests. Raises UserError as `run_all`."""
+    """Returns the requests and tokens that each run would need, with its first `prompts` requests.
+
+    Raises UserError as `run_all` does.
+    """
     notes: list[str] = []
     prepared = validate_all(jobs, notes.append)
     try:
@@ -77,6 +80,6 @@ def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """Returns all text of a prompt, for counting."""
+    """Returns all text of a prompt as one string, for counting its tokens."""
     messages = "\n".join(message.content for message in prompt.messages)
     return "".join(filter(None, [messages, prompt.prefill, prompt.text, prompt.suffix]))

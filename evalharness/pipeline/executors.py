@@ -1,4 +1,4 @@
-"""Executors do the work of a run: on this machine, or on the nodes of a cluster. The run directory is written here.
+"""Executors: they generate and grade a run's samples on this machine, or on the nodes of a cluster.
 
 Executors are found by name in the entry-point group `evalharness.executors`.
 """
@@ -28,20 +28,20 @@ class GraderProtocol(Protocol):
         ...
 
     def finish(self) -> None:
-        """Waits until everything queued is judged."""
+        """Waits until every queued completion has a verdict."""
         ...
 
     def close(self) -> None:
-        """Stops; what is queued stays without a verdict."""
+        """Stops grading; queued completions stay without a verdict."""
         ...
 
     def join(self) -> None:
-        """Waits for the threads to end, after `finish` or `close`."""
+        """Waits for the grading threads to end, after `finish` or `close`."""
         ...
 
 
 class Sandboxes(Protocol):
-    """Runs programs: on this machine, or on many."""
+    """The sandboxes that run programs, on this machine or on the nodes of a cluster."""
 
     @property
     def workers(self) -> int:
@@ -49,7 +49,7 @@ class Sandboxes(Protocol):
         ...
 
     def prepare(self, names: list[str]) -> None:
-        """Makes the images ready. Raises UserError where they are not available."""
+        """Builds or finds the named sandbox images. Raises UserError where one is not available."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ class Sandboxes(Protocol):
 
 @dataclass(frozen=True)
 class Executor:
-    """Sandboxes, a backend, and what makes a grader of a task's completions. `close` frees both."""
+    """What generates and grades a run's samples: a backend, sandboxes, and a function that makes a task's grader."""
 
     sandbox: Sandboxes
     backend: Backend
@@ -72,13 +72,13 @@ class Executor:
     """Copies of the backend, each on its own hardware."""
 
     def close(self) -> None:
-        """Frees everything. Safe to call twice."""
+        """Closes the backend and the sandboxes. Safe to call twice."""
         self.backend.close()
         self.sandbox.close()
 
 
 OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
-"""Opens an executor: configuration, backend of stored completions if any, log, whether programs will be run."""
+"""Opens an executor. Arguments: configuration, backend of existing completions if any, log, whether programs run."""
 
 
 def find_executor(name: str) -> OpenExecutor:
@@ -87,7 +87,10 @@ def find_executor(name: str) -> OpenExecutor:
 
 
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Opens the executor of this machine. Raises UserError where sandbox or backend are not available."""
+    """Returns the executor that works on this machine. Raises UserError where sandbox or backend are not available.
+
+    `stored` is the backend if its completions exist already, such as a samples file.
+    """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:
         backend = stored or make_backend(config)
@@ -95,7 +98,10 @@ def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_need
         sandbox.close()
         raise
     if sandbox.workers < config.workers:
-        log(f"memory allows {sandbox.workers} samples at a time, not {config.workers}; see --option memory_gb=")
+        log(
+            f"the sandbox's memory allows {sandbox.workers} samples at a time, not --workers {config.workers}; "
+            "--option memory_gb= changes it"
+        )
 
     def grader(task: Task, problems: Mapping[str, Problem], on_verdict: OnVerdict) -> Grader:
         return Grader(task, problems, sandbox, expected_seconds(task, sandbox), on_verdict, sandbox.threads)

@@ -1,4 +1,4 @@
-"""Grades completions on many threads while others are still being generated, the most expensive first."""
+"""Grades completions on many threads while others are still being generated; those with long tests go first."""
 
 import itertools
 import queue
@@ -11,7 +11,7 @@ from evalharness.util.limits.calls import STOPPED, LimitExceeded
 from evalharness.util.limits.texts import is_too_large, larger_than
 
 MAX_WAITING = 4096
-"""Completions that may wait for grading; with more, generation waits."""
+"""Most completions that wait for grading; generation pauses while there are as many."""
 POLL_S = 0.2
 """Seconds between checks whether grading was stopped."""
 
@@ -69,7 +69,7 @@ class Grader:
                 continue
 
     def finish(self) -> None:
-        """Waits until every queued completion is judged. Raises the exception of a grading thread, if any."""
+        """Waits until every queued completion has a verdict. Raises the exception of a grading thread, if any."""
         for _ in self._threads:
             self._enqueue(_Job(float("inf"), next(self._number), None))
         for thread in self._threads:
@@ -79,11 +79,11 @@ class Grader:
             raise self._error
 
     def close(self) -> None:
-        """Stops. Queued completions, and those being judged, get no verdict."""
+        """Stops grading. Queued completions, and those being graded, get no verdict."""
         self._stop.set()
 
     def join(self) -> None:
-        """Waits for the threads to end, after `finish` or `close`."""
+        """Waits for the grading threads to end, after `finish` or `close`."""
         for thread in self._threads:
             thread.join()
 
@@ -107,7 +107,7 @@ class Grader:
 
 
 def judge(task: Task, problem: Problem, completion: Completion, sandbox: Sandbox) -> Verdict:
-    """Returns the task's verdict on a completion, from what its program did in the sandbox.
+    """Runs a completion's program in the sandbox and returns the task's verdict.
 
     A completion that the backend could not make gets the verdict `infrastructure`; one whose text is larger than the
     sandbox's limit, or too expensive to read, gets `too_large`.

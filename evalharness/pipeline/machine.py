@@ -1,4 +1,4 @@
-"""Describes the process, its software and its machine, for manifests."""
+"""Describes process, software and hardware of this machine, for a run's manifest."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ PACKAGES = ("torch", "transformers", "datasets", "evalplus", "docker", "numpy")
 
 
 def environment_of_process() -> Environment:
-    """Returns when and how the command was started, and on which software and hardware."""
+    """Returns start time, command line, versions of software, and hardware of this process."""
     return {
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": [without_secrets(word) for word in sys.argv],
@@ -28,14 +28,14 @@ def environment_of_process() -> Environment:
 
 
 def without_secrets(word: str) -> str:
-    """Returns a word of the command line with the login and the query of a URL in it replaced by asterisks."""
+    """Returns a command-line argument in which login and query of a URL are replaced by asterisks."""
     if "://" not in word:
         return word
     return re.sub(r"\?.*", "?***", re.sub(r"://[^/@\s]*@", "://***@", word))
 
 
 def hardware() -> Hardware:
-    """Returns processor, cores, clock, memory and, where torch is loaded already, accelerators."""
+    """Returns this machine's processor, cores, clock, memory and, where torch is imported already, accelerators."""
     described: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
@@ -87,7 +87,7 @@ def _processor() -> str:
 
 
 def _mhz() -> float | None:
-    """Returns the highest clock of the cores in MHz, else the fastest at the moment; None where it is not known."""
+    """Returns the CPU's highest clock in MHz, else that of the fastest core now; None where it is not known."""
     try:
         return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def _mhz() -> float | None:
 
 
 def _accelerator_clocks() -> str | None:
-    """Returns the accelerators' clocks and power limit as the driver reports them; None where it does not."""
+    """Returns the GPUs' clocks and power limits as nvidia-smi reports them; None where it does not."""
     fields = "clocks.sm,clocks.max.sm,clocks.mem,power.limit"
     command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"]
     try:

@@ -1,4 +1,4 @@
-"""What the manifest says of a run: the configuration that decides its numbers, and the environment around it."""
+"""The content of a run's manifest: the configuration that determines the results, and the environment."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from evalharness.records import Backend, Sampling
 from evalharness.util.version import __version__
 
 CHANGES_NO_VERDICT = ("engine", "runtime", "allowed_to_lack", "cluster")
-"""What a sandbox describes of itself that changes no verdict; a run may resume with another value."""
+"""Keys of a sandbox's description that change no verdict; a run may resume with other values."""
 
 
 def configuration(
@@ -21,7 +21,7 @@ def configuration(
     sandbox: Sandboxes,
     samples: SamplesAsked,
 ) -> RunConfiguration:
-    """Returns everything that can change a number; a run resumes only under an equal configuration."""
+    """Returns the configuration for the manifest: everything that can change a result; a resumed run needs the same."""
     described = sandbox.describe()
     return {
         "task": context.describe(),
@@ -34,7 +34,7 @@ def configuration(
 
 
 def environment(workers: int, sandbox: Sandboxes, copies: int = 1) -> Environment:
-    """Returns the machine and the software around the run, which may differ when it resumes.
+    """Returns the environment for the manifest: machine and software, which may differ when a run resumes.
 
     `copies` is the number of copies of the backend.
     """

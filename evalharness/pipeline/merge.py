@@ -1,4 +1,4 @@
-"""Joins the run directories of shards into one, with the same rows and summary as a single run would have."""
+"""Joins the run directories of shards into one, with the completions, verdicts and summary of a single run."""
 
 import fcntl
 import json
@@ -13,7 +13,7 @@ from evalharness.data.run_types import Environment, Figures, Manifest, RunConfig
 from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED_NAME
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.resuming.same_run import without_transport
+from evalharness.pipeline.resuming.same_run import without_transport_options
 from evalharness.pipeline.resuming.stretches import joined_stretches
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.pipeline.store import write_json
@@ -26,23 +26,23 @@ from evalharness.util.jsonl import complete_lines
 from evalharness.util.text import counted
 
 OF_ONE_SHARD = frozenset({"shard", *Figures.__annotations__})
-"""Keys of a shard's summary that hold for that shard alone."""
+"""Keys of a shard's summary that are about that shard alone, such as its pass rate."""
 
 
 @dataclass(frozen=True)
 class ShardedRun:
-    """The run whose shards are to be joined."""
+    """The checked shards of one run, which are to be joined."""
 
     config: RunConfiguration
     manifests: Mapping[Path, Manifest]
     """The manifest of each shard, by its directory."""
     prepared: PreparedTask
     asked: int
-    """Samples that the whole run asks for."""
+    """Number of samples of the whole run."""
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedRun:
     """A joined run directory. `missing` says, in sentences, why it is incomplete; empty if it is complete."""
 
     folder: Path
@@ -50,11 +50,11 @@ class Merged:
     missing: tuple[str, ...]
 
 
-def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[int, ...] = ()) -> list[Merged]:
-    """Joins runs of one task into `out`; folders with runs of several tasks are joined task by task, below `out`.
+def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[int, ...] = ()) -> list[MergedRun]:
+    """Joins shards of one run into the folder `out`; folders with several tasks are joined task by task, below `out`.
 
     `data` is where the tasks' data are, as for a run. Each joined run is written whole or not at all, after all checks.
-    Raises UserError, naming the first difference or overlap, for runs that are not disjoint shares of one run.
+    Raises UserError, naming the first difference or overlap, for runs that are not disjoint shards of one run.
     """
     groups: dict[Path, list[Path]] = {}
     for run in runs:
@@ -73,17 +73,24 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
 
 
 def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
-    """Returns the run that the directories are shares of. Raises UserError where they are not."""
+    """Returns the run that the directories are shards of. Raises UserError where they are not shards of one run."""
     manifests = {folder: read_manifest(folder) for folder in folders}
-    configs = {folder: without_transport(_without_shard(manifest["config"])) for folder, manifest in manifests.items()}
+    configs = {
+        folder: without_transport_options(_without_shard(manifest["config"])) for folder, manifest in manifests.items()
+    }
     first, shared = next(iter(configs.items()))
     config = _without_shard(manifests[first]["config"])
     for folder, other in configs.items():
         for place, old, new in differences(shared, other):
-            raise UserError(f"{first} and {folder} are not shards of one run: {place} is {old} here, {new} there")
+            raise UserError(
+                f"{first} and {folder} are not shards of one run: {place} is {old} and {new}; leave one out"
+            )
     counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
-        raise UserError(f"the runs were split into different numbers of shards: {', '.join(map(str, sorted(counts)))}")
+        raise UserError(
+            f"the runs were split into different numbers of shards ({', '.join(map(str, sorted(counts)))}); name runs "
+            "whose --shard I/N has the same N"
+        )
     for folder in folders:
         _refuse_if_locked(folder)
     card = next(iter(manifests.values()))["environment"].get("card")
@@ -93,7 +100,7 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
 
 
 def _common_tokenizer(folders: Sequence[Path]) -> str | None:
-    """Returns the common tokenizer that the finished runs counted with; None for the bundled one.
+    """Returns the common tokenizer that the finished shards counted tokens with; None for the bundled one.
 
     Raises UserError where they counted with different ones: a sum of their counts has no meaning.
     """
@@ -101,7 +108,7 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
     names = {name for speed in speeds if (name := speed.get("tokenizer"))}
     if len(names) > 1:
         raise UserError(
-            f"the runs count tokens with several tokenizers ({', '.join(sorted(names))}); run all with the same one"
+            f"the runs count tokens with several tokenizers ({', '.join(sorted(names))}); run all with one --tokenizer"
         )
     return next((name for name in names if not name.startswith(BUNDLED_NAME)), None)
 
@@ -109,7 +116,7 @@ def _common_tokenizer(folders: Sequence[Path]) -> str | None:
 def _prepare_again(
     config: RunConfiguration, data: str | None, ks: tuple[int, ...], tokenizer: str | None, card: str | None
 ) -> PreparedTask:
-    """Returns the task as the runs had it. Raises UserError where the data are different ones.
+    """Returns the task with the settings that the shards were run with. Raises UserError where its data differ.
 
     `card` is the task's name where the user named it by a card's file.
     """
@@ -139,8 +146,8 @@ def _prepare_again(
     return prepared
 
 
-def _write(out: Path, run: ShardedRun) -> Merged:
-    """Writes the joined directory under another name, and renames it when it is complete."""
+def _write(out: Path, run: ShardedRun) -> MergedRun:
+    """Writes the joined run directory under a temporary name, and renames it when it is complete."""
     part = out.with_name(out.name + ".part")
     header = _common_header(run)
     try:
@@ -159,37 +166,39 @@ def _write(out: Path, run: ShardedRun) -> Merged:
             out.rmdir()
         part.rename(out)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; make room, or choose another folder") from None
-    return Merged(out, summary, tuple(_missing(run, run.asked - judged)))
+        raise UserError(f"cannot write {out}: {error.strerror}; free some space, or choose another folder") from None
+    return MergedRun(out, summary, tuple(_missing(run, run.asked - judged)))
 
 
 def _stretches(run: ShardedRun) -> list[Stretch]:
-    """Returns the stretches of all runs, as if these had followed each other."""
+    """Returns the stretches (parts that one process wrote) of all shards, as if these had followed each other."""
     completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return joined_stretches(list(run.manifests.values()), completions)
 
 
 def _common_header(run: ShardedRun) -> dict[str, Any]:
-    """Returns what the shards' summaries have in common. Raises UserError where no shard is finished."""
+    """Returns the part of a shard's summary that is the same in all. Raises UserError where no shard is finished."""
     for summary in map(read_summary, run.manifests):
         if summary:
             return {key: value for key, value in summary.items() if key not in OF_ONE_SHARD}
-    raise UserError(f"none of the runs is finished, such as {next(iter(run.manifests))}; finish at least one")
+    example = next(iter(run.manifests))
+    raise UserError(f"none of the shards is finished, such as {example}; run the command of one again to finish it")
 
 
 def _join_rows(path: Path, run: ShardedRun) -> int:
-    """Writes the rows of all runs' files of that name, in the order of problems and samples; returns their number."""
+    """Joins all shards' files of that name, in the order of problems and samples; returns the number of lines."""
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
     for folder in run.manifests:
         for key, offset in _row_offsets(folder / path.name):
             if key[0] not in order:
                 raise UserError(
-                    f"{folder / path.name} has a row of {key[0]}, which is no problem of the task; remove the row"
+                    f"{folder / path.name} has a line of {key[0]}, which is no problem of the task; remove the line"
                 )
             if key in sources:
                 raise UserError(
-                    f"{sources[key][0]} and {folder} overlap: both have sample {key[1]} of {key[0]}; leave one out"
+                    f"the runs {sources[key][0]} and {folder} overlap: both have sample {key[1]} of {key[0]}; leave "
+                    "one of them out"
                 )
             sources[key] = (folder, offset)
     files: dict[Path, IO[bytes]] = {}
@@ -207,44 +216,46 @@ def _join_rows(path: Path, run: ShardedRun) -> int:
 
 
 def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
-    """Yields each row's sample and the byte at which the row starts. Raises UserError at a damaged line."""
+    """Yields (sample key, byte offset) of each complete line of a .jsonl file. Raises UserError at a damaged line."""
     offset = 0
     for number, line in complete_lines(path):
         try:
             row = json.loads(line)
             yield (row["task_id"], row["sample_id"]), offset
         except (ValueError, TypeError, KeyError):
-            raise UserError(f"{path}, line {number} is damaged; fix or remove the line") from None
+            raise UserError(
+                f"{path}, line {number} is damaged: no JSON object with task_id and sample_id; fix or remove the line"
+            ) from None
         offset += len(line)
 
 
 def _missing(run: ShardedRun, samples: int) -> Iterator[str]:
-    """Yields why `samples` samples have no verdict."""
+    """Yields the reasons, as parts of a message, why `samples` samples of a merged run have no verdict."""
     if samples <= 0:
         return
     yield f"{samples} of {counted(run.asked, 'sample')} without a verdict"
     shards = [shard for manifest in run.manifests.values() if (shard := _shard_of(manifest))]
     if shards and (absent := sorted(set(range(1, shards[0].of + 1)) - {shard.number for shard in shards})):
-        yield f"not among the runs: {', '.join(f'{number}/{shards[0].of}' for number in absent)}"
+        yield f"missing shards: {', '.join(f'{number}/{shards[0].of}' for number in absent)}"
     for folder in run.manifests:
         if not (folder / SUMMARY).exists():
             yield f"{folder} is not finished"
 
 
 def _shard_of(manifest: Manifest) -> Shard | None:
-    """Returns the share that a manifest is of; None for a whole run."""
+    """Returns the shard that a run's manifest names; None for a run without --shard."""
     text = manifest["config"]["samples"].get("shard")
     return parse_shard(text) if text else None
 
 
 def _without_shard(config: RunConfiguration) -> RunConfiguration:
-    """Returns the configuration of the whole run."""
+    """Returns a shard's configuration without its shard, that is the configuration of the whole run."""
     samples = {key: value for key, value in config["samples"].items() if key != "shard"}
     return cast(RunConfiguration, {**config, "samples": samples})
 
 
 def _refuse_if_locked(folder: Path) -> None:
-    """Raises UserError where a process is still writing to the directory."""
+    """Raises UserError where a process is still writing to the run directory."""
     try:
         with (folder / ".lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

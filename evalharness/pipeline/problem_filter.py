@@ -1,4 +1,4 @@
-"""Selects the problems of a run by number or by id."""
+"""Selects a task's problems by --limit or by --only."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from evalharness.records import Problem
 def select_problems(
     problems: Sequence[Problem], limit: int | None, only: Sequence[str], task: str
 ) -> dict[str, Problem]:
-    """Returns the first `limit` problems, or those with the ids in `only`, or all; by id, in the task's order.
+    """Returns, by id, the first `limit` problems, or those whose ids are in `only`, or all; in the task's order.
 
     Raises UserError for an id that the task does not have, and where both `limit` and `only` are given.
     """

@@ -14,20 +14,20 @@ from evalharness.records import Completion, Verdict
 from evalharness.util.visible import visible
 
 LINE_S = 30.0
-"""Seconds between the lines about progress, outside a terminal."""
+"""Seconds between lines about progress, where the output is not a terminal."""
 REFRESH_S = 0.25
-"""Seconds between updates of the bars."""
+"""Seconds between updates of the progress bars."""
 
 
 class Progress(Protocol):
-    """Receives the events of a run, from any thread."""
+    """Receives the progress of a run: notes, generated completions and verdicts; called from any thread."""
 
     def note(self, text: str) -> None:
-        """Receives a remark of one line."""
+        """Receives a one-line note for the user."""
         ...
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Receives the start of a task: its samples, and how many a resumed run has generated and graded."""
+        """Receives the start of a task: number of samples, and how many exist and are graded in a resumed run."""
         ...
 
     def generated(self, completion: Completion) -> None:
@@ -43,11 +43,11 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
-    """Shows nothing."""
+class SilentProgress:
+    """A `Progress` that shows nothing."""
 
     def note(self, text: str) -> None:
-        """Ignores the remark."""
+        """Ignores the note."""
 
     def start(self, total: int, generated: int, graded: int) -> None:
         """Ignores the event."""
@@ -62,8 +62,8 @@ class Silent:
         """Ignores the event."""
 
 
-class Counts:
-    """How far a task is: rows, tokens and passes since this process started it. Thread-safe."""
+class ProgressCounts:
+    """Counts of a running task: samples generated, graded and passed, and tokens. Thread-safe."""
 
     def __init__(self, total: int, generated: int, graded: int):
         self.total, self.generated, self.graded = total, generated, graded
@@ -89,12 +89,12 @@ class Counts:
 
     @property
     def passed(self) -> str:
-        """The share that passed so far, such as "51 % passed"; empty before the first verdict."""
+        """The share of graded samples that passed, such as "51 % passed"; empty before the first verdict."""
         return f"{100 * self._passed / self._judged:.0f} % passed" if self._judged else ""
 
     @property
     def tokens_per_s(self) -> str:
-        """Tokens/s so far, those of a batch that is being decoded included; empty where none is known."""
+        """Generated tokens/s so far as text, with those of a batch that is being decoded; empty where not known."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
         return f"{tokens / self._seconds:,.0f} tokens/s" if tokens else ""
 
@@ -103,7 +103,7 @@ class Counts:
         return max(time.monotonic() - self._started, 1e-6)
 
     def line(self) -> str:
-        """Returns one line about everything."""
+        """Returns one line of progress: samples generated and graded, pass rate, samples/s, tokens/s, time left."""
         done = self.graded - self._graded_before or self.generated - self._generated_before
         rate = done / self._seconds
         left = self.total - (self.graded if self.graded > self._graded_before else self.generated)
@@ -111,7 +111,7 @@ class Counts:
             f"{self.generated} of {self.total} generated",
             f"{self.graded} graded",
             self.passed,
-            f"{rate:.2g} rows/s" if rate < 10 else f"{rate:.0f} rows/s",
+            f"{rate:.2g} samples/s" if rate < 10 else f"{rate:.0f} samples/s",
             self.tokens_per_s,
             f"about {duration(left / rate)} left" if rate else "time left unknown",
         ]
@@ -125,23 +125,23 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-class Shown:
-    """Shows bars for generation and grading in a terminal; elsewhere notes, and a line every `LINE_S` seconds."""
+class ConsoleProgress:
+    """Shows progress bars of generation and grading in a terminal; elsewhere prints a line every `LINE_S` seconds."""
 
     def __init__(self, console: Console):
         self.console = console
-        self._counts = Counts(0, 0, 0)
+        self._counts = ProgressCounts(0, 0, 0)
         self._bars: ProgressBars | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def note(self, text: str) -> None:
-        """Prints a line above the bars."""
+        """Prints a line above the progress bars."""
         self.console.print(visible(text), highlight=False, markup=False)
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Shows the bars, starting at what a resumed run has already."""
-        self._counts = Counts(total, generated, graded)
+        """Shows the progress bars; those of a resumed run start at what exists."""
+        self._counts = ProgressCounts(total, generated, graded)
         self._stopped = threading.Event()
         in_terminal = self.console.is_terminal or self.console.is_jupyter
         if in_terminal:
@@ -181,7 +181,7 @@ class Shown:
         self._counts.add_verdict(verdict)
 
     def stop(self) -> None:
-        """Removes the bars."""
+        """Removes the progress bars."""
         self._stopped.set()
         if self._thread:
             self._thread.join()

@@ -1,4 +1,4 @@
-"""Prompts that an endpoint refuses: a run settles them alone if the endpoint takes others, and else stops."""
+"""Stops a run whose endpoint refuses every prompt; if it answers some, only the refused prompts' samples fail."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,19 +6,19 @@ from evalharness.errors import UserError
 from evalharness.records import Backend, Completion, Request, Sampling
 
 REFUSED_AT_FIRST = 5
-"""Refused prompts, with none answered, after which no further request is sent: the settings may be what is refused."""
+"""Number of refused prompts, with none answered, after which no further request is sent."""
 
 
-def generate_settled(
+def generate_unless_refused(
     backend: Backend, requests: Iterable[Request], sampling: Sampling, any_answered: bool = False
 ) -> Iterator[Completion]:
-    """Yields the backend's completions; those of refused prompts only once a prompt was answered.
+    """Yields the backend's completions; raises UserError if the endpoint refuses every prompt.
 
-    `any_answered` says that one was before, such as in an earlier stretch of the run. If the first `REFUSED_AT_FIRST`
-    prompts are refused, only the requests in flight are waited for. Raises UserError, with what the endpoint says, if
-    none of these is answered, either.
+    `any_answered` says that a prompt was answered before the run was resumed. The completions of refused prompts are
+    yielded once another prompt is answered. After `REFUSED_AT_FIRST` refusals without an answer, only the requests in
+    flight are waited for. The error contains what the endpoint says.
     """
-    gate = _Gate(requests, any_answered)
+    gate = _RequestGate(requests, any_answered)
     while gate.paused:
         gate.paused = False
         for completion in backend.generate(gate, sampling):
@@ -27,8 +27,8 @@ def generate_settled(
             raise UserError(f"{gate.waiting[0].refusal}; change --model, the sampling or an --option")
 
 
-class _Gate:
-    """The requests for a backend, as long as there is hope that it takes one of them."""
+class _RequestGate:
+    """An iterator of requests for a backend that pauses when the first ones are all refused."""
 
     def __init__(self, requests: Iterable[Request], any_answered: bool) -> None:
         self._requests = iter(requests)
@@ -36,7 +36,7 @@ class _Gate:
         self.waiting: list[Completion] = []
         """Refused prompts, while none was answered."""
         self.paused = True
-        """Whether no further request is passed on."""
+        """Whether the iterator gives no further request to the backend."""
 
     def __iter__(self) -> Iterator[Request]:
         return self
@@ -47,7 +47,7 @@ class _Gate:
         return next(self._requests)
 
     def settle(self, completion: Completion) -> list[Completion]:
-        """Returns what can be settled now that the completion is there."""
+        """Takes a completion and returns those that can be passed on; refusals wait for the first answered prompt."""
         refused = completion.finish_reason == "refused"
         self._any_answered |= not refused and not completion.error
         if refused and not self._any_answered:

@@ -1,4 +1,4 @@
-"""The pipeline: problems, prompts, completions, programs, executions, verdicts, summary; one way, resumable."""
+"""Carries out validated runs: generates completions, grades them, and writes the summary. Runs can be resumed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -11,8 +11,8 @@ from evalharness.data.run_types import Environment, RunConfiguration, Summary
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
-from evalharness.pipeline.progress import Progress, Silent
-from evalharness.pipeline.refusals import generate_settled
+from evalharness.pipeline.progress import Progress, SilentProgress
+from evalharness.pipeline.refusals import generate_unless_refused
 from evalharness.pipeline.resuming.same_run import is_same_run
 from evalharness.pipeline.store import Store
 from evalharness.pipeline.summary import summarize
@@ -24,21 +24,21 @@ from evalharness.util.text import counted
 
 
 def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summary:
-    """Runs, or resumes, one task in the directory `out`, and returns its summary. Raises as `run_all`."""
-    return run_all([(config, out)], progress or Silent())[out]
+    """Evaluates one task in the run directory `out`, or resumes it, and returns its summary. Raises as `run_all`."""
+    return run_all([(config, out)], progress or SilentProgress())[out]
 
 
 def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
-    """Runs, or resumes, several tasks with one backend, each in its own directory; they differ in the task alone.
+    """Evaluates one backend on several tasks, each in its own directory, or resumes; returns summaries by directory.
 
-    Returns the summaries by directory, in order.
+    The configurations differ in the task alone.
     Raises UserError before any work is done where the user must change something.
     """
     return run_prepared(validate_all(jobs, progress.note), progress)
 
 
 def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summary]:
-    """Runs, or resumes, what is validated. Returns the summaries by directory, in order."""
+    """Carries out validated runs, or resumes them. Returns the summaries by run directory, in order."""
     with ExitStack() as stack:
         executor = stack.enter_context(closing(open_executor(prepared, progress)))
         for run in prepared.runs:
@@ -57,9 +57,9 @@ def run_prepared(prepared: PreparedRuns, progress: Progress) -> dict[Path, Summa
 
 
 def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
-    """Returns one line if the recipe continues text and the model expects chat messages; else an empty text.
+    """Returns a warning if the recipe's prompts are text to continue, but the model expects chat messages; else "".
 
-    Such a model may answer the text instead of continuing it, so that its rate says little.
+    Such a model may answer the text instead of continuing it, so that its pass rate says little.
     """
     prepared, context = run.prepared, run.prepared.context
     prompt = next(iter(prepared.problems.values())).prompt
@@ -68,18 +68,21 @@ def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
         return ""
     recipes = context.card.recipes_of(context.entry)
     chat = next((name for name, recipe in recipes.items() if recipe.kind == "chat"), "")
-    remedy = f"; --option recipe={chat} asks in a chat" if chat else ""
-    return f"warning: {prepared.task.name}: recipe {context.recipe_name} continues text, but {reason}{remedy}"
+    remedy = f"; --option recipe={chat} sends chat messages" if chat else ""
+    return (
+        f"warning: {prepared.task.name}: the recipe {context.recipe_name} has prompts of text to continue, but "
+        f"{reason}{remedy}"
+    )
 
 
 def open_executor(prepared: PreparedRuns, progress: Progress) -> Executor:
-    """Returns the executor with sandboxes and backend. Raises UserError where one of them is not available."""
+    """Returns the executor, which has sandboxes and backend. Raises UserError where one of them is not available."""
     open_it = find_executor(prepared.config.executor)
     return open_it(prepared.config, prepared.stored, progress.note, bool(prepared.images))
 
 
 def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) -> list[Store]:
-    """Opens the run directories. Raises UserError, with none created, where one holds another run."""
+    """Opens the run directories for writing. Raises UserError, with none created, where one holds another run."""
     configurations = [run_configuration(run, executor) for run in prepared.runs]
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
@@ -89,14 +92,14 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     around = environment(workers, executor.sandbox, executor.copies)
     return [
         stack.enter_context(
-            closing(Store(run.folder, config, with_files(around, run.prepared.config), overwrite=overwrite))
+            closing(Store(run.folder, config, with_input_files(around, run.prepared.config), overwrite=overwrite))
         )
         for run, config in zip(prepared.runs, configurations, strict=True)
     ]
 
 
-def with_files(around: Environment, config: RunConfig) -> Environment:
-    """Returns the environment with the card and the samples file, if the user named some."""
+def with_input_files(around: Environment, config: RunConfig) -> Environment:
+    """Returns a manifest's environment with the paths of the task card and samples file that the user named."""
     extended: Environment = {**around}
     if card_path(config.task):
         extended["card"] = config.task
@@ -107,7 +110,7 @@ def with_files(around: Environment, config: RunConfig) -> Environment:
 
 
 def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
-    """Returns everything that can change a number of the run, for its manifest."""
+    """Returns the configuration for a run's manifest: everything that can change a result."""
     prepared = run.prepared
     return configuration(
         prepared.context,
@@ -120,9 +123,9 @@ def run_configuration(run: PreparedRun, executor: Executor) -> RunConfiguration:
 
 
 def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progress) -> Summary:
-    """Runs, or resumes, one prepared task, writes its summary and returns it."""
+    """Carries out one validated run, or resumes it, writes its summary and returns it."""
     store.refuse_foreign_rows([request.key for request in run.requests])
-    tell_extent(run, store, progress)
+    announce_size(run, store, progress)
     store.begin_stretch([request.key for request in run.requests])
     generate_and_grade(run, executor, store, progress)
     if adjusted := adjustments_of(executor.backend):
@@ -137,12 +140,12 @@ def run_one(run: PreparedRun, executor: Executor, store: Store, progress: Progre
 
 
 def adjustments_of(backend: Backend) -> Mapping[str, str]:
-    """Returns the options that the endpoint made the backend change, with their values."""
+    """Returns the options that the backend changed as the endpoint refused them, with the values that it sends."""
     return backend.adjustments() if isinstance(backend, AdjustsOptions) else {}
 
 
-def tell_extent(run: PreparedRun, store: Store, progress: Progress) -> None:
-    """Tells how many problems and samples the run has, and how much of it is done."""
+def announce_size(run: PreparedRun, store: Store, progress: Progress) -> None:
+    """Notes how many problems and samples a run has, and how many are graded already."""
     problems, samples = run.prepared.problems, len(run.requests)
     extent = f"{counted(len(problems), 'problem')}, {counted(samples, 'sample')}"
     generates = run.prepared.config.backend not in (ReferenceBackend.name, ReplayBackend.name)
@@ -153,7 +156,7 @@ def tell_extent(run: PreparedRun, store: Store, progress: Progress) -> None:
         share = f"shard {run.prepared.config.shard}: {counted(covered, 'problem')}"
         progress.note(f"{share}; `evalharness merge` joins the shards")
     elif covered < len(problems):
-        progress.note(f"only {covered} of {len(problems)} problems have samples; the rates are over those")
+        progress.note(f"only {covered} of {len(problems)} problems have samples; pass rates are over those")
     if store.resumed:
         progress.note(f"resuming: {len(store.judged)} of {samples} samples are graded already")
 
@@ -193,4 +196,4 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
 def _generate(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
     if missing:
         any_answered = len(missing) < len(run.requests)
-        yield from generate_settled(executor.backend, missing, run.prepared.sampling, any_answered)
+        yield from generate_unless_refused(executor.backend, missing, run.prepared.sampling, any_answered)

@@ -1,6 +1,6 @@
 """Writes a run directory: manifest.json, completions.jsonl and verdicts.jsonl, which only grow, and summary.json.
 
-A row is on its way to the disk before the next stage sees it, so a run that is killed at any moment resumes where it
+A completion or verdict is written before the next stage sees it, so a run that is killed at any moment resumes where it
 stopped. `data.run_files` reads the directory.
 """
 
@@ -29,22 +29,22 @@ from evalharness.data.run_types import Environment, Manifest, RunConfiguration, 
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_rows
 from evalharness.pipeline.resuming.same_run import is_same_run
-from evalharness.pipeline.resuming.stretches import stretch_of, stretches_of
+from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
 from evalharness.records import Completion, Key, Verdict
 from evalharness.util.files import atomic_write, write_atomically
 from evalharness.util.key_set import KeySet
 
 SYNC_S = 1.0
-"""Seconds between fsyncs of the row files; if the machine itself crashes, younger rows may be lost."""
+"""Seconds between fsyncs of the .jsonl files; if the machine itself crashes, later lines may be lost."""
 BLOCK = 1 << 16
 """Bytes read at a time from the end of a file."""
 
 
 class Store:
-    """One run directory, locked by this process. Rows may be added from any thread."""
+    """A run directory that this process has locked for writing. Completions and verdicts may come from any thread."""
 
     def __init__(self, folder: Path, config: RunConfiguration, environment: Environment, *, overwrite: bool = False):
-        """Opens or creates the directory; with `overwrite`, deletes the run that it holds.
+        """Opens or creates the run directory; with `overwrite`, deletes the run that it holds.
 
         Raises UserError where another process has locked it, or where it belongs to a run with another configuration.
         """
@@ -59,11 +59,11 @@ class Store:
         except BlockingIOError:
             self._lock_file.close()
             raise UserError(
-                f"another evalharness process is writing to {folder}; wait for it, or use another --out"
+                f"another evalharness process is writing to {folder}; wait for it, or choose another folder with --out"
             ) from None
         except OSError as error:
             self._lock_file.close()
-            raise UserError(f"{folder} cannot be locked ({error.strerror}); use another --out") from None
+            raise UserError(f"cannot lock {folder}: {error.strerror}; choose another folder with --out") from None
         self._lock = threading.Lock()
         self._files: dict[str, IO[bytes]] = {}
         self._failure: UserError | None = None
@@ -72,7 +72,7 @@ class Store:
             self.resumed = not overwrite and is_same_run(folder, config)
             if not self.resumed:
                 delete_rows(folder)
-                self._write_manifest([stretch_of(config, environment, 0)], environment)
+                self._write_manifest([new_stretch(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
                 self._clean()
             self.completed = KeySet(row.key for row in self.completions())
@@ -82,7 +82,7 @@ class Store:
             raise
 
     def _clean(self) -> None:
-        """Removes an incomplete last line, and verdicts that report an infrastructure failure: those are retried."""
+        """Removes an incomplete last line, and verdicts of status "infrastructure", whose samples are graded again."""
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
@@ -90,32 +90,32 @@ class Store:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
     def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
-        """Raises UserError where the directory has a row of a sample that the run does not ask for."""
+        """Raises UserError where the directory has a completion or verdict of a sample that is not in the run."""
         asked = KeySet(requests)
         for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
             for task_id, sample_id in keys:
                 if (task_id, sample_id) not in asked:
                     raise UserError(
-                        f"{self.folder / name} has a row of sample {sample_id} of {task_id!r}, which the run does not "
-                        "ask for; remove the row"
+                        f"{self.folder / name} has a line of sample {sample_id} of {task_id!r}, which is no sample of "
+                        "the run; remove the line"
                     )
 
     def begin_stretch(self, requests: Collection[Key]) -> None:
-        """Records in the manifest that this process goes on with the run, unless all requested samples are graded.
+        """Records in the manifest that this process resumes the run, unless all requested samples are graded.
 
-        Removes the summary, which no longer holds.
+        Removes the summary, which is out of date then.
         """
         manifest = self.manifest()
         stretches = stretches_of(manifest)
         if self.resumed and any(key not in self.judged for key in requests):
-            stretches.append(stretch_of(self._config, self._environment, len(self.completed)))
+            stretches.append(new_stretch(self._config, self._environment, len(self.completed)))
             (self.folder / SUMMARY).unlink(missing_ok=True)
         elif manifest["config"].get("samples") == self._config.get("samples"):
             return
         self._write_manifest(stretches, manifest["environment"])
 
     def record_adjustments(self, adjusted: Mapping[str, str]) -> None:
-        """Records in the manifest the options that the endpoint made the client change in this stretch."""
+        """Records in the manifest the options that the backend changed as the endpoint refused them."""
         manifest = self.manifest()
         *earlier, latest = stretches_of(manifest)
         if adjusted and latest.get("adjusted") != adjusted:
@@ -126,7 +126,7 @@ class Store:
         write_json(self.folder / MANIFEST, content)
 
     def manifest(self) -> Manifest:
-        """Returns the configuration and environment that the run was started with."""
+        """Returns the run's manifest: its configuration and environment."""
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:
@@ -182,11 +182,11 @@ class Store:
             raise
 
     def _sync(self) -> None:
-        """Brings the rows to the disk, and checks that the files still have their names there."""
+        """Writes the .jsonl files to the disk (fsync), and checks that they were not deleted or replaced."""
         for name, file in self._files.items():
             os.fsync(file.fileno())
             if not os.path.samestat(os.stat(self.folder / name), os.fstat(file.fileno())):
-                raise FileNotFoundError(errno.ENOENT, "another file has taken its name", str(self.folder / name))
+                raise FileNotFoundError(errno.ENOENT, f"{name} was replaced by another file", str(self.folder / name))
         self._synced_at = time.monotonic()
 
     def write_summary(self, summary: Summary) -> None:
@@ -194,9 +194,9 @@ class Store:
         write_json(self.folder / SUMMARY, summary)
 
     def close(self) -> None:
-        """Brings all rows to the disk and unlocks the directory. Safe to call twice.
+        """Writes everything to the disk (fsync) and unlocks the run directory. Safe to call twice.
 
-        Raises UserError where the disk fails, unless that was raised when a row was written.
+        Raises UserError where the disk fails, unless that was raised when a completion or verdict was written.
         """
         with self._lock:
             try:
@@ -213,13 +213,13 @@ class Store:
 
 
 def append_rows(path: Path, rows: Iterable[Completion]) -> None:
-    """Appends completions to a file outside a run directory, such as one of a bench."""
+    """Appends completions to a .jsonl file outside a run directory, such as one of `evalharness bench`."""
     with path.open("ab") as file:
         file.writelines(_line(row) for row in rows)
 
 
 def json_row(row: Completion | Verdict) -> dict[str, Any]:
-    """Returns a row as a JSON object without the fields that are None."""
+    """Returns a completion or verdict as a JSON object, without the fields that are None."""
     values = {field.name: value for field in fields(row) if (value := getattr(row, field.name)) is not None}
     return {**values, "trace": asdict(values["trace"])} if "trace" in values else values
 
@@ -235,7 +235,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_incomplete_line(path: Path) -> None:
-    """Removes what follows the last line break of a file, if the file exists."""
+    """Removes an incomplete last line, which follows the last line break, from a file, if the file exists."""
     if not path.exists():
         return
     with path.open("r+b") as file:
@@ -254,11 +254,11 @@ def remove_incomplete_line(path: Path) -> None:
 
 @contextlib.contextmanager
 def disk_errors_as_user_errors(path: Path) -> Iterator[None]:
-    """Raises UserError, with what to do, for an OSError of the block that writes to `path`."""
+    """Raises UserError, with what to do, where the block cannot write to `path`."""
     try:
         yield
     except OSError as error:
-        remedy = "make room" if error.errno == errno.ENOSPC else "fix that"
+        remedy = "free some space" if error.errno == errno.ENOSPC else "fix that"
         raise UserError(
             f"cannot write to {path}: {error.strerror}; {remedy}, then run the same command again"
         ) from None

@@ -1,4 +1,4 @@
-"""Makes the summary of a run from its rows."""
+"""Computes the summary of a run (pass rates, speed, counts) from its completions and verdicts."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,14 +13,14 @@ from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
 from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
-from evalharness.pipeline.resuming.stretches import conditions_of
+from evalharness.pipeline.resuming.stretches import speed_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
 from evalharness.util.jsonl import complete_lines
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
-    """Returns the content of summary.json for a run directory of which `asked` samples are wanted."""
+    """Returns the content of summary.json for a run directory; `asked` is the number of samples of the run."""
     config, context = prepared.config, prepared.context
     figures = count_figures(prepared, folder, asked)
     summary = {
@@ -53,12 +53,12 @@ def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
 
 
 def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
-    """Returns the part of a summary that is counted from the rows of a run directory."""
+    """Returns the part of a summary that is computed from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
     tallies = tally(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    held = conditions_of(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
+    held = speed_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
     tokenizer = common_tokenizer(prepared.config.tokenizer)
     figures: Figures = {
         "problems": len(tallies),
@@ -84,7 +84,7 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
 
 
 def answers_of(prepared: PreparedTask, folder: Path, backend: str, tokenizer: CommonTokenizer | None) -> Answers | None:
-    """Returns how the answers of a run ended; None for the official solutions."""
+    """Returns counts of how a run's answers ended, such as at the token limit; None for the official solutions."""
     if backend == ReferenceBackend.name:
         return None
     token_limit = None if backend == ReplayBackend.name else prepared.sampling.max_new_tokens

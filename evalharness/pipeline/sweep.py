@@ -1,4 +1,4 @@
-"""Runs a task with every combination of option values, each in its own run directory; a frontier joins them."""
+"""Runs tasks with every combination of option values, each in its own run directory (`evalharness sweep`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,19 @@ from evalharness.pipeline.validate import OpenedTasks, validate_all
 FIELDS: Mapping[str, Callable[[str], Any]] = {
     "temperature": float, "top_p": float, "max_new_tokens": int, "batch_size": int, "seed": int,
 }  # fmt: skip
-"""Flags of `run` that `sweep` accepts as options, with the type of their values."""
+"""Flags of `run` that `sweep` also accepts as `--option KEY=V1,V2`, with the type of their values."""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One value for each swept option. `name` is the name of its folder."""
+    """One combination of values of the swept options. `name` is the name of its folder."""
 
     name: str
     values: Mapping[str, str]
 
 
 def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Returns the options with one value, and those with several, which commas separate.
+    """Returns the options with one value, and those with several values, which commas separate.
 
     A JSON array or object, or a quoted text, is one value.
     Raises UserError where an option names a value twice, or where no option has several.
@@ -46,13 +46,13 @@ def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
             fixed[key] = value
     if not swept:
         raise UserError(
-            "nothing is swept: give an --option several values, such as threshold=0.5,0.7,0.9; else use run"
+            "nothing is swept: give an --option several values, such as threshold=0.5,0.7,0.9; or use evalharness run"
         )
     return fixed, swept
 
 
 def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
-    """Returns every combination, the last option changing fastest, with names such as "threshold=0.5_steps=8"."""
+    """Returns every combination of option values, the last option changing fastest."""
     return [
         Combination(
             "_".join(f"{key}={value.replace('/', '-')}" for key, value in zip(swept, values, strict=True)),
@@ -63,14 +63,14 @@ def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
 
 
 def configure(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
-    """Returns the configuration with a combination's values. Raises UserError for a flag's value that is no number."""
+    """Returns a run's configuration with these option values. Raises UserError for a flag's value that is no number."""
     fields: dict[str, Any] = {}
     for key, value in values.items():
         if key in FIELDS:
             try:
                 fields[key] = FIELDS[key](value)
             except ValueError:
-                raise UserError(f"--option {key}={value}: {value} is not a number") from None
+                raise UserError(f"--option {key}={value}: {value} is not a number; give numbers only") from None
     options = {**base.options, **{key: value for key, value in values.items() if key not in FIELDS}}
     return replace(base, options=options, **fields)
 

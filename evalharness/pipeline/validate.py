@@ -30,12 +30,12 @@ from evalharness.util.files import check_writable
 from evalharness.util.version import __version__
 
 Job = tuple[RunConfig, Path]
-"""A configuration, and the directory of its run."""
+"""A run's configuration, and its run directory."""
 Log = Callable[[str], None]
 
 
 class OpenedTask(NamedTuple):
-    """A task with its data read."""
+    """A task (benchmark) whose data are read."""
 
     task: Task
     context: TaskContext
@@ -44,12 +44,12 @@ class OpenedTask(NamedTuple):
 
 
 OpenedTasks = dict[tuple[object, ...], OpenedTask]
-"""Tasks by name, data and options."""
+"""Tasks whose data are read, by name, data source and options."""
 
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """A task whose data are read and whose settings are checked."""
+    """A task (benchmark) whose data are read and whose settings are checked."""
 
     config: RunConfig
     task: Task
@@ -64,18 +64,18 @@ class PreparedTask:
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that can start: all that can be checked without engine and model is checked."""
+    """A validated run: everything that can be checked without sandbox and model is checked."""
 
     folder: Path
     prepared: PreparedTask
     requests: tuple[Request, ...]
-    """The samples of the run, of its shard alone where it has one."""
+    """The requests for all samples of the run, with --shard of that shard only."""
     samples_asked: SamplesAsked
 
 
 @dataclass(frozen=True)
 class PreparedRuns:
-    """Runs of several tasks with one backend; their configurations differ in the task alone."""
+    """Validated runs of several tasks with one backend; their configurations differ in the task alone."""
 
     config: RunConfig
     runs: tuple[PreparedRun, ...]
@@ -89,7 +89,7 @@ class PreparedRuns:
 
 
 def validate(config: RunConfig, folder: Path) -> PreparedRun:
-    """Returns the run, ready to start. Raises UserError where the user must change something."""
+    """Returns the validated run of a configuration. Raises UserError where the user must change something."""
     prepared = validate_all([(config, folder)], lambda text: None)
     if prepared.stored:
         prepared.stored.close()
@@ -97,10 +97,11 @@ def validate(config: RunConfig, folder: Path) -> PreparedRun:
 
 
 def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = None) -> PreparedRuns:
-    """Returns the runs of several tasks with one backend, ready to start; the caller closes `stored`.
+    """Returns the validated runs of several tasks with one backend; the caller closes its `stored`.
 
-    Of several tasks, those without bundled sample or official solutions are left out, and `log` names them, where
-    samples or official solutions are asked for. Validations that share `opened` read the data of each task once.
+    With `--data sample`, several tasks are run without those that have no bundled sample; with the backend `reference`,
+    without those that have no official solutions; `log` names them. Calls that share `opened` read each task's data
+    once.
     Raises UserError where the user must change something.
     """
     config = jobs[0][0]
@@ -113,9 +114,9 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
         if isinstance(stored, ReferenceBackend):
             tasks = with_official_solutions(tasks, log)
         runs = tuple(_prepare_run(task, folder, stored) for task, folder in tasks)
-        check_parent(runs)
+        check_parent_folder(runs)
         for run in runs:
-            check_folder(run)
+            check_run_folder(run)
     except BaseException:
         if stored:
             stored.close()
@@ -124,7 +125,7 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
 
 
 def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
-    """Returns the task with its data read, unless `opened` has it. Raises UserError where they do not fit."""
+    """Returns a configuration's task with its data, unless `opened` has them. Raises UserError for bad settings."""
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
     opened = {} if opened is None else opened
@@ -143,12 +144,12 @@ def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTas
     check_numbers(config, n, sampling)
     problems = select_problems(all_problems, config.limit, config.only, config.task)
     if not problems:
-        raise UserError(f"no problems are left of {config.task}; change --limit or --option split=")
+        raise UserError(f"no problem of {config.task} is selected; change --option split=, start= or end=")
     return PreparedTask(config, task, context, problems, len(all_problems), n, sampling)
 
 
 def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
-    """Returns the prepared tasks with their folders, without those that have no bundled sample if one is asked for.
+    """Returns tasks with their data, each with its run directory; skips those without a bundled sample if needed.
 
     Raises UserError where a task cannot be prepared, or where none has a bundled sample.
     """
@@ -161,14 +162,15 @@ def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tupl
                 raise
             without_sample.append(config.task)
     if not prepared:
-        raise NoBundledSample(f"there is no sample of {', '.join(without_sample)}; use --data DIR or --data hub")
+        names = ", ".join(without_sample)
+        raise NoBundledSample(f"no sample data of {names} are bundled; use --data DIR or --data hub")
     if without_sample:
-        log(f"left out, since no sample of them is bundled: {', '.join(without_sample)}")
+        log(f"tasks left out, since no sample data of them are bundled: {', '.join(without_sample)}")
     return prepared
 
 
 def with_official_solutions(tasks: Sequence[tuple[PreparedTask, Path]], log: Log) -> list[tuple[PreparedTask, Path]]:
-    """Returns the tasks that have official solutions, and names the others. Raises UserError if none has."""
+    """Returns the tasks that have official solutions; `log` names the others. Raises UserError if none has."""
     complete = {
         task.task.name: all(problem.reference is not None for problem in task.problems.values()) for task, _ in tasks
     }
@@ -176,19 +178,19 @@ def with_official_solutions(tasks: Sequence[tuple[PreparedTask, Path]], log: Log
     if not any(complete.values()):
         raise UserError(f"no official solutions were published for {lacking}; use --data sample, or another backend")
     if lacking:
-        log(f"left out, since no official solutions were published: {lacking}")
+        log(f"tasks left out, since no official solutions of them were published: {lacking}")
     return [(task, folder) for task, folder in tasks if complete[task.task.name]]
 
 
 def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
-    """Returns n, else the recipe's number; 1 for official solutions and for greedy decoding, which do not differ."""
+    """Returns --n, else the recipe's samples per problem; 1 where samples are equal, as with greedy decoding."""
     if config.n is not None:
         return config.n
     return 1 if config.backend == ReferenceBackend.name or config.temperature == 0 else recipe.n
 
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
-    """Raises UserError for numbers that do not fit together."""
+    """Raises UserError for numeric settings that are out of range or contradict each other, such as --n and --k."""
     if n < 1 or config.workers < (config.executor == "local") or config.batch_size < 1:
         raise UserError("--n, --workers and --batch-size must be at least 1")
     if config.replicas is not None and config.replicas < 1:
@@ -205,13 +207,13 @@ def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
         if k < 1:
             raise UserError(f"--k {k} is not possible; every k must be at least 1")
         if k > n and config.backend != ReplayBackend.name:
-            raise UserError(f"pass@{k} needs --n {k} or more, not --n {n}")
+            raise UserError(f"pass@{k} needs {k} samples per problem, not {n}; set --n {k} or more, or a smaller --k")
     if n > 1 and sampling.temperature == 0 and config.backend not in (ReferenceBackend.name, ReplayBackend.name):
         raise UserError(f"--n {n} at temperature 0 gives equal samples; set --temperature, such as 0.2")
 
 
 def check_backend(config: RunConfig) -> Backend | None:
-    """Checks the backend's name and options. Returns the backend where its completions exist already.
+    """Checks the backend's name and options; returns the backend if its completions exist already, else None.
 
     Raises UserError for an unknown backend, an unknown option or an impossible value.
     """
@@ -226,25 +228,25 @@ def check_backend(config: RunConfig) -> Backend | None:
 
 
 def check_prompt(backend: Backend, prompt: Prompt) -> None:
-    """Raises UserError where the backend cannot take such prompts; a task has prompts of one kind."""
+    """Raises UserError where the backend cannot take prompts of this kind, such as infilling; a task has one kind."""
     if isinstance(backend, SupportsPromptCheck):
         backend.accept(prompt)
     elif prompt.suffix is not None:
         raise UserError(
-            f"backend {backend.name} cannot infill; use another, or a recipe that continues text, such as "
-            "--option recipe=suffix-first"
+            f"the backend {backend.name} cannot infill; use another --backend, or a recipe that continues text, such "
+            "as --option recipe=suffix-first"
         )
 
 
-def check_parent(runs: Sequence[PreparedRun]) -> None:
-    """Raises UserError where several tasks are to be placed into a folder that is a run or something else."""
+def check_parent_folder(runs: Sequence[PreparedRun]) -> None:
+    """Raises UserError where the output folder of several tasks is itself a run or holds unrelated files."""
     parents = {run.folder.parent for run in runs if run.folder.name == run.prepared.config.task}
     if len(runs) > 1 and len(parents) == 1:
         check_folder_of_runs(parents.pop())
 
 
-def check_folder(run: PreparedRun) -> None:
-    """Raises UserError where the run's folder cannot be written, or holds a run that is known to be another one."""
+def check_run_folder(run: PreparedRun) -> None:
+    """Raises UserError where a run's directory cannot be written, or holds a run with another configuration."""
     check_writable(run.folder)
     if run.prepared.config.overwrite:
         check_deletable(run.folder, run.prepared.config.backend_options().get("samples"))
@@ -253,7 +255,7 @@ def check_folder(run: PreparedRun) -> None:
 
 
 def known_configuration(run: PreparedRun) -> dict[str, Any]:
-    """Returns the part of the run's configuration that needs neither engine nor model."""
+    """Returns the part of a run's configuration that is known before sandbox and model are loaded."""
     return {
         "task": run.prepared.context.describe(),
         "sampling": asdict(run.prepared.sampling),
@@ -278,7 +280,7 @@ def _prepare_run(prepared: PreparedTask, folder: Path, stored: Backend | None) -
 
 
 def list_requests(prepared: PreparedTask, stored: Backend | None) -> list[Request]:
-    """Returns every sample that the run asks for, problem by problem; those of the samples file for a replay.
+    """Returns the requests for all samples of a run, problem by problem; for `grade`, those in the samples file.
 
     Raises UserError where the samples file does not fit the task.
     """
@@ -292,7 +294,7 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     keys = backend.requests(problems)
     recipe = backend.recipe()
     if recipe not in (None, prepared.context.recipe_name):
-        raise UserError(f"{backend.path} is of a run with another recipe; add --option recipe={recipe}")
+        raise UserError(f"{backend.path} was generated with the recipe {recipe}; add --option recipe={recipe}")
     if any(problem.accepts_programs for problem in problems.values()):
         for sample in backend.samples():
             problem = problems[sample.task_id]
@@ -301,5 +303,7 @@ def _requests_of_file(prepared: PreparedTask, backend: ReplayBackend) -> list[Re
     fewest = min(Counter(task_id for task_id, _ in keys).values())
     for k in prepared.config.ks:
         if k > fewest:
-            raise UserError(f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some")
+            raise UserError(
+                f"pass@{k} needs {k} samples of every problem; {backend.path} has {fewest} of some; use a smaller --k"
+            )
     return [Request(problems[task_id], sample_id) for task_id, sample_id in keys]

@@ -72,7 +72,10 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
         ((*SAMPLE, *TASK, "--option", "version=v1.1"), ["version of humaneval 'v1.1'", "v1.0"]),
         ((*SAMPLE, "--task", "mbpp", "--option", "split=tests"), ["split of mbpp 'tests'", "did you mean test"]),
         ((*SAMPLE, *TASK, "--option", "split=test"), ["split of humaneval 'test'", "there are none, so leave it out"]),
-        ((*SAMPLE, *TASK, "--k", "10", "--n", "1"), ["pass@10 needs --n 10 or more"]),
+        (
+            (*SAMPLE, *TASK, "--k", "10", "--n", "1"),
+            ["needs 10 samples per problem, not 1; set --n 10"],
+        ),
         ((*SAMPLE, *TASK, "--k", "1;10"), ["--k '1;10' is not a list of numbers such as 1,10"]),
         ((*SAMPLE, *TASK, "--k", "0"), ["--k", "at least 1"]),
         ((*SAMPLE, *TASK, "--backend", "openai", "--model", "m", "--n", "2"), ["--n 2", "--temperature"]),

@@ -16,13 +16,13 @@ import pytest
 
 from evalharness.generation.token_meter import generated_tokens
 from evalharness.pipeline import progress
-from evalharness.pipeline.progress import Counts, duration
+from evalharness.pipeline.progress import ProgressCounts, duration
 from evalharness.records import Completion, Verdict
 
 Command = Callable[..., Any]
 RUN = ("run", "--task", "humaneval", "--data", "sample", "--backend", "ar", "--max-new-tokens", "60")
 LINE = re.compile(
-    r"\d+ of 16 generated, \d+ graded, (\d+ % passed, )?[\d.e-]+ rows/s, ([\d,]+ tokens/s, )?"
+    r"\d+ of 16 generated, \d+ graded, (\d+ % passed, )?[\d.e-]+ samples/s, ([\d,]+ tokens/s, )?"
     r"(about [\d.]+ (s|min|h) left|time left unknown)"
 )
 
@@ -63,15 +63,17 @@ def test_in_a_terminal_tokens_per_second_are_shown_within_the_only_batch(engine:
 def test_counts_tell_rows_rate_tokens_passes_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    counts = Counts(100, 20, 10)
+    counts = ProgressCounts(100, 20, 10)
     now[0] = 110.0
-    assert counts.line() == "20 of 100 generated, 10 graded, 0 rows/s, time left unknown"
+    assert counts.line() == "20 of 100 generated, 10 graded, 0 samples/s, time left unknown"
     for number in range(10):
         counts.add_completion(Completion("a", number, "", output_tokens=50))
-    assert counts.line() == "30 of 100 generated, 10 graded, 1 rows/s, 50 tokens/s, about 70 s left"
+    assert counts.line() == "30 of 100 generated, 10 graded, 1 samples/s, 50 tokens/s, about 70 s left"
     for number, status in enumerate(("passed", "passed", "failed", "timeout", "infrastructure")):
         counts.add_verdict(Verdict("a", number, status == "passed", status))  # type: ignore[arg-type]
-    assert counts.line() == ("30 of 100 generated, 15 graded, 50 % passed, 0.5 rows/s, 50 tokens/s, about 3 min left")
+    assert counts.line() == (
+        "30 of 100 generated, 15 graded, 50 % passed, 0.5 samples/s, 50 tokens/s, about 3 min left"
+    )
     generated_tokens.add(2000)
     assert counts.tokens_per_s == "200 tokens/s"
 

@@ -216,7 +216,7 @@ def test_overwrite_and_folders_that_are_no_run(run: Run, endpoint: Endpoint, tmp
     assert "holds runs of several tasks (run); name one of them" in done.stderr
     done = run("--task", "humaneval,mbpp", "--limit", 1, "--out", tmp_path / "run")
     assert done.returncode == 2
-    assert "holds the run of one task; name another --out for several tasks" in done.stderr
+    assert "holds the run of one task; name another folder with --out for several tasks" in done.stderr
     (tmp_path / "run" / "completions.jsonl").unlink()
     (tmp_path / "run" / "verdicts.jsonl").unlink()
     assert run("--limit", 1, "--seed", 4).returncode == 0
@@ -226,7 +226,7 @@ def test_a_base_recipe_for_a_chat_api_gets_one_warning_line(run: Run, endpoint: 
     done = run("--limit", 2, recipe="completion", api="chat")
     assert done.returncode == 0, done.stderr
     assert next(line for line in done.stderr.splitlines() if "warning" in line) == (
-        "warning: humaneval-sample: recipe completion continues text, but the chat API sends the text as a user's "
-        "message; --option recipe=chat asks in a chat"
+        "warning: humaneval-sample: the recipe completion has prompts of text to continue, but the chat API sends the "
+        "text as a user's message; --option recipe=chat sends chat messages"
     )
-    assert done.stderr.count("continues text") == 1
+    assert done.stderr.count("text to continue") == 1

@@ -72,7 +72,7 @@ def test_a_full_disk_ends_the_run_with_its_rows_and_room_lets_it_go_on(engine: N
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"error: cannot write to {out}")
-    assert last.endswith(": No space left on device; make room, then run the same command again")
+    assert last.endswith(": No space left on device; free some space, then run the same command again")
     assert "Traceback" not in done.stderr
     kept = keys(out, "completions")
     assert kept
@@ -97,7 +97,7 @@ def test_rows_that_other_threads_add_after_a_failure_are_refused_too(small_disk:
 def test_a_full_disk_leaves_the_old_summary(small_disk: Path) -> None:
     with closing(Store(small_disk / "run", {}, {})) as store:
         store.write_summary({"task": "old"})
-        with pytest.raises(UserError, match="make room, then run the same command again"):
+        with pytest.raises(UserError, match="free some space, then run the same command again"):
             store.write_summary({"task": "new" * 100_000})
     assert json.loads((small_disk / "run" / "summary.json").read_text()) == {"task": "old"}
     assert not (small_disk / "run" / "summary.json.new").exists()
@@ -127,7 +127,7 @@ def test_an_output_folder_that_was_replaced_is_noticed(tmp_path: Path) -> None:
     store.add_verdict(BIG)
     (tmp_path / "run").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "run")
-    with pytest.raises(UserError, match="another file has taken its name"):
+    with pytest.raises(UserError, match=r"\.jsonl was replaced by another file"):
         store.close()
     with closing(Store(tmp_path / "moved", {}, {})) as again:  # it was let go all the same
         assert list(again.verdicts()) == [BIG]

@@ -115,7 +115,7 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
 def test_a_merged_run_is_resumed_as_any_other(runs: Path, tmp_path: Path, cli: Command) -> None:
     done = cli("merge", tmp_path / "merged", *shards(runs)[:-1])
     assert done.returncode == 1
-    assert "6 of 48 samples without a verdict; not among the runs: 7/7" in done.stderr
+    assert "6 of 48 samples without a verdict; missing shards: 7/7" in done.stderr
     assert cli(*RUN, "--out", tmp_path / "merged").returncode == 0
     assert in_order(rows(tmp_path / "merged", "verdicts.jsonl")) == in_order(rows(runs / "whole", "verdicts.jsonl"))
 
@@ -134,8 +134,8 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
     assert cli(*RUN, "--shard", "7/8", "--out", tmp_path / "eighth").returncode == 0
     first = shards(runs)[0]
     for given_runs, words in (
-        ((first, other), "sampling.seed is 0 here, 5 there"),
-        ((first, tmp_path / "eighth"), "different numbers of shards: 7, 8"),
+        ((first, other), "sampling.seed is 0 and 5; leave one of them out"),
+        ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); name runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
         ((first, first), "named twice"),
         ((first, tmp_path / "nowhere"), "holds no run"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.pipeline.refusals import REFUSED_AT_FIRST, generate_settled
+from evalharness.pipeline.refusals import REFUSED_AT_FIRST, generate_unless_refused
 from evalharness.records import Completion, Request, Sampling
 
 
@@ -46,7 +46,7 @@ class Scripted:
 
 def settled(script: str, width: int = 1, any_answered: bool = False) -> list[int]:
     backend = Scripted(script, width)
-    completions = generate_settled(backend, sample_requests(len(script)), Sampling(), any_answered)
+    completions = generate_unless_refused(backend, sample_requests(len(script)), Sampling(), any_answered)
     return sorted(completion.sample_id for completion in completions)
 
 
@@ -64,7 +64,7 @@ def test_a_run_with_no_answer_at_all_stops_with_what_the_endpoint_says(script: s
 def test_no_more_requests_are_sent_than_needed_to_see_it() -> None:
     backend = Scripted("r" * 50)
     with pytest.raises(UserError):
-        list(generate_settled(backend, sample_requests(50), Sampling()))
+        list(generate_unless_refused(backend, sample_requests(50), Sampling()))
     assert backend.taken == REFUSED_AT_FIRST
 
 

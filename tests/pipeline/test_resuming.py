@@ -13,8 +13,8 @@ from evalharness.data.run_files import read_manifest
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs, check_no_foreign_files
-from evalharness.pipeline.resuming.same_run import TRANSPORT, is_same_run
-from evalharness.pipeline.resuming.stretches import conditions_of, joined_stretches
+from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, is_same_run
+from evalharness.pipeline.resuming.stretches import joined_stretches, speed_conditions
 from evalharness.pipeline.store import Store
 from evalharness.records import Completion, Verdict
 
@@ -49,14 +49,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-@pytest.mark.parametrize("option", TRANSPORT)
+@pytest.mark.parametrize("option", TRANSPORT_OPTIONS)
 def test_options_of_the_transport_may_differ(folder: Path, option: str) -> None:
     assert is_same_run(folder, config(**{option: "another"}))
 
 
 @pytest.mark.parametrize("option", ["model", "stream", "extra", "max_stops"])
 def test_other_options_of_the_backend_may_not(folder: Path, option: str) -> None:
-    with pytest.raises(UserError, match=rf'backend\.{option} was .*, now "another"; use another --out, or the old'):
+    with pytest.raises(UserError, match=rf'backend\.{option} was .*, now "another"; choose another folder with'):
         is_same_run(folder, config(**{option: "another"}))
 
 
@@ -72,7 +72,9 @@ def test_a_run_can_grow_and_not_shrink(tmp_path_factory: Any, old: Any, new: Any
     if grows:
         assert is_same_run(folder, config(*new))
     else:
-        with pytest.raises(UserError, match=r"samples\.(n|limit) was .*; a run can only grow; use another --out"):
+        with pytest.raises(
+            UserError, match=r"samples\.(n|limit) was .*; --n and --limit of a run can only grow; choose"
+        ):
             is_same_run(folder, config(*new))
 
 
@@ -96,13 +98,15 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
     assert "adjusted" not in first
     assert second["adjusted"] == {"max_tokens_field": "max_completion_tokens"}
     assert manifest["config"]["samples"]["n"] == 3
-    assert conditions_of(manifest, 3) == {"mixed": {"concurrency": [8, 16], "endpoint": ["http://a/v1", "http://b/v1"]}}
+    assert speed_conditions(manifest, 3) == {
+        "mixed": {"concurrency": [8, 16], "endpoint": ["http://a/v1", "http://b/v1"]}
+    }
 
 
 def test_conditions_are_mixed_only_where_completions_were_made(folder: Path) -> None:
     with opened(folder, config(n=3, concurrency=16)) as store:
         store.begin_stretch([("t", 2)])
-    conditions = conditions_of(read_manifest(folder), 2)
+    conditions = speed_conditions(read_manifest(folder), 2)
     assert "mixed" not in conditions
     assert conditions["concurrency"] == 8
 
@@ -114,7 +118,7 @@ def test_joined_runs_are_mixed_where_their_stretches_differ(tmp_path: Path) -> N
             rows(store, 1)
         manifests.append(read_manifest(tmp_path / str(number)))
     joined: Any = {**manifests[0], "stretches": joined_stretches(manifests, [1, 1])}
-    assert conditions_of(joined, 2)["mixed"] == {"concurrency": [8, 16]}
+    assert speed_conditions(joined, 2)["mixed"] == {"concurrency": [8, 16]}
 
 
 def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:
@@ -173,12 +177,12 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds runs of several tasks \(humaneval, mbpp\); name one of them, such as"):
         check_no_foreign_files(runs)
     check_folder_of_runs(runs)
-    with pytest.raises(UserError, match="holds the run of one task; name another --out for several tasks"):
+    with pytest.raises(UserError, match="holds the run of one task; name another folder with --out for several"):
         check_folder_of_runs(runs / "mbpp")
 
 
 def test_overwrite_does_not_delete_the_samples_to_grade(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"--overwrite would delete .*completions\.jsonl; use another --out"):
+    with pytest.raises(UserError, match=r"would delete the samples file .*completions\.jsonl; write to another"):
         check_deletable(folder, str(folder / "completions.jsonl"))
     check_deletable(folder, str(folder.parent / "samples.jsonl"))
 

@@ -145,7 +145,7 @@ def test_a_directory_is_held_by_one_alone(folder: Path) -> None:
 def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -> None:
     (folder / "verdicts.jsonl").open("ab").write(b'{"torn')
     before = files(folder)
-    with pytest.raises(UserError, match=r"sampling\.seed was 0, now 7; use another --out, or the old settings"):
+    with pytest.raises(UserError, match=r"sampling\.seed was 0, now 7; choose another folder with --out, or the old"):
         opened(folder, seed=7)
     assert files(folder) == before
 
@@ -153,7 +153,7 @@ def test_another_configuration_is_refused_and_nothing_is_touched(folder: Path) -
 def test_a_run_of_another_version_is_refused_by_version(tmp_path: Path) -> None:
     with closing(Store(tmp_path, {"task": "old wording", "evalharness": "0.1.0"}, {})) as store:
         fill(store)
-    with pytest.raises(UserError, match=r"was written by evalharness 0\.1\.0, and this is 0\.2\.0; use another --out"):
+    with pytest.raises(UserError, match=r"was written by evalharness 0\.1\.0, and this is 0\.2\.0; choose another"):
         Store(tmp_path, {"task": "new wording", "evalharness": "0.2.0"}, {})
 
 
@@ -165,7 +165,9 @@ def test_another_environment_is_not(folder: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"config": ', b"\xff"])
 def test_a_manifest_that_cannot_be_read_is_refused(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"manifest\.json cannot be read; use another --out"):
+    with pytest.raises(
+        UserError, match=r"manifest\.json is damaged: no JSON object with the run's configuration; choose another"
+    ):
         opened(folder)
     (folder / "manifest.json").unlink()
     with pytest.raises(UserError, match="holds completions, but no manifest"):

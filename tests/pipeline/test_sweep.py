@@ -9,7 +9,7 @@ from evalharness.adapters import open_task
 from evalharness.errors import UserError
 from evalharness.pipeline import validate
 from evalharness.pipeline.config import RunConfig
-from evalharness.pipeline.progress import Silent
+from evalharness.pipeline.progress import SilentProgress
 from evalharness.pipeline.sweep import combinations, configure, split_options, sweep
 
 
@@ -36,7 +36,7 @@ def test_flags_of_run_are_swept_as_flags() -> None:
 
 
 def test_nothing_swept_and_values_twice() -> None:
-    with pytest.raises(UserError, match="use run"):
+    with pytest.raises(UserError, match="or use evalharness run"):
         split_options({"threshold": "0.5"})
     with pytest.raises(UserError, match="twice"):
         split_options({"threshold": "0.5,0.5"})
@@ -45,16 +45,16 @@ def test_nothing_swept_and_values_twice() -> None:
 @pytest.mark.docker
 def test_a_sweep_resumes_and_is_one_curve(tmp_path: Path, engine: None) -> None:
     """With the official solutions: no model is needed to sweep."""
-    from evalharness.pipeline.progress import Silent
+    from evalharness.pipeline.progress import SilentProgress
     from evalharness.pipeline.sweep import sweep
     from evalharness.report.runs import load_runs
 
     base = RunConfig("humaneval", "reference", data="sample", limit=2, workers=1)
     swept = {"seed": ["0", "1"]}
-    first = sweep([base], swept, tmp_path, Silent())
+    first = sweep([base], swept, tmp_path, SilentProgress())
     assert [folder.relative_to(tmp_path).as_posix() for folder in first] == ["seed=0/humaneval", "seed=1/humaneval"]
     before = {folder: (folder / "completions.jsonl").read_bytes() for folder in first}
-    assert sweep([base], swept, tmp_path, Silent()) == first
+    assert sweep([base], swept, tmp_path, SilentProgress()) == first
     assert {folder: (folder / "completions.jsonl").read_bytes() for folder in first} == before
     assert [run.manifest["config"]["sampling"]["seed"] for run in load_runs([tmp_path])] == [0, 1]
 
@@ -72,9 +72,9 @@ def test_a_sweep_reads_the_data_once_and_refuses_before_the_first_run(
     monkeypatch.setattr(validate, "open_task", counted)
     base = RunConfig("humaneval", "reference", data="sample", limit=2)
     with pytest.raises(UserError, match="--max-new-tokens must be at least 1"):
-        sweep([base], {"max_new_tokens": ["8", "0"]}, tmp_path / "refused", Silent())
+        sweep([base], {"max_new_tokens": ["8", "0"]}, tmp_path / "refused", SilentProgress())
     assert not (tmp_path / "refused").exists()
     opened.clear()
-    summaries = sweep([base], {"max_new_tokens": ["8", "9"]}, tmp_path / "runs", Silent())
+    summaries = sweep([base], {"max_new_tokens": ["8", "9"]}, tmp_path / "runs", SilentProgress())
     assert [summary["samples"] for summary in summaries.values()] == [2, 2]
     assert len(opened) == 1

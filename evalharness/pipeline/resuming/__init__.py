@@ -1,1 +1,1 @@
-"""Resuming a run: what its directory holds, which settings may differ, and a record of each stretch."""
+"""Resuming a run: checks of its directory and settings, and its stretches (the part that each process wrote)."""

@@ -1,4 +1,4 @@
-"""What a run directory may hold before a run: nothing, a run, or, for several tasks, the folders of their runs."""
+"""Checks what an output folder contains before a run: nothing, a run to resume, or folders of several tasks' runs."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ RUN_FILES = (MANIFEST, *ROW_FILES, SUMMARY)
 
 
 def has_rows(folder: Path) -> bool:
-    """Returns whether a run directory has a completion or a verdict. A failure of the infrastructure is no verdict."""
+    """Returns whether a run directory has a completion or a verdict; one of status "infrastructure" does not count."""
     if next(complete_lines(folder / COMPLETIONS), None):
         return True
     return any(b'"status": "infrastructure"' not in line for _, line in complete_lines(folder / VERDICTS))
 
 
 def check_no_foreign_files(folder: Path) -> None:
-    """Raises UserError where a folder that is no run directory has contents. Hidden files do not count."""
+    """Raises UserError where a folder without a run's manifest contains files other than hidden ones."""
     contents = _contents(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:
@@ -29,24 +29,24 @@ def check_no_foreign_files(folder: Path) -> None:
 
 
 def check_folder_of_runs(folder: Path) -> None:
-    """Raises UserError where runs of several tasks cannot be placed into a folder: it is a run, or something else."""
+    """Raises UserError where a folder for the runs of several tasks is itself a run, or contains unrelated files."""
     if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} holds the run of one task; name another --out for several tasks")
+        raise UserError(f"{folder} holds the run of one task; name another folder with --out for several tasks")
     contents = _contents(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
         raise UserError(_foreign(folder, contents))
 
 
 def check_deletable(folder: Path, samples: str | None) -> None:
-    """Raises UserError where --overwrite would delete the samples file, or is given for no run directory."""
+    """Raises UserError where --overwrite would delete the samples file to grade, or the folder is no run directory."""
     if samples is not None and Path(samples).resolve().parent == folder.resolve():
-        raise UserError(f"--overwrite would delete {samples}; use another --out")
+        raise UserError(f"--overwrite would delete the samples file {samples}; write to another folder with --out")
     if not any((folder / name).exists() for name in RUN_FILES):
         check_no_foreign_files(folder)
 
 
 def _contents(folder: Path) -> list[Path]:
-    """Returns what a folder has, without hidden files; nothing where there is no folder."""
+    """Returns the files and folders in a folder, without hidden files; nothing where there is no folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
@@ -58,6 +58,6 @@ def _foreign(folder: Path, contents: list[Path]) -> str:
 
 
 def delete_rows(folder: Path) -> None:
-    """Deletes the rows and the summary of a run; the manifest alone is left, which the next run replaces."""
+    """Deletes the completions, verdicts and summary of a run; the next run replaces the manifest."""
     for name in (*ROW_FILES, SUMMARY):
         (folder / name).unlink(missing_ok=True)

@@ -15,33 +15,21 @@ from evalharness.arena.report.tables import Section, Table
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.errors import UserError
 from evalharness.report.frontier.html import inline_svg
+from evalharness.report.page.document import FILE_POLICY, document
 from evalharness.report.page.static_files import STATIC
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css")
-SCRIPTS = ("theme.js",)
 OWN_STYLE = Path(__file__).with_name("static") / "arena-report.css"
 RESULTS = "arena.json"
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' file:; \
-style-src 'self' file: 'unsafe-inline'; img-src 'self' file: data:; base-uri 'none'; form-action 'none'">
-<meta name="color-scheme" content="light dark">
-<title>evalharness arena report</title>
-{links}
-</head>
-<body>
+BODY = """
 <header class="bar"><span class="brand">evalharness arena</span><span class="crumbs">Report</span>
 <button type="button" id="theme-button" class="quiet">Dark</button></header>
 <main class="overview">
 <h1>Arena</h1>
-<p class="lead">{lead}</p>
+<p class="lead">Strengths of models by blind votes on pairs of answers. Votes of people and of models are never
+added up.</p>
 {parts}
 </main>
-</body>
-</html>
 """
 
 
@@ -54,24 +42,19 @@ def write_report(
     """
     try:
         (out / "static").mkdir(parents=True, exist_ok=True)
-        for path in (*(STATIC / name for name in (*STYLES, *SCRIPTS)), OWN_STYLE):
+        for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
             shutil.copyfile(path, out / "static" / path.name)
         parts = [
             _part(section, _picture(summary, facts, out)) for summary, section in zip(summaries, sections, strict=True)
         ]
         (out / RESULTS).write_text(json.dumps([_plain(asdict(summary)) for summary in summaries], indent=2) + "\n")
         page = out / "index.html"
-        page.write_text(_page(parts), encoding="utf-8")
+        body = BODY.format(parts="\n".join(parts))
+        html = document("evalharness arena report", body, (*STYLES, OWN_STYLE.name), policy=FILE_POLICY)
+        page.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report to {out}: {error.strerror}; give another folder with --out") from None
     return page
-
-
-def _page(parts: Sequence[str]) -> str:
-    links = [f'<link rel="stylesheet" href="static/{name}">' for name in (*STYLES, OWN_STYLE.name)]
-    links += [f'<script src="static/{name}"></script>' for name in SCRIPTS]
-    lead = "Strengths of models by blind votes on pairs of answers. Votes of people and of models are never added up."
-    return PAGE.format(links="\n".join(links), lead=lead, parts="\n".join(parts))
 
 
 def _part(section: Section, picture: str) -> str:

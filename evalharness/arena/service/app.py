@@ -4,26 +4,21 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 
 from evalharness.arena.rows import voter_name
 from evalharness.arena.service.messages import Health, PairRequest, PairResponse, Reveal, VoteRequest
 from evalharness.arena.service.session import Session
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.report.page.document import document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
+from evalharness.util.http.pages import add_page
 from evalharness.util.http.refusals import RequestRefused, refusal
 from evalharness.util.http.request_checks import RequestChecks, RequestLimits
 from evalharness.util.version import __version__
 
 STATIC = Path(__file__).with_name("static")
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
+STYLES = ("theme.css", "page.css", "browser.css", "arena.css")
+SCRIPTS = ("dom.js", "format.js", "languages.js", "code.js", "api.js", "replay.js", "pair.js", "arena.js")
 
 
 def make_app(session: Session, limits: RequestLimits) -> FastAPI:
@@ -47,12 +42,8 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
         """Returns version and number of votes; needs no access token."""
         return Health(status="ok", version=__version__, votes=len(session.store))
 
-    @app.get("/")
-    def page() -> Response:
-        return FileResponse(STATIC / "index.html", headers=HEADERS)
-
-    app.mount("/static/report", StaticFiles(directory=REPORT_STATIC))
-    app.mount("/static", StaticFiles(directory=STATIC))
+    page = document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
+    add_page(app, page, (REPORT_STATIC, STATIC))
 
     @app.exception_handler(RequestRefused)
     async def on_refused(_: Request, error: RequestRefused) -> Response:

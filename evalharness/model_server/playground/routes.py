@@ -6,28 +6,23 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.responses import FileResponse, JSONResponse
+from starlette.responses import JSONResponse
 
 from evalharness.backends.diffusion.options import RULE_SETTINGS
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.playground.problems import Problems
+from evalharness.report.page.document import document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
+from evalharness.util.http.pages import add_page
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.version import __version__
 
 STATIC = Path(__file__).with_name("static")
-SHARED = ("theme.css", "theme.js", "page.css", "dom.js", "format.js")
-"""Files of the report page that the playground uses, too."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-cache",
-}
+STYLES = ("theme.css", "page.css", "playground.css", "lanes.css")
+SCRIPTS = (
+    "dom.js", "format.js", "recording.js", "lane.js", "player.js", "server.js", "settings.js", "form.js", "saving.js",
+    "shortcuts.js", "main.js",
+)  # fmt: skip
 
 
 class AnswerToJudge(BaseModel):
@@ -42,17 +37,8 @@ class AnswerToJudge(BaseModel):
 def add_playground(app: FastAPI, engine: Engine, problems: Problems, max_new_tokens: int) -> None:
     """Adds the page and its endpoints to the application."""
 
-    @app.get("/")
-    async def index() -> Response:
-        return FileResponse(STATIC / "index.html", headers=HEADERS)
-
-    @app.get("/static/{name}")
-    async def static(name: str) -> Response:
-        folder = REPORT_STATIC if name in SHARED else STATIC
-        # The names of the folder are compared, so that no name leads out of it.
-        if name not in {path.name for path in folder.iterdir()} or name == "index.html":
-            raise RequestRefused(404, "there is no such file")
-        return FileResponse(folder / name, headers=HEADERS)
+    page = document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
+    add_page(app, page, (REPORT_STATIC, STATIC))
 
     @app.get("/playground/settings")
     async def settings() -> Response:

@@ -14,6 +14,7 @@ from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
 from evalharness.report.page.chunks import write_script
+from evalharness.report.page.document import FILE_POLICY, document
 from evalharness.report.page.embedded import frontier, leaderboard
 from evalharness.report.page.entries import Entry, manifest_lines, run_overview, slugs_of
 from evalharness.report.page.rows import write_rows
@@ -22,6 +23,11 @@ from evalharness.report.problems import problems_of
 from evalharness.report.published import PublishedPoint
 from evalharness.util.files import reason_of
 
+STYLES = ("theme.css", "page.css", "tables.css", "embedded.css", "browser.css", "trace.css")
+SCRIPTS = (
+    "dom.js", "data.js", "format.js", "languages.js", "code.js", "tables.js", "embedded.js", "trace.js", "list.js",
+    "search.js", "sample.js", "browser.js", "overview.js", "run.js", "keys.js", "app.js",
+)  # fmt: skip
 REPORT_FILE = Path("data/runs.js")
 """A folder that has this file is a report and may be replaced."""
 
@@ -67,7 +73,7 @@ def _write(
     published: Sequence[PublishedPoint],
     note: Callable[[str], None],
 ) -> None:
-    shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("index.html", "README.md"))
+    shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("body.html", "README.md"))
     entries = []
     for run, slug, name in zip(runs, slugs_of(runs), name_runs(runs), strict=True):
         entry = Entry(run, slug, name, problems_of(run, data))
@@ -84,6 +90,7 @@ def _write(
         "notes": list(embedded["frontier"].notes.items()),
     }
     write_script(folder / "data", "runs", report)
-    page = Template((STATIC / "index.html").read_text())
     markup = {name: part.markup for name, part in embedded.items()}
-    (folder / "index.html").write_text(page.substitute(markup), encoding="utf-8")
+    body = Template((STATIC / "body.html").read_text()).substitute(markup)
+    page = document("evalharness report", body, STYLES, SCRIPTS, FILE_POLICY)
+    (folder / "index.html").write_text(page, encoding="utf-8")

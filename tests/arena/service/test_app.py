@@ -125,10 +125,22 @@ def test_a_share_of_the_pairs_is_recorded(entrants: Entrants, tmp_path: Path) ->
     assert 15 < recorded < 45
 
 
+def test_the_page_loads_its_own_files_and_nothing_else(client: TestClient) -> None:
+    page = client.get("/")
+    names = re.findall(r'(?:src|href)="(static/[^"]+)"', page.text)
+    assert len(names) == len(set(names)) > 10
+    assert not re.search(r"<script(?! src=)|<style|https?://(?!www.w3.org)", page.text)
+    for response in (page, *(client.get(name) for name in names)):
+        assert response.status_code == 200
+        assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-")
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-cache"
+
+
 def test_the_page_needs_no_token_and_its_data_do(session: Session, tmp_path: Path) -> None:
     config = ArenaConfig((), tmp_path, token="a secret")
     with TestClient(make_app(session, config.limits), base_url=URL) as client:
-        for path in ("/", "/health", "/static/arena.js", "/static/report/theme.css"):
+        for path in ("/", "/health", "/static/arena.js", "/static/theme.css"):
             assert client.get(path).status_code == 200
         assert client.post("/api/pair", json={"voter": "Ada"}).status_code == 401
         headers = {"authorization": "Bearer a secret"}
@@ -145,7 +157,8 @@ def test_a_page_of_another_site_cannot_read_or_vote(client: TestClient, session:
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/report/../rows.py", "/docs", "/openapi.json"]
+    "path",
+    ["/static/../app.py", "/static/%2e%2e/app.py", "/static/README.md", "/static/body.html", "/docs", "/openapi.json"],
 )
 def test_other_files_are_not_served(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404

@@ -42,7 +42,7 @@
     document.getElementById("announcer").textContent = text;
   };
 
-  /** Returns a copy of the content of a <template> of index.html; null if it is empty. */
+  /** Returns a copy of the content of a <template> of body.html; null if it is empty. */
   app.template = function (id) {
     const content = document.getElementById(id).content;
     return content.firstElementChild?.cloneNode(true) ?? null;

@@ -1,0 +1,33 @@
+"""Serves an HTML page and its static files, with headers that keep everything else out of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from evalharness.util.http.refusals import RequestRefused
+
+SUFFIXES = (".css", ".js")
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-cache",
+}
+
+
+def add_page(app: FastAPI, page: str, folders: Sequence[Path]) -> None:
+    """Adds GET / for the page's HTML, and GET /static/NAME for the style sheets and scripts of the folders."""
+    files = {path.name: path for folder in folders for path in folder.iterdir() if path.suffix in SUFFIXES}
+
+    @app.get("/")
+    async def index() -> Response:
+        return HTMLResponse(page, headers=HEADERS)
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in files:
+            raise RequestRefused(404, "there is no such file")
+        return FileResponse(files[name], headers=HEADERS)

@@ -1,7 +1,6 @@
 """Fixtures that several test files use."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +18,6 @@ hypothesis.settings.register_profile("no-deadline", deadline=None)
 hypothesis.settings.load_profile("no-deadline")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-BROWSER_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture(scope="session")
@@ -86,11 +81,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, without a window."""
-    from playwright.sync_api import sync_playwright
+    from helpers.browser import chromium
 
-    program = shutil.which("chromium")
-    assert program, "there is no chromium; run scripts/browser.sh"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_FLAGS)
-        yield browser
-        browser.close()
+    with chromium() as program:
+        yield program

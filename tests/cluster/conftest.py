@@ -2,14 +2,13 @@
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from helpers.local_http import QuietHandler, serving
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -26,28 +25,19 @@ def cluster(engine: None) -> Iterator["Cluster"]:
         yield made
 
 
-class SlowCompletions(BaseHTTPRequestHandler):
+class SlowCompletions(QuietHandler):
     """Responds to completion requests after 0.1 s."""
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    def respond(self) -> None:
+        body = json.loads(self.body())
         time.sleep(0.1)
         text = f"    return {len(body['prompt'])}\n"
-        response = json.dumps({"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(response)))
-        self.end_headers()
-        self.wfile.write(response)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+        response = {"choices": [{"index": 0, "text": text, "finish_reason": "stop"}]}
+        self.answer(200, json.dumps(response).encode(), content_type="application/json")
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """Base URL of an endpoint."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), SlowCompletions) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
+    with serving(SlowCompletions) as url:
+        yield f"{url}/v1"

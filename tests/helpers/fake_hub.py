@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from threading import Thread
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from helpers.local_http import QuietHandler, serving
 
 CONVERTED = "refs/convert/parquet"
 """The branch with the hub's converted data."""
@@ -53,40 +53,23 @@ class FakeHub:
         self.repos = repos or {}
         self.plain = plain or {}
         self.requests: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        hub = self
+
+        class Handler(QuietHandler):
+            def respond(self) -> None:
+                path = unquote(urlsplit(self.path).path)
+                hub.requests.append(f"{self.command} {path}")
+                status, headers, content = hub._answer(path, self.body())
+                self.answer(status, content, **headers)
+
+        self._serving = serving(Handler)
+        self.url = self._serving.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                path = unquote(urlsplit(self.path).path)
-                hub.requests.append(f"{self.command} {path}")
-                status, headers, answer = hub._answer(path, body)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(answer))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(answer)
-
-            do_HEAD = do_POST = do_GET  # noqa: N815
-
-            def log_message(self, format: str, *args: Any) -> None: ...
-
-        return Handler
+        self._serving.__exit__(None, None, None)
 
     def _answer(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Returns status, headers and body for a request."""

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from helpers import local_http
+from helpers.local_http import QuietHandler
 
 
 class Reply:
     """Sends the response to one request."""
 
-    def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+    def __init__(self, handler: QuietHandler, body: dict[str, Any]) -> None:
         self.handler = handler
         self.body = body
         self.chat = "chat" in handler.path
@@ -22,12 +24,7 @@ class Reply:
     def plain(self, status: int, payload: Any, headers: Mapping[str, str] | None = None) -> None:
         """Sends a whole response; `payload` is sent as JSON, or unchanged if it is bytes."""
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self.handler.send_response(status)
-        for name, value in {"content-type": "application/json", **(headers or {})}.items():
-            self.handler.send_header(name, value)
-        self.handler.send_header("content-length", str(len(data)))
-        self.handler.end_headers()
-        self.handler.wfile.write(data)
+        self.handler.answer(status, data, **{"content-type": "application/json", **(headers or {})})
 
     def start(self) -> None:
         """Sends the headers of an event stream."""
@@ -159,8 +156,8 @@ class Endpoint:
         """Adds behaviors for the next requests."""
         self.script.extend(behaviors)
 
-    def handle(self, handler: BaseHTTPRequestHandler) -> None:
-        body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+    def handle(self, handler: QuietHandler) -> None:
+        body = json.loads(handler.body())
         with self.lock:
             self.bodies.append(body)
             self.paths.append(handler.path)
@@ -183,39 +180,13 @@ class Endpoint:
 def serving() -> Iterator[Endpoint]:
     """Runs an endpoint on a free local port."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def respond(self) -> None:
             endpoint.handle(self)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-        request_queue_size = 64
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """Does nothing: a client may close the connection between two requests."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    endpoint = Endpoint(f"http://127.0.0.1:{server.server_address[1]}/v1")
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
+    with local_http.serving(Handler) as url:
+        endpoint = Endpoint(f"{url}/v1")
         yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def free_port() -> int:
-    """Returns a local port that no server listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def events(payloads: Iterable[Any], line_end: str = "\n") -> bytes:

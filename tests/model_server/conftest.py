@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helpers.browser import Visits, chromium
+from helpers.browser import Visits
 from helpers.model_server import ModelServer, running_server
 
 
@@ -20,13 +20,6 @@ def playground(engine: None) -> Iterator[ModelServer]:
     """A server with the sandbox and the bundled samples of the tasks, without a key."""
     with running_server("--with-sandbox", "--data", "sample", key="") as process:
         yield process
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    with chromium() as program:
-        yield program
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from helpers.target import ENGINES
+from hidden_time import HOSTILE
 
 from evalharness.errors import InfrastructureError, UserError
 from evalharness.records import Cases, CasesProgram, Checks, ExecProgram, Limits, ProcessRules
@@ -13,17 +14,7 @@ from evalharness.sandbox.factory import open_sandbox, parse_sandbox_options
 from evalharness.sandbox.pool import ContainerPool
 from evalharness.sandbox.time_bound import TimeBound, TotalTimeExceeded
 
-BURNS = """
-import posix, signal
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-signal.signal(signal.SIGALRM, signal.SIG_IGN)
-while True:
-    try:
-        if posix.fork() == 0:
-            for _ in range(10 ** 6): pass
-            posix._exit(0)
-    except OSError: pass
-"""
+BURNS = HOSTILE["children that nobody waits for"]
 BURNS_ONCE = """
 import posix, signal, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -40,7 +40,7 @@ def enter(browser: Any) -> Iterator[Enter]:
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.add_init_script(RECORD_RESPONSES)
-        page.goto(server.url + (f"/#token={server.token}" if server.token else ""))
+        page.goto(server.url + (f"/#token={server.secret}" if server.secret else ""))
         page.fill("#voter", voter)
         page.keyboard.press("Enter")
         return page

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from helpers.local_http import free_port
 from helpers.openai_calls import KEY, backend, complete, request, sample_requests
 from helpers.openai_server import (
     Behavior,
@@ -17,7 +18,6 @@ from helpers.openai_server import (
     Reply,
     answer_with,
     disconnect,
-    free_port,
     http_error,
     send_stream,
     sequence,

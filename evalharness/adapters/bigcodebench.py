@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import cache
 from typing import TypedDict, cast
 
-import yaml
-
 from evalharness.adapters.context import TaskContext
 from evalharness.adapters.extraction.programs import extract
 from evalharness.adapters.prompts import build_prompt
@@ -18,6 +16,7 @@ from evalharness.adapters.verdicts import verdict_of
 from evalharness.errors import UserError
 from evalharness.records import Checks, Completion, Execution, Problem, UnitTestProgram, Verdict
 from evalharness.sandbox.engines.images import image_folder
+from evalharness.util.yaml_text import parse_yaml
 
 FACET = "solvability in this image"
 """The category by which results separate problems whose reference solution fails in the image."""
@@ -113,5 +112,5 @@ class BigCodeBench:
 def unsolvable(image: str) -> Mapping[str, str]:
     """Returns the problems whose reference solution cannot pass in the image, with the cause as "KIND: EXPLANATION"."""
     path = image_folder(image) / "unsolvable.yaml"
-    causes: Mapping[str, str] = yaml.safe_load(path.read_text()) if path.exists() else {}
+    causes: Mapping[str, str] = parse_yaml(path.read_text()) if path.exists() else {}
     return causes

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from evalharness.errors import UserError
 from evalharness.sandbox.agent.shared.messages import CommandRules, FailsOnMessage, ShortcutMessage, StepMessage
 from evalharness.util.paths import bundled
+from evalharness.util.yaml_text import parse_yaml
 
 
 class _Strict(BaseModel):
@@ -117,7 +118,7 @@ def languages() -> dict[str, Language]:
     by_image = {}
     for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
         try:
-            by_image[path.parent.name] = Language(**yaml.safe_load(path.read_text()))
+            by_image[path.parent.name] = Language(**parse_yaml(path.read_text()))
         except (ValidationError, yaml.YAMLError, TypeError, re.error) as error:
             raise UserError(f"{path} is not a valid language file: {error}") from None
     return by_image

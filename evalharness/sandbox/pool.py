@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -124,16 +125,23 @@ class ContainerPool:
         for name in names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
-            container = self._containers.borrow(kind)
-            missing = missing_guarantees(container.hello) - self.allow
+            containers = self._start_together(kind, 1 if self._images else min(2, self.workers))
+            hello = containers[0].hello
+            missing = missing_guarantees(hello) - self.allow
             if missing:
                 raise UserError(
                     f"the sandbox engine {self.engine.name} does not guarantee here: {', '.join(sorted(missing))}; "
                     f"see `evalharness sandbox check`, or accept it with --option allow={','.join(sorted(missing))}"
                 )
-            self.own_containers = self.own_containers or not container.hello["isolates"]
-            self._images[name] = {**identity, "clock": container.hello["clock"], **container.hello["versions"]}
-            self._containers.give_back(kind, container)
+            self.own_containers = self.own_containers or not hello["isolates"]
+            self._images[name] = {**identity, "clock": hello["clock"], **hello["versions"]}
+            for container in containers:
+                self._containers.give_back(kind, container)
+
+    def _start_together(self, kind: ContainerKind, count: int) -> list[Container]:
+        """Returns that many containers, started at the same time: each start keeps one core busy."""
+        with ThreadPoolExecutor(count) as starters:
+            return list(starters.map(self._containers.borrow, [kind] * count))
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the engine, the limits, and each prepared image with its id and tool versions, for the manifest."""

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from evalharness.errors import UserError
 from evalharness.util.text import error_text
+from evalharness.util.yaml_text import parse_yaml
 
 
 class Strict(BaseModel):
@@ -181,7 +182,7 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     Raises UserError for an invalid recipe.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a recipe with --config") from error
     except yaml.YAMLError as error:

@@ -1,14 +1,15 @@
 """Finds the code in a chat model's answer: fenced blocks as CommonMark has them, and looser readings of other forms."""
 
+import functools
 import itertools
 import re
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
-MARKDOWN = MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])
-"""Splits a text into blocks alone. A tag such as <answer> does not hide the fence on the next line."""
 END_TOKENS = re.compile(r"(?:\s|<\|[\w▁｜]{1,40}\|>|<｜[\w▁ ]{1,40}｜>|</s>|<eos>|<end_of_turn>)+\Z")
 """Special tokens of chat templates that a server leaves at the end of an answer."""
 MARK = re.compile(
@@ -43,15 +44,23 @@ def clean(answer: str) -> str:
     return text[: end.start()] + "\n" if end else text
 
 
+@functools.cache
+def markdown_parser() -> "MarkdownIt":
+    """Returns a parser of blocks alone. A tag such as <answer> does not hide the fence on the next line."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])
+
+
 def code_blocks(answer: str) -> list[CodeBlock]:
     """Returns the answer's fenced code blocks, in lists and block quotes, too, as CommonMark defines them."""
     blocks = []
-    for token in MARKDOWN.parse(answer):
+    for token in markdown_parser().parse(answer):
         if token.type == "fence":
             blocks.append(CodeBlock(token.content, language_tag(token.info)))
         elif token.type == "code_block" and MARK.search(token.content):
             # A fence that is indented by four spaces, as below an item of a list.
-            inner = MARKDOWN.parse(textwrap.dedent(token.content))
+            inner = markdown_parser().parse(textwrap.dedent(token.content))
             blocks += [CodeBlock(part.content, language_tag(part.info)) for part in inner if part.type == "fence"]
     return blocks
 
@@ -94,6 +103,6 @@ def _between(answer: str, start: int, end: int) -> CodeBlock:
 
 def small_pieces(answer: str) -> list[CodeBlock]:
     """Returns indented code blocks, and code within lines, the last resort of a short function."""
-    indented = [token.content for token in MARKDOWN.parse(answer) if token.type == "code_block"]
+    indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in SPAN.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

@@ -13,6 +13,7 @@ from evalharness.data.cards.schema import Card, CardOption, Deviation, Grading, 
 from evalharness.data.cards.short_card import ShortCard, ShortRecipe
 from evalharness.data.cards.version_schema import EvalPlusSource, HubSource, Version
 from evalharness.util.text import one_line
+from evalharness.util.yaml_text import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 ALL_TASKS = "all"
@@ -38,7 +39,7 @@ def card_files(folder: Path) -> list[Path]:
 def read_card(path: Path) -> Card:
     """Returns the card in a file, full or short. Raises ValueError that names the file and each invalid field."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

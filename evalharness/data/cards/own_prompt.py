@@ -8,6 +8,7 @@ from evalharness.data.cards.recipe_schema import TEMPLATES, Recipe
 from evalharness.errors import UserError
 from evalharness.util.suggest import unknown_name
 from evalharness.util.text import one_line
+from evalharness.util.yaml_text import parse_yaml
 
 CHAT_TEMPLATES = ("system", "user", "prefill")
 
@@ -27,7 +28,7 @@ def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--option prompt={path} cannot be read: {error}; give a text or YAML file") from None
     try:
-        content = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else text
+        content = parse_yaml(text) if path.suffix in (".yaml", ".yml") else text
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"--option prompt={path} is not YAML: {one_line(str(error))}") from None
     templates = {main: content} if isinstance(content, str) else content

@@ -39,12 +39,13 @@ def main() -> None:
     """Serves until stdin ends. Ends if a judge dies, because the stream may then be out of step."""
     has_group_clock = processor_time.open_file()  # before the agent covers it
     guarantees = probe.guarantees() | {"group-clock": has_group_clock}
-    isolates = namespaces.can_be_made()
-    if isolates:
-        namespaces.enter_own()
+    trial = namespaces.begin_trial()  # takes as long as the imports, and hardly any processor time
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     kinds = load_judges()
+    isolates = namespaces.succeeds(trial)
+    if isolates:
+        namespaces.enter_own()
     # Neither this package's folder nor the working folder, in which samples write: nothing of a sample is imported.
     package_folder = os.path.dirname(os.path.dirname(__file__))
     sys.path[:] = [folder for folder in sys.path if folder not in ("", package_folder)]

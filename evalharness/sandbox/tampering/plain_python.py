@@ -58,12 +58,11 @@ BUILTIN_NAMES = frozenset(dir(builtins))
 @functools.lru_cache(4096)
 def used_names(tests: str, entry_point: str) -> frozenset[str]:
     """Returns the names that the checks define or use, except those that the sample may define."""
-    checks = parse(tests)
-    used = {node.id for node in ast.walk(checks) if isinstance(node, ast.Name)} - {entry_point}
-    used |= {node.name for node in ast.walk(checks) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    nodes = list(ast.walk(parse(tests)))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)} - {entry_point}
+    used |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     if not entry_point:
-        calls = (node.func for node in ast.walk(checks) if isinstance(node, ast.Call))
-        used -= {function.id for function in calls if isinstance(function, ast.Name)}
+        used -= {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     return frozenset(used)
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
 
-import yaml
-
 from evalharness.generation.encoding import encode_text
 from evalharness.generation.infilling import Infilling
 from evalharness.training.corpus import views
@@ -19,6 +17,7 @@ from evalharness.training.corpus.generated.function import Case, Function
 from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.library import Snippet, packages, snippets
 from evalharness.util.paths import bundled
+from evalharness.util.yaml_text import parse_yaml
 
 Kind = Literal["chat", "request", "completion", "infill"]
 KINDS: tuple[Kind, ...] = ("chat", "request", "completion", "infill")
@@ -65,7 +64,7 @@ class Recipes:
 def read_recipes() -> Recipes:
     """Returns the chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
     humaneval, mbpp = (
-        yaml.safe_load((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
+        parse_yaml((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
         for name in ("humaneval.yaml", "mbpp.yaml")
     )
     return Recipes(

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from evalharness.errors import UserError
 from evalharness.training.recipe import Strict
+from evalharness.util.yaml_text import parse_yaml
 
 
 class Answers(Strict):
@@ -102,7 +103,7 @@ class DrafterRecipe(Strict):
 def is_drafter_recipe(path: Path) -> bool:
     """Returns whether a YAML file is a recipe of this kind; False for a file that cannot be read."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return False
     return isinstance(values, dict) and values.get("kind") == "drafter"
@@ -111,7 +112,7 @@ def is_drafter_recipe(path: Path) -> bool:
 def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
     """Returns the recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; name a recipe with --config") from None
     if changes.get("steps") is not None:

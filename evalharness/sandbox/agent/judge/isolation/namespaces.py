@@ -55,8 +55,8 @@ def _mount(source: str, target: str, kind: str, flags: int, data: bytes = b"") -
     _check(result, f"mount {target}")
 
 
-def can_be_made() -> bool:
-    """Returns whether this container may make the namespaces, tried in separate processes."""
+def begin_trial() -> int:
+    """Starts a process that tries whether this container may make the namespaces; returns its number for `succeeds`."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -73,7 +73,12 @@ def can_be_made() -> bool:
             code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
             close(process.init)
         os._exit(code)
-    return os.waitpid(pid, 0)[1] == 0
+    return pid
+
+
+def succeeds(trial: int) -> bool:
+    """Waits for the process of `begin_trial` and returns whether the namespaces can be made."""
+    return os.waitpid(trial, 0)[1] == 0
 
 
 def enter_own() -> None:

@@ -1,0 +1,12 @@
+"""Parses YAML with libyaml where PyYAML has it, which takes a tenth of the time."""
+
+from typing import Any
+
+import yaml
+
+LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+def parse_yaml(text: str) -> Any:
+    """Returns the value of a YAML document. Raises yaml.YAMLError, or RecursionError for one that is too deep."""
+    return yaml.load(text, Loader=LOADER)

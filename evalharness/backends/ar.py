@@ -128,7 +128,7 @@ class AutoregressiveBackend:
                 )
             self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
             if self._options.draft == "lookup":
-                from evalharness.diffusion.drafting.packing import pack_for_verification
+                from evalharness.diffusion.drafting.packing import pack_linears
 
-                pack_for_verification(network.model)
+                pack_linears(network.model)
         return self._network

@@ -11,7 +11,13 @@ from evalharness.diffusion.network import Transformer
 
 
 def tiny_drafter(
-    target: Transformer, seed: int = 0, block: int = 4, drafted: int = 24, target_sha256: str = "", **changes: Any
+    target: Transformer,
+    seed: int = 0,
+    block: int = 4,
+    drafted: int = 24,
+    target_sha256: str = "",
+    carry: bool = False,
+    **changes: Any,
 ) -> Drafter:
     """A drafter of `target` whose draft vocabulary is a random part of the target's."""
     torch.manual_seed(seed)
@@ -19,7 +25,7 @@ def tiny_drafter(
         target.config, vocab_size=drafted, layers=2, qk_norm=True, qkv_bias=False, tied=False, rotary=1.0, **changes
     )
     drafter = Drafter(
-        DrafterConfig(network, taps=(0, 1), block=block, rank=6, target="tiny", target_sha256=target_sha256)
+        DrafterConfig(network, (0, 1), block=block, rank=6, target="tiny", target_sha256=target_sha256, carry=carry)
     )
     ids = torch.randperm(target.config.vocab_size)[:drafted].sort().values
     drafter.vocabulary.copy_(ids.int())

@@ -48,7 +48,10 @@ class DiffusionBackend:
             self._options.check_rule(self._options.rule)
         self._network: Network | None = None
         self._gemma: DiffusionGemma | None = None
+        self._drafting = False
+        """Whether the network is autoregressive and verifies drafts."""
         self._drafter: Drafter | None = None
+        """None also where lookup drafts alone."""
 
     def accept(self, prompt: Prompt) -> None:
         """Accepts text and chat prompts; infilling prompts if the network can infill with this middle length.
@@ -61,7 +64,7 @@ class DiffusionBackend:
             if self._load_gemma():
                 raise UserError(f"model {self._config.model} cannot infill; use --option recipe=suffix-first")
             check_infilling(self._load_network(), prompt)
-            if self._drafter is not None:
+            if self._drafting:
                 require_free_middle(self.name, prompt)
 
     def chat_reason(self) -> str:
@@ -79,14 +82,14 @@ class DiffusionBackend:
             yield from diffusion_gemma.generate(gemma, requests, sampling, self._options.trace)
             return
         network = self._load_network()
-        if self._drafter is not None:
-            yield from self._generate_drafted(network, self._drafter, requests, sampling)
+        if self._drafting:
+            yield from self._generate_drafted(network, requests, sampling)
             return
         for batch in batches(requests, self._config.batch_size):
             yield from self._generate_batch(network, batch, sampling)
 
     def _generate_drafted(
-        self, network: Network, drafter: Drafter, requests: Iterable[Request], sampling: Sampling
+        self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
         """Yields completions of an autoregressive network that verifies drafts."""
         from evalharness.backends.network.drafting import hybrid_drafting
@@ -101,7 +104,8 @@ class DiffusionBackend:
         from evalharness.diffusion.drafting.decoding import draft_and_verify
 
         options, sampler = self._options, make_sampler(network, sampling)
-        drafting = hybrid_drafting(network, drafter, self._acceptance_threshold(), options.lookup, options.block)
+        threshold = self._acceptance_threshold()
+        drafting = hybrid_drafting(network, self._drafter, threshold, options.lookup, options.block)
         for batch in batches(requests, self._config.batch_size):
             rows = [
                 make_row(network, request, sampling, encode(network, request.problem.prompt), sampling.max_new_tokens)
@@ -150,7 +154,7 @@ class DiffusionBackend:
 
             return {**diffusion_gemma.describe(gemma), "options": {"trace": self._options.trace}}
         network = self._load_network()
-        if self._drafter is not None:
+        if self._drafting:
             from evalharness.backends.network.drafting import describe_drafter
 
             drafting_options = self._options.model_dump(include={"drafter", "lookup", "block", "trace", "revision"})
@@ -189,13 +193,14 @@ class DiffusionBackend:
             network = load_network(self._config.model, self._options)
             if self._options.rule in DRAFTING_RULES or not network.family.diffusion:
                 self._drafter = self._load_drafter(network)
+                self._drafting = True
                 network = without_engine(network, self._options, "drafts")
             self._network = network
         return self._network
 
-    def _load_drafter(self, network: Network) -> Drafter:
-        from evalharness.backends.network.drafting import open_drafter
-        from evalharness.diffusion.drafting.packing import pack_for_verification
+    def _load_drafter(self, network: Network) -> Drafter | None:
+        from evalharness.backends.network.drafting import open_drafter_or_lookup
+        from evalharness.diffusion.drafting.packing import pack_linears
 
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
@@ -206,6 +211,6 @@ class DiffusionBackend:
         self._options.check_rule(rule)
         if network.model.config.attention != "causal":
             raise UserError(f"option rule={rule}: model {network.name} does not generate from left to right")
-        drafter = open_drafter(network, self._options.drafter)
-        pack_for_verification(network.model)
+        drafter = open_drafter_or_lookup(network, self._options.drafter, self._options.lookup)
+        pack_linears(network.model)
         return drafter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from evalharness.diffusion.drafting.proposals import Drafting
 from evalharness.errors import UserError
 from evalharness.util.paths import BUNDLED_NETWORK
 
+_log = logging.getLogger(__name__)
 BUNDLED_DRAFTERS = BUNDLED_NETWORK / "drafters"
 """One folder per bundled drafter."""
 LONGEST = 7
@@ -22,21 +24,45 @@ LONGEST = 7
 
 
 def open_drafter(network: Network, path: str | None) -> Drafter:
-    """Returns the drafter in a folder; without one, the bundled drafter of this network.
+    """Returns the drafter in a folder; without one, the bundled drafter of this network. Its matrices are packed.
 
     Raises UserError if the folder has no drafter of the network's sizes, or no drafter for the network is bundled.
     """
-    if path is not None:
-        return load_drafter(Path(path).expanduser(), network.model)
-    fingerprint = target_fingerprint(network.model)
-    for config in sorted(BUNDLED_DRAFTERS.glob("*/config.json")):
-        if read_drafter_config(config.parent).target_sha256 == fingerprint:
-            return load_drafter(config.parent, network.model)
+    folder = Path(path).expanduser() if path is not None else _bundled_folder(network)
+    if folder is not None:
+        drafter = load_drafter(folder, network.model)
+        drafter.pack()
+        return drafter
     raise UserError(
         f"model {network.name} is not a diffusion model; use --backend ar, with --option draft=lookup to speed it up. "
         "There is no bundled drafter for it: give one with --option drafter=DIR, or train one with `evalharness train "
         "--config evalharness/training/recipes/drafter-qwen2.5-coder-0.5b.yaml`"
     )
+
+
+def open_drafter_or_lookup(network: Network, path: str | None, lookup: bool) -> Drafter | None:
+    """Returns the drafter as `open_drafter` does. If none is bundled, drafts come from lookup alone, which is logged.
+
+    Raises UserError as `open_drafter` does, without a bundled drafter only if the user excluded `lookup`.
+    """
+    if path is not None or not lookup or _bundled_folder(network) is not None:
+        return open_drafter(network, path)
+    _log.warning(
+        "model %s has no bundled drafter: drafts come from lookup in prompt and answer alone; --option drafter=DIR "
+        "names a drafter that `evalharness train` wrote",
+        network.name,
+    )
+    return None
+
+
+def _bundled_folder(network: Network) -> Path | None:
+    """Returns the folder of the bundled drafter of this network; None if there is none."""
+    configs = sorted(BUNDLED_DRAFTERS.glob("*/config.json"))
+    if not configs:
+        return None
+    fingerprint = target_fingerprint(network.model)
+    matches = [path.parent for path in configs if read_drafter_config(path.parent).target_sha256 == fingerprint]
+    return matches[0] if matches else None
 
 
 def lookup_drafting(network: Network) -> Drafting:
@@ -45,25 +71,30 @@ def lookup_drafting(network: Network) -> Drafting:
 
 
 def hybrid_drafting(
-    network: Network, drafter: Drafter, threshold: float, lookup: bool, longest: int | None
+    network: Network, drafter: Drafter | None, threshold: float, lookup: bool, longest: int | None
 ) -> Drafting:
-    """Returns drafting by lookup where it finds a match, and by the drafter elsewhere; `lookup` False: always by it."""
-    block = drafter.config.block
+    """Returns drafting by lookup where it finds a match, and by the drafter elsewhere; `lookup` False: always by it.
+
+    Lookup drafts alone if there is no drafter.
+    """
+    block = drafter.config.block if drafter else LONGEST
     return Drafting(drafter, lookup, min(longest or block, block), threshold, costs=cost_curve(network.model, drafter))
 
 
-def describe_drafter(network: Network, drafter: Drafter) -> Mapping[str, Any]:
-    """Returns what the manifest records of a drafter.
+def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
+    """Returns what the manifest records of a drafter; only that there is none if lookup drafts alone.
 
     `target_matches` is False for a network that differs from the one that the drafter was trained for: the text is the
     same, but fewer drafts are accepted.
     """
+    if drafter is None:
+        return {"drafter_target": None}
     config = drafter.config
     return {
         "drafter_target": config.target,
         "drafter_layers": config.network.layers,
         "drafter_block": config.block,
         "drafter_vocabulary": config.network.vocab_size,
-        "drafter_parameters": sum(parameter.numel() for parameter in drafter.parameters()),
+        "drafter_parameters": drafter.size,
         "target_matches": config.target_sha256 == target_fingerprint(network.model),
     }

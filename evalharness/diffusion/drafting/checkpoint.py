@@ -48,8 +48,10 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
         if foreign:
             state = convert_speculators_state(folder, state, config, weight)
         vocabulary = state.pop("vocabulary")
-        drafter = Drafter(config).to(weight.device)
-        drafter.load_state_dict(dequantize(state) | {"vocabulary": vocabulary})
+        # On the meta device no weights are allocated and initialized, since `state` replaces them all.
+        with torch.device("meta"):
+            drafter = Drafter(config)
+        drafter.load_state_dict(dequantize(state) | {"vocabulary": vocabulary}, assign=True)
     except UserError:
         raise
     except Exception as error:  # safetensors raises its own and the system's errors alike

@@ -28,6 +28,8 @@ class DrafterConfig:
     """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
     tap_norms: bool = True
     """Whether each tapped state is normalized before they are joined."""
+    carry: bool = False
+    """Whether the context feature of the last position is also added, by a matrix, to the block's inputs."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns the contents of `config.json`."""

@@ -99,8 +99,7 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
     if drafter is not None:
-        network = drafter.config.network
-        context = KVCache(network, 1, CONTEXT + drafter.config.block, weight.dtype, weight.device)
+        context = drafter.new_cache(1, CONTEXT + drafter.config.block)
         anchor = torch.ones(1, dtype=torch.long, device=weight.device)
 
         def draft() -> None:
@@ -117,7 +116,8 @@ def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
     facts = [
         target_fingerprint(model), str(weight.dtype), device, torch.get_num_threads(), os.cpu_count(),
-        torch.__version__, repr(drafter.config) if drafter else None, type(model.head).__name__,
+        torch.__version__, type(model.head).__name__,
+        (repr(drafter.config), type(drafter.fuse).__name__) if drafter else None,
     ]  # fmt: skip
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "evalharness" / "draft-costs"

@@ -10,8 +10,34 @@ import torch
 from torch import Tensor, nn
 
 from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
+from evalharness.diffusion.drafting.packing import pack_linear, pack_linears
 from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, rotations
+
+
+class DrafterCache(KVCache):
+    """Keys and values of the drafter's layers, and the context features [rows, capacity, hidden] that they are of."""
+
+    def __init__(
+        self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
+    ) -> None:
+        super().__init__(config, rows, capacity, dtype, device)
+        self._features = torch.zeros(rows, capacity, config.hidden, dtype=dtype, device=device)
+
+    def store(self, features: Tensor, positions: Tensor) -> None:
+        """Stores context features [rows, T, hidden] at `positions` [rows, T]."""
+        self._features[torch.arange(len(features), device=features.device)[:, None], positions] = features
+
+    def before(self, positions: Tensor) -> Tensor:
+        """Returns the features [rows, hidden] one position before `positions` [rows]; zeros before position 0."""
+        rows = torch.arange(len(positions), device=positions.device)
+        return self._features[rows, (positions - 1).clamp_min(0)] * (positions > 0)[:, None]
+
+    def keep_rows(self, rows: Sequence[int]) -> None:
+        """Keeps only the given rows, in the given order."""
+        super().keep_rows(rows)
+        self._features = self._features[list(rows)]
 
 
 class DrafterLayer(Layer):
@@ -21,21 +47,26 @@ class DrafterLayer(Layer):
         """Returns the keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
         config = self.config
         queries, size = config.heads * config.head_dim, config.kv_heads * config.head_dim
-        bias = None if self.qkv.bias is None else self.qkv.bias[queries:]
-        projected = nn.functional.linear(context, self.qkv.weight[queries:], bias)
+        if type(self.qkv) is nn.Linear:
+            bias = None if self.qkv.bias is None else self.qkv.bias[queries:]
+            projected = nn.functional.linear(context, self.qkv.weight[queries:], bias)
+        else:  # a packed matrix has no rows
+            projected = self.qkv(context)[..., queries:]
         keys, values = (
             part.view(*context.shape[:2], config.kv_heads, config.head_dim)
             for part in torch.split(projected, [size, size], dim=-1)
         )
-        return rotate(self.k_norm(keys), rotation).transpose(1, 2), values.transpose(1, 2)
+        if config.qk_norm:
+            keys = self.k_norm(keys)
+        return rotate(keys, rotation).transpose(1, 2), values.transpose(1, 2)
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """Of the target: its embedding, the head's rows for the draft vocabulary, and the latter's index by token id."""
+    """The target, the rows of its head for the draft vocabulary, and the latter's index by token id."""
 
-    embedding: Tensor
-    head: Tensor
+    target: Transformer
+    head: nn.Module
     index: Tensor
 
 
@@ -59,12 +90,19 @@ class Drafter(nn.Module):
         self.fuse_norm = nn.RMSNorm(network.hidden, network.norm_eps)
         self.layers = nn.ModuleList(DrafterLayer(network, number) for number in range(network.layers))
         self.norm = nn.RMSNorm(network.hidden, network.norm_eps)
-        self.mask = nn.Parameter(torch.zeros(network.hidden))
+        self.mask = nn.Parameter(torch.zeros(config.block - 1, network.hidden))
+        """The input of each position behind the anchor."""
+        self.carry: nn.Linear | None = None
+        """From the last context feature to what is added to the block's inputs."""
+        if config.carry:
+            self.carry = nn.Linear(network.hidden, config.block * network.hidden, bias=False)
         self.previous = nn.Embedding(network.vocab_size + 1, config.rank)
         """Of the Markov head: the token one position before; the last row stands for all that cannot be drafted."""
         self.following = nn.Linear(config.rank, network.vocab_size, bias=False)
         self.confidence = nn.Linear(network.hidden + config.rank, 1)
         self.register_buffer("vocabulary", torch.zeros(network.vocab_size, dtype=torch.int32))
+        self.size = sum(parameter.numel() for parameter in self.parameters())
+        """Number of parameters."""
         self._shared: _Shared | None = None
         self._initialize()
 
@@ -78,17 +116,33 @@ class Drafter(nn.Module):
         nn.init.zeros_(self.following.weight)
 
     def attach(self, target: Transformer) -> None:
-        """Takes the target's embedding and the rows of its head that belong to the draft vocabulary."""
+        """Takes the target's embedding and the rows of its head that belong to the draft vocabulary.
+
+        The head must not be packed yet.
+        """
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
         index[ids] = torch.arange(len(ids), device=ids.device)
-        self._shared = _Shared(target.embed.weight.detach(), target.head.weight.detach()[ids], index)
+        head = nn.Linear(1, 1, bias=False, device="meta").requires_grad_(False)
+        head.weight = nn.Parameter(target.head.weight.detach()[ids], requires_grad=False)
+        self._shared = _Shared(target, head, index)
+
+    def pack(self) -> None:
+        """Packs all matrices for float32 passes over a few tokens on a CPU; the drafter cannot be saved afterwards."""
+        shared = self.shared
+        self._shared = _Shared(shared.target, pack_linear(shared.head), shared.index)
+        pack_linears(self)
 
     @property
     def shared(self) -> "_Shared":
         """What the drafter has from its target."""
         assert self._shared is not None
         return self._shared
+
+    def new_cache(self, rows: int, capacity: int) -> DrafterCache:
+        """Returns an empty cache for that number of rows of at most `capacity` positions, a block included."""
+        weight = self.norm.weight
+        return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
 
     def index(self, tokens: Tensor) -> Tensor:
         """Returns the positions of token ids in the draft vocabulary; its size for tokens outside. Takes any shape."""
@@ -100,23 +154,28 @@ class Drafter(nn.Module):
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
-    def extend(self, states: Tensor, starts: Sequence[int], cache: KVCache) -> None:
+    def extend(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
         """Adds tapped states [rows, T, taps * hidden] of the tokens from position `starts` of each row to the cache."""
         size = states.shape[1]
         positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
         context = self.context(states)
         rotation = rotations(self.config.network, positions, context.dtype)
         cache.seek(starts, size)
+        cache.store(context, positions)
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, DrafterLayer)
             cache.update(number, *layer.project(context, rotation))
 
-    def inputs(self, anchors: Tensor) -> Tensor:
-        """Returns the input states [..., block, hidden] of blocks: the `anchors` [...], then masks."""
-        masks = self.mask.expand(*anchors.shape, self.config.block - 1, -1)
-        return torch.cat((nn.functional.embedding(anchors, self.shared.embedding)[..., None, :], masks), dim=-2)
+    def inputs(self, anchors: Tensor, before: Tensor) -> Tensor:
+        """Returns the input states [..., block, hidden] of blocks: the `anchors` [...], then masks.
 
-    def forward(self, anchors: Tensor, starts: Sequence[int], cache: KVCache) -> Tensor:
+        `before` [..., hidden] are the context features of the positions before the anchors.
+        """
+        masks = self.mask.expand(*anchors.shape, *self.mask.shape)
+        x = torch.cat((self.shared.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
+        return x if self.carry is None else x + self.carry(before).view(x.shape)
+
+    def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
         """Returns the final states [rows, block, hidden] of one block per row.
 
         The block's anchor [rows] is at position `starts`.
@@ -126,7 +185,7 @@ class Drafter(nn.Module):
         block, device = self.config.block, anchors.device
         first = torch.tensor(starts, device=device)
         positions = first[:, None] + torch.arange(block, device=device)
-        x = self.inputs(anchors)
+        x = self.inputs(anchors, cache.before(first))
         rotation = rotations(self.config.network, positions, x.dtype)
         bias = None
         if len(starts) > 1:
@@ -144,7 +203,7 @@ class Drafter(nn.Module):
         `previous` [...] are the draft-vocabulary positions (see `index`) of the tokens one position before.
         """
         bias: Tensor = self.following(self.previous(previous))
-        return nn.functional.linear(states, self.shared.head) + bias
+        return self.shared.head(states) + bias  # type: ignore[no-any-return]
 
     def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [...] of the conditional probability of acceptance.

@@ -7,8 +7,6 @@ one token, else 3.6 times (Qwen2.5-Coder-0.5B, one core with AVX2). Single token
 import torch
 from torch import Tensor, nn
 
-from evalharness.diffusion.network import Transformer
-
 ROWS = 8
 """The number of rows that the packed layout is optimized for; any other number works as well."""
 
@@ -27,18 +25,22 @@ class PackedFloatLinear(nn.Module):
         return product
 
 
-def pack_for_verification(model: Transformer) -> None:
-    """Replaces the linear layers of a float32 network on a CPU, one at a time; other networks stay as they are.
+def pack_linear(linear: nn.Module) -> nn.Module:
+    """Returns a float32 linear layer on a CPU in the packed layout; any other module as it is."""
+    if type(linear) is not nn.Linear or linear.weight.device.type != "cpu" or linear.weight.dtype != torch.float32:
+        return linear
+    if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return linear
+    return PackedFloatLinear(linear)
+
+
+def pack_linears(module: nn.Module) -> None:
+    """Replaces the float32 linear layers of a module on a CPU, one at a time, by packed ones.
 
     The replaced matrices are freed, so take what needs them (a drafter, a digest) before.
     """
-    weight = model.embed.weight
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch._C._has_mkldnn:
-        return
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return
     # A list of the linear layers would keep all their matrices until the end.
-    parents = [module for module in model.modules() if not isinstance(module, nn.Linear)]
+    parents = [child for child in module.modules() if not isinstance(child, nn.Linear)]
     for parent in parents:
         for name in [name for name, child in parent.named_children() if type(child) is nn.Linear]:
-            setattr(parent, name, PackedFloatLinear(getattr(parent, name)))
+            setattr(parent, name, pack_linear(getattr(parent, name)))

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.costs import AcceptanceTracker, CostCurve
 from evalharness.diffusion.drafting.lookup import SIZES, NgramLookup
-from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.drafting.network import Drafter, DrafterCache
 from evalharness.diffusion.rows import Row, Sampler
 
 PROBE = 16
@@ -57,12 +56,10 @@ class Proposer:
         kinds = ["drafter", *(f"lookup {size}" for size in SIZES)]
         self._trackers = {kind: AcceptanceTracker(longest) for kind in kinds}
         self._parked = 0
-        self._cache: KVCache | None = None
+        self._cache: DrafterCache | None = None
         if drafting.drafter is not None:
-            weight = drafting.drafter.fuse.weight
             # A row that runs on beside a longer one writes its padding behind its own text.
-            room = capacity + drafting.drafter.config.block
-            self._cache = KVCache(drafting.drafter.config.network, len(rows), room, weight.dtype, weight.device)
+            self._cache = drafting.drafter.new_cache(len(rows), capacity + drafting.drafter.config.block)
 
     def propose(self, rows: Sequence[Row]) -> list[Draft]:
         """Returns a draft for each row, no longer than the row has room for."""
@@ -128,7 +125,7 @@ class Proposer:
         drafter, costs = self._drafting.drafter, self._drafting.costs
         assert drafter is not None
         assert self._cache is not None
-        device = drafter.fuse.weight.device
+        device = drafter.norm.weight.device
         anchors = torch.tensor([row.text[-1] for row in rows], device=device)
         states = drafter(anchors, [row.cached for row in rows], self._cache)
         previous = drafter.index(anchors)

@@ -110,7 +110,8 @@ def convert_speculators_state(
         for own, names in _LAYER.items():
             found[f"layers.{number}.{own}"] = torch.cat([read(f"layers.{number}.{name}") for name in names])
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    found["mask"] = state.get("embed_tokens.weight", embedding)[values["mask_token_id"]]
+    mask = state.get("embed_tokens.weight", embedding)[values["mask_token_id"]]
+    found["mask"] = mask.expand(config.block - 1, -1)
     before = read("markov_head.markov_w1.weight")
     ids = torch.arange(config.network.vocab_size, device=before.device)
     if "d2t" in state:

@@ -69,8 +69,9 @@ def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
     The anchors run from the prompt's last token to the last token but one.
     """
     text = features.text
-    tokens = torch.tensor(text.tokens)
-    anchors = torch.arange(len(text.prompt) - 1, len(tokens) - 1)
+    device = features.states.device
+    tokens = torch.tensor(text.tokens, device=device)
+    anchors = torch.arange(len(text.prompt) - 1, len(tokens) - 1, device=device)
     states = block_states(drafter, features.states, tokens, anchors)
     previous, drafted = drafter.index(tokens[anchors]), []
     for depth in range(drafter.config.block):

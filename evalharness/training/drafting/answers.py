@@ -1,19 +1,24 @@
 """The target's own answers to prompts, generated in batches whose rows are refilled as they end."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
+from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import Segment, causal_segment, forward_segments
 from evalharness.diffusion.network import Transformer
 from evalharness.generation.stopping import StopChecker
+from evalharness.training.drafting.features import Observed, top_tokens
 from evalharness.training.drafting.prompts import DraftPrompt, Kind
 from evalharness.training.drafting.shards import Text
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """A prompt in token ids and what decides where its answer ends."""
 
@@ -21,6 +26,10 @@ class Job:
     prompt: list[int]
     stop: StopChecker
     answer: list[int] = field(default_factory=list)
+    states: list[Tensor] = field(default_factory=list)
+    """The tapped states of the prompt [tokens, taps * hidden], then those of each token of the answer."""
+    tops: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    """For each token of the answer, ids and probabilities of the most probable ones."""
 
     def push(self, token: int) -> bool:
         """Takes the answer's next token, end tokens included; returns whether the answer has ended."""
@@ -31,18 +40,34 @@ class Job:
         """Returns the job as a text of a shard."""
         return Text(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
+    def observed(self) -> Observed:
+        """Returns what the target showed while it wrote the answer. No pass had its last token, whose states are 0."""
+        states = [*self.states, torch.zeros_like(self.states[0][:1])]
+        ids, probabilities = zip(*self.tops, strict=True)
+        return Observed(torch.cat(states), torch.stack(ids), torch.stack(probabilities))
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The latest job of a kind, with the keys and values of its prompt."""
+
+    job: Job
+    cache: KVCache
+
 
 class Slots:
     """Rows of one cache that jobs take and leave. A job's prompt is computed separately and copied into its slot."""
 
-    def __init__(self, model: Transformer, count: int, capacity: int) -> None:
-        """Holds `count` jobs at a time, of at most `capacity` tokens each."""
+    def __init__(self, model: Transformer, count: int, capacity: int, recorder: TapRecorder | None = None) -> None:
+        """Holds `count` jobs at a time, of at most `capacity` tokens each.
+
+        With a recorder, each job keeps the target's states and most probable tokens.
+        """
         weight = model.embed.weight
-        self._model, self._capacity = model, capacity
+        self._model, self._recorder = model, recorder
         self._cache = KVCache(model.config, count, capacity, weight.dtype, weight.device)
         self._jobs: list[Job | None] = [None] * count
-        self._latest: dict[Kind, tuple[list[int], KVCache]] = {}
-        """For each kind, the latest prompt and its keys and values."""
+        self._latest: dict[Kind, _Begun] = {}
 
     @property
     def free(self) -> int:
@@ -50,25 +75,34 @@ class Slots:
         return self._jobs.count(None)
 
     @torch.inference_mode()
-    def start(self, job: Job) -> None:
-        """Puts a job into a free slot and generates its first token.
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Puts jobs into free slots and generates the first token of each, all in one pass.
 
-        What its prompt has in common with the latest one of its kind, such as the system message, is reused.
+        What a prompt has in common with an earlier one of its kind, such as the system message, is reused.
         """
-        model, prompt, weight = self._model, job.prompt, self._model.embed.weight
-        cache = KVCache(model.config, 1, len(prompt), weight.dtype, weight.device)
-        shared = 0
-        if job.source.kind in self._latest:
-            before, before_cache = self._latest[job.source.kind]
-            # The last token is always computed: its state predicts the first token of the answer.
-            shared = min(_common_length(before, prompt), len(prompt) - 1)
-            self._copy(before_cache, cache, 0, shared)
-        hidden = forward_segments(model, [causal_segment(shared, prompt[shared:])], cache)
-        self._latest[job.source.kind] = prompt, cache
-        slot = self._jobs.index(None)
-        self._copy(cache, self._cache, slot, len(prompt))
-        self._jobs[slot] = job
-        job.push(self._choose(hidden[:, -1])[0])
+        model, weight = self._model, self._model.embed.weight
+        shared = [self._shared(job) for job in jobs]
+        segments = [causal_segment(size, job.prompt[size:]) for job, size in zip(jobs, shared, strict=True)]
+        room = max(shared) + max(len(segment.tokens) for segment in segments)
+        cache = KVCache(model.config, len(jobs), room, weight.dtype, weight.device)
+        for row, (job, size) in enumerate(zip(jobs, shared, strict=True)):
+            if size:
+                self._copy(self._latest[job.source.kind].cache, 0, cache, row, size)
+        hidden = forward_segments(model, segments, cache)
+        ends = torch.stack([hidden[row, len(segment.tokens) - 1] for row, segment in enumerate(segments)])
+        for row, (job, size) in enumerate(zip(jobs, shared, strict=True)):
+            if self._recorder is not None:
+                known = [self._latest[job.source.kind].job.states[0][:size]] if size else []
+                new = self._recorder.states[row, : len(segments[row].tokens)].to(torch.bfloat16)
+                job.states = [torch.cat([*known, new])]
+            slot = self._jobs.index(None)
+            self._copy(cache, row, self._cache, slot, len(job.prompt))
+            self._jobs[slot] = job
+        for job in {job.source.kind: job for job in jobs}.values():
+            kept = KVCache(model.config, 1, len(job.prompt), weight.dtype, weight.device)
+            self._copy(cache, jobs.index(job), kept, 0, len(job.prompt))
+            self._latest[job.source.kind] = _Begun(job, kept)
+        self._push(ends, jobs)
 
     @torch.inference_mode()
     def step(self) -> list[Job]:
@@ -76,28 +110,43 @@ class Slots:
         ended = self._release()
         if all(job is None for job in self._jobs):
             return ended
-        tokens = self._choose(
-            forward_segments(self._model, [_last_token(job) for job in self._jobs], self._cache)[:, 0]
-        )
-        for job, token in zip(self._jobs, tokens, strict=True):
-            if job is not None:
-                job.push(token)
+        hidden = forward_segments(self._model, [_last_token(job) for job in self._jobs], self._cache)
+        if self._recorder is not None:
+            states = self._recorder.states.to(torch.bfloat16)
+            for job, state in zip(self._jobs, states, strict=True):
+                if job is not None:
+                    job.states.append(state)
+        self._push(hidden[:, 0], self._jobs)
         return ended + self._release()
 
-    def _copy(self, source: KVCache, target: KVCache, row: int, size: int) -> None:
-        """Copies the first `size` positions of a cache of one row into a row of another cache."""
+    def _push(self, hidden: Tensor, jobs: Sequence[Job | None]) -> None:
+        """Gives each job the most probable token after its final state in `hidden` [jobs, hidden]."""
+        logits = self._model.logits(hidden)
+        tops = list(zip(*top_tokens(logits), strict=True)) if self._recorder is not None else []
+        for number, (job, token) in enumerate(zip(jobs, logits.max(dim=-1).indices.tolist(), strict=True)):
+            if job is not None:
+                job.push(token)
+                if tops:
+                    job.tops.append(tops[number])
+
+    def _shared(self, job: Job) -> int:
+        """Returns the number of tokens with which the latest prompt of the job's kind and its own begin.
+
+        The last token is always computed: its state predicts the first token of the answer.
+        """
+        latest = self._latest.get(job.source.kind)
+        return min(_common_length(latest.job.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
+
+    def _copy(self, source: KVCache, source_row: int, target: KVCache, row: int, size: int) -> None:
+        """Copies the first `size` positions of a row of a cache into a row of another one."""
         for layer in range(self._model.config.layers):
             for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
-                kept[row, :, :size] = new[0, :, :size]
+                kept[row, :, :size] = new[source_row, :, :size]
 
     def _release(self) -> list[Job]:
         ended = [job for job in self._jobs if job is not None and job.stop.reason]
         self._jobs = [None if job is not None and job.stop.reason else job for job in self._jobs]
         return ended
-
-    def _choose(self, hidden: torch.Tensor) -> list[int]:
-        tokens: list[int] = self._model.logits(hidden).max(dim=-1).indices.tolist()
-        return tokens
 
 
 def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
@@ -114,17 +163,25 @@ def _last_token(job: Job | None) -> Segment:
 
 
 def generate_answers(
-    model: Transformer, jobs: Iterator[Job], slots: int, capacity: int, stop: Callable[[], bool]
+    model: Transformer,
+    jobs: Iterator[Job],
+    slots: int,
+    capacity: int,
+    stop: Callable[[], bool],
+    taps: Sequence[int] = (),
+    together: int = 1,
 ) -> Iterator[Job]:
-    """Yields jobs as they end, in no particular order, until the jobs end or `stop()` is true."""
-    table = Slots(model, slots, capacity)
-    waiting = True
-    while not stop():
-        while waiting and table.free:
-            job = next(jobs, None)
-            waiting = job is not None
-            if job is not None:
-                table.start(job)
-        if table.free == slots:
-            return
-        yield from table.step()
+    """Yields jobs as they end, in no particular order, until the jobs end or `stop()` is true.
+
+    Up to `together` prompts are read in one pass; on a CPU, one by one is faster, because more of them is shared.
+
+    With `taps`, jobs keep what the target shows on the way, so that no second pass over their texts is needed.
+    """
+    with TapRecorder(model, taps) if taps else nullcontext() as recorder:
+        table = Slots(model, slots, capacity, recorder)
+        while not stop():
+            while started := list(itertools.islice(jobs, min(together, table.free))):
+                table.start(started)
+            if table.free == slots:
+                return
+            yield from table.step()

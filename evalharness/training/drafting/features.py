@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -13,10 +13,11 @@ from torch import Tensor
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.network import Transformer
-from evalharness.training.drafting.shards import Text, read_shard, shard_numbers, shard_path
+from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path
 
 TOP = 16
 """Tokens whose probabilities are kept of each position; in code, the others have less than 1 % together."""
+_GROUP = 128
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,106 @@ class TextFeatures:
     probabilities: Tensor
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What a pass over a text shows of the target: as in TextFeatures, `states` in bfloat16 and `ids` in int32."""
+
+    states: Tensor
+    ids: Tensor
+    probabilities: Tensor
+
+
 def features_path(folder: Path, number: int) -> Path:
     """Returns the file with the features of that shard's texts."""
     return folder / f"features-{number:05d}.safetensors"
 
 
+def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens of logits [N, V].
+
+    The largest logits are in those groups of neighbours whose maxima are the largest, which is faster to search.
+    """
+    size = logits.shape[-1]
+    padded = torch.nn.functional.pad(logits.float(), (0, -size % _GROUP), value=-torch.inf)
+    groups = padded.view(len(logits), -1, _GROUP)
+    best = groups.amax(dim=-1).topk(min(TOP, groups.shape[1]), dim=-1).indices
+    candidates = groups.gather(1, best[..., None].expand(-1, -1, _GROUP)).flatten(1)
+    top = candidates.topk(min(TOP, size), dim=-1)
+    ids = best.gather(1, top.indices // _GROUP) * _GROUP + top.indices % _GROUP
+    return ids.int(), (top.values - padded.logsumexp(dim=-1, keepdim=True)).exp().half()
+
+
 @torch.inference_mode()
-def write_features(folder: Path, number: int, texts: Sequence[Text], model: Transformer, taps: Sequence[int]) -> None:
-    """Computes and writes the features of a shard's texts in one step, in bfloat16."""
-    states, ids, probabilities = [], [], []
-    with TapRecorder(model, taps) as recorder:
-        for text in texts:
-            hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
-            states.append(recorder.states[0].to(torch.bfloat16))
-            top = torch.softmax(model.logits(hidden[len(text.prompt) - 1 : -1]).float(), dim=-1).topk(TOP, dim=-1)
-            ids.append(top.indices.int())
-            probabilities.append(top.values.half())
+def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> Observed:
+    """Returns what the target shows of a text, from one pass over it."""
+    hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
+    return Observed(recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1])))
+
+
+def write_features(folder: Path, number: int, observed: Sequence[Observed], taps: Sequence[int]) -> None:
+    """Writes the features of a shard's texts in one step."""
     tensors = {
-        "states": torch.cat(states).cpu(),
-        "ids": torch.cat(ids).cpu(),
-        "probabilities": torch.cat(probabilities).cpu(),
+        name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }
     part = features_path(folder, number).with_suffix(".part")
-    part.write_bytes(to_bytes(tensors))
+    part.write_bytes(to_bytes(tensors, metadata={"taps": _names(taps)}))
     part.replace(features_path(folder, number))
+
+
+def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
+    """Returns whether the features of that shard are there, of these taps."""
+    path = features_path(folder, number)
+    if not path.exists():
+        return False
+    with safe_open(path, "pt") as reader:
+        return bool((reader.metadata() or {}).get("taps") == _names(taps))
+
+
+def _names(taps: Sequence[int]) -> str:
+    return ",".join(str(tap) for tap in taps)
+
+
+class FeatureSource(Protocol):
+    """The texts that a drafter is trained on, with their features."""
+
+    def __len__(self) -> int: ...
+
+    def text(self, number: int) -> Text:
+        """Returns the text with this number, without its features."""
+        ...
+
+    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+        """Returns the texts with these numbers."""
+        ...
+
+
+class LiveFeatures:
+    """The texts of all shards; the target reads them again each time, several in one pass. For a GPU."""
+
+    def __init__(self, answers: Path, model: Transformer, taps: Sequence[int]) -> None:
+        self._texts = list(read_texts(answers))
+        self._model, self._taps = model, taps
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def text(self, number: int) -> Text:
+        """Returns the text with this number, without its features."""
+        return self._texts[number]
+
+    @torch.inference_mode()
+    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+        """Returns the texts with these numbers, on the target's device."""
+        texts = [self._texts[number] for number in numbers]
+        with TapRecorder(self._model, self._taps) as recorder:
+            hidden = forward_segments(self._model, [causal_segment(0, text.tokens) for text in texts], None)
+            states = recorder.states
+        found = []
+        for row, text in enumerate(texts):
+            size = len(text.tokens)
+            ids, probabilities = top_tokens(self._model.logits(hidden[row, len(text.prompt) - 1 : size - 1]))
+            found.append(TextFeatures(text, states[row, :size].float(), ids.long(), probabilities.float()))
+        return found
 
 
 class FeatureStore:
@@ -77,6 +154,10 @@ class FeatureStore:
     def text(self, number: int) -> Text:
         """Returns the text with this number, without its features."""
         return self._entries[number][0]
+
+    def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
+        """Returns the texts with these numbers."""
+        return [self[number] for number in numbers]
 
     def __getitem__(self, number: int) -> TextFeatures:
         text, file, tokens, answer = self._entries[number]

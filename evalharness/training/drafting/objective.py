@@ -38,7 +38,8 @@ def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tens
     """
     network, block, count = drafter.config.network, drafter.config.block, len(anchors)
     context = drafter.context(states)[None]
-    x = drafter.inputs(tokens[anchors]).view(1, count * block, -1)
+    before = torch.cat((torch.zeros_like(context[0, :1]), context[0]))[anchors]
+    x = drafter.inputs(tokens[anchors], before).view(1, count * block, -1)
     positions = (anchors[:, None] + torch.arange(block, device=anchors.device)).view(1, -1)
     owner = torch.arange(count, device=anchors.device).repeat_interleave(block)
     sees_context = torch.arange(len(tokens), device=anchors.device) < anchors[owner][:, None]
@@ -69,14 +70,15 @@ def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settin
     Positions behind the end of the text do not count.
     """
     text, block = features.text, drafter.config.block
-    tokens = torch.tensor(text.tokens)
-    targets = anchors[:, None] + torch.arange(1, block + 1)
+    device = anchors.device
+    tokens = torch.tensor(text.tokens, device=device)
+    targets = anchors[:, None] + torch.arange(1, block + 1, device=device)
     inside = targets < len(tokens)
     targets = targets.clamp(max=len(tokens) - 1)
     states = block_states(drafter, features.states, tokens, anchors)[inside]
-    targets, depth = targets[inside], torch.arange(block).expand(len(anchors), -1)[inside]
+    targets, depth = targets[inside], torch.arange(block, device=device).expand(len(anchors), -1)[inside]
     previous, wanted = drafter.index(tokens[targets - 1]), drafter.index(tokens[targets])
-    logs = drafter.logits(states, previous).log_softmax(dim=-1)
+    logs = drafter.logits(states, previous).float().log_softmax(dim=-1)
     size = logs.shape[-1]
     weights = torch.exp(-depth / settings.decay)
     known = wanted < size
@@ -87,7 +89,7 @@ def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settin
     # What both distributions have in common; of tokens beyond the most probable ones the target's share is near zero.
     distance = 2 * (1 - torch.minimum(drafted, features.probabilities[rows]).sum(dim=1))
     agreed = (logs.detach().argmax(dim=-1) == wanted).float()
-    certain = drafter.acceptance(states.detach(), previous)
+    certain = drafter.acceptance(states.detach(), previous).float()
     confidence = F.binary_cross_entropy_with_logits(certain, agreed, reduction="none")
     share = settings.cross_entropy
     loss = share * cross_entropy + (1 - share) * distance + 0.1 * confidence

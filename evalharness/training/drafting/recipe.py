@@ -24,6 +24,8 @@ class Answers(Strict):
     """Answers are cut off at this length."""
     slots: int = Field(default=48, gt=0)
     """Answers that are generated at a time."""
+    together: int = Field(default=1, gt=0)
+    """Prompts that are read in one pass; more than one pays on a GPU alone."""
     shard: int = Field(default=128, gt=0)
     """Texts per file."""
     eight_bit: bool = False
@@ -35,12 +37,18 @@ class Answers(Strict):
 
 
 class Features(Strict):
-    """What is stored of the target's passes over the texts."""
+    """What the drafter sees of the target's passes over the texts."""
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""
+    stored: bool = True
+    """Store them on disk, 5 kB per token of a text with three taps of 896. If not, the target reads each text again
+    whenever it is trained on; for a GPU."""
+    with_answers: bool = True
+    """Keep them while the answers are generated (0.12 GB per 64 texts of 350 tokens with three taps of 896); answers
+    without features, and all if this is false, are read by the target a second time."""
     eight_bit: bool = False
-    """Compute them with 8-bit products, as `answers.eight_bit`."""
+    """Compute them with 8-bit products in that second time, as `answers.eight_bit`."""
 
 
 class DrafterShape(Strict):
@@ -49,13 +57,20 @@ class DrafterShape(Strict):
     layers: int = Field(default=2, gt=0)
     block: int = Field(default=7, gt=0)
     """Tokens that are drafted in one pass."""
-    vocabulary: int = Field(default=24_576, gt=0)
-    """Most frequent tokens of the texts, the only ones that are drafted; 0 would be all."""
+    vocabulary: int = Field(default=8192, gt=0)
+    """Most frequent tokens of the texts, the only ones that are drafted."""
     rank: int = Field(default=192, gt=0)
     """Of the Markov head."""
-    heads: int = 14
-    kv_heads: int = 2
-    intermediate: int = 3072
+    heads: int = Field(default=0, ge=0)
+    """0, here and for the next two: as many as a layer of the target has."""
+    kv_heads: int = Field(default=0, ge=0)
+    intermediate: int = Field(default=0, ge=0)
+    carry: bool = True
+    """Add the context feature of the last position, by a matrix, to the block's inputs."""
+    start: tuple[int, ...] = ()
+    """Layers of the target that the drafter's layers start from; without them, they start from random numbers."""
+    pairs: bool = True
+    """Start the Markov head from how often pairs of tokens occur in the answers."""
 
 
 class Optimization(Strict):
@@ -66,6 +81,10 @@ class Optimization(Strict):
     """Texts per step."""
     anchors: int = Field(default=32, gt=0)
     """Blocks per text, at random positions of the answer."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """For the layers' matrices. A step of Muon costs as much as the gradients of some hundred blocks."""
+    bfloat16: bool = False
+    """Compute products in bfloat16, for a GPU; the parameters stay float32."""
     rate: float = 6e-4
     warm_up: float = 0.04
     """The share of the steps in which the rate rises."""

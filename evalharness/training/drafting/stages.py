@@ -15,14 +15,24 @@ import torch
 
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.checkpoints.loading import Checkpoint, is_gguf, open_checkpoint
+from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
+from evalharness.errors import UserError
 from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_products
-from evalharness.training.drafting.features import FeatureStore, features_path, write_features
+from evalharness.training.drafting.features import (
+    FeatureSource,
+    FeatureStore,
+    LiveFeatures,
+    Observed,
+    has_features,
+    observe_text,
+    write_features,
+)
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
@@ -33,19 +43,33 @@ CALIBRATION = 16
 """Prompts that calibrate 8-bit products."""
 
 
-def open_target(recipe: DrafterRecipe, dtype: torch.dtype = torch.float32) -> Checkpoint:
-    """Returns the frozen target on the recipe's device. Raises UserError where it is not available."""
+def open_target(recipe: DrafterRecipe) -> Checkpoint:
+    """Returns the frozen target on the recipe's device. Raises UserError where it is not available.
+
+    It is in float32 on a CPU and in bfloat16 on a GPU.
+    """
     name, device = recipe.target_path, torch.device(recipe.device)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return open_gguf(Path(name), dtype, device) if is_gguf(name) else open_checkpoint(name, dtype, device)
 
 
+def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
+    """Raises UserError if the recipe taps layers that the target does not have."""
+    last = target.model.config.layers - 1
+    if max(recipe.features.taps) > last:
+        raise UserError(f"features.taps names layer {max(recipe.features.taps)}, and the target has layers 0 to {last}")
+
+
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates answers into shards in `folder` until there are enough tokens; returns their number.
+    """Generates answers, and their features, into shards in `folder` until there are enough; returns their tokens.
 
     A stopped stage goes on behind the prompts that it had begun: at most `slots` of them have no answer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    asked = recipe.answers
+    run, folder = folder, folder / ANSWERS
+    for needed in (folder, run / FEATURES):
+        needed.mkdir(parents=True, exist_ok=True)
+    asked, kept = recipe.answers, recipe.features
+    taps = kept.taps if kept.stored and kept.with_answers else ()
     texts = list(read_texts(folder))
     done = sum(len(text.answer) for text in texts)
     if done >= asked.tokens:
@@ -53,6 +77,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     torch.set_num_threads(recipe.threads)
     benchmarks = read_benchmarks(benchmark_folders()) if asked.decontaminate else None
     target = open_target(recipe)
+    check_taps(recipe, target)
     infilling = find_infilling(target.tokenizer, "auto")
     decoder = Detokenizer(target.tokenizer)
     progress = _read_progress(folder)
@@ -81,16 +106,23 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
     waiting: list[Text] = []
+    observed: list[Observed] = []
     tokens, start = 0, time.perf_counter()
     capacity = asked.longest_prompt + asked.longest_answer
-    for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop):
+    for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop, taps, asked.together):
         tokens += len(job.answer)
         reason = benchmarks.overlap(_in_order(job.source, decoder.text(job.answer))) if benchmarks else None
         if reason:
             dropped[f"answer: {reason}"] += 1
             continue
         waiting.append(job.text())
+        if taps:
+            observed.append(job.observed())
         if len(waiting) == asked.shard:
+            if taps:
+                # Before the answers: features without answers are written again, answers without features read again.
+                write_features(run / FEATURES, number, observed, taps)
+                observed = []
             write_shard(folder, number, waiting)
             _write_progress(folder, started, dropped)
             done += sum(len(text.answer) for text in waiting)
@@ -106,11 +138,13 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
     """Computes the target's features of every shard of answers in `folder` that has none yet."""
     answers, features = folder / ANSWERS, folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
-    missing = [number for number in shard_numbers(answers) if not features_path(features, number).exists()]
+    taps = recipe.features.taps
+    missing = [number for number in shard_numbers(answers) if not has_features(features, number, taps)]
     if not missing:
         return
     torch.set_num_threads(recipe.threads)
     target = open_target(recipe)
+    check_taps(recipe, target)
     if recipe.features.eight_bit:
         _quantize(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
     for number in missing:
@@ -118,7 +152,9 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
             return
         start = time.perf_counter()
         texts = read_shard(shard_path(answers, number))
-        write_features(features, number, texts, target.model, recipe.features.taps)
+        with TapRecorder(target.model, taps) as recorder:
+            observed = [observe_text(text, target.model, recorder) for text in texts]
+        write_features(features, number, observed, taps)
         rate = sum(len(text.tokens) for text in texts) / (time.perf_counter() - start)
         say(f"features: shard {number}, {rate:.1f} tokens/s")
 
@@ -126,14 +162,17 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
 def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> Path:
     """Trains the drafter on the stored features; returns the folder of its weights."""
     torch.set_num_threads(recipe.threads)
-    store = FeatureStore(folder / ANSWERS, folder / FEATURES)
     target = open_target(recipe)
+    store: FeatureSource = (
+        FeatureStore(folder / ANSWERS, folder / FEATURES)
+        if recipe.features.stored
+        else LiveFeatures(folder / ANSWERS, target.model, recipe.features.taps)
+    )
     drafter = new_drafter(recipe, target.model, target.end_ids, store)
     trainer = DrafterTrainer(recipe, drafter, target.model, store, folder)
     if trainer.resume():
         say(f"resumed after step {trainer.step}")
-    size = sum(parameter.numel() for parameter in drafter.parameters())
-    say(f"training: {size / 1e6:.1f} M parameters, {len(store)} texts")
+    say(f"training: {drafter.size / 1e6:.1f} M parameters, {len(store)} texts")
     trainer.run(stop, say)
     return folder / MODEL
 
@@ -144,8 +183,8 @@ def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None
     SIGTERM and SIGINT stop after the present batch, file or step.
     """
     with _stop_signal() as stop:
-        answer_stage(recipe, folder / ANSWERS, stop, say)
-        if not stop():
+        answer_stage(recipe, folder, stop, say)
+        if not stop() and recipe.features.stored:
             feature_stage(recipe, folder, stop, say)
         if not stop():
             training_stage(recipe, folder, stop, say)

@@ -18,45 +18,56 @@ from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
 from evalharness.training.drafting.acceptance import drafter_acceptance, total
-from evalharness.training.drafting.features import FeatureStore
+from evalharness.training.drafting.features import FeatureSource
+from evalharness.training.drafting.initialization import start_from_layers, start_from_pairs
 from evalharness.training.drafting.log import LogRow
 from evalharness.training.drafting.objective import draft_loss
 from evalharness.training.drafting.plot import plot_run
-from evalharness.training.drafting.recipe import DrafterRecipe
+from evalharness.training.drafting.recipe import DrafterRecipe, Optimization
 from evalharness.training.optimizers import Average
 
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
-def draft_vocabulary(store: FeatureStore, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
+def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
     """Returns the ids that are drafted, ascending.
 
-    They are the end tokens, then the most frequent tokens of the answers, then the lowest ids.
+    They are the end tokens, then the most frequent tokens of the texts, then the lowest ids.
 
     Byte-pair encoding numbers its tokens by frequency, so low ids are the best guess for tokens that were not seen.
     """
-    counts = Counter(token for number in range(len(store)) for token in store.text(number).answer)
+    counts = Counter(token for number in range(len(store)) for token in store.text(number).tokens)
     ordered = dict.fromkeys([*sorted(ends), *(token for token, _ in counts.most_common()), *range(total_size)])
     return sorted(list(ordered)[: size or total_size])
 
 
-def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureStore) -> Drafter:
-    """Returns an untrained drafter for this target, with the draft vocabulary of the stored texts."""
+def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
+    """Returns a drafter for this target before its first step, with the draft vocabulary of the stored texts."""
     shape, config = recipe.drafter, target.config
     ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(
-        vocab_size=len(ids), hidden=config.hidden, layers=shape.layers, heads=shape.heads, kv_heads=shape.kv_heads,
-        head_dim=config.head_dim, intermediate=shape.intermediate, mask_id=-1, end_id=config.end_id,
+        vocab_size=len(ids), hidden=config.hidden, layers=shape.layers,
+        heads=shape.heads or config.heads, kv_heads=shape.kv_heads or config.kv_heads, head_dim=config.head_dim,
+        intermediate=shape.intermediate or config.intermediate, mask_id=-1, end_id=config.end_id,
         pad_id=config.pad_id, block_size=shape.block, max_length=config.max_length, attention="block_causal",
-        rope_theta=config.rope_theta, qk_norm=True, tied=False, norm_eps=config.norm_eps,
+        rope_theta=config.rope_theta, qkv_bias=bool(shape.start) and config.qkv_bias,
+        qk_norm=config.qk_norm if shape.start else True,
+        rotary=config.rotary if shape.start else 1.0, tied=False, norm_eps=config.norm_eps,
     )  # fmt: skip
     torch.manual_seed(recipe.optimization.seed)
     taps = recipe.features.taps
-    if max(taps) >= config.layers:
-        raise UserError(f"features.taps names layer {max(taps)}, and the target has layers 0 to {config.layers - 1}")
-    drafter = Drafter(DrafterConfig(network, taps, shape.block, shape.rank, recipe.target, target_fingerprint(target)))
+    drafter = Drafter(
+        DrafterConfig(
+            network, taps, shape.block, shape.rank, recipe.target, target_fingerprint(target), carry=shape.carry
+        )
+    )
     drafter.vocabulary.copy_(torch.tensor(ids, dtype=torch.int32))
+    drafter = drafter.to(target.embed.weight.device)
     drafter.attach(target)
+    if shape.start:
+        start_from_layers(drafter, target, shape.start)
+    if shape.pairs:
+        start_from_pairs(drafter, store)
     return drafter
 
 
@@ -64,23 +75,15 @@ class DrafterTrainer:
     """A run: drafter, optimizers, average and log. Everything random comes from the recipe's seed and the step."""
 
     def __init__(
-        self, recipe: DrafterRecipe, drafter: Drafter, target: Transformer, store: FeatureStore, out: Path
+        self, recipe: DrafterRecipe, drafter: Drafter, target: Transformer, store: FeatureSource, out: Path
     ) -> None:
         self.recipe, self.drafter, self.target, self.store, self.out = recipe, drafter, target, store, out
         held = min(recipe.answers.held_out, len(store) // 4)
         if len(store) <= held:
             raise UserError("there are no texts to train on; generate more answers first")
         self.held_out, self.texts = range(held), range(held, len(store))
-        matrices = [
-            p for name, p in drafter.named_parameters() if p.dim() == 2 and name.startswith(("layers.", "fuse."))
-        ]
-        inside = {id(parameter) for parameter in matrices}
-        others = [p for p in drafter.parameters() if id(p) not in inside]
-        rate = recipe.optimization.rate
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
+        self.optimizers = make_optimizers(drafter, recipe.optimization)
+        self.device = drafter.norm.weight.device
         self.average = Average(drafter.parameters(), 0.99)
         self.step, self.spent_s = 0, 0.0
         self.log: list[LogRow] = []
@@ -109,7 +112,11 @@ class DrafterTrainer:
         parameters = list(self.drafter.parameters())
         self.average.swap(parameters)
         try:
-            found = total(drafter_acceptance(self.drafter, self.store[number]) for number in self.held_out)
+            found = total(
+                drafter_acceptance(self.drafter, features)
+                for number in self.held_out
+                for features in self.store.fetch([number])
+            )
         finally:
             self.average.swap(parameters)
         return round(found.length, 4), [round(share, 4) for share in found.shares]
@@ -118,12 +125,14 @@ class DrafterTrainer:
         settings = self.recipe.optimization
         factor = _rate_factor(self.step / settings.steps, settings.warm_up)
         losses = []
-        for number, random in self._choices():
-            features = self.store[number]
+        choices = list(self._choices())
+        texts = self.store.fetch([number for number, _ in choices])
+        for features, (_, random) in zip(texts, choices, strict=True):
             first, last = len(features.text.prompt) - 1, len(features.text.tokens) - 2
             places = range(first, last + 1)
             anchors = sorted(random.sample(places, min(settings.anchors, len(places))))
-            loss = draft_loss(self.drafter, features, torch.tensor(anchors), settings)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.bfloat16):
+                loss = draft_loss(self.drafter, features, torch.tensor(anchors, device=self.device), settings)
             torch.autograd.backward(loss.total / loss.weight / settings.texts)
             losses.append(loss)
         torch.nn.utils.clip_grad_norm_(self.drafter.parameters(), settings.clip)
@@ -181,13 +190,10 @@ class DrafterTrainer:
         path = self.out / CHECKPOINT
         if not path.exists():
             return False
-        values = torch.load(path, weights_only=True)
+        values = torch.load(path, weights_only=True, map_location=self.device)
         before = DrafterRecipe.model_validate_json(values["recipe"])
-        if (before.drafter, before.features, before.target) != (
-            self.recipe.drafter,
-            self.recipe.features,
-            self.recipe.target,
-        ):
+        kept = [(recipe.drafter, recipe.features.taps, recipe.target) for recipe in (before, self.recipe)]
+        if kept[0] != kept[1]:
             raise UserError(f"{path} is of a drafter with another recipe; name another folder with --out")
         # The vocabulary comes with the state: more answers than before must not change it.
         self.drafter.load_state_dict(values["drafter"])
@@ -198,6 +204,17 @@ class DrafterTrainer:
         self.step, self.spent_s = values["step"], values["spent_s"]
         self.log = [LogRow(**row) for row in values["log"]]
         return True
+
+
+def make_optimizers(drafter: Drafter, settings: Optimization) -> list[torch.optim.Optimizer]:
+    """Returns AdamW for all parameters, or Muon for the layers' matrices and AdamW for the others."""
+    rate, others = settings.rate, dict(drafter.named_parameters())
+    optimizers: list[torch.optim.Optimizer] = []
+    if settings.optimizer == "muon":
+        names = [name for name, p in others.items() if p.dim() == 2 and name.startswith(("layers.", "fuse.", "carry."))]
+        matrices = [others.pop(name) for name in names]
+        optimizers = [torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")]
+    return [*optimizers, torch.optim.AdamW(others.values(), lr=rate, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
 def _rate_factor(progress: float, warm_up: float) -> float:

@@ -77,7 +77,7 @@ def test_low_threshold_needs_fewer_passes(base: Path) -> None:
 
 def test_bundled_drafter_is_found_by_its_target(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"no bundled drafter for it: give one with --option drafter=DIR, or train one"):
-        answers(DiffusionBackend, base, GREEDY)
+        answers(DiffusionBackend, base, GREEDY, lookup="false")
     folder = base.parent / "drafters"
     target = open_gguf(base, torch.float32).model
     made = tiny_drafter(target, drafted=200, target_sha256=target_fingerprint(target))
@@ -91,6 +91,16 @@ def test_bundled_drafter_is_found_by_its_target(base: Path, monkeypatch: pytest.
     assert manifest["target_matches"] is True
     assert manifest["options"]["rule"] == "verified"
     assert manifest["gguf_quantization"] == "ALL_F32"
+
+
+def test_lookup_drafts_where_no_drafter_is_bundled(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    backend = DiffusionBackend(BackendConfig(str(base), 1, {"dtype": "float32"}))
+    found = list(backend.generate([text_request(text, number) for number, text in enumerate(TEXTS)], GREEDY))
+    assert [c.text for c in found] == [c.text for c in answers(AutoregressiveBackend, base, GREEDY)]
+    assert {counts.source for c in found for counts in c.drafts or ()} <= {"lookup", "none"}
+    (line,) = [record.getMessage() for record in caplog.records if "drafter" in record.getMessage()]
+    assert "has no bundled drafter: drafts come from lookup in prompt and answer alone" in line
+    assert backend.describe()["drafter_target"] is None
 
 
 def test_infilling_prompts_are_drafted_too(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import torch
 from helpers.tiny_network import MASK, new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress
-from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.drafting.checkpoint import load_drafter
 from evalharness.diffusion.drafting.decoding import draft_and_verify
 from evalharness.diffusion.drafting.proposals import Drafting
@@ -40,7 +39,7 @@ def test_logits_and_acceptance_are_those_of_speculators() -> None:
         forward_segments(target, [causal_segment(0, expected["tokens"])], None)
         states = recorder.states
     anchor = expected["anchor"]
-    cache = KVCache(drafter.config.network, 1, 64, torch.float32, "cpu")
+    cache = drafter.new_cache(1, 64)
     drafter.extend(states[:, :anchor], [0], cache)
     block = drafter(torch.tensor([expected["tokens"][anchor]]), [anchor], cache)
     previous = drafter.index(torch.tensor([expected["previous"]]))

@@ -11,6 +11,7 @@ from helpers.open_checkpoints import build
 
 from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.checkpoints.gguf import open_gguf
+from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -18,6 +19,7 @@ from evalharness.training.corpus.decontamination import collect
 from evalharness.training.drafting import prompts as prompts_module
 from evalharness.training.drafting.answers import Job, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_products
+from evalharness.training.drafting.features import observe_text
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
 from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path, write_shard
 
@@ -58,7 +60,8 @@ def test_prompts_that_share_a_function_with_a_benchmark_are_left_out() -> None:
     assert sum(dropped.values()) >= 1
 
 
-def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path) -> None:
+@pytest.mark.parametrize("together", [1, 3])
+def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: int) -> None:
     target = open_gguf(write_gguf(tmp_path / "m.gguf", tmp_path, build(tmp_path, "qwen2")), torch.float32)
     decoder = Detokenizer(target.tokenizer)
     random = Random(1)
@@ -77,8 +80,14 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path) -> None:
         Job(source, prompt, StopChecker(decoder, ends, (), limit))
         for prompt, limit in zip(prompts, limits, strict=True)
     ]
-    done = list(generate_answers(target.model, iter(jobs), 4, 64, lambda: False))
+    done = list(generate_answers(target.model, iter(jobs), 4, 64, lambda: False, (0, 1), together))
     assert len(done) == len(jobs)
+    with TapRecorder(target.model, (0, 1)) as recorder:
+        for job in done:
+            again, observed = observe_text(job.text(), target.model, recorder), job.observed()
+            torch.testing.assert_close(observed.states[:-1], again.states[:-1], rtol=0.02, atol=0.02)
+            assert observed.ids[:, 0].tolist() == job.answer
+            torch.testing.assert_close(observed.probabilities, again.probabilities, rtol=0.02, atol=1e-3)
     assert [job.answer for job in jobs] == [row.text[len(row.prompt) :] for row in rows]
     assert any(job.answer[-1] in ends for job in jobs)
 

@@ -1,5 +1,6 @@
 """The command `train` with a drafter's recipe: all stages on a tiny target, stopped and resumed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.checkpoint import load_drafter, target_fingerprint
 from evalharness.errors import UserError
 from evalharness.training.drafting import prompts as prompts_module
+from evalharness.training.drafting.features import FeatureStore
 from evalharness.training.drafting.recipe import DrafterRecipe, is_drafter_recipe, read_drafter_recipe
 from evalharness.training.drafting.shards import read_texts, shard_numbers
 from evalharness.training.drafting.stages import answer_stage, feature_stage
@@ -45,7 +47,6 @@ def test_one_command_runs_all_stages(recipe: DrafterRecipe, tmp_path: Path) -> N
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "answers: shard 0" in result.output
-    assert "features: shard 0" in result.output
     assert "held-out acceptance length" in result.output
     target = open_gguf(Path(recipe.target), torch.float32).model
     drafter = load_drafter(tmp_path / "run" / "model", target)
@@ -58,10 +59,10 @@ def test_one_command_runs_all_stages(recipe: DrafterRecipe, tmp_path: Path) -> N
 
 def test_answers_go_on_behind_the_prompts_that_were_begun(recipe: DrafterRecipe, tmp_path: Path) -> None:
     said: list[str] = []
-    answer_stage(recipe, tmp_path / "answers", lambda: bool(said), said.append)
+    answer_stage(recipe, tmp_path, lambda: bool(said), said.append)
     assert shard_numbers(tmp_path / "answers") == [0]
     first = list(read_texts(tmp_path / "answers"))
-    answer_stage(recipe, tmp_path / "answers", lambda: False, said.append)
+    answer_stage(recipe, tmp_path, lambda: False, said.append)
     texts = list(read_texts(tmp_path / "answers"))
     assert texts[:8] == first
     assert sum(len(text.answer) for text in texts) >= 200
@@ -70,12 +71,39 @@ def test_answers_go_on_behind_the_prompts_that_were_begun(recipe: DrafterRecipe,
 
 
 def test_features_are_made_of_missing_shards_alone(recipe: DrafterRecipe, tmp_path: Path) -> None:
-    answer_stage(recipe, tmp_path / "answers", lambda: False, lambda _: None)
+    settings = recipe.features.model_copy(update={"with_answers": False})
+    later = recipe.model_copy(update={"features": settings})
+    answer_stage(later, tmp_path, lambda: False, lambda _: None)
     said: list[str] = []
-    feature_stage(recipe, tmp_path, lambda: len(said) == 1, said.append)
+    feature_stage(later, tmp_path, lambda: len(said) == 1, said.append)
     assert len(said) == 1
-    feature_stage(recipe, tmp_path, lambda: False, said.append)
+    feature_stage(later, tmp_path, lambda: False, said.append)
     assert len(said) == len(shard_numbers(tmp_path / "answers"))
+    other = recipe.model_copy(update={"features": settings.model_copy(update={"taps": (1,)})})
+    feature_stage(other, tmp_path, lambda: False, said.append)
+    assert len(said) == 2 * len(shard_numbers(tmp_path / "answers"))
+
+
+def test_features_kept_while_answering_are_those_of_a_second_pass(recipe: DrafterRecipe, tmp_path: Path) -> None:
+    answers = recipe.answers.model_copy(update={"eight_bit": False})
+    recipe = recipe.model_copy(update={"answers": answers})
+    answer_stage(recipe, tmp_path, lambda: False, lambda _: None)
+    kept = FeatureStore(tmp_path / "answers", tmp_path / "features")
+    rows = [kept[number] for number in range(len(kept))]
+    said: list[str] = []
+    feature_stage(recipe, tmp_path, lambda: False, said.append)
+    assert said == []
+    shutil.rmtree(tmp_path / "features")
+    feature_stage(recipe, tmp_path, lambda: False, said.append)
+    again = FeatureStore(tmp_path / "answers", tmp_path / "features")
+    assert len(rows) == len(again) > 8
+    for number, before in enumerate(rows):
+        after = again[number]
+        assert before.text == after.text
+        # No pass of the generation had the last token.
+        torch.testing.assert_close(before.states[:-1], after.states[:-1], rtol=0.02, atol=0.02)
+        torch.testing.assert_close(before.probabilities, after.probabilities, rtol=0.02, atol=1e-3)
+        assert before.ids[:, 0].tolist() == list(before.text.answer)
 
 
 def test_recipes_say_what_is_wrong(tmp_path: Path) -> None:

@@ -1,17 +1,27 @@
 """Training of a drafter for a tiny target: it learns, and resumes exactly; its acceptance is that of decoding."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers.tiny_network import new_row, tiny_model
 
 from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.rows import Sampler
 from evalharness.training.drafting.acceptance import simulate
-from evalharness.training.drafting.features import FeatureStore, write_features
+from evalharness.training.drafting.features import (
+    TOP,
+    FeatureStore,
+    LiveFeatures,
+    observe_text,
+    top_tokens,
+    write_features,
+)
 from evalharness.training.drafting.recipe import DrafterRecipe
 from evalharness.training.drafting.shards import Text, write_shard
 from evalharness.training.drafting.trainer import DrafterTrainer, draft_vocabulary, new_drafter
@@ -44,7 +54,8 @@ def store(tmp_path: Path) -> FeatureStore:
     write_shard(tmp_path, 0, texts[:5])
     write_shard(tmp_path, 1, texts[5:])
     for number, part in enumerate((texts[:5], texts[5:])):
-        write_features(tmp_path, number, part, target, TAPS)
+        with TapRecorder(target, TAPS) as recorder:
+            write_features(tmp_path, number, [observe_text(text, target, recorder) for text in part], TAPS)
     return FeatureStore(tmp_path, tmp_path)
 
 
@@ -65,6 +76,15 @@ def test_store_returns_each_texts_features(store: FeatureStore) -> None:
         torch.testing.assert_close(features.probabilities, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [10, 128, 1000, 151_936])
+def test_top_tokens_are_those_of_a_whole_sort(size: int) -> None:
+    logits = 3 * torch.randn(5, size, generator=torch.Generator().manual_seed(size))
+    ids, probabilities = top_tokens(logits)
+    expected = logits.softmax(-1).topk(min(TOP, size), dim=-1)
+    assert torch.equal(ids.long(), expected.indices)
+    torch.testing.assert_close(probabilities.float(), expected.values, rtol=2e-3, atol=1e-6)
+
+
 def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path: Path) -> None:
     run = trainer(store, 240, tmp_path / "run")
     run.held_out = run.texts
@@ -76,6 +96,55 @@ def test_drafter_learns_texts_that_it_can_memorize(store: FeatureStore, tmp_path
     assert shares == sorted(shares, reverse=True)
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()
     assert (tmp_path / "run" / "training.png").exists()
+
+
+def test_features_read_again_are_those_of_the_store(store: FeatureStore, tmp_path: Path) -> None:
+    live = LiveFeatures(tmp_path, tiny_model(3), TAPS)
+    numbers = [6, 0, 3]
+    assert len(live) == len(store)
+    for stored, read in zip(store.fetch(numbers), live.fetch(numbers), strict=True):
+        assert read.text == stored.text == live.text(numbers.pop(0))
+        torch.testing.assert_close(read.states, stored.states, rtol=0.01, atol=0.01)
+        torch.testing.assert_close(read.probabilities, stored.probabilities, rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"bfloat16": True}, {"optimizer": "muon"}])
+def test_recipes_for_a_gpu_learn_too(store: FeatureStore, tmp_path: Path, changes: dict[str, Any]) -> None:
+    target, given = tiny_model(3), recipe(60)
+    given = given.model_copy(update={"optimization": given.optimization.model_copy(update=changes)})
+    live = LiveFeatures(tmp_path, target, TAPS)
+    run = DrafterTrainer(given, new_drafter(given, target, frozenset({1}), live), target, live, tmp_path / "run")
+    run.run(lambda: False, lambda _: None)
+    assert run.log[-1].cross_entropy < 0.7 * run.log[0].cross_entropy
+
+
+def test_drafter_starts_from_layers_of_its_target(store: FeatureStore) -> None:
+    target, given = tiny_model(3), recipe(1)
+    shape = given.drafter.model_copy(update={"start": (0, 1), "intermediate": 0})
+    drafter = new_drafter(given.model_copy(update={"drafter": shape}), target, frozenset({1}), store)
+    for own, layer in zip(drafter.layers, target.layers, strict=True):
+        for name, value in layer.state_dict().items():
+            assert torch.equal(own.state_dict()[name], value), name
+    few = given.model_copy(update={"drafter": shape.model_copy(update={"intermediate": 8})})
+    down = new_drafter(few, target, frozenset({1}), store).layers[1].down.weight
+    kept = [column for column in target.layers[1].down.weight.T if any(torch.equal(column, own) for own in down.T)]
+    assert len(kept) == 8
+
+
+def test_markov_head_starts_from_pairs_of_tokens(store: FeatureStore) -> None:
+    given = recipe(1)
+    shape = given.drafter.model_copy(update={"rank": 32})
+    drafter = new_drafter(given.model_copy(update={"drafter": shape}), tiny_model(3), frozenset({1}), store)
+    answers = [(store.text(n).prompt[-1:] + store.text(n).answer) for n in range(len(store))]
+    pairs = Counter(pair for answer in answers for pair in itertools.pairwise(answer))
+    first = Counter(token for answer in answers for token in answer[:-1]).most_common(1)[0][0]
+    follow = {after: count for (before, after), count in pairs.items() if before == first}
+    bias = drafter.following(drafter.previous(drafter.index(torch.tensor(first)))).softmax(-1).detach()
+    index = {token: int(drafter.index(torch.tensor(token))) for token in follow}
+    seen = sum(float(bias[number]) for number in index.values() if number < 32)
+    assert seen > 0.8
+    best = max(follow, key=lambda token: follow[token])
+    assert float(bias[index[best]]) > 0.5 * follow[best] / sum(follow.values())
 
 
 def test_stopped_training_goes_on_as_if_it_had_not_been(store: FeatureStore, tmp_path: Path) -> None:

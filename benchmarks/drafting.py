@@ -1,0 +1,209 @@
+"""Measures drafting for an autoregressive model: pass@1, speed against plain decoding, and acceptance, in one process.
+
+All methods answer a problem one after another before the next problem, in an order that rotates, at batch size 1, so
+that a busy machine slows all methods equally. A run directory per task and method is written below --out; a stopped
+measurement goes on where it was stopped. At the end all answers are graded, and the tables are printed.
+
+    EVALHARNESS_DATA=DIR python benchmarks/drafting.py --model BASE [--drafter DIR] --out runs [--task humaneval]
+    evalharness frontier runs/humaneval/* --out frontier.png
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evalharness.data.run_files import read_completions, read_verdicts
+from evalharness.metrics.drafts import draft_acceptance
+from evalharness.metrics.paired_tests import paired_difference
+from evalharness.pipeline.config import RunConfig
+from evalharness.pipeline.progress import SilentProgress
+from evalharness.pipeline.run import open_executor, open_stores, run
+from evalharness.pipeline.store import Store
+from evalharness.pipeline.validate import PreparedRun, validate_all
+from evalharness.records import Backend, Completion
+
+PLAIN = "ar"
+LOSSLESS = ("lookup", "drafter", "hybrid")
+METHODS: Mapping[str, tuple[str, dict[str, str]]] = {
+    PLAIN: ("ar", {}),
+    "lookup": ("ar", {"draft": "lookup"}),
+    "drafter": ("diffusion", {"lookup": "false"}),
+    "hybrid": ("diffusion", {}),
+    **{
+        f"typical-{share}": ("diffusion", {"rule": "typical", "threshold": share})
+        for share in ("0.7", "0.5", "0.3", "0.1")
+    },
+}
+TASKS = {
+    "humaneval": ("chat", tuple(METHODS)),
+    "mbpp": ("chat", (PLAIN, *LOSSLESS)),
+    "fim-single-line": ("", (PLAIN, *LOSSLESS)),
+}
+"""Of each task: the recipe, if it is not the task's own, and the methods."""
+RESAMPLES = 2000
+
+
+@dataclass
+class Method:
+    """A method whose run directory is open."""
+
+    name: str
+    backend: Backend
+    prepared: PreparedRun
+    store: Store
+
+
+def config(task: str, method: str, args: argparse.Namespace) -> RunConfig:
+    """The configuration of the run of a task with a method."""
+    backend, options = METHODS[method]
+    recipe = TASKS[task][0]
+    options = {**options, "dtype": args.dtype, "threads": str(args.threads)}
+    options |= {"recipe": recipe} if recipe else {}
+    options |= {"drafter": str(args.drafter)} if args.drafter and backend == "diffusion" else {}
+    return RunConfig(
+        task, backend, args.model, args.limit, max_new_tokens=args.max_new_tokens, data=args.data, options=options
+    )
+
+
+class Networks:
+    """The networks in memory: one as it is for plain decoding, one packed for verification, with the drafter."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, object] = {}
+
+    def give_to(self, method: str, backend: Backend) -> None:
+        """Sets the network of a backend that has none yet; the first backend of each kind loads it."""
+        kind = "plain" if method == PLAIN else METHODS[method][0]
+        if kind == "ar" and "diffusion" in self._loaded:
+            backend._network = self._loaded["diffusion"]._network  # type: ignore[attr-defined]
+        elif kind in self._loaded:
+            for name in ("_network", "_drafter", "_drafting"):
+                if hasattr(backend, name):
+                    setattr(backend, name, getattr(self._loaded[kind], name))
+        else:
+            backend._load_network() if kind == "diffusion" else backend._load()  # type: ignore[attr-defined]
+            self._loaded[kind] = backend
+
+
+def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack: ExitStack) -> list[Method]:
+    """The methods of a task, each with its backend and the store of its run directory."""
+    opened = []
+    # The methods with a drafter first, because lookup takes their network.
+    for name in sorted(args.methods or TASKS[task][1], key=lambda name: METHODS[name][0] != "diffusion"):
+        prepared = validate_all([(config(task, name, args), args.out / task / name)], lambda _: None)
+        executor = stack.enter_context(closing(open_executor(prepared, SilentProgress())))
+        networks.give_to(name, executor.backend)
+        (store,) = open_stores(prepared, executor, stack)
+        store.begin_stretch([request.key for request in prepared.runs[0].requests])
+        opened.append(Method(name, executor.backend, prepared.runs[0], store))
+    return sorted(opened, key=lambda method: list(METHODS).index(method.name))
+
+
+def generate(task: str, args: argparse.Namespace, networks: Networks) -> None:
+    """Generates what is missing, problem by problem and method by method."""
+    with ExitStack() as stack:
+        methods = open_methods(task, args, networks, stack)
+        start = time.monotonic()
+        for number, requests in enumerate(zip(*(method.prepared.requests for method in methods), strict=True)):
+            pairs = list(zip(methods, requests, strict=True))
+            shift = number % len(pairs)
+            for method, request in pairs[shift:] + pairs[:shift]:
+                if request.key not in method.store.completed:
+                    (completion,) = method.backend.generate([request], method.prepared.prepared.sampling)
+                    method.store.add_completion(completion)
+            done = f"{number + 1} of {len(methods[0].prepared.requests)} problems"
+            print(f"{task}: {done}, {time.monotonic() - start:.0f} s", flush=True)
+            if args.minutes and time.monotonic() - args.started > 60 * args.minutes:
+                raise SystemExit("stopped after --minutes; the same command goes on")
+
+
+def speed_ratio(first: Sequence[Completion], second: Sequence[Completion]) -> tuple[float, float, float]:
+    """Tokens/s of `second` over those of `first` on the same problems, with a 95 % bootstrap interval over problems."""
+    counts = np.array(
+        [
+            [a.output_tokens or 0, a.total_s or 0, b.output_tokens or 0, b.total_s or 0]
+            for a, b in zip(first, second, strict=True)
+        ]
+    )
+
+    def ratio(rows: np.ndarray) -> float:
+        sums = rows.sum(axis=0)
+        return float(sums[2] / sums[3] / (sums[0] / sums[1]))
+
+    random = np.random.default_rng(0)
+    samples = [ratio(counts[random.integers(len(counts), size=len(counts))]) for _ in range(RESAMPLES)]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return ratio(counts), float(low), float(high)
+
+
+def tables(task: str, args: argparse.Namespace) -> Iterator[str]:
+    """The lines of both tables of a task: quality and speed, and acceptance."""
+    names = [name for name in METHODS if name in (args.methods or TASKS[task][1])]
+    rows = {name: sorted(read_completions(args.out / task / name), key=lambda row: row.task_id) for name in names}
+    passed = {
+        name: {verdict.task_id: float(verdict.status == "passed") for verdict in read_verdicts(args.out / task / name)}
+        for name in names
+    }
+    plain = rows[PLAIN]
+    setting = f"{task}, {len(plain)} problems, {args.dtype}, {args.threads or 'all'} threads"
+    columns = ["pass@1 (%)", f"against {PLAIN}", "same texts", "tokens/s", f"times {PLAIN} [95 %]", "tokens per pass"]
+    yield f"| {setting} | {' | '.join(columns)} |"
+    yield "|---|---|---|---|---|---|---|"
+    for name in names:
+        keys = sorted(passed[PLAIN])
+        difference = paired_difference([passed[PLAIN][key] for key in keys], [passed[name][key] for key in keys])
+        ratio, low, high = speed_ratio(plain, rows[name])
+        tokens, seconds = (
+            sum(getattr(row, field) or 0 for row in rows[name]) for field in ("output_tokens", "total_s")
+        )
+        passes = sum(row.forwards or 0 for row in rows[name])
+        same = sum(first.text == second.text for first, second in zip(plain, rows[name], strict=True))
+        yield (
+            f"| {name} | {100 * sum(passed[name].values()) / len(passed[name]):.1f} | {100 * difference.value:+.1f} "
+            f"(p {difference.p:.2f}) | {same} | {tokens / seconds:.2f} | {ratio:.2f} [{low:.2f}, {high:.2f}] | "
+            f"{tokens / max(1, passes):.2f} |"
+        )
+    yield ""
+    yield f"| {task}: drafts | passes | acceptance length | accepted by position (%) |"
+    yield "|---|---|---|---|"
+    for name in names[1:]:
+        for source, found in draft_acceptance(part for row in rows[name] for part in row.drafts or ()).items():
+            shares = " ".join(f"{100 * share:.0f}" for share in found["acceptance_by_position"])
+            yield f"| {name}, {source} | {found['passes']} | {found['acceptance_length']:.2f} | {shares} |"
+    yield ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="GGUF file, folder or hub id of an autoregressive model")
+    parser.add_argument("--drafter", type=Path, help="drafter folder [default: the bundled one]")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--task", action="append", choices=TASKS, help="repeatable [default: all]")
+    parser.add_argument("--methods", type=lambda text: tuple(text.split(",")), help="some of: " + ", ".join(METHODS))
+    parser.add_argument("--data", help="data folder, hub or sample")
+    parser.add_argument("--limit", type=int, help="only the first problems")
+    parser.add_argument("--max-new-tokens", type=int, default=512)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="stop after this time; the same command goes on")
+    args = parser.parse_args()
+    args.started = time.monotonic()
+    networks = Networks()
+    for task in args.task or TASKS:
+        generate(task, args, networks)
+    lines: list[str] = []
+    for task in args.task or TASKS:
+        for name in args.methods or TASKS[task][1]:
+            run(config(task, name, args), args.out / task / name)  # grades
+        lines += tables(task, args)
+    print("\n".join(lines))
+    (args.out / "tables.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

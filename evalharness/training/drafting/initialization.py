@@ -1,0 +1,62 @@
+"""What a drafter starts from: layers of its target, and which token follows which in the answers."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from evalharness.diffusion.drafting.network import Drafter
+from evalharness.diffusion.network import Transformer
+from evalharness.training.drafting.features import FeatureSource
+
+SMOOTHING = 2.0
+"""Pairs that each token is taken to begin in addition, distributed as the tokens are."""
+
+
+@torch.no_grad()
+def start_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[int]) -> None:
+    """Copies layers of the target, one for each of the drafter's; of their feed-forward parts the largest neurons."""
+    size = drafter.config.network.intermediate
+    for layer, number in zip(drafter.layers, numbers, strict=True):
+        state = target.layers[number].state_dict()
+        gate, up = state["gate_up.weight"].float().chunk(2)
+        down = state["down.weight"].float()
+        largest = (up.norm(dim=1) * gate.norm(dim=1) * down.norm(dim=0)).topk(size).indices.sort().values
+        state["gate_up.weight"] = torch.cat((gate[largest], up[largest]))
+        state["down.weight"] = down[:, largest]
+        layer.load_state_dict(state)
+
+
+@torch.no_grad()
+def start_from_pairs(drafter: Drafter, store: FeatureSource) -> None:
+    """Sets the Markov head to the best approximation, at its rank, of the logarithm of how often pairs of tokens occur.
+
+    Frequent tokens count more in the approximation.
+    """
+    size = drafter.config.network.vocab_size
+    pairs, tokens = _count_pairs(drafter, store)
+    ones = (tokens + 0.1) / (tokens.sum() + 0.1 * size)
+    begun = pairs.sum(dim=1, keepdim=True)
+    logs = ((pairs + SMOOTHING * ones) / (begun + SMOOTHING)).log_()
+    importance = (begun + 1).sqrt()
+    left, values, right = torch.svd_lowrank(logs * importance, q=drafter.config.rank, niter=3)
+    scale = values.sqrt()
+    drafter.previous.weight.copy_(left * scale / importance)
+    drafter.following.weight.copy_(right * scale)
+
+
+def _count_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor]:
+    """Returns how often a token of the draft vocabulary [V] follows each one or one outside [V + 1], and each token."""
+    size = drafter.config.network.vocab_size
+    counts: Counter[tuple[int, int]] = Counter()
+    for number in range(len(store)):
+        text = store.text(number)
+        counts.update(zip((text.prompt[-1], *text.answer), text.answer, strict=False))
+    first, second = torch.tensor(list(counts), device=drafter.vocabulary.device).unbind(1)
+    before, after = drafter.index(first), drafter.index(second)
+    known = after < size
+    pairs = torch.zeros(size + 1, size, device=first.device)
+    amounts = torch.tensor(list(counts.values()), dtype=torch.float32, device=first.device)
+    pairs.index_put_((before[known], after[known]), amounts[known], accumulate=True)
+    return pairs, pairs.sum(dim=0)

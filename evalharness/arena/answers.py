@@ -50,6 +50,8 @@ class ShownProblem:
     """The title of the task."""
     language: str
     """The programming language, for the highlighter."""
+    image: str = ""
+    """The sandbox image that runs programs of the task; empty where it runs none, or where that is not known."""
 
     @property
     def question(self) -> str:

@@ -62,12 +62,12 @@ def load_entrants(runs: Sequence[Run], data: str | None = None) -> Entrants:
         title = task_title(run.summary)
         entrants.facts.setdefault(name.label, {"family": name.family, "tasks": {}})["tasks"][title] = facts_of(run)
         verdicts = {verdict.key: verdict for verdict in run.verdicts()}
-        language = language_of(task_of(run.summary))[1]
+        language, image = language_of(task_of(run.summary))[1], run.config.get("task", {}).get("image", "")
         for completion in run.completions():
             problem = run_problems.by_id.get(completion.task_id)
             if problem is None or completion.error:
                 continue
-            shown = ShownProblem(problem, run_problems.task, title, language)
+            shown = ShownProblem(problem, run_problems.task, title, language, image)
             key = (title, problem.task_id)
             entrants.problems.setdefault(key, shown)
             entrants.add(key, shown.answer(name.label, completion, verdicts.get(completion.key)))

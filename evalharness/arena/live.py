@@ -14,10 +14,12 @@ from evalharness.arena.model_facts import ModelFacts
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig, make_backend
+from evalharness.pipeline.grading import judge
 from evalharness.pipeline.store import disk_errors_as_user_errors, json_row, remove_incomplete_line
 from evalharness.pipeline.validate import check_prompt, prepare
 from evalharness.records import Backend, Completion, Request, Sampling
 from evalharness.report.task_variant import language_of
+from evalharness.sandbox.pool import ContainerPool
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.jsonl import complete_lines, parse_line
 
@@ -52,6 +54,8 @@ class LiveModels:
     entrants: Entrants
     sampling: Sampling
     path: Path
+    sandbox: ContainerPool | None = None
+    """Where answers are graded before they are shown; None for answers without verdicts."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
@@ -67,15 +71,21 @@ class LiveModels:
     def _ask(self, key: ProblemKey, model: LiveModel) -> Answer:
         shown = self.entrants.problems[key]
         completion = model.answer(shown, len(self.entrants.answers(key, model.label)), self.sampling)
+        verdict = judge(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
         with self._lock:
             number = len(self.entrants.answers(key, model.label))  # another voter may have asked meanwhile
             completion = replace(completion, sample_id=number)
             row = {"model": model.label, "task": key[0], **json_row(completion)}
             with disk_errors_as_user_errors(self.path), self.path.open("ab") as file:
                 file.write(json.dumps(row).encode() + b"\n")
-            answer = shown.answer(model.label, completion)
+            answer = shown.answer(model.label, completion, verdict)
             self.entrants.add(key, answer)
         return answer
+
+    def grade_in(self, sandbox: ContainerPool) -> None:
+        """Grades the answers from now on; `close` ends the sandbox. Raises UserError where an image is missing."""
+        self.sandbox = sandbox
+        sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 
     def load_answers(self) -> None:
         """Loads the stored answers of earlier sessions, so that pairs without a vote can be shown again."""
@@ -137,7 +147,8 @@ def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
     language = language_of(config.task)[1]
     for problem in prepared.problems.values():
         title = f"{prepared.task.name}, {prepared.context.version.name}"
-        entrants.problems.setdefault((title, problem.task_id), ShownProblem(problem, prepared.task, title, language))
+        shown = ShownProblem(problem, prepared.task, title, language, prepared.context.image)
+        entrants.problems.setdefault((title, problem.task_id), shown)
     return prepared.sampling
 
 

@@ -9,6 +9,7 @@ import typer
 
 from evalharness.cli import options as opt
 from evalharness.cli.common import ExitCode, fail, log, show_help
+from evalharness.cli.run import worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
 from evalharness.util.text import counted
@@ -64,6 +65,11 @@ def serve(
     ] = "",
     data: ProblemsOption = None,
     option: opt.KeyValueOptions = None,
+    with_sandbox: Annotated[
+        bool, typer.Option("--with-sandbox", help="Grade live answers before they are shown. [default: off]")
+    ] = False,
+    sandbox: opt.SandboxOption = "docker",
+    workers: opt.WorkersOption = None,
     uniform: Annotated[
         bool,
         typer.Option(
@@ -101,6 +107,8 @@ def serve(
         task=task,
         data=data,
         options=opt.parse_key_values(option),
+        sandbox=sandbox if with_sandbox else "",
+        workers=worker_count(workers),
         uniform=uniform,
         recorded=recorded,
         host=host,

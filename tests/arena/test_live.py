@@ -13,6 +13,7 @@ from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.errors import UserError
 from evalharness.report.runs import load_runs
+from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.http.refusals import RequestRefused
 
 NAMES = ("openai:org/merlin-7b", "openai:org/osprey-7b")
@@ -59,6 +60,30 @@ def test_both_models_are_asked_at_once_and_shown_together(endpoint: openai_serve
     live.close()
     speeds = with_live_speeds(session.entrants.facts, session.store.votes())
     assert speeds["merlin-7b"]["tasks"]["live"]["tokens_per_s"] > 0
+
+
+@pytest.mark.docker
+def test_live_answers_are_graded_before_they_are_shown(
+    engine: None, endpoint: openai_server.Endpoint, tmp_path: Path
+) -> None:
+    session, live = opened(endpoint, tmp_path)
+    live.grade_in(open_sandbox("docker", 1, {}, print))
+    solutions = {shown.problem.prompt.text: shown.problem for shown in session.entrants.problems.values()}
+
+    def solve_or_fail(reply: openai_server.Reply) -> None:
+        problem = solutions[reply.body["prompt"]]
+        right = (problem.reference or "").removeprefix(problem.prefix)
+        text = right if "merlin" in reply.body["model"] else "    return None\n"
+        openai_server.answer_with(text)(reply)
+
+    endpoint.default = solve_or_fail
+    view = session.next_pair("Ada").pair
+    assert view
+    reveal = session.vote(view.id, "Ada", "tie", 5)
+    assert {side.model: side.status for side in (reveal.first, reveal.second)} == {
+        "merlin-7b": "passed", "osprey-7b": "failed",
+    }  # fmt: skip
+    live.close()
 
 
 def test_a_pair_that_waits_is_shown_again_after_a_restart(endpoint: openai_server.Endpoint, tmp_path: Path) -> None:

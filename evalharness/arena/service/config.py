@@ -31,6 +31,10 @@ class ArenaConfig:
     """Source of the tasks' data: a folder, `hub` or `sample`; None for that of the runs."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of the live models' backends and of `task`."""
+    sandbox: str = ""
+    """The sandbox in which live answers are graded before they are shown; empty: none."""
+    workers: int = 2
+    """Live answers that are graded at a time."""
     uniform: bool = False
     """Whether all pairs of models are drawn with equal probability."""
     recorded: float = 0.0
@@ -54,6 +58,8 @@ class ArenaConfig:
             raise UserError(
                 "--task and --option apply only to live models; add --live BACKEND:MODEL, or leave them out"
             )
+        if self.sandbox and not self.live:
+            raise UserError("--with-sandbox grades live models' answers; add --live BACKEND:MODEL, or leave it out")
         check_address(self.host, self.port, self.token)
         served_hosts(self.host, self.allowed_hosts)
 

@@ -11,6 +11,7 @@ from evalharness.arena.service.config import READ_S, ArenaConfig
 from evalharness.arena.service.session import Session
 from evalharness.arena.store import VoteStore
 from evalharness.report.runs import load_runs
+from evalharness.sandbox.factory import open_sandbox
 from evalharness.util.http.address import listen
 from evalharness.util.http.serving import CONNECTIONS, run_server
 from evalharness.util.text import counted
@@ -31,6 +32,8 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     live = open_live_models(config.live, entrants, runs, store.folder, config.task, config.data, config.options, log)
     with closing(live):
         check_entrants(entrants)
+        if config.sandbox:
+            live.grade_in(open_sandbox(config.sandbox, config.workers, {}, log))
         session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask)
         return _serve(config, session, log)
 

@@ -11,14 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import ValidationError
 
 from evalharness.data.cards import card_path, task_name
-from evalharness.errors import InfrastructureError, UserError
+from evalharness.errors import UserError
 from evalharness.grading_service.admission import AdmissionControl
 from evalharness.grading_service.config import ServiceConfig
 from evalharness.grading_service.grading import GradingPool, LoadedTask
 from evalharness.grading_service.messages import HealthResponse, Submission, VerdictsResponse
 from evalharness.grading_service.metrics import ServiceMetrics
 from evalharness.records import Completion, Verdict
-from evalharness.util.http.refusals import ErrorResponse, RequestRefused, refusal
+from evalharness.util.http.error_responses import add_error_responses
+from evalharness.util.http.refusals import ErrorResponse, RequestRefused
 from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
@@ -91,18 +92,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
         """Returns the metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.exception_handler(RequestRefused)
-    async def on_refused(_: Request, error: RequestRefused) -> Response:
-        return refusal(error)
-
-    @app.exception_handler(UserError)
-    async def on_user_error(_: Request, error: UserError) -> Response:
-        return refusal(RequestRefused(422, " ".join(str(error).split())))
-
-    @app.exception_handler(InfrastructureError)
-    async def on_infrastructure_error(_: Request, error: InfrastructureError) -> Response:
-        return refusal(RequestRefused(503, " ".join(str(error).split()), admission.retry_s))
-
+    add_error_responses(app, retry_s=lambda: admission.retry_s)
     return app
 
 

@@ -9,7 +9,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 
 from evalharness.backends.openai.request_body import SEED_HEADER
-from evalharness.errors import UserError
 from evalharness.model_server.api.chat import ChatBody
 from evalharness.model_server.api.edit import ApplyBody, EditBody
 from evalharness.model_server.api.errors import error_body
@@ -22,6 +21,7 @@ from evalharness.model_server.metrics import ServerMetrics
 from evalharness.model_server.playground.problems import Problems
 from evalharness.model_server.playground.routes import add_playground
 from evalharness.model_server.responding import Responder, now
+from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.refusals import RequestRefused, refusal
 from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
@@ -100,13 +100,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
 
     add_playground(app, engine, problems, config.max_new_tokens)
 
-    @app.exception_handler(RequestRefused)
-    async def on_refused(_: Request, error: RequestRefused) -> Response:
-        return refusal(error, body=error_body)
-
-    @app.exception_handler(UserError)
-    async def on_user_error(_: Request, error: UserError) -> Response:
-        return refusal(RequestRefused(400, str(error)), body=error_body)
+    add_error_responses(app, user_error=400, body=error_body)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:

@@ -8,9 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from evalharness.arena.rows import voter_name
 from evalharness.arena.service.messages import Health, PairRequest, PairResponse, Reveal, VoteRequest
 from evalharness.arena.service.session import Session
-from evalharness.errors import InfrastructureError, UserError
 from evalharness.report.page.document import document
 from evalharness.report.page.static_files import STATIC as REPORT_STATIC
+from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.pages import add_page
 from evalharness.util.http.refusals import RequestRefused, refusal
 from evalharness.util.http.request_checks import RequestChecks, RequestLimits
@@ -45,17 +45,7 @@ def make_app(session: Session, limits: RequestLimits) -> FastAPI:
     page = document("evalharness arena", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
     add_page(app, page, (REPORT_STATIC, STATIC))
 
-    @app.exception_handler(RequestRefused)
-    async def on_refused(_: Request, error: RequestRefused) -> Response:
-        return refusal(error)
-
-    @app.exception_handler(UserError)
-    async def on_user_error(_: Request, error: UserError) -> Response:
-        return refusal(RequestRefused(422, " ".join(str(error).split())))
-
-    @app.exception_handler(InfrastructureError)
-    async def on_infrastructure_error(_: Request, error: InfrastructureError) -> Response:
-        return refusal(RequestRefused(503, " ".join(str(error).split()), 1))
+    add_error_responses(app)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:

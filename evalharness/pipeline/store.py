@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -220,8 +220,14 @@ def append_rows(path: Path, rows: Iterable[Completion]) -> None:
 
 def json_row(row: Completion | Verdict) -> dict[str, Any]:
     """Returns a completion or verdict as a JSON object, without the fields that are None."""
-    values = {field.name: value for field in fields(row) if (value := getattr(row, field.name)) is not None}
-    return {**values, "trace": asdict(values["trace"])} if "trace" in values else values
+    values = ((field.name, getattr(row, field.name)) for field in fields(row))
+    return {name: _json_value(value) for name, value in values if value is not None}
+
+
+def _json_value(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return [_json_value(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _line(row: Completion | Verdict) -> bytes:

@@ -4,6 +4,7 @@ import json
 import tempfile
 import threading
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from evalharness.errors import UserError
 from evalharness.pipeline.store import Store
-from evalharness.records import Completion, Trace, Verdict
+from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.util.differences import differences
 
 CONFIG = {"task": {"name": "t"}, "sampling": {"seed": 0}}
@@ -62,6 +63,27 @@ def test_rows_come_back_as_they_were(folder: Path) -> None:
         assert list(store.verdicts()) == VERDICTS
         assert store.completed == {row.key for row in COMPLETIONS}
         assert store.judged == {row.key for row in VERDICTS}
+
+
+def test_every_field_comes_back_as_it_was(tmp_path: Path) -> None:
+    drafts = (DraftCounts("self", 3, (3, 3), (2, 1)), DraftCounts("none", 1))
+    trace = Trace(("x",), (0,), (0,), (RejectedDraft(1, 0, ("y", "z")),))
+    completion = Completion(
+        "t/0", 0, "x", form="solution", prompt_tokens=1, output_tokens=2, characters=3, started_at=4.0,
+        first_output_s=0.5, first_output_tokens=1, prefill_s=0.1, total_s=0.6, batch=7, forwards=8, accepted_drafts=3,
+        rejected_drafts=3, drafts=drafts, trace=trace, reasoning="r", reasoning_tokens=9, finish_reason="length",
+        refusal="no", error="why",
+    )  # fmt: skip
+    verdict = Verdict(
+        "t/0", 0, True, "passed", 0.1, 0.2, 20.5, "d", base_passed=True, borderline="near", extraction="block 1"
+    )
+    for row in (completion, verdict):
+        assert [field.name for field in fields(row) if getattr(row, field.name) in (field.default, None)] == []
+    with opened(tmp_path / "run") as store:
+        store.add_completion(completion)
+        store.add_verdict(verdict)
+    with opened(tmp_path / "run") as store:
+        assert (list(store.completions()), list(store.verdicts())) == ([completion], [verdict])
 
 
 def test_a_row_is_written_once(folder: Path) -> None:

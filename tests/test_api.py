@@ -88,7 +88,7 @@ def test_a_mistake_is_a_user_error_and_writes_nothing(tmp_path: Path, message: s
 
 
 def test_a_folder_without_a_run_is_a_user_error(tmp_path: Path) -> None:
-    with pytest.raises(eh.UserError, match=r"check that .* is a run directory"):
+    with pytest.raises(eh.UserError, match=r"is not a run directory \(no manifest\.json\)"):
         eh.load_run(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks, one module per family: prompts, extraction of programs, and judgement.
+"""Adapters: one module per benchmark family, with its prompts, extraction of programs, and verdicts.
 
 An adapter is a class that implements `evalharness.records.Task` and takes a `TaskContext`. It is found by the name in
 the entry-point group `evalharness.adapters`, which a task card gives as `adapter`. What an adapter of another package

@@ -19,11 +19,11 @@ from evalharness.sandbox.engines.images import image_folder
 from evalharness.util.yaml_text import parse_yaml
 
 FACET = "solvability in this image"
-"""The category by which results separate problems whose reference solution fails in the image."""
+"""The category (facet) that separates problems whose reference solution fails in the sandbox image."""
 
 
 class BigCodeBenchRecord(TypedDict):
-    """An item of the official data files."""
+    """A record of BigCodeBench's official data files."""
 
     task_id: str
     complete_prompt: str
@@ -47,12 +47,14 @@ class BigCodeBench:
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
         self._calibrated = context.options.get("calibrated", "yes") == "yes"
-        self._unsolvable = unsolvable(context.image)
+        self._unsolvable = unsolvable_problems(context.image)
         if context.recipe.kind == "completion" and context.split == "instruct":
-            raise UserError("a completion recipe cannot use instructions; add --option recipe=chat to split=instruct")
+            raise UserError(
+                "--option split=instruct needs a chat recipe, and this one continues text; add --option recipe=chat"
+            )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems in the order of their numbers."""
+        """Returns the task's problems in the order of their numbers."""
         return [
             Problem(
                 task_id=record["task_id"],
@@ -67,7 +69,7 @@ class BigCodeBench:
         ]
 
     def _template_values(self, record: BigCodeBenchRecord) -> dict[str, str]:
-        """Returns the values of the templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
+        """Returns the values for prompt templates. Source: bigcodebench/provider/utility.py `make_raw_chat_prompt`."""
         if self.context.split == "instruct":
             return {"task": record["instruct_prompt"].strip()}
         prompt = record["complete_prompt"]
@@ -80,7 +82,7 @@ class BigCodeBench:
         return {FACET: f"cannot pass: {cause.partition(':')[0]}" if cause else "can pass"}
 
     def program(self, problem: Problem, completion: Completion) -> UnitTestProgram:
-        """Returns the solution as a module, followed by the class of unit tests."""
+        """Returns the sandbox program of a completion: the solution as a module, then the class of unit tests."""
         found = extract(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
@@ -100,7 +102,7 @@ class BigCodeBench:
         return head + code if self._calibrated and not code.startswith(head) else code
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if no test failed or raised. The detail tells which problems cannot pass in this image."""
+        """Returns the verdict: passed if no unit test failed or raised. Its detail names problems that cannot pass."""
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)
         if cause is None or verdict.passed or verdict.status == "infrastructure":
@@ -109,8 +111,8 @@ class BigCodeBench:
 
 
 @cache
-def unsolvable(image: str) -> Mapping[str, str]:
-    """Returns the problems whose reference solution cannot pass in the image, with the cause as "KIND: EXPLANATION"."""
+def unsolvable_problems(image: str) -> Mapping[str, str]:
+    """Returns, by id, the problems whose reference solution cannot pass in the image, with the cause as "KIND: WHY"."""
     path = image_folder(image) / "unsolvable.yaml"
     causes: Mapping[str, str] = parse_yaml(path.read_text()) if path.exists() else {}
     return causes

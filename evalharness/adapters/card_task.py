@@ -29,11 +29,11 @@ from evalharness.util.paths import bundled
 from evalharness.util.suggest import unknown_name
 
 TESTS = "tests"
-"""The rule with the template of the test program, and the field that its default uses."""
+"""The card's rule with the template of the test program, and the record field that its default uses."""
 
 
 class CardTask:
-    """A task of a short card. Programs in other languages than Python are run by the commands of their image."""
+    """A task that a short task card defines, without Python code of its own."""
 
     def __init__(self, context: TaskContext):
         """Raises UserError where a template of the card uses no field, or the tests need a field that is not there."""
@@ -53,7 +53,7 @@ class CardTask:
         self._language = None if context.image in PYTHON_IMAGES else languages().get(context.image)
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems in the order of their ids."""
+        """Returns the task's problems in the order of their ids."""
         return [self._problem(record) for record in self.context.records]
 
     def _problem(self, record: Record) -> Problem:
@@ -76,7 +76,7 @@ class CardTask:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram | CommandProgram:
-        """Returns the extracted program and its tests."""
+        """Returns the sandbox program of a completion: the extracted program, then the record's tests."""
         found = extract(problem, completion, self.context.recipe)
         tests = self._tests_of(problem.record)
         image, limits = self.context.image, self.context.limits
@@ -87,14 +87,14 @@ class CardTask:
         return ExecProgram(image, found.source, limits, self.context.process_rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the program and its tests ran to their end within the limits."""
+        """Returns the verdict: passed if the program and its tests ran to their end within the limits."""
         return verdict_of(completion, execution)
 
     def _tests_of(self, record: Mapping[str, Any]) -> str:
         return fill_template(self._tests, self._values(record))
 
     def _values(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Returns the values of the templates; a list, such as one of assertions, has one item per line."""
+        """Returns a record's values for templates, by field; a list, such as of assertions, has one item per line."""
         return {name: _text(record[name]) for name in self.context.version.fields}
 
 

@@ -1,4 +1,4 @@
-"""What an adapter receives: the task's card, its data, and the user's choices."""
+"""The context of a task that its adapter receives: the task card, the loaded data, and the user's options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from evalharness.sandbox.languages import command_rules, languages
 
 @dataclass(frozen=True)
 class TaskContext:
-    """A task with its data and options, as a run uses it."""
+    """Everything that an adapter gets about its task: card, recipe, loaded data, selected records and options."""
 
     card: Card
     entry: TaskEntry
@@ -32,7 +32,7 @@ class TaskContext:
     is_sample: bool
     """Whether the data are the bundled sample."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """The given options of the card's family, and the release, given or not."""
+    """The `--option`s of the task family that the user gave, and the release, given or not."""
 
     @property
     def image(self) -> str:
@@ -48,17 +48,17 @@ class TaskContext:
 
     @property
     def rules(self) -> dict[str, Any]:
-        """The card's rules. Those of the task override them, and those of the version override both."""
+        """The card's `rules` (settings of the adapter), overridden by those of the task and of the data version."""
         return {**self.card.rules, **self.entry.rules, **self.version.rules}
 
     @property
     def process_rules(self) -> ProcessRules:
-        """The rules for the process of a Python program."""
+        """The card's settings for the process of a Python program, such as the official grader's restrictions."""
         return ProcessRules.of(self.rules)
 
     @property
     def limits(self) -> Limits:
-        """The time and memory limits in the rules. Raises UserError where the card has none, or wrong ones."""
+        """The time and memory limits of programs, from the card's rules. Raises UserError for missing or wrong ones."""
         try:
             return Limits(time_s=float(self.rules["time_s"]), memory_mb=int(self.rules["memory_mb"]))
         except (KeyError, ValueError, TypeError) as error:
@@ -67,7 +67,7 @@ class TaskContext:
             ) from None
 
     def describe(self) -> TaskDescription:
-        """Returns the manifest's entry about the task."""
+        """Returns the description of the task for a run's manifest."""
         description: TaskDescription = {
             "name": self.name,
             "family": self.card.family,

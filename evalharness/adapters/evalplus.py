@@ -18,11 +18,11 @@ from evalharness.records import CallRules, CallsProgram, Completion, Execution, 
 from evalharness.sandbox.agent.shared.wire import dumps
 
 CALL_RULES = ("edition", "min_time_s", "time_factor", "max_time_s")
-"""The card's rules that become `CallRules`."""
+"""The rules of the task card that become `CallRules`."""
 
 
 class EvalPlusRecord(TypedDict):
-    """An item of EvalPlus's release files."""
+    """A record of EvalPlus's release files."""
 
     task_id: str
     prompt: str
@@ -51,7 +51,7 @@ class EvalPlus:
         self._call_rules = {name: context.rules[name] for name in CALL_RULES}
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems in the order of their numbers."""
+        """Returns the task's problems in the order of their numbers."""
         is_completion = self.context.recipe.kind == "completion"
         extra_stops = tuple(self.context.rules.get("extra_stops", ())) if is_completion else ()
         return [
@@ -67,7 +67,7 @@ class EvalPlus:
         ]
 
     def program(self, problem: Problem, completion: Completion) -> CallsProgram:
-        """Returns the solution with the inputs to call it on: base and plus, each group in its own process."""
+        """Returns the sandbox program of a completion: a function to call on base and plus inputs."""
         found = extract(problem, completion, self.context.recipe)
         return CallsProgram(
             image=self.context.image,
@@ -84,7 +84,7 @@ class EvalPlus:
         return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference(self, problem: Problem) -> Reference:
-        """Returns the problem's reference, always the same object, because references are compared by identity."""
+        """Returns the problem's reference solution with its inputs; always the same object, so outputs are cached."""
         if problem.task_id not in self._references:
             record = cast(EvalPlusRecord, problem.record)
             self._references[problem.task_id] = Reference(
@@ -104,7 +104,7 @@ class EvalPlus:
         return dumps(inputs)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if all base and plus inputs pass; `base_passed` is the result of the base inputs alone."""
+        """Returns the verdict: passed if all base and plus inputs pass; `base_passed` is for base inputs alone."""
         base = execution.parts.get("base")
         verdict = verdict_of(completion, execution)
         return replace(verdict, base_passed=base.status == "passed" if base else None)

@@ -12,7 +12,7 @@ from evalharness.data.loading import load_records
 from evalharness.data.sources import DataSource, DataSources
 from evalharness.data.splits import select_split
 from evalharness.data.time_window import TimeWindow
-from evalharness.data.versions import find_version, source_of
+from evalharness.data.versions import find_version, task_source
 from evalharness.errors import UserError
 from evalharness.records import Task
 from evalharness.util.plugins import load_plugin
@@ -21,11 +21,11 @@ from evalharness.util.suggest import unknown_name
 GROUP = "evalharness.adapters"
 """The entry-point group of adapters."""
 TASK_METHODS = ("problems", "program", "verdict")
-"""What `evalharness.records.Task` requires."""
+"""The methods that an adapter must have (`evalharness.records.Task`)."""
 
 
 def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
-    """Returns the task of that name, with its data loaded, and its context.
+    """Opens a task by name: loads its data, and returns its adapter and the context that this got.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -33,18 +33,23 @@ def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tup
     adapter = load_plugin(GROUP, f"adapter of {entry.name}", card.adapter)
     context = open_context(name, source, options)
     if not callable(adapter):
-        raise UserError(f"adapter {card.adapter} of {entry.name} is not a class; fix its package")
+        raise UserError(
+            f"the adapter {card.adapter!r} of the task {entry.name} is not a class; update or uninstall its package"
+        )
     task: Task = adapter(context)
     for method in TASK_METHODS:
         if not callable(getattr(task, method, None)):
-            raise UserError(f"adapter {card.adapter} of {entry.name} has no method {method}; fix its package")
+            raise UserError(
+                f"the adapter {card.adapter!r} of the task {entry.name} lacks the method {method}() of "
+                "evalharness.records.Task; update or uninstall its package"
+            )
     return task, context
 
 
 def open_context(name: str, sources: DataSources, options: Mapping[str, str]) -> TaskContext:
-    """Checks the task options and loads the data. Raises UserError as `open_task` does."""
+    """Checks a task's `--option`s, loads its data and returns its context. Raises UserError as `open_task` does."""
     card, entry = find_task(name)
-    source = source_of(entry, sources)
+    source = task_source(entry, sources)
     check_task_options(entry.name, card, options)
     recipe_name, recipes = options.get("recipe", entry.default_recipe), card.recipes_of(entry)
     if recipe_name not in recipes:
@@ -81,7 +86,7 @@ def open_context(name: str, sources: DataSources, options: Mapping[str, str]) ->
 
 
 def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
-    """Returns the recipe with the official or the robust extraction.
+    """Returns the recipe with the extraction rule that `--option extraction=` chooses: official or robust.
 
     The default is the official one where there is one. Raises UserError where the recipe, called `name` in the message,
     has no such choice.
@@ -93,19 +98,19 @@ def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
         return recipe
     if choice == "robust" and recipe.robust_extraction:
         return recipe.model_copy(update={"extraction": recipe.robust_extraction})
-    has = "no official extraction" if choice == "official" else "the official extraction alone"
-    raise UserError(f"{name} has {has}; remove the option extraction={choice}")
+    has = "no official extraction rule" if choice == "official" else "the official extraction rule alone"
+    raise UserError(f"{name} has {has}; remove --option extraction={choice}")
 
 
 def _select_release(entry: TaskEntry, version: Version, source: DataSource, name: str | None) -> str | None:
-    """Returns the named release, or the default one; None for data without releases.
+    """Returns the release that `--option release=` names, or the default one; None for data without releases.
 
     Raises UserError for an unknown release, and for one of data that have none.
     """
     if source == "sample" or len(version.file) <= 1:
         if name is not None:
             data = f"the sample of {entry.name}" if source == "sample" else f"version {version.name} of {entry.name}"
-            raise UserError(f"{data} has no releases; remove the option release=")
+            raise UserError(f"{data} has no releases; remove --option release=")
         return None
     if name is not None and name not in entry.releases:
         raise UserError(unknown_name(f"release of {entry.name}", name, list(entry.releases)))

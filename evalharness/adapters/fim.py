@@ -15,7 +15,7 @@ from evalharness.records import Checks, Completion, ExecProgram, Execution, Prob
 
 
 class InfillingRecord(TypedDict):
-    """An item of the official data files."""
+    """A record of HumanEval-Infilling's official data files."""
 
     task_id: str
     entry_point: str
@@ -38,7 +38,7 @@ class HumanEvalInfilling:
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems in the order of their numbers."""
+        """Returns the task's problems in the order of their numbers."""
         return [self._problem(cast(InfillingRecord, record)) for record in self.context.records]
 
     def _problem(self, record: InfillingRecord) -> Problem:
@@ -54,12 +54,12 @@ class HumanEvalInfilling:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns the infilled function, tests and a call of `check`, which run in one namespace."""
+        """Returns the sandbox program of a completion: infilled function, tests and a call of `check`."""
         code = infilled_program(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
         return ExecProgram(self.context.image, code, self.context.limits, self.context.process_rules, checks)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the program ran to its end within the time limit."""
+        """Returns the verdict: passed if program and tests ran to their end within the time limit."""
         return verdict_of(completion, execution)

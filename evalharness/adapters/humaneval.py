@@ -15,7 +15,7 @@ from evalharness.records import Checks, Completion, ExecProgram, Execution, Prob
 
 
 class HumanEvalRecord(TypedDict):
-    """An item of the official data file."""
+    """A record of HumanEval's official data file."""
 
     task_id: str
     prompt: str
@@ -34,7 +34,7 @@ class HumanEval:
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems in the order of their numbers."""
+        """Returns the task's problems in the order of their numbers."""
         return [self._problem(cast(HumanEvalRecord, record)) for record in self.context.records]
 
     def _problem(self, record: HumanEvalRecord) -> Problem:
@@ -49,7 +49,7 @@ class HumanEval:
         )
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns solution, tests and a call of `check`, which run in one namespace."""
+        """Returns the sandbox program of a completion: solution, tests and a call of `check` in one namespace."""
         found = extract(problem, completion, self.context.recipe)
         tests = f"{problem.record['test']}\ncheck({problem.entry_point})"
         checks = Checks(tests, trusted=problem.reference or "", entry_point=problem.entry_point)
@@ -57,5 +57,5 @@ class HumanEval:
         return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the program ran to its end within the time limit."""
+        """Returns the verdict: passed if program and tests ran to their end within the time limit."""
         return verdict_of(completion, execution)

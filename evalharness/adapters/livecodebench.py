@@ -22,7 +22,7 @@ METHOD = re.compile(r"^\s*def\s+(\w+)\s*\(\s*self\b", re.MULTILINE)
 
 
 class LiveCodeBenchRecord(TypedDict):
-    """An item of the official data files, with its `question_id` as `task_id`.
+    """A record of LiveCodeBench's official data files, with its `question_id` as `task_id`.
 
     The version `public` lacks the fields that are not required; only bundled samples have a reference solution.
     """
@@ -50,7 +50,7 @@ class LiveCodeBench:
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems of the release and the time window, in the order of their ids."""
+        """Returns the task's problems of the release and the time window, in the order of their ids."""
         return [
             Problem(
                 task_id=record["task_id"],
@@ -64,14 +64,14 @@ class LiveCodeBench:
         ]
 
     def _prompt(self, record: LiveCodeBenchRecord) -> Prompt:
-        """Returns the recipe's prompt, with its template `with_starter` or `without_starter` as `{task}`."""
+        """Returns a record's prompt; its `{task}` is the recipe's template `with_starter` or `without_starter`."""
         starter = record["starter_code"]
         values = {"question": record["question_content"], "starter": starter}
         task = self.context.recipe.fields["with_starter" if starter else "without_starter"]
         return build_prompt(self.context.recipe, {**values, "task": fill_template(str(task), values)})
 
     def program(self, problem: Problem, completion: Completion) -> CasesProgram:
-        """Returns the solution with the record's test cases, which the sandbox decodes."""
+        """Returns the sandbox program of a completion: the solution and the test cases, which the sandbox decodes."""
         record = cast(LiveCodeBenchRecord, problem.record)
         found = extract(problem, completion, self.context.recipe)
         return CasesProgram(
@@ -84,12 +84,12 @@ class LiveCodeBench:
         )
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the answer to every test case is correct."""
+        """Returns the verdict: passed if the program's output for every test case is correct."""
         return verdict_of(completion, execution)
 
 
 def called_function(record: LiveCodeBenchRecord) -> str:
-    """Returns the method that the test cases call; empty for a program that reads stdin and writes stdout.
+    """Returns the name of the method that a record's test cases call; "" for a program that reads stdin.
 
     It is the metadata's `func_name`; in data without metadata, the only method of the starter code. Raises UserError
     where neither gives a name.
@@ -99,7 +99,7 @@ def called_function(record: LiveCodeBenchRecord) -> str:
             return str(json.loads(record["metadata"]).get("func_name") or "")
         except (ValueError, AttributeError):
             raise UserError(
-                f"the metadata of problem {record['task_id']} is not a JSON object; replace the data"
+                f"the metadata of problem {record['task_id']} is not a JSON object; replace the data file"
             ) from None
     if not record["starter_code"]:
         return ""
@@ -107,13 +107,13 @@ def called_function(record: LiveCodeBenchRecord) -> str:
     if len(methods) != 1:
         raise UserError(
             f"problem {record['task_id']} has no metadata, and its starter code has {len(methods)} methods instead of "
-            "one; use another version"
+            "one; use another --option version="
         )
     return methods[0]
 
 
 def facets_of(record: LiveCodeBenchRecord) -> dict[str, str]:
-    """Returns the month of the contest, the difficulty and the platform, where the data have them."""
+    """Returns a record's categories for reports: month of the contest, difficulty and platform, where known."""
     facets = {}
     if "contest_date" in record:
         facets["month"] = record["contest_date"][:7]

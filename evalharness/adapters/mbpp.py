@@ -21,7 +21,7 @@ FEW_SHOT_IDS = (2, 3, 4)
 
 
 class MbppRecord(TypedDict):
-    """An item of the full or the sanitized version."""
+    """A record of MBPP's data file, in its full or its sanitized version."""
 
     task_id: int
     text: NotRequired[str]
@@ -45,7 +45,7 @@ class Mbpp:
         self.context, self.name = context, context.name
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems of the split in the order of their numbers."""
+        """Returns the problems of the task's split in the order of their numbers."""
         examples = self._examples()
         return [
             Problem(
@@ -67,7 +67,7 @@ class Mbpp:
         return "".join(fill_template(template, _template_values(by_id[number])) for number in FEW_SHOT_IDS)
 
     def program(self, problem: Problem, completion: Completion) -> ExecProgram:
-        """Returns solution, set-up code and assertions, which run in one namespace."""
+        """Returns the sandbox program of a completion: solution, set-up code and assertions in one namespace."""
         record = cast(MbppRecord, problem.record)
         setup = [record.get("test_setup_code", ""), *record.get("test_imports", [])]
         found = extract(problem, completion, self.context.recipe)
@@ -77,19 +77,19 @@ class Mbpp:
         return ExecProgram(self.context.image, found.source, self.context.limits, rules, checks, found.rule)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the program ran to its end within the time limit."""
+        """Returns the verdict: passed if program and assertions ran to their end within the time limit."""
         return verdict_of(completion, execution)
 
 
 def _tested_function(record: MbppRecord) -> str:
-    """Returns the one function that the reference defines and every assertion calls; empty if it is not unique."""
+    """Returns the function that a record's reference defines and every assertion calls; "" if it is not unique."""
     defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
     tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
     return tested.pop() if len(tested) == 1 else ""
 
 
 def _template_values(record: MbppRecord) -> dict[str, str]:
-    """Returns the names that the templates of MBPP's recipes may use. The sanitized version calls `text` `prompt`."""
+    """Returns a record's values for prompt templates by name: text, code, tests and first_test."""
     return {
         "text": record["text"] if "text" in record else record["prompt"],
         "code": record["code"],

@@ -47,7 +47,7 @@ ALL_ARGUMENTS: dict[Restore, list[int]] = {
     _nested_tuples: [580, 615, 791],
     complex: [252],
 }
-"""Problem numbers by the function that restores every argument."""
+"""Problem numbers by the function that restores the type of every argument."""
 
 BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
     (_list_of_tuples,): [75, 413, 444, 753],
@@ -56,7 +56,7 @@ BY_POSITION: dict[tuple[Restore, ...], list[int]] = {
     (float, complex): [124],
     (_dict_of_tuples,): [722],
 }
-"""Problem numbers by the functions that restore the first arguments. Further arguments stay unchanged."""
+"""Problem numbers by the functions that restore the types of the first arguments; others stay unchanged."""
 
 
 def restore_inputs(task_id: str, inputs: list[list[Any]]) -> list[Any]:

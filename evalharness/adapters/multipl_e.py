@@ -24,7 +24,7 @@ AFTER_TESTS = re.compile(r"\s*(?:\?>\s*)?")
 
 
 class MultiPlERecord(TypedDict):
-    """An item of the official data files, with its `name` as `task_id`. Only bundled samples have a solution."""
+    """A record of MultiPL-E's data files, with its `name` as `task_id`. Only bundled samples have a solution."""
 
     task_id: str
     language: str
@@ -45,7 +45,7 @@ class MultiPlE:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns the problems of the split in the order of their numbers."""
+        """Returns the problems of the task's split in the order of their numbers."""
         return [self._problem(cast(MultiPlERecord, record)) for record in self.context.records]
 
     def _problem(self, record: MultiPlERecord) -> Problem:
@@ -62,7 +62,7 @@ class MultiPlE:
         )
 
     def program(self, problem: Problem, completion: Completion) -> CommandProgram:
-        """Returns prompt, completion and tests, which the language's commands compile and run.
+        """Returns the sandbox program of a completion: prompt, completion and tests in the task's language.
 
         Raises UserError for a whole program that does not end with the problem's tests.
         """
@@ -78,12 +78,12 @@ class MultiPlE:
         return CommandProgram(self.context.image, source, self._limits, checks, found_by)
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if every command exits with 0 and its output fulfils the language's rules."""
+        """Returns the verdict: passed if every command exits with 0 and its output fulfils the language's rules."""
         return verdict_of(completion, execution)
 
 
 def _split_at_tests(problem: Problem, text: str) -> tuple[str, str]:
-    """Splits a whole program into the text before the tests, and the tests with what follows them."""
+    """Splits a whole program into the text before the problem's tests, and the tests with what follows them."""
     tests = problem.record["tests"].rstrip()
     start = text.rfind(f"\n{tests}")
     if start < 0 or not AFTER_TESTS.fullmatch(text, start + 1 + len(tests)):

@@ -8,7 +8,7 @@ from evalharness.records import Message, Oracle, Prompt
 
 
 def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[str, ...] = ()) -> Prompt:
-    """Returns the recipe's prompt, with `values` in place of the templates' `{name}`.
+    """Returns a prompt from a recipe's templates, with `values` in place of each `{name}`.
 
     A completion recipe has the template `prompt`; a chat recipe has `user`, and optionally `system` and `prefill`.
     `extra_stops` are added to the recipe's stop sequences.
@@ -23,7 +23,7 @@ def build_prompt(recipe: Recipe, values: Mapping[str, str], extra_stops: tuple[s
 
 
 def build_infilling_prompt(recipe: Recipe, prefix: str, suffix: str, reference_middle: str) -> Prompt:
-    """Returns the recipe's prompt for an infilling problem.
+    """Returns the prompt of an infilling problem, as the recipe says.
 
     A recipe of kind `infill` passes prefix and suffix to the backend, which knows the model's format. A recipe of
     another kind places `{prefix}` and `{suffix}` in its templates. Only a recipe with `middle: oracle` uses

@@ -14,7 +14,7 @@ from evalharness.records import Completion, Execution, Problem, Verdict
 
 
 class SantaCoderRecord(TypedDict):
-    """An item of the official data set, with its `name` as `task_id`."""
+    """A record of SantaCoder-FIM's official data set, with its `name` as `task_id`."""
 
     task_id: str
     language: str
@@ -48,14 +48,14 @@ class SantaCoderFim:
         )
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems of the language, in the order of their names."""
+        """Returns the task's problems (those of its language), in the order of their names."""
         return list(self._problems.values())
 
     def program(self, problem: Problem, completion: Completion) -> None:
-        """Returns None: the comparison with the reference needs no execution."""
+        """Returns None, since the completion is compared with the reference as text; no program runs."""
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns a pass if the middle equals the reference's, apart from white space at either end."""
+        """Returns the verdict: passed if the infilled middle equals the removed line, apart from outer white space."""
         problem = self._problems[completion.task_id]
         middle = extract_middle(problem, completion, self.context.recipe)
         passed = middle is not None and middle.strip() == problem.record["canonical_solution"].strip()

@@ -1,10 +1,10 @@
-"""Makes a verdict of an execution, for tasks that need no further rules."""
+"""The usual verdict on an execution: passed if every part passed."""
 
 from evalharness.records import Completion, Execution, Verdict
 
 
 def verdict_of(completion: Completion, execution: Execution) -> Verdict:
-    """Returns a verdict that passes if every part of the execution passed; else it has the first other part's status.
+    """Returns the usual verdict: passed if every part of the execution passed, else the first other part's status.
 
     CPU and wall-clock times are summed over the parts; memory is the largest of them.
     """

@@ -22,7 +22,7 @@ from evalharness.util.files import atomic_write
 
 @dataclass(frozen=True)
 class PulledVersion:
-    """A version of a task's data in the folder, or why it is not there."""
+    """The result of downloading a version of a task's data: its path, or why it is not available."""
 
     task: str
     version: str
@@ -58,9 +58,10 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
         loaded = load_records(card, entry, version.name, source, version.split or None)
         if version.fingerprint and not loaded.official:
             raise UserError(
-                f"{path} does not have the data of the task card; remove it"
+                f"{path} does not have the data that the task card expects; delete it to download them again"
                 if path.exists()
-                else f"{loaded.origin} does not have the data of the task card ({loaded.fingerprint[:19]}...)"
+                else f"{loaded.origin} does not have the data that the task card expects, but others "
+                f"({loaded.fingerprint[:19]}...); use another version"
             )
     except UserError as error:
         return PulledVersion(entry.name, version.name, error=_without_hint(error))
@@ -78,14 +79,16 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
                 _copy(source, path)
         loaded = load_records(card, entry, version.name, folder)
         if version.sha256 and not loaded.official:
-            raise UserError(f"{paths[0].parent} does not have the data of the task card; remove it")
+            raise UserError(
+                f"{paths[0].parent} does not have the data that the task card expects; delete it to download them again"
+            )
     except UserError as error:
         return PulledVersion(entry.name, version.name, error=_without_hint(error))
     return PulledVersion(entry.name, version.name, len(loaded.records), paths[0].parent)
 
 
 def _without_hint(error: UserError) -> str:
-    """Returns the message without the hint to use --data, which `data pull` does not have."""
+    """Returns an error's message without the hint to use --data, an option that `data pull` does not have."""
     return str(error).removesuffix(DATA_HINT)
 
 
@@ -102,7 +105,7 @@ def _write(path: Path, loaded: LoadedData) -> None:
 
 @contextlib.contextmanager
 def _atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Does what `util.files.atomic_write` does, in a folder that it creates. Raises UserError if it cannot."""
+    """Opens a file as `util.files.atomic_write` does, and creates its folder. Raises UserError where it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:

@@ -18,7 +18,7 @@ STALL_S = 60.0
 
 
 def evalplus_records(source: EvalPlusSource) -> list[Record]:
-    """Returns the records of a release file. Raises UserError if it cannot be downloaded.
+    """Returns the records of an EvalPlus release, downloaded at first use. Raises UserError if it is not available.
 
     Inputs of MBPP+ lack some of their types; see `adapters.mbpp_plus_inputs`.
     """

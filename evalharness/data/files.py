@@ -15,13 +15,13 @@ Record = dict[str, Any]
 
 
 def read_records(path: Path) -> list[Record]:
-    """Returns the records of a file in their order. Raises UserError for a missing, damaged or unsuitable file."""
+    """Returns the records of a data file in their order. Raises UserError for a missing or damaged file."""
     try:
         return _read_document(path) if path.suffix == ".json" else list(_read_lines(path))
     except FileNotFoundError:
         raise UserError(f"data file {path} is missing; put it there, or name another source with --data") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"data file {path} cannot be read ({error}); replace it") from None
+        raise UserError(f"data file {path} cannot be read ({error}); replace the file") from None
 
 
 def _read_lines(path: Path) -> Iterator[Record]:
@@ -42,12 +42,12 @@ def _read_document(path: Path) -> list[Record]:
     if isinstance(value, dict):
         value = [{"task_id": key, **_check_object(entry, f"{path}, entry {key!r}")} for key, entry in value.items()]
     if not isinstance(value, list):
-        raise UserError(f"{path}: neither a list nor an object of records; replace the file")
+        raise UserError(f"{path}: neither a JSON list of records nor an object of them; replace the file")
     return [_check_object(entry, f"{path}, entry {number}") for number, entry in enumerate(value, start=1)]
 
 
 def _check_object(value: Any, position: str) -> Record:
-    """Returns the value. Raises UserError, with its position in the file, if it is not an object."""
+    """Returns a record of a data file. Raises UserError, with its position, if it is not a JSON object."""
     if not isinstance(value, dict):
         raise UserError(f"{position}: not a JSON object; replace the file")
     return value

@@ -19,13 +19,13 @@ DATA_HINT = ", or use --data DIR"
 
 
 def hub_records(source: HubSource) -> list[Record]:
-    """Returns all rows of the source's splits. Raises UserError if the hub does not provide them.
+    """Returns the rows of a data set on the Hugging Face hub. Raises UserError if the hub does not provide them.
 
     A first request finds out whether the hub answers, which is faster than the library's retries. If it does not, only
     the library's cache is used.
     """
     if Path(source.repo).exists():
-        raise UserError(f"the folder {source.repo} hides the hub's data set of that name; run from another folder")
+        raise UserError(f"the local folder {source.repo} hides the hub's data set of that name; run in another folder")
     import datasets
 
     with _hub_or_cache(source) as unreachable:
@@ -41,9 +41,9 @@ def hub_records(source: HubSource) -> list[Record]:
 
 
 def hub_files(source: HubSource) -> list[Path]:
-    """Returns the paths of the source's files in the library's cache. Raises UserError as `hub_records` does.
+    """Returns the local paths of a hub data set's files, downloaded if needed. Raises UserError as `hub_records` does.
 
-    It serves data sets with a loading script, which does not run.
+    For data sets with a loading script, which does not run.
     """
     from huggingface_hub import hf_hub_download
 
@@ -60,9 +60,9 @@ def hub_files(source: HubSource) -> list[Path]:
 
 @contextlib.contextmanager
 def _hub_or_cache(source: HubSource) -> Iterator[str]:
-    """Yields why the hub does not answer, or an empty text if it does.
+    """Runs a block that loads from the hub; yields why the hub does not answer, or "" if it does.
 
-    While it does not answer, the libraries use their caches alone. Errors become UserError.
+    While it does not answer, the libraries use their caches alone. Errors of the block become UserError.
     """
     unreachable = _why_unreachable(source)
     try:
@@ -71,13 +71,13 @@ def _hub_or_cache(source: HubSource) -> Iterator[str]:
     except Exception as error:  # The libraries' errors have no common class.
         reason = unreachable or error_with_cause(error)
         raise UserError(
-            f"the hub does not provide {source.repo} ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE"
-            f"{DATA_HINT}"
+            f"the Hugging Face hub does not provide {source.repo} ({reason}); check the network, $HF_ENDPOINT and "
+            f"$HF_HUB_OFFLINE{DATA_HINT}"
         ) from error
 
 
 def _why_unreachable(source: HubSource) -> str:
-    """Returns why the hub does not answer; empty if it answers, whatever the status."""
+    """Returns why the Hugging Face hub does not answer; "" if it answers, whatever the status."""
     from huggingface_hub import constants, get_session
 
     revision = source.revision or "main"
@@ -93,12 +93,12 @@ def _why_unreachable(source: HubSource) -> str:
 def _check_cached_revision(rows: Any, revision: str | None) -> None:
     """Raises LookupError if cached rows are of another revision. Offline, the library uses the latest in its cache."""
     if revision and not all(revision in cached["filename"] for cached in rows.cache_files):
-        raise LookupError(f"the cached copy is not of revision {revision}")
+        raise LookupError(f"the cached copy is not of the revision {revision}")
 
 
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """Makes the libraries use their caches alone."""
+    """Makes `datasets` and `huggingface_hub` use their caches alone, without a network, during the block."""
     import datasets
     from huggingface_hub import constants
 
@@ -115,7 +115,7 @@ def _offline() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Turns off progress bars and warnings about retries. The error message has the relevant facts."""
+    """Turns off the hub libraries' progress bars and warnings about retries during the block."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
@@ -134,7 +134,7 @@ def _quiet() -> Iterator[None]:
 
 
 def error_with_cause(error: BaseException) -> str:
-    """Returns the error and its root cause on one line, each shortened to 150 characters."""
+    """Returns an exception and its root cause on one line, each shortened to 150 characters."""
     root = error
     while root.__cause__ is not None:
         root = root.__cause__

@@ -24,12 +24,12 @@ EVALPLUS_OVERRIDES = {"HumanEvalPlus": "HUMANEVAL_OVERRIDE_PATH", "MbppPlus": "M
 
 
 SHIPPED = "shipped with the card: "
-"""What the origin of data begins with that come with the task's card."""
+"""The beginning of `LoadedData.origin` for data that come with the task's card."""
 
 
 @dataclass(frozen=True)
 class LoadedData:
-    """The records of a version, in the order of their ids."""
+    """The loaded records of a version of a task's data, in the order of their ids."""
 
     records: list[Record]
     origin: str
@@ -47,7 +47,7 @@ def load_records(
     split: str | None = None,
     release: tuple[int, int] | None = None,
 ) -> LoadedData:
-    """Loads all records of a version (None: the default one).
+    """Loads the records of a version of a task's data (None: the default version).
 
     `split` matters only where each split has its own files. `release` restricts the version to the files from its
     first to its second number, counted from 1. Raises UserError if the source lacks some of the data; it never tries
@@ -60,21 +60,21 @@ def load_records(
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
     records = _with_ids(card, entry, named_records(records, version.fields))
     records = sorted(records, key=lambda record: natural_key(record.get("task_id")))
-    check_records(records, version.fields, origin)
+    check_records(records, version.fields, f"{entry.name} ({origin})")
     digest = fingerprint(records, version.fields)
     official = _is_official(version, digest, checksums)
     return LoadedData(records, origin, digest, official)
 
 
 def _with_ids(card: Card, entry: TaskEntry, records: Iterable[Record]) -> list[Record]:
-    """Returns the records with their `task_id`: the card's `id_field`, or their number where the card has none."""
+    """Returns the records with a `task_id`: the value of the card's `id_field`, or their number if it has none."""
     if card.id_field is None:
         return [{"task_id": f"{entry.name}/{number}", **record} for number, record in enumerate(records)]
     return [{"task_id": record[card.id_field], **record} if card.id_field in record else record for record in records]
 
 
 def _is_official(version: Version, digest: str, checksums: tuple[str, ...]) -> bool:
-    """Returns whether the data are those of the card; data that come with it are, if it has no fingerprint."""
+    """Returns whether loaded data are those that the task's card names, by checksums or fingerprint."""
     if version.sha256:
         return checksums == version.sha256
     return digest == version.fingerprint or bool(version.shipped and version.fingerprint is None)
@@ -99,7 +99,7 @@ def _select_files(version: Version, selection: slice) -> Version:
 def _read(
     card: Card, entry: TaskEntry, version: Version, source: DataSource, split: str | None
 ) -> tuple[list[Record], str, tuple[str, ...]]:
-    """Returns the records, their origin, and the checksum of each file if the card has checksums to compare."""
+    """Returns a version's records, their origin, and the checksum of each file if the card has some to compare."""
     if version.shipped and source != "sample":
         paths = shipped_paths(card.folder, version.shipped)
         return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _checksums(paths, version)
@@ -123,7 +123,7 @@ def _read_files(paths: Sequence[Path]) -> list[Record]:
 
 
 def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], folder: Path) -> None:
-    """Raises UserError if a file is missing while the folder has other versions of the task.
+    """Raises UserError if a file of the version is missing while the folder has other versions of the task.
 
     No other version takes the place of the default one: its results would be of another benchmark.
     """
@@ -137,11 +137,14 @@ def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], fo
         published = version.hub is not None or version.evalplus is not None
         remedy = f"{'use --data hub, or ' if published else 'name '}another version that the folder has"
         file = missing.relative_to(folder) if missing.is_relative_to(folder) else missing
-        raise UserError(f"{folder} lacks version {version.name} of {entry.name} ({file}); {remedy}: --option {choices}")
+        raise UserError(
+            f"the data folder {folder} lacks version {version.name} of {entry.name} ({file}); {remedy}: "
+            f"--option {choices}"
+        )
 
 
 def _checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
-    """Returns the sha256 of each file; none if the card has none to compare them with."""
+    """Returns the sha256 of each data file; nothing if the card has no checksums to compare."""
     if not version.sha256:
         return ()
     checksums = []
@@ -153,18 +156,20 @@ def _checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
 
 def _read_sample(card: Card, entry: TaskEntry, version: Version, split: str | None) -> list[Record]:
     if version.name != entry.default_version:
-        raise UserError(f"the sample of {entry.name} has no version {version.name!r}; remove the option version=")
+        raise UserError(
+            f"the bundled sample of {entry.name} has no version {version.name!r}; leave out --option version="
+        )
     if entry.versions[version.name].by_split and split not in (None, entry.default_split):
-        raise UserError(f"the sample of {entry.name} has no split {split!r}; remove the option split=")
+        raise UserError(f"the bundled sample of {entry.name} has no split {split!r}; leave out --option split=")
     path = card.folder / "samples" / f"{entry.name}.jsonl"
     if not path.is_file():
         todo = "leave --data out" if version.shipped else "use --data DIR or --data hub"
-        raise NoBundledSample(f"there is no sample of {entry.name}; {todo}")
+        raise NoBundledSample(f"no sample data of {entry.name} are bundled; {todo}")
     return read_records(path)
 
 
 def _read_published(entry: TaskEntry, version: Version, *, use_override: bool) -> tuple[list[Record], str]:
-    """Returns the records and their origin, from EvalPlus's release or the hub.
+    """Returns a version's records and their origin, from EvalPlus's release or the hub.
 
     With `use_override`, a file in EvalPlus's own environment variable takes the release's place.
     """
@@ -177,4 +182,4 @@ def _read_published(entry: TaskEntry, version: Version, *, use_override: bool) -
         return evalplus_records(version.evalplus), origin
     if version.hub is not None:
         return hub_records(version.hub), f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
-    raise UserError(f"{entry.name} version {version.name} is not on the hub; use --data DIR")
+    raise UserError(f"the data of {entry.name}, version {version.name}, are not on the hub; use --data DIR")

@@ -1,4 +1,4 @@
-"""Gives records the names that an adapter expects, as a task card maps them, and checks that every field is there."""
+"""Renames the fields of data records as a task card maps them, and checks that every required field is there."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from evalharness.errors import UserError
 
 
 def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[Record]:
-    """Returns the records, each with the value of its field `fields[name]` under `name`, for every name.
+    """Returns the records with fields under the adapter's names: `name` has the value of the field `fields[name]`.
 
     A name whose field a record does not have is left out of that record. `a.b` is the field b of the object a.
     """
@@ -20,7 +20,7 @@ def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[
 
 
 def _value(record: Mapping[str, Any], field: str) -> Any:
-    """Returns the value of a field; None where the record does not have it."""
+    """Returns the value of a record's field, such as "a" or "a.b"; None where the record does not have it."""
     if field in record:
         return record[field]
     outer, dot, inner = field.partition(".")
@@ -29,9 +29,12 @@ def _value(record: Mapping[str, Any], field: str) -> Any:
 
 
 def check_records(records: Sequence[Record], fields: Mapping[str, str], data: str) -> None:
-    """Raises UserError if there are no records, a field is missing, or an id occurs twice. `data` names the data."""
+    """Raises UserError if a task's data have no records, a field is missing, or an id occurs twice.
+
+    `data` names task and origin, for messages.
+    """
     if not records:
-        raise UserError(f"the data ({data}) have no records; replace them")
+        raise UserError(f"the data of {data} have no records; replace the file, or use another --data")
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
@@ -39,10 +42,11 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
             has = ", ".join(key for key in record if key not in fields and key != "task_id")
             hint = f"; it has {has}" if has else ""
             raise UserError(
-                f"the data ({data}) have a record {task_id} without {', '.join(missing)}{hint}; replace them"
+                f"the data of {data} have a record {task_id} without {', '.join(missing)}{hint}; replace the file, or "
+                "use another --data"
             )
         if task_id in seen:
-            raise UserError(f"the data ({data}) have two records {task_id}; replace them")
+            raise UserError(f"the data of {data} have two records with the id {task_id}; remove one from the file")
         seen.add(task_id)
 
 

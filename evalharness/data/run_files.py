@@ -21,19 +21,25 @@ Row = TypeVar("Row", Completion, Verdict)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Returns a run's configuration and environment. Raises UserError where the file is missing or damaged."""
+    """Returns the manifest of a run directory. Raises UserError where it is missing or damaged."""
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
         known = {"config": dict(content["config"]), "environment": dict(content["environment"])}
         stretches = {"stretches": list(content["stretches"])} if "stretches" in content else {}
         return cast(Manifest, {**known, **stretches})
-    except (ValueError, KeyError, TypeError, OSError):
-        raise UserError(f"{path} cannot be read; check that {folder} is a run directory") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder} is not a run directory (no {MANIFEST}); name one that a run wrote") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; make the file readable") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path} is damaged: no JSON object with config and environment; restore the file, or run again elsewhere"
+        ) from None
 
 
 def read_summary(folder: Path) -> Summary | None:
-    """Returns a run's summary; None for a run that is not finished. Raises UserError where the file is damaged."""
+    """Returns the summary of a run directory; None for an unfinished run. Raises UserError where it is damaged."""
     path = folder / SUMMARY
     try:
         content = json.loads(path.read_bytes())
@@ -42,7 +48,7 @@ def read_summary(folder: Path) -> Summary | None:
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise UserError(f"{path} cannot be read; repeat the command that made it, which writes it again")
+        raise UserError(f"{path} is damaged: not a JSON object; run the command of this run again, which rewrites it")
     return cast(Summary, content)
 
 
@@ -57,10 +63,10 @@ def read_verdicts(folder: Path) -> Iterator[Verdict]:
 
 
 def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
-    """Yields the rows of a file of completions or verdicts; nothing where there is no file.
+    """Yields the completions or verdicts of a run's .jsonl file; nothing where there is no file.
 
-    Fields that this version does not know are ignored, so that rows of later versions can be read.
-    Raises UserError, naming the line, at one that no run writes, and at a second row of a sample.
+    Fields that this version does not know are ignored, so that files of later versions can be read.
+    Raises UserError, naming the line, at an invalid line, and at a second line of a sample.
     """
     known = {field.name for field in fields(kind)}
     keys = KeySet()
@@ -69,18 +75,21 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
             content = json.loads(line)
             row = kind(**{key: _field_value(key, value) for key, value in content.items() if key in known})
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-            raise UserError(f"{path}, line {number} is damaged; fix or remove the line") from None
+            raise UserError(
+                f"{path}, line {number} is damaged: not a {kind.__name__.lower()} as JSON; fix or remove the line"
+            ) from None
         try:
             check_row(row)
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: no run writes such a row: {error}; remove the line") from None
+            name = kind.__name__.lower()
+            raise UserError(f"{path}, line {number} is not a valid {name}: {error}; remove the line") from None
         if not keys.add(row.key):
             raise repeated_row(f"{path}, line {number}", row)
         yield row
 
 
 def _field_value(key: str, value: Any) -> Any:
-    """Returns the value of a row's field. Task ids are interned: many rows share each of them."""
+    """Returns the value of a completion's or verdict's field from its JSON value. Task ids are interned."""
     if key == "task_id":
         return sys.intern(value)
     if key == "trace" and value is not None:

@@ -1,4 +1,4 @@
-"""What a run directory says of a run: the contents of `manifest.json` and `summary.json`.
+"""The types of a run directory's `manifest.json` and `summary.json`.
 
 All rates are fractions, all times seconds unless a key says otherwise. A key that is not required is absent where its
 value was not measured or does not apply; nothing unmeasured is ever zero.
@@ -10,7 +10,7 @@ from evalharness.records import Status
 
 
 class DataDescription(TypedDict):
-    """Where a task's records came from."""
+    """Manifest: where a task's data come from, and whether they are the official ones."""
 
     origin: str
     fingerprint: str
@@ -20,7 +20,7 @@ class DataDescription(TypedDict):
 
 
 class TaskDescription(TypedDict):
-    """Everything about a task that can change a number."""
+    """Manifest: everything about a run's task that can change a result."""
 
     name: str
     family: str
@@ -43,7 +43,7 @@ class TaskDescription(TypedDict):
 
 
 class SamplesAsked(TypedDict, total=False):
-    """Which samples a run asks for."""
+    """Manifest: which samples a run consists of."""
 
     file: bool
     """True where a samples file names them; `n` and `limit` are absent then."""
@@ -54,7 +54,7 @@ class SamplesAsked(TypedDict, total=False):
 
 
 class RunConfiguration(TypedDict):
-    """Everything that can change a number of a run. A run resumes only under an equal configuration."""
+    """Manifest: everything that can change a run's results. A run resumes only with an equal configuration."""
 
     task: TaskDescription
     backend: dict[str, Any]
@@ -67,7 +67,7 @@ class RunConfiguration(TypedDict):
 
 
 class Hardware(TypedDict):
-    """The machine that a run ran on."""
+    """Manifest: the hardware of the machine that a run was carried out on."""
 
     system: str
     processor: str
@@ -79,7 +79,7 @@ class Hardware(TypedDict):
 
 
 class Environment(TypedDict):
-    """Software and hardware around a run. It may differ when the run is resumed."""
+    """Manifest: software and hardware that a run was carried out with. They may differ when the run is resumed."""
 
     started_at: str
     """In UTC, such as 2026-01-31T12:00:00Z."""
@@ -101,16 +101,16 @@ class Environment(TypedDict):
 
 
 class Stretch(TypedDict):
-    """What one process did of a run. Resuming begins a new stretch."""
+    """Manifest: a stretch, the part of a run that one process wrote. Resuming a run begins a new stretch."""
 
     environment: Environment
     transport: dict[str, Any]
     """The options that change how requests are sent, but no answer (`pipeline.resuming.same_run.TRANSPORT_OPTIONS`)."""
     samples: SamplesAsked
     completions: int
-    """Completions that were there when the stretch began."""
+    """Number of completions that existed when the stretch began."""
     adjusted: NotRequired[dict[str, str]]
-    """Options that the endpoint made the client change, with their values."""
+    """Options that the backend changed as the endpoint refused them, with the values that were sent."""
 
 
 class Manifest(TypedDict):
@@ -125,14 +125,14 @@ class Manifest(TypedDict):
 
 
 class Rate(TypedDict):
-    """An estimated rate with its 95 % interval; all three are fractions."""
+    """An estimated rate, such as pass@1, with its 95 % confidence interval; all three numbers are fractions."""
 
     value: float
     ci95: list[float]
 
 
 class FacetValue(TypedDict):
-    """The rates over the problems of one kind, such as those of one month."""
+    """Summary: the pass rates over the problems of one category, such as those of one month."""
 
     problems: int
     metrics: dict[str, Rate]
@@ -143,7 +143,7 @@ Percentiles = dict[str, float]
 
 
 class SteadyWindow(TypedDict):
-    """Speed over the window in which the most requests were in progress at once."""
+    """Summary: speed in the time window in which the most requests were in progress at once."""
 
     output_tokens_per_s: float
     seconds: float
@@ -151,7 +151,7 @@ class SteadyWindow(TypedDict):
 
 
 class DraftAcceptance(TypedDict):
-    """What the target accepted of the drafts of one source."""
+    """Summary: how many drafted tokens of one draft source the target model accepted (speculative decoding)."""
 
     passes: int
     """Passes of the target that verified such drafts."""
@@ -162,7 +162,7 @@ class DraftAcceptance(TypedDict):
 
 
 class Speed(TypedDict, total=False):
-    """The speed of a run or of one level of a bench. `metrics.throughput.speed` defines each key."""
+    """The measured speed of a run, or of one concurrency level of `bench`; `metrics.throughput.speed` defines it."""
 
     requests: int
     warmup_requests: int
@@ -195,7 +195,7 @@ takes no such prompt, or a filter ends the answer."""
 
 
 class Answers(TypedDict):
-    """How the answers of a run ended (`metrics.answer_counts`)."""
+    """Summary: how a run's answers ended, such as at the token limit or empty (`metrics.answer_counts`)."""
 
     answers: int
     """All answers, refused prompts included; not those that the infrastructure failed on."""
@@ -216,15 +216,15 @@ class Answers(TypedDict):
 
 
 class Figures(TypedDict):
-    """The part of a summary that is counted from the rows."""
+    """The part of `summary.json` that is computed from completions and verdicts: pass rates, speed, counts."""
 
     problems: int
     """Problems that have a verdict; the rates are over these."""
     problems_of_task: int
     samples: int
-    """Samples that have a verdict row."""
+    """Samples that have a verdict."""
     asked: int
-    """Samples that the run asks for."""
+    """Samples of the run, with or without a verdict."""
     metrics: dict[str, Rate]
     facets: NotRequired[dict[str, dict[str, FacetValue]]]
     """Rates by kind of problem: facet, such as `month`, then kind, such as `2024-08`."""

@@ -1,4 +1,4 @@
-"""A finished run, with its rows as Python objects or as a pandas table."""
+"""Opens a run directory: manifest, summary, and its samples as Python objects or as a pandas table."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample of a run: what the backend returned, and the judgement of it."""
+    """One sample of a run: the completion that the backend returned, and its verdict."""
 
     completion: Completion | None
     """None where only the verdict was written."""
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. Manifest and summary are in memory; the rows are read from the disk at each use."""
+    """An opened run directory. Manifest and summary are in memory; samples are read from the disk at each use."""
 
     folder: Path
     manifest: Manifest = field(repr=False)
@@ -55,24 +55,24 @@ class Run:
 
     @property
     def speed(self) -> Speed:
-        """The speed block of the summary; empty if no request was timed."""
+        """The run's speed, from its summary; empty if no request was timed."""
         return self.summary.get("speed", {})
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration in the manifest. Manifests of earlier versions may lack any part of it."""
+        """The run's configuration, from its manifest; those of earlier versions may lack any part of it."""
         return dict(self.manifest.get("config", {}))
 
     def completions(self) -> Iterator[Completion]:
-        """Yields the completions in the order of writing. Raises UserError at a damaged line."""
+        """Yields the run's completions in the order of writing. Raises UserError at a damaged line."""
         return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yields the verdicts in the order of writing. Raises UserError at a damaged line."""
+        """Yields the run's verdicts in the order of writing. Raises UserError at a damaged line."""
         return read_verdicts(self.folder)
 
     def samples(self) -> Iterator[Sample]:
-        """Yields each sample with completion and verdict, in the order in which the completions were written.
+        """Yields the run's samples, each with completion and verdict, in the order in which completions were written.
 
         Samples that have a verdict alone come last. Raises UserError at a damaged line.
         """
@@ -83,7 +83,7 @@ class Run:
             yield Sample(None, verdict)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Returns one row per sample: the fields of its completion, without the trace, and those of its verdict.
+        """Returns a table with one row per sample: the fields of its completion, without the trace, and its verdict.
 
         Times are in seconds. What was not measured is missing (NaN or None), never zero.
         """
@@ -99,20 +99,20 @@ class Run:
 
 
 def open_run(folder: Path | str) -> Run:
-    """Returns the run of a run directory, which may be unfinished: then the summary is empty.
+    """Opens a run directory; the summary of an unfinished run is empty.
 
-    Raises UserError where the folder holds none.
+    Raises UserError for a folder that is no run directory.
     """
     folder = Path(folder)
     return Run(folder, read_manifest(folder), read_summary(folder) or cast(Summary, {}))
 
 
 def load_run(folder: Path | str) -> Run:
-    """Returns the finished run of a run directory. Raises UserError where the folder holds none, or a damaged one."""
+    """Opens the run directory of a finished run. Raises UserError where the run is unfinished, damaged or not there."""
     folder = Path(folder)
     manifest, summary = read_manifest(folder), read_summary(folder)
     if summary is None:
         raise UserError(
-            f"{folder} holds no finished run (no {SUMMARY}); repeat the command that started it, which resumes it"
+            f"the run in {folder} is not finished (no {SUMMARY}); repeat the command that started it, which resumes it"
         )
     return Run(folder, manifest, summary)

@@ -1,4 +1,4 @@
-"""Where data are loaded from."""
+"""The source of benchmark data: a folder, the hub or the bundled sample."""
 
 import os
 from pathlib import Path
@@ -11,11 +11,11 @@ DataSource = Path | Literal["hub", "sample"]
 
 
 DataSources = DataSource | tuple[Path, ...]
-"""A source, or several data folders, each of which may have the data of some tasks (`versions.source_of`)."""
+"""A source, or several data folders, each of which may have the data of some tasks (`versions.task_source`)."""
 
 
 def resolve_source(option: str | None) -> DataSources:
-    """Returns the source that `--data` names, else that of `$EVALHARNESS_DATA`, else the hub.
+    """Returns the data source that `--data` names, else that of `$EVALHARNESS_DATA`, else the hub.
 
     Both may name several folders, separated by colons as in $PATH. Raises UserError for a folder that does not exist.
     """
@@ -36,4 +36,7 @@ def resolve_source(option: str | None) -> DataSources:
 def check_data_folder(folder: Path) -> None:
     """Raises UserError if the data folder does not exist."""
     if not folder.is_dir():
-        raise UserError(f"data folder {folder} does not exist; name one that does, or use --data hub or sample")
+        raise UserError(
+            f"data folder {folder} (--data or $EVALHARNESS_DATA) does not exist; name another, or use --data hub or "
+            "--data sample"
+        )

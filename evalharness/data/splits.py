@@ -1,4 +1,4 @@
-"""Selects the records of a split."""
+"""Selects the data records of a task's split, such as train or test."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from evalharness.util.suggest import unknown_name
 
 
 def select_split(entry: TaskEntry, records: Sequence[Record], name: str | None) -> list[Record]:
-    """Returns the records of a split; None selects the default split, or all records of a task without splits.
+    """Returns the data records of a task's split; None selects the default split, or all records without splits.
 
     Raises UserError for an unknown split.
     """

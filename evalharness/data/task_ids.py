@@ -1,4 +1,4 @@
-"""Orders problem ids and reads the numbers in them."""
+"""Sorts problem ids such as HumanEval/10 by their numbers, and reads these."""
 
 import re
 

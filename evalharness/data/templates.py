@@ -7,5 +7,5 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
-    """Returns the template with the value of each `{name}` in its place. Braces around unknown names stay."""
+    """Returns a template's text with each `{name}` replaced by its value. Braces around unknown names stay."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)

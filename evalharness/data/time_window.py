@@ -13,7 +13,7 @@ DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class TimeWindow:
-    """The time from 0:00 of the day `start` to 0:00 of the day `end`, both included. None is unbounded.
+    """The publication dates to select: from 0:00 of the day `start` to 0:00 of the day `end`; None is unbounded.
 
     A later time on the last day is outside. Source: LiveCodeBench/LiveCodeBench,
     lcb_runner/benchmarks/code_generation.py `load_code_generation_dataset`.
@@ -31,7 +31,7 @@ class TimeWindow:
         return window
 
     def select(self, records: Sequence[Record], field: str, data_name: str) -> list[Record]:
-        """Returns the records whose date in `field` is in the window.
+        """Returns the data records whose date in `field` is in the time window.
 
         `data_name` names the data in messages. Raises UserError if records have no date, or none is in the window.
         """
@@ -39,11 +39,12 @@ class TimeWindow:
             return list(records)
         if not all(field in record for record in records):
             raise UserError(
-                f"the records of {data_name} have no {field}; remove start= and end=, or use another version"
+                f"the records of {data_name} have no date field {field}; leave out --option start= and end=, or use "
+                "another --option version="
             )
         selected = [record for record in records if self._contains(record[field], data_name)]
         if not selected:
-            raise UserError(f"no problem of {data_name} is in the time window; change start= or end=")
+            raise UserError(f"no problem of {data_name} is in the time window; change --option start= or end=")
         return selected
 
     def _contains(self, timestamp: object, data_name: str) -> bool:
@@ -62,4 +63,4 @@ def _parse_day(name: str, text: str | None) -> datetime | None:
             raise ValueError(text)
         return datetime.fromisoformat(text)
     except ValueError:
-        raise UserError(f"--option {name}={text} is not a date such as 2024-08-01") from None
+        raise UserError(f"--option {name}={text} is not a date; write it as 2024-08-01") from None

@@ -20,15 +20,15 @@ def find_version(entry: TaskEntry, name: str | None, split: str | None = None) -
     return version.for_split(entry.values, split or entry.default_split)
 
 
-def source_of(entry: TaskEntry, source: DataSources) -> DataSource:
-    """Returns the source of a task: of several data folders the first that has files of it, else the first one."""
+def task_source(entry: TaskEntry, source: DataSources) -> DataSource:
+    """Returns the data source of a task: of several data folders the first one with files of it, else the first."""
     if not isinstance(source, tuple):
         return source
     return next((folder for folder in source if _has_files(entry, folder)), source[0])
 
 
 def _has_files(entry: TaskEntry, folder: Path) -> bool:
-    """Returns whether a folder has a file of some version of the task."""
+    """Returns whether a data folder has a file of any version of the task."""
     for version in entry.versions.values():
         for split in entry.splits if version.by_split else [None]:
             narrowed = version.for_split(entry.values, split)
@@ -38,7 +38,7 @@ def _has_files(entry: TaskEntry, folder: Path) -> bool:
 
 
 def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path]:
-    """Returns the files of a version in a data folder: the official ones, else those of `evalharness data pull`."""
+    """Returns the data files of a version in a folder: the official ones, else those of `evalharness data pull`."""
     if version.hub is not None and version.hub.files:  # `data pull` stores these under their official names.
         return [folder / name for name in version.file]
     official, pulled = [folder / name for name in version.file], pulled_path(entry, version, folder)
@@ -46,6 +46,6 @@ def version_files(entry: TaskEntry, version: Version, folder: Path) -> list[Path
 
 
 def pulled_path(entry: TaskEntry, version: Version, folder: Path) -> Path:
-    """Returns the file in which `evalharness data pull` stores a version."""
+    """Returns the file in which `evalharness data pull` stores a version of a task's data."""
     parts = [entry.name, version.name, *([version.split] if version.split else [])]
     return folder / "pulled" / f"{'.'.join(parts)}.jsonl.gz"

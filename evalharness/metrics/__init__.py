@@ -1,1 +1,1 @@
-"""pass@k, speed, confidence intervals and tests."""
+"""pass@k, speed (tokens/s, latencies), confidence intervals and significance tests."""

@@ -18,7 +18,9 @@ def count_answers(
     tokenizer: CommonTokenizer | None = None,
     final_text: Callable[[Completion], str] = lambda completion: completion.text,
 ) -> Answers | None:
-    """Returns how the answers ended; None if there are none. Completions that failed do not count.
+    """Returns how many answers ended at the token limit, empty, refused or with reasoning alone; None for no answers.
+
+    Completions that failed do not count.
 
     `token_limit` is the one that the answers were generated under; without it, none is known to have reached it.
     `final_text` returns an answer without reasoning that is in its text.
@@ -32,7 +34,7 @@ def count_answers(
             continue
         total += 1
         known_ends += completion.finish_reason != "unknown"
-        counts.update(kinds_of(completion, final_text(completion)))
+        counts.update(answer_kinds(completion, final_text(completion)))
         if completion.refusal and not refusal:
             refusal = f"{completion.task_id}: {completion.refusal}"
         if completion.reasoning or completion.reasoning_tokens:
@@ -61,10 +63,10 @@ def count_answers(
     return answers
 
 
-def kinds_of(completion: Completion, final_text: str) -> list[AnswerKind]:
-    """Returns the kinds that an answer belongs to. One without text is refused, reasoning alone, or empty.
+def answer_kinds(completion: Completion, final_text: str) -> list[AnswerKind]:
+    """Returns how an answer ended: none, one or two of `KINDS`, such as at_limit and reasoning_only.
 
-    An answer that reached the token limit may be reasoning alone, too.
+    `final_text` is the answer without reasoning.
     """
     at_limit = completion.finish_reason == "length"
     no_room = at_limit and completion.output_tokens == 0  # the prompt alone fills the model's context

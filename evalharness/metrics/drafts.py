@@ -8,7 +8,7 @@ from evalharness.records import DraftCounts
 
 
 def draft_acceptance(counts: Iterable[DraftCounts]) -> dict[str, DraftAcceptance]:
-    """Returns the acceptance of each source's drafts.
+    """Returns, by draft source, how many drafted tokens the target model accepted (speculative decoding).
 
     The acceptance length counts the target's own token, as Leviathan et al. (arXiv 2211.17192) count it; a pass without
     a draft (source none) has length 1.

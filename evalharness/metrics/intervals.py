@@ -33,7 +33,7 @@ def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENC
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Returns the interval of the mean over problems of values in [0, 1], such as each problem's pass@1.
+    """Returns the 95 % interval of the mean over problems of values in [0, 1], such as each problem's pass@1.
 
     Wilson's interval where every value is 0 or 1. Otherwise a percentile bootstrap over problems: the samples of one
     problem are not independent, so the problem is the unit of resampling. Where all values are equal a bootstrap
@@ -46,7 +46,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def bootstrap_interval(values: Sequence[float]) -> Interval:
-    """Returns the percentile bootstrap interval of the mean, from 2000 resamples with a fixed seed."""
+    """Returns the 95 % percentile bootstrap interval of the mean, from 2000 resamples with a fixed seed."""
     from scipy import stats  # Importing scipy.stats takes more than half a second, and most runs do not need it.
 
     result = stats.bootstrap(
@@ -56,7 +56,7 @@ def bootstrap_interval(values: Sequence[float]) -> Interval:
 
 
 def independent_difference_interval(first: Estimate, second: Estimate) -> Interval:
-    """Returns the interval of first - second of two independent rates.
+    """Returns the 95 % interval of the difference first - second of two independent rates.
 
     Each end is the difference, less or plus the root of the sum of squares of the two rates' distances to their own
     ends. Source: Newcombe 1998 (Statistics in Medicine 17, 873-890), method 10.
@@ -68,7 +68,7 @@ def independent_difference_interval(first: Estimate, second: Estimate) -> Interv
 
 
 def mean_of_rates_interval(rates: Sequence[Estimate]) -> Interval:
-    """Returns the interval of the mean of independent rates, such as of a group's tasks, by Newcombe's method."""
+    """Returns the 95 % interval of the mean of independent rates, such as several tasks' pass@1 (Newcombe)."""
     mean, count = float(np.mean([rate[0] for rate in rates])), len(rates)
     low = mean - float(np.sqrt(sum((rate[0] - rate[1]) ** 2 for rate in rates))) / count
     high = mean + float(np.sqrt(sum((rate[2] - rate[0]) ** 2 for rate in rates))) / count
@@ -89,6 +89,6 @@ def log_ratio_error(amounts: Sequence[float], seconds: Sequence[float]) -> float
 
 
 def log_normal_interval(value: float, log_error: float) -> Interval:
-    """Returns the interval value * exp(-+ 1.96 log_error) of a positive quantity, given its logarithm's error."""
+    """Returns the 95 % interval value * exp(-+ 1.96 log_error) of a positive value; `log_error`: error of its log."""
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * log_error
     return float(value * np.exp(-reach)), float(value * np.exp(reach))

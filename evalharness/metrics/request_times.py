@@ -1,4 +1,4 @@
-"""Times and costs of single requests, and over sets of requests. All times are in seconds."""
+"""Latencies, TPOT, throughput errors and costs of requests. All times are in seconds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ MAX_WARMUP_SHARE = 0.1
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """Returns p50, p90 and p99, linearly interpolated."""
+    """Returns the percentiles p50, p90 and p99 of the values, linearly interpolated."""
     return {f"p{rank}": float(np.percentile(values, rank)) for rank in PERCENTILES}
 
 
@@ -25,7 +25,7 @@ def start_and_end(completion: Completion) -> tuple[float, float]:
 
 
 def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
-    """Returns the length of the union of spans (start, end).
+    """Returns the seconds in which at least one request was in progress, from the (start, end) of each.
 
     Pauses between requests do not count, such as the one between a killed run and its resumption.
     """
@@ -37,10 +37,10 @@ def busy_seconds(spans: Sequence[tuple[float, float]]) -> float:
 
 
 def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
-    """Returns the samples of a run's warm-up: the requests sent before the first one ended.
+    """Returns the keys of a run's warm-up requests, which its speed leaves out: those sent before the first one ended.
 
-    They include costs that occur once, such as compiling, connecting and filling an idle server. Nothing is dropped
-    where they are more than a tenth of all requests.
+    They include costs that occur once, such as compiling, connecting and filling an idle server. Returns none where
+    they are more than a tenth of all requests.
     """
     first_end = min(start_and_end(completion)[1] for completion in completions)
     early = frozenset(completion.key for completion in completions if start_and_end(completion)[0] < first_end)
@@ -48,7 +48,7 @@ def warmup_keys(completions: Sequence[Completion]) -> frozenset[Key]:
 
 
 def is_empty(completion: Completion) -> bool:
-    """Returns whether the completion is empty, so that it has no first chunk of output to time."""
+    """Returns whether a completion has no output, so that its time to first token is not defined."""
     return completion.first_output_s is None and not completion.characters
 
 
@@ -72,7 +72,7 @@ def times_per_output_token(completions: Iterable[Completion]) -> list[float] | N
 
 
 def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
-    """Returns the standard error of the logarithm of the completions' tokens/s (see `log_ratio_error`).
+    """Returns the standard error of log(tokens/s) of a set of completions (see `log_ratio_error`).
 
     Completions with the same start are one batch, which counts as one piece of work. None where a figure is missing.
     """
@@ -100,5 +100,5 @@ def cost_per_problem(completions: Sequence[Completion], price_in: float, price_o
 
 
 def all_or_none(values: Sequence[Any]) -> list[Any]:
-    """Returns the values, or an empty list where any of them is None."""
+    """Returns the values as a list, or an empty list where any of them is None (not measured)."""
     return [] if any(value is None for value in values) else list(values)

@@ -1,4 +1,4 @@
-"""The steady window of a set of requests, and the share of each request's output that falls into it."""
+"""The steady window (the time in which the most requests are in progress), and the output that falls into it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from evalharness.records import Completion
 MIN_SHARE = 0.1
 """A concurrency counts as reached where it lasted for this share of the busy time; a shorter overlap does not count."""
 SAME_MOMENT_S = 1e-3
-"""Requests whose ends differ by less count as ending together: the rows of a batch are recorded sequentially."""
+"""Requests whose ends differ by less (in seconds) count as ending together, as those of a batch do."""
 
 
 @dataclass(frozen=True)
 class OutputSpan:
-    """When a request was in progress, in seconds on one clock, and its output in that time."""
+    """One request on the time axis: start, first output and end in seconds, and its amount of output."""
 
     start: float
     first: float
@@ -25,7 +25,7 @@ class OutputSpan:
     """The output in the first chunk."""
 
     def amount_within(self, low: float, high: float) -> float:
-        """Returns the output in (low, high]: the first chunk at its moment, the rest evenly from there to the end."""
+        """Returns the request's output between two times, as if evenly spread after the first chunk."""
         amount = self.first_amount if low < self.first <= high else 0.0
         rest = self.amount - self.first_amount
         if self.end > self.first:
@@ -36,7 +36,7 @@ class OutputSpan:
 
 @dataclass(frozen=True)
 class Window:
-    """The steady part of a run."""
+    """The steady window: the time span of a run in which the most requests were in progress."""
 
     start: float
     end: float
@@ -47,7 +47,7 @@ class Window:
 
 
 def output_span(completion: Completion, amount: float, first_amount: float | None) -> OutputSpan:
-    """Returns the span of a timed completion.
+    """Returns a timed completion's start, first output and end, with its amount of output.
 
     Without a first chunk of known size the output is spread evenly over the time after the prefill.
     """
@@ -59,7 +59,7 @@ def output_span(completion: Completion, amount: float, first_amount: float | Non
 
 
 def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:
-    """Returns the window from the first to the last moment of the highest concurrency; None where no time passed.
+    """Returns the steady window of requests: from first to last moment of the highest concurrency; None for no time.
 
     `spans` are (start, end) of each request. The highest concurrency is the largest that was reached or exceeded for a
     tenth of the busy time. Nothing before `after` belongs to the window.

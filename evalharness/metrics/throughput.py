@@ -1,4 +1,4 @@
-"""The speed of a run or of one level of a bench, from its completions. Each figure of a summary is defined here.
+"""Computes the speed of a run, or of one concurrency level of `bench`; each speed figure of a summary is defined here.
 
 Tokens are those up to the first stop sequence or end token; later tokens do not count. Times are in seconds. A figure
 that needs a value of every request is absent where one request lacks it; nothing unmeasured is ever zero.
@@ -35,10 +35,10 @@ def speed(
     conditions: Mapping[str, Any] | None = None,
     warmup: Collection[Key] | None = None,
 ) -> Speed:
-    """Returns the `speed` block of a summary; empty if no request was timed. Percentiles are over requests.
+    """Returns the speed of a set of completions, such as tokens/s and TTFT; empty if no request was timed.
 
-    `warmup` names the samples to drop; without it, `warmup_keys` finds them. The names in brackets are those of vLLM's
-    `vllm bench serve` and of NVIDIA AIPerf.
+    Percentiles are over requests. `warmup` names the samples to leave out; without it, `warmup_keys` finds them. The
+    names in brackets are those of vLLM's `vllm bench serve` and of NVIDIA AIPerf.
 
     requests, warmup_requests: the number of requests that the figures cover, and of those dropped before.
     generation_s: seconds in which at least one request was in progress.
@@ -58,7 +58,7 @@ def speed(
       forwards. prefill_share: sum of prefill_s / sum of latency.
     drafts: acceptance of the drafts of speculative decoding, by their source.
     batch: the largest number of requests that shared forward passes.
-    conditions: what the figures hold for, as given.
+    conditions: hardware, concurrency and other conditions of the measurement, as given.
     """
     timed: list[Completion] = []
     common: list[int] = []
@@ -141,7 +141,7 @@ def _network_figures(completions: Sequence[Completion]) -> Speed:
 
 
 def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
-    """Returns `steady`, from all completions: the part of a warm-up request's output within the window counts."""
+    """Returns the figure `steady`: tokens/s in the steady window; a warm-up request's output within it counts."""
     window = steady_window([start_and_end(completion) for completion in completions], after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}
@@ -160,7 +160,7 @@ def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
 
 
 def measurement_conditions(backend: Mapping[str, Any], hardware: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a speed holds for, from the descriptions of the backend and of the machine.
+    """Returns the conditions that a measured speed depends on: hardware, cores, endpoint, dtype, batch, concurrency.
 
     Keys whose value is not known are absent. The hardware of an endpoint is what the user states
     (`--option hardware=`): the machine that runs the harness only sends requests.

@@ -15,14 +15,14 @@ BUNDLED_NAME = "bundled-"
 
 @dataclass(frozen=True)
 class CommonTokenizer:
-    """Counts the tokens of a text by the tokenizer of that name."""
+    """The tokenizer that counts the output of all models alike: its name, and the function that counts tokens."""
 
     name: str
     count: Callable[[str], int]
 
 
 def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
-    """Returns the tokenizer of a path (a tokenizer.json or its folder) or hub id; without one, the bundled tokenizer.
+    """Returns the common tokenizer: that of a path (tokenizer.json or its folder) or hub id, else the bundled one.
 
     None if no tokenizer is given or bundled. Raises UserError where the given one cannot be loaded.
     """

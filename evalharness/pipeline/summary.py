@@ -10,10 +10,10 @@ from evalharness.backends.replay import ReplayBackend
 from evalharness.data.run_files import COMPLETIONS, read_completions, read_manifest, read_verdicts
 from evalharness.data.run_types import Answers, Figures, Summary
 from evalharness.metrics.answer_counts import count_answers
-from evalharness.metrics.passk import DEFAULT_KS, rates, rates_by_facet, tally
+from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, rates, rates_by_facet
 from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
-from evalharness.pipeline.resuming.stretches import speed_conditions
+from evalharness.pipeline.resuming.stretches import measured_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
 from evalharness.util.jsonl import complete_lines
@@ -56,9 +56,9 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     """Returns the part of a summary that is computed from completions and verdicts: pass rates, speed, counts."""
     ks = prepared.config.ks or DEFAULT_KS
     manifest = read_manifest(folder)
-    tallies = tally(read_verdicts(folder))
+    tallies = counts_by_problem(read_verdicts(folder))
     statuses = sum((counts.statuses for counts in tallies.values()), Counter[Status]())
-    held = speed_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
+    held = measured_conditions(manifest, sum(1 for _ in complete_lines(folder / COMPLETIONS)))
     tokenizer = common_tokenizer(prepared.config.tokenizer)
     figures: Figures = {
         "problems": len(tallies),

@@ -1,4 +1,4 @@
-"""What reports say about a run's answers that were cut, empty, refused, or reasoning alone."""
+"""Remarks in reports about a run's answers that were cut at the token limit, empty, refused, or reasoning alone."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,10 @@ REMEDIES: Mapping[AnswerKind, str] = {
 
 
 def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
-    """Returns a remark for each kind of answer with a rate above `least_rate`: "1 of 9 answers was empty (11.1%)"."""
+    """Returns remarks such as "1 of 9 answers was empty (11.1%)", for each problem of a run's answers above a rate.
+
+    `least_rate` is a fraction of the answers.
+    """
     answers = summary.get("answers")
     if not answers:
         return []
@@ -31,20 +34,23 @@ def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
 
 
 def short_remarks(summary: Summary) -> list[str]:
-    """Returns the same in a few words, such as "3 empty", for a narrow column."""
+    """Returns short remarks about a run's answers, such as "3 empty" or "2 at token limit", for a narrow column."""
     answers = summary.get("answers")
     counts = answers["counts"] if answers else {}
     return [f"{count} {SHORT[kind]}" for kind in KINDS if (count := counts.get(kind))]
 
 
 def token_limit(summary: Summary) -> str:
-    """Returns the token limit that the answers were generated under as text; empty where there was none."""
+    """Returns a run's token limit as text, such as "at most 768 new tokens"; "" where there was none."""
     answers = summary.get("answers")
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 
 
 def answer_warning(summary: Summary) -> str:
-    """Returns one line about the kinds of answers above `WARNING_RATE`, and what to do; empty if there are none."""
+    """Returns a warning, with what to do, if many answers of a run were cut, empty or refused; else "".
+
+    Many are more than `WARNING_RATE`.
+    """
     remarks = answer_remarks(summary, WARNING_RATE)
     if not remarks:
         return ""

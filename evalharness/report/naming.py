@@ -1,4 +1,4 @@
-"""Names of runs that are shown together: the model, and the settings in which runs of the same model differ."""
+"""Names runs that a report shows together: the model, and the settings in which runs of the same model differ."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ NOT_SHOWN = (
     "seed", "config_sha256", "weights_sample_sha256", "chat_template_sha256", "torch", "transformers", "model",
     "kernels_reason", "trace",
 )  # fmt: skip
-"""Settings that are part of a name only where no other setting differs."""
+"""Settings that a run's name shows only where no other setting differs."""
 MAX_SETTINGS = 3
-"""With more differing settings, a run is named by its folder."""
+"""Number of differing settings above which a run is named by its folder."""
 MAX_VALUE_LENGTH = 32
-"""Characters of a setting's value that a name shows."""
+"""Maximum length of a setting's value in a name, in characters."""
 Settings = tuple[tuple[str, Any], ...]
 """Key and value of each setting that differs between this and other runs of the model."""
 ModelKey = tuple[str | None, str | None]
@@ -32,7 +32,7 @@ Curve = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class RunName:
-    """The name of a run in reports. Runs of one curve differ in numbers alone, such as a threshold."""
+    """The name of a run in reports: the model, and settings that distinguish it from the model's other runs."""
 
     model: str
     family: Family
@@ -44,7 +44,7 @@ class RunName:
 
     @property
     def variant(self) -> str:
-        """The differing settings, such as "threshold=0.9", or the folder."""
+        """The settings that distinguish the run, such as "threshold=0.9", or its folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
         shown = [f"{key}={_short(value)}" for key, value in self.settings]
@@ -52,7 +52,7 @@ class RunName:
 
     @property
     def label(self) -> str:
-        """The whole name: the model and its variant."""
+        """The run's full name: the model and its distinguishing settings."""
         text = self.model + (f" ({self.variant})" if self.variant else "")
         return "".join(
             letter if letter.isprintable() else "�" for letter in text
@@ -60,23 +60,23 @@ class RunName:
 
     @property
     def short(self) -> str:
-        """The name within a curve: the values of the swept numbers, and the folder where they are ambiguous."""
+        """The run's short name within a curve of the frontier plot: the values of swept options such as 0.9."""
         shown = [_short(value) for key, value in self.settings if _is_swept(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
     def swept(self) -> tuple[float, ...]:
-        """The swept numbers. A line connects the points of a curve in their order."""
+        """The values of numeric settings that differ between runs; a curve connects its points in their order."""
         return tuple(value for key, value in self.settings if _is_swept(key, value))
 
     @property
     def curve(self) -> Curve:
-        """What is equal for all runs of a curve: the model and every setting that is not a swept number."""
+        """The key of the run's curve in the frontier plot: the model and every setting that is not a swept number."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
 def name_runs(runs: Sequence[Run]) -> list[RunName]:
-    """Returns a name for each run, in order. Settings are compared between runs of one model on the same problems."""
+    """Returns a display name for each run, in order; runs of one model on the same data differ in their settings."""
     models: list[ModelKey] = [(run.summary.get("backend"), named_model(run)) for run in runs]
     groups: dict[tuple[ModelKey, str], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
@@ -98,10 +98,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
 
 
 def named_model(run: Run) -> str | None:
-    """Returns the run's model; for a run that graded a file without a model's name, the name of that file.
-
-    The name of a run's own file is that of its folder.
-    """
+    """Returns the name of a run's model; without one, the name of the graded samples file, or of its folder."""
     if model := run.summary.get("model"):
         return str(model)
     file = run.manifest.get("environment", {}).get("samples_file")
@@ -119,20 +116,20 @@ def _data_identity(run: Run) -> str:
 
 
 def _differing_keys(settings: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Returns the settings in which runs differ, without those that are not shown if there are others."""
+    """Returns the keys of the settings in which runs differ, without `NOT_SHOWN` if there are others."""
     keys = {key for values in settings for key in values}
     differing = {key for key in keys if len({repr(values.get(key)) for values in settings}) > 1}
     return {key for key in differing if _last_part(key) not in NOT_SHOWN} or differing
 
 
 def _shown(differing: set[str], settings: Mapping[str, Any]) -> Settings:
-    """Returns the settings of a run that its name shows. Settings that it lacks are shown only if it has no other."""
+    """Returns the differing settings that a run's name shows; those that it lacks only if it has no other."""
     items = tuple((_last_part(key), settings.get(key)) for key in sorted(differing))
     return tuple(item for item in items if item[1] is not None) or items
 
 
 def _look_equal(first: Settings, second: Settings) -> bool:
-    """Returns whether two runs' settings are shown as the same text; long values are shown in part."""
+    """Returns whether two runs' settings look the same in their names, where long values are shortened."""
     return [(key, _short(value)) for key, value in first] == [(key, _short(value)) for key, value in second]
 
 
@@ -148,7 +145,7 @@ def _folder_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _significant_part(run: Run) -> str:
-    """Returns the last part of the folder's path that is not just the name of the task or of the backend."""
+    """Returns the last part of a run's folder path that is not just the name of its task or backend."""
     task, folder = task_of(run.summary), run.folder.resolve()
     redundant = {task, base_task(task), run.summary.get("backend")}
     return next((part for part in reversed(folder.parts[1:]) if part not in redundant), folder.name)

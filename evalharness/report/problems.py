@@ -1,4 +1,4 @@
-"""The problems of a finished run. A run directory does not contain them; they are read again from the task's data."""
+"""Reads the problems of a finished run again from the task's data: a run directory does not contain prompts."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from evalharness.report.task_variant import base_task
 
 @dataclass(frozen=True)
 class RunProblems:
-    """The problems of a run by id, in the official order; or none, and the reason."""
+    """The problems of a run by id, in the official order; or none, and the reason why."""
 
     by_id: Mapping[str, Problem] = field(default_factory=dict)
     missing: str = ""
@@ -43,7 +43,9 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
             options["split"] = task["split"]
         opened, context = open_task(name, source, options)
         if context.data.fingerprint != task["data"]["fingerprint"]:
-            return RunProblems(missing=f"The data from {context.data.origin} are not those of this run.")
+            return RunProblems(
+                missing=f"The data from {context.data.origin} are not those of this run; try --data DIR."
+            )
         return RunProblems({problem.task_id: problem for problem in opened.problems()}, task=opened)
     except KeyError as error:
         return RunProblems(missing=f"The run's manifest does not say which data it used: {error} is missing.")

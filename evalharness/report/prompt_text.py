@@ -1,4 +1,4 @@
-"""Shows a prompt as text."""
+"""Splits a prompt into named parts, for printing."""
 
 from evalharness.records import Prompt
 

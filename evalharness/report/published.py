@@ -1,4 +1,4 @@
-"""Published results: `results/published/SET.json`, and files of the same format that a user names."""
+"""Reads published results: `results/published/SET.json`, and files of the same format that a user names."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ GENERAL_BENCHMARKS = ("coding prompts", "eight open code", "average over", "avg 
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One published figure, as its source states it."""
+    """One published pass rate or speed of a model, as its source states it."""
 
     model: str
     family: Family
@@ -64,12 +64,12 @@ class PublishedPoint:
 
 
 def published_sets() -> list[str]:
-    """Returns the names of the bundled sets."""
+    """Returns the names of the bundled sets of published results."""
     return sorted(path.stem for path in bundled("results/published").glob("*.json"))
 
 
 def load_published(names: str) -> list[PublishedPoint]:
-    """Returns the points of sets, separated by commas; `all` means every bundled set, a path a file of that format.
+    """Returns the published results in the sets of a comma-separated list; `all`: every bundled set; a path: a file.
 
     Raises UserError for an unknown set and for a file of another format.
     """
@@ -110,4 +110,6 @@ def _read(path: Path) -> list[PublishedPoint]:
             for row in content["points"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} has no published points; results/published/README.md describes the format") from None
+        raise UserError(
+            f"--published {path} is not a file of published results; results/published/README.md describes the format"
+        ) from None

@@ -1,4 +1,4 @@
-"""What the reports show of a run: its rate, its speed and the conditions of both."""
+"""The figures that reports show of a run: pass rate, speed, and the conditions under which it was measured."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ SPEEDS = ("aggregate", "steady", "request", "common")
 
 @dataclass(frozen=True)
 class RateEstimate:
-    """A rate with its 95 % interval, as fractions. Published rates have none: low and high equal the value."""
+    """A pass rate with its 95 % interval, as fractions. Published rates have none: low and high equal the value."""
 
     value: float
     low: float
@@ -32,7 +32,7 @@ class RateEstimate:
 
 
 def speed_kind(chosen: str, beside_published: bool) -> str:
-    """Returns the kind of tokens/s to show: the chosen one, or the default.
+    """Returns the kind of tokens/s that a report shows: that of --speed, or the default.
 
     Published speeds are of one request. Beside them the default is the same; otherwise it is that of the whole run.
     Raises UserError for an unknown kind.
@@ -43,7 +43,7 @@ def speed_kind(chosen: str, beside_published: bool) -> str:
 
 
 def batch_of(run: Run) -> str:
-    """Returns the batch and the concurrency that a run's speed was measured at, for an axis; may be empty."""
+    """Returns the batch size or concurrency of a run's speed, such as "batch 8"; "" where neither is known."""
     speed = run.speed
     concurrency = steady.get("concurrency") if (steady := speed.get("steady")) else None
     parts = [
@@ -54,7 +54,7 @@ def batch_of(run: Run) -> str:
 
 
 def rate_of(run: Run, metric: str = "pass@1") -> RateEstimate | None:
-    """Returns the run's rate; None where it has none of that name."""
+    """Returns a run's rate of that name, such as pass@1, with its interval; None where the run has none."""
     rate = run.summary.get("metrics", {}).get(metric)
     return RateEstimate(rate["value"], rate["ci95"][0], rate["ci95"][1]) if rate else None
 
@@ -78,13 +78,13 @@ def speed_of(run: Run, kind: str = "aggregate") -> float | None:
 
 
 def speed_interval(run: Run, kind: str = "aggregate") -> Interval | None:
-    """Returns the 95 % interval of the aggregate tokens/s; None for other kinds, which have none."""
+    """Returns the 95 % interval of a run's aggregate tokens/s; None for other kinds, which have none."""
     ends = run.speed.get("output_tokens_per_s_ci95")
     return (float(ends[0]), float(ends[1])) if ends and kind == "aggregate" else None
 
 
 def speed_conditions(run: Run) -> str:
-    """Returns what the speed was measured on: hardware, clocks, precision, batch and concurrency; may be empty."""
+    """Returns a run's measurement conditions as text: hardware, clocks, precision, batch, concurrency; may be ""."""
     speed = run.speed
     conditions: dict[str, Any] = speed.get("conditions", {})
     endpoint = f"endpoint {conditions['endpoint']}" if "endpoint" in conditions else ""
@@ -105,14 +105,14 @@ def speed_conditions(run: Run) -> str:
 
 
 def mixed_conditions(speed: Speed) -> str:
-    """Returns which conditions changed while the run generated; empty where none did."""
+    """Returns which measurement conditions changed when a run was resumed, as text; "" where none did."""
     mixed: dict[str, list[Any]] = speed.get("conditions", {}).get("mixed", {})
     changes = [f"{key.replace('_', ' ')} {', then '.join(map(str, values))}" for key, values in mixed.items()]
     return f"mixed conditions ({'; '.join(changes)})" if changes else ""
 
 
 def hardware_of(run: Run) -> str:
-    """Returns the hardware in a few words, for an axis; "hardware not stated" where it is not known.
+    """Returns a run's hardware in a few words, for an axis; "hardware not stated" where it is not known.
 
     The hardware is that of one copy on one machine; where the speed is that of several, their number is added.
     """
@@ -124,7 +124,7 @@ def hardware_of(run: Run) -> str:
 
 
 def shortfall(run: Run) -> str:
-    """Returns why the run is incomplete, that is, does not cover its task; empty for a complete run."""
+    """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" for a complete run."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")
     failed = summary.get("statuses", {}).get("infrastructure", 0)

@@ -1,4 +1,4 @@
-"""The settings of a run that may distinguish it from other runs of the same model, and how its model generates."""
+"""Reads a run's settings, which distinguish it from other runs of its model, and its model family (AR, diffusion)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from evalharness.data.runs import Run
 
 Family = Literal["ar", "diffusion", "other"]
-"""How a model generates: autoregressively, by diffusion, or unknown."""
+"""The family of a model, by how it generates: autoregressive, diffusion, or unknown ("other")."""
 FAMILIES: tuple[Family, ...] = ("diffusion", "ar", "other")
 DIFFUSION_TOKENS_PER_PASS = 1.5
 """A model that commits more tokens per forward pass generates by diffusion. An AR model has hardly more than 1."""
@@ -25,7 +25,7 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def selected_problems(run: Run) -> str:
-    """Returns which problems of its task the run asks for, such as "first 20" or "shard 1/2"; "all" for all.
+    """Returns which problems of its task a run selects, such as "first 20" or "shard 1/2"; "all" for all.
 
     A text and not a number, so that runs on different problems never form one curve.
     """
@@ -39,7 +39,7 @@ def selected_problems(run: Run) -> str:
 
 
 def family_of(run: Run) -> Family:
-    """Returns how the model generates: what the backend states, otherwise what follows from the backend or its speed.
+    """Returns the family of a run's model (ar, diffusion, other): as the backend states, or from tokens per pass.
 
     An endpoint that states nothing is "other", unless it commits more than 1.5 tokens per forward pass.
     """

@@ -12,14 +12,14 @@ from evalharness.errors import UserError
 from evalharness.util.text import counted
 
 MAX_DEPTH = 4
-"""Levels of folders below a given one in which run directories are found."""
+"""Number of folder levels below a given path that are searched for run directories."""
 
 
 def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: None) -> list[Run]:
-    """Returns the runs at or below each path, each run once, in the order of the paths and of the names below one.
+    """Returns the finished runs at or below each path, each run once, in the order of the paths and of names.
 
-    Unfinished runs below a folder are left out, and `note` receives their number. Raises UserError where a path has no
-    finished run, or where a run's files cannot be read.
+    `note` receives the number of unfinished runs, which are left out. Raises UserError where a path has no finished
+    run, or where a run's files cannot be read.
     """
     runs: dict[Path, Run] = {}
     for path in paths:
@@ -27,7 +27,9 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
             raise UserError(f"{path} is not a folder; give a run directory, or a folder of run directories")
         folders = list(run_folders(path))
         if not folders:
-            raise UserError(f"{path} has no run: neither it nor a folder below it has a {MANIFEST}")
+            raise UserError(
+                f"{path} has no run: neither it nor a folder below it has a {MANIFEST}; name another folder"
+            )
         finished = [folder for folder in folders if (folder / SUMMARY).exists()]
         unfinished = len(folders) - len(finished)
         if not finished:
@@ -42,7 +44,7 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
 
 
 def _load(folder: Path) -> Run:
-    """Returns the run in a folder. Raises UserError where its manifest or summary cannot be read."""
+    """Opens the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
     manifest = cast(Manifest, _read_object(folder / MANIFEST))
     return Run(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))
 
@@ -58,12 +60,13 @@ def run_folders(path: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """Returns a JSON object. Its keys are not checked: a report shows what an earlier version wrote."""
+    """Returns the JSON object in a run's file; keys are not checked, since earlier versions wrote others."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not JSON"
         todo = "run its command again with another --out, or leave the folder out"
-        raise UserError(f"{path} cannot be read; {todo}") from None
+        raise UserError(f"{path} cannot be read ({reason}); {todo}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} does not describe a run; leave the folder out")
+        raise UserError(f"{path} is not a file of a run: no JSON object; leave the folder out")
     return content

@@ -1,4 +1,4 @@
-"""Shows one sample of a run as text: prompt, answer, program, tests, verdict and output."""
+"""Prints one sample of a run as text: prompt, answer, program, tests, verdict and output."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from evalharness.report.prompt_text import prompt_parts
 
 
 def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> Iterator[str]:
-    """Yields the sample's parts, each after a line with its name.
+    """Yields the lines of a text about one sample: prompt, answer, program, tests and verdict, each with a heading.
 
     `data` is where the problem is read from (see `problems_of`). Raises UserError where the run has no such sample.
     """
@@ -36,7 +36,7 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
 
 
 def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
-    """Returns a sample of a run. Raises UserError that names similar ids, or the samples that exist."""
+    """Returns a sample of a run by its ids. Raises UserError, with similar ids, where there is no such sample."""
     samples = {sample.sample_id: sample for sample in run.samples() if sample.task_id == task_id}
     if not samples:
         known = list(dict.fromkeys(sample.task_id for sample in run.samples()))

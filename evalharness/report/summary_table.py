@@ -16,7 +16,7 @@ ABSENT = "-"
 
 
 def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Table:
-    """Returns a table with one row per run; `mean` names a last row with the mean of each rate over the runs.
+    """Returns a table of results with one row per run; `mean` names a last row with the mean of each rate.
 
     The column of the end-to-end latency is left out where no run was timed.
     """
@@ -38,13 +38,13 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
 
 
 def _remarks(summary: Summary) -> list[str]:
-    """Returns what a reader of the row has to know of the answers and of the speed."""
+    """Returns remarks about a run for the table's caption: cut or empty answers, changed measurement conditions."""
     mixed = mixed_conditions(summary["speed"])
     return [*answer_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
 def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
-    """Yields a table for each facet of each run, such as pass@1 by month."""
+    """Yields tables of each run's pass rates by problem category (facet), such as pass@1 by month."""
     for summary in summaries:
         for facet, kinds in summary.get("facets", {}).items():
             rate_names = list(dict.fromkeys(name for kind in kinds.values() for name in kind["metrics"]))
@@ -70,14 +70,14 @@ def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
 
 
 def _counts(summary: Summary) -> list[str]:
-    """Returns the samples by status, those without code, and those whose answers ended badly."""
+    """Returns counts of a run's samples for the table: by status, without code, and cut, empty or refused."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
     return [*counts, *([f"{without_code} without code"] if without_code else []), *short_remarks(summary)]
 
 
 def _size(summary: Summary) -> str:
-    """Returns the number of samples; of problems, too, where it differs or the run does not cover its task."""
+    """Returns a run's number of samples as text; with that of problems where it differs or the run is partial."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
         return f"{summary['samples']}\n{problems} of {total} problems"
@@ -101,7 +101,7 @@ def _number(value: float | None) -> str:
 
 
 def _latency(speed: Speed) -> str:
-    """Returns percentiles of the end-to-end latency, and the median TTFT where it was measured."""
+    """Returns a run's end-to-end latency percentiles, and its median TTFT where measured, as lines of a cell."""
     lines = [f"{rank} {seconds:.2f} s" for rank, seconds in speed.get("latency_s", {}).items()]
     if "first_output_s" in speed:
         lines.append(f"TTFT {speed['first_output_s']['p50']:.2f} s")

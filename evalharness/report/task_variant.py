@@ -1,4 +1,4 @@
-"""Which problems a run covers: task, version, split, window of time and kind of data, and what to call them."""
+"""Tells from a run's summary which problems it covers: task, data version, split, and sample or full data."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ UNOFFICIAL = "UNOFFICIAL DATA"
 
 
 class DataKind(StrEnum):
-    """The kind of data that a run is on. Results on different kinds never share a table or a panel."""
+    """The kind of data that a run used: full, sample or unofficial. Different kinds never share a table or plot."""
 
     FULL = "full"
     """The benchmark's official data."""
@@ -24,14 +24,14 @@ class DataKind(StrEnum):
 
 
 def data_kind(summary: Summary) -> DataKind:
-    """Returns the kind of data that the run is on."""
+    """Returns the kind of data (full, sample, unofficial) that a run used, from its summary."""
     if is_sample(task_of(summary)):
         return DataKind.SAMPLE
     return DataKind.FULL if summary.get("official_data", True) else DataKind.UNOFFICIAL
 
 
 def task_of(summary: Summary) -> str:
-    """Returns the task's name; "None" for a summary that lacks it."""
+    """Returns the name of a run's task from its summary; "None" for a summary that lacks it."""
     return str(summary.get("task"))
 
 
@@ -41,7 +41,7 @@ def is_sample(task: str) -> bool:
 
 
 def base_task(task: str) -> str:
-    """Returns the task's name without the mark of a sample."""
+    """Returns a task's name without the suffix "-sample", which marks the bundled sample data."""
     return task.removesuffix(SAMPLE_SUFFIX)
 
 
@@ -52,7 +52,7 @@ def language_of(task: str) -> tuple[str, str]:
 
 
 def variant_parts(summary: Summary) -> list[str]:
-    """Returns the version, split and further options of the data, such as ["v1.0", "split test", "release v5"]."""
+    """Returns a run's data version, split and other task options, such as ["v1.0", "split test", "release v5"]."""
     parts = [str(summary["version"])] if summary.get("version") else []
     parts += [f"split {summary['split']}"] if summary.get("split") else []
     options: Mapping[str, str] = summary.get("options", {})
@@ -60,13 +60,13 @@ def variant_parts(summary: Summary) -> list[str]:
 
 
 def task_title(summary: Summary) -> str:
-    """Returns the task's name with its variant; equal titles mean equal problems."""
+    """Returns a run's task with data version, split and options as text; equal titles mean equal problems."""
     mark = [UNOFFICIAL] if data_kind(summary) is DataKind.UNOFFICIAL else []
     return ", ".join([task_of(summary), *variant_parts(summary), *mark])
 
 
 def run_conditions(summary: Summary) -> str:
-    """Returns what has to be equal for two runs' rates to be comparable.
+    """Returns the settings that must be equal for two runs' pass rates to be comparable, as text.
 
     Version, recipe, length policy of an infilled middle, split, the task's options, the version's note, and a mark for
     unofficial data.

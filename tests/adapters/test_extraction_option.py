@@ -35,7 +35,7 @@ def test_the_official_rule_is_the_default_and_the_robust_one_can_be_chosen() -> 
     ("task", "options", "message"),
     [
         ("humaneval", {"recipe": "chat", "extraction": "official"}, "recipe chat has no official extraction"),
-        ("humaneval", {"extraction": "robust"}, "recipe completion has the official extraction alone"),
+        ("humaneval", {"extraction": "robust"}, "recipe completion has the official extraction rule alone; remove"),
         ("livecodebench", {"extraction": "own"}, "extraction=own is neither official nor robust"),
     ],
 )

@@ -201,7 +201,7 @@ def test_a_release_selects_files(release: str | None, numbers: str, tmp_path: Pa
         ({"start": "2024-08"}, "--option start=2024-08 is not a date"),
         (
             {"end": "2024-08-01", "version": "public"},
-            "the records of version public of livecodebench have no contest_date",
+            "the records of version public of livecodebench have no date field contest_date",
         ),
         ({"version": "lite"}, "another version that the folder has: --option version=public"),
         ({}, "lacks version lite of livecodebench (livecodebench/code_generation_lite/test.jsonl); use --data hub"),

@@ -142,12 +142,12 @@ def test_each_split_has_its_own_file(open_with: OpenTask) -> None:
     assert list(problems) == ["mbpp_3_is_not_prime"]
     with pytest.raises(UserError, match="unknown split of multipl-e-js 'mbp'; did you mean mbpp"):
         open_task("multipl-e-js", "sample", {"split": "mbp"})
-    with pytest.raises(UserError, match="the sample of multipl-e-js has no split 'mbpp'; remove the option split="):
+    with pytest.raises(UserError, match="the bundled sample of multipl-e-js has no split 'mbpp'; leave out --option"):
         open_task("multipl-e-js", "sample", {"split": "mbpp"})
 
 
 def test_missing_versions_and_samples_are_user_errors() -> None:
     with pytest.raises(UserError, match="unknown version of multipl-e-hs '2023-06'"):
         open_task("multipl-e-hs", "sample", {"version": "2023-06"})
-    with pytest.raises(UserError, match="there is no sample of multipl-e-rs"):
+    with pytest.raises(UserError, match="no sample data of multipl-e-rs are bundled"):
         open_task("multipl-e-rs", "sample", {})

@@ -146,7 +146,7 @@ def test_a_broken_card_disables_itself_alone(files: dict[str, str], words: list[
         (
             ADAPTER.format(problems="return []"),
             2,
-            ["error: adapter odd of odd-task has no method verdict; fix its package"],
+            ["error: the adapter 'odd' of the task odd-task lacks the method verdict()", "uninstall its package"],
         ),
         ("Task = 3", 2, ["error: adapter odd of odd-task"]),
         (

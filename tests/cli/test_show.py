@@ -58,7 +58,7 @@ def test_a_sample_or_problem_that_is_not_there_is_named(run: Path, cli: Command,
         ((run, "x"), f"error: {run} has no problem 'x'; its ids are such as Sample/0, Sample/1\n"),
         (
             (tmp_path, "x"),
-            f"error: {tmp_path}/manifest.json cannot be read; check that {tmp_path} is a run directory\n",
+            f"error: {tmp_path} is not a run directory (no manifest.json); name one that a run wrote\n",
         ),
     ]:
         done = cli("show", *arguments)
@@ -119,8 +119,8 @@ def test_own_system_message_and_prompt_template(cli: Command, tmp_path: Path) ->
     for content, message in [
         ("user: x", "unknown template 'user'; known: prompt"),
         ("prompt: 3", "the template prompt is not a text"),
-        ("[]", "has no templates; write such as prompt: |"),
-        ("a: [", "is not YAML"),
+        ("[]", "has no templates by name; add one as a YAML key, such as prompt: |"),
+        ("a: [", "is not valid YAML"),
     ]:
         (tmp_path / "p.yaml").write_text(content)
         done = cli(*run, "--option", f"prompt={tmp_path / 'p.yaml'}")

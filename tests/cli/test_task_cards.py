@@ -208,8 +208,11 @@ def test_several_data_folders_are_searched_in_order(
     assert "two/0" in cli(*run).stdout
     assert "one/0" in cli("run", "--task", "tasks.yaml:a", "--dry-run", *model).stdout
     done = cli(*run, "--data", "one:three")
-    assert (done.returncode, done.stderr) == (2, "error: data folder three does not exist; name one that does, or use "
-                                              "--data hub or sample\n")  # fmt: skip
+    message = (
+        "error: data folder three (--data or $EVALHARNESS_DATA) does not exist; name another, or use --data hub or "
+        "--data sample\n"
+    )
+    assert (done.returncode, done.stderr) == (2, message)
 
 
 def test_the_card_of_the_documentation_is_valid() -> None:

@@ -56,7 +56,7 @@ def test_pull_rejects_data_with_another_fingerprint(tmp_path: Path) -> None:
     with FakeHub(humaneval_repo(HUMANEVAL)) as hub:
         done = pull(tmp_path, hub.url, "humaneval")
     assert done.returncode == 2
-    assert "does not have the data of the task card" in done.stdout
+    assert "does not have the data that the task card expects" in done.stdout
     assert not (tmp_path / "data").exists()
 
 
@@ -107,7 +107,7 @@ def test_published_files_are_pulled_unchanged(tmp_path: Path) -> None:
         done = pull(tmp_path, hub.url, "livecodebench", "--all-versions")
     folder = tmp_path / "data"
     assert "livecodebench full: 1 problem in data/livecodebench/code_generation" in done.stdout
-    lite = "livecodebench lite: not available: the hub does not provide livecodebench/code_generation_lite"
+    lite = "livecodebench lite: not available: the Hugging Face hub does not provide livecodebench/code_generation_lite"
     assert lite in done.stdout
     assert "public" not in done.stdout  # It is not published.
     assert (folder / version.file[0]).read_bytes() == line
@@ -124,7 +124,7 @@ def test_no_other_version_takes_the_place_of_the_default_one(tmp_path: Path) -> 
             path.write_text("")
         with pytest.raises(UserError) as refused:
             load_records(card, entry, None, tmp_path)
-        assert str(refused.value).startswith(f"{tmp_path} lacks version {default} of {name} (")
+        assert str(refused.value).startswith(f"the data folder {tmp_path} lacks version {default} of {name} (")
         assert str(refused.value).endswith(
             f"use --data hub, or another version that the folder has: --option version={older}"
         )

@@ -121,7 +121,7 @@ def test_a_loading_script_does_not_run(tmp_path: Path) -> None:
         tmp_path, ("livecodebench", "lite", "hub"), ("livecodebench", "full", "hub"), HF_ENDPOINT=dead_url()
     )
     assert again == loaded
-    assert "the hub does not provide livecodebench/code_generation (ConnectError" in missing["error"]
+    assert "the Hugging Face hub does not provide livecodebench/code_generation (ConnectError" in missing["error"]
 
 
 @pytest.mark.data
@@ -188,7 +188,7 @@ def test_a_cached_copy_of_another_revision_is_rejected(cached_hub: tuple[Path, s
     for path in kept.iterdir():
         path.rename(kept / path.name.replace("7dce6050a7d6d172f3cc5c32aa97f52fa1a2e544", "0" * 40))
     (refused,) = load(home, ("humaneval", None, "hub"), HF_ENDPOINT=url)
-    assert "the hub does not provide openai/openai_humaneval (ConnectError" in refused["error"]
+    assert "the Hugging Face hub does not provide openai/openai_humaneval (ConnectError" in refused["error"]
 
 
 def test_an_unreachable_hub_fails_fast_and_no_folder_replaces_it(tmp_path: Path) -> None:
@@ -196,10 +196,10 @@ def test_an_unreachable_hub_fails_fast_and_no_folder_replaces_it(tmp_path: Path)
     start = time.monotonic()
     dead, hidden = load(tmp_path, ("mbpp", None, "hub"), ("humaneval", None, "hub"), HF_ENDPOINT=dead_url())
     assert time.monotonic() - start < 8
-    assert "the hub does not provide google-research-datasets/mbpp (ConnectError" in dead["error"]
+    assert "the Hugging Face hub does not provide google-research-datasets/mbpp (ConnectError" in dead["error"]
     assert "--data DIR" in dead["error"]
     assert "\n" not in dead["error"]
-    assert "the folder openai/openai_humaneval hides the hub's" in hidden["error"]
+    assert "the local folder openai/openai_humaneval hides the hub's" in hidden["error"]
 
 
 def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_hub_without_the_data_set_or_with_other_columns(tmp_path: Path) -> Non
     with FakeHub(humaneval_repo(other)) as hub:
         wrong, missing = load(tmp_path, ("humaneval", None, "hub"), ("mbpp", None, "hub"), HF_ENDPOINT=hub.url)
     assert "record HumanEval/0 without entry_point, canonical_solution, test" in wrong["error"]
-    assert "the hub does not provide google-research-datasets/mbpp" in missing["error"]
+    assert "the Hugging Face hub does not provide google-research-datasets/mbpp" in missing["error"]
     assert "\n" not in missing["error"]
 
 

@@ -52,7 +52,7 @@ def test_the_option_overrides_the_variable(tmp_path: Path, monkeypatch: pytest.M
     assert resolve_source(None) == tmp_path
     assert resolve_source("hub") == "hub"
     assert resolve_source("sample") == "sample"
-    with pytest.raises(UserError, match="nowhere does not exist") as caught:
+    with pytest.raises(UserError, match=r"nowhere \(--data or \$EVALHARNESS_DATA\) does not exist") as caught:
         resolve_source(str(tmp_path / "nowhere"))
     one_line(caught)
 
@@ -118,7 +118,7 @@ def test_the_fingerprint_depends_on_the_cards_fields_alone(tmp_path: Path) -> No
     ("rows", "message"),
     [
         ([], "have no records"),
-        ([ROWS[0], ROWS[0]], "have two records HumanEval/0"),
+        ([ROWS[0], ROWS[0]], "have two records with the id HumanEval/0"),
         ([{**ROWS[0], "task_id": 1}, {"task_id": 2}], "have a record 2 without prompt, entry_point"),
         ([{"prompt": ""}], "have a record None without task_id"),
     ],
@@ -131,7 +131,7 @@ def test_invalid_records_are_user_errors(tmp_path: Path, rows: list[dict[str, An
 
 def test_errors_name_a_missing_folder_or_file(tmp_path: Path) -> None:
     task = cards.find_task("humaneval")
-    with pytest.raises(UserError, match=r"gone does not exist"):
+    with pytest.raises(UserError, match=r"gone \(--data or \$EVALHARNESS_DATA\) does not exist"):
         load_records(*task, None, tmp_path / "gone")
     with pytest.raises(UserError, match=r"HumanEval\.jsonl\.gz is missing") as caught:
         load_records(*task, None, tmp_path)
@@ -161,7 +161,7 @@ def test_json_objects_and_blank_lines(tmp_path: Path) -> None:
         ("a.json", b'[\n{"x": 1},\n{"x" 1}]', r"a\.json: not JSON \(line 3: "),
         ("a.json", b"[1]", r"a\.json, entry 1: not a JSON object"),
         ("a.json", b'{"a": 1}', r"a\.json, entry 'a': not a JSON object"),
-        ("a.json", b'"x"', r"a\.json: neither a list nor an object"),
+        ("a.json", b'"x"', r"a\.json: neither a JSON list of records nor an object"),
         ("a.jsonl.gz", gzip.compress(b'{"x": 1}\n', mtime=0)[:-12], r"a\.jsonl\.gz cannot be read"),
     ],
 )
@@ -187,7 +187,7 @@ def test_a_task_selects_its_records_from_data_of_several_tasks(tmp_path: Path) -
 def test_samples_are_beside_the_card_and_never_official(tmp_path: Path) -> None:
     card, entry = cards.find_task("humaneval")
     card = card.model_copy(update={"folder": tmp_path})
-    with pytest.raises(UserError, match="there is no sample of humaneval"):
+    with pytest.raises(UserError, match="no sample data of humaneval are bundled; use --data"):
         load_records(card, entry, None, "sample")
     write(tmp_path / "samples" / "humaneval.jsonl", ROWS)
     loaded = load_records(card, entry, None, "sample")
@@ -195,7 +195,9 @@ def test_samples_are_beside_the_card_and_never_official(tmp_path: Path) -> None:
 
 
 def test_a_sample_has_the_default_version_only() -> None:
-    with pytest.raises(UserError, match="the sample of mbpp has no version 'sanitized'"):
+    with pytest.raises(
+        UserError, match="the bundled sample of mbpp has no version 'sanitized'; leave out --option version="
+    ):
         load_records(*cards.find_task("mbpp"), "sanitized", "sample")
 
 

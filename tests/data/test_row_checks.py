@@ -75,5 +75,5 @@ def test_completions_are_checked_too(tmp_path: Path) -> None:
     assert list(read_completions(tmp_path)) == [good]
     for changes in ({"text": 3}, {"form": "essay"}, {"output_tokens": "9"}, {"total_s": float("nan")}):
         write(tmp_path, {"task_id": "a", "sample_id": 0, "text": "", **changes}, name="completions")
-        with pytest.raises(UserError, match="line 1: no run writes such a row: its"):
+        with pytest.raises(UserError, match=r"line 1 is not a valid (verdict|completion): its"):
             list(read_completions(tmp_path))

@@ -35,7 +35,7 @@ def test_both_days_are_included_the_last_only_at_midnight() -> None:
     "text", ["2024-8-1", "2024-13-01", "2024-02-30", "20240801", "2024-08-01T00:00:00", "august", ""]
 )
 def test_an_invalid_date_is_a_user_error(text: str) -> None:
-    with pytest.raises(UserError, match="is not a date such as 2024-08-01") as caught:
+    with pytest.raises(UserError, match="is not a date; write it as 2024-08-01") as caught:
         TimeWindow.parse(text, None)
     assert "\n" not in str(caught.value)
 
@@ -48,7 +48,7 @@ def test_empty_and_reversed_windows_are_user_errors() -> None:
 
 
 def test_a_window_needs_dates() -> None:
-    with pytest.raises(UserError, match="the records of these have no date"):
+    with pytest.raises(UserError, match="the records of these have no date field date;"):
         TimeWindow.parse("2024-09-02", None).select([{"task_id": "1"}], "date", "these")
     with pytest.raises(UserError, match="is not a date; replace the data"):
         TimeWindow.parse("2024-09-02", None).select([{"date": "soon"}], "date", "these")

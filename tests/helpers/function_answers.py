@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from evalharness.adapters.extraction.languages.target import Target
+from evalharness.adapters.extraction.languages.target import TestedFunction
 from evalharness.sandbox.languages import Language, languages
 from helpers.answer_forms import fenced, quoted
 
@@ -41,10 +41,10 @@ def language_of(code: str) -> tuple[str, Language]:
     return next((image, language) for image, language in languages().items() if language.code == code)
 
 
-def target_of(code: str) -> Target:
+def target_of(code: str) -> TestedFunction:
     """Returns the problem "add two numbers" in the language."""
     _, language = language_of(code)
-    return Target(code, language.hello.prompt, language.hello.tests)
+    return TestedFunction(code, language.hello.prompt, language.hello.tests)
 
 
 def answers(code: str) -> dict[str, str]:

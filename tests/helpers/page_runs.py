@@ -9,7 +9,7 @@ from typing import Any
 
 from evalharness.adapters import open_task
 from evalharness.data.sources import DataSource
-from evalharness.metrics.passk import rates, rates_by_facet, tally
+from evalharness.metrics.passk import counts_by_problem, rates, rates_by_facet
 from evalharness.metrics.throughput import speed
 from evalharness.pipeline.store import Store
 from evalharness.records import STATUSES, Completion, Problem, Status, Trace, Verdict
@@ -61,8 +61,8 @@ def write_run(
             "problems_of_task": len(problems),
             "samples": len(verdicts),
             "asked": len(problems) * n,
-            "metrics": rates(tally(verdicts)),
-            "facets": rates_by_facet(tally(verdicts), problems),
+            "metrics": rates(counts_by_problem(verdicts)),
+            "facets": rates_by_facet(counts_by_problem(verdicts), problems),
             "speed": speed(store.completions()),
             "statuses": {status: statuses[status] for status in STATUSES if statuses[status]},
         }

@@ -148,7 +148,7 @@ def test_a_data_folder_that_vanishes_costs_nothing_and_is_told_at_the_next_start
     assert_whole(out)
     again = run(out, str(data))
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
-    assert f"data folder {data} does not exist; name one that does" in again.stderr
+    assert f"data folder {data} (--data or $EVALHARNESS_DATA) does not exist; name another" in again.stderr
     (data).mkdir()
     again = run(out, str(data))
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)

@@ -14,7 +14,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs, check_no_foreign_files
 from evalharness.pipeline.resuming.same_run import TRANSPORT_OPTIONS, is_same_run
-from evalharness.pipeline.resuming.stretches import joined_stretches, speed_conditions
+from evalharness.pipeline.resuming.stretches import joined_stretches, measured_conditions
 from evalharness.pipeline.store import Store
 from evalharness.records import Completion, Verdict
 
@@ -98,7 +98,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
     assert "adjusted" not in first
     assert second["adjusted"] == {"max_tokens_field": "max_completion_tokens"}
     assert manifest["config"]["samples"]["n"] == 3
-    assert speed_conditions(manifest, 3) == {
+    assert measured_conditions(manifest, 3) == {
         "mixed": {"concurrency": [8, 16], "endpoint": ["http://a/v1", "http://b/v1"]}
     }
 
@@ -106,7 +106,7 @@ def test_each_stretch_that_works_is_recorded(folder: Path) -> None:
 def test_conditions_are_mixed_only_where_completions_were_made(folder: Path) -> None:
     with opened(folder, config(n=3, concurrency=16)) as store:
         store.begin_stretch([("t", 2)])
-    conditions = speed_conditions(read_manifest(folder), 2)
+    conditions = measured_conditions(read_manifest(folder), 2)
     assert "mixed" not in conditions
     assert conditions["concurrency"] == 8
 
@@ -118,7 +118,7 @@ def test_joined_runs_are_mixed_where_their_stretches_differ(tmp_path: Path) -> N
             rows(store, 1)
         manifests.append(read_manifest(tmp_path / str(number)))
     joined: Any = {**manifests[0], "stretches": joined_stretches(manifests, [1, 1])}
-    assert speed_conditions(joined, 2)["mixed"] == {"concurrency": [8, 16]}
+    assert measured_conditions(joined, 2)["mixed"] == {"concurrency": [8, 16]}
 
 
 def test_a_directory_with_only_a_manifest_is_taken_over(tmp_path: Path) -> None:

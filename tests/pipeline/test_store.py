@@ -150,7 +150,7 @@ def test_damage_in_the_middle_is_named_and_left_alone(folder: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[1][:-20] + b"\n" + lines[2])
     before = files(folder)
-    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged; fix or remove the line"):
+    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 2 is damaged: not a verdict as JSON; fix"):
         opened(folder)
     assert files(folder) == before
 

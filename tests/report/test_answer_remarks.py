@@ -16,7 +16,7 @@ from evalharness.report.answer_remarks import answer_remarks, answer_warning
 from evalharness.report.compare.fairness import unfair_differences
 from evalharness.report.leaderboard.boards import leaderboard
 from evalharness.report.leaderboard.text import latex, markdown
-from evalharness.report.page.entries import Entry, run_overview
+from evalharness.report.page.entries import RunEntry, run_overview
 from evalharness.report.problems import RunProblems
 from evalharness.report.summary_table import summary_table
 
@@ -84,6 +84,6 @@ def test_a_comparison_calls_it_unfair(runs: list[Any]) -> None:
 
 
 def test_the_page_says_it(runs: list[Any]) -> None:
-    overview = run_overview(Entry(runs[0], "cut", cast(Any, type("Name", (), {"label": "m"})), RunProblems()))
+    overview = run_overview(RunEntry(runs[0], "cut", cast(Any, type("Name", (), {"label": "m"})), RunProblems()))
     assert overview["answers"] == [CUT]
     assert "at most 512 new tokens" in overview["conditions"]

@@ -70,5 +70,5 @@ def test_sets_by_name_and_by_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean mercury"):
         load_published("mercuri")
     own.write_text("[]")
-    with pytest.raises(UserError, match="has no published points"):
+    with pytest.raises(UserError, match="is not a file of published results"):
         load_published(str(own))

@@ -18,19 +18,19 @@ MARK = re.compile(
     r"\\(?:begin|end)\{(?:verbatim|lstlisting|minted|code|python)\}(?:\[[^\]\n]{0,80}\]|\{\w{0,20}\})*",
     re.IGNORECASE,
 )
-"""Marks around code that are not, or not in this place, fences of CommonMark."""
+"""Marks around code, such as tags or fences in a line, that are not fences of CommonMark."""
 INFO = re.compile(r"[ \t]*([A-Za-z][\w+#.-]{0,20})?[^\n()=]{0,80}\n")
 """The rest of the line of an opening fence."""
 SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{1,2000})\1(?!`)")
 """Code within a line of text."""
 QUOTED = re.compile(r"^[ \t]*>[ ]?", re.MULTILINE)
 MAX_LOOSE = 200
-"""Marks that the loose reading considers: the last ones."""
+"""Number of marks, the last ones in an answer, that `loose_blocks` considers."""
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A part of an answer that may be code."""
+    """A part of a model's answer that may be code, with the language that its fence names."""
 
     text: str
     tag: str = ""
@@ -38,7 +38,7 @@ class CodeBlock:
 
 
 def clean(answer: str) -> str:
-    """Returns the answer with Unix line breaks, and without byte order marks, NUL and special tokens at its end."""
+    """Returns a model's answer with Unix line breaks, without byte order marks, NUL and special tokens at its end."""
     text = answer.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "").replace("\0", "")
     end = END_TOKENS.search(text, max(0, len(text) - 400))
     return text[: end.start()] + "\n" if end else text
@@ -53,7 +53,7 @@ def markdown_parser() -> "MarkdownIt":
 
 
 def code_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the answer's fenced code blocks, in lists and block quotes, too, as CommonMark defines them."""
+    """Returns the fenced code blocks of an answer, as CommonMark defines them, also in lists and block quotes."""
     blocks = []
     for token in markdown_parser().parse(answer):
         if token.type == "fence":
@@ -66,13 +66,13 @@ def code_blocks(answer: str) -> list[CodeBlock]:
 
 
 def language_tag(info: str) -> str:
-    """Returns the language in the text after an opening fence, in lower case; empty if there is none."""
+    """Returns the language named after an opening code fence, in lower case; "" if none is named."""
     match = re.match(r"[{.\s]*([A-Za-z][\w+#-]*)", info[:100])
     return match[1].lower() if match else ""
 
 
 def loose_blocks(answer: str) -> list[CodeBlock]:
-    """Returns the texts between all marks of code, whether or not the marks are in pairs and alone on their lines.
+    """Returns the parts of an answer between marks of code, such as fences and tags, even where these are unpaired.
 
     Each text between two neighbouring marks comes first; then the longer texts that contain marks, as the code does
     whose docstring has a fence. Without any mark, the answer itself is the only block.
@@ -91,7 +91,7 @@ def loose_blocks(answer: str) -> list[CodeBlock]:
 
 
 def _between(answer: str, start: int, end: int) -> CodeBlock:
-    """Returns the text as a block, without the rest of the opening fence's line and without marks of a block quote."""
+    """Returns a part of an answer as a code block, without the rest of its fence's line and without quote marks."""
     text, tag = answer[start:end], ""
     if start > 0 and (info := INFO.match(text)):
         tag, text = language_tag(info[0]), text[info.end() :]
@@ -102,7 +102,7 @@ def _between(answer: str, start: int, end: int) -> CodeBlock:
 
 
 def small_pieces(answer: str) -> list[CodeBlock]:
-    """Returns indented code blocks, and code within lines, the last resort of a short function."""
+    """Returns code within lines and indented code blocks of an answer, the last resort for a short function."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in SPAN.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

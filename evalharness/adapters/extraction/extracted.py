@@ -1,15 +1,15 @@
-"""What an extraction returns, and the version of the rules."""
+"""The result of extracting a program from an answer, and the version of the extraction rules."""
 
 from typing import NamedTuple
 
 RULES_VERSION = 2
-"""Raised whenever a rule of the project's own gives another program for some answer. The manifest has it."""
+"""The version of the project's own extraction rules, in manifests; raised when a rule changes some program."""
 NOTHING = "nothing found"
-"""The rule of an answer in which no code was found."""
+"""The value of `Extracted.rule` for an answer in which no code was found."""
 
 
 class Extracted(NamedTuple):
-    """The program in an answer, and how it was found."""
+    """The program extracted from a model's answer, and the rule that found it."""
 
     source: str
     rule: str

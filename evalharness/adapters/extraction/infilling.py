@@ -9,14 +9,14 @@ from evalharness.util.suggest import unknown_name
 
 
 def infilled_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the whole program: prefix, extracted middle and suffix."""
+    """Returns the program of an infilling completion: prefix, extracted middle and suffix."""
     if completion.form == "solution":
         return completion.text
     return f"{problem.prefix}{extract_middle(problem, completion, recipe)}{problem.suffix}"
 
 
 def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> str | None:
-    """Returns the text between the problem's prefix and suffix; None for a whole program that lacks one of them.
+    """Returns the infilled middle in a completion; None for a whole program without the problem's prefix and suffix.
 
     Raises UserError if the recipe names an unknown extraction.
     """
@@ -41,7 +41,7 @@ def _unchanged(problem: Problem, text: str) -> str:
 
 
 def _first_line(problem: Problem, text: str) -> str:
-    """Returns the first line with a line break, so that it does not join the suffix's first line.
+    """Returns a completion's first line, with a line break, so that it does not join the suffix's first line.
 
     The break is added because a stop sequence "\\n" removes it.
     """
@@ -49,7 +49,7 @@ def _first_line(problem: Problem, text: str) -> str:
 
 
 def _first_filled_line(problem: Problem, text: str) -> str:
-    """Returns the first line, or the second where the first is empty.
+    """Returns a completion's first line, or the second where the first is empty.
 
     Source: QwenLM/Qwen2.5-Coder, qwencoder-eval/base/benchmarks/fim-bench/hm_fim/humaneval_fim.py.
     """
@@ -58,7 +58,7 @@ def _first_filled_line(problem: Problem, text: str) -> str:
 
 
 def _without_overlap(problem: Problem, text: str) -> str:
-    """Removes what the text repeats of the prefix's end and of the suffix's beginning.
+    """Returns an infilled text without what it repeats of the prefix's end and of the suffix's beginning.
 
     The longest overlap counts; an overlap of white space counts only if it has a line break. The overlap with the
     suffix is computed after the overlap with the prefix is removed.

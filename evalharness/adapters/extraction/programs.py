@@ -6,7 +6,7 @@ from dataclasses import replace
 from evalharness.adapters.extraction import python_program
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.languages.function_program import function_program
-from evalharness.adapters.extraction.languages.target import Target
+from evalharness.adapters.extraction.languages.target import TestedFunction
 from evalharness.adapters.extraction.sanitizer import sanitize, sanitize_for_bigcodebench
 from evalharness.data.cards import Recipe
 from evalharness.errors import UserError
@@ -15,23 +15,23 @@ from evalharness.util.limits.calls import CPU_S, bounded_call
 from evalharness.util.suggest import unknown_name
 
 READ_FIELDS = ("language", "prompt", "tests")
-"""The fields of a problem's record that extractions read. Others may have megabytes of test cases."""
+"""The fields of a problem's record that extraction rules read. Others may have megabytes of test cases."""
 PLAIN = frozenset({"continue_stem", "continue_prompt", "as_it_is", "stripped", "last_fences"})
-"""The extractions that read a text once, from left to right."""
+"""The extraction rules that read a text once, from left to right, so that they need no time limit."""
 OFFICIAL = frozenset({"sanitized", "sanitized_answer", "bigcodebench", "bigcodebench_answer"})
-"""The extractions of official graders. They are superlinear, and their results must not change."""
+"""The extraction rules of official graders. They are superlinear, and their results must not change."""
 OFFICIAL_CPU_S = 2.0
-"""Processor time of an official sanitizer. An answer of 120 KB with 200 blocks of code needs 0.8 s."""
+"""Limit of an official sanitizer's processor time, in s. An answer of 120 KB with 200 code blocks needs 0.8 s."""
 SANITIZER_IMPORTS = ("evalplus.sanitize",)
 
 
 def extract_program(problem: Problem, completion: Completion, recipe: Recipe) -> str:
-    """Returns the program text of a completion, before the task adds its tests. Raises as `extract`."""
+    """Returns the program in a completion, as text without tests. Raises as `extract` does."""
     return extract(problem, completion, recipe).source
 
 
 def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extracted:
-    """Returns the program text of a completion, before the task adds its tests, and the rule that found it.
+    """Returns the program in a completion, without tests, and the rule that found it.
 
     The text of an answer is read in a child process. Raises UserError if the recipe names an unknown extraction, and
     LimitExceeded where reading the answer is too expensive.
@@ -57,13 +57,13 @@ def extract(problem: Problem, completion: Completion, recipe: Recipe) -> Extract
 
 
 def extract_answer(extraction: str, problem: Problem, text: str) -> list[str]:
-    """Returns the program in an answer, and the rule that found it. Unpaired surrogates become question marks."""
+    """Returns [program, rule that found it] for a model's answer; runs in a child process."""
     found = EXTRACTIONS[extraction](problem, text.encode(errors="replace").decode())
     return [found.source, found.rule]
 
 
 def check_extraction(name: str) -> None:
-    """Raises UserError if there is no extraction of that name."""
+    """Raises UserError if there is no extraction rule of that name."""
     if name not in EXTRACTIONS:
         raise UserError(unknown_name("extraction", name, list(EXTRACTIONS)))
 
@@ -85,25 +85,25 @@ def _stripped(problem: Problem, text: str) -> Extracted:
 
 
 def _python_function(problem: Problem, text: str) -> Extracted:
-    """Extracts the code that defines the entry point. See docs/extraction.md."""
+    """Extracts from a Python answer the code that defines the problem's entry point. See docs/extraction.md."""
     names = [problem.entry_point] if problem.entry_point else []
     return python_program.function_program(problem.prompt.prefill + text, problem.prefix, names)
 
 
 def _contest_program(problem: Problem, text: str) -> Extracted:
-    """Extracts the class Solution, or the function, that the test cases call, or a program that reads stdin."""
+    """Extracts from an answer the class Solution or function that test cases call, or a program that reads stdin."""
     return python_program.contest_program(text, problem.entry_point)
 
 
 def _multipl_e(problem: Problem, text: str) -> Extracted:
-    """Extracts the function that the tests call, in the record's language."""
+    """Extracts from a MultiPL-E answer the function that the tests call, in the record's language."""
     record = problem.record
     language = str(record["language"]).removesuffix("_test.go")
-    return function_program(text, Target(language, str(record["prompt"]), str(record["tests"])))
+    return function_program(text, TestedFunction(language, str(record["prompt"]), str(record["tests"])))
 
 
 def _last_code_block(problem: Problem, text: str) -> Extracted:
-    """Extracts the lines between the last two lines that contain a fence; empty where there are fewer than two.
+    """Extracts from an answer the lines between the last two lines with a code fence; "" where there are fewer.
 
     Source: LiveCodeBench/LiveCodeBench, lcb_runner/utils/extraction_utils.py `extract_code`.
     """
@@ -115,24 +115,24 @@ def _last_code_block(problem: Problem, text: str) -> Extracted:
 
 
 def _sanitized(problem: Problem, text: str) -> Extracted:
-    """Sanitizes prompt and completion, with tabs as four spaces. Source: evalplus/codegen.py, base and local models."""
+    """Runs EvalPlus's sanitizer on prompt and completion, as evalplus/codegen.py does for local models."""
     program = sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
     return _of_sanitizer(program, "EvalPlus's sanitizer")
 
 
 def _sanitized_answer(problem: Problem, text: str) -> Extracted:
-    """Sanitizes the answer alone and keeps its tabs. Source: evalplus/codegen.py, models behind an API."""
+    """Runs EvalPlus's sanitizer on the answer alone, as evalplus/codegen.py does for models behind an API."""
     return _of_sanitizer(sanitize(text, problem.entry_point), "EvalPlus's sanitizer")
 
 
 def _bigcodebench(problem: Problem, text: str) -> Extracted:
-    """Sanitizes prompt and completion, with tabs as four spaces. Source: bigcodebench/generate.py, local models."""
+    """Runs BigCodeBench's sanitizer on prompt and completion, as bigcodebench/generate.py does for local models."""
     program = (problem.prompt.text or "") + text.replace("\t", "    ")
     return _of_sanitizer(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _bigcodebench_answer(problem: Problem, text: str) -> Extracted:
-    """Sanitizes the answer alone. Source: bigcodebench/generate.py, models behind an API."""
+    """Runs BigCodeBench's sanitizer on the answer alone, as bigcodebench/generate.py for models behind an API."""
     return _of_sanitizer(sanitize_for_bigcodebench(text, problem.entry_point), "BigCodeBench's sanitizer")
 
 

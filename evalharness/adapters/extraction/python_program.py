@@ -1,4 +1,4 @@
-"""The project's own rule for Python answers: finds the code that defines what the tests call."""
+"""The project's own extraction rule for Python answers: finds the code that defines the tested function."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks, small_pieces
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.python_syntax import (
-    Code,
+    ParsedCode,
     bound_by,
     defines,
     demonstrations,
@@ -16,9 +16,9 @@ from evalharness.adapters.extraction.python_syntax import (
     is_body,
     is_stub,
     needed_from,
-    read,
+    parse_code,
     used_by,
-    without,
+    without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
 from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sanitize
@@ -26,23 +26,23 @@ from evalharness.adapters.extraction.sanitizer import longest_parsable_run, sani
 TAGS = frozenset(
     {"", "py", "python", "python2", "python3", "py3", "pycon", "ipython", "sage", "code", "text", "plaintext"}
 )
-"""The languages that a fence around Python code may name."""
+"""The languages that a code fence around Python code may name."""
 FENCED = "fenced block"
 INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 """Names by which a program reads its standard input."""
 
 
 def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:
-    """Returns the program of an answer whose functions or classes `names` the tests call.
+    """Returns the Python program in an answer that defines the functions or classes `names`, which the tests call.
 
     `prefix` is the text that the task has before and in the first function: its imports and helper functions come
     before the answer's code. Empty `names` accept any code.
     """
     text = clean(without_reasoning(answer))
     head = _before_definition(prefix, names)
-    seen: list[Code] = []
+    seen: list[ParsedCode] = []
     for form, blocks in _readings(text):
-        codes = [read(block.text) for block in blocks]
+        codes = [parse_code(block.text) for block in blocks]
         seen += [code for code in codes if code]
         position = _position(codes, blocks, names)
         if position is not None:
@@ -59,7 +59,7 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
 
 
 def contest_program(answer: str, method: str) -> Extracted:
-    """Returns the program of an answer to a contest's problem, for the method that the test cases call, if any.
+    """Returns the Python program in an answer to a contest problem, for the method that test cases call, if any.
 
     With a method, it is the code that defines the class Solution, else a function of the method's name.
     """
@@ -70,24 +70,24 @@ def contest_program(answer: str, method: str) -> Extracted:
 
 
 def stdin_program(answer: str) -> Extracted:
-    """Returns the program of an answer that reads standard input: the last block that does, else that prints."""
+    """Returns the program in an answer to a stdin problem: the last code block that reads stdin, else that prints."""
     text = clean(without_reasoning(answer))
     for form, blocks in _readings(text):
-        codes = [read(block.text) for block in blocks]
+        codes = [parse_code(block.text) for block in blocks]
         for wanted in (INPUTS, {"print", "stdout"}):
             for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in TAGS, number))[::-1]:
                 code = codes[position]
                 if code and _mentions(code, wanted):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
                     return Extracted(_assemble(code, others, "", ()), _rule(form, position, len(blocks)))
-    run = read(longest_parsable_run(text))
+    run = parse_code(longest_parsable_run(text))
     if run and _mentions(run, INPUTS):
         return Extracted(run.text, "sanitizer")
     return Extracted(text, NOTHING)
 
 
 def _readings(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
-    """Yields the readings of an answer, the most literal first, with the word for their parts."""
+    """Yields ways to read an answer as code blocks, the strictest first: (name of such a block, the blocks)."""
     blocks = code_blocks(text)
     if blocks:
         yield FENCED, blocks
@@ -96,12 +96,12 @@ def _readings(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
 
 
 def _rule(form: str, position: int, number: int) -> str:
-    """Returns the name of a part of a reading. Only fenced blocks are counted: readers of the answer see them."""
+    """Returns how a program was found, such as "fenced block 2 of 3"; only fenced blocks are numbered."""
     return f"{form} {position + 1} of {number}" if form == FENCED and number > 1 else form
 
 
-def _position(codes: Sequence[Code | None], blocks: Sequence[CodeBlock], names: Sequence[str]) -> int | None:
-    """Returns the position of the last code that defines the names; code in another language's fence comes last."""
+def _position(codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], names: Sequence[str]) -> int | None:
+    """Returns the index of the code block to use: the last that defines the names, preferably tagged as Python."""
     defining = [position for position, code in enumerate(codes) if code and defines(code, names)]
     ranked = [
         (not is_stub(code, names), blocks[position].tag in TAGS, position)
@@ -111,49 +111,49 @@ def _position(codes: Sequence[Code | None], blocks: Sequence[CodeBlock], names: 
     return max(ranked)[2] if ranked else None
 
 
-def _mentions(code: Code, names: set[str] | frozenset[str]) -> bool:
+def _mentions(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     attributes = {node.attr for node in ast.walk(code.tree) if isinstance(node, ast.Attribute)}
     imported = {name for statement in code.tree.body for name in bound_by(statement)}
     return bool((used_by(code.tree) | attributes | imported) & names)
 
 
 def _before_definition(prefix: str, names: Sequence[str]) -> str:
-    """Returns the prefix before the definition of the first name; empty without one."""
+    """Returns the task's prefix before the definition of the first name; "" if it defines none."""
     match = names and re.search(rf"^(?:async\s+)?def\s+{re.escape(names[0])}\b", prefix, re.MULTILINE)
     return prefix[: match.start()] if match else ""
 
 
-def _assemble(code: Code, others: Sequence[Code], head: str, names: Sequence[str]) -> str:
-    """Returns the program: imports from `__future__`, the task's head, what the code needs of others, the code."""
+def _assemble(code: ParsedCode, others: Sequence[ParsedCode], head: str, names: Sequence[str]) -> str:
+    """Returns a program's text: `__future__` imports, the task's prefix, needed parts of other blocks, the code."""
     known = set[str]()
-    if head_code := read(head):
+    if head_code := parse_code(head):
         known = {name for statement in head_code.tree.body for name in bound_by(statement)}
     helpers = needed_from(code, others, known)
     futures = [part for other in (code, *others) for part in future_imports(other)]
     removed = [*future_imports(code), *(demonstrations(code, names) if names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
-    parts = [future, head, *helpers, without(code, removed).strip("\n") + "\n"]
+    parts = [future, head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
     return "\n".join(part for part in parts if part)
 
 
 def _sanitized(text: str, head: str, names: Sequence[str]) -> str | None:
-    """Returns what EvalPlus's sanitizer finds, in its first step or in both; None if it does not define the names."""
+    """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define the names."""
     for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
-        code = read(sanitized(text))
+        code = parse_code(sanitized(text))
         if code and names and defines(code, names):
             return _assemble(code, [], head, names)
     return None
 
 
-def _continued(texts: Sequence[str], prefix: str, seen: Sequence[Code], names: Sequence[str]) -> str | None:
-    """Returns the prefix continued by code that is the body of its function; None if there is none."""
+def _continued(texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], names: Sequence[str]) -> str | None:
+    """Returns the task's prefix, continued by an answer's code as the function's body; None if none fits."""
     if not prefix.strip():
         return None
     bodies = [textwrap.indent(code.text, "    ") for code in seen if is_body(code)]
     for body in (*bodies, *texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
-        code = read(program)
+        code = parse_code(program)
         if code and defines(code, names) and not is_stub(code, names):
             shown = demonstrations(code, names)
-            return without(code, shown) + "\n" if shown else program
+            return without_statements(code, shown) + "\n" if shown else program
     return None

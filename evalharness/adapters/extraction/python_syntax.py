@@ -1,4 +1,4 @@
-"""Reads Python code in answers: what statements define, need and demonstrate."""
+"""Analyses Python code in answers: which names statements define and use, and which only print or test."""
 
 import ast
 import builtins
@@ -22,8 +22,8 @@ DEMONSTRATING_METHODS = frozenset({("sys", "exit"), ("unittest", "main"), ("doct
 
 
 @dataclass(frozen=True)
-class Code:
-    """Python text that parses."""
+class ParsedCode:
+    """Python source text with its syntax tree."""
 
     text: str
     tree: ast.Module
@@ -33,15 +33,15 @@ class Code:
         return self.text.split("\n")
 
 
-def read(text: str) -> Code | None:
-    """Returns the text as code, after repairs that change no code, such as of its indentation; None if it is none."""
+def parse_code(text: str) -> ParsedCode | None:
+    """Parses a text as Python, with harmless repairs such as of indentation; returns None if it does not parse."""
     text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs(text) else text).strip("\n")
     for attempt in (text, _repaired(text)):
         try:
             tree = parse(attempt)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             continue
-        return Code(attempt, tree) if tree.body else None
+        return ParsedCode(attempt, tree) if tree.body else None
     return None
 
 
@@ -50,7 +50,7 @@ def _mixes_tabs(text: str) -> bool:
 
 
 def _repaired(text: str) -> str:
-    """Returns the text without notebook commands, interpreter prompts, invisible characters and HTML references."""
+    """Returns code without notebook commands, `>>>` prompts, invisible characters and HTML entities."""
     text = INVISIBLE.sub("", text.replace("\u00a0", " "))
     if HTML.search(text):
         text = html.unescape(text)
@@ -61,7 +61,7 @@ def _repaired(text: str) -> str:
 
 
 def bound_by(statement: ast.stmt) -> set[str]:
-    """Returns the module's names that a statement of the module binds."""
+    """Returns the names that a top-level statement of a Python module defines (binds)."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     names = set()
@@ -85,17 +85,17 @@ def _outside_functions(statement: ast.AST) -> Iterator[ast.AST]:
 
 
 def used_by(node: ast.AST) -> set[str]:
-    """Returns the names that a syntax tree reads anywhere."""
+    """Returns the names that are read anywhere in a Python syntax tree."""
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
 
 
-def defines(code: Code, names: Iterable[str]) -> bool:
-    """Returns whether the code binds all the names in its module."""
+def defines(code: ParsedCode, names: Iterable[str]) -> bool:
+    """Returns whether Python code defines all the names at the top level of its module."""
     bound = set[str]().union(*map(bound_by, code.tree.body))
     return bound.issuperset(names)
 
 
-def is_stub(code: Code, names: Sequence[str]) -> bool:
+def is_stub(code: ParsedCode, names: Sequence[str]) -> bool:
     """Returns whether a function of these names has no body, as where an answer repeats the signature."""
     functions = [
         statement
@@ -114,7 +114,7 @@ def _has_no_body(statement: ast.stmt) -> bool:
     return False
 
 
-def is_body(code: Code) -> bool:
+def is_body(code: ParsedCode) -> bool:
     """Returns whether the code is the body of a function: a statement outside of functions returns or yields."""
     return any(
         isinstance(node, ast.Return | ast.Yield | ast.YieldFrom)
@@ -123,12 +123,12 @@ def is_body(code: Code) -> bool:
     )
 
 
-def needed_from(code: Code, others: Sequence[Code], known: set[str]) -> list[str]:
-    """Returns the text of the statements of other code that define what this code uses and does not define.
+def needed_from(code: ParsedCode, others: Sequence[ParsedCode], known: set[str]) -> list[str]:
+    """Returns the source of statements in an answer's other code blocks that define what this code uses but lacks.
 
     `known` are names that need no definition. The nearest code before counts first: `others` is in that order.
     """
-    definitions: dict[str, tuple[Code, ast.stmt]] = {}
+    definitions: dict[str, tuple[ParsedCode, ast.stmt]] = {}
     for other in others:
         for statement in other.tree.body:
             if not isinstance(statement, ast.Expr | ast.Assert):
@@ -136,7 +136,7 @@ def needed_from(code: Code, others: Sequence[Code], known: set[str]) -> list[str
                     if name not in definitions or definitions[name][0] is other:
                         definitions[name] = (other, statement)
     bound = {name for node in ast.walk(code.tree) for name in _bound_anywhere(node)} | known | BUILTINS
-    pending, chosen = sorted(used_by(code.tree) - bound), dict[int, tuple[Code, ast.stmt]]()
+    pending, chosen = sorted(used_by(code.tree) - bound), dict[int, tuple[ParsedCode, ast.stmt]]()
     while pending:
         name = pending.pop()
         if name in bound or name not in definitions:
@@ -149,7 +149,7 @@ def needed_from(code: Code, others: Sequence[Code], known: set[str]) -> list[str
     return [_text_of(*chosen[key]) for key in sorted(chosen, key=lambda key: order[key])]
 
 
-def _in_order(others: Sequence[Code]) -> Iterator[ast.stmt]:
+def _in_order(others: Sequence[ParsedCode]) -> Iterator[ast.stmt]:
     for other in reversed(others):
         yield from other.tree.body
 
@@ -164,19 +164,19 @@ def _bound_anywhere(node: ast.AST) -> Iterator[str]:
             yield other or name.partition(".")[0]
 
 
-def _text_of(code: Code, statement: ast.stmt) -> str:
+def _text_of(code: ParsedCode, statement: ast.stmt) -> str:
     first, last = span(statement)
     return "\n".join(code.lines[first - 1 : last])
 
 
 def span(statement: ast.stmt) -> tuple[int, int]:
-    """Returns the statement's first and last line, from 1, with its decorators."""
+    """Returns a statement's first and last line, counted from 1, with its decorators."""
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
 
 
-def demonstrations(code: Code, names: Sequence[str]) -> list[ast.stmt]:
-    """Returns the module's statements that only show or test the functions of these names.
+def demonstrations(code: ParsedCode, names: Sequence[str]) -> list[ast.stmt]:
+    """Returns the top-level statements that only print or test the results of the functions `names`.
 
     These are assertions, the main program, calls of functions such as `print`, and statements that call the functions,
     unless the functions use what such a statement defines.
@@ -189,8 +189,8 @@ def demonstrations(code: Code, names: Sequence[str]) -> list[ast.stmt]:
     ]
 
 
-def _reachable(code: Code, names: Iterable[str]) -> set[str]:
-    """Returns the names that functions of these names use, directly or not, and the names themselves."""
+def _reachable(code: ParsedCode, names: Iterable[str]) -> set[str]:
+    """Returns `names` and all names that the functions of these names use, directly or not."""
     uses: dict[str, set[str]] = {}
     for statement in code.tree.body:
         for name in bound_by(statement):
@@ -204,8 +204,8 @@ def _reachable(code: Code, names: Iterable[str]) -> set[str]:
     return reached
 
 
-def _callers(code: Code, names: Iterable[str]) -> set[str]:
-    """Returns the names, and those of the module's functions and classes that use them."""
+def _callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
+    """Returns `names` and the names of the module's functions and classes that use them, directly or not."""
     callers, grown = set(names), True
     definitions = [
         (bound_by(statement), used_by(statement))
@@ -243,8 +243,8 @@ def _calls(value: ast.expr) -> bool:
     return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(value))
 
 
-def without(code: Code, removed: Iterable[ast.stmt]) -> str:
-    """Returns the code's text without statements. A statement that shares its line with another one stays."""
+def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
+    """Returns code's text without the removed statements; one that shares its line with another stays."""
     gone = {id(statement) for statement in removed}
     dropped = {line for part in code.tree.body if id(part) in gone for line in range(span(part)[0], span(part)[1] + 1)}
     kept = {line for part in code.tree.body if id(part) not in gone for line in range(span(part)[0], span(part)[1] + 1)}
@@ -252,6 +252,6 @@ def without(code: Code, removed: Iterable[ast.stmt]) -> str:
     return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in dropped)
 
 
-def future_imports(code: Code) -> list[ast.stmt]:
-    """Returns the imports from `__future__`."""
+def future_imports(code: ParsedCode) -> list[ast.stmt]:
+    """Returns the statements `from __future__ import ...` of the code."""
     return [part for part in code.tree.body if isinstance(part, ast.ImportFrom) and part.module == "__future__"]

@@ -23,7 +23,7 @@ BARE_FINAL = "assistantfinal"
 
 
 def without_reasoning(text: str) -> str:
-    """Returns the text without reasoning; empty if the text is reasoning alone, or ends within it.
+    """Returns a model's answer without the reasoning in it; "" if the text is reasoning alone, or ends within it.
 
     A closing tag without an opening one ends reasoning that began before the text, as where the chat template opens it.
     """
@@ -48,7 +48,7 @@ def without_reasoning(text: str) -> str:
 
 
 def _messages(text: str, channel: str) -> list[str]:
-    """Returns the contents of the messages of a channel."""
+    """Returns the contents of the messages of one channel in a text of the harmony format (gpt-oss)."""
     contents = []
     for match in CHANNEL.finditer(text):
         if match[1] == channel:

@@ -24,9 +24,9 @@ MISSING_END = re.compile("never closed|unterminated triple|EOF|expected an inden
 
 
 def sanitize(text: str, entry_point: str) -> str:
-    """Returns the imports, classes, functions and assignments in the text that the entry point needs.
+    """Returns the code in an answer that the entry point needs: imports, classes, functions and assignments.
 
-    If there are none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
+    If there is none, returns the longest run of lines that parses. Source: evalplus/sanitize.py `sanitize`.
     """
     code = str(_official_extraction()(text, entry_point)).strip()
     return code or longest_parsable_run(text)
@@ -67,7 +67,7 @@ def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
 
 @lru_cache(maxsize=2)  # one answer is sanitized several times
 def longest_parsable_run(text: str) -> str:
-    """Returns the run of at least two lines that parses and has the most non-blank lines; the first of several.
+    """Returns the longest part of a text that parses as Python: the run of lines with the most non-blank lines.
 
     If nothing parses, returns the first line. Source: evalplus/sanitize.py `code_extract`.
     """
@@ -89,9 +89,9 @@ def longest_parsable_run(text: str) -> str:
 
 
 def _best_end(lines: list[str], nonblank_before: list[int], start: int, end: int, most: int) -> int | None:
-    """Returns the last line of the best run from `start`, up to `end`.
+    """Returns the last line, up to `end`, of the longest run of lines from `start` that parses.
 
-    None if no run has more than `most` non-blank lines.
+    None if no such run has more than `most` non-blank lines.
     """
     while end > start and nonblank_before[end + 1] - nonblank_before[start] > most:
         error_line = _first_error_line(lines, start, end)
@@ -102,7 +102,7 @@ def _best_end(lines: list[str], nonblank_before: list[int], start: int, end: int
 
 
 def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
-    """Returns what `_line_of_error` does for the lines from `start` to `end`, and parses few of them if that is enough.
+    """Returns `_line_of_error` of the lines from `start` to `end`, and parses only a few of them where that suffices.
 
     An error before the last line that is read stays an error whatever follows, unless it is the missing end of
     something. Python reads a whole source before it reports an error in its first line.
@@ -119,7 +119,7 @@ def _first_error_line(lines: list[str], start: int, end: int) -> int | None:
 
 
 def _first_equivalent_end(lines: list[str], nonblank_before: list[int], start: int, end: int) -> int:
-    """Returns the last line of the shortest run from `start` that parses and has as many non-blank lines."""
+    """Returns the last line of the shortest run from `start` that parses and has all non-blank lines up to `end`."""
     first = end
     while first - 1 > start and nonblank_before[first] == nonblank_before[end + 1]:
         first -= 1
@@ -129,7 +129,7 @@ def _first_equivalent_end(lines: list[str], nonblank_before: list[int], start: i
 
 
 def _first_open_bracket(source: str) -> int | None:
-    """Returns the line of the outermost bracket that is open at the end; None if it is not known."""
+    """Returns the line of the outermost bracket that is still open at a source's end; None if it is not known."""
     open_lines: list[int] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -156,7 +156,7 @@ def _line_of_error(source: str) -> int | None:
 
 
 def _error_of(source: str) -> Exception | None:
-    """Returns why Python cannot parse the source; None if it can."""
+    """Returns the exception that Python's parser raises for a source; None if it parses."""
     try:
         parse(source)
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:

@@ -9,7 +9,7 @@ import typer
 from evalharness.cli.tables import make_table, print_options, print_paragraphs, print_table
 from evalharness.data.cards import ALL_TASKS, Card, TaskEntry, expand_task_names, find_task, load_cards, task_groups
 from evalharness.data.sources import DataSource, resolve_source
-from evalharness.data.versions import find_version, source_of, version_files
+from evalharness.data.versions import find_version, task_source, version_files
 from evalharness.errors import UserError
 from evalharness.util.text import counted
 
@@ -49,7 +49,7 @@ def task_rows() -> Iterator[TaskRow]:
                 entry.name,
                 str(problem_count(entry) or ""),
                 entry.default_recipe,
-                data_state(entry, source_of(entry, source)),
+                data_state(entry, task_source(entry, source)),
                 f"{image}: {images.get(image, 'no container engine')}" if image else "none needed",
             )
 

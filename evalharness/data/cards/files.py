@@ -1,4 +1,4 @@
-"""Reads task cards from YAML files, and reports what is wrong with them by file and field."""
+"""Reads task cards (YAML files that describe tasks) and reports errors by file and field."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ from evalharness.util.yaml_text import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 ALL_TASKS = "all"
-"""The group of every task."""
+"""The name of the group of all tasks."""
 SHORT: tuple[type[BaseModel], ...] = (ShortCard, ShortRecipe)
 FULL: tuple[type[BaseModel], ...] = (
     Card, TaskEntry, Version, Recipe, CardOption, Deviation, Grading, HubSource, EvalPlusSource,
@@ -27,7 +27,7 @@ VALUE_ERROR = "Value error, "
 
 
 def read_cards(folder: Path) -> list[Card]:
-    """Returns the cards of a folder's `*.yaml` files, sorted by file name. Raises ValueError as `read_card` does."""
+    """Returns the task cards of a folder's YAML files, sorted by file name. Raises ValueError as `read_card` does."""
     return [read_card(path) for path in card_files(folder)]
 
 
@@ -37,7 +37,7 @@ def card_files(folder: Path) -> list[Path]:
 
 
 def read_card(path: Path) -> Card:
-    """Returns the card in a file, full or short. Raises ValueError that names the file and each invalid field."""
+    """Returns the task card in a YAML file, full or short. Raises ValueError with the file and each invalid field."""
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -45,7 +45,7 @@ def read_card(path: Path) -> Card:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML: {one_line(str(error))}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: a task card is a mapping of keys to values")
+        raise ValueError(f"{path}: not a task card: the YAML is not a mapping of keys to values")
     if not {"tasks", "name"} & set(content):
         raise ValueError(f"{path}: not a task card: it has neither name (of one task) nor tasks")
     if "tasks" not in content:
@@ -54,7 +54,7 @@ def read_card(path: Path) -> Card:
 
 
 def _validated(path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]) -> Model:
-    """Returns the content as a model. Raises ValueError that names the file and each invalid field."""
+    """Returns a card's content as a pydantic model. Raises ValueError with the file and each invalid field."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -64,7 +64,7 @@ def _validated(path: Path, model: type[Model], content: Mapping[str, Any], parts
 
 
 def _problem(error: Mapping[str, Any], known: Sequence[str]) -> str:
-    """Returns what is wrong with one field, with the field's path."""
+    """Returns a pydantic error about one field of a card as "FIELD: what is wrong"; `known` are names to suggest."""
     place = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":
         return f"{place}: missing"
@@ -74,8 +74,8 @@ def _problem(error: Mapping[str, Any], known: Sequence[str]) -> str:
     return f"{place}: {str(error['msg']).removeprefix(VALUE_ERROR)}"
 
 
-def check_names(cards: Sequence[Card]) -> None:
-    """Raises ValueError if a name stands for more than one task or group."""
+def check_unique_names(cards: Sequence[Card]) -> None:
+    """Raises ValueError if two tasks or groups of these cards have the same name."""
     tasks = [task for card in cards for task in card.tasks]
     group_names = {ALL_TASKS, *(group for card in cards for group in card.groups)}
     for name in tasks:

@@ -14,7 +14,7 @@ CHAT_TEMPLATES = ("system", "user", "prefill")
 
 
 def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
-    """Returns the recipe with the templates of a file instead of its templates.
+    """Returns a recipe whose prompt templates are replaced by those in the user's file.
 
     The file is YAML with templates by name (system, user and prefill of a chat recipe, prompt of a completion recipe,
     or another one that the recipe has), or a text that is the template user or prompt itself. Raises UserError where it
@@ -30,10 +30,10 @@ def with_own_prompt(recipe: Recipe, path: Path) -> Recipe:
     try:
         content = parse_yaml(text) if path.suffix in (".yaml", ".yml") else text
     except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"--option prompt={path} is not YAML: {one_line(str(error))}") from None
+        raise UserError(f"--option prompt={path} is not valid YAML: {one_line(str(error))}; fix the file") from None
     templates = {main: content} if isinstance(content, str) else content
     if not isinstance(templates, dict) or not templates:
-        raise UserError(f"--option prompt={path} has no templates; write such as {main}: |")
+        raise UserError(f"--option prompt={path} has no templates by name; add one as a YAML key, such as {main}: |")
     known = list(dict.fromkeys([*(CHAT_TEMPLATES if recipe.kind == "chat" else ()), *recipe.fields]))
     for name, template in templates.items():
         if name not in known:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evalharness.data.cards.files import card_files, check_names, read_card
+from evalharness.data.cards.files import card_files, check_unique_names, read_card
 from evalharness.data.cards.schema import Card
 from evalharness.util.plugins import PLUGIN_ERRORS, described, disable, origin, plugin_points
 
@@ -17,11 +17,11 @@ GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 SUBFOLDER = "cards"
-"""Where the cards of a package are that has none beside its modules."""
+"""The folder in a plug-in's package with its cards, if none are beside its modules."""
 
 
 def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
-    """Yields the cards of all plug-ins. A broken plug-in or card is disabled with one line; the others are used.
+    """Yields the task cards of all plug-ins. A broken plug-in or card is reported in one line and left out.
 
     `own` are this package's cards, whose names no other card may have.
     """
@@ -39,7 +39,7 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
                 disable(origin(point), described(error))
                 continue
             try:
-                check_names([*accepted, card])
+                check_unique_names([*accepted, card])
             except ValueError as error:
                 disable(origin(point), f"{path}: {error}")
                 continue
@@ -48,7 +48,7 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
 
 
 def card_paths(point: EntryPoint) -> list[Path]:
-    """Returns the card files that an entry point names. Raises what its package raises, or FileNotFoundError.
+    """Returns the task-card files of a plug-in's entry point. Raises what its package raises, or FileNotFoundError.
 
     It may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a path's text,
     a dotted name or a resource of `importlib.resources`, or a function that returns one of these.
@@ -69,12 +69,12 @@ def _path_of(value: Any) -> Path:
 
 
 def _files_at(path: Path) -> list[Path]:
-    """Returns the path itself where it is a file, else the cards in the folder or in its folder `cards`."""
+    """Returns the card files at a path: the file itself, else those in the folder or in its folder `cards`."""
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} is neither a folder nor a file")
+        raise FileNotFoundError(f"its task cards are not there: {path} is neither a folder nor a file")
     for folder in (path, path / SUBFOLDER):
         if folder.is_dir() and (cards := card_files(folder)):
             return cards
-    raise FileNotFoundError(f"{path} has no card (*.yaml), and no folder {SUBFOLDER} with one")
+    raise FileNotFoundError(f"{path} has no task card (*.yaml), and no folder {SUBFOLDER} with one")

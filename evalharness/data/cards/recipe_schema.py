@@ -9,11 +9,11 @@ from evalharness.data.cards.version_schema import StrictModel
 from evalharness.records import MiddleLength
 
 TEMPLATES = {"completion": "prompt", "chat": "user"}
-"""The template that a recipe of each kind needs; a recipe of kind infill needs none."""
+"""The name of the prompt template that each kind of recipe must have; the kind infill needs none."""
 
 
 class Recipe(StrictModel):
-    """A named way to make a prompt of a problem and a program of a completion."""
+    """A recipe: how a task's prompts are built and its programs extracted from answers, with sampling defaults."""
 
     kind: Literal["completion", "chat", "infill"] = Field(
         description="completion: continue the template prompt. chat: answer the message user, perhaps after system "

@@ -1,9 +1,9 @@
-"""Finds task cards, and tasks and groups by name."""
+"""Finds tasks, task groups and task cards by name."""
 
 from functools import cache
 from pathlib import Path
 
-from evalharness.data.cards.files import ALL_TASKS, check_names, read_card, read_cards
+from evalharness.data.cards.files import ALL_TASKS, check_unique_names, read_card, read_cards
 from evalharness.data.cards.plugin_cards import plugin_cards
 from evalharness.data.cards.schema import Card, TaskEntry
 from evalharness.errors import UserError
@@ -15,12 +15,12 @@ CARD_SUFFIXES = (".yaml", ".yml")
 
 @cache
 def load_cards() -> tuple[Card, ...]:
-    """Returns all cards: the bundled ones, then those of the entry points `evalharness.cards`.
+    """Returns all task cards: the bundled ones, then those of plug-ins (entry points `evalharness.cards`).
 
-    Raises ValueError for an invalid bundled card. A broken plug-in or card of one is left out, with one line.
+    Raises ValueError for an invalid bundled card. A broken plug-in or card is reported in one line and left out.
     """
     cards = tuple(read_cards(bundled("tasks")))
-    check_names(cards)
+    check_unique_names(cards)
     return (*cards, *plugin_cards(cards))
 
 
@@ -32,13 +32,13 @@ def card_path(name: str) -> Path | None:
 
 
 def user_card(path: Path) -> Card:
-    """Returns the card in a file that a user names. Raises UserError where it is not valid."""
+    """Returns the task card in a file that a user names, as in --task FILE.yaml. Raises UserError if it is invalid."""
     try:
         card = read_card(path)
     except ValueError as error:
         raise UserError(f"task card {error}; docs/extending/card.md describes the keys") from None
     try:
-        check_names([*load_cards(), card])
+        check_unique_names([*load_cards(), card])
     except ValueError as error:
         raise UserError(f"task card {path}: {error}; give the task another name") from None
     return card
@@ -84,7 +84,7 @@ def expand_task_names(names: str) -> list[str]:
     known = (*groups[ALL_TASKS], *groups)
     requested = [name.strip() for name in names.split(",") if name.strip()]
     if not requested:
-        raise UserError(f"no task is given; known tasks and groups: {', '.join(known)}")
+        raise UserError(f"--task names no task; known tasks and groups: {', '.join(known)}")
     tasks: list[str] = []
     for name in requested:
         if path := card_path(name):

@@ -11,14 +11,14 @@ from evalharness.data.cards.version_schema import StrictModel, Version
 
 
 def _add_names(value: Any) -> Any:
-    """Adds to each entry of a mapping its key as `name`. Pydantic rejects what is not a mapping of mappings."""
+    """Returns a mapping of a card with each key added to its entry as `name`; anything else is returned as it is."""
     if not isinstance(value, dict):
         return value
     return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
 
 
 class Grading(StrictModel):
-    """The official grader that verdicts must agree with."""
+    """The official grader of a task, with which verdicts must agree."""
 
     repository: str = Field(description="Such as openai/human-eval")
     commit: str = Field(description="The commit that the verdicts agree with")
@@ -27,7 +27,7 @@ class Grading(StrictModel):
 
 
 class CardOption(StrictModel):
-    """A task option of a family, which its adapter interprets."""
+    """An `--option` that a task family defines in its card; the family's adapter interprets it."""
 
     values: tuple[str, ...] = Field((), description="The allowed values; empty if the adapter checks them")
     default: str = Field("", description="The value without the option")
@@ -39,7 +39,7 @@ def _add_descriptions(value: Any) -> Any:
 
 
 class Deviation(StrictModel):
-    """A known deviation: verdicts may differ from the official grader's here."""
+    """A known deviation from the official grader: where verdicts may differ, and why."""
 
     id: str = Field(description="A name")
     what: str = Field(description="What is different")
@@ -49,7 +49,7 @@ class Deviation(StrictModel):
 
 
 class TaskEntry(StrictModel):
-    """One task of a family."""
+    """One task of a task family, as its card describes it: data versions, splits and default recipe."""
 
     name: str
     title: str = Field(description="The task's name in tables; by default its key")
@@ -99,7 +99,7 @@ class TaskEntry(StrictModel):
 
 
 class Card(StrictModel):
-    """A task family."""
+    """A task card: a family of tasks with its adapter, recipes, sandbox image, official grader and deviations."""
 
     adapter: str = Field(description="A name in the entry-point group `evalharness.adapters`")
     family: str = Field("", description="The family's name in the manifest")
@@ -133,7 +133,7 @@ class Card(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_default_recipes(cls, card: Any) -> Any:
-        """Adds to each task without a default recipe its first one."""
+        """Sets the default recipe of each task that names none to its first recipe."""
         if not isinstance(card, Mapping) or not isinstance(tasks := card.get("tasks"), Mapping):
             return card
         filled = {
@@ -162,12 +162,14 @@ class Card(StrictModel):
 
 
 def _first_recipe(card: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
-    """Returns the name of the task's first recipe; None where the card is malformed."""
+    """Returns the name of the first recipe of a card's task; None where the card is malformed."""
     names = entry.get("recipes") or card.get("recipes")
     return next(iter(names)) if isinstance(names, Mapping | list) and names else None
 
 
 def check_known(field: str, name: str | None, names: Mapping[str, Any]) -> None:
-    """Raises ValueError if a field of a card refers to a name that does not exist."""
+    """Raises ValueError if a field of a task card refers to a name that is not in `names`."""
     if name not in names:
-        raise ValueError(f"{field} is {name!r}, which is none of {', '.join(names) or 'no entries'}")
+        raise ValueError(
+            f"{field} is {name!r}, which the card does not define; it defines {', '.join(names) or 'none'}"
+        )

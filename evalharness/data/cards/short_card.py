@@ -16,7 +16,7 @@ VERSION = "v1"
 
 
 class ShortRecipe(StrictModel):
-    """The recipe of a short card."""
+    """The recipe of a short task card: one prompt template, extraction rule and sampling defaults."""
 
     user: str = Field("", description="Template of the message to a chat model; {name} is a field of the record")
     system: str = Field("", description="With user: template of the system message")
@@ -59,7 +59,7 @@ class ShortRecipe(StrictModel):
 
 
 class ShortCard(StrictModel):
-    """A task without code: each record has tests, which run after the program."""
+    """A short task card: one task that needs no Python code; each record has tests, which run after the program."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.+-]*$", description="The task's name; letters, digits, - _ . +")
     data: Names = Field(
@@ -80,7 +80,7 @@ class ShortCard(StrictModel):
     licence: str = Field("", description="The licence of the data")
 
     def expand(self) -> Mapping[str, Any]:
-        """Returns the content of a full card."""
+        """Returns the equivalent content of a full task card."""
         return {
             "adapter": ADAPTER,
             "family": self.name,

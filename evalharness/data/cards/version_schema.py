@@ -10,7 +10,7 @@ from evalharness.data.templates import fill_template
 
 
 class StrictModel(BaseModel):
-    """A part of a task card. Unknown keys are errors."""
+    """The base class of the pydantic models of a task card; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class HubSource(StrictModel):
-    """A data set on the Hugging Face hub: the rows of `splits`, or the records of `files`."""
+    """Where a version's data are on the Hugging Face hub: the rows of `splits`, or the records of `files`."""
 
     repo: str
     config: str | None = None
@@ -54,7 +54,7 @@ class HubSource(StrictModel):
 
 
 class EvalPlusSource(StrictModel):
-    """A release file that the evalplus package downloads."""
+    """A data release of EvalPlus that the evalplus package downloads."""
 
     name: Literal["HumanEvalPlus", "MbppPlus"]
     version: str
@@ -62,7 +62,7 @@ class EvalPlusSource(StrictModel):
 
 
 class Version(StrictModel):
-    """A version of a task's data.
+    """A version of a task's data in its card: files, fields, fingerprint and where they are published.
 
     `problems` and `fingerprint` have one value, or one per split where each split has its own files.
     """

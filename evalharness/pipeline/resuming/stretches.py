@@ -47,7 +47,7 @@ def joined_stretches(manifests: Sequence[Manifest], completions: Sequence[int]) 
     return joined
 
 
-def speed_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
+def measured_conditions(manifest: Manifest, completions: int) -> dict[str, Any]:
     """Returns the conditions under which a run's speed was measured, such as hardware, concurrency and endpoint.
 
     `completions` is the run's number of completions. Where the run was resumed under other conditions, `mixed` has the

@@ -1,4 +1,4 @@
-"""Compares two runs of one task: unfair differences, rates, speeds and the problems whose outcome changed."""
+"""Compares two runs of one task: unfair differences, pass rates, speeds, and the problems whose result changed."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from evalharness.report.task_variant import DataKind, data_kind, task_of, task_t
 
 @dataclass(frozen=True)
 class ChangedProblem:
-    """A problem that the runs solve at different rates: the share of each run's judged samples that passed."""
+    """A problem that two runs solve at different rates; `first` and `second` are the fractions of passed samples."""
 
     task_id: str
     first: float
@@ -63,9 +63,9 @@ class Comparison:
 def compare_all(
     first: Sequence[Run], second: Sequence[Run], note: Callable[[str], None] = lambda text: None
 ) -> list[Comparison]:
-    """Returns a comparison for each task that both sides have. `note` receives the tasks that only one side has.
+    """Compares two lists of runs task by task, such as two models'. `note` receives the tasks that only one list has.
 
-    Raises UserError where the sides share no task, or where a side has several runs of a task.
+    Raises UserError where the lists share no task, or where one has several runs of a task.
     """
     first_by_task, second_by_task = _by_task(first), _by_task(second)
     shared = [task for task in first_by_task if task in second_by_task]
@@ -77,9 +77,9 @@ def compare_all(
 
 
 def compare(first: Run, second: Run) -> Comparison:
-    """Returns the comparison of two runs.
+    """Compares two runs of one task: pass rates with a paired test, speeds, and changed problems.
 
-    Raises UserError for runs of different tasks, for a sample against full data, and for runs that have no problem
+    Raises UserError for runs of different tasks, for sample data against full data, and for runs that have no problem
     with a verdict in common.
     """
     if task_of(first.summary) != task_of(second.summary):
@@ -114,7 +114,7 @@ def compare(first: Run, second: Run) -> Comparison:
 
 
 def pass_shares(run: Run) -> dict[str, float]:
-    """Returns the share of each problem's graded samples that passed, sorted by task id."""
+    """Returns, by problem id in sorted order, the fraction of a run's graded samples that passed."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     for verdict in run.verdicts():
         if verdict.status != "infrastructure":
@@ -127,20 +127,22 @@ def _by_task(runs: Sequence[Run]) -> dict[str, Run]:
     for run in runs:
         task = task_of(run.summary)
         if task in by_task:
-            raise UserError(f"{by_task[task].folder} and {run.folder} are both of {task}; name the one to compare")
+            raise UserError(
+                f"the runs {by_task[task].folder} and {run.folder} are both of {task}; name only the one to compare"
+            )
         by_task[task] = run
     return by_task
 
 
 def _refuse(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
-    """Raises UserError for runs without a common task."""
+    """Raises the UserError for two lists of runs, by task, that have no task in common."""
     for task, run in first.items():
         for other_task, other in second.items():
             kinds = (data_kind(run.summary), data_kind(other.summary))
             if kinds[0] is not kinds[1] and DataKind.SAMPLE in kinds:
                 raise UserError(
-                    f"{run.folder} is of {task}, {other.folder} of {other_task}: samples and full data have no problem "
-                    "in common; run both on the same data"
+                    f"{run.folder} is of {task}, {other.folder} of {other_task}: sample data and full data cannot be "
+                    "compared; run both with the same --data"
                 )
     raise UserError(
         f"the runs are of different tasks ({', '.join(first)} and {', '.join(second)}); compare runs of one task"

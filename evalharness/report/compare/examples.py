@@ -1,4 +1,4 @@
-"""Shows problems whose outcome changed between two runs: the prompt and a sample of each run with its verdict."""
+"""Prints problems whose result changed between two runs: the prompt, and a sample of each run with its verdict."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from evalharness.report.problems import problems_of
 
 
 def example_lines(comparison: Comparison, count: int, data: str | None) -> Iterator[str]:
-    """Yields the lines about `count` changed problems, half of them worse and half better where there are enough.
+    """Yields lines about `count` problems whose result changed between two runs; half got worse, if there are enough.
 
     `data` is where prompts are read from (see `problems_of`).
     """
@@ -33,14 +33,14 @@ def example_lines(comparison: Comparison, count: int, data: str | None) -> Itera
 
 
 def choose_examples(comparison: Comparison, count: int) -> list[ChangedProblem]:
-    """Returns as many problems that got worse as problems that got better, or more of one where the other has few."""
+    """Returns `count` problems to print: half of those that got worse, half that got better, where enough exist."""
     worse, better = comparison.worse, comparison.better[::-1]
     of_worse = max(count - len(better), min(len(worse), (count + 1) // 2))
     return [*worse[:of_worse], *better[: count - min(of_worse, len(worse))]]
 
 
 class RunSamples:
-    """The completions and verdicts of some of a run's problems."""
+    """The completions and verdicts of a run for the given problems."""
 
     def __init__(self, run: Run, task_ids: set[str]):
         self.completions: Mapping[str, list[Completion]] = defaultdict(list)
@@ -50,7 +50,7 @@ class RunSamples:
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
     def example(self, task_id: str, passed: bool) -> Completion | None:
-        """Returns the first sample with that outcome, otherwise the first; None where there is no completion."""
+        """Returns a problem's first sample that passed (or failed), otherwise its first; None without completions."""
         completions: Sequence[Completion] = self.completions.get(task_id, [])
         verdicts = ((completion, self.verdicts.get(completion.key)) for completion in completions)
         matching = [completion for completion, verdict in verdicts if verdict and verdict.passed == passed]
@@ -67,7 +67,7 @@ def _sample_lines(name: str, samples: RunSamples, task_id: str, passed: bool) ->
 
 
 def _verdict_text(verdict: Verdict | None) -> str:
-    """Returns the status, the last line of the detail and the CPU time."""
+    """Returns a verdict on one line: its status, the last line of its detail, and the CPU time."""
     if verdict is None:
         return "no verdict"
     lines = verdict.detail.strip().splitlines()
@@ -75,7 +75,7 @@ def _verdict_text(verdict: Verdict | None) -> str:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """Returns a prompt as one text; `<middle>` stands where an infilling prompt is to be completed."""
+    """Returns a prompt as one text for printing; `<middle>` marks the place to fill in an infilling prompt."""
     messages = [f"[{message.role}]\n{message.content}" for message in prompt.messages]
     text = "\n".join([*messages, *([prompt.text] if prompt.text is not None else [])]) + prompt.prefill
     return text + (f"<middle>{prompt.suffix}" if prompt.suffix is not None else "")

@@ -13,15 +13,18 @@ TASK_PARTS = {
     "data": "data", "version": "data", "split": "data", "problems": "data", "options": "data", "recipe": "recipe",
     "rules": "grading", "grading": "grading", "image": "grading", "commands": "grading",
 }  # fmt: skip
-"""The subject of each key of the manifest's `task`. The other keys follow from these."""
+"""The subject, for messages, of each key under `task` in a manifest. The other keys follow from these."""
 PROSE = ("recipe.description", "grading.notes")
-"""Texts of the task card in the manifest that do not change a number."""
+"""Texts in a manifest that do not change a result."""
 SUBJECTS = ("data", "recipe", "token limit", "samples", "sampling", "grading", "answers", "speed")
 """Subjects in which a difference is unfair, most serious first."""
 
 
 def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
-    """Returns the unfair differences, one line per subject. `names` are the runs' names, for the lines."""
+    """Returns what makes a comparison of two runs unfair, such as different data or token limits; one line per subject.
+
+    `names` are the runs' names, for the lines.
+    """
     by_subject: dict[str, list[str]] = defaultdict(list)
     for place, old, new in differences(first.config.get("task", {}), second.config.get("task", {})):
         subject = None if place in PROSE else TASK_PARTS.get(place.partition(".")[0])
@@ -43,13 +46,13 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
 
 
 def _versus(place: str, old: str, new: str, absent: str = "none") -> str:
-    """Returns a place and both values there as text; `absent` stands for a value that is missing."""
+    """Returns "KEY OLD vs NEW", the text of a difference; `absent` is the text for a value that is missing."""
     values = [absent if value == "null" else value for value in (old, new)]
     return f"{place} {values[0]} vs {values[1]}".strip()
 
 
 def _answer_differences(first: Run, second: Run) -> list[str]:
-    """Returns the kinds of answers, such as those that reached the token limit, whose rates differ."""
+    """Returns texts about answer endings, such as at the token limit or empty, whose rates differ in two runs."""
     answers = first.summary.get("answers"), second.summary.get("answers")
     if not answers[0] or not answers[1]:
         return []
@@ -66,7 +69,7 @@ def _share(answers: Answers, kind: AnswerKind) -> str:
 
 
 def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[str]:
-    """Returns differences of what the speeds were measured on, or the run whose speed alone was not measured."""
+    """Returns texts about differing measurement conditions of two runs' speeds, or which run has no measured speed."""
     unmeasured = [name for run, name in zip((first, second), names, strict=True) if not run.speed]
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
@@ -75,7 +78,7 @@ def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
 
 
 def _speed_conditions(run: Run) -> dict[str, Any]:
-    """Returns what the speed was measured on, without clocks: they are read at one moment and differ in each run."""
+    """Returns the measurement conditions of a run's speed; without clock rates, which differ at any moment."""
     speed = run.speed
     conditions = {key: value for key, value in speed.get("conditions", {}).items() if key not in ("clocks", "endpoint")}
     steady = speed.get("steady")

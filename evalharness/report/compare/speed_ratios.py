@@ -1,4 +1,4 @@
-"""Ratios of two runs' speeds."""
+"""Ratios of two runs' speeds, with 95 % intervals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from evalharness.metrics.request_times import log_tokens_per_s_error, warmup_key
 
 @dataclass(frozen=True)
 class SpeedRatio:
-    """The second run's speed / the first's."""
+    """The ratio of two runs' speeds, second / first, in one measure such as tokens/s."""
 
     measure: str
     """What is measured, with its unit, such as "tokens/s"."""
@@ -26,7 +26,7 @@ class SpeedRatio:
 
 
 def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
-    """Yields the ratio of each speed that both runs have: tokens, tokens of a common tokenizer, characters per second.
+    """Yields the speed ratio of two runs for each measure that both have: tokens/s, common tokens/s, characters/s.
 
     The interval of tokens/s takes the two runs as independent: the variances of the speeds' logarithms add up.
     """
@@ -46,7 +46,7 @@ def speed_ratios(first: Run, second: Run) -> Iterator[SpeedRatio]:
 
 
 def _log_error(run: Run) -> float | None:
-    """Returns the standard error of the logarithm of the run's tokens/s, without its warm-up."""
+    """Returns the standard error of log(tokens/s) of a run, without its warm-up requests."""
     timed = [row for row in run.completions() if row.total_s is not None and row.started_at is not None]
     warmup = warmup_keys(timed) if timed else frozenset()
     return log_tokens_per_s_error([completion for completion in timed if completion.key not in warmup])

@@ -1,4 +1,4 @@
-"""A comparison as text: unfair differences first, then rates, speeds and the problems whose outcome changed."""
+"""A comparison of runs as text: unfair differences first, then pass rates, speeds and changed problems."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +9,11 @@ from evalharness.report.compare.examples import example_lines
 from evalharness.util.text import counted
 
 LISTED = 12
-"""Changed problems that are named in a list."""
+"""Most changed problems that a list names."""
 
 
 def report(comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None) -> Iterator[str]:
-    """Yields the lines of all comparisons.
+    """Yields the lines of a text about comparisons of runs, one per task.
 
     P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
     non-inferiority. `show` changed problems are shown in full, with prompts from `data` (see `problems_of`).
@@ -61,7 +61,7 @@ def _p_value(p: float) -> str:
 
 
 def _why_no_ratio(comparison: Comparison) -> str:
-    """Returns why there is no ratio of speeds."""
+    """Returns why two runs' speeds have no ratio, such as "not measured in either run"."""
     unmeasured = [name for run, name in zip(comparison.runs, comparison.names, strict=True) if not run.speed]
     if len(unmeasured) == 2:
         return "not measured in either run"

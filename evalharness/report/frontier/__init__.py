@@ -1,1 +1,1 @@
-"""The picture of speed and quality, with the Pareto frontier."""
+"""The plot of pass rate against tokens/s, one point per run, with the Pareto frontier."""

@@ -1,4 +1,4 @@
-"""The texts of the frontier: the caption below the picture and the list of the Pareto frontier."""
+"""The texts of the frontier plot: the caption below it, and the list of the runs on the Pareto frontier."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from evalharness.report.task_variant import DataKind
 
 
 def pareto_listing(panel: Panel) -> list[str]:
-    """Returns the Pareto frontier of a panel as text, one line per point."""
+    """Returns the Pareto-optimal runs of one task as text lines: tokens/s, pass rate and name."""
     if not panel.pareto:
         return [f"{panel.title}: no Pareto frontier, because no run covers the whole task"]
     rows = [f"  {point.speed:10.1f} tokens/s  {100 * point.rate:5.1f} %  {point.label}" for point in panel.pareto]
@@ -16,7 +16,7 @@ def pareto_listing(panel: Panel) -> list[str]:
 
 
 def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", kind: str = "aggregate") -> list[str]:
-    """Returns what a reader of the picture needs to know, one line each.
+    """Returns the lines of the caption below the frontier plot: what bars, lines and markers mean, and sources.
 
     `published` says whether published points were asked for; the caption explains where they are missing.
     """
@@ -39,7 +39,7 @@ def caption(panels: Sequence[Panel], published: bool, metric: str = "pass@1", ki
 
 
 def _missing_published(panels: Sequence[Panel], drawn: bool, metric: str) -> list[str]:
-    """Returns why published points that were asked for are not drawn."""
+    """Returns lines that say why published results that were asked for are not in the frontier plot."""
     if metric != "pass@1":
         return [f"Published results are of pass@1 and are not drawn beside {metric}."]
     lines = []

@@ -1,4 +1,4 @@
-"""The frontier as one HTML file: the drawing, and a note about each point under the pointer or in focus."""
+"""The frontier plot as one HTML file: the drawing, and a note about each point under the pointer or in focus."""
 
 import io
 import json
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_HEIGHT = 95
-"""Maximal height of a row of panels, in percent of the window's height."""
+"""Maximal height of a row of the plot's panels, in percent of the window's height."""
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Speed and quality</title>
@@ -66,7 +66,7 @@ addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 
 
 def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out: Path, metric: str = "pass@1") -> None:
-    """Writes the page as one file that loads nothing else. A window shows at least one row of panels in full.
+    """Writes the frontier plot as one HTML file that loads nothing else; one row of panels fits into the window.
 
     `narrow` is shown instead of `figure` in a window that is as narrow as a phone's.
     """
@@ -83,7 +83,7 @@ def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out:
 
 
 def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
-    """Returns the drawing as an SVG element; two drawings of one page need different salts for the ids in them."""
+    """Returns a figure as an SVG element; two figures of one page need different salts, from which ids are made."""
     import matplotlib
 
     matplotlib.rcParams["svg.hashsalt"] = salt
@@ -94,7 +94,7 @@ def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
 
 
 def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
-    """Returns the note about each point by its id in the drawing; `metric` names the rate."""
+    """Returns the text note about each point of the frontier plot, by the id of its SVG marker."""
     return {
         point_id(panel_index, point_index, layout): point_note(panel, point, metric)
         for panel_index, panel in enumerate(panels)
@@ -103,7 +103,7 @@ def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "
 
 
 def point_note(panel: Panel, point: Point, metric: str) -> str:
-    """Returns the note about a point, one fact per line."""
+    """Returns the text note about a point of the frontier plot: name, task, rate, speed, conditions."""
     rate = f"{metric} {100 * point.rate:.1f} %" + _interval(point.rate_ci95, 100)
     speed = f"{point.speed:.1f} tokens/s" + _interval(point.speed_ci95, 1)
     on_frontier = "on the Pareto frontier" if point in panel.pareto else ""

@@ -55,7 +55,7 @@ def place_labels(
     scale: float = 1.0,
     others: Sequence[tuple[float, float]] = (),
 ) -> list[Box | None]:
-    """Returns a box of each size near its point; None where there is no room for it.
+    """Returns the box of each label near its point, without overlaps; None where there is no room for a label.
 
     A box lies within `area`, overlaps neither an obstacle nor another box, and is nearer to its own point than to any
     of `others`, so that it cannot be read as another's label. Among the possible ones, the nearest of those that
@@ -79,20 +79,20 @@ def place_labels(
 
 
 def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float, float]], scale: float) -> bool:
-    """Returns whether no other point is as near to the box as its own; points at the same place do not count."""
+    """Returns whether a label's box is nearer to its own point than to any other; equal points do not count."""
     distance = box.distance(*own)
     return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)
 
 
 def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
-    """Yields the boxes around a point, nearest first."""
+    """Yields possible label boxes around a point, nearest first."""
     for ring in RINGS:
         for right, up in DIRECTIONS:
             yield _box_beside(x, y, size, right, up, DISTANCE * ring * scale)
 
 
 def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:
-    """Returns the box whose nearest edge or corner has that distance from the point in that direction."""
+    """Returns a label's box whose nearest edge or corner is at that distance from its point, in that direction."""
     width, height = size
     if abs(right) == 1 and up:
         distance *= 0.75

@@ -1,4 +1,4 @@
-"""Draws the labels of a panel: which points have one, where it lies, and the line that leads to its point."""
+"""Draws the labels of a panel of the frontier plot: which points have one, where it lies, and its leader line."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -24,7 +24,7 @@ MIN_LEADER = 10.0
 
 
 def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width: int) -> int:
-    """Draws at most `limit` labels, `width` characters wide, and returns how many points have none.
+    """Draws at most `limit` labels of a panel's points, `width` characters wide; returns how many points have none.
 
     The Pareto frontier's points come first, then other measured ones, then published ones. The fastest point of a
     curve has the whole label, the others have the swept numbers alone.
@@ -78,7 +78,7 @@ def _pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
 
 
 def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
-    """Returns the panel's lines as rows of small boxes, in pixels."""
+    """Returns boxes, in pixels, along the lines drawn in a panel, so that labels can avoid them."""
     import numpy as np
 
     lines = segments(panel)

@@ -1,11 +1,11 @@
-"""How the panels of the frontier are arranged: side by side, or one below the other for a phone."""
+"""The arrangement of the frontier plot's panels: side by side, or one below the other for a phone."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The arrangement of the panels of a picture. Widths of texts are in characters."""
+    """The arrangement of the frontier plot's panels: columns, sizes in inches, text widths in characters."""
 
     columns: int
     """Panels side by side."""
@@ -32,7 +32,7 @@ NARROW = Layout(1, 3.9, 3.7, 2, LABELS_OF_MANY, DPI, label_width=20, title_width
 
 
 def wide_layout(panels: int) -> Layout:
-    """Returns the layout of that number of panels for a page or a window."""
+    """Returns the layout of a frontier plot with that number of panels, for a page or a wide window."""
     many = panels >= MANY_PANELS
     columns = 1 if panels == 1 else 2 if panels <= 4 else 3 if panels <= 9 else 4
     return Layout(

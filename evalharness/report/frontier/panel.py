@@ -1,4 +1,4 @@
-"""Draws one panel of the frontier: points, curves, interval bars, the Pareto frontier and the axes."""
+"""Draws one panel (task) of the frontier plot: points, curves, interval bars, the Pareto frontier and the axes."""
 
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 PARETO_COLOR = "#009E73"
 CROWDED = 30
-"""A panel with more points has smaller markers and fainter bars."""
+"""Number of points above which a panel has smaller markers and fainter bars."""
 MAX_BATCHES = 4
-"""Batch sizes and concurrencies that an axis names."""
+"""Most batch sizes and concurrencies that an axis label names."""
 MIN_SPEED_RATIO = 3.0
-"""The speed axis spans at least half a decade."""
+"""The least ratio of the ends of the speed axis."""
 MIN_RATE_SPAN = 12.0
 """Percentage points that the rate axis spans at least."""
 
 
 def point_id(panel_index: int, point_index: int, name: str = "point") -> str:
-    """Returns the id of a point's marker in the SVG; `name` is that of the layout."""
+    """Returns the id of a point's marker in the plot's SVG; `name` is that of the layout."""
     return f"{name}-{panel_index}-{point_index}"
 
 
 def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, layout: Layout) -> None:
-    """Draws everything but the labels. `speed` is the label of the speed axis."""
+    """Draws a panel of the frontier plot except for its points' labels. `speed` is the text of the speed axis."""
     from matplotlib.collections import LineCollection
 
     axes.set_xscale("log")
@@ -56,7 +56,7 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, 
 
 
 def conditions(panel: Panel) -> str:
-    """Returns what the measured speeds of a panel were measured on and at: hardware, batch and concurrency."""
+    """Returns the hardware, batch sizes and concurrencies of a panel's measured speeds, for its axis label."""
     measured = [point for point in panel.points if not point.published]
     hardware = dict.fromkeys(point.hardware for point in measured)
     batches = dict.fromkeys(point.batch for point in measured if point.batch)
@@ -77,7 +77,7 @@ def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> No
 
 
 def _set_limits(axes: "Axes", panel: Panel) -> None:
-    """Sets the axes' limits, with room for labels on all sides, and their ticks."""
+    """Sets limits and ticks of a panel's axes, with room for labels on all sides."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     speeds = [value for point in panel.points for value in (point.speed, *(point.speed_ci95 or ()))]

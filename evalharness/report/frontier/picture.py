@@ -1,4 +1,4 @@
-"""The speed-quality frontier as a picture: PNG, SVG, or HTML that describes each point."""
+"""Writes the frontier plot (pass rate against tokens/s) as PNG, SVG or PDF, or as HTML that describes each point."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +25,13 @@ SPEED_LABELS = {
 }  # fmt: skip
 """The axis label of each kind of speed."""
 LEGEND_LINE = 0.18
-"""Height of a line of the legend, in inches."""
+"""Height of one line of the plot's legend, in inches."""
 
 
 def draw(
     panels: Sequence[Panel], out: Path, metric: str = "pass@1", kind: str = "aggregate", published: bool = False
 ) -> int:
-    """Writes the picture to `out` and returns how many labels had no room.
+    """Writes the frontier plot to `out` and returns how many points' labels had no room.
 
     `published` says whether published points were asked for. Raises UserError for an unknown format, and where the
     file cannot be written.
@@ -49,7 +49,7 @@ def draw(
         else:
             figure.savefig(out, metadata={"CreationDate": None} if out.suffix == ".pdf" else None)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}; choose another --out") from None
+        raise UserError(f"cannot write {out}: {error.strerror}; choose another file with --out") from None
     return unlabelled
 
 
@@ -60,7 +60,7 @@ def figure_of(
     published: bool = False,
     layout: Layout | None = None,
 ) -> "tuple[Figure, int]":
-    """Returns the figure with its caption, and how many labels had no room. The default layout is the wide one."""
+    """Returns the frontier plot with its caption, and how many points' labels had no room. Default: wide layout."""
     import matplotlib
 
     matplotlib.rcParams.update(
@@ -79,7 +79,7 @@ def figure_of(
 def make_figure(
     panels: Sequence[Panel], lines: Sequence[str], metric: str, speed: str, layout: Layout | None = None
 ) -> "tuple[Figure, int]":
-    """Returns a grid of all panels below one legend, with `lines` as the caption; and how many labels had no room."""
+    """Returns a figure with all panels, one legend and the caption `lines`; and how many labels had no room."""
     from matplotlib.figure import Figure
 
     layout = layout or wide_layout(len(panels))
@@ -115,7 +115,7 @@ def make_figure(
 
 
 def _legend_handles(panels: Sequence[Panel]) -> "list[Line2D]":
-    """Returns the entries of the legend: each family that is drawn, measured or published, and the frontier."""
+    """Returns the plot's legend entries: each model family that is drawn, measured or published, and the frontier."""
     from matplotlib.lines import Line2D
 
     drawn = {(point.family, point.published) for panel in panels for point in panel.points}

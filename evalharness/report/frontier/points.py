@@ -1,4 +1,4 @@
-"""The points of the speed-quality frontier: one point per run, one panel per task, and the Pareto frontier of each."""
+"""The points of the frontier plot: one point per run, one panel per task, and the Pareto frontier of each task."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ from evalharness.util.text import counted
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a panel. Rates are fractions, speeds tokens/s; both have a 95 % interval where one is known."""
+    """A run, or a published result, in the frontier plot: pass rate (fraction) and tokens/s, with 95 % intervals."""
 
     label: str
     family: Family
@@ -54,7 +54,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Panel:
-    """The points of one task, slowest first."""
+    """One panel of the frontier plot: the points of one task, slowest first, and its Pareto frontier."""
 
     title: str
     points: tuple[Point, ...]
@@ -70,7 +70,7 @@ def panels(
     kind: str = "aggregate",
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Panel]:
-    """Returns one panel per task (and version, split and options of its data), in the order of the runs.
+    """Returns the frontier plot's panels: one per task (and version, split and options of its data).
 
     Runs without the rate or the speed are left out, and `note` receives their number. Published points are of pass@1
     on full data; panels of another rate or kind of data have none. Raises UserError where no run is left.
@@ -90,7 +90,7 @@ def panels(
         note(f"{counted(left_out, 'run')} without {metric} or tokens/s left out")
     if not points:
         raise UserError(
-            f"no run has both {metric} and tokens/s; use a backend whose speed is measured, and a larger --n"
+            f"no run has both {metric} and tokens/s; give runs of a backend that generates, with enough --n for this"
         )
     kinds = {title: data_kind(run.summary) for title, run in first_of_panel.items()}
     if metric == "pass@1":
@@ -104,7 +104,7 @@ def panels(
 
 
 def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | None:
-    """Returns the point of a run; None where the rate or the speed is missing."""
+    """Returns a run's point in the frontier plot; None where its pass rate or speed is missing."""
     rate, speed = rate_of(run, metric), speed_of(run, kind)
     if rate is None or speed is None:
         return None
@@ -127,7 +127,7 @@ def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | 
 
 
 def published_points(points: Sequence[PublishedPoint], task: str) -> list[Point]:
-    """Returns the published points that have a rate on the task and a speed that belongs to it."""
+    """Returns points of the frontier plot for published results that have a rate on the task and a speed."""
     drawn = []
     for point in points:
         if point.is_rate and point.task == task and (speed := published_speed_of(point, points)):

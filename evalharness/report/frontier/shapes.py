@@ -1,4 +1,4 @@
-"""Colours and markers of the frontier, and what is drawn besides points: curves and interval bars."""
+"""Colours, markers, curves and interval bars of the frontier plot."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -14,7 +14,7 @@ Segment = tuple[Position, Position]
 
 
 class Style(NamedTuple):
-    """How the points of a family are drawn. The colours are distinguishable with any colour vision (Okabe and Ito)."""
+    """Colour, marker and name of a model family in the frontier plot; colours are colour-blind safe (Okabe and Ito)."""
 
     color: str
     marker: str
@@ -29,12 +29,12 @@ STYLES: dict[Family, Style] = {
 
 
 def position(point: Point) -> Position:
-    """Returns where a point is drawn."""
+    """Returns a point's coordinates in the frontier plot: tokens/s and pass rate in percent."""
     return point.speed, 100 * point.rate
 
 
 def curves(panel: Panel) -> list[list[Point]]:
-    """Returns the measured points by curve, each in the order of the swept numbers; a single point is a curve, too."""
+    """Returns a panel's measured points grouped into curves: runs of one model that differ in swept numbers alone."""
     by_curve: dict[Curve, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:
@@ -43,7 +43,7 @@ def curves(panel: Panel) -> list[list[Point]]:
 
 
 def interval_bars(point: Point) -> list[Segment]:
-    """Returns the bars of a point's intervals."""
+    """Returns the line segments of a point's confidence intervals of rate and speed."""
     speed, percent = position(point)
     bars: list[Segment] = []
     if point.rate_ci95:
@@ -56,7 +56,7 @@ def interval_bars(point: Point) -> list[Segment]:
 
 
 def segments(panel: Panel) -> list[Segment]:
-    """Returns all lines of a panel: the steps of its Pareto frontier, its curves and its interval bars."""
+    """Returns all line segments of a panel: steps of the Pareto frontier, curves and confidence intervals."""
     lines: list[Segment] = []
     for slower, faster in pairwise(map(position, panel.pareto)):
         corner = (slower[0], faster[1])

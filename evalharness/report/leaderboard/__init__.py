@@ -1,1 +1,1 @@
-"""A table of models and tasks."""
+"""The leaderboard: a table of models (rows) and tasks (columns)."""

@@ -25,7 +25,7 @@ PUBLISHED_HEADING = "Published results, not measured here"
 
 @dataclass(frozen=True)
 class Board:
-    """One table of the leaderboard."""
+    """One table of the leaderboard: rows of models, columns of tasks, and footnotes."""
 
     heading: str
     """Empty for the table of full data."""
@@ -36,7 +36,7 @@ class Board:
 
     @property
     def name(self) -> str:
-        """The heading, or a name for the table that has none."""
+        """The table's heading; "Full data" for the table that has none."""
         return self.heading or "Full data"
 
     @property
@@ -44,7 +44,7 @@ class Board:
         return any(not cell.complete for row in self.rows for cell in row.cells.values())
 
     def footnote_marks(self, cell: Cell) -> str:
-        """Returns the marks of a cell's footnotes, such as "a,c"."""
+        """Returns the footnote marks of a table cell, such as "a,c"."""
         return ",".join(footnote_mark(self.notes.index(note)) for note in cell.notes)
 
 
@@ -54,7 +54,7 @@ def footnote_mark(index: int) -> str:
 
 
 def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1") -> list[Board]:
-    """Returns the tables that have rows: full data, samples, unofficial data, published results.
+    """Returns the leaderboard's tables that have rows: full data, sample data, unofficial data, published results.
 
     Raises UserError where no run has the metric.
     """
@@ -72,7 +72,7 @@ def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = (), m
 
 
 def _measured_board(heading: str, rows: Sequence[ModelRow]) -> Board:
-    """Returns a board with group means and the best rates marked. Published results have neither."""
+    """Returns a leaderboard table of measured runs, with the means of task groups and the best rates marked."""
     rows = with_group_means(rows, _columns_of(rows))
     columns = _columns_of(rows)
     return _board(heading, mark_best(rows, columns), columns)

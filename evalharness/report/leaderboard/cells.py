@@ -1,4 +1,4 @@
-"""A rate in the leaderboard, and the row of a model."""
+"""The cells and rows of a leaderboard table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from evalharness.report.run_settings import Family
 
 @dataclass(frozen=True)
 class Cell:
-    """The rate of a model on a task."""
+    """A cell of the leaderboard: a model's pass rate on a task, with notes."""
 
     rate: RateEstimate
     best: bool = False
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """The row of one model, in one configuration."""
+    """A row of the leaderboard: one model in one configuration, with its cells by column and its speed."""
 
     name: str
     family: Family

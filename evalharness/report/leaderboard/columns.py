@@ -25,7 +25,7 @@ LAST_LANGUAGE = "multipl-e-ts"
 
 @dataclass(frozen=True)
 class Column:
-    """A task on certain data, or the mean over a group of tasks."""
+    """A column of the leaderboard: a task on a version of its data, or the mean over a group of tasks."""
 
     task: str
     """The task's or group's name, without the mark of a sample."""
@@ -35,29 +35,29 @@ class Column:
 
     @property
     def name(self) -> str:
-        """The name in a CSV file."""
+        """The column's name in CSV and JSON, such as "multipl-e (mean)"."""
         return f"{self.task} (mean)" if self.mean else self.task
 
     @property
     def title(self) -> str:
-        """The name in a table."""
+        """The column's heading in a table, such as "HumanEval+"."""
         title = TITLES.get(self.task) or _card_title(self.task)
         return f"{title} (mean)" if self.mean else title
 
 
 def _card_title(task: str) -> str:
-    """Returns the title on the task's card, of MultiPL-E the language alone; the task's name where it has no card."""
+    """Returns a task's title from its card (for MultiPL-E the language alone); its name where it has no card."""
     titles = {name: entry.title for card in load_cards() for name, entry in card.tasks.items()}
     return titles.get(task, task).removeprefix("MultiPL-E ")
 
 
 def column_of(summary: Summary) -> Column:
-    """Returns the column of a run."""
+    """Returns the leaderboard column to which a run belongs, from its summary."""
     return Column(base_task(task_of(summary)), ", ".join(variant_parts(summary)))
 
 
 def ordered(columns: Iterable[Column]) -> list[Column]:
-    """Returns the columns in the order of the tables: a group's mean before its tasks, unknown tasks last by name."""
+    """Returns leaderboard columns in display order: a group's mean before its tasks, unknown tasks last by name."""
 
     def sort_key(column: Column) -> tuple[int, bool, str, str]:
         other_language = column.task not in ORDER and column.task.startswith("multipl-e-")
@@ -68,7 +68,7 @@ def ordered(columns: Iterable[Column]) -> list[Column]:
 
 
 def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
-    """Returns each group whose tasks all have exactly one column, with these columns."""
+    """Returns the mean column of each task group whose tasks all have exactly one column, with these columns."""
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)

@@ -12,7 +12,7 @@ SPEED_HEADINGS = ("tokens/s", "speed conditions")
 
 
 def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
-    """Returns a board as texts: the index is models, the columns are tasks, tokens/s and the speed's conditions.
+    """Returns a leaderboard table as a DataFrame of texts: rows are models, columns are tasks, tokens/s, conditions.
 
     `write_cell` receives a cell and its footnote marks.
     """
@@ -29,7 +29,7 @@ def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataF
 
 
 def long_frame(boards: Sequence[Board], write_text: Callable[[str], str] = str) -> pd.DataFrame:
-    """Returns all boards with one row per model and task, with all digits; speeds have their own rows.
+    """Returns leaderboard tables as one DataFrame with a row per model and task, in full precision, and speed rows.
 
     `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` writes texts.
     """

@@ -64,12 +64,12 @@ FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
 def html(boards: Sequence[Board]) -> str:
-    """Returns the page."""
+    """Returns the leaderboard as an HTML page."""
     return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
 def board_html(board: Board) -> str:
-    """Returns one table with its heading and footnotes, as a part of a page."""
+    """Returns the HTML of one leaderboard table with its heading and footnotes, as a part of a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
     headings = [_heading("model", text=True), *(_heading(column.title, column.data) for column in board.columns),
                 _heading(speed_heading), _heading(conditions_heading, text=True)]  # fmt: skip
@@ -86,7 +86,7 @@ def board_html(board: Board) -> str:
 
 
 def _heading(title: str, data: str = "", text: bool = False) -> str:
-    """Returns a heading cell; `text` marks a column that is sorted as text, not as numbers."""
+    """Returns the HTML of a column heading; `text` marks a column that is sorted as text, not as numbers."""
     small = f"<small>{escape(data)}</small>" if data else ""
     kind = ' data-text=""' if text else ""
     return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'

@@ -10,7 +10,7 @@ from evalharness.report.run_metrics import RateEstimate
 
 
 def with_group_means(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns the rows with the mean of each group of which they have all tasks."""
+    """Returns leaderboard rows with added cells: the mean over each task group of which a row has all tasks."""
     groups = group_columns(columns)
     return [replace(row, cells={**row.cells, **_group_means(row, groups)}) for row in rows]
 
@@ -28,7 +28,7 @@ def _group_means(row: ModelRow, groups: Sequence[tuple[Column, list[Column]]]) -
 
 
 def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns the rows with the best cells of each column marked: the highest rate and all not significantly lower.
+    """Returns leaderboard rows with the best rates of each column marked: the highest and all not significantly lower.
 
     Not significantly lower: the 95 % interval of the difference to the highest, as of independent rates, includes 0.
     Incomplete runs are never best, and a column with fewer than two complete runs has no best.
@@ -46,7 +46,7 @@ def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[Model
 
 
 def ranked(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
-    """Returns the rows by descending rate in the first column; ties and rows without one by the next columns."""
+    """Returns leaderboard rows sorted by descending rate in the first column, then in the next columns."""
     return sorted(
         rows, key=lambda row: [-row.cells[column].rate.value if column in row.cells else 1.0 for column in columns]
     )

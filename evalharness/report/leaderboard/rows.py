@@ -1,4 +1,4 @@
-"""The rows of a leaderboard, from runs and from published results."""
+"""Makes the rows of a leaderboard, from runs and from published results."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from evalharness.report.run_settings import Family
 
 
 def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[ModelRow]:
-    """Returns one row per run name; repeated runs of one name on one task get a row each."""
+    """Returns leaderboard rows, one per run name (model and settings); repeated runs of a task get a row each."""
     runs_of_row: dict[tuple[str, int], dict[Column, Run]] = defaultdict(dict)
     families: dict[tuple[str, int], Family] = {}
     for run, name in named:
@@ -51,7 +51,7 @@ def _cell(run: Run, metric: str, usual_recipe: str) -> Cell:
 
 
 def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
-    """Returns the most frequent recipe of each column. Cells with another recipe have a note."""
+    """Returns the most frequent recipe of each leaderboard column; cells with another recipe get a note."""
     counts: dict[Column, Counter[str]] = defaultdict(Counter)
     for run in runs:
         counts[column_of(run.summary)][str(run.summary.get("recipe", ""))] += 1
@@ -59,14 +59,14 @@ def _usual_recipes(runs: Sequence[Run]) -> dict[Column, str]:
 
 
 def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
-    """Returns the output tokens of all timed runs / the sum of their generation seconds; None where none was timed."""
+    """Returns tokens/s over several runs: output tokens / generation seconds of timed runs; None if none was timed."""
     speeds = [run.speed for run in runs if run.speed.get("output_tokens_per_s")]
     seconds = sum(speed["output_tokens"] / speed["output_tokens_per_s"] for speed in speeds)
     return sum(speed["output_tokens"] for speed in speeds) / seconds if seconds else None
 
 
 def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
-    """Returns one row per published model and set. Where a source states a figure twice, the first is used."""
+    """Returns leaderboard rows of published results, one per model and set; of a repeated figure the first is used."""
     cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
     speeds: dict[tuple[str, str], PublishedPoint] = {}
     families: dict[tuple[str, str], Family] = {}

@@ -1,1 +1,1 @@
-"""The HTML report."""
+"""The HTML report (`evalharness report`): a folder of static files about runs, down to single samples."""

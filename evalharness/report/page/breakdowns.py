@@ -1,10 +1,10 @@
-"""Tables of pass@1 by kind of problem, with runs side by side: by each facet of a task, and by language."""
+"""Tables of pass@1 by problem category, such as difficulty or month, and by language, with runs side by side."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypedDict
 
 from evalharness.data.run_types import FacetValue, Summary
-from evalharness.report.page.entries import Entry
+from evalharness.report.page.entries import RunEntry
 from evalharness.report.task_variant import (
     LANGUAGE_FAMILIES,
     SAMPLE_SUFFIX,
@@ -23,11 +23,11 @@ ORDERS = {"difficulty": ("easy", "medium", "hard")}
 FAMILY_MARKS = {DataKind.FULL: "", DataKind.SAMPLE: SAMPLE_SUFFIX, DataKind.UNOFFICIAL: f", {UNOFFICIAL}"}
 
 Cell = tuple[str, float, float, float, int] | None
-"""Run, value, low and high end of the interval, number of problems; None where the run has no such problems."""
+"""Run, pass@1, ends of its interval, number of problems; None where the run has no problem of the category."""
 
 
 class BreakdownColumn(TypedDict):
-    """A run, or for languages the runs of a model in one configuration."""
+    """A column of a breakdown table: a run, or in a table by language a model's runs in one configuration."""
 
     label: str
     detail: str
@@ -35,14 +35,14 @@ class BreakdownColumn(TypedDict):
 
 
 class BreakdownRow(TypedDict):
-    """The rates on one kind of problem, one cell per column."""
+    """A row of a breakdown table: pass@1 on one problem category, one cell per column."""
 
     kind: str
     cells: list[Cell]
 
 
 class Breakdown(TypedDict):
-    """One table. `facet` is empty in a table by language, in which a cell is the rate of a whole run."""
+    """A breakdown table: pass@1 by problem category. `facet` is "" in a table by language, of one run per cell."""
 
     title: str
     facet: str
@@ -50,13 +50,13 @@ class Breakdown(TypedDict):
     rows: list[BreakdownRow]
 
 
-def breakdowns(entries: Sequence[Entry]) -> list[Breakdown]:
-    """Returns the tables by facet, then those by language. Runs on different problems never share a table."""
+def breakdowns(entries: Sequence[RunEntry]) -> list[Breakdown]:
+    """Returns tables of pass@1 by problem category, then by language. Runs on different problems share no table."""
     return [*_by_facet(entries), *_by_language(entries)]
 
 
-def _by_facet(entries: Sequence[Entry]) -> Iterator[Breakdown]:
-    by_task: dict[str, list[Entry]] = {}
+def _by_facet(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+    by_task: dict[str, list[RunEntry]] = {}
     for entry in entries:
         by_task.setdefault(task_title(entry.run.summary), []).append(entry)
     for title, of_task in by_task.items():
@@ -73,8 +73,8 @@ def _by_facet(entries: Sequence[Entry]) -> Iterator[Breakdown]:
             yield _table(f"{title} by {facet}", facet, of_task, rows)
 
 
-def _by_language(entries: Sequence[Entry]) -> Iterator[Breakdown]:
-    families: dict[str, dict[tuple[str, str], dict[str, Entry]]] = {}
+def _by_language(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
+    families: dict[str, dict[tuple[str, str], dict[str, RunEntry]]] = {}
     for entry in entries:
         summary = entry.run.summary
         family, language = language_of(task_of(summary))
@@ -93,7 +93,7 @@ def _by_language(entries: Sequence[Entry]) -> Iterator[Breakdown]:
         yield _table(f"{family} by language", "", first_of_columns, rows)
 
 
-def _table(title: str, facet: str, entries: Iterable[Entry], rows: list[BreakdownRow]) -> Breakdown:
+def _table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[BreakdownRow]) -> Breakdown:
     columns: list[BreakdownColumn] = [
         {
             "label": entry.name.label,
@@ -105,7 +105,7 @@ def _table(title: str, facet: str, entries: Iterable[Entry], rows: list[Breakdow
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _cell(entry: Entry, value: FacetValue | Summary | None) -> Cell:
+def _cell(entry: RunEntry, value: FacetValue | Summary | None) -> Cell:
     rate = value["metrics"].get(RATE) if value else None
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
 

@@ -1,4 +1,4 @@
-"""Data files that a page can load without a server: scripts that each pass one JSON value to the page."""
+"""Writes data files that the report page can load without a server: scripts that each pass a JSON value to the page."""
 
 import json
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 CHUNK_BYTES = 256_000
-"""A chunk ends at this size, which a browser parses in less than the time of a frame."""
+"""Size at which a data file (a chunk) is closed; a browser parses as much in less than the time of a frame."""
 
 Location = tuple[int, int]
-"""Where a value is: the number of its chunk, and its index in the chunk."""
+"""Where a value is stored: the number of its chunk (data file), and its index in the chunk."""
 
 
 def write_script(folder: Path, name: str, value: Any) -> None:
-    """Writes `value` as the data file `name`, such as "runs" or "a-run/rows"."""
+    """Writes a value as a data file of the report page; `name` is such as "runs" or "a-run/rows"."""
     _write(folder, name, to_json(value))
 
 
 def to_json(value: Any) -> str:
-    """Returns the value as JSON in ASCII, so that no character ends a script or a line of it."""
+    """Returns a value as JSON in ASCII, so that no character ends a script or a line of it."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -30,7 +30,7 @@ def _write(folder: Path, name: str, text: str) -> None:
 
 
 class ChunkWriter:
-    """Writes values into files of about `CHUNK_BYTES` each. Only the current chunk is in memory."""
+    """Writes values into data files (chunks) of about `CHUNK_BYTES` each; only the current one is in memory."""
 
     def __init__(self, folder: Path, name: str):
         self._folder, self._name = folder, name
@@ -40,7 +40,7 @@ class ChunkWriter:
         """Number of chunks on the disk."""
 
     def add(self, value: Any) -> Location:
-        """Adds a value and returns where it is."""
+        """Adds a value and returns its chunk and index."""
         location = (self.written, len(self._texts))
         text = to_json(value)
         self._texts.append(text)
@@ -50,7 +50,7 @@ class ChunkWriter:
         return location
 
     def flush(self) -> None:
-        """Writes the current chunk unless it is empty."""
+        """Writes the current chunk to its file unless it is empty."""
         if self._texts:
             _write(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
             self.written += 1
@@ -59,7 +59,7 @@ class ChunkWriter:
 
 @contextmanager
 def chunk_writer(folder: Path, name: str) -> Iterator[ChunkWriter]:
-    """Opens a writer whose last chunk is on the disk when the block ends."""
+    """Opens a `ChunkWriter` and writes its last chunk when the block ends."""
     writer = ChunkWriter(folder, name)
     yield writer
     writer.flush()

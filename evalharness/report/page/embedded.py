@@ -1,4 +1,4 @@
-"""The parts of the page that come from the other reports: the frontier's drawing and the leaderboard's tables."""
+"""The frontier plot and the leaderboard tables as parts of the report page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from evalharness.report.run_metrics import speed_kind
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """HTML for the page, or the reason why it is missing."""
+class EmbeddedReport:
+    """A part of the report page (frontier or leaderboard) as HTML, or the reason why it is missing."""
 
     markup: str = ""
     missing: str = ""
@@ -20,8 +20,8 @@ class Embedded:
     """The note about each point of a drawing, by the id of its marker."""
 
 
-def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> Embedded:
-    """Returns the frontier of pass@1 and tokens/s, as an SVG element."""
+def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+    """Returns the plot of pass@1 against tokens/s for the report page, as an SVG element."""
     from evalharness.report.frontier.html import inline_svg, point_notes
     from evalharness.report.frontier.picture import figure_of
     from evalharness.report.frontier.points import panels
@@ -30,13 +30,13 @@ def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> E
         kind = speed_kind("", bool(published))
         of_runs = panels(runs, published, kind=kind)
     except UserError as error:
-        return Embedded(missing=str(error))
+        return EmbeddedReport(missing=str(error))
     figure, _ = figure_of(of_runs, kind=kind, published=bool(published))
-    return Embedded(f"<div>{inline_svg(figure)}</div>", notes=point_notes(of_runs))
+    return EmbeddedReport(f"<div>{inline_svg(figure)}</div>", notes=point_notes(of_runs))
 
 
-def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> Embedded:
-    """Returns the leaderboard's tables, with their headings and footnotes."""
+def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+    """Returns the leaderboard's tables for the report page, as HTML."""
     from evalharness.report.leaderboard.boards import leaderboard as boards_of
     from evalharness.report.leaderboard.html import board_html
     from evalharness.report.leaderboard.text import LEGEND
@@ -44,5 +44,5 @@ def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -
     try:
         boards = boards_of(runs, published)
     except UserError as error:
-        return Embedded(missing=str(error))
-    return Embedded(f"<div>{''.join(map(board_html, boards))}<p>{escape(LEGEND)}</p></div>")
+        return EmbeddedReport(missing=str(error))
+    return EmbeddedReport(f"<div>{''.join(map(board_html, boards))}<p>{escape(LEGEND)}</p></div>")

@@ -1,4 +1,4 @@
-"""What the report page shows of each run as a whole."""
+"""What the report page shows of each run before single samples are loaded."""
 
 import json
 import re
@@ -17,21 +17,21 @@ from evalharness.report.task_variant import base_task, data_kind, language_of, r
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A run on the page: its name in addresses and files, its shown name, and its problems."""
+class RunEntry:
+    """A run on the report page: its name in URLs and files (slug), its display name, and its problems."""
 
     run: Run
     slug: str
     name: RunName
     problems: RunProblems
 
-    def without_problems(self) -> "Entry":
-        """Returns the entry without its problems, which may take much memory; the reason for missing ones stays."""
+    def without_problems(self) -> "RunEntry":
+        """Returns a copy without the run's problems, which may take much memory."""
         return replace(self, problems=RunProblems(missing=self.problems.missing))
 
 
 def slugs_of(runs: Sequence[Run]) -> list[str]:
-    """Returns a unique name for each run, from its folder, that is valid in an address and as a file name."""
+    """Returns a slug for each run: a unique name, from its folder, that is valid in a URL and as a file name."""
     slugs: list[str] = []
     for run in runs:
         folder = run.folder.resolve()
@@ -46,7 +46,7 @@ def slugs_of(runs: Sequence[Run]) -> list[str]:
 
 
 class RunOverview(TypedDict):
-    """What the page shows of a run before its rows are loaded. The scripts in static/ read these keys."""
+    """What the report page shows of a run before its samples are loaded. The scripts in static/ read these keys."""
 
     name: str
     """The slug."""
@@ -75,8 +75,8 @@ class RunOverview(TypedDict):
     """Whether the samples come from a file."""
 
 
-def run_overview(entry: Entry) -> RunOverview:
-    """Returns what the page shows of a run before its rows are loaded."""
+def run_overview(entry: RunEntry) -> RunOverview:
+    """Returns what the report page shows of a run before its samples are loaded."""
     summary = entry.run.summary
     return {
         "name": entry.slug,
@@ -101,7 +101,7 @@ def run_overview(entry: Entry) -> RunOverview:
 
 
 def manifest_lines(run: Run) -> list[tuple[str, str]]:
-    """Returns the manifest as pairs of a path, such as `config.sampling.temperature`, and a value."""
+    """Returns a run's manifest as pairs of a key path, such as `config.sampling.temperature`, and a value."""
     return list(_flatten("", run.manifest))
 
 

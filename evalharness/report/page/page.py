@@ -16,7 +16,7 @@ from evalharness.report.page.breakdowns import breakdowns
 from evalharness.report.page.chunks import write_script
 from evalharness.report.page.document import FILE_POLICY, document
 from evalharness.report.page.embedded import frontier, leaderboard
-from evalharness.report.page.entries import Entry, manifest_lines, run_overview, slugs_of
+from evalharness.report.page.entries import RunEntry, manifest_lines, run_overview, slugs_of
 from evalharness.report.page.rows import write_rows
 from evalharness.report.page.static_files import STATIC
 from evalharness.report.problems import problems_of
@@ -29,7 +29,7 @@ SCRIPTS = (
     "search.js", "sample.js", "browser.js", "overview.js", "run.js", "keys.js", "app.js",
 )  # fmt: skip
 REPORT_FILE = Path("data/runs.js")
-"""A folder that has this file is a report and may be replaced."""
+"""The file by which a folder is recognized as a report, which may be replaced."""
 
 
 def write_page(
@@ -39,14 +39,14 @@ def write_page(
     published: Sequence[PublishedPoint] = (),
     note: Callable[[str], None] = lambda text: None,
 ) -> Path:
-    """Writes the report of the runs to the folder `out` and returns the path of its index.html.
+    """Writes the HTML report of runs to the folder `out` and returns the path of its index.html.
 
     `data` is where the problems' prompts are read from (see `problems_of`); `note` receives the runs without prompts.
     The frontier and the leaderboard show the `published` points, too. An existing report is replaced when the new one
     is complete. Raises UserError for a folder with other contents, and for runs that cannot be read.
     """
     out = out.resolve()
-    check_folder(out)
+    check_report_folder(out)
     unfinished = out.with_name(f".{out.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -60,10 +60,10 @@ def write_page(
     return out / "index.html"
 
 
-def check_folder(out: Path) -> None:
-    """Raises UserError for a folder that exists, is not empty and is not a report, so that no other file is lost."""
+def check_report_folder(out: Path) -> None:
+    """Raises UserError for an output folder that is neither empty nor a report, so that no other file is lost."""
     if out.exists() and not (out.is_dir() and ((out / REPORT_FILE).exists() or not any(out.iterdir()))):
-        raise UserError(f"{out} is not a report; choose another folder with --out")
+        raise UserError(f"{out} exists and is not a report; choose another folder with --out")
 
 
 def _write(
@@ -76,7 +76,7 @@ def _write(
     shutil.copytree(STATIC, folder / "static", ignore=shutil.ignore_patterns("body.html", "README.md"))
     entries = []
     for run, slug, name in zip(runs, slugs_of(runs), name_runs(runs), strict=True):
-        entry = Entry(run, slug, name, problems_of(run, data))
+        entry = RunEntry(run, slug, name, problems_of(run, data))
         if entry.problems.missing:
             note(f"{run.folder}: without prompts. {entry.problems.missing}")
         write_rows(run, folder / "data", slug, entry.problems)

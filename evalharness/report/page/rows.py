@@ -1,4 +1,4 @@
-"""Writes a run's samples for the report page: a short row for each, and everything else in chunks loaded on demand."""
+"""Writes a run's samples for the report page: a short table row for each, and the rest in files loaded on demand."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -14,13 +14,13 @@ from evalharness.report.program_parts import program_source, tests_of
 
 UNGRADED = "ungraded"
 PAGE_STATUSES = (*STATUSES, UNGRADED)
-"""The statuses that rows refer to by number; the last is that of a completion without a verdict."""
+"""The statuses that table rows refer to by number; the last is that of a completion without a verdict."""
 DETAIL_CHARACTERS = 90
-"""Characters of a verdict's detail that a row has. The list shows and searches them without loading chunks."""
+"""Characters of a verdict's detail that a table row has, so that the page can search them without loading samples."""
 
 
 class SampleRow(NamedTuple):
-    """The row of a sample, in the order that `app.ROW` in static/search.js names."""
+    """A sample in the report page's table; the fields are in the order of `app.ROW` in static/search.js."""
 
     problem: int
     """The index of its problem."""
@@ -38,7 +38,7 @@ class SampleRow(NamedTuple):
 
 
 class ProblemRow(NamedTuple):
-    """The row of a problem."""
+    """A problem in the report page's table: id, entry point, categories, and where its prompt is stored."""
 
     task_id: str
     entry_point: str
@@ -49,7 +49,7 @@ class ProblemRow(NamedTuple):
 
 
 def write_rows(run: Run, folder: Path, slug: str, problems: RunProblems) -> None:
-    """Writes the rows and chunks of a run below `folder`/`slug`.
+    """Writes a run's data files for the report page, its samples and problems, below `folder`/`slug`.
 
     Completions are read one at a time, so that texts and traces need not fit into memory. Raises UserError at a
     damaged line.
@@ -75,13 +75,13 @@ def write_rows(run: Run, folder: Path, slug: str, problems: RunProblems) -> None
 
 
 def _in_task_order(task_ids: Iterable[str], problems: RunProblems) -> list[str]:
-    """Returns the ids in the task's order, then, by name, those that the task's data do not have."""
+    """Returns problem ids in the task's order, then, by name, those that the task's data do not have."""
     order = {task_id: index for index, task_id in enumerate(problems.by_id)}
     return sorted(task_ids, key=lambda task_id: (order.get(task_id, len(order)), natural_key(task_id)))
 
 
 def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Iterator[tuple[str, SampleRow]]:
-    """Yields task id and row of each completion, and of each verdict that has no completion. `problem` is not set."""
+    """Yields (problem id, table row) of each sample of a run. The row's `problem` index is not set yet."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
         source = _program(completion, problems)
@@ -91,7 +91,7 @@ def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Itera
 
 
 def _program(completion: Completion, problems: RunProblems) -> str:
-    """Returns the source that ran where it differs from the completion's text; empty otherwise."""
+    """Returns the program that was extracted from a completion, if it differs from the completion's text; else ""."""
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:
         return ""
@@ -116,7 +116,7 @@ def _sample_row(completion: Completion, verdict: Verdict | None, program: str, s
 
 
 def _sample(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
-    """Returns all fields of a completion and its verdict that have a value, and the program that ran."""
+    """Returns a sample as a JSON object: the set fields of its completion and verdict, and the program that ran."""
     fields = asdict(completion) | (asdict(verdict) if verdict else {}) | {"program": program}
     return {key: value for key, value in fields.items() if value not in (None, "")}
 
@@ -130,7 +130,7 @@ def _problem_row(task_id: str, problems: RunProblems, facets: list[str], prompts
 
 
 def _prompt(problem: Problem, task: Task | None) -> Mapping[str, Any]:
-    """Returns the parts of a problem's prompt, and its tests."""
+    """Returns a problem's prompt and tests as a JSON object."""
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     parts = {"text": prompt.text, "messages": messages, "prefill": prompt.prefill, "suffix": prompt.suffix}

@@ -87,9 +87,9 @@ def test_different_tasks_and_samples_against_full_data_are_refused(tmp_path: Pat
     sample = run(write_run(tmp_path / "c", "m", outcomes(0.5), task="humaneval-sample"))
     with pytest.raises(UserError, match="different tasks"):
         compare(full, mbpp)
-    with pytest.raises(UserError, match="samples and full data"):
+    with pytest.raises(UserError, match="sample data and full data cannot be compared"):
         compare(full, sample)
-    with pytest.raises(UserError, match="samples and full data"):
+    with pytest.raises(UserError, match="sample data and full data cannot be compared"):
         compare_all([sample], [full])
 
 

@@ -8,16 +8,16 @@ from helpers import page_runs
 from evalharness.data.runs import Run
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
-from evalharness.report.page.entries import Entry
+from evalharness.report.page.entries import RunEntry
 from evalharness.report.problems import RunProblems
 from evalharness.report.runs import load_runs
 
 HALF = {"value": 0.5, "ci95": [0.4, 0.6]}
 
 
-def entries(runs: list[Run]) -> list[Entry]:
+def entries(runs: list[Run]) -> list[RunEntry]:
     named = zip(runs, name_runs(runs), strict=True)
-    return [Entry(run, f"run-{index}", name, RunProblems()) for index, (run, name) in enumerate(named)]
+    return [RunEntry(run, f"run-{index}", name, RunProblems()) for index, (run, name) in enumerate(named)]
 
 
 def made(task: str, model: str = "m", facets: dict[str, Any] | None = None, **more: Any) -> Run:

@@ -1,24 +1,27 @@
-"""Joins the items of an answer and the prompt's head to the program text that the tests follow."""
+"""Joins imports, the prompt's beginning and the code of an answer to a program (MultiPL-E languages)."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-from evalharness.adapters.extraction.languages.items import Item, Unit
+from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock
 from evalharness.adapters.extraction.languages.selection import needed_items
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
-from evalharness.adapters.extraction.languages.target import Target
+from evalharness.adapters.extraction.languages.target import TestedFunction
 
 JS_IMPORT = re.compile(
     r"""import\s+(?P<names>(?P<default>[\w$]+)?\s*,?\s*(?:\*\s*as\s+(?P<all>[\w$]+)|\{(?P<list>[^{}]*)\})?)\s*from\s*
     (?P<module>"[^"\n]*"|'[^'\n]*')\s*;?""",
     re.VERBOSE,
 )
-"""An import of names, with the default, the whole module, or a list."""
+"""A JavaScript import: of the default export, the whole module, or a list of names."""
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
-def assemble(unit: Unit, others: Sequence[Sequence[Item]], head: str, target: Target) -> str:
-    """Returns the program text: what must be first, imports, the prompt's head, and the code."""
+def assemble(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction) -> str:
+    """Returns a program's text from the items of an answer: leading items, imports, the prompt's beginning, code.
+
+    `others` are the items of the answer's other code blocks, and `head` is the prompt before the function.
+    """
     syntax = target.syntax
     kept = needed_items(unit.items, others, head, target)
     first = [item.text.strip() for item in kept if item.type in syntax.first]
@@ -45,13 +48,13 @@ def assemble(unit: Unit, others: Sequence[Sequence[Item]], head: str, target: Ta
     return "\n".join(part for part in parts if part)
 
 
-def _without_exports(item: Item) -> str:
-    """Returns the item's text without `export` before it. An item of an export is its declaration alone."""
+def _without_exports(item: CodeItem) -> str:
+    """Returns the text of a code item (such as a definition) without the keyword `export`."""
     return re.sub(r"^([ \t]*)export\s+(?:default\s+)?(?=\S)", r"\1", item.text, flags=re.MULTILINE)
 
 
 def as_require(text: str, used: frozenset[str]) -> str:
-    """Returns an `import` of JavaScript as `require`, since the tests are no module; empty if none of it is used."""
+    """Returns a JavaScript `import` statement as `require` calls, since tests are no module; "" if it is not used."""
     match = JS_IMPORT.fullmatch(text.strip())
     if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
         return ""
@@ -61,8 +64,8 @@ def as_require(text: str, used: frozenset[str]) -> str:
     return "\n".join([*(f"const {name} = require({match['module']});" for name in names if name), *lines])
 
 
-def _with_imports(head: str, imports: Sequence[str], code: Sequence[Item], syntax: LanguageSyntax) -> str:
-    """Returns the head with the imports that it lacks; in Go, only those that the code uses."""
+def _with_imports(head: str, imports: Sequence[str], code: Sequence[CodeItem], syntax: LanguageSyntax) -> str:
+    """Returns the prompt's beginning with the answer's imports that it lacks; in Go, only those that are used."""
     known = {" ".join(line.split()) for line in head.splitlines()}
     if syntax.grammar != "go":
         new = [text for text in imports if " ".join(text.split()) not in known]
@@ -80,7 +83,7 @@ def _with_imports(head: str, imports: Sequence[str], code: Sequence[Item], synta
 
 
 def _go_imports(text: str) -> Iterator[tuple[str, str]]:
-    """Yields the name (empty if none is given) and the quoted path of each import."""
+    """Yields (name, quoted path) of each package in a Go import statement; the name is "" if none is given."""
     for match in GO_IMPORT.finditer(text):
         name = "" if match[1] in (None, "import") else match[1]
         yield name, match[2]

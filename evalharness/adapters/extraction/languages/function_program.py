@@ -1,4 +1,4 @@
-"""Makes the program text that MultiPL-E's tests follow of a chat model's answer."""
+"""Extracts the program from a chat model's answer in any language of MultiPL-E."""
 
 import math
 import re
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.languages.assembly import assemble
-from evalharness.adapters.extraction.languages.items import Item, Unit, parse, split
+from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse, split
 from evalharness.adapters.extraction.languages.nodes import leaves, text_of
 from evalharness.adapters.extraction.languages.selection import defines
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
-from evalharness.adapters.extraction.languages.target import Target, before_definition, definition_pattern
+from evalharness.adapters.extraction.languages.target import TestedFunction, before_definition, definition_pattern
 from evalharness.adapters.extraction.python_program import function_program as python_function_program
 from evalharness.adapters.extraction.reasoning import without_reasoning
 
 MAX_PARAGRAPHS, MAX_PARSED = 12, 1_000_000
-"""Paragraphs at which the code of an answer without fences may begin, and end; characters that are parsed for that."""
+"""For answers without fences: most paragraphs at which code may begin or end, and most characters parsed for that."""
 
 
-def function_program(answer: str, target: Target) -> Extracted:
-    """Returns the program text that the tests follow: the prompt's head, and the answer's code for the function.
+def function_program(answer: str, target: TestedFunction) -> Extracted:
+    """Returns the program in a MultiPL-E answer, without tests: the prompt's beginning and the function's code.
 
     Code that does not define the function is treated as its body and continues the prompt.
     """
@@ -57,18 +57,18 @@ def function_program(answer: str, target: Target) -> Extracted:
     return Extracted(target.prompt + _until_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
-def _unit(block: CodeBlock, target: Target, is_strict: bool) -> Unit:
-    """Returns the block's items. Unless it is a fenced block, only those that the grammar understands are kept."""
+def _unit(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
+    """Returns a code block parsed into items; unless it is fenced, only items without syntax errors are kept."""
     text = block.text if is_strict else _from_code_on(block.text, target)
     unit = split(text, target.syntax, target.name)
     if is_strict:
         return unit
     understood = [item for item in unit.items if (item.names or _is_import(item, target)) and not item.has_error]
-    return Unit(tuple(understood), unit.class_name)
+    return ParsedBlock(tuple(understood), unit.class_name)
 
 
-def _from_code_on(text: str, target: Target) -> str:
-    """Returns the longest run of paragraphs in which the grammar understands the function; all if there is none."""
+def _from_code_on(text: str, target: TestedFunction) -> str:
+    """Returns the longest part of a text, in paragraphs, that parses and defines the function; else all of it."""
     breaks = [match.span() for match in re.finditer(r"\n[ \t]*\n", text)]
     first, last = text.find(target.name), text.rfind(target.name)
     most = max(1, min(MAX_PARAGRAPHS, math.isqrt(MAX_PARSED // (len(text) + 1))))
@@ -81,8 +81,8 @@ def _from_code_on(text: str, target: Target) -> str:
     return text
 
 
-def _is_understood(text: str, target: Target) -> bool:
-    """Returns whether the text defines the function, and has only imports and definitions up to it."""
+def _is_understood(text: str, target: TestedFunction) -> bool:
+    """Returns whether a text parses as only imports and definitions up to that of the tested function."""
     for item in split(text, target.syntax, target.name).items:
         if item.has_error or not (item.names or _is_import(item, target)):
             return False
@@ -91,19 +91,19 @@ def _is_understood(text: str, target: Target) -> bool:
     return False
 
 
-def _is_import(item: Item, target: Target) -> bool:
+def _is_import(item: CodeItem, target: TestedFunction) -> bool:
     syntax = target.syntax
     kinds = (*syntax.imports, *syntax.first, *syntax.dropped, "using_declaration", "preproc_include", "use_declaration")
     return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.words
 
 
-def _is_tagged(block: CodeBlock, target: Target) -> bool:
+def _is_tagged(block: CodeBlock, target: TestedFunction) -> bool:
     syntax = target.syntax
     return block.tag in OTHER_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
 
-def _position(units: Sequence[Unit], blocks: Sequence[CodeBlock], target: Target) -> int | None:
-    """Returns the position of the last block that defines the function; a block in another language comes last."""
+def _position(units: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction) -> int | None:
+    """Returns the index of the code block to use: the last that defines the function, preferably in the language."""
     ranked = [
         (_is_tagged(blocks[position], target), not any(item.has_error for item in defining), position)
         for position, unit in enumerate(units)
@@ -113,7 +113,7 @@ def _position(units: Sequence[Unit], blocks: Sequence[CodeBlock], target: Target
 
 
 def _until_closing_brace(body: str, syntax: LanguageSyntax) -> str:
-    """Returns a function's body up to the brace that closes the function, where the tests begin with that brace."""
+    """Returns a function's body without its closing brace and what follows, in languages whose tests begin with it."""
     if not syntax.closed_by:
         return body
     depth, source = 0, body.encode()

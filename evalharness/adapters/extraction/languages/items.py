@@ -1,4 +1,4 @@
-"""Splits code into the items of its file: definitions, imports and statements, with their comments and attributes."""
+"""Splits code into top-level items: definitions, imports and statements, with their comments and attributes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 from tree_sitter_language_pack import get_parser
 
-from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared, text_of, words
+from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared_names, text_of, words
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
 ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
@@ -18,8 +18,8 @@ OPENING_TAG = re.compile(r"<\?(?:php\b|(?!=))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Item:
-    """A part of a file, or of the class around the function."""
+class CodeItem:
+    """A top-level item of code (definition, import or statement), or a member of the class around the function."""
 
     type: str
     text: str
@@ -35,27 +35,27 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """Code, split into items."""
+class ParsedBlock:
+    """A code block of an answer, split into top-level items."""
 
-    items: tuple[Item, ...]
+    items: tuple[CodeItem, ...]
     class_name: str = ""
     """The name of the class around the function, if there is one."""
 
 
 def parse(grammar: str, source: bytes) -> Node:
-    """Returns the root of the source's syntax tree. The positions of its nodes are those of the source's bytes."""
+    """Returns the root of a source's tree-sitter syntax tree; positions of nodes are in bytes of the source."""
     if grammar in ASCII_ONLY:
         source = NOT_ASCII.sub(b"_", source)
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
 
-def split(text: str, syntax: LanguageSyntax, name: str) -> Unit:
-    """Returns the code's items. The members of the class that declares the function `name` replace the class."""
+def split(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
+    """Returns code split into top-level items; members of the class that declares the function `name` replace it."""
     if syntax.grammar == "php":
         text = _with_opening_tag(text)
     source = text.encode()
-    items: list[Item] = []
+    items: list[CodeItem] = []
     class_name = ""
     for node, part in _parts(parse(syntax.grammar, source), syntax, source):
         body = _class_with(node, syntax, name)
@@ -65,11 +65,11 @@ def split(text: str, syntax: LanguageSyntax, name: str) -> Unit:
         named = node.child_by_field_name("name")
         class_name = text_of(named) if named else ""
         items += [replace(_item(*member), in_class=True) for member in _parts(body, syntax, source)]
-    return Unit(tuple(items), class_name)
+    return ParsedBlock(tuple(items), class_name)
 
 
 def _with_opening_tag(text: str) -> str:
-    """Returns PHP code with an opening tag as the grammar knows it."""
+    """Returns PHP code with an opening tag in the form that the grammar expects."""
     match = OPENING_TAG.search(text)
     if match is None:
         return f"<?php\n{text}"
@@ -77,19 +77,21 @@ def _with_opening_tag(text: str) -> str:
 
 
 def _class_with(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
-    """Returns the body of a class that declares the function; None for every other node."""
+    """Returns the body of a class node that declares the function `name`; None for every other node."""
     body = node.child_by_field_name("body") if node.type in syntax.classes else None
-    if body is not None and any(name in declared(member) for member in body.named_children):
+    if body is not None and any(name in declared_names(member) for member in body.named_children):
         return body
     return None
 
 
-def _item(node: Node, text: str) -> Item:
-    return Item(node.type, text, declared(node), words(node), has_error=node.has_error or node.type == "ERROR")
+def _item(node: Node, text: str) -> CodeItem:
+    return CodeItem(
+        node.type, text, declared_names(node), words(node), has_error=node.has_error or node.type == "ERROR"
+    )
 
 
 def _parts(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
-    """Yields the nodes that count as contents of the parent, with their texts."""
+    """Yields the items below a syntax node: each node, and its text with the comments and attributes before it."""
     before: list[Node] = []
     children = _contents(parent, syntax)
     for position, node in enumerate(children):
@@ -104,7 +106,7 @@ def _parts(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tupl
 
 
 def _contents(parent: Node, syntax: LanguageSyntax) -> list[Node]:
-    """Returns the children, with those of containers in place of the containers."""
+    """Returns a syntax node's children; containers such as namespaces are replaced by their own children."""
     nodes: list[Node] = []
     for node in parent.children:
         inner = _inside(node, syntax)
@@ -113,7 +115,7 @@ def _contents(parent: Node, syntax: LanguageSyntax) -> list[Node]:
 
 
 def _inside(node: Node, syntax: LanguageSyntax) -> Node | None:
-    """Returns the node that holds a container's contents; None for a node that is no container."""
+    """Returns the node with the contents of a container such as a namespace; None for a node that is no container."""
     if node.type == "export_statement" and node.type in syntax.containers:
         return node if node.child_by_field_name("declaration") else None
     if node.type in syntax.containers:
@@ -125,7 +127,7 @@ def _inside(node: Node, syntax: LanguageSyntax) -> Node | None:
 
 
 def _end(children: Sequence[Node], position: int) -> int:
-    """Returns where a node's text ends: after the punctuation that follows it."""
+    """Returns the byte at which a node's text ends, after the punctuation that follows it."""
     end = children[position].end_byte
     for node in children[position + 1 :]:
         if node.is_named or node.type not in (";", ";;", ","):
@@ -135,7 +137,7 @@ def _end(children: Sequence[Node], position: int) -> int:
 
 
 def _text(source: bytes, start: int, end: int) -> str:
-    """Returns the text, with the indentation of its first line."""
+    """Returns the source's text between two bytes, with the indentation of its first line."""
     line = source.rfind(b"\n", 0, start) + 1
     if not source[line:start].strip():
         start = line

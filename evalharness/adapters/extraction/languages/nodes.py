@@ -1,4 +1,4 @@
-"""Reads nodes of syntax trees: the names that they declare, and the words that they use."""
+"""Reads tree-sitter syntax nodes: the names that they declare, and the words that they use."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tree_sitter import Node
 
 NAME_FIELDS = ("name", "declarator", "lhs", "left", "pattern", "variable", "variables")
-"""The fields that hold a declared name, in all grammars."""
+"""The fields of a syntax node that hold a declared name, over all grammars."""
 WRAPPERS = frozenset({
     "alias_declaration", "ambient_declaration", "annotated_declaration", "auto_declaration", "const_declaration",
     "const_statement", "declaration", "declaration_command", "decorated_definition", "export_statement",
@@ -14,17 +14,17 @@ WRAPPERS = frozenset({
     "module_definition", "static_declaration", "template_declaration", "type_declaration", "type_definition",
     "value_definition", "var_declaration", "variable_assignments", "variable_declaration",
 })  # fmt: skip
-"""Nodes that declare what their children declare."""
+"""Types of syntax nodes that declare what their children declare."""
 DECLARING = re.compile(
     r".*(?:declarator|assignment|assignment_statement|assignment_expression|binding|_spec|initializer|alias)$"
 )
-"""The children of a wrapper that declare a name."""
+"""Types of a wrapper node's children that declare a name."""
 SCOPED = frozenset({
     "attribute", "dot_index_expression", "element_reference", "field_expression", "generic_name",
     "index_expression", "member_expression", "method_expression", "method_index_expression", "nested_identifier",
     "parenthesized_operator", "qualified_identifier", "scoped_identifier", "subscript_expression", "unit_pattern",
 })  # fmt: skip
-"""Nodes that name a part of something else."""
+"""Types of syntax nodes that name a part of something else, such as an attribute; they declare nothing."""
 COMMENTS = frozenset({"comment", "line_comment", "block_comment", "haddock", "pod", "multiline_comment"})
 TEXTS = frozenset({"string_content", "string_fragment", "character", "char_literal", "heredoc_content"})
 WORD = re.compile(r"[^\W\d][\w?!'*/+<>=.-]*")
@@ -36,12 +36,12 @@ RACKET_DEFINITIONS = frozenset({
 
 
 def text_of(node: Node) -> str:
-    """Returns the node's text."""
+    """Returns the source text of a syntax node."""
     return (node.text or b"").decode(errors="replace")
 
 
 def leaves(node: Node) -> Iterator[Node]:
-    """Yields the nodes without children, in the order of the text."""
+    """Yields the leaves below a syntax node, in the order of the text."""
     cursor = node.walk()
     while True:
         if not cursor.goto_first_child():
@@ -53,7 +53,7 @@ def leaves(node: Node) -> Iterator[Node]:
 
 
 def words(node: Node) -> frozenset[str]:
-    """Returns the words of the node's code, without those of comments and texts."""
+    """Returns the words in a syntax node's code, without those of comments and string literals."""
     found: set[str] = set()
     for leaf in leaves(node):
         if leaf.type not in COMMENTS and leaf.type not in TEXTS:
@@ -63,8 +63,8 @@ def words(node: Node) -> frozenset[str]:
     return frozenset(found)
 
 
-def declared(node: Node) -> frozenset[str]:
-    """Returns the names that a node of a file or class declares; empty for a statement."""
+def declared_names(node: Node) -> frozenset[str]:
+    """Returns the names that a top-level syntax node declares, such as a function's; empty for a statement."""
     if node.type == "call" and (target := node.child_by_field_name("target")):
         return _of_elixir(node, text_of(target))
     if node.type == "list" and node.named_children:
@@ -98,14 +98,14 @@ def _of_children(node: Node) -> frozenset[str]:
         names |= _of_fields(node)
         for child in node.named_children:
             if child.type in WRAPPERS or DECLARING.match(child.type) or "definition" in child.type:
-                names |= declared(child)
+                names |= declared_names(child)
             elif "declaration" in child.type or child.type in (
                 "class_specifier",
                 "local_function_statement",
                 "internal_module",
                 "variable_name",
             ):
-                names |= declared(child) or _leaf_names(child)
+                names |= declared_names(child) or _leaf_names(child)
     elif node.type.endswith(("_declaration", "initializer", "assignment", "assignment_statement")) or (
         node.type == "function_definition"
     ):
@@ -116,7 +116,7 @@ def _of_children(node: Node) -> frozenset[str]:
 
 
 def _leaf_names(node: Node) -> frozenset[str]:
-    """Returns the names in the declarator of a name."""
+    """Returns the names in a declarator node, such as the variables of an assignment's left side."""
     if node.type in SCOPED:
         return frozenset()
     for field in NAME_FIELDS:

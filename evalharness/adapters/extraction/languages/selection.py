@@ -1,10 +1,10 @@
-"""Selects the items of an answer that the program needs: what only shows, tests or exports the function is left out."""
+"""Selects the code items that the tested function needs; those that only print, test or export it are left out."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-from evalharness.adapters.extraction.languages.items import Item, split
-from evalharness.adapters.extraction.languages.target import Target
+from evalharness.adapters.extraction.languages.items import CodeItem, split
+from evalharness.adapters.extraction.languages.target import TestedFunction
 
 SHOWS = re.compile(
     r"\(?\s*(?:print(?:ln|f|_\w+)?!?|puts|echo|p|pp|say|display(?:ln)?|write(?:ln)?|cat|message|exit|quit|q|die|abort|"
@@ -15,28 +15,30 @@ SHOWS = re.compile(
     r"if\s*\(?\s*(?:__FILE__|require\.main|interactive\(|abspath\(|!caller|\[\[?\s*\W*BASH_SOURCE))"
     r"(?![\w.])"
 )
-"""The beginning of a statement that shows or tests the function, ends the program, or exports names."""
+"""The beginning of a statement that prints or tests the function's results, ends the program, or exports names."""
 EXPORTS = re.compile(r"(?:module\.)?exports\b|export\b")
 ENDING = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
 """Words of statements that may end the program before its tests."""
 TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+Test::)")
 
 
-def defines(item: Item, target: Target) -> bool:
-    """Returns whether the item defines the function, and does not only declare it."""
+def defines(item: CodeItem, target: TestedFunction) -> bool:
+    """Returns whether a code item defines the tested function, and does not only declare its signature."""
     is_prototype = item.type == "function_signature" or (item.type == "declaration" and "{" not in item.text)
     return target.name in item.names and not is_prototype and item.type != "signature"
 
 
-def needed_items(items: Sequence[Item], others: Sequence[Sequence[Item]], head: str, target: Target) -> list[Item]:
-    """Returns the items that the program needs, in their order, those of other blocks first.
+def needed_items(
+    items: Sequence[CodeItem], others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction
+) -> list[CodeItem]:
+    """Returns the code items that the tested function needs, in their order; those of other code blocks come first.
 
     `others` are the items of each other block, the nearest block before first; of two definitions of a name, the first
     in this order counts.
     """
     needed = _reachable([*items, *(item for block in others for item in block)], target.name)
     known = {name for item in items for name in item.names}
-    helpers: list[Item] = []
+    helpers: list[CodeItem] = []
     for block in others:
         of_block = [item for item in block if _helps(item, needed - known, needed, target)]
         known |= {name for item in of_block for name in item.names}
@@ -53,14 +55,14 @@ def needed_items(items: Sequence[Item], others: Sequence[Sequence[Item]], head: 
     return [*helpers, *chosen]
 
 
-def _helps(item: Item, missing: frozenset[str], needed: frozenset[str], target: Target) -> bool:
-    """Returns whether an item of another block defines a missing name, or is an import of what is needed."""
+def _helps(item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction) -> bool:
+    """Returns whether an item of another code block defines a missing name, or imports what is needed."""
     is_import = item.type in target.syntax.imports and bool(item.words & needed)
     return target.name not in item.words and (is_import or bool(item.names & missing))
 
 
-def _is_left_out(item: Item, target: Target, needed: frozenset[str], callers: frozenset[str]) -> bool:
-    """Returns whether the item shows, tests or exports the function, or describes a whole file."""
+def _is_left_out(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
+    """Returns whether to leave out a code item: it prints, tests or exports the function, or is about a whole file."""
     code = _code_of(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
         return True
@@ -73,16 +75,16 @@ def _is_left_out(item: Item, target: Target, needed: frozenset[str], callers: fr
     )
 
 
-def _code_of(item: Item) -> str:
-    """Returns the item's text from its first line of code on."""
+def _code_of(item: CodeItem) -> str:
+    """Returns a code item's text without comment lines before its first line of code."""
     lines = item.text.lstrip().split("\n")
     while len(lines) > 1 and lines[0].lstrip().startswith(("//", "#", "--", ";", "/*", "*")) and not item.names:
         lines = lines[1:]
     return "\n".join(lines).lstrip()
 
 
-def _reachable(items: Iterable[Item], name: str) -> frozenset[str]:
-    """Returns the words that the function uses, directly or through other items, and its name."""
+def _reachable(items: Iterable[CodeItem], name: str) -> frozenset[str]:
+    """Returns the words that the function `name` uses, directly or through other code items, and its name."""
     uses: dict[str, set[str]] = {}
     for item in items:
         for declared in item.names:
@@ -96,7 +98,7 @@ def _reachable(items: Iterable[Item], name: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _callers(items: Sequence[Item], name: str, needed: frozenset[str]) -> frozenset[str]:
+def _callers(items: Sequence[CodeItem], name: str, needed: frozenset[str]) -> frozenset[str]:
     """Returns the function's name, and the names of items that use it, directly or not, and that it does not need."""
     callers, grown = {name}, True
     while grown:
@@ -108,8 +110,8 @@ def _callers(items: Sequence[Item], name: str, needed: frozenset[str]) -> frozen
     return frozenset(callers)
 
 
-def _declared_in(text: str, target: Target) -> frozenset[str]:
-    """Returns the names that the prompt's head or the tests declare."""
+def _declared_in(text: str, target: TestedFunction) -> frozenset[str]:
+    """Returns the names that a text (the prompt's beginning, or the tests) declares; none in languages with classes."""
     if target.syntax.classes:
         return frozenset()
     return frozenset(name for item in split(text, target.syntax, target.name).items for name in item.names)

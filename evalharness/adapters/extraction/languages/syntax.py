@@ -1,4 +1,4 @@
-"""What the extraction knows of each language of MultiPL-E; the grammars know the rest."""
+"""The syntax of each MultiPL-E language, as far as extraction needs it beyond the tree-sitter grammars."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LanguageSyntax:
-    """How a language writes functions and what surrounds them. Types of nodes are those of the language's grammar."""
+    """How a language writes functions, imports and files. Node types are those of its tree-sitter grammar."""
 
     grammar: str
     """The grammar's name in tree-sitter-language-pack."""
     definition: str
     """A pattern of the start of the function `{name}` in a prompt."""
     tags: tuple[str, ...] = ()
-    """The names of the language after a fence, besides the grammar's and MultiPL-E's."""
+    """The names of the language after a code fence, besides the grammar's and MultiPL-E's."""
     closed_by: str = ""
     """The opening of an empty function for the brace with which the tests begin; empty if they do not."""
     end: str = ""
@@ -140,6 +140,6 @@ SYNTAX: Mapping[str, LanguageSyntax] = {
     "ml": LanguageSyntax("ocaml", r"let\s+(?:rec\s+)?{name}\b"),
     "elixir": LanguageSyntax("elixir", r"def\s+{name}\b", tags=("ex", "exs"), end="end"),
 }
-"""By MultiPL-E's code of the language."""
+"""The syntax of each language, by MultiPL-E's code of the language."""
 OTHER_TAGS = frozenset({"", "code", "text", "txt", "plaintext", "plain"})
-"""Names after a fence that name no language."""
+"""Words after a code fence that name no particular language."""

@@ -1,4 +1,4 @@
-"""The function that a problem's tests call."""
+"""The function that a MultiPL-E problem's tests call: its name, and where the prompt defines it."""
 
 import re
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ TESTED_FUNCTION = re.compile(
 
 
 @dataclass(frozen=True)
-class Target:
-    """The function that the tests call, and what surrounds it."""
+class TestedFunction:
+    """The function that a MultiPL-E problem's tests call, with its language, prompt and tests."""
 
     language: str
     """MultiPL-E's code of the language."""
@@ -41,8 +41,8 @@ def called_function(tests: str, prompt: str) -> str:
     return next(filter(None, match.groups())) if match else ""
 
 
-def before_definition(target: Target) -> str:
-    """Returns the prompt before the last definition of the function.
+def before_definition(target: TestedFunction) -> str:
+    """Returns the prompt's beginning, before the last definition of the tested function.
 
     Without a definition, it ends before the last line that has the name: C# of 2024-04 has the definition in a comment.
     """
@@ -52,6 +52,6 @@ def before_definition(target: Target) -> str:
     return prompt[: starts[-1]] if starts else ""
 
 
-def definition_pattern(target: Target) -> re.Pattern[str]:
-    """Returns the pattern of the start of the function's definition, as prompts have it."""
+def definition_pattern(target: TestedFunction) -> re.Pattern[str]:
+    """Returns the regular expression of the start of the tested function's definition in a prompt."""
     return re.compile(rf"^[ \t]*{target.syntax.definition.replace('{name}', re.escape(target.name))}", re.MULTILINE)

@@ -11,12 +11,12 @@ from evalharness.adapters.extraction.extracted import NOTHING
 from evalharness.adapters.extraction.languages.assembly import as_require
 from evalharness.adapters.extraction.languages.function_program import function_program
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
-from evalharness.adapters.extraction.languages.target import Target, called_function
+from evalharness.adapters.extraction.languages.target import TestedFunction, called_function
 from evalharness.data.files import read_records
 
 
 def program(answer: str, code: str, prompt: str, tests: str = "candidate = add_up") -> str:
-    return function_program(answer, Target(code, prompt, tests)).source
+    return function_program(answer, TestedFunction(code, prompt, tests)).source
 
 
 def test_helpers_stay_in_order_and_a_main_program_is_removed() -> None:

@@ -1,4 +1,4 @@
-"""Configuration of a bench, and the checks of its numbers."""
+"""The configuration of `evalharness bench`, and the checks of its numbers."""
 
 import hashlib
 import json
@@ -9,21 +9,21 @@ from evalharness.bench.workload import refuse_random_tokens
 from evalharness.errors import UserError
 
 CODE_TOKENS = 1000
-"""Default length of coding prompts and of their completions."""
+"""Default length, in tokens, of the generated coding prompts and of their completions."""
 NO_GENERATION = ("reference", "replay")
 """Backends that return stored completions."""
 
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """What a bench measures: the prompts of `task`, or coding prompts if it is None."""
+    """The configuration of `evalharness bench`: a backend, the prompts of `task` or coding prompts, and the levels."""
 
     backend: str
     model: str | None = None
     task: str | None = None
     data: str | None = None
     concurrency: tuple[int, ...] = (1,)
-    """The levels: concurrent requests, or batch sizes."""
+    """The concurrency levels to measure: numbers of concurrent requests, or batch sizes."""
     input_tokens: int | None = None
     """Length of coding prompts; None for `CODE_TOKENS`."""
     output_tokens: int | None = None
@@ -42,18 +42,18 @@ class BenchConfig:
     """Options of backend and task."""
 
     def warmup_of(self, concurrency: int) -> int:
-        """Returns the number of warm-up requests of a level."""
+        """Returns the number of warm-up requests before measuring at that concurrency."""
         return concurrency if self.warmup is None else self.warmup
 
     def folder_name(self) -> str:
-        """Returns a name that depends on the whole configuration, for a bench without --out."""
+        """Returns the default name of the output folder, which depends on the whole configuration."""
         digest = hashlib.sha256(json.dumps(asdict(self), default=str).encode()).hexdigest()[:8]
         model = [self.model.strip("/").replace("/", "--")] if self.model else []
         return "_".join(["bench", self.task or "code", self.backend, *model, digest])
 
 
 def check_numbers(config: BenchConfig) -> None:
-    """Raises UserError for values that are not possible, alone or together."""
+    """Raises UserError for options of `bench` that are out of range or contradict each other."""
     refuse_random_tokens(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):

@@ -1,4 +1,4 @@
-"""The figures of one level of a bench."""
+"""Calculates the figures of `evalharness bench` at one concurrency."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -13,8 +13,8 @@ from evalharness.records import Completion, Key
 
 
 @dataclass(frozen=True)
-class Level:
-    """The measurements at one concurrency."""
+class LevelResult:
+    """The result of `evalharness bench` at one concurrency: speed, failures, token counts and cost."""
 
     concurrency: int
     speed: Mapping[str, Any]
@@ -39,22 +39,25 @@ def measure_level(
     tokenizer: CommonTokenizer | None,
     conditions: Mapping[str, Any],
     prices: tuple[float, float] | None,
-) -> Level:
-    """Returns the figures of a level from its completions, without those of the `warmup` requests.
+) -> LevelResult:
+    """Returns the speed and other figures at one concurrency from its completions, without `warmup` requests.
 
-    `conditions` are stored with the figures. Raises UserError if no request was timed.
+    `conditions` (hardware and so on) are stored with the figures. Raises UserError if no request was timed.
     """
     measured = [row for row in rows if row.key not in warmup]
     failures = [reason for row in measured if (reason := row.error or row.refusal)]
     figures = speed(rows, tokenizer, conditions, warmup=warmup)
     if not figures:
         reason = failures[0] if failures else "no request took any time; the prompts may leave no room for output"
-        raise UserError(f"no request was measured: {reason}; fix this, or change --input-tokens, --task or --requests")
+        raise UserError(
+            f"no request at concurrency {concurrency} was measured: {reason}; fix this, or change --input-tokens, "
+            "--task or --requests"
+        )
     succeeded = [row for row in measured if not row.error and not row.refusal]
     timed = [row for row in succeeded if row.total_s is not None and row.started_at is not None]
     prompt_tokens = [row.prompt_tokens for row in timed if row.prompt_tokens is not None]
     output_tokens = [row.output_tokens for row in timed if row.output_tokens is not None]
-    return Level(
+    return LevelResult(
         concurrency=concurrency,
         speed=figures,
         failed=len(failures),

@@ -1,4 +1,4 @@
-"""Runs a bench: one validation, then one level at a time."""
+"""Carries out `evalharness bench`: validates the options, then measures one concurrency level at a time."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 
 from evalharness.backends import find_backend, option_names
 from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_numbers
-from evalharness.bench.levels import Level, measure_level
-from evalharness.bench.workload import code_problems, fingerprint, requests_of
+from evalharness.bench.levels import LevelResult, measure_level
+from evalharness.bench.workload import code_problems, fingerprint, select_requests
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
@@ -30,14 +30,14 @@ BENCH_FILE = "bench.json"
 
 
 class Workload(TypedDict):
-    """The prompts of a bench in `bench.json`."""
+    """The number and the fingerprint of the prompts that `evalharness bench` sent; a part of `bench.json`."""
 
     prompts: int
     fingerprint: str
 
 
 class BenchFile(TypedDict):
-    """The content of `bench.json`."""
+    """The content of `bench.json`, the result file of `evalharness bench`."""
 
     config: Mapping[str, Any]
     """The `BenchConfig`, without secrets in its options."""
@@ -46,12 +46,12 @@ class BenchFile(TypedDict):
     backend: Mapping[str, Any]
     environment: Environment
     levels: list[dict[str, Any]]
-    """Each a `Level`."""
+    """One `LevelResult` per concurrency."""
 
 
 @dataclass(frozen=True)
 class PreparedBench:
-    """A bench that can start: everything is checked that needs neither the model nor the endpoint."""
+    """A validated `bench`: everything is checked that needs neither the model nor the endpoint."""
 
     config: BenchConfig
     folder: Path
@@ -62,30 +62,30 @@ class PreparedBench:
     """The configuration as `bench.json` stores it."""
 
 
-def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda text: None) -> list[Level]:
-    """Measures each level, and writes `bench.json` and the completions of each level into `folder`.
+def bench(config: BenchConfig, folder: Path, log: Callable[[str], None] = lambda text: None) -> list[LevelResult]:
+    """Measures a backend's speed at each concurrency, and writes `bench.json` and the completions into `folder`.
 
-    Raises UserError before any work for what is not possible, and if no request of a level was measured.
+    Raises UserError before any work for invalid options, and if no request at a concurrency was measured.
     """
     return run_levels(validate(config, folder), log)
 
 
 def validate(config: BenchConfig, folder: Path) -> PreparedBench:
-    """Returns the bench, ready to start. Raises UserError if the user must change something."""
+    """Checks the options of `bench` and prepares its prompts. Raises UserError if the user must change something."""
     check_numbers(config)
     for concurrency in config.concurrency:
         check_backend(backend_config(config, concurrency))
     tokenizer = common_tokenizer(config.tokenizer)
-    problems, sampling = workload(config, tokenizer)
+    problems, sampling = problems_and_sampling(config, tokenizer)
     settings = {**asdict(config), "options": {key: without_secrets(value) for key, value in config.options.items()}}
-    check_folder(folder, settings)
+    check_bench_folder(folder, settings)
     return PreparedBench(config, folder, problems, sampling, tokenizer, settings)
 
 
-def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Level]:
-    """Measures the levels one at a time, each with its own prompts."""
+def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[LevelResult]:
+    """Measures a backend's speed at one concurrency after the other, each with its own prompts."""
     config, folder = prepared.config, prepared.folder
-    levels: list[Level] = []
+    levels: list[LevelResult] = []
     begin = 0
     for concurrency in config.concurrency:
         warmup = config.warmup_of(concurrency)
@@ -95,7 +95,7 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
                 description, environment = dict(backend.describe()), environment_of_process()
                 folder.mkdir(parents=True, exist_ok=True)
             log(f"concurrency {concurrency}: {counted(warmup, 'warm-up request')}, {config.requests} measured")
-            requests = requests_of(prepared.problems, begin, warmup + config.requests)
+            requests = select_requests(prepared.problems, begin, warmup + config.requests)
             begin += len(requests)
             rows = list(generate_unless_refused(backend, requests, prepared.sampling))
             measured_under = {
@@ -118,31 +118,34 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
     return levels
 
 
-def check_folder(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raises UserError if the folder is not writable, or contains a run or a bench with other settings.
+def check_bench_folder(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raises UserError if the output folder of `bench` is not writable, or contains a run or another bench.
 
-    A bench with the same settings is replaced.
+    The result of a bench with the same settings is replaced.
     """
     check_writable(folder)
     if (folder / MANIFEST).exists():
-        raise UserError(f"{folder} contains a run; choose another --out for the bench")
+        raise UserError(f"{folder} contains a run; choose another folder with --out for the bench")
     path = folder / BENCH_FILE
     try:
         existing = json.loads(path.read_bytes())["config"]
     except FileNotFoundError:
         return
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{path} cannot be read; choose another --out") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; choose another folder with --out") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is damaged: no JSON object of a bench; choose another folder with --out") from None
     for name, old, new in differences(existing, json.loads(json.dumps(settings))):
         raise UserError(
-            f"{folder} contains a bench with other settings ({name} was {old}, now {new}); choose another --out"
+            f"{folder} contains a bench with other settings ({name} was {old}, now {new}); choose another folder with "
+            "--out"
         )
 
 
-def workload(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
-    """Returns the problems and their sampling: a task's problems by its recipe, else coding prompts.
+def problems_and_sampling(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Sequence[Problem], Sampling]:
+    """Returns the problems whose prompts `bench` sends, and the sampling: those of a task, else coding prompts.
 
-    Raises UserError.
+    Raises UserError for an invalid task or too many prompts.
     """
     if config.task is not None:
         prepared = prepare(backend_config(config, 1))
@@ -154,7 +157,7 @@ def workload(config: BenchConfig, tokenizer: CommonTokenizer | None) -> tuple[Se
 
 
 def backend_config(config: BenchConfig, concurrency: int) -> RunConfig:
-    """Returns a run's configuration whose backend processes `concurrency` requests at a time.
+    """Returns a run configuration for the backend of `bench` that processes `concurrency` requests at a time.
 
     It sets the backend's option `concurrency` if there is one, else the batch size.
     """

@@ -1,4 +1,4 @@
-"""What `evalharness bench` prints: a table with one row per level, and remarks below it."""
+"""What `evalharness bench` prints: a table with one row per concurrency, and remarks below it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from evalharness.bench.levels import Level
+from evalharness.bench.levels import LevelResult
 from evalharness.util.text import counted
 
 ABSENT = "-"
 
 
-def level_table(levels: Sequence[Level]) -> Table:
-    """Returns a table with one row per level. A column is left out if nothing in it was measured."""
+def level_table(levels: Sequence[LevelResult]) -> Table:
+    """Returns the result table of `bench`, one row per concurrency, without columns in which nothing was measured."""
     columns: dict[str, list[str]] = {
         "concurrency": [str(level.concurrency) for level in levels],
         "requests": [str(level.speed["requests"]) for level in levels],
@@ -37,8 +37,8 @@ def level_table(levels: Sequence[Level]) -> Table:
     return table
 
 
-def remarks(levels: Sequence[Level]) -> list[str]:
-    """Returns one line per level about lengths, warm-up and failures, and one about the common conditions."""
+def remarks(levels: Sequence[LevelResult]) -> list[str]:
+    """Returns remarks below the table of `bench`: per concurrency token counts and failures; then the hardware."""
     lines = []
     for level in levels:
         warmup = counted(level.speed["warmup_requests"], "warm-up request")

@@ -1,4 +1,4 @@
-"""The prompts of a bench without a task: real Python code to be continued, never random tokens."""
+"""Makes the prompts of `evalharness bench` without --task: real Python code to be continued, never random tokens."""
 
 import hashlib
 from collections import Counter
@@ -12,16 +12,16 @@ from evalharness.records import Problem, Prompt, Request
 RANDOM_WORKLOADS = ("random", "random-ids", "random-tokens", "synthetic")
 """Names that other benchmarks use for random tokens."""
 CHARACTERS_PER_TOKEN = 3.8
-"""Of Python code with common code tokenizers. Used only without a tokenizer."""
+"""Average for Python code with common code tokenizers. Used only without a tokenizer."""
 LONGEST_LINE = 120
-"""Modules with longer lines are tables of data and are not used."""
+"""Length of a line above which a module is taken for a table of data and not used."""
 INSTRUCTION = (
     "# Go on with this Python module where it ends, at length: whole functions and classes, no explanations.\n\n"
 )
 
 
 def refuse_random_tokens(task: str | None) -> None:
-    """Raises UserError for random tokens as a workload."""
+    """Raises UserError where --task of `bench` asks for random tokens as prompts."""
     if task in RANDOM_WORKLOADS:
         raise UserError(
             f"--task {task}: the steps of a diffusion model and the acceptance of speculative decoding depend on the "
@@ -30,7 +30,7 @@ def refuse_random_tokens(task: str | None) -> None:
 
 
 def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | None = None) -> list[Problem]:
-    """Returns prompts of about `tokens` tokens, each a different part of this package's source code.
+    """Returns `count` coding prompts of about `tokens` tokens, each a different part of this package's source code.
 
     `count_tokens` measures the length; without it, `CHARACTERS_PER_TOKEN` estimates it. No two prompts have the same
     first line after the instruction, so that a server's prefix cache cannot reuse one for another. Raises UserError if
@@ -40,8 +40,8 @@ def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | 
     starts = _unique_starts(lines)
     if count > len(starts):
         raise UserError(
-            f"the bench needs {count} different coding prompts, but only {len(starts)} exist; lower --requests, "
-            "--warmup or the number of levels"
+            f"--requests and --warmup, over all --concurrency levels, need {count} different coding prompts, and "
+            f"{len(starts)} exist; lower one of them, or give a --task"
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [
@@ -62,14 +62,14 @@ def _source_lines() -> list[str]:
 
 
 def _unique_starts(lines: Sequence[str]) -> list[int]:
-    """Returns the positions of top-level statements whose first line occurs only once."""
+    """Returns the line numbers, from 0, of top-level statements whose first line occurs only once in the code."""
     occurrences = Counter(lines)
     top_level = (number for number, line in enumerate(lines) if line and not line[0].isspace())
     return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
 
 
 def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
-    """Returns the instruction and whole lines from `start` on, with at least `tokens` tokens.
+    """Returns a coding prompt: the instruction and whole lines from `start` on, with at least `tokens` tokens.
 
     After the last line, it continues with the first.
     """
@@ -84,8 +84,8 @@ def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callabl
     return text
 
 
-def requests_of(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
-    """Returns the requests number `begin` to `begin + count - 1`.
+def select_requests(problems: Sequence[Problem], begin: int, count: int) -> list[Request]:
+    """Returns `count` requests of a bench, beginning with number `begin`: one per problem.
 
     When all problems are used, second samples of them follow, from the first problem on.
     """
@@ -94,7 +94,7 @@ def requests_of(problems: Sequence[Problem], begin: int, count: int) -> list[Req
 
 
 def fingerprint(problems: Sequence[Problem]) -> str:
-    """Returns a hash of all prompts, which shows whether two benches sent the same ones."""
+    """Returns a hash of all prompts of a bench, which shows whether two benches sent the same ones."""
     digest = hashlib.sha256()
     for problem in problems:
         digest.update(

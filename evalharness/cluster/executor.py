@@ -17,11 +17,11 @@ from evalharness.records import Backend, Problem, Task
 from evalharness.util.extras import require_extra
 
 CONNECT_S = 10.0
-"""Seconds to connect to an address. Ray itself would try for minutes."""
+"""Seconds to connect to the address of a Ray cluster. Ray itself would try for minutes."""
 
 
 def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
-    """Opens sandboxes on every node with a container engine, and replicas of the backend.
+    """Opens a run's executor on a Ray cluster: sandboxes on every node with a container engine, and backend replicas.
 
     `stored` is a backend whose completions exist already; it is used on the driver. Raises UserError if Ray is not
     installed, no cluster answers, or no node can do the work.
@@ -41,7 +41,7 @@ def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_ne
 
 
 def connect(address: str | None) -> None:
-    """Connects this process to the cluster at an address, or starts a cluster on this machine if it is None.
+    """Connects this process to the Ray cluster at an address, or starts one on this machine if it is None.
 
     Raises UserError if Ray is not installed or no cluster answers.
     """

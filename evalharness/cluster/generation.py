@@ -1,4 +1,4 @@
-"""Generates completions with replicas of a backend on the nodes: one thread per replica pulls chunks of requests.
+"""Generates completions with replicas of a backend on Ray nodes; one thread per replica pulls chunks of requests.
 
 Ray places the replicas, one per GPU or as many as configured, and restarts a lost one on another node. The unanswered
 requests of its chunk go to any replica.
@@ -19,17 +19,17 @@ from evalharness.pipeline.executors import Log
 from evalharness.records import Completion, Prompt, Request, Sampling
 
 BATCHES_PER_CHUNK = 4
-"""Batches in a chunk, so that a backend can sort and overlap its requests."""
+"""Number of batches in a chunk of requests, so that a backend can sort and overlap its requests."""
 BUFFERED_COMPLETIONS = 256
-"""Completions that may wait for the pipeline; beyond it the replicas wait."""
+"""Most completions that wait for the pipeline; the replicas pause while there are as many."""
 NO_REPLICA_S = 300
-"""Seconds that a run waits while no replica is alive."""
+"""Seconds that a run waits while no replica of the backend is alive, before it fails."""
 LOSSES_IN_A_ROW = 5
 """How often a replica may be lost without an answer in between, before the run fails."""
 
 
 class ClusterBackend:
-    """A backend whose replicas run on the nodes."""
+    """A backend whose replicas run on the nodes of a Ray cluster."""
 
     def __init__(self, config: RunConfig, log: Log):
         import ray
@@ -46,7 +46,7 @@ class ClusterBackend:
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
     def _get(self, reference: Any) -> Any:
-        """Returns the result of a call of the first replica. Raises a UserError that the replica raised."""
+        """Returns the result of a remote call of a backend replica. Raises the UserError that the replica raised."""
         import ray
 
         try:
@@ -55,18 +55,18 @@ class ClusterBackend:
             raise error.cause if isinstance(error.cause, UserError) else error from None
         except ray.exceptions.ActorDiedError as error:
             cause = getattr(error, "cause", None)
-            raise UserError(f"backend {self.name} does not start on the cluster: {cause or error}") from None
+            raise UserError(f"backend {self.name} does not start on a node of the cluster: {cause or error}") from None
 
     def accept(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
         self._get(self._actors[0].accept.remote(prompt))
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages; empty if it is not known to."""
+        """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
         return str(self._get(self._actors[0].chat_reason.remote()))
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the description of the backend itself, since the number of replicas changes no result."""
+        """Returns the backend's description for the manifest; the number of replicas is not in it."""
         return dict(self._description)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -92,7 +92,7 @@ class ClusterBackend:
                 thread.join()
 
     def close(self) -> None:
-        """Ends the replicas. Safe to call twice."""
+        """Ends the backend's replicas. Safe to call twice."""
         import ray
 
         if ray.is_initialized():
@@ -102,12 +102,12 @@ class ClusterBackend:
 
 
 class _RequestQueue:
-    """The requests without an answer, and the answers that the pipeline has not taken yet."""
+    """Requests that wait for a backend replica, and completions that wait for the pipeline."""
 
     def __init__(self, requests: list[Request]):
         self._requests, self._unanswered = iter(requests), len(requests)
         self._serving = 0
-        """Replicas that are working on a chunk."""
+        """Number of replicas that are working on a chunk of requests."""
         self._retries: deque[Request] = deque()
         self._ready: queue.Queue[Completion | BaseException] = queue.Queue(BUFFERED_COMPLETIONS)
         self._lock = threading.Lock()
@@ -135,7 +135,7 @@ class _RequestQueue:
             return retried or list(itertools.islice(self._requests, size))
 
     def serve(self, actor: Any, problems: Any, sampling: Sampling, chunk_size: int, log: Log) -> None:
-        """Sends chunks to a replica, one at a time, until the caller sets `stop`."""
+        """Sends chunks of requests to a backend replica, one at a time, until `stop` is set."""
         import ray
 
         losses = 0
@@ -177,7 +177,7 @@ class _RequestQueue:
                 self._serving -= 1
 
     def _wait_until_ready(self, actor: Any) -> bool:
-        """Waits for a replica that Ray is starting, perhaps on another node; returns False if `stop` is set before.
+        """Waits until Ray has started a backend replica, perhaps on another node; returns False if `stop` is set.
 
         A replica that Ray cannot place takes no requests, so that the others answer them.
         """

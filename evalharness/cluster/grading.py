@@ -1,4 +1,4 @@
-"""Grades completions on the nodes: threads, two per node, pull chunks from one bounded queue.
+"""Grades completions on the nodes of a Ray cluster: two threads per node pull chunks from one bounded queue.
 
 A chunk whose node is lost goes back into the queue. The store accepts one verdict per sample, so that none is lost and
 none is counted twice.
@@ -18,21 +18,24 @@ from evalharness.pipeline.grading import MAX_WAITING
 from evalharness.records import Completion, Key, Problem, Task, Verdict
 
 CHUNKS_PER_NODE = 2
-"""Chunks that a node has at a time: the second waits there, so that the node's workers never wait for the driver."""
+"""Chunks of completions that a node has at a time; the second waits there, so that its workers are never idle."""
 CHUNK_S = 0.5
-"""Seconds that a chunk should take. Shorter chunks cost the driver more; longer ones lose more with their node."""
+"""Seconds that grading a chunk should take. Shorter chunks cost the driver more; longer ones are lost with a node."""
 SAMPLES_PER_WORKER = 32
-"""Most samples in a chunk for each worker of the node."""
+"""Most samples in a chunk, per worker of the node."""
 RETRIES = 3
 """How often a sample is graded again after its node was lost or failed; then the failure is its verdict."""
 REFRESH_S = 2.0
-"""Seconds between searches for new nodes."""
+"""Seconds between searches for new nodes of the cluster."""
 NO_NODE_S = 120.0
 """Seconds that a run waits while the cluster has no node that can grade."""
 
 
 class ClusterGrader:
-    """Like `pipeline.grading.Grader`, but on the nodes of `sandboxes`. Call `join` after `finish` or `close`."""
+    """Grades completions on the nodes of a Ray cluster, with the methods of `pipeline.grading.Grader`.
+
+    Call `join` after `finish` or `close`.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,7 @@ class ClusterGrader:
         self._watcher.start()
 
     def put(self, completion: Completion) -> None:
-        """Queues a completion; waits while the queue is full. Raises what a thread raised."""
+        """Queues a completion; waits while the queue is full. Raises the exception of a grading thread, if any."""
         while True:
             if self._error:
                 raise self._error
@@ -78,7 +81,7 @@ class ClusterGrader:
                 time.sleep(0.02)
 
     def finish(self) -> None:
-        """Waits until every queued completion has a verdict. Raises what a thread raised."""
+        """Waits until every queued completion has a verdict. Raises the exception of a grading thread, if any."""
         while self._pending and not self._error:
             time.sleep(0.05)
         self._stop.set()
@@ -86,11 +89,11 @@ class ClusterGrader:
             raise self._error
 
     def close(self) -> None:
-        """Stops; completions that are queued or being graded get no verdict."""
+        """Stops grading; completions that are queued or being graded get no verdict."""
         self._stop.set()
 
     def join(self) -> None:
-        """Waits for the threads to end, but not for one that is starting a node."""
+        """Waits for the grading threads to end, but not for the thread that starts new nodes."""
         for thread in self._threads:
             thread.join()
         self._watcher.join(1.0)
@@ -102,7 +105,7 @@ class ClusterGrader:
             thread.start()
 
     def _guard(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Calls a thread's function; its exception stops the grader."""
+        """Runs a thread's function; an exception in it stops the grader."""
         try:
             function(*arguments)
         except BaseException as error:
@@ -110,7 +113,7 @@ class ClusterGrader:
             self._stop.set()
 
     def _watch_nodes(self) -> None:
-        """Adds new nodes. Raises InfrastructureError if there has been no node for `NO_NODE_S`."""
+        """Adds new nodes of the cluster. Raises InfrastructureError if there has been no node for `NO_NODE_S`."""
         last_seen = time.monotonic()
         while not self._stop.wait(REFRESH_S):
             for node in self.sandboxes.refresh():
@@ -122,7 +125,7 @@ class ClusterGrader:
                 raise InfrastructureError("no node that can grade is left in the cluster")
 
     def _serve_node(self, node: Node) -> None:
-        """Sends chunks to a node, one at a time, until the node is lost or the grader stops."""
+        """Sends chunks of completions to a node, one at a time, until the node is lost or the grader stops."""
         import ray
 
         while not self._stop.is_set():
@@ -142,7 +145,7 @@ class ClusterGrader:
                 self._handle_verdicts(chunk, verdicts)
 
     def _wait(self, reference: Any) -> list[Verdict] | None:
-        """Returns the result of a node's call; None if the grader stops before."""
+        """Returns the verdicts of a remote call to a node; None if the grader stops before."""
         import ray
 
         while not self._stop.is_set():
@@ -154,7 +157,7 @@ class ClusterGrader:
         return None
 
     def _take_chunk(self, node: Node) -> list[Completion]:
-        """Returns the next completions: about `CHUNK_S` of work, and no more than the node's share of the queue."""
+        """Returns the next completions for a node: about `CHUNK_S` of work, and at most its share of the queue."""
         waiting = self._queue.qsize() + len(self._retries)
         share = -(-waiting // max(1, CHUNKS_PER_NODE * len(self.sandboxes.nodes)))
         per_worker = max(1, min(SAMPLES_PER_WORKER, int(CHUNK_S / self._sample_s)))
@@ -171,7 +174,7 @@ class ClusterGrader:
         self._sample_s += 0.2 * (max(seconds, 1e-4) - self._sample_s)
 
     def _handle_verdicts(self, chunk: list[Completion], verdicts: list[Verdict]) -> None:
-        """Passes the verdicts on; samples on which the node's infrastructure failed are graded again."""
+        """Passes a chunk's verdicts on; samples on which the node's infrastructure failed are graded again."""
         for completion, verdict in zip(chunk, verdicts, strict=True):
             if self._stop.is_set():
                 return
@@ -182,7 +185,7 @@ class ClusterGrader:
                 self._pass_on(verdict)
 
     def _handle_loss(self, node: Node, chunk: list[Completion], reason: str) -> None:
-        """Queues the chunk of a lost node again."""
+        """Queues the completions of a lost node again."""
         with self._lock:
             logged = node in self._lost_nodes
             self._lost_nodes.append(node)
@@ -192,7 +195,7 @@ class ClusterGrader:
             if self._may_retry(completion):
                 self._retries.append(completion)
                 continue
-            detail = f"each of the {RETRIES + 1} nodes that graded it was lost ({reason})"
+            detail = f"each of the {RETRIES + 1} nodes that graded this sample was lost ({reason})"
             self._pass_on(Verdict(*completion.key, passed=False, status="infrastructure", detail=detail))
         self.sandboxes.drop(node)  # last, since it waits for a node that is being started
 

@@ -1,4 +1,4 @@
-"""The nodes that grade: each node with a container engine has a sandbox pool with the same images."""
+"""The Ray nodes that grade: each node with a container engine has a sandbox pool with the same images."""
 
 import threading
 from collections import Counter
@@ -15,18 +15,18 @@ from evalharness.util.differences import differences
 from evalharness.util.version import __version__
 
 START_S = 120.0
-"""Seconds in which a node must assign the requested CPUs and start Python."""
+"""Seconds within which a node must assign the requested CPUs and start Python."""
 CLOSE_S = 30.0
-"""Seconds in which the nodes must end their containers."""
+"""Seconds within which the nodes must end their containers."""
 CALLS_PER_NODE = 4
-"""Concurrent calls of a node's actor."""
+"""Maximum of concurrent calls of a node's Ray actor."""
 STARTS = 3
-"""How often a node is started whose processes were lost."""
+"""Maximum of starts of a node whose processes were lost."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node that grades."""
+    """A node of a Ray cluster that grades samples."""
 
     id: str
     address: str
@@ -37,7 +37,7 @@ class Node:
 
     @property
     def label(self) -> str:
-        """Address and short id, for messages."""
+        """The node's address and short id, for messages."""
         return node_label(self.id, self.address)
 
 
@@ -47,7 +47,7 @@ def node_label(node_id: str, address: str) -> str:
 
 
 class ClusterSandboxes:
-    """The sandbox pools of all nodes. `refresh` adds nodes that join later."""
+    """The sandbox pools of all nodes of a Ray cluster. `refresh` adds nodes that join later."""
 
     def __init__(self, config: RunConfig, log: Log, needed: bool):
         self.config, self.log, self.needed = config, log, needed
@@ -62,11 +62,11 @@ class ClusterSandboxes:
 
     @property
     def workers(self) -> int:
-        """Samples graded at a time, on all nodes together."""
+        """Number of samples graded at a time, on all nodes together."""
         return sum(node.workers for node in self.nodes.values())
 
     def prepare(self, names: list[str]) -> None:
-        """Starts a pool on every node and prepares the images.
+        """Starts a sandbox pool on every node and prepares the images.
 
         A node that cannot grade is left out, and the log says why. Raises UserError if no node can.
         """
@@ -77,7 +77,7 @@ class ClusterSandboxes:
             raise UserError(f"no node of the cluster can grade: {'; '.join(reasons) or 'all nodes have 0 CPUs'}")
 
     def refresh(self, reasons: list[str] | None = None) -> list[Node]:
-        """Adds nodes that have joined the cluster and removes those that have left; returns the new ones.
+        """Adds nodes that have joined the Ray cluster and removes those that have left; returns the new ones.
 
         A node whose processes were lost is started up to `STARTS` times; a node that the user must fix, once.
         `reasons`, if given, receives a line about each node that cannot grade.
@@ -107,7 +107,7 @@ class ClusterSandboxes:
             return added
 
     def _start(self, node_id: str, address: str, cpus: int) -> Node:
-        """Starts the pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
+        """Starts the sandbox pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -138,7 +138,7 @@ class ClusterSandboxes:
             raise InfrastructureError(f"its processes were lost: {type(error).__name__}") from None
 
     def _copy_images(self, actor: Any) -> None:
-        """Copies the first node's images to a node that lacks them or has others of the same name."""
+        """Copies sandbox images from the first node to a node that lacks them or has others of the same name."""
         import ray
 
         for name in self._images if self.nodes else ():
@@ -150,7 +150,7 @@ class ClusterSandboxes:
                 ray.get(actor.unpack.remote(self._image_files[name]))
 
     def _check_same(self, description: Mapping[str, Any]) -> None:
-        """Raises UserError if a node's sandbox differs from the first node's in what can change a verdict."""
+        """Raises UserError if a node's sandbox differs from the first node's in a way that can change a verdict."""
         if not self._description:
             self._description = description
             return
@@ -159,17 +159,17 @@ class ClusterSandboxes:
             for description_ in (self._description, description)
         )
         for name, of_first, of_other in differences(first, other):
-            raise UserError(f"its sandbox differs from the first node's: {name} is {of_other}, there {of_first}")
+            raise UserError(f"its sandbox differs from the first node's: {name} is {of_other} instead of {of_first}")
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the description of the sandbox, which is the same on all nodes, and the size of the cluster."""
+        """Returns, for the manifest, the sandbox's description, equal on all nodes, and the size of the cluster."""
         import ray
 
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
         return {**self._description, "cluster": cluster}
 
     def drop(self, node: Node) -> None:
-        """Removes a node that does not answer."""
+        """Removes a node that does not answer from the cluster's sandboxes."""
         import ray
 
         with self._lock:
@@ -178,7 +178,7 @@ class ClusterSandboxes:
         ray.kill(node.actor)
 
     def close(self) -> None:
-        """Ends every container. Safe to call twice."""
+        """Ends the containers of all nodes. Safe to call twice."""
         import ray
 
         with self._lock:

@@ -1,4 +1,4 @@
-"""What runs on the nodes: a sandbox pool that grades chunks of completions, and a replica of a backend.
+"""The classes that run on Ray nodes: a sandbox pool that grades chunks of completions, and a backend replica.
 
 These are plain classes; `nodes.py` and `generation.py` make Ray actors of them.
 """
@@ -19,7 +19,7 @@ from evalharness.util.version import __version__
 
 
 class CachedObject:
-    """Caches the last object that was read from the cluster's store, since a task may have hundreds of megabytes.
+    """A cache for the last object read from Ray's object store, since a task may have hundreds of megabytes.
 
     References are passed in a list, because Ray would read a reference that is itself an argument for every call.
     """
@@ -30,7 +30,7 @@ class CachedObject:
         self._value: Any = None
 
     def get(self, reference: list[Any]) -> Any:
-        """Returns the object that the reference in the list points to."""
+        """Returns the object of the Ray reference, which is in a list of one item."""
         import ray
 
         with self._lock:
@@ -40,16 +40,16 @@ class CachedObject:
 
 
 class GradingWorker:
-    """The sandbox pool of a node. The container engine is not used before `start`."""
+    """The sandbox pool of a Ray node, which grades chunks. The container engine is not used before `start`."""
 
     def __init__(self, config: RunConfig, cpus: int, needed: bool):
         self.config, self.cpus, self.needed = config, cpus, needed
         self.messages: list[str] = []
-        """What building images logs."""
+        """Log lines of building images."""
         self._cache = CachedObject()
 
     def start(self, version: str) -> int:
-        """Opens the pool and returns how many samples it grades at a time.
+        """Opens the node's sandbox pool and returns how many samples it grades at a time.
 
         Raises UserError if this node has no container engine, or another `version` of the package than the driver.
         """
@@ -62,24 +62,24 @@ class GradingWorker:
         return self.pool.workers
 
     def image_id(self, image: str) -> str | None:
-        """Returns the image's id; None if this node does not have it."""
+        """Returns the id of a sandbox image; None if this node does not have it."""
         return image_transfer.image_id(self.pool.engine, image)
 
     def pack(self, image: str) -> bytes:
-        """Returns the image as a file that `unpack` of another node reads."""
+        """Returns a sandbox image as bytes that `unpack` of another node reads."""
         return image_transfer.pack(self.pool.engine, image)
 
     def unpack(self, data: bytes) -> None:
-        """Loads an image that `pack` wrote."""
+        """Loads a sandbox image from the bytes that `pack` of another node returned."""
         image_transfer.unpack(self.pool.engine, data)
 
     def prepare(self, images: list[str]) -> Mapping[str, Any]:
-        """Prepares the images, builds missing ones, and returns the pool's description."""
+        """Prepares the sandbox images, builds missing ones, and returns the sandbox pool's description."""
         self.pool.prepare(images)
         return self.pool.describe()
 
     def judge(self, task_reference: list[Any], completions: Sequence[Completion]) -> list[Verdict]:
-        """Returns the verdicts on completions of a task, in their order."""
+        """Grades completions of a task on this node and returns their verdicts, in order."""
         task, problems = self._cache.get(task_reference)
 
         def judge_one(completion: Completion) -> Verdict:
@@ -88,13 +88,13 @@ class GradingWorker:
         return list(self.threads.map(judge_one, completions))
 
     def close(self) -> None:
-        """Ends every container."""
+        """Ends the containers of this node."""
         self.pool.close()
         self.threads.shutdown(cancel_futures=True)
 
 
 class GenerationWorker:
-    """A replica of a backend."""
+    """A replica of a backend on a Ray node, which generates completions."""
 
     def __init__(self, config: RunConfig):
         self.backend = make_backend(config)
@@ -108,11 +108,11 @@ class GenerationWorker:
         check_prompt(self.backend, prompt)
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages; empty if it is not known to."""
+        """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
         return self.backend.chat_reason() if isinstance(self.backend, KnowsChat) else ""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the backend's description."""
+        """Returns the backend's description for the manifest."""
         return self.backend.describe()
 
     def generate(self, problems_reference: list[Any], keys: Sequence[Key], sampling: Sampling) -> Iterator[Completion]:

@@ -1,4 +1,4 @@
-"""Grading over HTTP: a service that takes samples of any task and returns the verdicts that `grade` would give.
+"""`evalharness serve-sandbox`: an HTTP service that grades samples of any task as `evalharness grade` does.
 
 `server.py` runs the process, `app.py` defines the API, `client.py` is for the programs that call it.
 """

@@ -1,4 +1,4 @@
-"""Admission control: limits how many samples may be pending, in total and per client."""
+"""Admission control of the grading service: limits the pending samples, in total and per client."""
 
 import math
 from collections import Counter
@@ -10,11 +10,11 @@ from evalharness.util.text import counted
 
 LONGEST_RETRY_S = 60
 SMOOTHING = 0.05
-"""Weight of the newest sample in the moving average of grading times."""
+"""Weight of the newest sample in the exponential moving average of grading times."""
 
 
 class AdmissionControl:
-    """Counts pending samples: those that wait and those that run. Not thread-safe; for use in one event loop."""
+    """Limits the pending samples (waiting or running) of the grading service. Not thread-safe: for one event loop."""
 
     def __init__(self, limit: int, limit_per_client: int, workers: int):
         self.limit, self.limit_per_client, self.workers = limit, limit_per_client, workers
@@ -58,10 +58,10 @@ class AdmissionControl:
                 del self._pending_of[client]
 
     def record_duration(self, seconds: float) -> None:
-        """Updates the moving average with the duration of one sample."""
+        """Adds the grading time of one sample, in seconds, to the moving average."""
         self.mean_s += SMOOTHING * (seconds - self.mean_s)
 
     @property
     def retry_s(self) -> int:
-        """Seconds in which about half of the pending samples should be graded."""
+        """Value of the header Retry-After: seconds until about half of the pending samples should be graded."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.pending * self.mean_s / self.workers / 2)))

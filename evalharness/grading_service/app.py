@@ -1,4 +1,4 @@
-"""The HTTP API: POST /v1/verdicts, GET /health and GET /metrics."""
+"""The HTTP API of the grading service: POST /v1/verdicts, GET /health and GET /metrics."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def served_task(name: str, config: ServiceConfig) -> str:
-    """Returns the task that a client names; a card file is served only if the service was started with it.
+    """Returns the task that a client's request names; a card file is served only if the service was started with it.
 
     Raises UserError for any other file: clients must not make the service read files.
     """
@@ -44,7 +44,7 @@ def served_task(name: str, config: ServiceConfig) -> str:
 
 
 def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
-    """Returns the application. The caller closes `pool`."""
+    """Returns the FastAPI application of the grading service. The caller closes `pool`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None)
     admission = AdmissionControl(config.queue, config.per_client, pool.sandbox.workers)
     metrics = ServiceMetrics(lambda: admission.pending)
@@ -53,7 +53,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
     @app.post("/v1/verdicts", response_model=VerdictsResponse, responses=ERRORS, openapi_extra=SUBMISSION_SCHEMA)
     async def verdicts(request: Request) -> Response:
-        """Grades the samples and responds when all have a verdict; stops if the client disconnects."""
+        """Grades the samples of a request; responds when all have a verdict, and stops if the client disconnects."""
         submission = await run_in_threadpool(parse_submission, await request.body())
         with admission.admit(request.client.host if request.client else "", len(submission.samples)):
             loaded = await run_in_threadpool(pool.load, served_task(submission.task, config), submission.options)
@@ -84,7 +84,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
     @app.get("/health")
     async def health() -> HealthResponse:
-        """Reports version and load; needs no token."""
+        """Returns version and load of the service; needs no token."""
         return HealthResponse(status="ok", version=__version__, held=admission.pending, most=admission.limit)
 
     @app.get("/metrics")
@@ -97,7 +97,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
 
 def parse_submission(body: bytes) -> Submission:
-    """Returns the submission. Raises RequestRefused that names the first error of an invalid one."""
+    """Returns the validated body of POST /v1/verdicts. Raises RequestRefused with the first error of an invalid one."""
     try:
         return Submission.model_validate_json(body)
     except ValidationError as error:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class SandboxClient:
-    """Client of one service. Safe to use from several threads.
+    """A client of a grading service (`evalharness serve-sandbox`). Safe to use from several threads.
 
     `retry_s` is how many seconds a submission is retried while the service is full, restarting or unreachable. The
     first failure to connect is logged as a warning. `response_s` is the timeout of one response.
@@ -33,7 +33,7 @@ class SandboxClient:
     def judge(
         self, task: str, samples: Sequence[Mapping[str, Any]], options: Mapping[str, str] | None = None
     ) -> list[VerdictRow]:
-        """Returns one verdict per sample, in the order of the samples.
+        """Has the service grade samples of a task, and returns one verdict per sample, in their order.
 
         A sample has the fields of a line in a samples file: `task_id`, optional `sample_id`, and `solution` or
         `completion`. Raises UserError for a submission that the service refuses for good, and InfrastructureError if

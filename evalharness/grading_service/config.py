@@ -1,4 +1,4 @@
-"""Configuration of the grading service."""
+"""The configuration of the grading service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from evalharness.util.http.request_checks import RequestLimits
 
 @dataclass(frozen=True)
 class ServiceConfig:
-    """Settings of one service. Sizes are in bytes, times in seconds."""
+    """Settings of the grading service (`evalharness serve-sandbox`). Sizes are in bytes, times in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8377
@@ -42,7 +42,7 @@ class ServiceConfig:
     """Options of the sandbox."""
 
     def check(self) -> None:
-        """Raises UserError for invalid settings."""
+        """Raises UserError for invalid settings, such as an address that others can reach without a token."""
         if min(self.workers, self.queue, self.per_client, self.body_bytes, self.bodies_bytes) < 1:
             raise UserError("--workers, --queue, --per-client and --max-body-mb must be at least 1")
         if min(self.read_s, self.drain_s) <= 0:
@@ -52,6 +52,6 @@ class ServiceConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """The limits of a request."""
+        """The limits and the token that each HTTP request is checked against."""
         hosts = served_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.token, self.body_bytes, self.bodies_bytes, self.read_s, hosts=hosts)

@@ -1,4 +1,4 @@
-"""The loaded tasks, and the threads that grade their samples with the code of `grade`."""
+"""Loads tasks for the grading service, and grades their samples on threads with the code of `evalharness grade`."""
 
 import threading
 from collections import OrderedDict
@@ -31,7 +31,7 @@ class LoadedTask:
 
 
 class GradingPool:
-    """Grades samples on as many threads as the sandbox uses."""
+    """The loaded tasks of the grading service, and the threads that grade samples."""
 
     def __init__(self, sandbox: ContainerPool, data: str | None):
         self.sandbox, self.source = sandbox, resolve_source(data)
@@ -40,7 +40,7 @@ class GradingPool:
         self._lock, self._loading = threading.Lock(), threading.Lock()
 
     def load(self, name: str, options: Mapping[str, str]) -> LoadedTask:
-        """Returns the task, and loads it on first use.
+        """Returns a task with its data, loaded on first use.
 
         Raises UserError for an unknown task or option, and where data or image are not available.
         """
@@ -66,7 +66,7 @@ class GradingPool:
             return self._loaded.get(key)
 
     def parse(self, loaded: LoadedTask, rows: Sequence[Any]) -> list[Completion]:
-        """Returns the samples of a submission as completions. Raises UserError that names the first invalid sample."""
+        """Returns the samples of a request as completions. Raises UserError that names the first invalid sample."""
         counts: dict[str, int] = {}
         completions = []
         for number, row in enumerate(rows):
@@ -78,7 +78,7 @@ class GradingPool:
                 loaded.task.program(loaded.problems[sample.task_id], completion)
             completions.append(completion)
         if not completions:
-            raise UserError("samples is empty; submit at least one")
+            raise UserError("the list samples is empty; submit at least one sample")
         return completions
 
     def submit(self, loaded: LoadedTask, completion: Completion) -> "Future[Verdict]":

@@ -8,7 +8,7 @@ from evalharness.records import Status, Verdict
 
 
 class Submission(BaseModel):
-    """Body of POST /v1/verdicts."""
+    """The body of the request POST /v1/verdicts: samples of one task to grade."""
 
     model_config = ConfigDict(extra="forbid")
     task: str
@@ -25,7 +25,7 @@ class VerdictsResponse(BaseModel):
 
 
 class VerdictRow(TypedDict):
-    """A verdict as JSON, with the fields of a row in `verdicts.jsonl`."""
+    """A verdict as a JSON object, with the fields of a line of `verdicts.jsonl`."""
 
     task_id: str
     sample_id: int

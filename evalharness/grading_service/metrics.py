@@ -8,7 +8,7 @@ LATENCY_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class ServiceMetrics:
-    """The metrics, in their own registry. `pending()` returns the number of samples that are waiting or running."""
+    """The Prometheus metrics of the grading service. `pending()` returns the number of waiting or running samples."""
 
     def __init__(self, pending: Callable[[], int]):
         self.registry = CollectorRegistry()
@@ -30,16 +30,16 @@ class ServiceMetrics:
         gauge.set_function(pending)
 
     def count_response(self, code: int) -> None:
-        """Counts an HTTP response."""
+        """Counts an HTTP response by its status code."""
         self._responses.labels(str(code)).inc()
 
     def count_verdict(self, task: str, status: str, seconds: float) -> None:
-        """Counts a verdict and records its latency."""
+        """Counts a verdict by task and status, and records its latency in seconds."""
         self._verdicts.labels(task, status).inc()
         self._latency.labels(task).observe(seconds)
 
     def count_abandoned(self, samples: int) -> None:
-        """Counts samples whose client disconnected."""
+        """Counts samples whose client disconnected before their verdict."""
         self._abandoned.inc(samples)
 
     def render(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The service's process: on SIGTERM it stops listening, grades what it has accepted, and ends."""
+"""The process of the grading service: on SIGTERM it stops listening, grades what it has accepted, and ends."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +13,7 @@ from evalharness.util.text import counted
 
 
 def serve(config: ServiceConfig, log: Callable[[str], None]) -> bool:
-    """Serves until SIGTERM or SIGINT; returns whether everything that was accepted was graded.
+    """Runs the grading service until SIGTERM or SIGINT; returns whether all accepted samples were graded.
 
     Raises UserError before it listens if the user must change something.
     """

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from evalharness.bench.workload import INSTRUCTION, code_problems, fingerprint, refuse_random_tokens, requests_of
+from evalharness.bench.workload import INSTRUCTION, code_problems, fingerprint, refuse_random_tokens, select_requests
 from evalharness.errors import UserError
 
 
@@ -48,13 +48,13 @@ def test_prompts_are_the_same_every_time() -> None:
 
 
 def test_more_prompts_than_the_code_has_are_refused() -> None:
-    with pytest.raises(UserError, match="lower --requests"):
+    with pytest.raises(UserError, match=r"different coding prompts, and .* exist; lower one of them"):
         code_problems(10**6, 10, count_words)
 
 
 def test_requests_start_again_after_the_last_problem() -> None:
     problems = code_problems(3, 50, count_words)
-    assert [request.key for request in requests_of(problems, 2, 3)] == [("code/2", 0), ("code/0", 1), ("code/1", 1)]
+    assert [request.key for request in select_requests(problems, 2, 3)] == [("code/2", 0), ("code/0", 1), ("code/1", 1)]
 
 
 @pytest.mark.parametrize("name", ["random", "random-ids", "synthetic"])

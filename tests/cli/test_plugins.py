@@ -148,7 +148,7 @@ def test_a_broken_card_disables_itself_alone(files: dict[str, str], words: list[
             2,
             ["error: the adapter 'odd' of the task odd-task lacks the method verdict()", "uninstall its package"],
         ),
-        ("Task = 3", 2, ["error: adapter odd of odd-task"]),
+        ("Task = 3", 2, ["error: the adapter 'odd' of the task odd-task is not a class"]),
         (
             ADAPTER.format(problems="return 1 / 0") + "    def verdict(self, completion, execution): ...\n",
             3,

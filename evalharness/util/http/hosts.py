@@ -13,7 +13,7 @@ from evalharness.util.http.address import is_loopback
 
 
 def served_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
-    """Returns the names, besides those of loopback addresses, that clients may use; empty where any name is allowed.
+    """Returns the host names by which clients may address a service; empty where any name is allowed.
 
     `host` is the address that the service listens on. Any name is allowed where other machines can reach it, which
     needs a token, and no name is given. Raises UserError for a name with a scheme or a port.
@@ -29,7 +29,7 @@ def served_hosts(host: str, allowed: Sequence[str] = ()) -> frozenset[str]:
 
 
 def is_served(header: str, hosts: frozenset[str]) -> bool:
-    """Returns whether a Host header, such as `localhost:8378`, names one of the hosts or a loopback address.
+    """Returns whether a request's Host header, such as `localhost:8378`, names an allowed host or a loopback address.
 
     Requests without the header are served: no browser sends one.
     """

@@ -33,7 +33,7 @@ TESTS = "tests"
 
 
 class CardTask:
-    """A task that a short task card defines, without Python code of its own."""
+    """A task that a short task card defines, without its own Python code."""
 
     def __init__(self, context: TaskContext):
         """Raises UserError where a template of the card uses no field, or the tests need a field that is not there."""

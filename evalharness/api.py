@@ -58,6 +58,8 @@ class RunSettings(TypedDict, total=False):
     ray_address: str | None
     replicas: int | None
     overwrite: bool
+    settle_failures: bool
+    ask_again: bool
 
 
 def run(

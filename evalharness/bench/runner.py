@@ -18,8 +18,8 @@ from evalharness.metrics.throughput import measurement_conditions
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.machine import environment_of_process, without_secrets
-from evalharness.pipeline.refusals import generate_unless_refused
 from evalharness.pipeline.store import append_rows, write_json
+from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import check_backend, check_prompt, prepare
 from evalharness.records import Problem, Sampling
 from evalharness.util.differences import differences

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from evalharness.errors import InfrastructureError, UserError
+from evalharness.metrics.reasons import reason_text
 from evalharness.util.plugins import logger
 from evalharness.util.text import counted
 from evalharness.util.visible import visible_streams
@@ -68,10 +69,13 @@ def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
     """Ends the command with exit code 1 if the infrastructure left samples without a verdict."""
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
-        example = next((f" ({summary['infrastructure']})" for summary in summaries if "infrastructure" in summary), "")
+        reasons = [reason for summary in summaries for reason in summary.get("without_verdict", [])]
+        example = f" ({reason_text(reasons[0])})" if reasons else ""
+        unanswered = any("without_completion" in summary for summary in summaries)
+        remedy = ", or with --settle-failures to count prompts that fail again as not solved" if unanswered else ""
         fail(
-            f"{counted(missing, 'sample')} without a verdict: the infrastructure failed{example}; "
-            "run the same command again to grade them",
+            f"{counted(missing, 'sample')} without a verdict: the infrastructure failed{example}; run the same command "
+            f"again to try them again{remedy}",
             ExitCode.INFRASTRUCTURE,
         )
 

@@ -203,6 +203,22 @@ OutOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Delete the run that the run directory holds. [default: resume it]")
 ]
+SettleFailuresOption = Annotated[
+    bool,
+    typer.Option(
+        "--settle-failures",
+        help="Complete the run: prompts for which the backend fails after all retries count as not solved, and the "
+        "table names them. [default: they have no verdict, and the same command asks them again]",
+    ),
+]
+AskAgainOption = Annotated[
+    bool,
+    typer.Option(
+        "--ask-again",
+        help="Ask prompts again that were refused, or counted as not solved by --settle-failures. "
+        "[default: a resumed run does not]",
+    ),
+]
 KeyValueOptions = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,6 +11,7 @@ from evalharness.errors import UserError
 from evalharness.util.files import write_atomically
 from evalharness.util.text import counted
 
+EVERY_EVAL_EVER = "every-eval-ever"
 PublishedOption = Annotated[
     str,
     typer.Option(
@@ -108,12 +109,36 @@ def leaderboard(
     format: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="md, csv, json, latex or html. [default: as the suffix of --out says, else md]"
+            metavar="NAME",
+            help="md, csv, json, latex or html; or every-eval-ever: a folder of records of runs and samples in the "
+            "schema of the Every Eval Ever datastore. [default: as the suffix of --out says, else md]",
         ),
     ] = "",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write. [default: print the table]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File to write; for every-eval-ever a folder. [default: print the table]"),
+    ] = None,
     published: PublishedOption = "",
     metric: MetricOption = "pass@1",
+    organization: Annotated[
+        str, typer.Option(metavar="NAME", help="For every-eval-ever: who ran the evaluation. [default: unknown]")
+    ] = "",
+    relationship: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="For every-eval-ever: of the organization to the models: first_party, third_party, collaborative or "
+            "other. [default: other]",
+        ),
+    ] = "",
+    developer: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="For every-eval-ever: developer of the models whose names do not begin with one, as in "
+            "DEVELOPER/NAME. [default: unknown]",
+        ),
+    ] = "",
 ) -> None:
     """Writes a table of models and tasks, with speed.
 
@@ -125,12 +150,19 @@ def leaderboard(
     from evalharness.report.published import load_published
     from evalharness.report.runs import load_runs
 
+    if format == EVERY_EVAL_EVER:
+        if published:
+            raise UserError(f"--format {EVERY_EVAL_EVER} writes what was measured here; leave --published out")
+        export_records(runs, out, organization, relationship, developer)
+        return
+    if organization or relationship or developer:
+        raise UserError(f"--organization, --relationship and --developer need --format {EVERY_EVAL_EVER}; add it")
     writers = {"md": markdown, "csv": as_csv, "json": as_json, "latex": latex, "html": html}
     suffix = out.suffix[1:] if out else ""
     chosen = format or FORMAT_OF_SUFFIX.get(suffix, suffix) or "md"
     if chosen not in writers:
         what = f"--format {chosen}" if format else f"the format of {out}"
-        raise UserError(f"{what} is unknown; give --format one of {', '.join(writers)}")
+        raise UserError(f"{what} is unknown; give --format one of {', '.join([*writers, EVERY_EVAL_EVER])}")
     text = writers[chosen](boards(load_runs(runs, log), load_published(published), metric))
     if out is None:
         print(text, end="")
@@ -141,6 +173,19 @@ def leaderboard(
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; choose another file with --out") from None
     print(f"written to {out}")
+
+
+def export_records(runs: list[Path], out: Path | None, organization: str, relationship: str, developer: str) -> None:
+    """Writes the records of runs and samples for the Every Eval Ever datastore, and prints where they are."""
+    from evalharness.report.every_eval_ever.export import Evaluator, write_records
+    from evalharness.report.every_eval_ever.schema import as_relationship
+    from evalharness.report.runs import load_runs
+
+    if out is None:
+        raise UserError(f"--format {EVERY_EVAL_EVER} writes a folder; name it with --out DIR")
+    evaluator = Evaluator(organization, as_relationship(relationship), developer)
+    for path in write_records(load_runs(runs, log), out, evaluator, log):
+        print(f"written to {path}")
 
 
 def report(

@@ -43,6 +43,8 @@ def run(
     replicas: opt.ReplicasOption = None,
     out: opt.OutOption = None,
     overwrite: opt.OverwriteOption = False,
+    settle_failures: opt.SettleFailuresOption = False,
+    ask_again: opt.AskAgainOption = False,
     option: opt.KeyValueOptions = None,
     dry_run: Annotated[
         bool,
@@ -82,6 +84,8 @@ def run(
         ray_address=ray_address,
         replicas=replicas,
         overwrite=overwrite,
+        settle_failures=settle_failures,
+        ask_again=ask_again,
         options=opt.parse_key_values(option),
     )
     prices = opt.parse_prices(price_in, price_out)
@@ -170,9 +174,11 @@ def configs_per_task(names: str, shared: "RunConfig") -> tuple[list["RunConfig"]
 
 def print_summaries(summaries: Sequence["Summary"], mean: str | None = None) -> None:
     """Prints the results as a table, with the mean over the task group `mean` if given, and by problem category."""
-    from evalharness.report.summary_table import facet_tables, summary_table
+    from evalharness.report.summary_table import facet_tables, summary_table, table_remarks
 
     print_table(summary_table(summaries, mean=mean))
+    for remark in table_remarks(summaries):
+        print(remark)
     for table in facet_tables(summaries):
         print_table(table)
 

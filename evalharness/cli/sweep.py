@@ -52,6 +52,8 @@ def sweep(
         ),
     ] = None,
     overwrite: opt.OverwriteOption = False,
+    settle_failures: opt.SettleFailuresOption = False,
+    ask_again: opt.AskAgainOption = False,
 ) -> None:
     """Runs every combination of several option values.
 
@@ -62,7 +64,7 @@ def sweep(
     from evalharness.pipeline.progress import ConsoleProgress
     from evalharness.pipeline.sweep import split_options
     from evalharness.pipeline.sweep import sweep as run_sweep
-    from evalharness.report.summary_table import summary_table
+    from evalharness.report.summary_table import summary_table, table_remarks
 
     fixed, swept = split_options(opt.parse_key_values(option))
     bases = [
@@ -86,6 +88,8 @@ def sweep(
             ray_address=ray_address,
             replicas=replicas,
             overwrite=overwrite,
+            settle_failures=settle_failures,
+            ask_again=ask_again,
             options=fixed,
         )
         for name in expand_task_names(task)
@@ -96,6 +100,8 @@ def sweep(
     except KeyboardInterrupt:
         fail(INTERRUPTED, ExitCode.INTERRUPTED)
     print_table(summary_table([_with_combination(summary, path) for path, summary in done.items()]))
+    for remark in table_remarks([{**summary, "task": str(path.relative_to(folder))} for path, summary in done.items()]):
+        print(remark)
     print(f"written to {folder}; draw the runs with: evalharness frontier {folder} --out frontier.png")
     require_verdicts(list(done.values()))
 

@@ -189,9 +189,20 @@ class Speed(TypedDict, total=False):
     conditions: dict[str, Any]
 
 
-AnswerKind = Literal["at_limit", "reasoning_only", "empty", "refused"]
+AnswerKind = Literal["at_limit", "reasoning_only", "empty", "refused", "unanswered"]
 """at_limit: reached the token limit. reasoning_only: reasoning without an answer. refused: the endpoint or the model
-takes no such prompt, or a filter ends the answer."""
+takes no such prompt, or a filter ends the answer. unanswered: the backend failed for the prompt after all retries, and
+the user let the run settle it (--settle-failures)."""
+
+
+class Reason(TypedDict):
+    """Why a backend or the machine failed, and for which problems."""
+
+    reason: str
+    samples: int
+    """All samples with this reason."""
+    problems: list[str]
+    """The ids of the first problems with this reason."""
 
 
 class Answers(TypedDict):
@@ -211,8 +222,8 @@ class Answers(TypedDict):
     """The endpoint's count of the tokens of that reasoning."""
     reasoning_common_tokens: NotRequired[int]
     """The common tokenizer's count of the tokens of that reasoning."""
-    refusal: NotRequired[str]
-    """What was said about the first refused prompt."""
+    reasons: NotRequired[dict[AnswerKind, list[Reason]]]
+    """What the endpoint said about refused and unanswered prompts, the most frequent reason first."""
 
 
 class Figures(TypedDict):
@@ -235,8 +246,10 @@ class Figures(TypedDict):
     """Answers by the rule that found their program; absent where no program is searched for."""
     answers: NotRequired[Answers]
     """Absent for the official solutions, and in runs of earlier versions."""
-    infrastructure: NotRequired[str]
-    """Why the first of the samples without a verdict has none."""
+    without_verdict: NotRequired[list[Reason]]
+    """Why samples have no verdict, the most frequent reason first."""
+    without_completion: NotRequired[int]
+    """Samples that have no verdict because the backend failed."""
 
 
 class Summary(Figures):

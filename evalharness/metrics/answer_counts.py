@@ -1,15 +1,18 @@
-"""Counts how the answers of a run ended: at the token limit, empty, refused, or with reasoning alone."""
+"""Counts how the answers of a run ended: at the token limit, empty, refused, missing, or with reasoning alone."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from evalharness.data.run_types import AnswerKind, Answers
+from evalharness.metrics.reasons import group_reasons
 from evalharness.metrics.tokenizing import CommonTokenizer
 from evalharness.records import Completion
 
-KINDS: tuple[AnswerKind, ...] = ("at_limit", "reasoning_only", "empty", "refused")
+KINDS: tuple[AnswerKind, ...] = ("at_limit", "reasoning_only", "empty", "refused", "unanswered")
 REFUSED = frozenset({"refused", "content_filter", "refusal", "safety"})
 """Finish reasons of a prompt that an endpoint refuses, and of an answer that its filter ends."""
+UNANSWERED = "error"
+"""The finish reason of a prompt for which the backend failed."""
 
 
 def count_answers(
@@ -28,15 +31,16 @@ def count_answers(
     counts = Counter[AnswerKind]()
     total = with_reasoning = common_tokens = known_ends = 0
     reasoning_tokens: int | None = 0
-    refusal = ""
+    said: dict[AnswerKind, list[tuple[str, str]]] = {"refused": [], "unanswered": []}
     for completion in completions:
         if completion.error:
             continue
         total += 1
         known_ends += completion.finish_reason != "unknown"
-        counts.update(answer_kinds(completion, final_text(completion)))
-        if completion.refusal and not refusal:
-            refusal = f"{completion.task_id}: {completion.refusal}"
+        kinds = answer_kinds(completion, final_text(completion))
+        counts.update(kinds)
+        if completion.refusal and kinds and kinds[-1] in said:
+            said[kinds[-1]].append((completion.task_id, completion.refusal))
         if completion.reasoning or completion.reasoning_tokens:
             with_reasoning += 1
             common_tokens += tokenizer.count(completion.reasoning or "") if tokenizer else 0
@@ -44,11 +48,11 @@ def count_answers(
             reasoning_tokens = None if reasoning_tokens is None or counted is None else reasoning_tokens + counted
     if not total:
         return None
-    kinds = [kind for kind in KINDS if kind != "at_limit" or known_ends]
+    known = [kind for kind in KINDS if kind != "at_limit" or known_ends]
     answers: Answers = {
         "answers": total,
-        "counts": {kind: counts[kind] for kind in kinds},
-        "rates": {kind: counts[kind] / total for kind in kinds},
+        "counts": {kind: counts[kind] for kind in known},
+        "rates": {kind: counts[kind] / total for kind in known},
     }
     if token_limit is not None:
         answers["token_limit"] = token_limit
@@ -58,8 +62,8 @@ def count_answers(
             answers["reasoning_tokens"] = reasoning_tokens
         if tokenizer:
             answers["reasoning_common_tokens"] = common_tokens
-    if refusal:
-        answers["refusal"] = refusal
+    if reasons := {kind: group_reasons(texts) for kind, texts in said.items() if texts}:
+        answers["reasons"] = reasons
     return answers
 
 
@@ -73,6 +77,8 @@ def answer_kinds(completion: Completion, final_text: str) -> list[AnswerKind]:
     kinds: list[AnswerKind] = ["at_limit"] if at_limit and not no_room else []
     if completion.finish_reason.lower() in REFUSED or no_room:
         return [*kinds, "refused"]
+    if completion.finish_reason == UNANSWERED and not completion.text:
+        return ["unanswered"]
     if final_text.strip():
         return kinds
     has_reasoning = bool(completion.reasoning or completion.reasoning_tokens or completion.text.strip())

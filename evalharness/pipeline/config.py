@@ -16,8 +16,11 @@ from evalharness.sandbox.factory import CHANGES_NUMBERS
 from evalharness.sandbox.factory import OPTIONS as SANDBOX_OPTIONS
 
 CHANGES_NO_NUMBER = frozenset(
-    {"workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas", "overwrite"}
-)
+    {
+        "workers", "options", "sandbox", "tokenizer", "executor", "ray_address", "replicas", "overwrite",
+        "settle_failures", "ask_again",
+    }
+)  # fmt: skip
 """Fields of RunConfig on which a run's default folder name does not depend; it does on task and backend `options`."""
 
 
@@ -57,6 +60,10 @@ class RunConfig:
     """Ids of single problems; empty for all problems."""
     overwrite: bool = False
     """Whether a run that the directory holds is deleted instead of resumed."""
+    settle_failures: bool = False
+    """Whether prompts for which the backend fails after all retries count as not solved, which completes the run."""
+    ask_again: bool = False
+    """Whether a resumed run asks prompts again that were refused, or settled although the backend failed."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The `--option`s of task, backend and sandbox together."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evalharness.data.run_files import read_completions
 from evalharness.metrics.tokenizing import common_tokenizer
+from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.pipeline.validate import Job, PreparedRun, validate_all
 from evalharness.records import Prompt, Request
 from evalharness.util.key_set import KeySet
@@ -58,7 +59,8 @@ def plan_all(jobs: Sequence[Job], prompts: int) -> list[Plan]:
 
 
 def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
-    done = KeySet(row.key for row in read_completions(run.folder))
+    again = run.prepared.config.ask_again
+    done = KeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
     missing = [] if is_stored else [request for request in run.requests if request.key not in done]
     tokenizer = common_tokenizer(run.prepared.config.tokenizer)
     counts = {

@@ -12,10 +12,10 @@ from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
 from evalharness.pipeline.progress import Progress, SilentProgress
-from evalharness.pipeline.refusals import generate_unless_refused
 from evalharness.pipeline.resuming.same_run import is_same_run
 from evalharness.pipeline.store import Store
 from evalharness.pipeline.summary import summarize
+from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
 from evalharness.report.answer_remarks import answer_warning
@@ -92,7 +92,15 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     around = environment(workers, executor.sandbox, executor.copies)
     return [
         stack.enter_context(
-            closing(Store(run.folder, config, with_input_files(around, run.prepared.config), overwrite=overwrite))
+            closing(
+                Store(
+                    run.folder,
+                    config,
+                    with_input_files(around, run.prepared.config),
+                    overwrite=overwrite,
+                    ask_again=prepared.config.ask_again,
+                )
+            )
         )
         for run, config in zip(prepared.runs, configurations, strict=True)
     ]
@@ -196,4 +204,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
 def _generate(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
     if missing:
         any_answered = len(missing) < len(run.requests)
-        yield from generate_unless_refused(executor.backend, missing, run.prepared.sampling, any_answered)
+        settle_failures = run.prepared.config.settle_failures
+        yield from generate_unless_refused(
+            executor.backend, missing, run.prepared.sampling, any_answered, settle_failures
+        )

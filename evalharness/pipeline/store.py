@@ -30,6 +30,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_rows
 from evalharness.pipeline.resuming.same_run import is_same_run
 from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
+from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
 from evalharness.util.files import atomic_write, write_atomically
 from evalharness.util.key_set import KeySet
@@ -43,9 +44,18 @@ BLOCK = 1 << 16
 class Store:
     """A run directory that this process has locked for writing. Completions and verdicts may come from any thread."""
 
-    def __init__(self, folder: Path, config: RunConfiguration, environment: Environment, *, overwrite: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        config: RunConfiguration,
+        environment: Environment,
+        *,
+        overwrite: bool = False,
+        ask_again: bool = False,
+    ):
         """Opens or creates the run directory; with `overwrite`, deletes the run that it holds.
 
+        With `ask_again`, deletes the rows of prompts that were refused or settled without an answer.
         Raises UserError where another process has locked it, or where it belongs to a run with another configuration.
         """
         self.folder = folder
@@ -75,6 +85,8 @@ class Store:
                 self._write_manifest([new_stretch(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
                 self._clean()
+                if ask_again:
+                    self._remove_unanswered()
             self.completed = KeySet(row.key for row in self.completions())
             self.judged = KeySet(row.key for row in self.verdicts())
         except BaseException:
@@ -88,6 +100,13 @@ class Store:
         if any(row.status == "infrastructure" for row in self.verdicts()):
             with atomic_write(self.folder / VERDICTS) as file:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
+
+    def _remove_unanswered(self) -> None:
+        """Removes the rows of prompts without an answer."""
+        unanswered = KeySet(row.key for row in self.completions() if is_unanswered(row))
+        for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
+            with atomic_write(self.folder / name) as file:
+                file.writelines(_line(row) for row in rows() if row.key not in unanswered)
 
     def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
         """Raises UserError where the directory has a completion or verdict of a sample that is not in the run."""

@@ -11,12 +11,14 @@ from evalharness.data.run_files import COMPLETIONS, read_completions, read_manif
 from evalharness.data.run_types import Answers, Figures, Summary
 from evalharness.metrics.answer_counts import count_answers
 from evalharness.metrics.passk import DEFAULT_KS, counts_by_problem, rates, rates_by_facet
+from evalharness.metrics.reasons import group_reasons
 from evalharness.metrics.throughput import speed
 from evalharness.metrics.tokenizing import CommonTokenizer, common_tokenizer
 from evalharness.pipeline.resuming.stretches import measured_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
 from evalharness.util.jsonl import complete_lines
+from evalharness.util.key_set import KeySet
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
@@ -77,9 +79,11 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     if facets := rates_by_facet(tallies, prepared.problems, ks):
         figures["facets"] = facets
     if statuses["infrastructure"]:
-        figures["infrastructure"] = next(
-            f"{row.task_id}: {row.detail}" for row in read_verdicts(folder) if row.status == "infrastructure"
-        )
+        failed = [(row.key, row.detail) for row in read_verdicts(folder) if row.status == "infrastructure"]
+        figures["without_verdict"] = group_reasons((key[0], detail) for key, detail in failed)
+        completed = KeySet(row.key for row in read_completions(folder))
+        if unanswered := sum(key not in completed for key, _ in failed):
+            figures["without_completion"] = unanswered
     return figures
 
 

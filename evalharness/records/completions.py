@@ -108,9 +108,10 @@ class Completion:
     """The part of `output_tokens` that is reasoning."""
     finish_reason: str = "stop"
     """stop (a stop sequence or end token), length (the token limit), refused (the endpoint takes no such prompt), error
-    (no completion), unknown, or a value of an endpoint's own."""
+    (the backend failed for the prompt), not_sent (the backend failed for the prompts before it), unknown, or a value of
+    an endpoint's own."""
     refusal: str | None = None
-    """What the endpoint said when it refused the prompt."""
+    """What was said about a prompt that the endpoint refused, or that a run settled although the backend failed."""
     error: str = ""
     """Why the backend failed to produce a completion; empty for a real completion."""
 

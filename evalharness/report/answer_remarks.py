@@ -1,9 +1,10 @@
-"""Remarks in reports about a run's answers that were cut at the token limit, empty, refused, or reasoning alone."""
+"""Remarks in reports about a run's answers that were cut, empty, refused, missing, or reasoning alone."""
 
 from collections.abc import Mapping
 
-from evalharness.data.run_types import AnswerKind, Answers, Summary
+from evalharness.data.run_types import AnswerKind, Answers, Reason, Summary
 from evalharness.metrics.answer_counts import KINDS
+from evalharness.metrics.reasons import reason_text
 
 WARNING_RATE = 0.02
 """The share of answers of one kind above which a run ends with a warning."""
@@ -12,13 +13,15 @@ WORDS: Mapping[AnswerKind, str] = {
     "reasoning_only": "reasoning alone",
     "empty": "empty",
     "refused": "refused",
+    "unanswered": "missing because the backend failed",
 }
-SHORT: Mapping[AnswerKind, str] = {**WORDS, "at_limit": "at token limit"}
+SHORT: Mapping[AnswerKind, str] = {**WORDS, "at_limit": "at token limit", "unanswered": "unanswered"}
 REMEDIES: Mapping[AnswerKind, str] = {
     "at_limit": "repeat the run with a higher --max-new-tokens",
     "reasoning_only": "repeat the run with a higher --max-new-tokens",
     "empty": "check the recipe and its stop sequences",
-    "refused": "see `refusal` in completions.jsonl",
+    "refused": "--ask-again asks such prompts again",
+    "unanswered": "--ask-again asks such prompts again",
 }
 
 
@@ -46,6 +49,16 @@ def token_limit(summary: Summary) -> str:
     return f"at most {answers['token_limit']} new tokens" if answers and "token_limit" in answers else ""
 
 
+def problem_remarks(summary: Summary) -> list[str]:
+    """Returns the problems without answer or verdict, by reason: "refused: HumanEval/3: HTTP 400: too long"."""
+    answers = summary.get("answers")
+    reasons: dict[str, list[Reason]] = {}
+    if answers:
+        reasons = {SHORT[kind]: group for kind, group in answers.get("reasons", {}).items()}
+    reasons["without a verdict"] = summary.get("without_verdict", [])
+    return [f"{name}: {reason_text(reason)}" for name, group in reasons.items() for reason in group]
+
+
 def answer_warning(summary: Summary) -> str:
     """Returns a warning, with what to do, if many answers of a run were cut, empty or refused; else "".
 
@@ -57,8 +70,7 @@ def answer_warning(summary: Summary) -> str:
     answers = summary["answers"]
     kinds = [kind for kind in KINDS if answers["rates"].get(kind, 0.0) > WARNING_RATE]
     remedies = "; ".join(dict.fromkeys(REMEDIES[kind] for kind in kinds))
-    first_refusal = f" (first {answers['refusal']})" if "refused" in kinds and "refusal" in answers else ""
-    return f"warning: {summary['task']}: {', '.join(remarks)}{first_refusal}; {remedies}"
+    return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
 def _remark(answers: Answers, kind: AnswerKind) -> str:

@@ -37,7 +37,7 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
         name = run.manifest["environment"].get("card", base_task(task["name"]) if sample else task["name"])
         source = "sample" if sample else _source(task["data"]["origin"], data)
         if source is None:
-            return RunProblems(missing="The task's data are not available here; give report --data DIR or --data hub.")
+            return RunProblems(missing="The task's data are not available here; set $EVALHARNESS_DATA to their folder.")
         options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
         if task["split"]:
             options["split"] = task["split"]

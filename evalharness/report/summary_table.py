@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from evalharness.data.run_types import Rate, Speed, Summary
-from evalharness.report.answer_remarks import answer_remarks, short_remarks, token_limit
+from evalharness.report.answer_remarks import answer_remarks, problem_remarks, short_remarks, token_limit
 from evalharness.report.run_metrics import mixed_conditions
 from evalharness.report.task_variant import run_conditions
 from evalharness.util.text import counted
@@ -29,18 +28,19 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
         table.add_row(*_row(summary, rate_names, timed), end_section=len(summaries) > 1)
-    remarks = [f"{summary['task']}: {remark}" for summary in summaries for remark in _remarks(summary)]
-    table.caption = Text("\n".join(remarks)) if remarks else None
-    table.caption_justify = "left"
     if mean and len(summaries) > 1:
         table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
     return table
 
 
+def table_remarks(summaries: Sequence[Summary]) -> list[str]:
+    """Returns lines for below the table: what a reader has to know of answers, problems without one, and the speed."""
+    return [f"{summary['task']}: {remark}" for summary in summaries for remark in _remarks(summary)]
+
+
 def _remarks(summary: Summary) -> list[str]:
-    """Returns remarks about a run for the table's caption: cut or empty answers, changed measurement conditions."""
     mixed = mixed_conditions(summary["speed"])
-    return [*answer_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
+    return [*answer_remarks(summary), *problem_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
 
 def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:

@@ -128,3 +128,30 @@ def test_the_leaderboard_may_be_json(cli: Command, engine: None, tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     [row] = json.loads(done.stdout)
     assert (row["model"], row["task"], row["value"], row["high"]) == ("answers.jsonl", "humaneval", 1.0, 1.0)
+
+
+@pytest.mark.docker
+def test_the_leaderboard_may_be_records_of_every_eval_ever(cli: Command, engine: None, tmp_path: Path) -> None:
+    (tmp_path / "answers.jsonl").write_text(SOLUTIONS)
+    graded(cli, tmp_path / "answers.jsonl", tmp_path / "run")
+    command = ("leaderboard", tmp_path / "run", "--format", "every-eval-ever")
+    done = cli(*command, "--developer", "me", "--out", tmp_path / "records")
+    assert (done.returncode, done.stderr) == (0, "")
+    [path] = (tmp_path / "records" / "data" / "humaneval-sample" / "me" / "answers.jsonl").glob("*.json")
+    assert done.stdout == f"written to {path}\n"
+    record = json.loads(path.read_text())
+    assert record["evaluation_results"][0]["score_details"]["score"] == 1.0
+    samples = path.with_name(f"{path.stem}_samples.jsonl").read_text().splitlines()
+    assert record["detailed_evaluation_results"]["total_rows"] == len(samples) == len(SOLUTIONS.splitlines())
+    for more, message in [
+        ((), "writes a folder; name it with --out DIR"),
+        (("--out", tmp_path / "x", "--relationship", "boss"), "give one of first_party, third_party"),
+        (("--out", tmp_path / "x", "--published", "all"), "leave --published out"),
+        (("--out", tmp_path / "answers.jsonl"), "choose another --out"),
+    ]:
+        done = cli(*command, *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+    done = cli("leaderboard", tmp_path / "run", "--developer", "me")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "need --format every-eval-ever" in done.stderr

@@ -28,6 +28,8 @@ def answer(text: str = "x", **fields: Any) -> Completion:
         (answer("", finish_reason="refused"), ["refused"]),
         (answer("half", finish_reason="content_filter"), ["refused"]),
         (answer("", finish_reason="length", output_tokens=0), ["refused"]),
+        (answer("", finish_reason="error", refusal="HTTP 500"), ["unanswered"]),
+        (answer("half", finish_reason="error"), []),
     ],
 )
 def test_kinds(completion: Completion, kinds: list[str]) -> None:
@@ -38,7 +40,7 @@ def test_reasoning_in_the_text_alone_is_no_answer() -> None:
     assert answer_kinds(answer("<think>hmm"), "") == ["reasoning_only"]
 
 
-def test_counts_rates_reasoning_and_the_first_refusal() -> None:
+def test_counts_rates_reasoning_and_the_reasons() -> None:
     answers = count_answers(
         [
             answer(finish_reason="length", reasoning="a", reasoning_tokens=5),
@@ -46,17 +48,24 @@ def test_counts_rates_reasoning_and_the_first_refusal() -> None:
             answer("", finish_reason="refused", refusal="later"),
             answer(reasoning="b", reasoning_tokens=6),
             answer("", error="down", finish_reason="error"),
+            answer("", finish_reason="error", refusal="HTTP 500: no"),
         ],
         token_limit=8,
     )
     assert answers == {
-        "answers": 4,
-        "counts": {"at_limit": 1, "reasoning_only": 0, "empty": 0, "refused": 2},
-        "rates": {"at_limit": 0.25, "reasoning_only": 0.0, "empty": 0.0, "refused": 0.5},
+        "answers": 5,
+        "counts": {"at_limit": 1, "reasoning_only": 0, "empty": 0, "refused": 2, "unanswered": 1},
+        "rates": {"at_limit": 0.2, "reasoning_only": 0.0, "empty": 0.0, "refused": 0.4, "unanswered": 0.2},
         "token_limit": 8,
         "with_reasoning": 2,
         "reasoning_tokens": 11,
-        "refusal": "t/0: too long",
+        "reasons": {
+            "refused": [
+                {"reason": "too long", "samples": 1, "problems": ["t/0"]},
+                {"reason": "later", "samples": 1, "problems": ["t/0"]},
+            ],
+            "unanswered": [{"reason": "HTTP 500: no", "samples": 1, "problems": ["t/0"]}],
+        },
     }
 
 
@@ -65,7 +74,7 @@ def test_what_is_not_known_is_absent() -> None:
     answers = count_answers([answer(finish_reason="unknown", reasoning="a")])
     assert answers is not None
     assert "at_limit" not in answers["counts"]
-    assert not answers.keys() & {"token_limit", "reasoning_tokens", "refusal"}
+    assert not answers.keys() & {"token_limit", "reasoning_tokens", "reasons"}
 
 
 @given(
@@ -73,7 +82,7 @@ def test_what_is_not_known_is_absent() -> None:
         st.builds(
             answer,
             text=st.sampled_from(["", " ", "x"]),
-            finish_reason=st.sampled_from(["stop", "length", "refused", "unknown"]),
+            finish_reason=st.sampled_from(["stop", "length", "refused", "unknown", "error"]),
             reasoning=st.sampled_from([None, "", "hmm"]),
         ),
         min_size=1,

@@ -112,9 +112,11 @@ def test_cut_refused_empty_and_reasoning_answers_are_told(run: Run, endpoint: En
     assert "at most 99 new tokens" in done.stdout
     [warning] = [line for line in done.stderr.splitlines() if line.startswith("warning")]
     assert ", ".join(told) in warning
-    assert "HTTP 400: filtered by the content management policy" in warning
+    assert "--ask-again asks such prompts again" in warning
+    said = f"{endpoint.url} refuses the prompt (HTTP 400: filtered by the content management policy)"
+    assert f"humaneval-sample: refused: Sample/0: {said}" in done.stdout
     answers = read(tmp_path / "run", "summary")["answers"]
-    assert answers["counts"] == {"at_limit": 3, "reasoning_only": 2, "empty": 1, "refused": 1}
+    assert answers["counts"] == {"at_limit": 3, "reasoning_only": 2, "empty": 1, "refused": 1, "unanswered": 0}
     assert (answers["token_limit"], answers["with_reasoning"], answers["reasoning_tokens"]) == (99, 2, 8)
     completions, verdicts = rows(tmp_path / "run"), rows(tmp_path / "run", "verdicts")
     assert (completions[4]["reasoning"], completions[4]["reasoning_tokens"]) == ("Let me think.", 4)
@@ -153,6 +155,7 @@ def test_a_dead_gateway_ends_the_run_early_and_it_is_completed_later(
     assert f"{16 - solved} infrastructure" in done.stdout
     assert f"{16 - solved} samples without a verdict" in done.stderr
     assert "HTTP 502: an HTML page: 502 Bad Gateway" in done.stderr
+    assert "with --settle-failures to count prompts that fail again as not solved" in done.stderr
     assert len(endpoint.bodies) < solved + 16
     endpoint.default = solve
     before = len(endpoint.bodies)
@@ -161,6 +164,55 @@ def test_a_dead_gateway_ends_the_run_early_and_it_is_completed_later(
     assert len(endpoint.bodies) - before == 16 - solved
     assert read(tmp_path / "run", "summary")["statuses"] == {"passed": 16}
     assert [stretch["completions"] for stretch in read(tmp_path / "run", "manifest")["stretches"]] == [0, solved]
+
+
+def test_prompts_that_always_fail_are_named_and_the_run_is_completed_on_request(
+    run: Run, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    failing = {2: http_error(500, "tensor of NaN"), 7: http_error(500, "tensor of NaN")}
+    endpoint.default = by_problem({**failing, 4: http_error(400, "too long")})
+    named = "Sample/2, Sample/7: HTTP 500: tensor of NaN (attempt 2 of 2)"
+    for _ in range(2):
+        done = run()
+        assert done.returncode == 1
+        assert f"humaneval-sample: without a verdict: {named}" in done.stdout
+        assert "2 samples without a verdict" in done.stderr
+    done = run("--settle-failures")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 16 answers were missing because the backend failed (12.5%)" in done.stdout
+    assert f"humaneval-sample: unanswered: {named}" in done.stdout
+    assert "humaneval-sample: refused: Sample/4: " in done.stdout
+    summary = read(tmp_path / "run", "summary")
+    assert summary["metrics"]["pass@1"]["value"] == 13 / 16
+    assert summary["statuses"] == {"passed": 13, "error": 3}
+    asked = len(endpoint.bodies)
+    assert run("--settle-failures").returncode == 0
+    assert len(endpoint.bodies) == asked
+    endpoint.default = solve
+    assert run().returncode == 0
+    assert len(endpoint.bodies) == asked
+    assert run("--ask-again").returncode == 0
+    assert len(endpoint.bodies) == asked + 3
+    assert read(tmp_path / "run", "summary")["statuses"] == {"passed": 16}
+
+
+def test_many_failing_prompts_alone_are_settled_over_several_commands(
+    run: Run, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    endpoint.default = by_problem(dict.fromkeys(range(8, 16), http_error(500, "no")))
+    assert run(concurrency=1).returncode == 1
+    codes = []
+    while not codes or codes[-1] != 0:
+        codes.append(run("--settle-failures", concurrency=1).returncode)
+        assert len(codes) <= 3
+    assert read(tmp_path / "run", "summary")["answers"]["counts"]["unanswered"] == 8
+
+
+def test_an_endpoint_that_breaks_down_settles_nothing(run: Run, endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.respond_with(*[solve] * 3)
+    endpoint.default = gateway_page
+    assert run("--settle-failures").returncode == 1
+    assert len(rows(tmp_path / "run")) == 3
 
 
 def test_a_refused_name_of_the_token_limit_is_changed_and_recorded(

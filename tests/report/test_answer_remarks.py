@@ -18,7 +18,7 @@ from evalharness.report.leaderboard.boards import leaderboard
 from evalharness.report.leaderboard.text import latex, markdown
 from evalharness.report.page.entries import RunEntry, run_overview
 from evalharness.report.problems import RunProblems
-from evalharness.report.summary_table import summary_table
+from evalharness.report.summary_table import summary_table, table_remarks
 
 CUT = "3 of 3 answers reached the token limit of 512 (100.0%)"
 
@@ -26,7 +26,7 @@ CUT = "3 of 3 answers reached the token limit of 512 (100.0%)"
 def summary_of(counts: dict[str, int], total: int) -> Summary:
     """A summary with that many answers of each finish reason; the others ended well."""
     rows = [
-        Completion("t", 0, "" if end == "empty" else "x", finish_reason=end)
+        Completion("t", 0, "" if end in ("empty", "error") else "x", finish_reason=end)
         for end in counts
         for _ in range(counts[end])
     ]
@@ -39,6 +39,9 @@ def test_remarks_have_counts_rates_and_the_limit() -> None:
         "3 of 8 answers reached the token limit of 100 (37.5%)",
         "1 of 8 answers was empty (12.5%)",
         "2 of 8 answers were refused (25.0%)",
+    ]
+    assert answer_remarks(summary_of({"error": 2}, 8)) == [
+        "2 of 8 answers were missing because the backend failed (25.0%)"
     ]
     assert answer_remarks(summary_of({}, 8)) == []
     assert answer_remarks(cast(Summary, {"task": "t"})) == []
@@ -65,7 +68,7 @@ def test_the_table_says_it(runs: list[Any]) -> None:
     console = Console(width=160, record=True)
     console.print(summary_table([run.summary for run in runs]))
     text = console.export_text()
-    assert f"humaneval: {CUT}" in text
+    assert table_remarks([run.summary for run in runs]) == [f"humaneval: {CUT}"]
     assert "3 at token limit" in text
     assert "at most 512 new tokens" in text
 

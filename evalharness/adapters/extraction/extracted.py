@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """The version of the project's own extraction rules, in manifests; raised when a rule changes some program."""
 NOTHING = "nothing found"
 """The value of `Extracted.rule` for an answer in which no code was found."""

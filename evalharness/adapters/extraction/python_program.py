@@ -4,6 +4,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks, small_pieces
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
@@ -18,6 +19,7 @@ from evalharness.adapters.extraction.python_syntax import (
     needed_from,
     parse_code,
     used_by,
+    with_methods,
     without_statements,
 )
 from evalharness.adapters.extraction.reasoning import without_reasoning
@@ -28,8 +30,20 @@ TAGS = frozenset(
 )
 """The languages that a code fence around Python code may name."""
 FENCED = "fenced block"
+METHOD = "method of a class"
+"""The rule of an answer that has the function as a method."""
 INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 """Names by which a program reads its standard input."""
+
+
+class _Reading(NamedTuple):
+    """One way to find code in an answer."""
+
+    form: str
+    """The word for its parts."""
+    blocks: Sequence[CodeBlock]
+    codes: Sequence[ParsedCode | None]
+    """The blocks as code; None for those that are none."""
 
 
 def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:
@@ -41,21 +55,34 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
     text = clean(without_reasoning(answer))
     head = _before_definition(prefix, names)
     seen: list[ParsedCode] = []
+    readings: list[_Reading] = []
     for form, blocks in _readings(text):
-        codes = [parse_code(block.text) for block in blocks]
-        seen += [code for code in codes if code]
-        position = _position(codes, blocks, names)
-        if position is not None:
-            code = codes[position]
-            assert code is not None
-            others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
-            return Extracted(_assemble(code, others, head, names), _rule(form, position, len(blocks)))
-    if found := _sanitized(text, head, names):
-        return Extracted(found, "sanitizer")
+        readings.append(_Reading(form, blocks, [parse_code(block.text) for block in blocks]))
+        seen += [code for code in readings[-1].codes if code]
+        if found := _found(readings[-1], head, names):
+            return found
+    for reading in readings:
+        methods = [code and with_methods(code, names) for code in reading.codes]
+        if found := _found(reading._replace(form=METHOD, codes=methods), head, names):
+            return found
+    if sanitized := _sanitized(text, head, names):
+        return Extracted(sanitized, "sanitizer")
     texts = [text, *(block.text for block in code_blocks(text))]
     if body := _continued(texts, prefix, seen, names):
         return Extracted(body, "body of the function")
     return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
+
+
+def _found(reading: "_Reading", head: str, names: Sequence[str]) -> Extracted | None:
+    """Returns the program of the last code in a reading that defines the names; None if none does."""
+    codes = reading.codes
+    position = _position(codes, reading.blocks, names)
+    if position is None:
+        return None
+    code = codes[position]
+    assert code is not None
+    others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
+    return Extracted(_assemble(code, others, head, names), _rule(reading.form, position, len(codes)))
 
 
 def contest_program(answer: str, method: str) -> Extracted:

@@ -95,6 +95,30 @@ def defines(code: ParsedCode, names: Iterable[str]) -> bool:
     return bound.issuperset(names)
 
 
+def with_methods(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
+    """Returns the code with the missing names defined as methods of an object, if one class has them all as methods.
+
+    The last such class counts whose objects need no arguments, such as `class Solution`.
+    """
+    missing = sorted(set(names) - set[str]().union(*map(bound_by, code.tree.body)))
+    for statement in reversed(code.tree.body if missing else []):
+        if isinstance(statement, ast.ClassDef):
+            methods = {part.name: part for part in statement.body if isinstance(part, ast.FunctionDef)}
+            if methods.keys() >= set(missing) and not _needs_arguments(methods.get("__init__")):
+                bound = "\n".join(f"{name} = {statement.name}().{name}" for name in missing)
+                return parse_code(f"{code.text}\n\n{bound}\n") or code
+    return code
+
+
+def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
+    """Returns whether a class cannot be called without arguments."""
+    if constructor is None:
+        return False
+    arguments = constructor.args
+    required = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return required > 1 or any(default is None for default in arguments.kw_defaults)
+
+
 def is_stub(code: ParsedCode, names: Sequence[str]) -> bool:
     """Returns whether a function of these names has no body, as where an answer repeats the signature."""
     functions = [

@@ -11,7 +11,7 @@ from evalharness.backends.openai.address import find_address
 from evalharness.backends.openai.answer import Answer
 from evalharness.backends.openai.client import Client, EndpointRequest
 from evalharness.backends.openai.event_loop import LoopThread, as_completed
-from evalharness.backends.openai.failures import PromptRefused
+from evalharness.backends.openai.failures import NotSent, PromptRefused
 from evalharness.backends.openai.options import OpenAIOptions, check_extra
 from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
@@ -115,7 +115,8 @@ class OpenAIBackend:
     def _completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
         task_id, sample_id = request.key
         if isinstance(result, InfrastructureError):
-            return Completion(task_id, sample_id, text="", finish_reason="error", error=str(result))
+            reason = "not_sent" if isinstance(result, NotSent) else "error"
+            return Completion(task_id, sample_id, text="", finish_reason=reason, error=str(result))
         if isinstance(result, PromptRefused):
             return Completion(task_id, sample_id, text="", finish_reason="refused", refusal=str(result))
         output_tokens = self._output_tokens(result)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from evalharness.backends.openai.failures import PromptRefused
+from evalharness.backends.openai.failures import NotSent, PromptRefused
 from evalharness.errors import InfrastructureError
 
 Result = TypeVar("Result")
@@ -27,12 +27,12 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Returns the result of `send`. Raises what it raises, and InfrastructureError without calling it."""
+        """Returns the result of `send`. Raises what it raises, and NotSent without calling it."""
         if self._failures < FAILURES_IN_A_ROW:
             return await self._count(send)
         async with self._one_at_a_time:
             if self._reason:
-                raise InfrastructureError(self._reason)
+                raise NotSent(self._reason)
             if self._failures >= FAILURES_IN_A_ROW:
                 return await self._probe(send)
         return await self._count(send)

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from evalharness.errors import InfrastructureError
+
 LONGEST_PAUSE_S = 60.0
 """Longest pause in seconds that a Retry-After header can ask for, and longest back-off."""
 PROMPT_STATUSES = frozenset({400, 413, 422, 451})
@@ -32,6 +34,10 @@ class AttemptError(Exception):
         super().__init__(reason)
         self.retry_after_s = retry_after_s
         self.unreached = unreached
+
+
+class NotSent(InfrastructureError):
+    """The request was not sent, because the endpoint failed for those before it. The message is one line."""
 
 
 class PromptRefused(Exception):

@@ -153,3 +153,42 @@ def test_programs_that_read_standard_input(
     exec(compile(found.source, "program", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == "4\n"
     assert found.rule != NOTHING
+
+
+METHOD = """class Solution:
+    def add(self, x: int, y: int) -> int:
+        return self.plus(x, y)
+
+    def plus(self, x, y):
+        return x + y
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        METHOD,
+        METHOD + "\n\nsolution = Solution()\nprint(solution.add(1, 2))\nassert Solution().add(1, 2) == 3\n",
+        "class Base:\n    def __init__(self, start=0):\n        pass\n\n\n" + METHOD.replace(":", "(Base):", 1),
+        METHOD.replace("    def add(self, ", "    @staticmethod\n    def add(").replace("self.plus", "Solution().plus"),
+        METHOD.replace("    def add(self, ", "    @classmethod\n    def add(cls, ").replace("self.plus", "cls().plus"),
+        "class Draft:\n    def add(self, x, y):\n        return x - y\n\n\n" + METHOD,
+        METHOD
+        + "\n\nclass Adder:\n    def __init__(self, start):\n        pass\n\n    def add(self, x, y):\n        ...\n",
+    ],
+)
+def test_a_method_is_the_function(code: str) -> None:
+    found = function_program(f"Here:\n\n{fenced(code)}\nIt adds.", 'def add(x, y):\n    """ Adds. """\n', ["add"])
+    assert (call(found.source, "add", (1, 2)), found.rule) == (3, "method of a class")
+
+
+def test_a_function_precedes_a_method() -> None:
+    answer = fenced("def add(x, y):\n    return x + y\n") + fenced(METHOD.replace("x + y", "0"))
+    assert call(function_program(answer, "", ["add"]).source, "add", (1, 2)) == 3
+
+
+def test_a_class_whose_objects_need_arguments_is_not_the_function() -> None:
+    code = (
+        "class Adder:\n    def __init__(self, start):\n        pass\n\n    def add(self, x, y):\n        return x + y\n"
+    )
+    assert function_program(fenced(code), "", ["add"]).rule != "method of a class"

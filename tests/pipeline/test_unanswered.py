@@ -1,4 +1,4 @@
-"""Refused prompts are settled alone once any prompt was answered, and stop a run where none is."""
+"""Refused prompts are settled alone once any prompt was answered, and stop a run where none is; failures on request."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.errors import UserError
-from evalharness.pipeline.refusals import REFUSED_AT_FIRST, generate_unless_refused
+from evalharness.pipeline.unanswered import REFUSED_AT_FIRST, generate_unless_refused, is_unanswered
 from evalharness.records import Completion, Request, Sampling
 
 
@@ -35,6 +35,7 @@ class Scripted:
                 "a": Completion(*request.key, "x"),
                 "r": Completion(*request.key, "", finish_reason="refused", refusal=f"no {request.sample_id}"),
                 "e": Completion(*request.key, "", finish_reason="error", error="down"),
+                "n": Completion(*request.key, "", finish_reason="not_sent", error="not sent"),
             }[end]
 
     def describe(self) -> dict[str, Any]:
@@ -85,3 +86,37 @@ def test_every_sample_is_settled_once_or_the_run_stops(script: str, width: int, 
         assert "a" not in script[:width]
         return
     assert samples == list(range(len(script)))
+
+
+@pytest.mark.parametrize(
+    ("script", "any_answered", "lost"),
+    [
+        ("aea", False, "e"),
+        ("eea", False, "ee"),
+        ("ae", False, "e"),
+        ("e", True, "e"),
+        ("re", True, "re"),
+        ("eee", False, ""),
+        ("aeeeeenn", False, ""),
+        ("aeaeeeenn", False, "e"),
+        ("eeeeenn", True, "eeeee"),
+    ],
+)
+def test_failures_are_settled_where_the_backend_answers_others(script: str, any_answered: bool, lost: str) -> None:
+    completions = list(
+        generate_unless_refused(
+            Scripted(script), sample_requests(len(script)), Sampling(), any_answered, settle_failures=True
+        )
+    )
+    assert sorted(completion.sample_id for completion in completions) == list(range(len(script)))
+    settled = [completion for completion in completions if is_unanswered(completion) and not completion.error]
+    assert "".join(script[completion.sample_id] for completion in settled) == lost
+    assert all(completion.refusal for completion in settled)
+    assert sum(bool(completion.error) for completion in completions) == sum(script.count(end) for end in "en") - (
+        lost.count("e")
+    )
+
+
+def test_without_request_failures_are_never_settled() -> None:
+    completions = list(generate_unless_refused(Scripted("aea"), sample_requests(3), Sampling()))
+    assert [completion.error for completion in completions] == ["", "down", ""]

@@ -1,0 +1,122 @@
+"""Prompts without an answer: those that an endpoint refuses, and those for which the backend fails.
+
+A run stops if its endpoint refuses every prompt; if it answers some, only the refused prompts' samples fail. Prompts
+for which the backend fails have no verdict; with --settle-failures, their samples fail, too.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from evalharness.errors import UserError
+from evalharness.metrics.answer_counts import UNANSWERED
+from evalharness.records import Backend, Completion, Request, Sampling
+
+REFUSED_AT_FIRST = 5
+"""Number of refused prompts, with none answered, after which no further request is sent."""
+
+
+def is_unanswered(completion: Completion) -> bool:
+    """Returns whether a stored completion is that of a refused prompt, or of one that was settled without an answer."""
+    return not completion.text and completion.finish_reason in ("refused", UNANSWERED)
+
+
+def generate_unless_refused(
+    backend: Backend,
+    requests: Iterable[Request],
+    sampling: Sampling,
+    any_answered: bool = False,
+    settle_failures: bool = False,
+) -> Iterator[Completion]:
+    """Yields the backend's completions; raises UserError if the endpoint refuses every prompt.
+
+    `any_answered` says that a prompt was answered before the run was resumed. The completions of refused prompts are
+    yielded once another prompt is answered. After `REFUSED_AT_FIRST` refusals without an answer, only the requests in
+    flight are waited for. The error contains what the endpoint says.
+
+    With `settle_failures`, a prompt for which the backend fails gets an empty answer, with the failure as its
+    `refusal`, once a later prompt is answered. At the end of the run the remaining ones get it, too, unless the backend
+    answered prompts and then failed for all.
+    """
+    gate = _RequestGate(requests, any_answered)
+    failures = _Failures(any_answered) if settle_failures else None
+    while gate.paused:
+        gate.paused = False
+        for completion in backend.generate(gate, sampling):
+            for settled in gate.settle(completion):
+                yield from failures.settle(settled) if failures else [settled]
+        if gate.waiting:
+            raise UserError(f"{gate.waiting[0].refusal}; change --model, the sampling or an --option")
+    if failures:
+        yield from failures.rest()
+
+
+class _RequestGate:
+    """An iterator of requests for a backend that pauses when the first ones are all refused."""
+
+    def __init__(self, requests: Iterable[Request], any_answered: bool) -> None:
+        self._requests = iter(requests)
+        self._any_answered = any_answered
+        self.waiting: list[Completion] = []
+        """Refused prompts, while none was answered."""
+        self.paused = True
+        """Whether the iterator gives no further request to the backend."""
+
+    def __iter__(self) -> Iterator[Request]:
+        return self
+
+    def __next__(self) -> Request:
+        if self.paused:
+            raise StopIteration
+        return next(self._requests)
+
+    def settle(self, completion: Completion) -> list[Completion]:
+        """Takes a completion and returns those that can be passed on; refusals wait for the first answered prompt."""
+        refused = completion.finish_reason == "refused"
+        self._any_answered |= not refused and not completion.error
+        if refused and not self._any_answered:
+            self.waiting.append(completion)
+            self.paused = len(self.waiting) >= REFUSED_AT_FIRST
+            return []
+        settled = [*self.waiting, completion] if self._any_answered else [completion]
+        if self._any_answered:
+            self.waiting = []
+        return settled
+
+
+class _Failures:
+    """Holds back the completions of failed prompts until a later prompt shows that the backend works."""
+
+    def __init__(self, any_answered: bool) -> None:
+        self._waiting: list[Completion] = []
+        self._answered_before = any_answered
+        self._answered_now = False
+        self._stopped = False
+        """Whether the backend sent no more requests because it failed for several in a row."""
+
+    def settle(self, completion: Completion) -> list[Completion]:
+        """Takes a completion and returns those that can be passed on; failures wait for the next answered prompt."""
+        if completion.error:
+            self._stopped |= completion.finish_reason != UNANSWERED
+            self._waiting.append(completion)
+            return []
+        self._answered_now = True
+        settled = [*map(_settled, self._waiting), completion]
+        self._waiting = []
+        return settled
+
+    def rest(self) -> list[Completion]:
+        """Returns the prompts that failed after the last answer.
+
+        They are settled if an endpoint that answered before was asked for all of them, or answered none of this
+        stretch's: then they may be the prompts that are left because they always fail.
+        """
+        answered = self._answered_before or self._answered_now
+        settle = answered and not (self._stopped and self._answered_now)
+        return [_settled(completion) if settle else completion for completion in self._waiting]
+
+
+def _settled(completion: Completion) -> Completion:
+    """Returns a failure as an empty answer that says why; one of a prompt that was not sent stays a failure."""
+    if completion.finish_reason != UNANSWERED:
+        return completion
+    return replace(completion, error="", refusal=completion.error)

@@ -1,0 +1,135 @@
+"""Writes runs as a folder that can be added to the Every Eval Ever datastore."""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalharness.backends.reference import ReferenceBackend
+from evalharness.data.runs import Run
+from evalharness.errors import UserError
+from evalharness.report.every_eval_ever.instances import instances_of
+from evalharness.report.every_eval_ever.model import UNKNOWN, identity_of, model_info, portable
+from evalharness.report.every_eval_ever.results import results_of, started_at
+from evalharness.report.every_eval_ever.schema import (
+    SCHEMA_VERSION,
+    EvaluationLog,
+    InstanceRecord,
+    Relationship,
+    SamplesFile,
+)
+from evalharness.report.naming import RunName, name_runs
+from evalharness.report.problems import problems_of
+from evalharness.report.task_variant import task_of
+from evalharness.util.files import atomic_write, reason_of, write_atomically
+from evalharness.util.version import __version__
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """What no run says of itself."""
+
+    organization: str = ""
+    """Who ran the evaluation."""
+    relationship: Relationship = "other"
+    developer: str = ""
+    """The developer of models whose names do not begin with one."""
+
+
+def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log) -> list[Path]:
+    """Writes data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl for each run below `out`; returns the former.
+
+    A run has the same UUID each time. Runs of the official solutions are left out, and `log` names them, and the runs
+    whose samples cannot be written because the task's data are not available.
+    Raises UserError where no run is left, or the disk fails.
+    """
+    models = [(run, name) for run, name in zip(runs, name_runs(runs), strict=True) if not _is_reference(run)]
+    if len(models) < len(runs):
+        log("left out, since they are of no model: the runs of backend reference")
+    if not models:
+        raise UserError("no run is of a model; give the runs of one")
+    try:
+        written = [_write(run, name, out, evaluator, log) for run, name in models]
+    except OSError as error:
+        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another --out") from None
+    if any(path.parts[-3] == UNKNOWN for path in written):
+        log("the developer of some models is not known; name it with --developer, as their folder in the datastore")
+    return written
+
+
+def _is_reference(run: Run) -> bool:
+    return run.summary.get("backend") == ReferenceBackend.name
+
+
+def _write(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -> Path:
+    identity = identity_of(run, evaluator.developer)
+    task = task_of(run.summary)
+    parent = Path("data") / portable(task) / identity.folder
+    stem = _uuid(run)
+    (out / parent).mkdir(parents=True, exist_ok=True)
+    now = f"{time.time():.6f}"
+    evaluation_id = f"{task}/{identity.id}/{now}"
+    record: EvaluationLog = {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": evaluation_id,
+        "retrieved_timestamp": now,
+        "source_metadata": {
+            "source_name": "evalharness",
+            "source_type": "evaluation_run",
+            "source_organization_name": evaluator.organization or UNKNOWN,
+            "evaluator_relationship": evaluator.relationship,
+        },
+        "eval_library": {"name": "evalharness", "version": str(run.config.get("evalharness", __version__))},
+        "model_info": model_info(run, name, identity),
+        "evaluation_results": results_of(run),
+    }
+    if begun := started_at(run):
+        record["evaluation_timestamp"] = begun
+    problems = problems_of(run)
+    samples = parent / f"{stem}_samples.jsonl"
+    if problems.missing:
+        log(f"{run.folder}: without samples: {problems.missing}")
+        (out / samples).unlink(missing_ok=True)
+    elif details := _write_samples(out, samples, instances_of(run, problems, evaluation_id, identity.id)):
+        record["detailed_evaluation_results"] = details
+    path = out / parent / f"{stem}.json"
+    write_atomically(path, _json(record, indent=2))
+    return path
+
+
+def _uuid(run: Run) -> str:
+    """Returns an id that is the same each time for a run, in the form of a random one, as the datastore demands it."""
+    described = [run.config, started_at(run), run.summary]
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> SamplesFile | None:
+    """Writes the samples and returns the description of their file; None, and no file, if there are none."""
+    digest, count = hashlib.sha256(), 0
+    with atomic_write(out / path) as file:
+        for record in records:
+            line = _json(record)
+            file.write(line)
+            digest.update(line)
+            count += 1
+    if not count:
+        (out / path).unlink()
+        return None
+    return {
+        "format": "jsonl",
+        "file_path": path.as_posix(),
+        "hash_algorithm": "sha256",
+        "checksum": digest.hexdigest(),
+        "total_rows": count,
+    }
+
+
+def _json(value: Mapping[str, object], indent: int | None = None) -> bytes:
+    """Returns a line, or lines, of JSON. Halves of surrogates, which UTF-8 does not have, become question marks."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

@@ -1,0 +1,101 @@
+"""The model of a run: its name, its id, and the folder of its records."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from evalharness.data.runs import Run
+from evalharness.report.every_eval_ever.schema import ModelInfo
+from evalharness.report.naming import RunName, named_model
+from evalharness.report.run_metrics import speed_conditions
+from evalharness.util.version import __version__
+
+UNKNOWN: Final = "unknown"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_NOT_PORTABLE = re.compile(r'[<>:"\\|?*/\x00-\x1f]')
+"""Characters that no file's name may have on some system."""
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+_COMMERCIAL_HOSTS = ("api.openai.com", "api.inceptionlabs.ai", "openrouter.ai", "api.together.xyz", "api.anthropic.com")
+OWN_BACKENDS = ("ar", "diffusion", "transformers")
+"""Backends that run the model in this program."""
+
+Deployment = Literal["self_deployed", "externally_managed", "unknown"]
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """A model in the notation of the Hugging Face hub."""
+
+    developer: str
+    """"unknown" where neither the model's name nor the user says it."""
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.developer}/{self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder below that of a task."""
+        return Path(portable(self.developer)) / portable(self.name)
+
+
+def identity_of(run: Run, developer: str) -> ModelIdentity:
+    """Returns the run's model. `developer` is used where the model's name does not begin with one.
+
+    Of a model that is a file or a folder, the last part of the path is the name.
+    """
+    name = str(named_model(run) or run.summary.get("backend", UNKNOWN)).strip()
+    if _HUB_ID.fullmatch(name) and not Path(name).exists():
+        return ModelIdentity(*name.split("/"))
+    return ModelIdentity(developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
+
+
+def portable(part: str) -> str:
+    """Returns a part of a path that every file system accepts."""
+    return _NOT_PORTABLE.sub("_", part).rstrip(". ") or "_"
+
+
+def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
+    """Returns the description of the run's model and of what served it."""
+    backend: dict[str, Any] = run.config.get("backend", {})
+    details = {
+        "deployment_type": _deployment(backend),
+        "model_availability": UNKNOWN,
+        "generation": name.family,
+        "variant": name.variant,
+        "measured_on": speed_conditions(run),
+    }
+    info: ModelInfo = {
+        "name": identity.name,
+        "id": identity.id,
+        "additional_details": {key: value for key, value in details.items() if value},
+    }
+    if identity.developer != UNKNOWN:
+        info["developer"] = identity.developer
+    if host := _host(backend):
+        info["inference_platform"] = host
+    if backend.get("name") == "transformers":
+        packages = run.manifest.get("environment", {}).get("packages", {})
+        info["inference_engine"] = {"name": "transformers", "version": packages.get("transformers", UNKNOWN)}
+    elif backend.get("name") in OWN_BACKENDS:
+        version = run.config.get("evalharness", __version__)
+        info["inference_engine"] = {"name": f"evalharness {backend['name']}", "version": version}
+    return info
+
+
+def _host(backend: dict[str, Any]) -> str:
+    """Returns the host of an endpoint on another machine; else an empty text."""
+    host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
+    return "" if host in _LOCAL_HOSTS else host
+
+
+def _deployment(backend: dict[str, Any]) -> Deployment:
+    if backend.get("name") in OWN_BACKENDS:
+        return "self_deployed"
+    host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
+    if host in _LOCAL_HOSTS:
+        return "self_deployed"
+    return "externally_managed" if host in _COMMERCIAL_HOSTS else UNKNOWN

@@ -1,0 +1,208 @@
+"""The scores of a run: its rates, its speed and its latency, each with what it means and how it was made."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from evalharness.data.cards import find_task
+from evalharness.data.run_types import Percentiles, Rate
+from evalharness.data.runs import Run
+from evalharness.errors import UserError
+from evalharness.metrics.intervals import CONFIDENCE
+from evalharness.report.every_eval_ever.schema import (
+    ConfidenceInterval,
+    Details,
+    GenerationArgs,
+    GenerationConfig,
+    Metric,
+    Result,
+    ScoreDetails,
+    SourceData,
+)
+from evalharness.report.run_metrics import speed_conditions
+from evalharness.report.task_variant import base_task, is_sample, run_conditions, task_of
+
+RATE_METHOD = "Wilson score interval over problems for one sample per problem, else percentile bootstrap over problems"
+SPEED_METHOD = "log-normal interval over requests or batches"
+NOT_PUBLISHED = ("model", "base_url")
+"""Settings of a backend that may name folders and hosts of the user's; the model has its own fields."""
+LATENCIES: Mapping[str, tuple[str, str]] = {
+    "latency_s": ("latency", "End-to-end latency of a request"),
+    "first_output_s": ("time_to_first_token", "Time to the first chunk of output of a request"),
+    "time_per_output_token_s": ("time_per_output_token", "Time per output token of a request after the first one"),
+}
+"""The names of the latencies in the summary, here, and in words."""
+
+
+def results_of(run: Run) -> list[Result]:
+    """Returns each score of a run."""
+    data, generation, timestamp = source_data(run), generation_config(run), started_at(run)
+    results = []
+    for metric, details in _scores(run):
+        result: Result = {
+            "evaluation_result_id": metric["metric_name"],
+            "evaluation_name": task_of(run.summary),
+            "source_data": data,
+            "metric_config": metric,
+            "score_details": details,
+            "generation_config": generation,
+        }
+        if timestamp:
+            result["evaluation_timestamp"] = timestamp
+        results.append(result)
+    return results
+
+
+def started_at(run: Run) -> str:
+    """Returns when the run began, in seconds since the epoch; empty where the manifest does not say it."""
+    text = str(run.manifest.get("environment", {}).get("started_at", ""))
+    try:
+        return str(int(datetime.fromisoformat(text).timestamp()))
+    except ValueError:
+        return ""
+
+
+def _scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
+    for name, rate in run.summary.get("metrics", {}).items():
+        yield _rate_metric(name), _rate_score(run, rate)
+    speed, conditions = run.speed, {"measured_on": speed_conditions(run)}
+    if "output_tokens_per_s" in speed:
+        score: ScoreDetails = {"score": speed["output_tokens_per_s"], "details": conditions}
+        if ends := speed.get("output_tokens_per_s_ci95"):
+            score["uncertainty"] = {
+                "confidence_interval": _interval(ends, SPEED_METHOD),
+                "num_samples": speed.get("requests", 0),
+            }
+        description = "Output tokens of all requests / seconds in which at least one was in progress"
+        yield _measure("output_tokens_per_s", "throughput", "tokens/s", description, lower_is_better=False), score
+    for key, (kind, description) in LATENCIES.items():
+        percentiles: Percentiles = speed.get(key, {})  # type: ignore[assignment]
+        for rank, seconds in percentiles.items():
+            name = f"{key}.{rank}"
+            yield (
+                _measure(name, kind, "seconds", f"{description}: {rank} over requests", lower_is_better=True),
+                {"score": seconds, "details": conditions},
+            )
+
+
+def _rate_metric(name: str) -> Metric:
+    kind, _, k = name.partition("@")
+    base = kind.startswith("base")
+    tests = "the original benchmark's tests" if base else "all tests"
+    return {
+        "evaluation_description": f"Share of problems of which at least one of {k} samples passes {tests} (unbiased)",
+        "metric_id": "evalplus.base_pass_at_k" if base else "pass_at_k",
+        "metric_name": name,
+        "metric_kind": "pass_rate",
+        "metric_unit": "proportion",
+        "metric_parameters": {"k": int(k)},
+        "lower_is_better": False,
+        "score_type": "continuous",
+        "min_score": 0.0,
+        "max_score": 1.0,
+    }
+
+
+def _rate_score(run: Run, rate: Rate) -> ScoreDetails:
+    summary = run.summary
+    details = {
+        "problems": str(summary.get("problems", "")),
+        "problems_of_task": str(summary.get("problems_of_task", "")),
+        "samples": str(summary.get("samples", "")),
+        "statuses": json.dumps(summary.get("statuses", {})),
+        "answers": json.dumps(answers["counts"] if (answers := summary.get("answers")) else {}),
+    }
+    return {
+        "score": rate["value"],
+        "uncertainty": {
+            "confidence_interval": _interval(rate["ci95"], RATE_METHOD),
+            "num_samples": summary.get("problems", 0),
+        },
+        "details": details,
+    }
+
+
+def _interval(ends: list[float], method: str) -> ConfidenceInterval:
+    return {"lower": ends[0], "upper": ends[1], "confidence_level": CONFIDENCE, "method": method}
+
+
+def _measure(name: str, kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
+    return {
+        "evaluation_description": description,
+        "metric_id": f"evalharness.{name}",
+        "metric_name": name,
+        "metric_kind": kind,
+        "metric_unit": unit,
+        "lower_is_better": lower_is_better,
+        "score_type": "continuous",
+        "min_score": 0.0,
+        "max_score": "Infinity",
+    }
+
+
+def source_data(run: Run) -> SourceData:
+    """Returns where the run's problems come from."""
+    task = run.config.get("task", {})
+    data = task.get("data", {})
+    details = _texts({key: task.get(key) for key in ("family", "version", "split", "options")})
+    details |= _texts({"fingerprint": data.get("fingerprint"), "official": data.get("official")})
+    source: SourceData = {
+        "dataset_name": str(task.get("family") or task_of(run.summary)),
+        "source_type": "other",
+        "additional_details": details,
+    }
+    if repository := _hub_repository(run) if data.get("official") else None:
+        source |= {"source_type": "hf_dataset", "hf_repo": repository, "samples_number": int(task.get("problems", 0))}
+    return source
+
+
+def _hub_repository(run: Run) -> str | None:
+    """Returns the hub's repository with the run's data; None if there is none."""
+    name = task_of(run.summary)
+    if is_sample(name):
+        return None
+    try:
+        _, entry = find_task(base_task(name))
+    except UserError:
+        return None
+    version = entry.versions.get(str(run.summary.get("version")))
+    return version.hub.repo if version and version.hub else None
+
+
+def generation_config(run: Run) -> GenerationConfig:
+    """Returns how the answers were generated, and how the programs ran."""
+    config = run.config
+    task, backend, sampling = config.get("task", {}), config.get("backend", {}), config.get("sampling", {})
+    arguments: GenerationArgs = {}
+    if backend.get("name") != "replay":  # The settings of samples that were made elsewhere are not known.
+        fields: dict[str, Any] = {
+            "temperature": sampling.get("temperature"),
+            "top_p": sampling.get("top_p"),
+            "max_tokens": sampling.get("max_new_tokens"),
+        }
+        arguments |= {key: value for key, value in fields.items() if value is not None}  # type: ignore[typeddict-item]
+        answers = run.summary.get("answers")
+        if answers:
+            arguments["reasoning"] = bool(answers.get("with_reasoning"))
+    if template := _template(task):
+        arguments["prompt_template"] = template
+    if image := task.get("image"):
+        arguments["sandbox"] = {"type": str(config.get("sandbox", {}).get("isolation", "container")), "config": image}
+    if command := run.manifest.get("environment", {}).get("command"):
+        arguments["execution_command"] = " ".join(["evalharness", *command[1:]])
+    others = {"conditions": run_conditions(run.summary), "seed": sampling.get("seed"), **config.get("samples", {})}
+    settings = {f"backend.{key}": value for key, value in backend.items() if key not in NOT_PUBLISHED}
+    return {"generation_args": arguments, "additional_details": _texts({**others, **settings})}
+
+
+def _template(task: Mapping[str, Any]) -> str:
+    recipe = task.get("recipe", {})
+    fields = recipe.get("fields", {}) if isinstance(recipe, dict) else {}
+    return "\n\n".join(f"{name}:\n{text}" for name, text in fields.items())
+
+
+def _texts(values: Mapping[str, Any]) -> Details:
+    """Returns the values as texts, without those that are not set."""
+    kept = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}

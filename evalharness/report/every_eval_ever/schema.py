@@ -1,0 +1,233 @@
+"""The parts of the Every Eval Ever schema that are written: eval.schema.json and instance_level_eval.schema.json.
+
+Every value of a `Details` is a text, as the schema demands.
+"""
+
+from typing import Literal, NotRequired, TypedDict, get_args
+
+from evalharness.errors import UserError
+
+SCHEMA_VERSION = "0.3.0"
+Details = dict[str, str]
+Relationship = Literal["first_party", "third_party", "collaborative", "other"]
+"""Between the organization that ran the evaluation and the model."""
+
+
+def as_relationship(text: str) -> Relationship:
+    """Returns the relationship that a user names; `other` for an empty text. Raises UserError for an unknown one."""
+    known: tuple[Relationship, ...] = get_args(Relationship)
+    for relationship in known:
+        if text == relationship:
+            return relationship
+    if text:
+        raise UserError(f"--relationship {text} is unknown; give one of {', '.join(known)}")
+    return "other"
+
+
+class Source(TypedDict):
+    """Who ran the evaluation."""
+
+    source_name: str
+    source_type: Literal["evaluation_run"]
+    source_organization_name: str
+    evaluator_relationship: Relationship
+
+
+class Software(TypedDict):
+    """A program with its version."""
+
+    name: str
+    version: str
+
+
+class ModelInfo(TypedDict):
+    """The model, and how it was served."""
+
+    name: str
+    id: str
+    """DEVELOPER/NAME."""
+    developer: NotRequired[str]
+    inference_platform: NotRequired[str]
+    inference_engine: NotRequired[Software]
+    additional_details: Details
+
+
+class SourceData(TypedDict):
+    """The data that a task's problems come from."""
+
+    dataset_name: str
+    source_type: Literal["hf_dataset", "other"]
+    hf_repo: NotRequired[str]
+    samples_number: NotRequired[int]
+    additional_details: Details
+
+
+class Metric(TypedDict):
+    """What a score means."""
+
+    evaluation_description: str
+    metric_id: str
+    metric_name: str
+    metric_kind: str
+    metric_unit: str
+    metric_parameters: NotRequired[dict[str, float]]
+    lower_is_better: bool
+    score_type: Literal["continuous"]
+    min_score: float
+    max_score: float | Literal["Infinity"]
+
+
+class ConfidenceInterval(TypedDict):
+    """The ends of an interval, in the unit of the score."""
+
+    lower: float
+    upper: float
+    confidence_level: float
+    method: str
+
+
+class Uncertainty(TypedDict):
+    """How sure a score is."""
+
+    confidence_interval: ConfidenceInterval
+    num_samples: int
+
+
+class ScoreDetails(TypedDict):
+    """A score."""
+
+    score: float
+    uncertainty: NotRequired[Uncertainty]
+    details: Details
+
+
+class SandboxUsed(TypedDict):
+    """What isolated the programs."""
+
+    type: str
+    config: str
+
+
+class GenerationArgs(TypedDict, total=False):
+    """The settings of the generation that the schema has fields for; it allows no others."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    reasoning: bool
+    execution_command: str
+    prompt_template: str
+    sandbox: SandboxUsed
+
+
+class GenerationConfig(TypedDict):
+    """All settings of the generation."""
+
+    generation_args: GenerationArgs
+    additional_details: Details
+
+
+class Result(TypedDict):
+    """One score of a run."""
+
+    evaluation_result_id: str
+    evaluation_name: str
+    source_data: SourceData
+    evaluation_timestamp: NotRequired[str]
+    metric_config: Metric
+    score_details: ScoreDetails
+    generation_config: GenerationConfig
+
+
+class SamplesFile(TypedDict):
+    """The file with the samples of a run."""
+
+    format: Literal["jsonl"]
+    file_path: str
+    hash_algorithm: Literal["sha256"]
+    checksum: str
+    total_rows: int
+
+
+class EvaluationLog(TypedDict):
+    """The record of a run."""
+
+    schema_version: str
+    evaluation_id: str
+    evaluation_timestamp: NotRequired[str]
+    retrieved_timestamp: str
+    source_metadata: Source
+    eval_library: Software
+    model_info: ModelInfo
+    evaluation_results: list[Result]
+    detailed_evaluation_results: NotRequired[SamplesFile]
+
+
+class Input(TypedDict):
+    """A prompt, with the official solution where one is published."""
+
+    raw: str
+    reference: list[str]
+
+
+class Output(TypedDict):
+    """An answer."""
+
+    raw: list[str]
+    reasoning_trace: NotRequired[list[str]]
+
+
+class AnswerAttribution(TypedDict):
+    """The program that was made of an answer, and by which rule."""
+
+    turn_idx: int
+    source: Literal["output.raw"]
+    extracted_value: str
+    extraction_method: str
+    is_terminal: bool
+
+
+class Evaluation(TypedDict):
+    """The judgement of a sample."""
+
+    score: float
+    is_correct: bool
+
+
+class TokenUsage(TypedDict):
+    """The tokens of a request."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    reasoning_tokens: NotRequired[int]
+
+
+class Performance(TypedDict, total=False):
+    """The times of a request in milliseconds."""
+
+    latency_ms: float
+    time_to_first_token_ms: float
+    generation_time_ms: float
+    additional_details: Details
+
+
+class InstanceRecord(TypedDict):
+    """The record of a sample for one of the run's scores."""
+
+    schema_version: str
+    evaluation_id: str
+    model_id: str
+    evaluation_name: str
+    evaluation_result_id: str
+    sample_id: str
+    sample_hash: str
+    interaction_type: Literal["single_turn"]
+    input: Input
+    output: Output
+    answer_attribution: list[AnswerAttribution]
+    evaluation: Evaluation
+    token_usage: NotRequired[TokenUsage]
+    performance: NotRequired[Performance]
+    error: NotRequired[str]
+    metadata: Details

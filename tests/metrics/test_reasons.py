@@ -1,0 +1,24 @@
+"""Failures are grouped by what was said, the most frequent first, with the first problems of each."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalharness.metrics.reasons import MOST_PROBLEMS, MOST_REASONS, group_reasons, reason_text
+
+
+def test_problems_are_named_by_reason() -> None:
+    reasons = group_reasons([("p/1", "slow"), ("p/2", "HTTP 500:\n no"), ("p/3", "HTTP 500: no"), ("p/3", "slow")])
+    assert [reason_text(reason) for reason in reasons] == ["p/1, p/3: slow", "p/2, p/3: HTTP 500: no"]
+
+
+def test_of_many_problems_the_first_are_named() -> None:
+    [reason] = group_reasons((f"p/{number}", "down") for number in range(MOST_PROBLEMS + 3))
+    assert reason_text(reason).endswith("p/9, ... (13 samples): down")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "z " * 300]))))
+def test_all_samples_are_counted_unless_reasons_are_left_out(failures: list[tuple[str, str]]) -> None:
+    reasons = group_reasons(failures)
+    assert sum(reason["samples"] for reason in reasons) == len(failures)
+    assert len(reasons) <= MOST_REASONS
+    assert [reason["samples"] for reason in reasons] == sorted((r["samples"] for r in reasons), reverse=True)

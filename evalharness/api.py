@@ -1,4 +1,4 @@
-"""The public Python API: what the commands of the command line call.
+"""The public Python API of evalharness, on which the command line is built.
 
     import evalharness as eh
 

@@ -1,4 +1,4 @@
-"""The failures that are not verdicts.
+"""The exceptions for failures that are not verdicts: mistakes of the user, and failures of the harness.
 
 A failure of a sample is a `Verdict`. Other failures are caused either by the user's input (`UserError`) or by the
 harness or its machine (`InfrastructureError`). Neither counts as a wrong answer.

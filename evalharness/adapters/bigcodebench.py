@@ -94,7 +94,7 @@ class BigCodeBench:
         )
 
     def _calibrate(self, problem: Problem, code: str) -> str:
-        """Puts the prompt's imports and an empty function before the code, unless it starts with them already.
+        """Returns the code after the prompt's imports and an empty function, unless it starts with them already.
 
         Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
         """

@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 def _reference(record: Mapping[str, Any], prefix: str) -> str | None:
-    """Returns the official solution: the field solution, or prefix and the field completion; None without both."""
+    """Returns a record's official solution: the field solution, else prefix and the field completion, else None."""
     if "solution" in record:
         return str(record["solution"])
     return prefix + str(record["completion"]) if "completion" in record else None

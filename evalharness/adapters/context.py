@@ -36,7 +36,7 @@ class TaskContext:
 
     @property
     def image(self) -> str:
-        """The sandbox image that the task's programs run in; empty if the task runs none."""
+        """The name of the sandbox image that the task's programs run in; "" if the task runs none."""
         if self.is_sample and self.card.sample_image:
             return self.card.sample_image
         return self.entry.image or self.card.image

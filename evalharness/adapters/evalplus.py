@@ -80,7 +80,7 @@ class EvalPlus:
         )
 
     def _oracle(self, problem: Problem) -> str:
-        """Returns the name of the problem's special comparison rule; empty for plain equality."""
+        """Returns the name of EvalPlus's special comparison rule for a problem; "" for plain equality."""
         return str(self._oracles.get(problem.entry_point, ""))
 
     def _reference(self, problem: Problem) -> Reference:

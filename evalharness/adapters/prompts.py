@@ -1,4 +1,4 @@
-"""Builds prompts from a recipe's templates."""
+"""Builds prompts from the templates of a recipe."""
 
 from collections.abc import Mapping
 

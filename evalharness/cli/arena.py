@@ -1,4 +1,4 @@
-"""The commands `arena ...`."""
+"""The commands `evalharness arena serve|report|judge|export|import`: votes that compare models' answers."""
 
 import os
 from contextlib import closing

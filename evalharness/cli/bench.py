@@ -1,4 +1,4 @@
-"""The command `bench`."""
+"""The command `evalharness bench`, which measures a backend's speed."""
 
 from pathlib import Path
 from typing import Annotated

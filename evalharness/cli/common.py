@@ -1,4 +1,4 @@
-"""What the commands share: printing, exit codes, and the translation of exceptions into both."""
+"""Helpers of all commands: printing, exit codes, and the translation of exceptions into an error line and a code."""
 
 import logging
 import os
@@ -66,7 +66,7 @@ def show_help(context: typer.Context) -> None:
 
 
 def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
-    """Ends the command with exit code 1 if the infrastructure left samples without a verdict."""
+    """Ends the command with exit code 1 if some samples have no verdict because the infrastructure failed."""
     missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
     if missing:
         reasons = [reason for summary in summaries for reason in summary.get("without_verdict", [])]
@@ -110,7 +110,7 @@ def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
 
 
 def _crash(error: Exception) -> ExitCode:
-    """Prints the traceback, then one line that says where the fault is, and returns the exit code."""
+    """Prints an unexpected exception's traceback, then one line that says where it arose; returns the exit code."""
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""

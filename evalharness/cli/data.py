@@ -1,4 +1,4 @@
-"""The commands `data ...`."""
+"""The command `evalharness data pull`, which downloads benchmark data."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What `run --dry-run` prints."""
+"""Prints what `evalharness run --dry-run` shows: first prompts, and numbers of requests and tokens."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from evalharness.util.text import counted
 
 if TYPE_CHECKING:
     from evalharness.pipeline.config import RunConfig
-    from evalharness.pipeline.dry_run import Plan, Prices
+    from evalharness.pipeline.dry_run import Prices, RunPlan
     from evalharness.records import Prompt
 
 PROMPTS = 2
@@ -23,7 +23,7 @@ def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, p
     jobs = [(config, api.run_folder(config, out, alone=alone)) for config in configs]
     plans = plan_all(jobs, PROMPTS)
     for plan in plans:
-        for request in plan.first:
+        for request in plan.first_requests:
             print_prompt(request.problem.task_id, request.problem.prompt)
     for plan in plans:
         print(summary(plan, prices))
@@ -44,7 +44,7 @@ def print_prompt(task_id: str, prompt: "Prompt") -> None:
     print()
 
 
-def summary(plan: "Plan", prices: "Prices | None") -> str:
+def summary(plan: "RunPlan", prices: "Prices | None") -> str:
     """Returns one line about what a run would need: problems, requests, tokens and price."""
     extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
     if not plan.requests:

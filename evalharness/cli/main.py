@@ -1,4 +1,4 @@
-"""The entry point `evalharness`: puts the commands together."""
+"""The entry point of the command line `evalharness`, with all its commands."""
 
 import signal
 import sys
@@ -34,7 +34,7 @@ app = typer.Typer(
 
 
 def print_version(requested: bool) -> None:
-    """Prints the version and ends, if `--version` is given."""
+    """Prints the package's version and ends the program, if `--version` is given."""
     if requested:
         print(__version__)
         raise typer.Exit()
@@ -47,12 +47,12 @@ def evalharness(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Prints the help if no command is given."""
+    """Prints the help of `evalharness` if no command is given."""
     show_help(context)
 
 
 def version() -> None:
-    """Prints the version."""
+    """Prints the package's version."""
     print(__version__)
 
 

@@ -1,4 +1,4 @@
-"""The command `merge`."""
+"""The command `evalharness merge`, which joins the runs of shards."""
 
 from pathlib import Path
 from typing import Annotated

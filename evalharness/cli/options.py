@@ -1,4 +1,4 @@
-"""Types of the options and arguments that several commands share, and the parsing of their values."""
+"""Command-line options and arguments that several commands share, as typer types, and the parsing of their values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,7 +234,7 @@ RunsArgument = Annotated[
 
 
 def parse_prices(price_in: float | None, price_out: float | None) -> tuple[float, float] | None:
-    """Returns the prices of prompt and output tokens; None without them. Raises UserError for only one of the two."""
+    """Returns the values of --price-in and --price-out; None without them. Raises UserError for only one of the two."""
     if (price_in is None) != (price_out is None):
         raise UserError("the cost needs both prices; give --price-in and --price-out")
     return None if price_in is None or price_out is None else (price_in, price_out)
@@ -252,12 +252,12 @@ def parse_key_values(pairs: Sequence[str] | None) -> dict[str, str]:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Returns the names of a comma-separated list, without duplicates."""
+    """Returns the names in an option's comma-separated list, without duplicates."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
 def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
-    """Returns the whole numbers of a comma-separated list. Raises UserError for anything else."""
+    """Returns the integers in an option's comma-separated list. Raises UserError, with the flag, for anything else."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -1,4 +1,4 @@
-"""The commands `run` and `grade`."""
+"""The commands `evalharness run` (generate and grade) and `evalharness grade` (grade existing samples)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The commands `sandbox ...`."""
+"""The commands `evalharness sandbox build|check|clean`: images, isolation tests and cleaning up."""
 
 import sys
 from typing import Annotated

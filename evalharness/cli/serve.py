@@ -1,4 +1,4 @@
-"""The command `serve`."""
+"""The command `evalharness serve`, an OpenAI-compatible model server."""
 
 import os
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The command `serve-sandbox`."""
+"""The command `evalharness serve-sandbox`, an HTTP service that grades samples."""
 
 import os
 from typing import Annotated

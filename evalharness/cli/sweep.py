@@ -1,4 +1,4 @@
-"""The command `sweep`."""
+"""The command `evalharness sweep`, which runs every combination of option values."""
 
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ NOT_SET = "-"
 
 
 class StdoutConsole(Console):
-    """A console on stdout that raises BrokenPipeError, which `run_app` handles, where rich's own ends the process."""
+    """A rich console on stdout that raises BrokenPipeError instead of ending the process; `run_app` handles it."""
 
     def __init__(self, **settings: Any):
         super().__init__(file=raw_stream(sys.stdout), **settings)

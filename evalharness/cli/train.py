@@ -1,4 +1,4 @@
-"""The command `train`."""
+"""The command `evalharness train`, which trains a diffusion code model or a drafter."""
 
 from pathlib import Path
 from typing import Annotated

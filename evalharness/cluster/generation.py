@@ -102,7 +102,7 @@ class ClusterBackend:
 
 
 class _RequestQueue:
-    """Requests that wait for a backend replica, and completions that wait for the pipeline."""
+    """Two queues: requests that wait for a backend replica, and completions that wait for the pipeline."""
 
     def __init__(self, requests: list[Request]):
         self._requests, self._unanswered = iter(requests), len(requests)
@@ -114,7 +114,7 @@ class _RequestQueue:
         self.stop = threading.Event()
 
     def results(self) -> Iterator[Completion]:
-        """Yields one completion per request. Raises what a replica raised, or InfrastructureError if none is alive."""
+        """Yields one completion per request. Raises a replica's exception, or InfrastructureError if none is alive."""
         idle_s = 0
         while self._unanswered:
             try:
@@ -122,7 +122,9 @@ class _RequestQueue:
             except queue.Empty:
                 idle_s = 0 if self._serving else idle_s + 1
                 if idle_s > NO_REPLICA_S:
-                    raise InfrastructureError("no replica of the backend is left in the cluster") from None
+                    raise InfrastructureError(
+                        f"no replica of the backend has been alive in the Ray cluster for {NO_REPLICA_S} s"
+                    ) from None
                 continue
             if isinstance(result, BaseException):
                 raise result

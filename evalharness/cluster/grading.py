@@ -122,7 +122,7 @@ class ClusterGrader:
             if self.sandboxes.nodes:
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > NO_NODE_S:
-                raise InfrastructureError("no node that can grade is left in the cluster")
+                raise InfrastructureError(f"the Ray cluster has had no node that can grade for {NO_NODE_S:g} s")
 
     def _serve_node(self, node: Node) -> None:
         """Sends chunks of completions to a node, one at a time, until the node is lost or the grader stops."""

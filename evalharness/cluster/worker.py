@@ -101,7 +101,7 @@ class GenerationWorker:
         self._cache = CachedObject()
 
     def ready(self) -> None:
-        """Returns as soon as the backend is loaded."""
+        """Returns None as soon as the backend of this replica is loaded."""
 
     def accept(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""

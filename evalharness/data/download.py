@@ -33,7 +33,7 @@ class PulledVersion:
 
 
 def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Iterator[PulledVersion]:
-    """Downloads the default version, or every version, of each task, and yields the result of each.
+    """Downloads the data of tasks, in the default or every version, and yields the result of each.
 
     Data that are in the folder already stay. Data that are not available, or do not have the card's fingerprint, are
     not stored, and the result has the reason. Raises UserError for an unknown task and a folder that is not writable.
@@ -71,7 +71,7 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
 
 
 def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, folder: Path) -> PulledVersion:
-    """Downloads a version that is published as the files of a data folder, as `pull` does."""
+    """Downloads a data version that is published as files, as `pull` does."""
     paths = [folder / name for name in version.file]
     try:
         if not all(path.exists() for path in paths):

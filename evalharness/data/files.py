@@ -25,14 +25,14 @@ def read_records(path: Path) -> list[Record]:
 
 
 def _read_lines(path: Path) -> Iterator[Record]:
-    """Yields one record per non-blank line, without reading the whole file first."""
+    """Yields the records of a .jsonl data file, one per non-blank line, without reading the whole file first."""
     with open_uncompressed(path) as file:
         for number, value in numbered_values(path, file):
             yield _check_object(value, f"{path}, line {number}")
 
 
 def _read_document(path: Path) -> list[Record]:
-    """Returns the records of a JSON list, or of an object that maps ids to records."""
+    """Returns the records of a .json data file: a list, or an object that maps ids to records."""
     try:
         with open_uncompressed(path) as file:
             value = json.loads(file.read())
@@ -49,5 +49,5 @@ def _read_document(path: Path) -> list[Record]:
 def _check_object(value: Any, position: str) -> Record:
     """Returns a record of a data file. Raises UserError, with its position, if it is not a JSON object."""
     if not isinstance(value, dict):
-        raise UserError(f"{position}: not a JSON object; replace the file")
+        raise UserError(f"{position}: the record is not a JSON object; replace the file")
     return value

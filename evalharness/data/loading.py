@@ -81,7 +81,7 @@ def _is_official(version: Version, digest: str, checksums: tuple[str, ...]) -> b
 
 
 def fingerprint(records: Iterable[Record], fields: Iterable[str]) -> str:
-    """Returns "sha256:" and a hash of the records' `fields`: one line of canonical JSON per record."""
+    """Returns the fingerprint of data records: "sha256:" and a hash of their `fields` as canonical JSON lines."""
     digest = hashlib.sha256()
     for record in records:
         content = {field: record[field] for field in fields}

@@ -114,7 +114,7 @@ class Stretch(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The content of `manifest.json`."""
+    """The content of a run's `manifest.json`: configuration, environment and stretches."""
 
     config: RunConfiguration
     """As of the latest stretch."""
@@ -253,7 +253,7 @@ class Figures(TypedDict):
 
 
 class Summary(Figures):
-    """The content of `summary.json`."""
+    """The content of a run's `summary.json`: task, model, pass rates, speed and counts."""
 
     task: str
     backend: str

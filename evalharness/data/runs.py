@@ -25,7 +25,7 @@ class Sample:
 
     @property
     def task_id(self) -> str:
-        """The id of the problem."""
+        """The id of the sample's problem, such as HumanEval/0."""
         return self._key[0]
 
     @property

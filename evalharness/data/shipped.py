@@ -22,5 +22,5 @@ def _shipped_path(folder: Path, name: str) -> Path:
         return Path(str(files(package).joinpath(inner)))
     except ModuleNotFoundError:
         raise UserError(
-            f"the card in {folder} names data of the package {package}, which is not installed; install it"
+            f"a task card in {folder} names data of the package {package}, which is not installed; install it"
         ) from None

@@ -34,7 +34,7 @@ def resolve_source(option: str | None) -> DataSources:
 
 
 def check_data_folder(folder: Path) -> None:
-    """Raises UserError if the data folder does not exist."""
+    """Raises UserError if a folder of benchmark data does not exist."""
     if not folder.is_dir():
         raise UserError(
             f"data folder {folder} (--data or $EVALHARNESS_DATA) does not exist; name another, or use --data hub or "

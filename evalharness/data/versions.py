@@ -1,4 +1,4 @@
-"""Selects a version of a task's data, and its files in a data folder."""
+"""Selects the version of a task's data that a run uses, and its files in a data folder."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ class AdmissionControl:
 
     @contextmanager
     def admit(self, client: str, samples: int) -> Iterator[None]:
-        """Counts a client's samples as pending inside the context. Raises RequestRefused if a limit is exceeded."""
+        """Counts a client's samples as pending during the block. Raises RequestRefused if a limit is exceeded."""
         largest = min(self.limit, self.limit_per_client)
         if samples > largest:
             raise RequestRefused(

@@ -89,7 +89,7 @@ def make_app(config: ServiceConfig, pool: GradingPool) -> FastAPI:
 
     @app.get("/metrics")
     async def prometheus_metrics() -> Response:
-        """Returns the metrics in Prometheus' text format."""
+        """Returns the service's metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     add_error_responses(app, retry_s=lambda: admission.retry_s)

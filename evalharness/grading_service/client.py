@@ -61,7 +61,7 @@ class SandboxClient:
                     return cast(list[VerdictRow], response.json()["verdicts"])
                 reason = _reason(response)
                 if response.status_code < 500 and response.status_code not in RETRIED_STATUSES:
-                    raise UserError(f"{self._http.base_url} refuses the submission: {reason}")
+                    raise UserError(f"the grading service at {self._http.base_url} refuses the samples: {reason}")
                 pause_s = float(response.headers.get("retry-after", 1))
             pause_s *= random.uniform(0.5, 1.5)  # so that many clients do not retry at the same moment
             if time.monotonic() + pause_s > deadline:
@@ -76,7 +76,7 @@ class SandboxClient:
             raise InfrastructureError(f"cannot reach {self._http.base_url} ({error})") from None
 
     def close(self) -> None:
-        """Closes the connections. Safe to call twice."""
+        """Closes the connections to the service. Safe to call twice."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Requests and responses of the HTTP API, shared by server and client."""
+"""The requests and responses of the grading service's HTTP API, shared by server and client."""
 
 from typing import Any, NotRequired, TypedDict
 
@@ -41,7 +41,7 @@ class VerdictRow(TypedDict):
 
 
 class HealthResponse(BaseModel):
-    """Response to GET /health."""
+    """The response to GET /health: status, version and number of pending samples."""
 
     status: str
     version: str

@@ -43,5 +43,5 @@ class ServiceMetrics:
         self._abandoned.inc(samples)
 
     def render(self) -> bytes:
-        """Returns all metrics in Prometheus' text format."""
+        """Returns all metrics of the service in Prometheus' text format."""
         return generate_latest(self.registry)

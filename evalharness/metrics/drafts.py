@@ -1,4 +1,4 @@
-"""The acceptance of speculative decoding's drafts over many completions."""
+"""Computes how many drafted tokens were accepted in speculative decoding, over many completions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

@@ -16,7 +16,7 @@ Estimate = tuple[float, float, float]
 
 
 def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENCE) -> Interval:
-    """Returns Wilson's score interval of a binomial rate.
+    """Returns Wilson's score interval of a binomial rate, by default at 95 % confidence.
 
     (p + z^2/2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2/n) with p = successes / n and the normal quantile z.
     Source: Wilson 1927. Equal to scipy's `binomtest(...).proportion_ci("wilson")`, which takes whole numbers of

@@ -1,4 +1,4 @@
-"""Tests of the difference between two runs on the same problems. Rates and differences are fractions, not percent."""
+"""Significance tests of the difference between two runs on the same problems. Rates are fractions, not percent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -87,7 +87,7 @@ def log_tokens_per_s_error(completions: Iterable[Completion]) -> float | None:
 
 
 def cost_per_problem(completions: Sequence[Completion], price_in: float, price_out: float) -> float | None:
-    """Returns the mean price of all requests of a problem, given prices per million prompt and output tokens.
+    """Returns the mean cost of generating a problem's completions, from prices per million prompt and output tokens.
 
     None where a token count is missing.
     """

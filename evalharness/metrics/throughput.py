@@ -141,7 +141,7 @@ def _network_figures(completions: Sequence[Completion]) -> Speed:
 
 
 def _steady_figures(completions: Sequence[Completion], after: float) -> Speed:
-    """Returns the figure `steady`: tokens/s in the steady window; a warm-up request's output within it counts."""
+    """Returns the figure `steady`: tokens/s in the time window in which the most requests were in progress."""
     window = steady_window([start_and_end(completion) for completion in completions], after)
     if window is None or any(completion.output_tokens is None for completion in completions):
         return {}

@@ -107,7 +107,7 @@ def make_backend(config: RunConfig) -> Backend:
 
 
 def default_workers(executor: str) -> int:
-    """Returns the number of cores that this process may use; 0 for a cluster, whose nodes choose by themselves."""
+    """Returns the default of --workers: the CPU cores of this process; 0 for a cluster, whose nodes decide."""
     if executor != "local":
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

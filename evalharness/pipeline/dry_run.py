@@ -16,7 +16,7 @@ Prices = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The requests and tokens that a run would need. The common tokenizer counts, without a chat template."""
 
     task: str
@@ -29,22 +29,22 @@ class Plan:
     """Prompt tokens of all requests; None without a tokenizer."""
     max_output_tokens: int
     """The token limit of a completion."""
-    first: tuple[Request, ...]
+    first_requests: tuple[Request, ...]
     """The first requests, of different problems."""
 
     @property
     def output_tokens(self) -> int:
-        """The most tokens that all requests can generate."""
+        """The maximum number of tokens that all requests of the run can generate."""
         return self.requests * self.max_output_tokens
 
     def cost(self, prices: Prices) -> float | None:
-        """Returns the highest possible cost of all requests, in the unit of the prices."""
+        """Returns the highest possible cost of all requests of the run, in the currency of the prices."""
         if self.prompt_tokens is None:
             return None
         return (self.prompt_tokens * prices[0] + self.output_tokens * prices[1]) / 1e6
 
 
-def plan_all(jobs: Sequence[Job], prompts: int) -> list[Plan]:
+def plan_all(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
     """Returns the requests and tokens that each run would need, with its first `prompts` requests.
 
     Raises UserError as `run_all` does.
@@ -58,7 +58,7 @@ def plan_all(jobs: Sequence[Job], prompts: int) -> list[Plan]:
             prepared.stored.close()
 
 
-def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
+def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
     again = run.prepared.config.ask_again
     done = KeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
     missing = [] if is_stored else [request for request in run.requests if request.key not in done]
@@ -69,7 +69,7 @@ def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
     }
     first = {request.problem.task_id: request for request in reversed(run.requests)}
     order = dict.fromkeys(request.problem.task_id for request in run.requests)
-    return Plan(
+    return RunPlan(
         task=run.prepared.task.name,
         folder=run.folder,
         problems=len(order),
@@ -77,7 +77,7 @@ def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> Plan:
         requests=len(missing),
         prompt_tokens=sum(counts[request.problem.task_id] for request in missing) if tokenizer else None,
         max_output_tokens=run.prepared.sampling.max_new_tokens,
-        first=tuple(first[task_id] for task_id in list(order)[:prompts]),
+        first_requests=tuple(first[task_id] for task_id in list(order)[:prompts]),
     )
 
 

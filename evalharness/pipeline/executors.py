@@ -45,7 +45,7 @@ class Sandboxes(Protocol):
 
     @property
     def workers(self) -> int:
-        """Samples judged at a time."""
+        """Number of samples graded at a time."""
         ...
 
     def prepare(self, names: list[str]) -> None:
@@ -53,11 +53,11 @@ class Sandboxes(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns engine, image ids and toolchain versions, for the manifest."""
+        """Returns the sandbox's engine, image ids and toolchain versions, for the run's manifest."""
         ...
 
     def close(self) -> None:
-        """Ends every container. Safe to call twice."""
+        """Ends all sandbox containers. Safe to call twice."""
         ...
 
 
@@ -82,7 +82,7 @@ OpenExecutor = Callable[[RunConfig, Backend | None, Log, bool], Executor]
 
 
 def find_executor(name: str) -> OpenExecutor:
-    """Returns the function that opens the executor of that name. Raises UserError for an unknown name."""
+    """Returns the function that opens an executor (--executor: local or ray). Raises UserError for an unknown name."""
     return cast(OpenExecutor, load_plugin(GROUP, "executor", name))
 
 

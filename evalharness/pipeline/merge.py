@@ -43,7 +43,7 @@ class ShardedRun:
 
 @dataclass(frozen=True)
 class MergedRun:
-    """A joined run directory. `missing` says, in sentences, why it is incomplete; empty if it is complete."""
+    """The result of joining shards: the run directory, its summary, and why it is incomplete (`missing`), if it is."""
 
     folder: Path
     summary: Summary

@@ -39,7 +39,7 @@ class Progress(Protocol):
         ...
 
     def stop(self) -> None:
-        """Receives the end of the task."""
+        """Receives the end of a task's run."""
         ...
 
 
@@ -50,16 +50,16 @@ class SilentProgress:
         """Ignores the note."""
 
     def start(self, total: int, generated: int, graded: int) -> None:
-        """Ignores the event."""
+        """Ignores this event of a run."""
 
     def generated(self, completion: Completion) -> None:
-        """Ignores the event."""
+        """Ignores this event of a run."""
 
     def graded(self, verdict: Verdict) -> None:
-        """Ignores the event."""
+        """Ignores this event of a run."""
 
     def stop(self) -> None:
-        """Ignores the event."""
+        """Ignores this event of a run."""
 
 
 class ProgressCounts:
@@ -173,11 +173,11 @@ class ConsoleProgress:
         self.note(self._counts.line())
 
     def generated(self, completion: Completion) -> None:
-        """Counts the completion."""
+        """Counts a generated completion for the bars."""
         self._counts.add_completion(completion)
 
     def graded(self, verdict: Verdict) -> None:
-        """Counts the verdict."""
+        """Counts a verdict for the bars."""
         self._counts.add_verdict(verdict)
 
     def stop(self) -> None:
@@ -191,6 +191,6 @@ class ConsoleProgress:
 
 
 def _repeat(action: Callable[[], None], period: float, stopped: threading.Event) -> None:
-    """Calls `action` every `period` seconds until `stopped` is set."""
+    """Calls a function every `period` seconds until the event `stopped` is set."""
     while not stopped.wait(period):
         action()

@@ -149,11 +149,11 @@ class Store:
         return read_manifest(self.folder)
 
     def completions(self) -> Iterator[Completion]:
-        """Yields the completions written so far, in the order of writing."""
+        """Yields the run's completions that are written so far, in the order of writing."""
         return read_completions(self.folder)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Yields the verdicts written so far, in the order of writing."""
+        """Yields the run's verdicts that are written so far, in the order of writing."""
         return read_verdicts(self.folder)
 
     def add_completion(self, completion: Completion) -> None:
@@ -189,7 +189,7 @@ class Store:
                 raise
 
     def _write(self, file: IO[bytes], line: bytes) -> None:
-        """Writes the whole line or, as far as the disk allows, nothing; the next start removes an incomplete line."""
+        """Appends a line to a file of the run directory, whole or, as far as the disk allows, not at all."""
         size = os.fstat(file.fileno()).st_size
         rest = memoryview(line)
         try:
@@ -209,7 +209,7 @@ class Store:
         self._synced_at = time.monotonic()
 
     def write_summary(self, summary: Summary) -> None:
-        """Writes summary.json."""
+        """Writes the run's summary.json."""
         write_json(self.folder / SUMMARY, summary)
 
     def close(self) -> None:

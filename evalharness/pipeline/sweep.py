@@ -78,7 +78,9 @@ def configure(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
 def sweep(
     bases: Sequence[RunConfig], swept: Mapping[str, Sequence[str]], out: Path, progress: Progress
 ) -> dict[Path, Summary]:
-    """Runs, or resumes, all tasks with each combination, into `out`/COMBINATION/TASK; returns summaries by directory.
+    """Runs, or resumes, tasks with each combination of option values; returns the summaries by run directory.
+
+    The run directories are `out`/COMBINATION/TASK.
 
     A finished combination is not run again: its rows are all there.
     Raises UserError, before the first combination runs, where one of them is not possible.

@@ -84,7 +84,7 @@ class PreparedRuns:
 
     @property
     def images(self) -> list[str]:
-        """The sandbox images that the tasks need."""
+        """The names of the sandbox images that the tasks of the runs need."""
         return sorted({run.prepared.context.image for run in self.runs if run.prepared.context.image})
 
 

@@ -1,4 +1,4 @@
-"""The records that pass through a run, as frozen dataclasses, and the protocols of what makes them.
+"""The data types that pass through a run, as frozen dataclasses, and the protocols of tasks, backends and sandboxes.
 
 Task --problems--> Prompt --Backend--> Completion --Task--> Program --Sandbox--> Execution --Task--> Verdict
 """

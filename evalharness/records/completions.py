@@ -1,4 +1,4 @@
-"""Sampling parameters, and what a backend returns."""
+"""Sampling parameters, and the completions that a backend returns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from evalharness.records.prompts import Key
 
 @dataclass(frozen=True)
 class Sampling:
-    """The sampling parameters of every generating backend."""
+    """The sampling parameters of a generating backend: temperature, top_p, token limit and seed."""
 
     temperature: float = 0.0
     """0 selects the most probable token (greedy decoding)."""

@@ -1,4 +1,4 @@
-"""What a user needs to know about an `--option` of a task, a backend or the sandbox."""
+"""The description of an `--option` of a task, a backend or the sandbox, for tables."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the sandbox runs for a sample: one dataclass per kind of program."""
+"""The programs that the sandbox runs for samples: one dataclass per kind of program and tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Problems and the prompts that backends receive for them."""
+"""Problems (items of a benchmark) and the prompts that backends receive for them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

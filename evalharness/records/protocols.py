@@ -1,4 +1,4 @@
-"""What a task, a backend and a sandbox must be able to do."""
+"""The protocols (interfaces) that tasks, backends and sandboxes implement."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -15,11 +15,11 @@ class Task(Protocol):
     name: str
 
     def problems(self) -> Sequence[Problem]:
-        """Returns all problems in the official order. Raises UserError where the data are malformed."""
+        """Returns the task's problems in the official order. Raises UserError where the data are malformed."""
         ...
 
     def program(self, problem: Problem, completion: Completion) -> Program | None:
-        """Returns the program whose execution decides the verdict; None where the text alone decides."""
+        """Returns the program to run in the sandbox for a completion; None where its text alone decides."""
         ...
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
@@ -41,7 +41,7 @@ class Backend(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns everything about the backend that can change a number, for the manifest. Contains no secrets."""
+        """Returns everything about the backend that can change a result, for the manifest; without secrets."""
         ...
 
     def close(self) -> None:
@@ -89,9 +89,9 @@ class Sandbox(Protocol):
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns engine, image ids and toolchain versions, for the manifest."""
+        """Returns the sandbox's engine, image ids and toolchain versions, for the manifest."""
         ...
 
     def close(self) -> None:
-        """Stops all containers. Safe to call twice."""
+        """Stops all containers of the sandbox. Safe to call twice."""
         ...

@@ -26,9 +26,9 @@ REMEDIES: Mapping[AnswerKind, str] = {
 
 
 def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
-    """Returns remarks such as "1 of 9 answers was empty (11.1%)", for each problem of a run's answers above a rate.
+    """Returns remarks about cut, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
 
-    `least_rate` is a fraction of the answers.
+    Kinds of which at most the fraction `least_rate` of the answers is are left out.
     """
     answers = summary.get("answers")
     if not answers:

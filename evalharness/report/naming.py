@@ -109,7 +109,7 @@ def named_model(run: Run) -> str | None:
 
 
 def _data_identity(run: Run) -> str:
-    """Returns a text that is equal for runs of one task on the same data, whichever of its problems they select."""
+    """Returns a key that is equal for runs of one task on the same data, whichever of its problems they select."""
     summary = run.summary
     options = {key: value for key, value in summary.get("options", {}).items() if key != "recipe"}
     return repr([*map(summary.get, ("task", "version", "split", "official_data")), sorted(options.items())])
@@ -134,7 +134,7 @@ def _look_equal(first: Settings, second: Settings) -> bool:
 
 
 def _folder_names(runs: Sequence[Run]) -> list[str]:
-    """Returns the shortest ends of the runs' folder paths that differ from each other."""
+    """Returns the shortest trailing parts of the runs' folder paths that distinguish the runs."""
     folders = [run.folder.resolve() for run in runs]
     names = [_significant_part(run) for run in runs]
     for parts in range(2, max(len(folder.parts) for folder in folders) + 1):

@@ -1,4 +1,4 @@
-"""The program of a sample as text: what was extracted from the answer, and the tests that follow it."""
+"""Makes the program of a sample again, as text: the code extracted from the answer, and the problem's tests."""
 
 from evalharness.errors import UserError
 from evalharness.records import Cases, Completion, Problem, Program, Task

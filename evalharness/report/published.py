@@ -44,7 +44,7 @@ class PublishedPoint:
 
     @property
     def name(self) -> str:
-        """The model with its setting, and a dagger where the figure is known from one secondary source alone."""
+        """The display name: the model with its setting, and a dagger for a figure from one secondary source alone."""
         setting = f", {self.setting}" if self.setting else ""
         return self.model + setting + (SINGLE_SOURCE_MARK if self.has_single_source else "")
 
@@ -59,7 +59,7 @@ class PublishedPoint:
 
     @property
     def is_speed(self) -> bool:
-        """Whether the figure is the speed of a single stream, in tokens/s. Totals of a batch are not."""
+        """Whether the figure is a single request's speed in tokens/s; totals of a batch are not."""
         return self.unit == "tokens/s" and self.metric in SINGLE_STREAM_THROUGHPUT
 
 
@@ -88,7 +88,7 @@ def load_published(names: str) -> list[PublishedPoint]:
 
 
 def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -> PublishedPoint | None:
-    """Returns the published speed of the model, set and setting of `rate`; None if no source states one.
+    """Returns the published speed that belongs to a published pass rate; None if no source states one.
 
     The speed on the same benchmark is preferred over the one that describes the model in general.
     """

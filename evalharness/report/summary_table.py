@@ -1,4 +1,4 @@
-"""The table printed at the end of a run, from summaries. It has two lines per row, to fit a terminal of 100 columns."""
+"""The table of results that is printed at the end of a run, from summaries; it fits a terminal of 100 columns."""
 
 from collections.abc import Iterator, Sequence
 

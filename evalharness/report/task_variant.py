@@ -36,7 +36,7 @@ def task_of(summary: Summary) -> str:
 
 
 def is_sample(task: str) -> bool:
-    """Returns whether a task's name is that of a bundled sample."""
+    """Returns whether a task's name is that of bundled sample data, which ends in "-sample"."""
     return task.endswith(SAMPLE_SUFFIX)
 
 
@@ -46,7 +46,7 @@ def base_task(task: str) -> str:
 
 
 def language_of(task: str) -> tuple[str, str]:
-    """Returns a task's name without its language, and the language ("py", "cpp" ...); Python for other tasks."""
+    """Returns (family, language) of a task, such as ("multipl-e", "cpp"); the language is "py" for other tasks."""
     family, _, language = base_task(task).rpartition("-")
     return (family, language) if family in LANGUAGE_FAMILIES else (base_task(task), "py")
 

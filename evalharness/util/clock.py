@@ -1,4 +1,4 @@
-"""A wall clock that cannot jump: setting the system's clock during a run changes no measured speed."""
+"""A wall clock that does not jump when the system's clock is set, so that measured speeds stay right."""
 
 import time
 

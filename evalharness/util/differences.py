@@ -1,4 +1,4 @@
-"""Compares two plain JSON values and names where they differ."""
+"""Compares two JSON values and yields the keys at which they differ."""
 
 import json
 from collections.abc import Iterator

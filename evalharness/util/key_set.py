@@ -19,7 +19,7 @@ class KeySet(Set[Key]):
             self.add(key)
 
     def add(self, key: Key) -> bool:
-        """Adds a key and returns whether it is new."""
+        """Adds a sample key (task_id, sample_id) and returns whether it is new."""
         if key in self:
             return False
         task_id, sample_id = key

@@ -1,4 +1,4 @@
-"""Folders that are installed with the package."""
+"""Paths of data folders that are installed with the package, such as task cards."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ BUNDLED_NETWORK = _PACKAGE / "diffusion" / "bundled"
 
 
 def bundled(name: str) -> Path:
-    """Returns the folder `name` ("tasks", "sandboxes" or "results/published") of an installed wheel or of a checkout.
+    """Returns a data folder of the package ("tasks", "sandboxes" or "results/published"), installed or in a checkout.
 
     Raises FileNotFoundError where neither has it, which is a broken installation.
     """

@@ -18,12 +18,12 @@ logger = logging.getLogger(OWN_PACKAGE)
 
 
 def plugin_points(group: str) -> list[EntryPoint]:
-    """Returns the entry points of a group, sorted by name, one for each name; this package's own take precedence."""
+    """Returns a group's entry points (plug-ins), sorted, one for each name; this package's own take precedence."""
     points = sorted(entry_points(group=group), key=lambda point: (not _is_own(point), point.name))
     by_name: dict[str, EntryPoint] = {}
     for point in points:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
-            disable(origin(point), f"the name {point.name!r} is taken in the group {group}")
+            report_disabled(origin(point), f"the name {point.name!r} is taken in the group {group}")
     return sorted(by_name.values(), key=lambda point: point.name)
 
 
@@ -58,7 +58,7 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
         except PLUGIN_ERRORS as error:
             if _is_own(point):
                 raise
-            disable(origin(point), described(error))
+            report_disabled(origin(point), described(error))
         else:
             yield point.name, loaded
 
@@ -76,7 +76,7 @@ def described(error: BaseException) -> str:
 
 
 @cache
-def disable(what: str, reason: str) -> None:
+def report_disabled(what: str, reason: str) -> None:
     """Reports once that a plug-in is not used, and why."""
     logger.warning("note: plug-in disabled: %s: %s; fix or uninstall it", what, reason)
 

@@ -1,4 +1,4 @@
-"""The message for a name that does not exist."""
+"""The error message for an unknown name, with similar names."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -1,15 +1,15 @@
-"""Texts of messages: numbers with their nouns, and texts on one line."""
+"""Formats texts for messages: numbers with their nouns, and texts on one line."""
 
 import textwrap
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns `1 problem`, `2 problems`."""
+    """Returns a number with its noun in singular or plural, such as "1 problem" or "2 problems"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def one_line(text: str) -> str:
-    """Returns the text with each run of white space, line breaks included, replaced by one space."""
+    """Returns a text on one line: each run of white space, line breaks included, becomes one space."""
     return " ".join(text.split())
 
 

@@ -46,7 +46,7 @@ class VisibleStream:
         return len(text)
 
     def flush(self) -> None:
-        """Writes what is buffered. Raises UserError where the device is full."""
+        """Flushes the wrapped stream. Raises UserError where the device is full."""
         with full_device_as_user_error(self.raw):
             self.raw.flush()
 

@@ -145,7 +145,7 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
             {"recipe": {"user": "{text}"}},
             "the template user uses no field of the records; write {NAME} with a name of",
         ),
-        ({"recipe": {"user": "{prompt}", "extraction": "fences"}}, "unknown extraction 'fences'; did you mean fenced"),
+        ({"recipe": {"user": "{prompt}", "extraction": "fences"}}, "unknown extraction rule 'fences'; did you mean"),
         ({"tests": "assert"}, "the template tests uses no field"),
         ({"data": "nowhere.jsonl"}, "nowhere.jsonl is missing"),
         ({"data": "nowhere_pack:words.jsonl"}, "names data of the package nowhere_pack, which is not installed"),

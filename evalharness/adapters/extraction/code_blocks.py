@@ -46,7 +46,7 @@ def clean(answer: str) -> str:
 
 @functools.cache
 def markdown_parser() -> "MarkdownIt":
-    """Returns a parser of blocks alone. A tag such as <answer> does not hide the fence on the next line."""
+    """Returns a CommonMark parser that splits a text into blocks; a tag such as <answer> hides no fence after it."""
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").disable(["inline", "html_block", "reference", "lheading", "heading"])

@@ -1,4 +1,4 @@
-"""Extracts the middle from a completion of an infilling task."""
+"""Extracts the infilled middle from a completion of an infilling (FIM) task."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,7 +25,7 @@ def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> 
     if completion.form == "solution":
         return _between(problem, completion.text)
     if recipe.extraction not in MIDDLE_EXTRACTIONS:
-        raise UserError(unknown_name("extraction of a middle", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
+        raise UserError(unknown_name("infilling extraction rule", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
     return MIDDLE_EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 

@@ -65,7 +65,7 @@ def extract_answer(extraction: str, problem: Problem, text: str) -> list[str]:
 def check_extraction(name: str) -> None:
     """Raises UserError if there is no extraction rule of that name."""
     if name not in EXTRACTIONS:
-        raise UserError(unknown_name("extraction", name, list(EXTRACTIONS)))
+        raise UserError(unknown_name("extraction rule", name, list(EXTRACTIONS)))
 
 
 def _continue_prefix(problem: Problem, text: str) -> Extracted:

@@ -1,4 +1,4 @@
-"""The command `backends`: the backends, and the options of one."""
+"""The command `evalharness backends`, which lists the backends, or the options of one."""
 
 import inspect
 import sys

@@ -27,7 +27,7 @@ class Finding:
 
     @property
     def label(self) -> str:
-        """The first word of the printed line."""
+        """The word that the printed line of the check begins with: "ok", "MISSING" or "note"."""
         return "ok" if self.ok else "MISSING" if self.required else "note"
 
 

@@ -1,4 +1,4 @@
-"""The command `show`."""
+"""The command `evalharness show`, which prints one sample of a run."""
 
 from pathlib import Path
 from typing import Annotated

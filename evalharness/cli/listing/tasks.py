@@ -1,4 +1,4 @@
-"""The command `tasks`: the tasks, what is available of each on this machine, and the recipes and options of one."""
+"""The command `evalharness tasks`, which lists the tasks (benchmarks), or describes the recipes and options of one."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

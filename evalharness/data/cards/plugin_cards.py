@@ -11,7 +11,7 @@ from typing import Any
 
 from evalharness.data.cards.files import card_files, check_unique_names, read_card
 from evalharness.data.cards.schema import Card
-from evalharness.util.plugins import PLUGIN_ERRORS, described, disable, origin, plugin_points
+from evalharness.util.plugins import PLUGIN_ERRORS, described, origin, plugin_points, report_disabled
 
 GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
@@ -30,18 +30,18 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
         try:
             paths = card_paths(point)
         except PLUGIN_ERRORS as error:
-            disable(origin(point), described(error))
+            report_disabled(origin(point), described(error))
             continue
         for path in paths:
             try:
                 card = read_card(path)
             except ValueError as error:
-                disable(origin(point), described(error))
+                report_disabled(origin(point), described(error))
                 continue
             try:
                 check_unique_names([*accepted, card])
             except ValueError as error:
-                disable(origin(point), f"{path}: {error}")
+                report_disabled(origin(point), f"{path}: {error}")
                 continue
             accepted.append(card)
             yield card

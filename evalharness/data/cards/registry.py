@@ -60,12 +60,12 @@ def find_task(name: str) -> tuple[Card, TaskEntry]:
 
 
 def task_name(name: str) -> str:
-    """Returns the name of a task without the path of its card. Raises UserError as `find_task`."""
+    """Returns a task's plain name, without the card file in a name such as FILE.yaml:TASK. Raises as `find_task`."""
     return find_task(name)[1].name if card_path(name) else name
 
 
 def task_groups() -> dict[str, tuple[str, ...]]:
-    """Returns the tasks of every group, by the group's name. The group `all` has every task."""
+    """Returns the names of the tasks in each task group, by the group's name. The group `all` has every task."""
     cards = load_cards()
     groups: dict[str, tuple[str, ...]] = {}
     for card in cards:
@@ -97,7 +97,7 @@ def expand_task_names(names: str) -> list[str]:
 
 
 def _tasks_of_file(name: str, path: Path) -> list[str]:
-    """Returns the names of the tasks of a card file, each with the file's absolute path."""
+    """Returns the names of the tasks in a card file, in the form ABSOLUTE/FILE.yaml:TASK."""
     absolute = path.expanduser().resolve()
     card = user_card(absolute)
     chosen = name.removeprefix(str(path)).removeprefix(":")

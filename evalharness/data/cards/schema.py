@@ -11,7 +11,7 @@ from evalharness.data.cards.version_schema import StrictModel, Version
 
 
 def _add_names(value: Any) -> Any:
-    """Returns a mapping of a card with each key added to its entry as `name`; anything else is returned as it is."""
+    """Returns a mapping from a task card with each key added to its entry as `name`; other values unchanged."""
     if not isinstance(value, dict):
         return value
     return {key: {**entry, "name": key} if isinstance(entry, dict) else entry for key, entry in value.items()}
@@ -157,7 +157,7 @@ class Card(StrictModel):
         return self
 
     def recipes_of(self, entry: TaskEntry) -> Mapping[str, Recipe]:
-        """Returns the recipes that fit a task of the family, by name."""
+        """Returns the card's recipes that fit a task of the family, by name."""
         return {name: recipe for name, recipe in self.recipes.items() if not entry.recipes or name in entry.recipes}
 
 

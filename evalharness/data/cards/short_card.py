@@ -47,7 +47,7 @@ class ShortRecipe(StrictModel):
         return "chat" if self.user else "completion"
 
     def expand(self, image: str) -> dict[str, Any]:
-        """Returns the recipe as a full card has it, for programs that run in that image."""
+        """Returns the recipe in the form of a full task card, for programs that run in that sandbox image."""
         of_chat = "fenced" if image in PYTHON_IMAGES else "last_fences"
         templates = ("user", "system", "prefill") if self.kind == "chat" else (TEMPLATES[self.kind],)
         return {

@@ -123,11 +123,11 @@ class Version(StrictModel):
 
     @property
     def by_split(self) -> bool:
-        """Whether each split has its own files."""
+        """Whether each split of this data version has its own files."""
         return isinstance(self.problems, Mapping)
 
     def for_split(self, values: Mapping[str, str], split: str | None) -> "Version":
-        """Returns the version with its templates filled, narrowed to the split where each split has its own files."""
+        """Returns the data version for one split: placeholders filled, and narrowed to the split's files, if any."""
         values = {**values, "split": split or ""}
         hub = self.hub and self.hub.model_copy(update={"config": fill_template(self.hub.config or "", values) or None})
         problems = self.problems[split or ""] if isinstance(self.problems, Mapping) else self.problems

@@ -28,7 +28,7 @@ class ChangedProblem:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two runs of one task. Differences and ratios are second to first."""
+    """The comparison of two runs of one task: pass rates, test, speeds, changed problems; second relative to first."""
 
     title: str
     first: Run

@@ -1,4 +1,4 @@
-"""Places labels beside their points so that no label covers another label or a point.
+"""Places labels in the frontier plot beside their points so that no label covers another label or a point.
 
 The package adjustText moves labels but never omits one: in crowded panels its labels overlap, and 20 panels of 60
 points take it three minutes.
@@ -20,7 +20,7 @@ the point."""
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels; x and y are its lower left corner."""
+    """A rectangle in the plot, in pixels; x and y are its lower left corner."""
 
     x: float
     y: float

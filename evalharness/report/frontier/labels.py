@@ -95,14 +95,14 @@ def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
 
 
 def _text_size(renderer: Any, text: str, font: Any, scale: float) -> tuple[float, float]:
-    """Returns width and height of a text in pixels."""
+    """Returns width and height, in pixels, of a label's text."""
     lines = text.split("\n")
     widths = [renderer.get_text_width_height_descent(line, font, False)[0] for line in lines]
     return max(widths) + 2 * scale, LINE_SPACING * LABEL_SIZE * scale * len(lines)
 
 
 def _draw_leader(axes: "Axes", box: Box, anchor: tuple[float, float], color: str, scale: float) -> None:
-    """Draws a thin line from a label to its point where the two are not next to each other."""
+    """Draws a thin leader line from a label to its point where the two are not next to each other."""
     x = min(max(anchor[0], box.x), box.x + box.width)
     y = min(max(anchor[1], box.y), box.y + box.height)
     if ((x - anchor[0]) ** 2 + (y - anchor[1]) ** 2) ** 0.5 > MIN_LEADER * scale:

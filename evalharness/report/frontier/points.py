@@ -90,7 +90,7 @@ def panels(
         note(f"{counted(left_out, 'run')} without {metric} or tokens/s left out")
     if not points:
         raise UserError(
-            f"no run has both {metric} and tokens/s; give runs of a backend that generates, with enough --n for this"
+            f"no run has both {metric} and tokens/s; give runs of a backend that generates, with enough samples (--n)"
         )
     kinds = {title: data_kind(run.summary) for title, run in first_of_panel.items()}
     if metric == "pass@1":
@@ -153,7 +153,7 @@ def published_points(points: Sequence[PublishedPoint], task: str) -> list[Point]
 
 
 def pareto_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
-    """Returns the measured points of complete runs that no other such point dominates, slowest first.
+    """Returns the Pareto-optimal points: measured, of complete runs, and not dominated by another; slowest first.
 
     A point dominates another where its speed and rate are at least as high, and one of them is higher.
     """

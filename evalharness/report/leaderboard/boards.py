@@ -24,7 +24,7 @@ PUBLISHED_HEADING = "Published results, not measured here"
 
 
 @dataclass(frozen=True)
-class Board:
+class LeaderboardTable:
     """One table of the leaderboard: rows of models, columns of tasks, and footnotes."""
 
     heading: str
@@ -49,11 +49,13 @@ class Board:
 
 
 def footnote_mark(index: int) -> str:
-    """Returns the mark of the footnote with this index, from 0: a, b, ... z, aa, ab ..."""
+    """Returns the mark of the leaderboard's footnote with this index, from 0: a, b, ... z, aa, ab ..."""
     return (footnote_mark(index // 26 - 1) if index >= 26 else "") + chr(ord("a") + index % 26)
 
 
-def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1") -> list[Board]:
+def leaderboard(
+    runs: Sequence[Run], published: Sequence[PublishedPoint] = (), metric: str = "pass@1"
+) -> list[LeaderboardTable]:
     """Returns the leaderboard's tables that have rows: full data, sample data, unofficial data, published results.
 
     Raises UserError where no run has the metric.
@@ -71,19 +73,19 @@ def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = (), m
     return boards
 
 
-def _measured_board(heading: str, rows: Sequence[ModelRow]) -> Board:
+def _measured_board(heading: str, rows: Sequence[ModelRow]) -> LeaderboardTable:
     """Returns a leaderboard table of measured runs, with the means of task groups and the best rates marked."""
     rows = with_group_means(rows, _columns_of(rows))
     columns = _columns_of(rows)
     return _board(heading, mark_best(rows, columns), columns)
 
 
-def _board(heading: str, rows: Sequence[ModelRow], columns: Sequence[Column]) -> Board:
+def _board(heading: str, rows: Sequence[ModelRow], columns: Sequence[Column]) -> LeaderboardTable:
     rows = ranked(rows, columns)
     notes = dict.fromkeys(
         note for row in rows for column in columns if column in row.cells for note in row.cells[column].notes
     )
-    return Board(heading, tuple(columns), tuple(rows), tuple(notes))
+    return LeaderboardTable(heading, tuple(columns), tuple(rows), tuple(notes))
 
 
 def _columns_of(rows: Sequence[ModelRow]) -> list[Column]:

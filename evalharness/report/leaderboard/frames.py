@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from evalharness.report.leaderboard.boards import Board
+from evalharness.report.leaderboard.boards import LeaderboardTable
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 
 ABSENT = "-"
 SPEED_HEADINGS = ("tokens/s", "speed conditions")
 
 
-def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
+def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
     """Returns a leaderboard table as a DataFrame of texts: rows are models, columns are tasks, tokens/s, conditions.
 
     `write_cell` receives a cell and its footnote marks.
@@ -28,7 +28,7 @@ def wide_frame(board: Board, write_cell: Callable[[Cell, str], str]) -> pd.DataF
     return pd.DataFrame(list(map(texts, board.rows)), models, [*headings, *SPEED_HEADINGS])
 
 
-def long_frame(boards: Sequence[Board], write_text: Callable[[str], str] = str) -> pd.DataFrame:
+def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], str] = str) -> pd.DataFrame:
     """Returns leaderboard tables as one DataFrame with a row per model and task, in full precision, and speed rows.
 
     `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` writes texts.

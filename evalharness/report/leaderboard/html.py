@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from evalharness.report.leaderboard.boards import Board, footnote_mark
+from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark
 from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.frames import ABSENT, SPEED_HEADINGS
 from evalharness.report.leaderboard.text import INCOMPLETE, LEGEND, percent
@@ -63,12 +63,12 @@ for (const table of document.querySelectorAll("table")) {
 FAMILY_SIGNS = {"ar": "&#9679;", "diffusion": "&#9650;", "other": "&#9632;"}
 
 
-def html(boards: Sequence[Board]) -> str:
+def html(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as an HTML page."""
     return PAGE.replace("BOARDS", "\n".join(map(board_html, boards)), 1).replace("LEGEND", escape(LEGEND), 1)
 
 
-def board_html(board: Board) -> str:
+def board_html(board: LeaderboardTable) -> str:
     """Returns the HTML of one leaderboard table with its heading and footnotes, as a part of a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
     headings = [_heading("model", text=True), *(_heading(column.title, column.data) for column in board.columns),
@@ -92,7 +92,7 @@ def _heading(title: str, data: str = "", text: bool = False) -> str:
     return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'
 
 
-def _row(board: Board, row: ModelRow) -> str:
+def _row(board: LeaderboardTable, row: ModelRow) -> str:
     name, sign = escape(row.name), FAMILY_SIGNS[row.family]
     cells = [f'<th scope="row" data-key="{name}"><span class="{row.family}">{sign}</span> {name}</th>']
     cells += [_cell(board, row.cells.get(column)) for column in board.columns]
@@ -103,7 +103,7 @@ def _row(board: Board, row: ModelRow) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(board: Board, cell: Cell | None) -> str:
+def _cell(board: LeaderboardTable, cell: Cell | None) -> str:
     if cell is None:
         return f'<td data-key="">{ABSENT}</td>'
     value, interval = percent(cell)

@@ -1,4 +1,4 @@
-"""Means of groups, the best rates of each column, and the order of a leaderboard's rows."""
+"""Adds means of task groups to a leaderboard, marks the best rates of each column, and sorts the rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace

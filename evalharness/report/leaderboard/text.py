@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from evalharness.report.leaderboard.boards import Board, footnote_mark
+from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark
 from evalharness.report.leaderboard.cells import Cell
 from evalharness.report.leaderboard.escaping import csv_text, latex_text, markdown_text
 from evalharness.report.leaderboard.frames import SPEED_HEADINGS, long_frame, wide_frame
@@ -16,7 +16,7 @@ LEGEND = (
 INCOMPLETE = "the run is incomplete and not ranked as best"
 
 
-def markdown(boards: Sequence[Board]) -> str:
+def markdown(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in Markdown, with their footnotes below them."""
     parts = []
     for board in boards:
@@ -32,19 +32,19 @@ def markdown(boards: Sequence[Board]) -> str:
     return "\n\n".join(parts) + f"\n\n{LEGEND}\n"
 
 
-def as_csv(boards: Sequence[Board]) -> str:
+def as_csv(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as CSV: one line per model and task, in full precision; speeds have their own lines."""
     return long_frame(boards, csv_text).to_csv(index=False, lineterminator="\n")
 
 
-def as_json(boards: Sequence[Board]) -> str:
+def as_json(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard as a JSON list with one object per model and task, in full precision."""
     records = long_frame(boards).to_dict(orient="records")
     rows = [{str(key): value for key, value in row.items() if value == value and value is not None} for row in records]
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 
-def latex(boards: Sequence[Board]) -> str:
+def latex(boards: Sequence[LeaderboardTable]) -> str:
     """Returns the leaderboard's tables in LaTeX, for the package booktabs, with their footnotes below them."""
     parts = []
     for board in boards:
@@ -79,7 +79,7 @@ def _markdown_cell(cell: Cell, marks: str) -> str:
     return " ".join(filter(None, parts))
 
 
-def _markdown_notes(board: Board) -> str:
+def _markdown_notes(board: LeaderboardTable) -> str:
     notes = [f"{footnote_mark(index)}: {markdown_text(note)}" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, rf"\*: {INCOMPLETE}")

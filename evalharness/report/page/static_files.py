@@ -1,4 +1,4 @@
-"""The scripts and style sheets of the report page, which the other pages of the project share."""
+"""The folder of the report page's scripts and style sheets, which the other web pages of the package share."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""What the HTTP services share: addresses, tokens, limits, refusals and the server process. Needs the extra `serve`."""
+"""Code of all HTTP services: addresses, tokens, limits, refused requests and the server. Needs the extra `serve`."""

@@ -1,4 +1,4 @@
-"""The address that a service listens on, and the token that it needs where other machines can reach it."""
+"""Checks the address that an HTTP service listens on: it needs a token where other machines can reach it."""
 
 import ipaddress
 import socket

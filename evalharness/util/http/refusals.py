@@ -1,4 +1,4 @@
-"""Requests that a service refuses, and the response to them."""
+"""The exception for a refused HTTP request, and the response to it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ class RequestRefused(Exception):
 
 
 class ErrorResponse(BaseModel):
-    """Response to every request that is refused: one line that says what is wrong and what to do."""
+    """The JSON body of the response to a refused request: one line that says what is wrong and what to do."""
 
     error: str
 

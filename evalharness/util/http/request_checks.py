@@ -34,7 +34,7 @@ class RequestLimits:
 
 
 class RequestChecks:
-    """ASGI middleware that reads the whole body, within the limits, before it calls the application.
+    """ASGI middleware that checks token and size of HTTP requests, and reads the body before calling the application.
 
     `on_response` is called with the status of every response.
     """

@@ -1,4 +1,4 @@
-"""The process of a service: uvicorn with limits, and an orderly end on SIGTERM."""
+"""Runs an HTTP service: uvicorn with limits, and an orderly end on SIGTERM."""
 
 import asyncio
 import contextlib

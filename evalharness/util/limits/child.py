@@ -1,4 +1,4 @@
-"""The child processes of `calls`: a fork server, and the workers that it forks.
+"""The child processes of `util.limits.calls`: a fork server, and the workers that it forks, which call functions.
 
 The fork server imports the modules once; a worker that its limits ended is replaced by a fork, in milliseconds.
 """

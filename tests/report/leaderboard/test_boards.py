@@ -10,7 +10,7 @@ from helpers.made_runs import outcomes, write_run
 
 from evalharness.errors import UserError
 from evalharness.metrics.intervals import wilson_interval
-from evalharness.report.leaderboard.boards import Board, footnote_mark, leaderboard
+from evalharness.report.leaderboard.boards import LeaderboardTable, footnote_mark, leaderboard
 from evalharness.report.leaderboard.cells import ModelRow
 from evalharness.report.leaderboard.columns import TITLES
 from evalharness.report.leaderboard.frames import long_frame, wide_frame
@@ -20,15 +20,15 @@ from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
 
 
-def boards(folder: Path, sets: str = "") -> list[Board]:
+def boards(folder: Path, sets: str = "") -> list[LeaderboardTable]:
     return leaderboard(load_runs([folder]), load_published(sets))
 
 
-def row_of(board: Board, name: str) -> ModelRow:
+def row_of(board: LeaderboardTable, name: str) -> ModelRow:
     return next(row for row in board.rows if row.name == name)
 
 
-def best(board: Board, task: str) -> set[str]:
+def best(board: LeaderboardTable, task: str) -> set[str]:
     return {row.name for row in board.rows for column, cell in row.cells.items() if column.task == task and cell.best}
 
 

@@ -4,9 +4,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 SOURCES := evalharness benchmarks examples scripts tests
-UNIT_TESTS := $(addprefix tests/, adapters bench data generation metrics report/compare report/frontier report/leaderboard util)
 
-.PHONY: demo test test-all coverage check docs lock setup engine browser images bench gpu-check gpu-bench clean
+.PHONY: demo test test-all check docs lock setup engine browser images bench gpu-check gpu-bench clean
 
 demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
@@ -17,10 +16,6 @@ test: setup images browser
 test-all: setup images browser
 	$(BIN)/pip install -qq -e ".[ray]"
 	scripts/test.sh $(BIN)/pytest "slow or not slow"
-
-coverage: setup
-	$(BIN)/pytest -q -m "not docker and not slow" --cov --cov-report= $(UNIT_TESTS)
-	@echo "coverage of the package by the quick unit tests: $$($(BIN)/coverage report --format=total) %"
 
 check: setup
 	$(BIN)/ruff check $(SOURCES)

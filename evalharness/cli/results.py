@@ -176,7 +176,7 @@ def leaderboard(
 
 
 def export_records(runs: list[Path], out: Path | None, organization: str, relationship: str, developer: str) -> None:
-    """Writes the records of runs and samples for the Every Eval Ever datastore, and prints where they are."""
+    """Writes runs and samples as records for the Every Eval Ever datastore, and prints where they are."""
     from evalharness.report.every_eval_ever.export import Evaluator, write_records
     from evalharness.report.every_eval_ever.schema import as_relationship
     from evalharness.report.runs import load_runs

@@ -196,7 +196,7 @@ the user let the run settle it (--settle-failures)."""
 
 
 class Reason(TypedDict):
-    """Why a backend or the machine failed, and for which problems."""
+    """Summary: a reason why the backend or the machine failed, and on which problems."""
 
     reason: str
     samples: int

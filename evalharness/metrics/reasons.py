@@ -1,4 +1,4 @@
-"""Groups problems by the reason why a backend or the machine failed for them, for tables and messages."""
+"""Groups problems by the reason why the backend or the machine failed on them, for tables and messages."""
 
 from collections.abc import Iterable
 
@@ -6,15 +6,15 @@ from evalharness.data.run_types import Reason
 from evalharness.util.text import counted, shortened
 
 MOST_REASONS = 5
-"""Reasons that are kept, the most frequent first."""
+"""Most reasons that are kept, the most frequent first."""
 MOST_PROBLEMS = 10
-"""Problems that are kept for each reason, in the order in which they failed."""
+"""Most problem ids that are kept for each reason, in the order in which they failed."""
 SHOWN_CHARACTERS = 200
-"""Characters of a reason that are kept."""
+"""Maximum length of a reason, in characters."""
 
 
 def group_reasons(failures: Iterable[tuple[str, str]]) -> list[Reason]:
-    """Returns the reasons of failures, each given as the problem's id and what was said, the most frequent first."""
+    """Returns the reasons of failures, the most frequent first, with their problems; a failure is (problem, reason)."""
     groups: dict[str, Reason] = {}
     for task_id, text in failures:
         reason = shortened(text, SHOWN_CHARACTERS)
@@ -26,7 +26,7 @@ def group_reasons(failures: Iterable[tuple[str, str]]) -> list[Reason]:
 
 
 def reason_text(reason: Reason) -> str:
-    """Returns a reason as text: the problems, then what was said, such as "HumanEval/3, HumanEval/8: HTTP 500: no"."""
+    """Returns a failure reason with its problems as text, such as "HumanEval/3, HumanEval/8: HTTP 500: no"."""
     problems = ", ".join(reason["problems"])
     is_whole = len(reason["problems"]) < MOST_PROBLEMS or reason["samples"] == len(reason["problems"])
     total = "" if is_whole else f", ... ({counted(reason['samples'], 'sample')})"

@@ -1,4 +1,4 @@
-"""Prompts without an answer: those that an endpoint refuses, and those for which the backend fails.
+"""Handles prompts without an answer: those that an endpoint refuses, and those for which the backend fails.
 
 A run stops if its endpoint refuses every prompt; if it answers some, only the refused prompts' samples fail. Prompts
 for which the backend fails have no verdict; with --settle-failures, their samples fail, too.
@@ -16,7 +16,7 @@ REFUSED_AT_FIRST = 5
 
 
 def is_unanswered(completion: Completion) -> bool:
-    """Returns whether a stored completion is that of a refused prompt, or of one that was settled without an answer."""
+    """Returns whether a stored completion has no answer: its prompt was refused, or counts as not solved."""
     return not completion.text and completion.finish_reason in ("refused", UNANSWERED)
 
 
@@ -105,10 +105,10 @@ class _Failures:
         return settled
 
     def rest(self) -> list[Completion]:
-        """Returns the prompts that failed after the last answer.
+        """Returns the completions of prompts that failed after the last answer.
 
-        They are settled if an endpoint that answered before was asked for all of them, or answered none of this
-        stretch's: then they may be the prompts that are left because they always fail.
+        They become empty answers (not solved) if an endpoint that answered before was asked for all of them, or has
+        answered none since the run was resumed: then they may be the prompts that are left because they always fail.
         """
         answered = self._answered_before or self._answered_now
         settle = answered and not (self._stopped and self._answered_now)
@@ -116,7 +116,7 @@ class _Failures:
 
 
 def _settled(completion: Completion) -> Completion:
-    """Returns a failure as an empty answer that says why; one of a prompt that was not sent stays a failure."""
+    """Returns the completion of a failed prompt as an empty answer with the reason; an unsent prompt's stays failed."""
     if completion.finish_reason != UNANSWERED:
         return completion
     return replace(completion, error="", refusal=completion.error)

@@ -50,7 +50,7 @@ def token_limit(summary: Summary) -> str:
 
 
 def problem_remarks(summary: Summary) -> list[str]:
-    """Returns the problems without answer or verdict, by reason: "refused: HumanEval/3: HTTP 400: too long"."""
+    """Returns remarks about a run's problems without answer or verdict, such as "refused: HumanEval/3: HTTP 400"."""
     answers = summary.get("answers")
     reasons: dict[str, list[Reason]] = {}
     if answers:

@@ -34,7 +34,7 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
 
 
 def table_remarks(summaries: Sequence[Summary]) -> list[str]:
-    """Returns lines for below the table: what a reader has to know of answers, problems without one, and the speed."""
+    """Returns remarks below the table of results: about cut or missing answers, and changed measurement conditions."""
     return [f"{summary['task']}: {remark}" for summary in summaries for remark in _remarks(summary)]
 
 

@@ -37,7 +37,7 @@ INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 
 
 class _Reading(NamedTuple):
-    """One way to find code in an answer."""
+    """A way to read an answer as code blocks: the blocks, parsed, and the name of such a block."""
 
     form: str
     """The word for its parts."""
@@ -74,7 +74,7 @@ def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracte
 
 
 def _found(reading: "_Reading", head: str, names: Sequence[str]) -> Extracted | None:
-    """Returns the program of the last code in a reading that defines the names; None if none does."""
+    """Returns the program of the last code block of a reading that defines the names; None if none does."""
     codes = reading.codes
     position = _position(codes, reading.blocks, names)
     if position is None:

@@ -96,7 +96,7 @@ def defines(code: ParsedCode, names: Iterable[str]) -> bool:
 
 
 def with_methods(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
-    """Returns the code with the missing names defined as methods of an object, if one class has them all as methods.
+    """Returns Python code in which missing functions `names` are defined as the methods of one class that has them all.
 
     The last such class counts whose objects need no arguments, such as `class Solution`.
     """
@@ -111,7 +111,7 @@ def with_methods(code: ParsedCode, names: Iterable[str]) -> ParsedCode:
 
 
 def _needs_arguments(constructor: ast.FunctionDef | None) -> bool:
-    """Returns whether a class cannot be called without arguments."""
+    """Returns whether a class with this constructor cannot be called without arguments."""
     if constructor is None:
         return False
     arguments = constructor.args

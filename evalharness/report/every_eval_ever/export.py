@@ -32,7 +32,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """What no run says of itself."""
+    """Who ran the evaluations and developed the models: facts for the export that a run does not contain."""
 
     organization: str = ""
     """Who ran the evaluation."""
@@ -50,13 +50,13 @@ def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log
     """
     models = [(run, name) for run, name in zip(runs, name_runs(runs), strict=True) if not _is_reference(run)]
     if len(models) < len(runs):
-        log("left out, since they are of no model: the runs of backend reference")
+        log("runs of the backend reference are left out, since they are of no model")
     if not models:
-        raise UserError("no run is of a model; give the runs of one")
+        raise UserError("no run is of a model, but all of the backend reference; give runs of a model")
     try:
         written = [_write(run, name, out, evaluator, log) for run, name in models]
     except OSError as error:
-        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another --out") from None
+        raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
     if any(path.parts[-3] == UNKNOWN for path in written):
         log("the developer of some models is not known; name it with --developer, as their folder in the datastore")
     return written
@@ -103,14 +103,14 @@ def _write(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -
 
 
 def _uuid(run: Run) -> str:
-    """Returns an id that is the same each time for a run, in the form of a random one, as the datastore demands it."""
+    """Returns a run's UUID for its records: always the same, in the form of a random one, as the datastore demands."""
     described = [run.config, started_at(run), run.summary]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
 def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> SamplesFile | None:
-    """Writes the samples and returns the description of their file; None, and no file, if there are none."""
+    """Writes the sample records of a run to a .jsonl file and returns the file's description; None without samples."""
     digest, count = hashlib.sha256(), 0
     with atomic_write(out / path) as file:
         for record in records:
@@ -131,5 +131,5 @@ def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> 
 
 
 def _json(value: Mapping[str, object], indent: int | None = None) -> bytes:
-    """Returns a line, or lines, of JSON. Halves of surrogates, which UTF-8 does not have, become question marks."""
+    """Returns a record as JSON in UTF-8; unpaired surrogates become question marks."""
     return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

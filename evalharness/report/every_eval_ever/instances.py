@@ -1,4 +1,4 @@
-"""The samples of a run: prompt, answer, program, judgement, tokens and times."""
+"""Makes Every Eval Ever records of a run's samples: prompt, answer, program, verdict, tokens and times."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ from evalharness.report.prompt_text import prompt_parts
 from evalharness.report.task_variant import task_of
 
 RESULTS = ("pass@1", "base_pass@1")
-"""The scores that are means over samples."""
+"""The rates of a run that are means over samples, which have a record for each sample."""
 
 
 def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: str) -> Iterator[InstanceRecord]:
-    """Yields a record for each judged sample and each of the run's scores that is a mean over samples."""
+    """Yields one Every Eval Ever record for each graded sample of a run and each rate that is a mean over samples."""
     results = [name for name in RESULTS if name in run.summary.get("metrics", {})]
     for sample in run.samples():
         completion, verdict, problem = sample.completion, sample.verdict, problems.by_id.get(sample.task_id)
@@ -45,7 +45,7 @@ def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: 
 
 
 def _record(sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task) -> InstanceRecord:
-    """Returns the part of a record that is the same for each of the run's scores."""
+    """Returns the part of a sample's Every Eval Ever record that is the same for each of the run's rates."""
     parts = prompt_parts(problem.prompt)
     raw = parts[0][1] if len(parts) == 1 else "\n\n".join(f"[{name}]\n{text}" for name, text in parts)
     reference = [] if problem.reference is None else [problem.reference]
@@ -96,7 +96,7 @@ def _attribution(task: Task, problem: Problem, completion: Completion, verdict: 
 
 
 def _usage(completion: Completion) -> TokenUsage | None:
-    """Returns the counts of tokens; None where one of prompt and output was not counted."""
+    """Returns a completion's token counts for its record; None where prompt or output tokens were not counted."""
     prompt, output = completion.prompt_tokens, completion.output_tokens
     if prompt is None or output is None:
         return None
@@ -107,7 +107,7 @@ def _usage(completion: Completion) -> TokenUsage | None:
 
 
 def _performance(completion: Completion) -> Performance:
-    """Returns the times that were measured; empty where none was."""
+    """Returns a completion's measured times for its record; empty where none was measured."""
     performance: Performance = {}
     if completion.total_s is not None:
         performance["latency_ms"] = 1000 * completion.total_s

@@ -1,4 +1,4 @@
-"""The model of a run: its name, its id, and the folder of its records."""
+"""The model of a run in Every Eval Ever records: its name, id, developer, and the folder of the records."""
 
 import re
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from evalharness.util.version import __version__
 UNKNOWN: Final = "unknown"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _NOT_PORTABLE = re.compile(r'[<>:"\\|?*/\x00-\x1f]')
-"""Characters that no file's name may have on some system."""
+"""Characters that file names must not have on some operating system."""
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _COMMERCIAL_HOSTS = ("api.openai.com", "api.inceptionlabs.ai", "openrouter.ai", "api.together.xyz", "api.anthropic.com")
 OWN_BACKENDS = ("ar", "diffusion", "transformers")
-"""Backends that run the model in this program."""
+"""Backends that run the model in this process, not on an endpoint."""
 
 Deployment = Literal["self_deployed", "externally_managed", "unknown"]
 
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """A model in the notation of the Hugging Face hub."""
+    """The developer and the name of a model, as in the Hugging Face hub's DEVELOPER/NAME."""
 
     developer: str
     """"unknown" where neither the model's name nor the user says it."""
@@ -38,12 +38,12 @@ class ModelIdentity:
 
     @property
     def folder(self) -> Path:
-        """The model's folder below that of a task."""
+        """The folder of the model's records, relative to that of a task."""
         return Path(portable(self.developer)) / portable(self.name)
 
 
 def identity_of(run: Run, developer: str) -> ModelIdentity:
-    """Returns the run's model. `developer` is used where the model's name does not begin with one.
+    """Returns developer and name of a run's model. `developer` is used where the model's name does not begin with one.
 
     Of a model that is a file or a folder, the last part of the path is the name.
     """
@@ -54,12 +54,12 @@ def identity_of(run: Run, developer: str) -> ModelIdentity:
 
 
 def portable(part: str) -> str:
-    """Returns a part of a path that every file system accepts."""
+    """Returns a name changed into a part of a path that every file system accepts."""
     return _NOT_PORTABLE.sub("_", part).rstrip(". ") or "_"
 
 
 def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
-    """Returns the description of the run's model and of what served it."""
+    """Returns the description of a run's model, and of the software that ran it, for Every Eval Ever records."""
     backend: dict[str, Any] = run.config.get("backend", {})
     details = {
         "deployment_type": _deployment(backend),
@@ -87,7 +87,7 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
 
 
 def _host(backend: dict[str, Any]) -> str:
-    """Returns the host of an endpoint on another machine; else an empty text."""
+    """Returns the host name of a backend's endpoint on another machine; "" for other backends."""
     host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
     return "" if host in _LOCAL_HOSTS else host
 

@@ -1,4 +1,4 @@
-"""The scores of a run: its rates, its speed and its latency, each with what it means and how it was made."""
+"""Makes the scores of a run's Every Eval Ever record: pass rates, speed and latencies, each with its description."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ LATENCIES: Mapping[str, tuple[str, str]] = {
 
 
 def results_of(run: Run) -> list[Result]:
-    """Returns each score of a run."""
+    """Returns the scores of a run for its Every Eval Ever record: pass rates, tokens/s and latencies."""
     data, generation, timestamp = source_data(run), generation_config(run), started_at(run)
     results = []
     for metric, details in _scores(run):
@@ -55,7 +55,7 @@ def results_of(run: Run) -> list[Result]:
 
 
 def started_at(run: Run) -> str:
-    """Returns when the run began, in seconds since the epoch; empty where the manifest does not say it."""
+    """Returns when a run began, as text in seconds since the epoch; "" where its manifest does not say it."""
     text = str(run.manifest.get("environment", {}).get("started_at", ""))
     try:
         return str(int(datetime.fromisoformat(text).timestamp()))
@@ -142,7 +142,7 @@ def _measure(name: str, kind: str, unit: str, description: str, *, lower_is_bett
 
 
 def source_data(run: Run) -> SourceData:
-    """Returns where the run's problems come from."""
+    """Returns where a run's problems come from, for its Every Eval Ever record."""
     task = run.config.get("task", {})
     data = task.get("data", {})
     details = _texts({key: task.get(key) for key in ("family", "version", "split", "options")})
@@ -158,7 +158,7 @@ def source_data(run: Run) -> SourceData:
 
 
 def _hub_repository(run: Run) -> str | None:
-    """Returns the hub's repository with the run's data; None if there is none."""
+    """Returns the Hugging Face repository with a run's data; None if they are not from the hub."""
     name = task_of(run.summary)
     if is_sample(name):
         return None
@@ -171,7 +171,7 @@ def _hub_repository(run: Run) -> str | None:
 
 
 def generation_config(run: Run) -> GenerationConfig:
-    """Returns how the answers were generated, and how the programs ran."""
+    """Returns the generation settings and the sandbox of a run, for its Every Eval Ever record."""
     config = run.config
     task, backend, sampling = config.get("task", {}), config.get("backend", {}), config.get("sampling", {})
     arguments: GenerationArgs = {}
@@ -203,6 +203,6 @@ def _template(task: Mapping[str, Any]) -> str:
 
 
 def _texts(values: Mapping[str, Any]) -> Details:
-    """Returns the values as texts, without those that are not set."""
+    """Returns settings as texts by name, without those that are None."""
     kept = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}

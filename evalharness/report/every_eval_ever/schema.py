@@ -14,7 +14,7 @@ Relationship = Literal["first_party", "third_party", "collaborative", "other"]
 
 
 def as_relationship(text: str) -> Relationship:
-    """Returns the relationship that a user names; `other` for an empty text. Raises UserError for an unknown one."""
+    """Returns the value of --relationship; `other` for an empty text. Raises UserError for an unknown one."""
     known: tuple[Relationship, ...] = get_args(Relationship)
     for relationship in known:
         if text == relationship:
@@ -25,7 +25,7 @@ def as_relationship(text: str) -> Relationship:
 
 
 class Source(TypedDict):
-    """Who ran the evaluation."""
+    """Every Eval Ever: the organization and the software that ran the evaluation."""
 
     source_name: str
     source_type: Literal["evaluation_run"]
@@ -34,14 +34,14 @@ class Source(TypedDict):
 
 
 class Software(TypedDict):
-    """A program with its version."""
+    """Every Eval Ever: the name and the version of a program."""
 
     name: str
     version: str
 
 
 class ModelInfo(TypedDict):
-    """The model, and how it was served."""
+    """Every Eval Ever: the evaluated model, and how it was served."""
 
     name: str
     id: str
@@ -53,7 +53,7 @@ class ModelInfo(TypedDict):
 
 
 class SourceData(TypedDict):
-    """The data that a task's problems come from."""
+    """Every Eval Ever: the data set that a task's problems come from."""
 
     dataset_name: str
     source_type: Literal["hf_dataset", "other"]
@@ -63,7 +63,7 @@ class SourceData(TypedDict):
 
 
 class Metric(TypedDict):
-    """What a score means."""
+    """Every Eval Ever: the description of a metric, such as pass@1, with unit and range."""
 
     evaluation_description: str
     metric_id: str
@@ -78,7 +78,7 @@ class Metric(TypedDict):
 
 
 class ConfidenceInterval(TypedDict):
-    """The ends of an interval, in the unit of the score."""
+    """Every Eval Ever: the ends of a confidence interval, in the unit of the score."""
 
     lower: float
     upper: float
@@ -87,14 +87,14 @@ class ConfidenceInterval(TypedDict):
 
 
 class Uncertainty(TypedDict):
-    """How sure a score is."""
+    """Every Eval Ever: the uncertainty of a score: confidence interval and number of samples."""
 
     confidence_interval: ConfidenceInterval
     num_samples: int
 
 
 class ScoreDetails(TypedDict):
-    """A score."""
+    """Every Eval Ever: the value of a score with its uncertainty."""
 
     score: float
     uncertainty: NotRequired[Uncertainty]
@@ -102,14 +102,14 @@ class ScoreDetails(TypedDict):
 
 
 class SandboxUsed(TypedDict):
-    """What isolated the programs."""
+    """Every Eval Ever: the sandbox in which a run's programs were isolated."""
 
     type: str
     config: str
 
 
 class GenerationArgs(TypedDict, total=False):
-    """The settings of the generation that the schema has fields for; it allows no others."""
+    """Every Eval Ever: the generation settings for which the schema has fields, such as temperature."""
 
     temperature: float
     top_p: float
@@ -121,14 +121,14 @@ class GenerationArgs(TypedDict, total=False):
 
 
 class GenerationConfig(TypedDict):
-    """All settings of the generation."""
+    """Every Eval Ever: all settings of the generation."""
 
     generation_args: GenerationArgs
     additional_details: Details
 
 
 class Result(TypedDict):
-    """One score of a run."""
+    """Every Eval Ever: one score of a run with its metric, data and settings."""
 
     evaluation_result_id: str
     evaluation_name: str
@@ -140,7 +140,7 @@ class Result(TypedDict):
 
 
 class SamplesFile(TypedDict):
-    """The file with the samples of a run."""
+    """Every Eval Ever: the description of the file with a run's sample records."""
 
     format: Literal["jsonl"]
     file_path: str
@@ -150,7 +150,7 @@ class SamplesFile(TypedDict):
 
 
 class EvaluationLog(TypedDict):
-    """The record of a run."""
+    """Every Eval Ever: the record of a run, with model and scores."""
 
     schema_version: str
     evaluation_id: str
@@ -164,21 +164,21 @@ class EvaluationLog(TypedDict):
 
 
 class Input(TypedDict):
-    """A prompt, with the official solution where one is published."""
+    """Every Eval Ever: a sample's prompt, with the official solution where one is published."""
 
     raw: str
     reference: list[str]
 
 
 class Output(TypedDict):
-    """An answer."""
+    """Every Eval Ever: the answer of a model to a prompt."""
 
     raw: list[str]
     reasoning_trace: NotRequired[list[str]]
 
 
 class AnswerAttribution(TypedDict):
-    """The program that was made of an answer, and by which rule."""
+    """Every Eval Ever: the program that was extracted from an answer, and the extraction rule."""
 
     turn_idx: int
     source: Literal["output.raw"]
@@ -188,14 +188,14 @@ class AnswerAttribution(TypedDict):
 
 
 class Evaluation(TypedDict):
-    """The judgement of a sample."""
+    """Every Eval Ever: the verdict on a sample as a score."""
 
     score: float
     is_correct: bool
 
 
 class TokenUsage(TypedDict):
-    """The tokens of a request."""
+    """Every Eval Ever: the token counts of a request."""
 
     input_tokens: int
     output_tokens: int
@@ -204,7 +204,7 @@ class TokenUsage(TypedDict):
 
 
 class Performance(TypedDict, total=False):
-    """The times of a request in milliseconds."""
+    """Every Eval Ever: the measured times of a request, in milliseconds."""
 
     latency_ms: float
     time_to_first_token_ms: float
@@ -213,7 +213,7 @@ class Performance(TypedDict, total=False):
 
 
 class InstanceRecord(TypedDict):
-    """The record of a sample for one of the run's scores."""
+    """Every Eval Ever: the record of one sample for one of the run's scores."""
 
     schema_version: str
     evaluation_id: str

@@ -1,4 +1,4 @@
-"""The frame of the project's HTML pages: head, style sheets, scripts, and what a page may load."""
+"""The frame of this package's HTML pages: head, style sheets, scripts, and content security policy."""
 
 from collections.abc import Sequence
 from string import Template

@@ -1,4 +1,4 @@
-"""Responses of a service to the errors that its endpoints raise."""
+"""The HTTP responses of a service to exceptions that its endpoints raise."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from evalharness.util.text import one_line
 def add_error_responses(
     app: FastAPI, user_error: int = 422, retry_s: Callable[[], int] = lambda: 1, body: ErrorBody = one_error
 ) -> None:
-    """Adds responses of one line for RequestRefused, UserError and InfrastructureError.
+    """Adds exception handlers to an application that answer RequestRefused, UserError and InfrastructureError.
 
     `user_error` is the status of a UserError, and `retry_s` returns the seconds after which a client may retry when
     the infrastructure has failed (status 503).

@@ -128,7 +128,7 @@ class AutoregressiveBackend:
                 )
             self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
             if self._options.draft == "lookup":
-                from evalharness.diffusion.drafting.packing import pack_linears
+                from evalharness.diffusion.drafting.packing import pack_target
 
-                pack_linears(network.model)
+                pack_target(network.model)
         return self._network

@@ -200,7 +200,7 @@ class DiffusionBackend:
 
     def _load_drafter(self, network: Network) -> Drafter | None:
         from evalharness.backends.network.drafting import open_drafter_or_lookup
-        from evalharness.diffusion.drafting.packing import pack_linears
+        from evalharness.diffusion.drafting.packing import pack_target
 
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
@@ -212,5 +212,5 @@ class DiffusionBackend:
         if network.model.config.attention != "causal":
             raise UserError(f"option rule={rule}: model {network.name} does not generate from left to right")
         drafter = open_drafter_or_lookup(network, self._options.drafter, self._options.lookup)
-        pack_linears(network.model)
+        pack_target(network.model)
         return drafter

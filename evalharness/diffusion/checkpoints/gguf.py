@@ -1,6 +1,8 @@
 """Loads a network and its tokenizer from one GGUF file, as llama.cpp distributes models."""
 
 import functools
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.checkpoints.families import FAMILIES
+from evalharness.diffusion.checkpoints.file_rows import FileEmbedding, FileRows
 from evalharness.diffusion.checkpoints.folder import build_network
 from evalharness.diffusion.checkpoints.gguf_file import GgufFile, read_gguf
 from evalharness.diffusion.checkpoints.gguf_tokenizer import end_tokens, read_gguf_tokenizer
@@ -29,6 +32,8 @@ _LAYER = {
     "down.weight": ("ffn_down.weight",),
 }
 """The tensors of a file (behind `blk.N.`) that make up each of ours."""
+ALIGNMENT = 32
+"""Numbers between the beginnings of matrices in memory, a multiple of which is a cache line in every precision."""
 _COMPARED_ROWS = 256
 _SAME = 0.2
 """Embedding and head that differ by less than this share of their norm are one matrix, quantized in two ways."""
@@ -46,6 +51,8 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
     if config.tied:
         state["head.weight"] = state["embed.weight"]
     model = build_network(config, state, str(path))
+    if config.tied:
+        model.embed = FileEmbedding(model.embed.weight, FileRows(file, _embedding_name(file)))
     return Checkpoint(model, read_gguf_tokenizer(file), FAMILIES[file.metadata["general.architecture"]], ends)
 
 
@@ -93,21 +100,41 @@ def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> 
     names = dict(_TOP)
     if config.tied:
         del names["head.weight"]
-        if "output.weight" in file.tensors:
-            # The same matrix; files keep it at the higher precision under this name.
-            names["embed.weight"] = "output.weight"
+        names["embed.weight"] = _embedding_name(file)
     state = {name: file.read(source, dtype) for name, source in names.items()}
+    unused: tuple[str, ...] = () if config.qkv_bias else ("qkv.bias",)
+    unused += () if config.qk_norm else ("q_norm.weight", "k_norm.weight")
     for number in range(config.layers):
-        for name, sources in _LAYER.items():
-            if (name == "qkv.bias" and not config.qkv_bias) or (
-                name in ("q_norm.weight", "k_norm.weight") and not config.qk_norm
-            ):
-                continue
-            tensor = file.read_stacked([f"blk.{number}.{source}" for source in sources], dtype)
+        sources = {
+            name: [f"blk.{number}.{part}" for part in parts] for name, parts in _LAYER.items() if name not in unused
+        }
+        layer = _empty({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
+        for name, parts in sources.items():
+            file.read_stacked(parts, layer[name])
             if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
-                _restore_order(tensor, config)
-            state[f"layers.{number}.{name}"] = tensor
+                _restore_order(layer[name], config)
+            state[f"layers.{number}.{name}"] = layer[name]
     return state
+
+
+def _empty(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Returns tensors of these shapes, all matrices in one piece of memory.
+
+    The C library returns so large a piece to the system when the last matrix is freed. It keeps the memory of single
+    matrices, with which the packing of a network of 0.5 billion parameters took 0.4 GB more.
+    """
+    matrices = {name: math.prod(shape) for name, shape in shapes.items() if len(shape) > 1}
+    sizes = [-(-size // ALIGNMENT) * ALIGNMENT for size in matrices.values()]
+    parts = dict(zip(matrices, torch.empty(sum(sizes), dtype=dtype).split(sizes), strict=True))  # type: ignore[no-untyped-call]
+    return {
+        name: parts[name][: matrices[name]].view(shape) if name in parts else torch.empty(shape, dtype=dtype)
+        for name, shape in shapes.items()
+    }
+
+
+def _embedding_name(file: GgufFile) -> str:
+    """Returns the tensor of a tied network's matrix: files keep it at a higher precision as the head's, if at all."""
+    return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 
 
 def _restore_order(qkv: Tensor, config: ModelConfig) -> None:

@@ -75,14 +75,21 @@ class GgufFile:
         self._read_into(weights, entry)
         return weights.view(*(entry.shape if rows is None else weights.shape))
 
-    def read_stacked(self, names: Sequence[str], dtype: torch.dtype) -> Tensor:
-        """Returns the tensors of those names below each other, read without a second copy."""
+    def map_rows(self, entry: TensorEntry) -> np.ndarray[Any, Any]:
+        """Returns the bytes [rows, row_bytes] of a tensor, mapped into memory."""
+        return np.memmap(self.path, np.uint8, "r", entry.offset, (entry.rows, entry.row_bytes))
+
+    def stacked_shape(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Returns the shape of the tensors of those names below each other."""
+        shapes = [self.entry(name).shape for name in names]
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+    def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
+        """Fills `weights` with the tensors of those names below each other, without a second copy."""
         entries = [self.entry(name) for name in names]
-        weights = torch.empty(sum(entry.shape[0] for entry in entries), *entries[0].shape[1:], dtype=dtype)
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
             self._read_into(part.view(entry.rows, entry.shape[-1]), entry)
-        return weights
 
     def _read_into(self, weights: Tensor, entry: TensorEntry) -> None:
         """Fills `weights` [rows, columns] with the tensor's first rows."""
@@ -92,9 +99,13 @@ class GgufFile:
             for first in range(0, count, ROWS):
                 size = min(ROWS, count - first)
                 data = np.frombuffer(stream.read(size * entry.row_bytes), dtype=np.uint8).reshape(size, -1)
-                weights[first : first + size] = torch.from_numpy(self._dequantize(entry, data))
+                weights[first : first + size] = torch.from_numpy(self.dequantize(entry, data))
 
-    def _dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    def dequantize(self, entry: TensorEntry, data: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Returns the float32 values of a tensor's bytes [rows, row_bytes].
+
+        Raises UserError where the quantization is unknown to `gguf`.
+        """
         try:
             values = gguf.dequantize(data, entry.kind)
         except NotImplementedError:

@@ -68,6 +68,7 @@ def target_fingerprint(target: Transformer) -> str:
     It is the same in every precision.
     """
     digest = hashlib.sha256(repr(target.config).encode())
-    for weights in (target.embed.weight[:64], target.norm.weight):
+    first = torch.arange(min(64, target.config.vocab_size), device=target.norm.weight.device)
+    for weights in (target.embed(first), target.norm.weight):
         digest.update(weights.detach().to(torch.bfloat16).float().cpu().numpy().tobytes())
     return digest.hexdigest()

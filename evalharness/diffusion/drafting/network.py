@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.drafting.config import DrafterConfig
-from evalharness.diffusion.drafting.packing import pack_linear, pack_linears
+from evalharness.diffusion.drafting.packing import linear_layer, pack_linear, pack_linears
 from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, rotations
 
 
@@ -123,9 +123,7 @@ class Drafter(nn.Module):
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
         index[ids] = torch.arange(len(ids), device=ids.device)
-        head = nn.Linear(1, 1, bias=False, device="meta").requires_grad_(False)
-        head.weight = nn.Parameter(target.head.weight.detach()[ids], requires_grad=False)
-        self._shared = _Shared(target, head, index)
+        self._shared = _Shared(target, linear_layer(target.head.weight.detach()[ids]), index)
 
     def pack(self) -> None:
         """Packs all matrices for float32 passes over a few tokens on a CPU; the drafter cannot be saved afterwards."""

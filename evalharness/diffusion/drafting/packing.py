@@ -7,6 +7,11 @@ one token, else 3.6 times (Qwen2.5-Coder-0.5B, one core with AVX2). Single token
 import torch
 from torch import Tensor, nn
 
+from evalharness.diffusion.checkpoints.file_rows import FileEmbedding, FileRows
+from evalharness.diffusion.network import Transformer
+
+PART = 1 << 15
+"""Rows of a head that are packed at a time."""
 ROWS = 8
 """The number of rows that the packed layout is optimized for; any other number works as well."""
 
@@ -25,13 +30,52 @@ class PackedFloatLinear(nn.Module):
         return product
 
 
-def pack_linear(linear: nn.Module) -> nn.Module:
+def can_pack(module: nn.Module) -> bool:
+    """Returns whether a module is a float32 linear layer on a CPU, and PyTorch has the operations."""
+    if type(module) is not nn.Linear or module.weight.device.type != "cpu" or module.weight.dtype != torch.float32:
+        return False
+    return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def pack_linear(module: nn.Module) -> nn.Module:
     """Returns a float32 linear layer on a CPU in the packed layout; any other module as it is."""
-    if type(linear) is not nn.Linear or linear.weight.device.type != "cpu" or linear.weight.dtype != torch.float32:
-        return linear
-    if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return linear
-    return PackedFloatLinear(linear)
+    return PackedFloatLinear(module) if can_pack(module) else module  # type: ignore[arg-type]
+
+
+class PackedFloatRows(nn.Module):
+    """A head whose rows are packed in parts that are read from a file one after another."""
+
+    def __init__(self, rows: FileRows) -> None:
+        super().__init__()
+        parts = []
+        for first in range(0, len(rows), PART):
+            weight = rows.read(slice(first, first + PART))
+            parts.append(pack_linear(linear_layer(weight)))
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the product [..., rows] of inputs [..., inputs]."""
+        return torch.cat([part(x) for part in self.parts], dim=-1)
+
+
+def pack_target(model: Transformer) -> None:
+    """Packs a network that verifies drafts, as `pack_linears`.
+
+    The head and the embedding of a tied network are not both kept if its file has the rows of the latter.
+    """
+    embed = model.embed
+    if isinstance(embed, FileEmbedding) and model.config.tied and can_pack(model.head):
+        embed.free()
+        model.head = None  # type: ignore[assignment]
+        model.head = PackedFloatRows(embed.rows)  # type: ignore[assignment]
+    pack_linears(model)
+
+
+def linear_layer(weight: Tensor) -> nn.Linear:
+    """Returns a linear layer without bias with this matrix, which is not copied."""
+    linear = nn.Linear(1, 1, bias=False, device="meta")
+    linear.weight = nn.Parameter(weight, requires_grad=False)
+    return linear
 
 
 def pack_linears(module: nn.Module) -> None:

@@ -11,7 +11,7 @@ from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.diffusion.checkpoints.loading import find_folder, is_gguf, read_json
 from evalharness.diffusion.drafting.network import Drafter
-from evalharness.diffusion.drafting.packing import pack_linears
+from evalharness.diffusion.drafting.packing import pack_target
 from evalharness.errors import UserError
 from evalharness.model_server.config import ServerConfig
 from evalharness.model_server.engine.decoders import DecoderFactory
@@ -52,7 +52,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     if config.backend not in ways:
         raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
     if network.parameters >= SMALL:  # a small network gains nothing, and its texts then equal the backend's more often
-        pack_linears(network.model)
+        pack_target(network.model)
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
     options: dict[str, Mapping[str, str]] = {way: config.options if way == config.backend else shared for way in ways}
     factory = DecoderFactory(network, drafter, options)

@@ -76,7 +76,7 @@ def test_the_frontier_is_data_and_a_picture(finished: eh.Run, tmp_path: Path) ->
     [
         ("unknown keyword argument 'limits'; did you mean limit", {"task": "humaneval", "limits": 3}),
         ("unknown task 'humanevil'", {"task": "humanevil"}),
-        ("--workers and --batch-size must be at least 1", {"task": "humaneval", "workers": 0}),
+        ("--workers 0 is not possible; it must be at least 1", {"task": "humaneval", "workers": 0}),
         ("--n 2 at temperature 0", {"task": "humaneval", "backend": "ar", "n": 2, "temperature": 0}),
         ("unknown option 'thrshold'", {"task": "humaneval", "backend": "diffusion", "options": {"thrshold": 1}}),
     ],

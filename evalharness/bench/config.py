@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from evalharness.bench.workload import refuse_random_tokens
 from evalharness.errors import UserError
+from evalharness.util.number_checks import check_at_least
 
 CODE_TOKENS = 1000
 """Default length, in tokens, of the generated coding prompts and of their completions."""
@@ -57,17 +58,15 @@ def check_numbers(config: BenchConfig) -> None:
     refuse_random_tokens(config.task)
     levels = config.concurrency
     if not levels or min(levels) < 1 or len(set(levels)) < len(levels):
-        raise UserError("--concurrency must be different numbers, each at least 1, such as 1,2,4,8")
-    if config.requests < 1 or (config.warmup is not None and config.warmup < 0):
-        raise UserError("--requests must be at least 1 and --warmup at least 0")
-    if any(tokens is not None and tokens < 1 for tokens in (config.input_tokens, config.output_tokens)):
-        raise UserError("--input-tokens and --output-tokens must be at least 1")
-    if config.temperature < 0:
-        raise UserError("--temperature must be at least 0")
+        given = ",".join(map(str, levels))
+        raise UserError(f"--concurrency {given} is not possible; give different numbers of at least 1, such as 1,2,4,8")
+    check_at_least(1, {"--requests": config.requests})
+    check_at_least(1, {"--input-tokens": config.input_tokens, "--output-tokens": config.output_tokens})
+    check_at_least(0, {"--warmup": config.warmup, "--temperature": config.temperature})
     if config.task and config.input_tokens:
         raise UserError("--input-tokens has no effect on a task's prompts; leave --input-tokens or --task out")
-    if config.prices and min(config.prices) < 0:
-        raise UserError("--price-in and --price-out must be at least 0")
+    if config.prices:
+        check_at_least(0, dict(zip(("--price-in", "--price-out"), config.prices, strict=True)))
     if config.backend in NO_GENERATION:
         raise UserError(f"backend {config.backend} generates nothing, so it has no speed; choose another --backend")
     if "concurrency" in config.options:

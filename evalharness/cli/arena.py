@@ -12,6 +12,7 @@ from evalharness.cli.common import ExitCode, fail, log, show_help
 from evalharness.cli.run import worker_count
 from evalharness.errors import UserError
 from evalharness.util.extras import require_extra
+from evalharness.util.number_checks import check_at_least
 from evalharness.util.text import counted
 
 if TYPE_CHECKING:
@@ -178,8 +179,7 @@ def judge(
     from evalharness.pipeline.config import RunConfig, make_backend
     from evalharness.report.runs import load_runs
 
-    if limit is not None and limit < 1:
-        raise UserError(f"--limit {limit} is not possible; it must be at least 1")
+    check_at_least(1, {"--limit": limit})
     config = RunConfig(task="", backend=backend, model=model, options=opt.parse_key_values(option))
     check_options(config)
     entrants = load_entrants(load_runs(runs, log), data)

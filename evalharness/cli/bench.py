@@ -38,12 +38,12 @@ def bench(
             help="Token limit of a completion. [default: 1000; with --task the value of the task's recipe]",
         ),
     ] = None,
-    requests: Annotated[int, typer.Option(metavar="N", help="Measured requests per level.")] = 32,
+    requests: Annotated[int, typer.Option(metavar="N", help="Measured requests per concurrency level.")] = 32,
     warmup: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Requests sent before each level that are not measured. [default: the level's concurrency]",
+            help="Unmeasured requests that are sent before each concurrency level. [default: the level's concurrency]",
         ),
     ] = None,
     temperature: Annotated[float, typer.Option(metavar="T", help="Sampling temperature; 0 is greedy decoding.")] = 0.0,

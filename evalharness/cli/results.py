@@ -9,6 +9,7 @@ from evalharness.cli import options as opt
 from evalharness.cli.common import log
 from evalharness.errors import UserError
 from evalharness.util.files import write_atomically
+from evalharness.util.number_checks import check_above_zero, check_at_least
 from evalharness.util.text import counted
 
 EVERY_EVAL_EVER = "every-eval-ever"
@@ -57,8 +58,8 @@ def compare(
     from evalharness.report.compare.text import report
     from evalharness.report.runs import load_runs
 
-    if show < 0 or (margin is not None and margin <= 0):
-        raise UserError("--show must be at least 0 and --margin greater than 0")
+    check_at_least(0, {"--show": show})
+    check_above_zero({"--margin": margin})
     for line in report(compare_all(load_runs([first], log), load_runs([second], log), log), margin, show, data):
         print(line)
 

@@ -12,6 +12,7 @@ from evalharness.cli.common import ExitCode, fail, require_verdicts
 from evalharness.cli.dry_run import print_plans
 from evalharness.cli.tables import print_table
 from evalharness.errors import UserError
+from evalharness.util.number_checks import check_at_least
 
 if TYPE_CHECKING:
     from evalharness.data.run_types import Summary
@@ -189,8 +190,7 @@ def worker_count(value: int | None, executor: str = "local") -> int:
     The default is 0 with a cluster, whose nodes decide. Raises UserError for a value below 1.
     """
     if value is not None:
-        if value < 1:
-            raise UserError(f"--workers {value} is not possible; it must be at least 1")
+        check_at_least(1, {"--workers": value})
         return value
     from evalharness.pipeline.config import default_workers
 

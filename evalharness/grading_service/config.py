@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from evalharness.errors import UserError
 from evalharness.util.http.address import check_address
 from evalharness.util.http.hosts import served_hosts
 from evalharness.util.http.request_checks import RequestLimits
+from evalharness.util.number_checks import check_above_zero, check_at_least
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,9 @@ class ServiceConfig:
 
     def check(self) -> None:
         """Raises UserError for invalid settings, such as an address that others can reach without a token."""
-        if min(self.workers, self.queue, self.per_client, self.body_bytes, self.bodies_bytes) < 1:
-            raise UserError("--workers, --queue, --per-client and --max-body-mb must be at least 1")
-        if min(self.read_s, self.drain_s) <= 0:
-            raise UserError("--read-timeout and --drain must be greater than 0")
+        check_at_least(1, {"--workers": self.workers, "--queue": self.queue, "--per-client": self.per_client})
+        check_at_least(1, {"--max-body-mb": min(self.body_bytes, self.bodies_bytes) >> 20})
+        check_above_zero({"--read-timeout": self.read_s, "--drain": self.drain_s})
         check_address(self.host, self.port, self.token)
         served_hosts(self.host, self.allowed_hosts)
 

@@ -102,7 +102,7 @@ class Store:
                 file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
     def _remove_unanswered(self) -> None:
-        """Removes the rows of prompts without an answer."""
+        """Removes completions and verdicts of prompts without an answer, so that these prompts are sent again."""
         unanswered = KeySet(row.key for row in self.completions() if is_unanswered(row))
         for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
             with atomic_write(self.folder / name) as file:

@@ -27,6 +27,7 @@ from evalharness.pipeline.shard import parse_shard
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
 from evalharness.sandbox.factory import parse_sandbox_options
 from evalharness.util.files import check_writable
+from evalharness.util.number_checks import check_at_least
 from evalharness.util.version import __version__
 
 Job = tuple[RunConfig, Path]
@@ -191,21 +192,16 @@ def samples_per_problem(config: RunConfig, recipe: Recipe) -> int:
 
 def check_numbers(config: RunConfig, n: int, sampling: Sampling) -> None:
     """Raises UserError for numeric settings that are out of range or contradict each other, such as --n and --k."""
-    if n < 1 or config.workers < (config.executor == "local") or config.batch_size < 1:
-        raise UserError("--n, --workers and --batch-size must be at least 1")
-    if config.replicas is not None and config.replicas < 1:
-        raise UserError("--replicas must be at least 1")
+    check_at_least(1, {"--n": n, "--batch-size": config.batch_size, "--replicas": config.replicas})
+    check_at_least(1 if config.executor == "local" else 0, {"--workers": config.workers})
     if config.executor == "local" and (config.ray_address is not None or config.replicas is not None):
         raise UserError("--ray-address and --replicas need --executor ray; add it, or leave them out")
-    if config.limit is not None and config.limit < 1:
-        raise UserError("--limit must be at least 1")
-    if sampling.max_new_tokens < 1:
-        raise UserError("--max-new-tokens must be at least 1")
-    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
-        raise UserError("--temperature must be at least 0 and --top-p above 0 and at most 1")
+    check_at_least(1, {"--limit": config.limit, "--max-new-tokens": sampling.max_new_tokens})
+    check_at_least(0, {"--temperature": sampling.temperature})
+    if not 0 < sampling.top_p <= 1:
+        raise UserError(f"--top-p {sampling.top_p} is not possible; it must be greater than 0 and at most 1")
     for k in config.ks:
-        if k < 1:
-            raise UserError(f"--k {k} is not possible; every k must be at least 1")
+        check_at_least(1, {"--k": k})
         if k > n and config.backend != ReplayBackend.name:
             raise UserError(f"pass@{k} needs {k} samples per problem, not {n}; set --n {k} or more, or a smaller --k")
     if n > 1 and sampling.temperature == 0 and config.backend not in (ReferenceBackend.name, ReplayBackend.name):

@@ -105,9 +105,11 @@ class Version(StrictModel):
     def _lists_have_equal_lengths(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
-            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(files)} files")
+            raise ValueError(f"sha256 has {len(self.sha256)} entries, not one for each of {len(files)} files")
         if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
-            raise ValueError(f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files")
+            raise ValueError(
+                f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files; give one for each"
+            )
         return self
 
     @field_validator("fingerprint")

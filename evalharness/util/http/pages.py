@@ -1,4 +1,4 @@
-"""Serves an HTML page and its static files, with headers that keep everything else out of it."""
+"""Serves a web page and its static files, with headers that forbid it to load anything else."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ HEADERS = {
 
 
 def add_page(app: FastAPI, page: str, folders: Sequence[Path]) -> None:
-    """Adds GET / for the page's HTML, and GET /static/NAME for the style sheets and scripts of the folders."""
+    """Adds routes to an application: GET / for a page's HTML, GET /static/NAME for its style sheets and scripts."""
     files = {path.name: path for folder in folders for path in folder.iterdir() if path.suffix in SUFFIXES}
 
     @app.get("/")

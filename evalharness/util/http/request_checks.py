@@ -23,14 +23,15 @@ class RequestLimits:
     """Size limit of all requests that are being read or processed, together."""
     read_s: float = 30.0
     """Seconds that a client may take to send the body."""
-    public: tuple[str, ...] = ("/health",)
-    """Paths that need no token; one that ends in `/` stands for all paths below it."""
+    public_paths: tuple[str, ...] = ("/health",)
+    """URL paths that need no token; one that ends in `/` stands for all paths below it."""
     hosts: frozenset[str] = frozenset()
     """The names that clients may use (see `served_hosts`); empty for any."""
 
     def is_public(self, path: str) -> bool:
         """Returns whether requests to this URL path need no token."""
-        return path in self.public or any(path.startswith(name) for name in self.public if name[1:].endswith("/"))
+        folders = [name for name in self.public_paths if name[1:].endswith("/")]
+        return path in self.public_paths or any(path.startswith(name) for name in folders)
 
 
 class RequestChecks:

@@ -39,4 +39,4 @@ def test_a_port_in_use_is_refused() -> None:
      ("/statics", False), ("//static/a.js", False)],
 )  # fmt: skip
 def test_a_public_folder_is_all_below_it_and_the_root_is_itself_alone(path: str, public: bool) -> None:
-    assert RequestLimits(public=("/", "/health", "/static/")).is_public(path) == public
+    assert RequestLimits(public_paths=("/", "/health", "/static/")).is_public(path) == public

@@ -1,4 +1,4 @@
-"""Sources of completions. Each backend is found by its name through entry points (`factory`)."""
+"""Backends: sources of completions. `factory` finds each by its name through entry points."""
 
 from evalharness.backends.factory import BackendConfig, backend_names, find_backend, option_names, usable_backends
 from evalharness.backends.options import BackendOptions, parse_options

@@ -1,7 +1,7 @@
-"""The bundled network, or another one by --model, decoded one token at a time.
+"""The backend `ar`: the bundled network, or another one by --model, decoded autoregressively.
 
-With `draft=N` the network drafts N tokens by diffusion and verifies them itself: the same text in fewer passes. With
-`draft=lookup` the drafts are what followed the same tokens before, for any network.
+With `draft=N` the network drafts N tokens by diffusion and verifies them itself (self-speculative decoding): the same
+text in fewer forward passes. With `draft=lookup` drafts come from prompt lookup (n-gram matches), for any network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class AROptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend."""
+    """The `--option key=value` pairs of the backend `ar`."""
 
     draft: Annotated[int, Field(ge=0)] | Literal["lookup"] = Field(
         0,
@@ -37,35 +37,33 @@ class AROptions(NetworkOptions):
 
 
 class AutoregressiveBackend:
-    """Generates from left to right with a network of `evalharness.diffusion`. Loads it when it is first needed."""
+    """The backend `ar`: decodes a network from left to right. Loads the network when it is first needed."""
 
     name = "ar"
     Options: ClassVar[type[BaseModel]] = AROptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for a wrong option or a batch size below 1."""
+        """Raises UserError for an invalid option of backend `ar` or a batch size below 1."""
         check_batch_size(config.batch_size)
         self._config = config
         self._options = parse_options(AROptions, self.name, config.options)
         self._network: Network | None = None
 
     def accept(self, prompt: Prompt) -> None:
-        """Accepts text and chat prompts; infilling prompts if the tokenizer has sentinel tokens.
-
-        Raises UserError for an infilling prompt that the network cannot take.
-        """
+        """Raises UserError for an infilling prompt if the tokenizer has no FIM sentinel tokens."""
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
         network = self._load()
         if network.infilling is None:
             raise UserError(
-                f"the tokenizer of model {network.name} has no sentinel tokens for infilling; use another model, or "
+                f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give "
+                "another --model, or "
                 "--option recipe=suffix-first"
             )
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages; empty if it is not known to. Loads the network."""
+        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
         return chat_reason(self._load().tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
@@ -105,14 +103,17 @@ class AutoregressiveBackend:
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns everything that can change a number. Loads the network; raises UserError if that fails."""
+        """Returns the manifest's entry on the backend: all settings that can change a number. Loads the network.
+
+        Raises UserError if the network cannot be loaded.
+        """
         from evalharness.backends.network.loading import describe
 
         options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels", "weights", "w8a8_rows"})
         return {**describe(self._load()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
-        """Frees the network."""
+        """Frees the network's memory."""
         self._network = None
 
     def _load(self) -> Network:
@@ -121,10 +122,13 @@ class AutoregressiveBackend:
         if self._network is None:
             network = load_network(self._config.model, self._options)
             if network.model.config.attention != "causal":
-                raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
+                raise UserError(
+                    f"model {network.name} is a diffusion model, which backend ar cannot decode; use --backend "
+                    "diffusion"
+                )
             if self._options.draft not in (0, "lookup") and not network.family.can_draft:
                 raise UserError(
-                    f"option draft: model {network.name} is not trained to draft for itself; use draft=lookup"
+                    f"option draft: model {network.name} is not trained for self-speculative decoding; use draft=lookup"
                 )
             self._network = without_engine(network, self._options, "drafts") if self._options.draft else network
             if self._options.draft == "lookup":

@@ -20,7 +20,7 @@ GROUP = "evalharness.backends"
 
 @dataclass(frozen=True)
 class BackendConfig:
-    """The arguments of the command line that concern the backend.
+    """The command line's arguments for a backend: model, batch size and options.
 
     `options` holds the `--option key=value` pairs that belong to the backend, as text.
     """
@@ -36,17 +36,17 @@ def backend_names() -> list[str]:
 
 
 def find_backend(name: str) -> Callable[[BackendConfig], Backend]:
-    """Returns the backend class of that name. Raises UserError for an unknown one and for a broken plug-in."""
+    """Returns the backend class with this name. Raises UserError for an unknown name and for a broken plug-in."""
     return cast(Callable[[BackendConfig], Backend], load_plugin(GROUP, "backend", name))
 
 
 def usable_backends() -> dict[str, Callable[[BackendConfig], Backend]]:
-    """Returns the installed backends by name, without broken plug-ins, each of which is reported in one line."""
+    """Returns the installed backend classes by name. Broken plug-ins are left out, each with a one-line warning."""
     return dict(load_plugins(GROUP))
 
 
 def option_schema(backend: Any) -> type[BaseModel] | None:
-    """Returns the pydantic model of a backend class's options: its attribute `Options`; None if it has none."""
+    """Returns the pydantic model of a backend class's options (its attribute `Options`); None if it has none."""
     from pydantic import BaseModel
 
     schema = getattr(backend, "Options", None)
@@ -60,7 +60,7 @@ def option_names(backend: Any) -> frozenset[str]:
 
 
 def unknown_option(name: str, backend: str, known: Collection[str]) -> str:
-    """Returns a one-line message for an option not in `known`; it names another backend that has the option."""
+    """Returns an error message for an unknown backend option, with the backend that has it or the closest match."""
     other_owners = {
         option: name for name, other in usable_backends().items() for option in option_names(other) - set(known)
     }

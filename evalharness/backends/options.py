@@ -31,7 +31,7 @@ class BackendOptions(BaseModel):
 
 
 def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]) -> Schema:
-    """Returns the options as the backend's pydantic model. Raises UserError for an unknown key or a wrong value."""
+    """Returns a backend's `--option` values as its pydantic model. Raises UserError for a wrong key or value."""
     for key in options:
         if key not in schema.model_fields:
             raise UserError(unknown_name(f"option of backend {backend}", key, sorted(schema.model_fields)))
@@ -47,7 +47,7 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
 
 
 def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
-    """Returns a description of each option, in the order of their definition."""
+    """Returns a description of each option of a backend, in the order of definition."""
     properties: Mapping[str, Mapping[str, Any]] = schema.model_json_schema().get("properties", {})
     return [
         OptionDescription(name, _values(entry), _default(entry), entry.get("description", ""))

@@ -1,4 +1,4 @@
-"""The official solutions as completions: checks the harness itself. Generates nothing, so nothing is timed."""
+"""The backend `reference`: returns the official solutions, to check the harness itself. It generates nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -12,13 +12,13 @@ from evalharness.records import Completion, Prompt, Request, Sampling
 
 
 class ReferenceBackend:
-    """Returns the official solution of each problem."""
+    """The backend `reference`: returns each problem's official solution as its completion."""
 
     name = "reference"
     Options: ClassVar[type[BaseModel]] = BackendOptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for a model, because results would carry its name although it generates nothing."""
+        """Raises UserError if a model is given: results would carry its name although it generates nothing."""
         if config.model is not None:
             raise UserError(
                 "backend reference uses no model; leave --model out, or choose --backend transformers, openai or ar"
@@ -26,7 +26,7 @@ class ReferenceBackend:
         parse_options(BackendOptions, self.name, config.options)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the official solution for every sample of a problem. Raises UserError if a problem has none."""
+        """Yields the official solution for every requested sample. Raises UserError if a problem has none."""
         for request in requests:
             text = request.problem.reference
             if text is None:
@@ -34,10 +34,10 @@ class ReferenceBackend:
             yield Completion(*request.key, text, form="solution", characters=len(text))
 
     def accept(self, prompt: Prompt) -> None:
-        """Accepts any prompt: no model receives it."""
+        """Accepts any prompt: the backend sends none to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns that nothing is generated."""
+        """Returns the manifest's entry on the backend: nothing is generated."""
         return {"generates": False}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Completions from a samples file: `grade`, and `run --backend replay --option samples=FILE`."""
+"""The backend `replay`: completions from a samples file, for `grade` and `--option samples=FILE`."""
 
 import hashlib
 import json
@@ -25,26 +25,29 @@ from evalharness.util.jsonl import parse_line
 
 
 class ReplayOptions(BackendOptions):
-    """The `--option key=value` pairs of the backend."""
+    """The `--option key=value` pairs of the backend `replay`."""
 
     samples: Path | None = Field(None, description="The samples file, .jsonl or .jsonl.gz; required")
 
 
 class _Position(NamedTuple):
-    """Where a sample is in the file: line number from 1, and byte offset. Texts are read again when they are needed."""
+    """The place of a sample in its file: line number from 1, and byte offset. Texts are read again when needed."""
 
     line: int
     offset: int
 
 
 class ReplayBackend:
-    """Returns the samples of a samples file. Texts stay in the file, because they may take gigabytes."""
+    """The backend `replay`: returns the samples of a samples file as completions.
+
+    Texts stay in the file, because they may take gigabytes.
+    """
 
     name = "replay"
     Options: ClassVar[type[BaseModel]] = ReplayOptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Reads the whole file once. Raises UserError if it is missing or has an invalid line."""
+        """Reads the whole samples file once. Raises UserError if it is missing or has an invalid line."""
         options = parse_options(ReplayOptions, self.name, config.options)
         if options.samples is None:
             raise UserError("backend replay needs --option samples=FILE, a file of JSON lines")
@@ -58,13 +61,13 @@ class ReplayBackend:
         self._sha256 = digest.hexdigest()
 
     def recipe(self) -> str | None:
-        """Returns the recipe of the run if the file is a run's own `completions.jsonl`; None for any other file."""
+        """Returns the recipe that generated the samples if the file is a run's `completions.jsonl`, else None."""
         if self.path.name != COMPLETIONS or not (self.path.parent / MANIFEST).exists():
             return None
         return str(read_manifest(self.path.parent)["config"]["task"]["recipe"]["name"])
 
     def samples(self) -> Iterator[Sample]:
-        """Yields all samples, in the order of the file."""
+        """Yields all samples of the file, in its order."""
         return map(self._read_sample, self._positions)
 
     def _read_sample(self, key: Key) -> Sample:
@@ -75,9 +78,10 @@ class ReplayBackend:
         return parse_sample(f"{self.path}, line {line}", line, {**row, "task_id": key[0], "sample_id": key[1]}, {})
 
     def requests(self, problems: Mapping[str, Problem]) -> list[Key]:
-        """Returns the keys of all samples, in the order of the file; numbered problems get their ids.
+        """Returns the (task_id, sample_id) keys of all samples in the file's order.
 
-        `problems` has the task's problems by task_id. Raises UserError for a sample that none of them accepts.
+        `problems` has the task's problems by task_id. Files that number problems get their ids. Raises UserError for a
+        sample that none of the problems accepts.
         """
         self._name_numbered(list(problems))
         for sample in self.samples():
@@ -85,7 +89,10 @@ class ReplayBackend:
         return list(self._positions)
 
     def _name_numbered(self, task_ids: Sequence[str]) -> None:
-        """Replaces the positions of problems in the keys by their ids. Raises UserError for more than the task has."""
+        """Replaces problem numbers in the samples' keys by task_ids.
+
+        Raises UserError if the file has more problems than the task.
+        """
         named: dict[Key, _Position] = {}
         for (task_id, sample_id), position in self._positions.items():
             number = int(task_id.removeprefix(NUMBERED)) if task_id.startswith(NUMBERED) else -1
@@ -98,7 +105,7 @@ class ReplayBackend:
         self._positions = named
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the sample of each request. Raises UserError for a request without a sample in the file."""
+        """Yields the stored sample for each request. Raises UserError for a request without a sample in the file."""
         for request in requests:
             if request.key not in self._positions:
                 raise UserError(
@@ -108,12 +115,12 @@ class ReplayBackend:
             yield self._read_sample(request.key).completion(request.problem)
 
     def accept(self, prompt: Prompt) -> None:
-        """Accepts any prompt: no model receives it."""
+        """Accepts any prompt: the backend sends none to a model."""
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the number of samples and a digest of their content, independent of the file's name."""
+        """Returns the number of samples and a digest of their content, for the manifest."""
         return {"generates": False, "samples": len(self._positions), "sha256": self._sha256}
 
     def close(self) -> None:
-        """Closes the file. Safe to call twice."""
+        """Closes the samples file. Safe to call twice."""
         self._file.close()

@@ -1,4 +1,4 @@
-"""Samples files: JSON Lines with one sample per line, as `evalharness grade` and the backend `replay` read them."""
+"""Reads samples files: JSON Lines with one model sample per line, for `evalharness grade` and backend `replay`."""
 
 import contextlib
 import sys
@@ -17,17 +17,17 @@ from evalharness.util.limits.files import lines_of
 Form = Literal["program", "solution", "completion", "answer"]
 """How a task makes a program of a text (see `Completion.form`)."""
 KEYS: tuple[Form, ...] = ("program", "solution", "completion", "answer")
-"""The keys under which a line may give its text. A line with `program` may have another one for other tasks."""
+"""The JSON keys under which a line may give its text. A line with `program` may have another one for other tasks."""
 RUN_FORMS = KEYS
 """The values of `form` in a run's `completions.jsonl`, whose rows have the text under `text`."""
 
 ENDING: Mapping[str, type] = {"finish_reason": str, "reasoning": str, "reasoning_tokens": int, "refusal": str}
-"""The keys of a line that say how its text ended, with their types; see `Completion`."""
+"""Keys of a line about how its generation ended, with their types; see `Completion`."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One line of a samples file."""
+    """One line of a samples file: a model's answer to a problem."""
 
     line: int
     """Line number, counted from 1."""
@@ -35,14 +35,17 @@ class Sample:
     sample_id: int
     texts: Mapping[Form, str]
     ending: Mapping[str, Any] = field(default_factory=lambda: {"finish_reason": "unknown"})
-    """The fields of `ENDING`, where a run or another harness says them."""
+    """The values of the `ENDING` keys that the line has."""
 
     @property
     def key(self) -> Key:
         return (self.task_id, self.sample_id)
 
     def form(self, problem: Problem) -> Form | None:
-        """Returns which text is used for the problem; None if there is only a program and the problem accepts none."""
+        """Returns which of the line's texts is used for the problem.
+
+        The result is None if the line has only a program and the problem accepts none.
+        """
         return next((form for form in self.texts if form != "program" or problem.accepts_programs), None)
 
     def completion(self, problem: Problem) -> Completion:
@@ -53,7 +56,7 @@ class Sample:
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Returns the samples of a file, in the order of the file; `open_samples` names the accepted forms.
+    """Returns the samples of a samples file, in its order; `open_samples` lists the accepted formats.
 
     A line has `task_id`, one of `solution`, `completion` and `answer`, or `program`, or `text` and `form` as a run
     writes them. It may have `sample_id`; without it, the samples of a problem are numbered in the order of the file.
@@ -64,7 +67,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
-    """Yields the byte offset of the line and the sample, for each sample of the file.
+    """Yields each sample of an open samples file with the byte offset of its line.
 
     Raises UserError as `read_samples` does.
     """
@@ -89,13 +92,16 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
 
 
 def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> Sample:
-    """Returns the sample of a JSON value from line `number`.
+    """Returns the sample that a parsed JSON line describes; `number` is the line's number.
 
     `counts` holds the number of samples of each problem so far: a sample without `sample_id` gets it as its number.
     Raises UserError, whose message begins with `where`, for a value that is not a sample.
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
-        raise UserError(f"{where}: no task_id; every line is an object with task_id and solution, completion or answer")
+        raise UserError(
+            f"{where}: no task_id; every sample must be an object with task_id and solution, completion or "
+            "answer"
+        )
     task_id = sys.intern(str(row["task_id"]))
     texts = _parse_texts(where, row)
     sample_id = row.get("sample_id", counts.get(task_id, 0))
@@ -107,14 +113,14 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
 
 
 def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
-    """Returns the texts of a row by their form."""
+    """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
     if len(given := [key for key in texts if key != "program"]) > 1:
         raise UserError(f"{where}: both a {given[0]} and {_with_article(given[1])}; leave one of them out")
     if texts:
         return texts
     if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:
-        raise UserError(f"{where}: neither solution nor completion nor answer is a text; give one of them")
+        raise UserError(f"{where}: no text under solution, completion or answer; give one of them")
     if row.get("error"):
         raise UserError(
             f"{where}: the backend failed, so there is nothing to grade; generate the sample again, or remove the line"
@@ -127,7 +133,7 @@ def _with_article(noun: str) -> str:
 
 
 def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) -> None:
-    """Raises UserError, whose message begins with `where`, for a sample that no problem accepts.
+    """Raises UserError, whose message begins with `where`, for a sample that does not fit the task's problems.
 
     `problems` has the task's problems by their task_id.
     """
@@ -137,4 +143,6 @@ def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) ->
             f"({', '.join(list(problems)[:2])}, ...); check --task and its options version and split"
         )
     if sample.form(problems[sample.task_id]) is None:
-        raise UserError(f"{where}: this task accepts no program; give a solution or a completion")
+        raise UserError(
+            f"{where}: only a program, which this task does not accept; give a solution or a completion"
+        )

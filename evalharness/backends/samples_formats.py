@@ -1,4 +1,4 @@
-"""Opens samples files of every accepted form as UTF-8 JSON lines: of other harnesses, compressed, or on stdin."""
+"""Opens samples files as UTF-8 JSON lines, converting other harnesses' formats, compression, and stdin."""
 
 import codecs
 import json
@@ -20,12 +20,12 @@ GZIP = b"\x1f\x8b"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 ACCEPTED = "JSON lines, an EvalPlus result folder, or outputs of lm-eval or bigcode-evaluation-harness"
 NUMBERED = "#"
-"""What a task_id begins with that is the position of a problem in its task."""
+"""Prefix of a task_id that is a problem's position in its task instead of its id."""
 EVALPLUS_FOLDER = re.compile(r"(?P<name>.+)_(?P<number>\d+)")
 
 
 def open_samples(path: Path) -> IO[bytes]:
-    """Returns the samples as JSON lines in UTF-8, open for random access. `-` is stdin.
+    """Returns an open binary file with the samples as UTF-8 JSON lines, seekable. `-` is stdin.
 
     Recognized by content: gzip, UTF-16 and UTF-8 with a byte order mark, `--log_samples` files of lm-eval, and
     generations of bigcode-evaluation-harness. A folder is one of EvalPlus. Raises UserError for a file of another form.
@@ -41,7 +41,7 @@ def open_samples(path: Path) -> IO[bytes]:
 
 
 def _plain(path: Path) -> IO[bytes]:
-    """Returns the file without compression and as UTF-8, open for random access."""
+    """Returns the file decompressed and as UTF-8, seekable."""
     file: IO[bytes] = path.open("rb") if path != STDIN else _copied(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
@@ -49,7 +49,7 @@ def _plain(path: Path) -> IO[bytes]:
             file = _copied(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):
-        raise OSError("it is not gzipped, whatever its name says")
+        raise OSError("its name ends in .gz, but it is not gzip-compressed")
     if (mark := file.read(2)) in UTF16:
         file.seek(0)
         text = codecs.getreader("utf-16")(file)
@@ -63,7 +63,7 @@ def _plain(path: Path) -> IO[bytes]:
 
 
 def _standard(path: Path, file: IO[bytes]) -> IO[bytes]:
-    """Returns the file itself, or the rows of another harness's file as samples."""
+    """Returns the file itself if it has this project's format, else another harness's rows converted to it."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):
@@ -74,7 +74,7 @@ def _standard(path: Path, file: IO[bytes]) -> IO[bytes]:
 
 
 def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields the answers in a `--log_samples` file of lm-eval, which the task's recipe extracts programs from."""
+    """Yields the model answers in a `--log_samples` file of lm-eval, as rows of a samples file."""
     for number, line in enumerate(file, start=1):
         if not line.strip():
             continue
@@ -96,7 +96,7 @@ def _flat(value: Any) -> Iterator[str]:
 
 
 def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yields the programs of a generations file of bigcode-evaluation-harness: a list of programs for each problem."""
+    """Yields the programs of a generations file of bigcode-evaluation-harness, as rows of a samples file."""
     try:
         problems = json.load(file)
     except (ValueError, RecursionError) as error:
@@ -112,7 +112,7 @@ def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yields the programs of an EvalPlus result folder: HumanEval_0/0.py is sample 0 of HumanEval/0."""
+    """Yields the programs of an EvalPlus result folder (HumanEval_0/0.py is sample 0 of HumanEval/0) as rows."""
     found = False
     for problem in sorted(folder.iterdir()):
         match = EVALPLUS_FOLDER.fullmatch(problem.name)

@@ -1,1 +1,1 @@
-"""What backends share below them: sampling, stop sequences, devices, chat templates and infilling formats."""
+"""What all backends share: sampling, stop sequences, devices, chat templates and infilling (FIM) formats."""

@@ -1,4 +1,4 @@
-"""Batches of requests."""
+"""Splits requests into batches of a fixed size."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -16,7 +16,7 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yields lists of `size` items, the last one possibly shorter. Takes the items of a batch only when it is due."""
+    """Yields lists of `size` items, the last one possibly shorter; consumes `items` lazily, one batch at a time."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

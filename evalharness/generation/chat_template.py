@@ -1,4 +1,4 @@
-"""Token ids of prompts without a suffix: plain text, or chat messages through the tokenizer's chat template."""
+"""Tokenizes prompts without a suffix: plain text, or chat messages through the tokenizer's chat template."""
 
 from typing import Any
 
@@ -9,27 +9,29 @@ from evalharness.util.text import error_text
 
 
 def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> list[int]:
-    """Returns the token ids of a text or of chat messages, followed by the prompt's `prefill`.
+    """Returns the token ids of a text or chat prompt, followed by the prompt's `prefill` of the answer.
 
-    `model` is the model's name for error messages, and `fix` what a user can do, beside choosing another recipe,
-    about a template that is missing or refuses the messages. Raises UserError in these two cases.
+    `model` is the model's name for error messages; `fix` says what a user can do, besides choosing another recipe,
+    about a missing chat template or one that rejects the messages. Raises UserError in these two cases.
     """
     if not prompt.messages:
         return encode_text(tokenizer, (prompt.text or "") + prompt.prefill)
     remedy = "; use a base recipe: --option recipe=NAME" + (f", or {fix}" if fix else "")
     if not getattr(tokenizer, "chat_template", None):
-        raise UserError(f"model {model} has no chat template, and the prompts are chat messages{remedy}")
+        raise UserError(
+            f"the prompts are chat messages, and the tokenizer of model {model} has no chat template{remedy}"
+        )
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     try:
         text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     except Exception as error:  # templates raise whatever their author chose
         raise UserError(
-            f"the chat template of model {model} refuses the prompt: {error_text(error)}{remedy}"
+            f"the chat template of model {model} rejects the prompt: {error_text(error)}{remedy}"
         ) from error
     # The template has written the special tokens at the start of a text; the tokenizer must not add them again.
     return encode_bare(tokenizer, text + prompt.prefill)
 
 
 def chat_reason(tokenizer: Any) -> str:
-    """Returns that a tokenizer has a chat template; empty if it has none."""
+    """Returns the reason to send a model chat messages: its tokenizer has a chat template; empty if it has none."""
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -1,4 +1,4 @@
-"""The device and the floating-point type of a network."""
+"""Selects the device and the floating-point type of a network."""
 
 import torch
 
@@ -6,7 +6,7 @@ from evalharness.errors import UserError
 
 
 def select_device(name: str) -> torch.device:
-    """Returns the device of that name; `auto` is the first CUDA device, else the CPU.
+    """Returns the torch device with this name; `auto` is the first CUDA device, else the CPU.
 
     Raises UserError for a device that does not exist.
     """
@@ -14,14 +14,17 @@ def select_device(name: str) -> torch.device:
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"option device={name}: there are {torch.cuda.device_count()} CUDA devices; use device=auto")
+        raise UserError(
+            f"option device={name}: PyTorch finds {torch.cuda.device_count()} CUDA devices; give another number, or "
+            "device=auto"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("option device=mps: this machine has no MPS device; use device=auto")
+        raise UserError("option device=mps: PyTorch finds no MPS (Apple) GPU on this machine; use device=auto")
     return device
 
 
 def select_dtype(name: str, device: torch.device) -> torch.dtype:
-    """Returns the dtype of that name; `auto` is bfloat16 on CUDA, else float32."""
+    """Returns the torch dtype with this name; `auto` is bfloat16 on CUDA, else float32."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     dtype: torch.dtype = getattr(torch, name)

@@ -1,12 +1,12 @@
-"""Encodes texts that a model continues: with the special tokens that open a text, without those that end one."""
+"""Tokenizes texts that a model continues: with the tokens that open a text (BOS), without those that end it (EOS)."""
 
 from typing import Any
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
-    """Returns the token ids of a text that is to be continued.
+    """Returns the token ids of a text that a model will continue, without a trailing EOS token.
 
-    A tokenizer with `add_eos_token` ends every text with the end token, after which a model has nothing to say.
+    A tokenizer with `add_eos_token` ends every text with the EOS token, after which a model generates nothing useful.
     """
     ids = list(tokenizer(text)["input_ids"])
     _, closing = added_tokens(tokenizer)
@@ -14,7 +14,7 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def added_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Returns the tokens that the tokenizer adds before every text, such as a begin-of-sequence token, and after it."""
+    """Returns the special tokens that a tokenizer adds before every text (BOS) and after it (EOS)."""
     full, bare = list(tokenizer("a")["input_ids"]), encode_bare(tokenizer, "a")
     starts = (start for start in range(len(full)) if full[start : start + len(bare)] == bare)
     start = next(starts, None)
@@ -22,5 +22,5 @@ def added_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
 
 
 def encode_bare(tokenizer: Any, text: str) -> list[int]:
-    """Returns the token ids of a text without special tokens around it."""
+    """Returns the token ids of a text without any special tokens (BOS, EOS)."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,11 +1,11 @@
-"""Digests that identify files and weights in a manifest."""
+"""Digests that identify a run's files and model weights in its manifest."""
 
 import hashlib
 from typing import Any
 
 
 def sha256(content: bytes) -> str:
-    """Returns the SHA-256 digest as hexadecimal digits."""
+    """Returns the SHA-256 digest of bytes as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

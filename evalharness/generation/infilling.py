@@ -1,4 +1,4 @@
-"""Infilling with left-to-right models: the prompt's token ids in the format of the model's tokenizer."""
+"""Infilling (FIM) with left-to-right models: builds prompts in the FIM format of the model's tokenizer."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,28 +9,29 @@ from evalharness.generation.infilling_formats import FORMATS, PREFIX, SUFFIX, In
 from evalharness.records import Prompt
 
 MARKER = "☺"
-"""A character that is encoded before a text to absorb the space that sentencepiece adds; its tokens are removed."""
+"""A character that is tokenized before a text to absorb the space that sentencepiece adds; its tokens are removed."""
 
 
 @dataclass(frozen=True)
 class Infilling:
-    """An infilling format with a tokenizer whose vocabulary has its sentinel tokens."""
+    """A FIM format together with a tokenizer whose vocabulary has the format's sentinel tokens."""
 
     format: InfillingFormat
     tokenizer: Any
     end_tokens: frozenset[int]
-    """Token ids that end a middle, beside the model's own end tokens."""
+    """Token ids that end an infilled middle, besides the model's own EOS tokens."""
     stops: tuple[str, ...]
-    """The format's end texts that are not tokens of the vocabulary; they are stop sequences."""
+    """The format's end markers that are not in the vocabulary; they are used as stop sequences."""
 
     def describe(self) -> dict[str, Any]:
-        """Returns the format as plain values for the manifest."""
+        """Returns the FIM format as plain values for the run's manifest."""
         return {"format": self.format.name, "layout": self.format.layout, "ends": self.format.end_texts}
 
     def encode(self, prefix: str, suffix: str) -> list[int]:
-        """Returns the prompt's token ids: the tokens that open every text, then the sentinels and the two texts.
+        """Returns the token ids of an infilling prompt: BOS tokens, then sentinels with prefix and suffix.
 
-        Prefix and suffix are encoded separately. Raises UserError if the suffix cannot be encoded without a space.
+        Prefix and suffix are tokenized separately. Raises UserError if the suffix cannot be tokenized without the space
+        that sentencepiece adds.
         """
         encode_suffix = _encode_without_space if self.format.suffix_without_space else encode_bare
         texts = {PREFIX: encode_bare(self.tokenizer, prefix), SUFFIX: encode_suffix(self.tokenizer, suffix)}
@@ -41,10 +42,10 @@ class Infilling:
 
 
 def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
-    """Returns how to infill with this tokenizer.
+    """Returns the FIM format to use with a tokenizer; None if its vocabulary has the tokens of no format.
 
-    `name` is a format, or `auto` for the first one whose tokens the vocabulary has; the result is None if it has the
-    tokens of no format. Raises UserError if the vocabulary lacks a token of the named format.
+    `name` is a format, or `auto` for the first one whose tokens the vocabulary has. Raises UserError if the vocabulary
+    lacks a token of the named format.
     """
     vocabulary = tokenizer.get_vocab()
     if name == "auto":
@@ -54,7 +55,9 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
         format = find_format(name)
         missing = [token for token in format.sentinels if token not in vocabulary]
         if missing:
-            raise UserError(f"option fim={name}: the model's tokenizer has no {', '.join(missing)}; use fim=auto")
+            raise UserError(
+                f"option fim={name}: the model's tokenizer lacks the sentinel tokens {', '.join(missing)}; use fim=auto"
+            )
     if format is None:
         return None
     end_tokens = frozenset(vocabulary[text] for text in format.end_texts if text in vocabulary)
@@ -62,13 +65,13 @@ def find_infilling(tokenizer: Any, name: str) -> Infilling | None:
 
 
 def require_free_middle(backend: str, prompt: Prompt) -> None:
-    """Raises UserError if the recipe fixes or searches the length of the middle.
+    """Raises UserError if the recipe prescribes or searches the length of the middle of an infilling prompt.
 
-    A left-to-right model cannot follow such a recipe: it generates until its end token.
+    A left-to-right model cannot follow such a recipe: it generates until its EOS token.
     """
     if prompt.middle_length != "free":
         raise UserError(
-            f"the recipe fixes or searches the length of the middle (middle: {prompt.middle_length}), and backend "
+            f"the recipe prescribes the length of the infilled middle (middle: {prompt.middle_length}), and backend "
             f"{backend} generates from left to right until its end token; use a recipe with a free middle, such as "
             "--option recipe=plain"
         )

@@ -1,25 +1,25 @@
-"""Infilling formats: how each family of left-to-right models marks prefix, suffix and middle by sentinel tokens."""
+"""FIM formats: how each family of left-to-right models marks prefix, suffix and middle by sentinel tokens."""
 
 import re
 from dataclasses import dataclass
 
 PREFIX, SUFFIX = "{prefix}", "{suffix}"
-"""Placeholders of the two texts in a layout."""
+"""Placeholders of the two texts in a format's layout."""
 
 
 @dataclass(frozen=True)
 class InfillingFormat:
-    """The infilling format of one model family, as `source` documents it."""
+    """The infilling (FIM) format of one model family, as `source` documents it."""
 
     name: str
     layout: tuple[str, ...]
-    """Sentinel tokens in their order, with PREFIX and SUFFIX where the texts are inserted."""
+    """The sentinel tokens in order, with PREFIX and SUFFIX where the texts are inserted."""
     end_texts: tuple[str, ...]
-    """Tokens that end a middle, beside the model's own end tokens. One that a vocabulary lacks is a stop sequence."""
+    """Tokens that end an infilled middle, besides EOS. One that is not in the vocabulary is used as a stop sequence."""
     source: str
     """The file or page that documents the format."""
     also_requires: tuple[str, ...] = ()
-    """Further tokens that a vocabulary must have; they distinguish families with the same sentinels."""
+    """Further tokens that the vocabulary must have, to distinguish model families with the same sentinels."""
     text_layout: str = ""
     """The layout as text, if it differs from the joined `layout`."""
     suffix_without_space: bool = False
@@ -27,11 +27,11 @@ class InfillingFormat:
 
     @property
     def sentinels(self) -> tuple[str, ...]:
-        """The sentinel tokens of the layout."""
+        """The sentinel tokens of the format, in order."""
         return tuple(part for part in self.layout if part not in (PREFIX, SUFFIX))
 
     def text(self, prefix: str, suffix: str) -> str:
-        """Returns the prompt as text, for servers that convert sentinel tokens in a text to token ids."""
+        """Returns an infilling prompt as text, for servers that tokenize sentinel tokens in a text themselves."""
         texts = {PREFIX: prefix, SUFFIX: suffix}
         return re.sub("|".join(texts), lambda match: texts[match[0]], self.text_layout or "".join(self.layout))
 
@@ -90,11 +90,11 @@ FORMATS = (
         source="mistralai/mistral-common src/mistral_common/tokens/tokenizers/instruct.py encode_fim",
     ),
 )
-"""All known formats. `find_infilling` takes the first one whose tokens a vocabulary has."""
+"""All known FIM formats. `find_infilling` takes the first one whose tokens a vocabulary has."""
 
 FORMAT_NAMES = tuple(format.name for format in FORMATS)
 
 
 def find_format(name: str) -> InfillingFormat:
-    """Returns the format of that name, one of FORMAT_NAMES."""
+    """Returns the FIM format with this name, one of FORMAT_NAMES."""
     return next(format for format in FORMATS if format.name == name)

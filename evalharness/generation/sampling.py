@@ -1,4 +1,4 @@
-"""Sampling whose random numbers depend on the sample, not on the batch in which it is generated."""
+"""Sampling of tokens whose random numbers depend on the sample, not on the batch in which it is generated."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,28 +9,28 @@ from evalharness.records import Key
 
 
 def sample_seed(seed: int, key: Key) -> int:
-    """Returns a seed below 2^63 that depends only on the run's seed and the sample's key, on every machine."""
+    """Returns a sample's seed, below 2^63: a hash of the run's seed and the sample's key, equal on every machine."""
     text = f"{seed}\0{key[0]}\0{key[1]}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 class SeededSampler:
-    """A logits processor that draws the next token of each row; greedy search after it selects the drawn token.
+    """A transformers logits processor that samples each batch row with its own random generator.
 
-    The token of row r at step t inverts the cumulative distribution at the t-th random number of the row's own
-    generator. So a sample gets the same tokens in a batch of any size and order, as far as the model computes the same
-    logits, and a resumed run gives the same samples. One random number per row and step costs almost nothing beside a
-    forward pass.
+    It sets all scores except the drawn token's to -inf, so that greedy search selects that token. The token of row r at
+    step t inverts the cumulative distribution at the t-th random number of the row's own generator. So a sample gets
+    the same tokens in a batch of any size and order, as far as the model computes the same logits, and a resumed run
+    gives the same samples.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
-        """`seeds` has one entry per row of the batch; `temperature` > 0; `top_p` in (0, 1]."""
+        """`seeds`: one per row of the batch; `temperature` > 0; `top_p` in (0, 1]."""
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self._temperature = temperature
         self._top_p = top_p
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Returns scores [rows, vocabulary] that are 0 at the drawn token and -inf elsewhere."""
+        """Returns scores [rows, vocabulary] that are 0 at each row's sampled token and -inf elsewhere."""
         # Cumulative sums over a large vocabulary need double precision, which MPS does not have.
         dtype = torch.float32 if scores.device.type == "mps" else torch.float64
         weights = torch.softmax(scores.to(dtype) / self._temperature, dim=-1)
@@ -40,14 +40,15 @@ class SeededSampler:
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens, 0.0)
 
     def _uniform(self) -> torch.Tensor:
-        """Returns the next random number in [0, 1) of each row, [rows, 1]."""
+        """Returns the next random number in [0, 1) of each row's generator, [rows, 1]."""
         return torch.stack([torch.rand(1, generator=generator) for generator in self._generators])
 
 
 def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Returns probabilities [rows, vocabulary], zero outside the nucleus: the smallest set that reaches `top_p`.
+    """Returns probabilities [rows, vocabulary] with zero outside the nucleus of top-p sampling.
 
-    The most likely token always remains. Equally likely tokens are taken in the order of their ids.
+    The nucleus is the smallest set of tokens whose total probability reaches `top_p`; the most likely token always
+    remains. Equally likely tokens are taken in the order of their ids.
     """
     ordered, token_ids = weights.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered
@@ -57,7 +58,7 @@ def apply_top_p(weights: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def invert_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Returns token ids [rows, 1]: where cumulative `weights` [rows, vocabulary] first exceed `uniform` [rows, 1].
+    """Returns sampled token ids [rows, 1]: where cumulative `weights` [rows, vocabulary] exceed `uniform` [rows, 1].
 
     `weights` need not add up to one. A token of weight zero is never chosen.
     """

@@ -1,4 +1,4 @@
-"""Ends each row of a batch at its own first stop sequence, end token or token limit, and records its times."""
+"""Ends each row of a batch at its first stop sequence, EOS token or token limit, and records its timings."""
 
 import time
 from bisect import bisect_left
@@ -12,12 +12,12 @@ import torch
 from evalharness.generation.token_meter import generated_tokens
 
 TAIL_MARGIN = 8
-"""Tokens of the tail beyond the longest stop sequence, for characters that consist of several tokens."""
+"""Tokens searched beyond the longest stop sequence, for characters that consist of several tokens."""
 
 
 @dataclass(frozen=True)
 class RowResult:
-    """The outcome of one row. Times are in seconds since the start of the batch."""
+    """The generated text, token count and timings of one row of a batch, in seconds since the batch's start."""
 
     text: str
     """The generated text before the first stop sequence."""
@@ -30,7 +30,7 @@ class RowResult:
 
 
 class Detokenizer:
-    """Converts generated tokens to text, without special tokens."""
+    """Converts generated token ids to text, without special tokens."""
 
     def __init__(self, tokenizer: Any) -> None:
         added = getattr(tokenizer, "added_tokens_decoder", {})
@@ -42,11 +42,11 @@ class Detokenizer:
         self._context_length = len(self._decode([]))
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of tokens that continue another text."""
+        """Returns the text of token ids that continue another text."""
         return self._decode(tokens)[self._context_length :]
 
     def special_id(self, text: str) -> int | None:
-        """Returns the id of the special token that is written `text`; None if there is no such token."""
+        """Returns the id of the special token written as `text`; None if the tokenizer has no such token."""
         token: int | None = self._tokenizer.convert_tokens_to_ids(text)
         return token if token in self.special and self._tokenizer.convert_ids_to_tokens(token) == text else None
 
@@ -61,29 +61,29 @@ class Detokenizer:
 
 
 def cut_at_stop(text: str, stops: Sequence[str]) -> str:
-    """Returns the text before the earliest stop sequence."""
+    """Returns the text before the earliest stop sequence in it."""
     positions = [position for position in (text.find(stop) for stop in stops) if position >= 0]
     return text[: min(positions)] if positions else text
 
 
 def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept: str) -> int:
-    """Returns the smallest number of leading tokens whose text contains `kept`, a prefix of the text of all tokens.
+    """Returns how many leading tokens are needed to produce `kept`, a prefix of the text of all `tokens`.
 
-    So a stop sequence that begins at a token boundary adds no token; if it begins inside a token, only that token
-    counts.
+    So a stop sequence that begins at a token boundary adds no token to the count; if it begins inside a token, only
+    that token counts.
     """
     return bisect_left(range(len(tokens)), True, key=lambda n: detokenizer.text(tokens[:n]).startswith(kept))
 
 
 class StopChecker:
-    """Takes the generated tokens of one row, one at a time, and says when the row has ended.
+    """Decides, token by token, when one row of a batch has ended.
 
     Stop sequences are searched only in the row's generated text. A stop sequence that is written like a special token
     ends the row at that token, although the text does not show it. Nothing after the end is kept.
     """
 
     def __init__(self, detokenizer: Detokenizer, end_tokens: frozenset[int], stops: Sequence[str], limit: int) -> None:
-        """`end_tokens` are the model's end tokens; `limit` is the maximum number of tokens to generate."""
+        """`end_tokens`: the model's EOS tokens; `limit`: the maximum number of tokens to generate."""
         self._detokenizer = detokenizer
         self._stops = [stop for stop in stops if stop]
         special_stops = {token for token in map(detokenizer.special_id, self._stops) if token is not None}
@@ -98,7 +98,7 @@ class StopChecker:
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
     def push(self, token: int) -> bool:
-        """Takes the next token. Returns whether it ends the row."""
+        """Takes the next generated token of the row. Returns whether it ends the row."""
         if token in self.end_tokens:
             self.reason = "stop"
             return True
@@ -116,9 +116,9 @@ class StopChecker:
         return False
 
     def result(self) -> tuple[str, int]:
-        """Returns the text before the earliest stop sequence, and the number of output tokens.
+        """Returns the row's text before the earliest stop sequence, and its number of output tokens.
 
-        Without a stop sequence, every token before the end token or the limit counts; else see `count_tokens`.
+        Without a stop sequence, every token before the EOS token or the limit counts; else see `count_tokens`.
         """
         full_text = self._detokenizer.text(self.tokens)
         kept = cut_at_stop(full_text, self._stops)
@@ -132,7 +132,7 @@ class StopChecker:
 
 
 class BatchStopChecker:
-    """A stopping criterion of transformers that ends each row by its own `StopChecker` and records its times."""
+    """A transformers stopping criterion that ends each row of a batch by its own `StopChecker` and times it."""
 
     def __init__(self, rows: Sequence[StopChecker], start: float) -> None:
         """`start` is the `time.perf_counter()` value from which times are counted."""
@@ -142,7 +142,7 @@ class BatchStopChecker:
         self._ended_s: list[float | None] = [None] * len(rows)
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        """Returns which rows have ended, bool [rows]. Called once per step with ids [rows, length]."""
+        """Returns which rows have ended, bool [rows]; called at each step with token ids [rows, length]."""
         # Copying the tokens waits for the device, so the clock is read when they exist.
         tokens = input_ids[:, -1].tolist()
         now_s = time.perf_counter() - self._start
@@ -154,7 +154,7 @@ class BatchStopChecker:
         return torch.tensor([ended_s is not None for ended_s in self._ended_s], device=input_ids.device)
 
     def results(self) -> list[RowResult]:
-        """Returns the outcome of each row, in order."""
+        """Returns the outcome of each row of the batch, in order."""
         return [
             RowResult(*row.result(), row.reason, self._first_s, ended_s)
             for row, ended_s in zip(self._rows, self._ended_s, strict=True)

@@ -1,16 +1,16 @@
-"""Counts the tokens that this process generates, so that progress can be shown while a batch is being decoded."""
+"""Counts the tokens that this process generates, to show progress while a batch is being decoded."""
 
 
 class TokenMeter:
-    """A count that only grows. It is for display: threads may lose single tokens."""
+    """A monotonic counter of generated tokens, for progress display: concurrent updates may lose single tokens."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def add(self, tokens: int) -> None:
-        """Adds generated tokens."""
+        """Adds newly generated tokens to the count."""
         self.count += tokens
 
 
 generated_tokens = TokenMeter()
-"""Every token that a local backend appends to a completion."""
+"""Counts every token that a local backend generates."""

@@ -143,8 +143,8 @@ def test_an_invalid_option_or_command_is_refused(
         ('{"solution": "x"}\n', ["line 1", "no task_id"]),
         (LINE + '\n{"task_id": "Sample/99", "solution": "x"}\n', ["line 3", "'Sample/99'", "--task"]),
         (LINE + LINE.replace("}", ', "sample_id": 0}'), ["line 2", "is already in line 1"]),
-        ('{"task_id": "Sample/0"}\n', ["line 1", "neither solution nor completion"]),
-        ('{"task_id": "Sample/0", "solution": 1}\n', ["line 1", "neither solution nor completion"]),
+        ('{"task_id": "Sample/0"}\n', ["line 1", "no text under solution"]),
+        ('{"task_id": "Sample/0", "solution": 1}\n', ["line 1", "no text under solution"]),
         ('{"task_id": "Sample/0", "solution": "", "sample_id": "a"}\n', ["line 1", "sample_id 'a'"]),
     ],
 )

@@ -73,7 +73,7 @@ def test_verdicts_equal_those_of_grade_in_the_order_of_the_samples(
         (b'{"task": "mbpp", "samples": []}', 422, "samples"),
         (b'{"task": "mbpp", "samples": [1]}', 422, "samples.0"),
         (b'{"task": "mbpp", "samples": [{}]}', 422, "samples[0]: no task_id"),
-        (b'{"task": "mbpp", "samples": [{"task_id": 11}]}', 422, "neither solution nor completion"),
+        (b'{"task": "mbpp", "samples": [{"task_id": 11}]}', 422, "no text under solution"),
         (b'{"task": "mbpp", "samples": [{"task_id": "x", "solution": ""}]}', 422, "is not in this task"),
         (b'{"task": "mbp", "samples": [{"task_id": "x", "solution": ""}]}', 422, "mbpp"),
         (b'{"task": "mbpp", "options": {"a": "b"}, "samples": [{"task_id": 11, "solution": ""}]}', 422, "option"),

@@ -1,1 +1,1 @@
-"""The backend `diffusion`: block diffusion decoding of networks of `evalharness.diffusion` and of DiffusionGemma."""
+"""The backend `diffusion`: block diffusion decoding of the harness's networks and of DiffusionGemma."""

@@ -1,12 +1,12 @@
-"""The bundled network, or another one by --model, decoded by block diffusion: many tokens in each pass.
+"""The backend `diffusion`: the bundled network, or another one by --model, decoded by block diffusion.
 
 `rule` selects which tokens of a block a denoising step commits: threshold (those with at least the confidence
 `threshold`), factor and entropy-bounded (`bound`), confidence, margin, entropy and static (`steps` steps per block),
-dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the value of
-the model.
+dynamic (both), editing (`threshold`, and `edit` for tokens to replace). An option that is not set has the model's
+default.
 
-An autoregressive network is decoded by rule verified, the default for it: a drafter proposes tokens and the network
-accepts those that are its own; or by rule typical, which accepts likely ones, too (`threshold`).
+An autoregressive network is decoded by speculative decoding: a drafter proposes tokens and the network verifies them.
+Rule verified, the default, accepts the network's own tokens only; rule typical also likely ones (`threshold`).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 
 class DiffusionBackend:
-    """Generates by block diffusion. Loads the network when it is first needed."""
+    """The backend `diffusion`: block diffusion decoding. Loads the network when it is first needed."""
 
     name = "diffusion"
     Options: ClassVar[type[BaseModel]] = DiffusionOptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for a wrong option or a batch size below 1."""
+        """Raises UserError for an invalid option of backend `diffusion` or a batch size below 1."""
         check_batch_size(config.batch_size)
         self._config = config
         self._options = parse_options(DiffusionOptions, self.name, config.options)
@@ -54,27 +54,26 @@ class DiffusionBackend:
         """None also where lookup drafts alone."""
 
     def accept(self, prompt: Prompt) -> None:
-        """Accepts text and chat prompts; infilling prompts if the network can infill with this middle length.
-
-        Raises UserError for an infilling prompt that the network cannot take.
-        """
+        """Raises UserError for an infilling prompt whose middle length the network cannot handle."""
         from evalharness.backends.diffusion.rows import check_infilling
 
         if prompt.suffix is not None:
             if self._load_gemma():
-                raise UserError(f"model {self._config.model} cannot infill; use --option recipe=suffix-first")
+                raise UserError(
+                    f"model {self._config.model} (DiffusionGemma) cannot infill; use --option recipe=suffix-first"
+                )
             check_infilling(self._load_network(), prompt)
             if self._drafting:
                 require_free_middle(self.name, prompt)
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages; empty if it is not known to. Loads the network."""
+        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
         return chat_reason((self._load_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.
 
-        A search for the length of a middle is a batch by itself.
+        A search for the length of an infilled middle is a batch by itself.
         """
         if gemma := self._load_gemma():
             from evalharness.backends.diffusion import diffusion_gemma
@@ -91,7 +90,7 @@ class DiffusionBackend:
     def _generate_drafted(
         self, network: Network, requests: Iterable[Request], sampling: Sampling
     ) -> Iterator[Completion]:
-        """Yields completions of an autoregressive network that verifies drafts."""
+        """Yields completions by speculative decoding: an autoregressive network verifies a drafter's tokens."""
         from evalharness.backends.network.drafting import hybrid_drafting
         from evalharness.backends.network.rows import (
             can_generate,
@@ -118,7 +117,10 @@ class DiffusionBackend:
                 yield make_completion(network.detokenizer, request, row, started_at, len(active), options.trace, error)
 
     def _acceptance_threshold(self) -> float:
-        """Returns the share of the top probability from which a draft is accepted; 1 accepts the network's own text."""
+        """Returns the minimum probability of an accepted draft token, relative to the most likely token's.
+
+        At 1 only the network's own tokens are accepted.
+        """
         if self._options.rule != "typical":
             return 1.0
         return 0.5 if self._options.threshold is None else self._options.threshold
@@ -145,7 +147,10 @@ class DiffusionBackend:
             yield make_completion(network.detokenizer, request, row, started_at, len(active), trace, error)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns everything that can change a number. Loads the network; raises UserError if that fails."""
+        """Returns the manifest's entry on the backend: all settings that can change a number. Loads the network.
+
+        Raises UserError if the network cannot be loaded.
+        """
         from evalharness.backends.diffusion.rows import resolve_decoding
         from evalharness.backends.network.loading import describe
 
@@ -169,7 +174,7 @@ class DiffusionBackend:
         return {**describe(network), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
-        """Frees the network."""
+        """Frees the network's memory."""
         self._network = self._gemma = self._drafter = None
 
     def _load_gemma(self) -> DiffusionGemma | None:
@@ -205,12 +210,16 @@ class DiffusionBackend:
         rule = self._options.rule or "verified"
         if rule not in DRAFTING_RULES:
             raise UserError(
-                f"model {network.name} is not a diffusion model; use --option rule=verified with a drafter, or "
+                f"model {network.name} is autoregressive, not a diffusion model; use --option rule=verified with a "
+                "drafter, or "
                 "--backend ar"
             )
         self._options.check_rule(rule)
         if network.model.config.attention != "causal":
-            raise UserError(f"option rule={rule}: model {network.name} does not generate from left to right")
+            raise UserError(
+                f"option rule={rule} verifies drafts of an autoregressive model, and {network.name} is a diffusion "
+                "model; use another rule"
+            )
         drafter = open_drafter_or_lookup(network, self._options.drafter, self._options.lookup)
         pack_target(network.model)
         return drafter

@@ -1,4 +1,4 @@
-"""DiffusionGemma through transformers and its own sampler: the backend `diffusion` for such checkpoints.
+"""DiffusionGemma checkpoints in the backend `diffusion`: decoded by transformers with the model's own sampler.
 
 The sampler has its own temperature schedule, which a run's temperature and top_p do not affect; the manifest lists it.
 """
@@ -34,7 +34,7 @@ FAMILY = Family("diffusion_gemma", "transformers models/diffusion_gemma/generati
 
 @dataclass(frozen=True)
 class DiffusionGemma:
-    """A loaded model with its tokenizer."""
+    """A loaded DiffusionGemma model with its tokenizer and end tokens."""
 
     name: str
     model: Any
@@ -42,18 +42,21 @@ class DiffusionGemma:
     detokenizer: Detokenizer
     end_tokens: frozenset[int]
     steps: int | None
-    """Most denoising steps per canvas; None: as the checkpoint's generation config says."""
+    """Maximum denoising steps per canvas; None: as the checkpoint's generation config says."""
 
 
 @dataclass
 class GenerationObserver:
-    """Streamer and stopping criterion of one generation: counts passes, stores drafts and ends the row."""
+    """Observes one `generate` call of transformers: counts forward passes, stores drafts, ends at a stop sequence.
+
+    It is passed as streamer and as stopping criterion.
+    """
 
     row: Row
     start: float
     """The `time.perf_counter()` value from which times are counted."""
     drafts: list[list[int]] = field(default_factory=list)
-    """The token ids that each pass since the last finished canvas predicts for the canvas."""
+    """Token ids predicted for the current canvas, one list per denoising pass."""
     canvases: int = 0
     """Number of finished canvases."""
 
@@ -64,19 +67,19 @@ class GenerationObserver:
         """Does nothing at the end of the generation."""
 
     def put_draft(self, value: torch.Tensor) -> None:
-        """Takes the canvas [1, length] that a denoising pass predicts."""
+        """Records the canvas [1, length] that a denoising pass predicts."""
         self.drafts.append(value[0].tolist())
         self.row.forward_passes += 1
 
     def after_encoder(self, *_: Any) -> None:
-        """Notes that the encoder has read the prompt, or a finished canvas, which counts as a forward pass."""
+        """Counts a forward pass of the encoder over the prompt or a finished canvas."""
         if self.row.prefill_s is None:
             self.row.prefill_s = time.perf_counter() - self.start
         else:
             self.row.forward_passes += 1
 
     def __call__(self, ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        """Takes the finished canvas at the end of `ids` [1, length]. Returns whether the row has ended, bool [1]."""
+        """Records the finished canvas at the end of `ids` [1, length]; returns bool [1], whether the row ended."""
         canvas, forwards_before = self.drafts[-1], self.row.forward_passes - len(self.drafts)
         for position, token in enumerate(canvas):
             # The token is final after the pass that follows the last pass that predicted another one.
@@ -91,13 +94,19 @@ class GenerationObserver:
 
 
 def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
-    """Returns the model of a folder. Raises UserError if it cannot be loaded, and for options that have no effect."""
+    """Returns the DiffusionGemma model in a checkpoint folder.
+
+    Raises UserError if it cannot be loaded, and for options that have no effect on it.
+    """
     unused = [key for key in ("rule", "threshold", "block", "bound") if getattr(options, key) is not None]
     unused += ["hold_end"] if options.hold_end else []
     unused += ["kernels"] if options.kernels == "fused" else []
     unused += ["weights"] if options.weights != "network" else []
     if unused:
-        raise UserError(f"option {unused[0]} has no effect: model {name} has its own sampler; leave the option out")
+        raise UserError(
+            f"option {unused[0]} has no effect on model {name} (DiffusionGemma), which has its own sampler; leave the "
+            "option out"
+        )
     device = select_device(options.device)
     try:
         model = transformers.DiffusionGemmaForBlockDiffusion.from_pretrained(
@@ -115,7 +124,7 @@ def load(name: str, folder: Path, options: DiffusionOptions) -> DiffusionGemma:
 def generate(
     gemma: DiffusionGemma, requests: Iterable[Request], sampling: Sampling, trace: bool
 ) -> Iterator[Completion]:
-    """Yields completions in the order of the requests, one at a time."""
+    """Yields DiffusionGemma's completions in the order of the requests, one at a time."""
     for request in requests:
         prompt = request.problem.prompt
         ids = encode_prompt(gemma.tokenizer, gemma.name, prompt)
@@ -149,7 +158,7 @@ def _generate_row(gemma: DiffusionGemma, row: Row, seed: int) -> None:
 
 
 def describe(gemma: DiffusionGemma) -> dict[str, Any]:
-    """Returns model, weights digest, sampler settings and versions, as plain values for the manifest."""
+    """Returns DiffusionGemma's model name, weights digest, sampler settings and versions for the manifest."""
     model = gemma.model
     settings = {key: str(value) for key, value in sorted(vars(model.generation_config).items()) if value is not None}
     return {

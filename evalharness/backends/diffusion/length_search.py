@@ -1,4 +1,4 @@
-"""Infilling by search: middles of several lengths are denoised, and the most likely one is returned."""
+"""Infilling with an unknown middle length: denoises middles of several lengths, returns the most likely one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def candidate_lengths(longest: int) -> list[int]:
-    """Returns the lengths in tokens that a search tries: up to `longest`, four per doubling."""
+    """Returns the middle lengths in tokens that a length search tries: up to `longest`, four per doubling."""
     steps = (round(2 ** (step / 4)) for step in range(4 * longest.bit_length()))
     return sorted({length for length in steps if length <= longest} | {longest})
 
@@ -38,9 +38,9 @@ def search_length(
     trace: bool,
     engine: Engine | None = None,
 ) -> Completion:
-    """Returns the middle with the highest score (`middle_scores`) among all `candidate_lengths`.
+    """Infills with every length of `candidate_lengths`; returns the middle with the highest score (`middle_scores`).
 
-    All of them are denoised in one batch; forward passes and times of the completion are those of the whole batch.
+    All lengths are denoised in one batch; forward passes and times of the completion are those of the whole batch.
     """
     rows = [
         make_denoising_row(network, request, sampling, denoising, length)
@@ -63,11 +63,11 @@ def search_length(
 
 @torch.inference_mode()
 def middle_scores(network: Network, rows: Sequence[Row]) -> list[float]:
-    """Returns the score of each row's middle: the mean log-probability of its tokens.
+    """Returns, for each row of a batch, the mean log-probability of the tokens of its infilled middle.
 
     A network with causal attention computes it in one more forward pass, from left to right, and includes the end
-    token: only the end token distinguishes a complete middle from the beginning of a longer one. For other networks
-    the probabilities are those with which the tokens were committed.
+    token: only the end token distinguishes a complete middle from the beginning of a longer one. For other networks the
+    probabilities are those with which the tokens were committed.
     """
     model = network.model
     if model.config.attention != "causal":

@@ -12,13 +12,13 @@ RULE_SETTINGS = {
     "entropy": ("steps",), "entropy-bounded": ("bound",), "static": ("steps",), "dynamic": ("threshold", "steps"),
     "editing": ("threshold", "edit"), "verified": (), "typical": ("threshold",),
 }  # fmt: skip
-"""The options that each rule uses."""
+"""The options that each decoding rule uses."""
 DRAFTING_RULES = ("verified", "typical")
-"""The rules with which a drafter drafts for an autoregressive network, which verifies."""
+"""Decoding rules with which an autoregressive network verifies a drafter's tokens."""
 
 
 class DiffusionOptions(NetworkOptions):
-    """The `--option key=value` pairs of the backend. An option that is not set has the value of the model."""
+    """The `--option key=value` pairs of the backend `diffusion`. An unset option has the model's default."""
 
     rule: Literal[*RULE_SETTINGS] | None = Field(  # type: ignore[valid-type]
         None,
@@ -58,12 +58,13 @@ class DiffusionOptions(NetworkOptions):
     )
 
     def check_rule(self, rule: str) -> None:
-        """Raises UserError for an option that `rule` does not use and that would have no effect."""
+        """Raises UserError for an option that has no effect with the decoding rule `rule`."""
         for setting in ("threshold", "steps", "bound", "edit"):
             if setting in self.model_fields_set and setting not in RULE_SETTINGS[rule]:
                 rules = ", ".join(name for name, settings in RULE_SETTINGS.items() if setting in settings)
                 raise UserError(
-                    f"option {setting} has no effect with rule={rule}; leave it out, or use another rule: {rules}"
+                    f"option {setting} has no effect with decoding rule={rule}; leave it out, or use one of the rules "
+                    f"{rules}"
                 )
         if self.hold_end and rule in DRAFTING_RULES:
-            raise UserError(f"option hold_end has no effect with rule={rule}; leave it out")
+            raise UserError(f"option hold_end has no effect with decoding rule={rule}; leave it out")

@@ -1,4 +1,4 @@
-"""How the backend `diffusion` denoises a prompt: the decoding settings and the rows.
+"""Prepares prompts for the backend `diffusion`: decoding settings, and rows (one row is one sequence of a batch).
 
 For infilling, a network with causal attention reads the suffix before the middle, by sentinel tokens. A bidirectional
 network denoises masks between prefix and suffix; `records.MiddleLength` determines their number.
@@ -21,7 +21,7 @@ from evalharness.records import Prompt, Request, Sampling
 
 
 class DecodingSettings(TypedDict):
-    """The settings that depend on both the options and the model, as they are stored in the manifest."""
+    """The manifest's decoding settings that depend on both the options and the model."""
 
     rule: str
     threshold: float
@@ -30,31 +30,37 @@ class DecodingSettings(TypedDict):
 
 
 def check_infilling(network: Network, prompt: Prompt) -> None:
-    """Raises UserError for an infilling prompt that the network cannot take."""
+    """Raises UserError for an infilling prompt that the diffusion network cannot handle."""
     if network.model.config.attention == "bidirectional":
         if prompt.middle_length == "free":
             raise UserError(
-                f"model {network.name} denoises a canvas whose length must be known; use --option recipe=canvas, "
+                f"model {network.name} infills a canvas of masks whose length must be known in advance; use --option "
+                "recipe=canvas, "
                 "length-search or oracle-length"
             )
     elif network.infilling is None:
         raise UserError(
-            f"the tokenizer of model {network.name} has no sentinel tokens for infilling; use another model, or "
+            f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give another "
+            "--model, or "
             "--option recipe=suffix-first"
         )
 
 
 def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSettings:
-    """Returns rule, threshold and block size, from the options or else from the model.
+    """Returns decoding rule, threshold and block size: those of the options, else the model's defaults.
 
     Raises UserError for a block size that the model does not support, and for options that the rule does not use.
     """
     family, block = network.family, network.model.config.block_size
     if options.block and family.aligned and options.block != block:
-        raise UserError(f"option block={options.block}: model {network.name} has blocks of {block}; leave it out")
+        raise UserError(
+            f"option block={options.block}: model {network.name} only supports blocks of {block} tokens; leave the "
+            "option out"
+        )
     if options.block and options.block > (positions := network.model.config.max_length):
         raise UserError(
-            f"option block={options.block}: model {network.name} has {positions} positions; give a smaller block"
+            f"option block={options.block}: model {network.name} has a context of {positions} tokens; give a smaller "
+            "block"
         )
     rule = options.rule or family.rule
     options.check_rule(rule)
@@ -66,7 +72,7 @@ def resolve_decoding(network: Network, options: DiffusionOptions) -> DecodingSet
 
 
 def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampling, fixed_length: bool) -> Denoising:
-    """Returns how to denoise. With `fixed_length` a row never ends at an end token."""
+    """Returns the block diffusion settings of a run. With `fixed_length` a row never ends at an end token."""
     resolved = resolve_decoding(network, options)
     block = resolved["block"] or sampling.max_new_tokens
     steps = options.steps or block
@@ -97,9 +103,10 @@ def make_denoising(network: Network, options: DiffusionOptions, sampling: Sampli
 def make_denoising_row(
     network: Network, request: Request, sampling: Sampling, denoising: Denoising, length: int | None = None
 ) -> Row:
-    """Returns the row of a request, for infilling or not.
+    """Returns a request as a row of a diffusion batch, for infilling or not.
 
-    `length` fixes the number of tokens of the middle; by default the oracle does so if the prompt has one.
+    `length` fixes the number of tokens of the infilled middle; by default it is the true length if the recipe gives it
+    (oracle).
     """
     prompt = request.problem.prompt
     if prompt.oracle is not None and prompt.middle_length == "oracle":

@@ -1,1 +1,1 @@
-"""What the backends `ar` and `diffusion` share: loading a network of `evalharness.diffusion`, and its rows."""
+"""What the backends `ar` and `diffusion` share: loading a network, and the rows (sequences) of its batches."""

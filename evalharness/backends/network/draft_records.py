@@ -1,4 +1,4 @@
-"""What a completion says of its drafts: counts by source and position, and the rejected tokens for the trace."""
+"""Draft statistics of a completion (speculative decoding): counts by source and position, and rejected tokens."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from evalharness.records import DraftCounts, RejectedDraft
 
 
 def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
-    """Returns the counts of each source, in alphabetical order of the sources."""
+    """Returns accepted and rejected draft tokens by drafting source and position, sources in alphabetical order."""
     counts = []
     for source in sorted({draft.source for draft in drafts}):
         own = [draft for draft in drafts if draft.source == source]
@@ -25,7 +25,7 @@ def count_drafts(drafts: Sequence[VerifiedDraft]) -> tuple[DraftCounts, ...]:
 
 
 def rejected_drafts(drafts: Sequence[VerifiedDraft], detokenizer: Detokenizer) -> tuple[RejectedDraft, ...]:
-    """Returns the rejected tokens of each draft that has some, in the order of the passes."""
+    """Returns the rejected tokens of each verified draft that has some, in the order of the forward passes."""
     return tuple(
         RejectedDraft(
             draft.forward_pass,

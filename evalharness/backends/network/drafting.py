@@ -1,4 +1,4 @@
-"""Drafting for a loaded network: finds the drafter, decodes rows with it, and describes it for the manifest."""
+"""Speculative decoding of a loaded network: finds the drafter, configures drafting, describes it in the manifest."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from evalharness.util.paths import BUNDLED_NETWORK
 
 _log = logging.getLogger(__name__)
 BUNDLED_DRAFTERS = BUNDLED_NETWORK / "drafters"
-"""One folder per bundled drafter."""
+"""Folder with one folder per bundled drafter."""
 LONGEST = 7
-"""Tokens of the longest draft that lookup makes."""
+"""Tokens of the longest draft by prompt lookup."""
 
 
 def open_drafter(network: Network, path: str | None) -> Drafter:
-    """Returns the drafter in a folder; without one, the bundled drafter of this network. Its matrices are packed.
+    """Returns the drafter in folder `path`; without one, the bundled drafter that was trained for this network.
 
-    Raises UserError if the folder has no drafter of the network's sizes, or no drafter for the network is bundled.
+    Raises UserError if the folder has no drafter with the network's sizes, or no drafter for the network is bundled.
     """
     folder = Path(path).expanduser() if path is not None else _bundled_folder(network)
     if folder is not None:
@@ -66,23 +66,23 @@ def _bundled_folder(network: Network) -> Path | None:
 
 
 def lookup_drafting(network: Network) -> Drafting:
-    """Returns drafting by lookup in prompt and answer, which needs no drafter."""
+    """Returns the settings for speculative decoding by prompt lookup (n-gram matches), which needs no drafter."""
     return Drafting(lookup=True, longest=LONGEST, costs=cost_curve(network.model, None))
 
 
 def hybrid_drafting(
     network: Network, drafter: Drafter | None, threshold: float, lookup: bool, longest: int | None
 ) -> Drafting:
-    """Returns drafting by lookup where it finds a match, and by the drafter elsewhere; `lookup` False: always by it.
+    """Returns the settings for drafting by prompt lookup if it finds a match, else by the drafter network.
 
-    Lookup drafts alone if there is no drafter.
+    `lookup` False: always by the drafter. `longest` limits the tokens of a draft.
     """
     block = drafter.config.block if drafter else LONGEST
     return Drafting(drafter, lookup, min(longest or block, block), threshold, costs=cost_curve(network.model, drafter))
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
-    """Returns what the manifest records of a drafter; only that there is none if lookup drafts alone.
+    """Returns the manifest's entry on a drafter.
 
     `target_matches` is False for a network that differs from the one that the drafter was trained for: the text is the
     same, but fewer drafts are accepted.

@@ -1,4 +1,4 @@
-"""Loads a network of `evalharness.diffusion` with its tokenizer, selects its kernels, and describes it."""
+"""Loads a network with its tokenizer for `ar` and `diffusion`, selects its kernels, and describes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ A second thread speeds up so small a network little and slows down the sandbox; 
 
 @dataclass(frozen=True)
 class Network:
-    """A loaded network with its tokenizer."""
+    """A network loaded for decoding, with tokenizer, model family and kernels."""
 
     name: str
     """The folder, GGUF file or hub id as the user gave it, or "bundled"."""
@@ -51,7 +51,7 @@ class Network:
     engine: Engine | None
     """Decodes with the fused kernels; None if the network runs on torch."""
     digest: str
-    """Digest of samples of the weights as they were loaded."""
+    """Digest of samples of the loaded weights."""
     parameters: int
     """Number of parameters."""
 
@@ -62,14 +62,15 @@ class Network:
 
 
 def load_network(name: str | None, options: NetworkOptions) -> Network:
-    """Returns the network of a folder, GGUF file or hub id; without a name, the bundled one.
+    """Returns the network of a checkpoint folder, GGUF file or hub id; without a name, the bundled one.
 
     Raises UserError if it cannot be loaded, its family is not supported, or it cannot run on the kernels that the
     options require.
     """
     if name is None and not (BUNDLED_NETWORK / "model.safetensors").is_file():
         raise UserError(
-            "this installation has no bundled weights; give --model a checkpoint folder, such as one that "
+            "this installation does not include the bundled network's weights; give --model a checkpoint folder, such "
+            "as one that "
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
@@ -105,14 +106,14 @@ def _open(name: str, dtype: torch.dtype, device: torch.device, revision: str | N
 
 
 def _open_engine(model: Transformer, precision: Precision) -> Engine:
-    """Returns an engine of the fused kernels. Imports Triton, which needs a GPU."""
+    """Returns the fused-kernel decoding engine of a network. Imports Triton, which needs a GPU."""
     from evalharness.diffusion.kernels.engine import Engine
 
     return Engine(model, precision)
 
 
 def without_engine(network: Network, options: NetworkOptions, what: str) -> Network:
-    """Returns the network without the fused kernels, because `what` runs only on torch.
+    """Returns the network set to decode without the fused kernels, because feature `what` runs only on torch.
 
     Raises UserError if an option requires the fused kernels.
     """
@@ -124,9 +125,9 @@ def without_engine(network: Network, options: NetworkOptions, what: str) -> Netw
 def engine_for(
     network: Network, options: NetworkOptions, sampler: Sampler, denoising: Denoising | None = None
 ) -> Engine | None:
-    """Returns the network's engine if it supports this way of decoding, else None.
+    """Returns the network's fused-kernel engine if it supports these decoding settings, else None.
 
-    Raises UserError if the engine does not support it and an option requires the fused kernels.
+    Raises UserError if the engine does not support them and an option requires the fused kernels.
     """
     engine = network.engine
     if engine is None or engine.supports(sampler, denoising):
@@ -142,7 +143,7 @@ def engine_for(
 
 
 def describe(network: Network) -> dict[str, Any]:
-    """Returns model, weights digest, precision, device and versions, as plain values for the manifest."""
+    """Returns a network's name, weights digest, precision, device and library versions for the manifest."""
     model, config = network.model, network.model.config
     precision = network.engine.weights.precision if network.engine else Precision()
     return {

@@ -1,4 +1,4 @@
-"""The options that the backends `ar` and `diffusion` share."""
+"""Options that the backends `ar` and `diffusion` share."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from evalharness.diffusion.kernels.kernel_options import Precision, WeightFormat
 
 
 class NetworkOptions(BackendOptions):
-    """The `--option key=value` pairs of both backends."""
+    """The `--option key=value` pairs that the backends `ar` and `diffusion` share."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Precision of the weights; auto: bfloat16 on CUDA, else float32"
@@ -42,5 +42,5 @@ class NetworkOptions(BackendOptions):
     revision: str | None = Field(None, description="Branch, tag or commit on the Hugging Face hub; by default main")
 
     def precision(self) -> Precision:
-        """Returns the precision in which the fused kernels compute."""
+        """Returns the number formats in which the fused kernels compute."""
         return Precision(self.weights, self.w8a8_rows)

@@ -1,4 +1,4 @@
-"""Rows of a network: from requests to rows to decode, and from decoded rows to completions."""
+"""Converts requests to rows (sequences of a batch) for decoding, and decoded rows to completions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from evalharness.records import Completion, Prompt, Request, Sampling, Trace
 
 
 def make_sampler(network: Network, sampling: Sampling, banned: Sequence[int] = ()) -> Sampler:
-    """Returns how tokens are chosen from logits: never the mask token, and none of `banned`."""
+    """Returns the sampler of a run's temperature and top_p; it never chooses the mask token or a `banned` one."""
     masks = [network.model.config.mask_id] if network.model.config.mask_id >= 0 else []
     return Sampler(sampling.temperature, sampling.top_p, (*masks, *banned))
 
 
 def encode(network: Network, prompt: Prompt) -> list[int]:
-    """Returns the token ids of a prompt; those of an infilling prompt contain sentinel tokens.
+    """Returns the token ids of a prompt; an infilling prompt is written with FIM sentinel tokens.
 
-    Raises UserError if the prompt is a chat and the chat template is missing or refuses it.
+    Raises UserError if the prompt is a chat and the chat template is missing or rejects it.
     """
     if prompt.suffix is not None:
         assert network.infilling is not None
@@ -45,7 +45,7 @@ def encode(network: Network, prompt: Prompt) -> list[int]:
 def make_row(
     network: Network, request: Request, sampling: Sampling, ids: Sequence[int], limit: int, reserved: int = 0
 ) -> Row:
-    """Returns the row of a request whose prompt has the token ids `ids`.
+    """Returns a request as a row of a decoding batch; `ids` are the prompt's token ids.
 
     The row generates up to `limit` tokens, or as many as the network's context length allows if `reserved` positions
     after them are kept for a suffix.
@@ -62,12 +62,12 @@ def make_row(
 
 
 def can_generate(row: Row) -> bool:
-    """Returns whether the row has a prompt and room for at least one token."""
+    """Returns whether a row has a non-empty prompt and room for at least one output token."""
     return bool(row.prompt) and row.watch.limit > 0
 
 
 def run_batch(generate: Callable[[], object]) -> str:
-    """Runs `generate`. Returns an empty text, or the error if the batch exceeds the device memory."""
+    """Runs `generate`. Returns an empty text, or an error message if the batch exceeds the device memory."""
     try:
         generate()
     except torch.cuda.OutOfMemoryError as error:

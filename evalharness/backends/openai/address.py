@@ -1,4 +1,4 @@
-"""The address, key and secrets of an endpoint, from the options and the environment."""
+"""Resolves the address, API key and secrets of an OpenAI-compatible endpoint from options and environment."""
 
 import os
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ _SHORTEST_SECRET = 6
 
 @dataclass(frozen=True)
 class Secrets:
-    """Texts that must not appear in anything that is shown or stored."""
+    """Texts, such as the API key, that must not appear in anything shown or stored."""
 
     texts: tuple[str, ...] = field(default=(), repr=False)
 
     def scrub(self, text: str) -> str:
-        """Returns the text without the secrets. Shorter ones than 6 characters are placeholders for local servers."""
+        """Returns the text with secrets masked, except those below 6 characters (placeholders for local servers)."""
         for secret in sorted(self.texts, key=len, reverse=True):
             text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
         return text
 
     def clean(self, value: Any) -> Any:
-        """Returns a JSON-like value with every text in it scrubbed."""
+        """Returns a JSON-like value with the secrets masked in every text."""
         if isinstance(value, Mapping):
             return {self.clean(key): self.clean(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -37,32 +37,35 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Address:
-    """The address of an endpoint and the credentials for it."""
+    """The address of an OpenAI-compatible endpoint and the credentials for it."""
 
     url: httpx.URL = field(repr=False)
-    """The base URL without userinfo."""
+    """The base URL without user and password."""
     shown: str
-    """The base URL without userinfo and query, for messages and manifests."""
+    """The base URL without user, password and query, for messages and manifests."""
     key_name: str
     """Name of the environment variable that contains the key."""
     key: str = field(repr=False)
-    """Empty if there is no key."""
+    """The API key; empty if there is none."""
     login: tuple[str, str] | None = field(repr=False)
-    """User and password if the URL contains them."""
+    """User and password from the URL, if it contains them."""
     secrets: Secrets
 
     def route(self, path: str) -> httpx.URL:
-        """Returns the URL of an API route, with the query of the base URL."""
+        """Returns the URL of an API route such as `chat/completions`, with the query of the base URL."""
         return self.url.copy_with(path=self.url.path.rstrip("/") + path)
 
     def headers(self) -> dict[str, str]:
-        """Returns the headers of every request. Compression is declined, because it could delay chunks."""
+        """Returns the HTTP headers of every request. Compression is declined, because it could delay chunks."""
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         return {**headers, "authorization": f"Bearer {self.key}"} if self.key else headers
 
 
 def find_address(options: OpenAIOptions) -> Address:
-    """Returns the address from the options and the environment. Raises UserError, which contains no secret."""
+    """Returns the endpoint's address and credentials from the options and the environment.
+
+    Raises UserError, whose text contains no secret, if they are invalid.
+    """
     url = _base_url(options.base_url)
     key = _read_key(options.api_key_env)
     login = (url.username, url.password) if url.userinfo else None
@@ -91,14 +94,14 @@ def _base_url(option: str | None) -> httpx.URL:
 
 
 def _read_key(name: str) -> str:
-    """Returns the key; an empty text if the default variable is not set.
+    """Returns the API key from environment variable `name`; empty if the default variable is not set.
 
     Raises UserError, without the name, for another variable that is not set: the name may be a key by mistake.
     """
     key = os.environ.get(name, "").strip()
     if not key and name != DEFAULT_KEY_NAME:
         raise UserError(
-            "--option api_key_env is not the name of an environment variable that is set; export the variable (the "
+            "--option api_key_env does not name an environment variable that is set; export the variable (the "
             "option takes no key)"
         )
     if not key.isascii() or not key.isprintable():

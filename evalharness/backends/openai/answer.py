@@ -1,4 +1,4 @@
-"""The answer of an endpoint: its chunks with their arrival times, cut at the first stop sequence."""
+"""Assembles an endpoint's answer from its streamed chunks with their arrival times, cut at the first stop sequence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ is also the largest error that this rule can cause in the time per output token 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of the successful attempt. Times are in seconds since the request was sent."""
+    """An endpoint's answer with token counts and timings, in seconds since the request was sent."""
 
     text: str
     cut: bool
-    """Whether this client, not the endpoint, removed the text from a stop sequence on."""
+    """Whether this client, not the endpoint, cut the text at a stop sequence."""
     reasoning: str
-    """The reasoning that was sent apart from the text."""
+    """The reasoning (chain of thought) that the endpoint sent apart from the text."""
     refusal: str
     """The model's own refusal, which OpenAI sends apart from the text."""
     finish_reason: str
     prompt_tokens: int | None
     output_tokens: int | None
-    """The endpoint's count, if it counts exactly the text that was kept, with the reasoning."""
+    """The endpoint's token count, if it covers exactly the kept text with the reasoning."""
     reasoning_tokens: int | None
-    """The endpoint's count of the reasoning, also of one that it does not send."""
+    """The endpoint's token count of the reasoning, even if it does not send the reasoning."""
     started_at: float
     """When the request was sent, in seconds since the epoch."""
     first_output_s: float | None
@@ -42,18 +42,18 @@ class Answer:
 
     @property
     def has_reasoning(self) -> bool:
-        """Whether a part of the output tokens is reasoning."""
+        """Whether some of the output tokens are reasoning."""
         return bool(self.reasoning or self.reasoning_tokens)
 
 
 def find_stop(text: str, stops: Sequence[str], searched: int = 0) -> int | None:
-    """Returns where the earliest stop sequence in `text` begins; the first `searched` characters contain none."""
+    """Returns the index of the earliest stop sequence in `text`; its first `searched` characters contain none."""
     positions = (text.find(stop, max(0, searched - len(stop) + 1)) for stop in stops)
     return min((position for position in positions if position >= 0), default=None)
 
 
 class AnswerReader:
-    """Assembles the answer of one attempt from its chunks."""
+    """Assembles one answer from its streamed chunks, and cuts it at the first stop sequence."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
@@ -73,19 +73,19 @@ class AnswerReader:
 
     @property
     def complete(self) -> bool:
-        """Whether the endpoint says that the answer is complete. An empty answer needs a finish reason."""
+        """Whether the endpoint reported the answer's end. An empty answer also needs a finish reason."""
         return self.finish_reason is not None or (self.done and bool(self._text or self._reasoning))
 
     @property
     def cut_is_final(self) -> bool:
-        """Whether a stop sequence was found, and no further text can complete one that begins before it."""
+        """Whether a stop sequence was found and later text cannot complete one that begins earlier."""
         if self._cut is None:
             return False
         after = len(self._text) - self._cut
         return not any(self._text.endswith(s[:size]) for s in self._stops for size in range(after + 1, len(s)))
 
     def add(self, chunk: Chunk, at_s: float) -> None:
-        """Takes the next chunk, which arrived `at_s` seconds after the request was sent."""
+        """Adds the next chunk, which arrived `at_s` seconds after the request was sent."""
         self._has_deltas |= chunk.has_delta
         content = chunk.content or self._new_part(chunk.message)
         if (content or chunk.reasoning or chunk.finish_reason) and self._cut is None:
@@ -105,13 +105,13 @@ class AnswerReader:
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def _new_part(self, message: str) -> str:
-        """Returns what a message adds to the text. In a stream with deltas a message is the whole text so far."""
+        """Returns the text that a `message` field adds. In a stream with deltas it holds the whole text so far."""
         if not self._has_deltas:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""
 
     def answer(self, started_at: float, streamed: bool) -> Answer:
-        """Returns the answer so far.
+        """Returns the answer received so far.
 
         Without streaming there is no time of the first output; if the text was cut, there is no total time either.
         """
@@ -134,14 +134,14 @@ class AnswerReader:
         )
 
     def _first_burst(self) -> tuple[int, int | None]:
-        """Returns the characters of the first chunk and its burst, and the endpoint's token count at their end."""
+        """Returns the characters of the first burst of chunks, and the endpoint's token count at its end."""
         if self._first_s is None or self._last_s is None:
             return 0, None
         until = self._first_s + max(BURST_S, BURST_SHARE * (self._last_s - self._first_s))
         return next((size, tokens) for at_s, size, tokens in reversed(self._arrivals) if at_s <= until)
 
     def _output_tokens(self) -> int | None:
-        """Returns the endpoint's token count. Zero for an answer with text is a field without a value, not a count."""
+        """Returns the endpoint's token count; None for zero tokens with a non-empty text, a field without a value."""
         count = _count(self._usage.get("completion_tokens"), least=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
@@ -151,10 +151,10 @@ class AnswerReader:
 
 
 def _count(value: Any, least: int = 1) -> int | None:
-    """Returns the value if it is an integer of at least `least`, else None."""
+    """Returns a reported token count if it is an integer of at least `least`, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 
 
 def _join_surrogates(text: str) -> str:
-    """Joins surrogate halves that arrived in different chunks. A half without its other half cannot be stored."""
+    """Returns the text with UTF-16 surrogate halves of different chunks joined, and single halves replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,4 +1,4 @@
-"""Completions from any endpoint that implements the OpenAI API: chat or text, streamed or not."""
+"""The backend `openai`: completions from any endpoint that implements the OpenAI API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -24,25 +24,25 @@ from evalharness.util.text import shortened
 
 
 class OpenAIBackend:
-    """The backend `openai`.
+    """The backend `openai`: chat or text completions of an endpoint, streamed or not.
 
     Token counts are the endpoint's `usage`. They include reasoning tokens, and may include tokens of the stop sequence
-    at which the endpoint ended. If the endpoint reports no count, or its count includes text that this client
-    dropped at a stop sequence, `output_tokens` is None; with `--option tokenizer` it is the number of tokens of the
-    text and of the reasoning that was sent. A prompt that the endpoint refuses gives an empty completion with
-    `finish_reason` refused. If the request can contain all stop sequences, the
-    endpoint ends the answer, so that its count arrives; else the connection is closed at the first stop sequence.
+    at which the endpoint ended. If the endpoint reports no count, or its count includes text that this client dropped
+    at a stop sequence, `output_tokens` is None; with `--option tokenizer` it is the number of tokens of the text and of
+    the reasoning that was sent. A prompt that the endpoint refuses gives an empty completion with `finish_reason`
+    refused. If the request can contain all stop sequences, the endpoint ends the answer, so that its count arrives;
+    else the connection is closed at the first stop sequence.
 
     Times are those of the successful attempt: from sending the request (connecting included) to the first chunk of
-    text, and to the last chunk or the end of the answer. Without streaming the first one is None, and the total time
-    of an answer that was cut here is None as well, because the time of its last token is unknown.
+    text, and to the last chunk or the end of the answer. Without streaming the first one is None, and the total time of
+    an answer that was cut here is None as well, because the time of its last token is unknown.
     """
 
     name = "openai"
     Options: ClassVar[type[BaseModel]] = OpenAIOptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for invalid options. Sends nothing."""
+        """Raises UserError for an invalid option of backend `openai`. Sends no request."""
         if not config.model:
             raise UserError("backend openai needs a model; give --model the endpoint's name for it")
         self._model = config.model
@@ -64,14 +64,14 @@ class OpenAIBackend:
             )
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages: the chat API is asked for, or its tokenizer has a template."""
+        """Returns why the model expects chat messages: option api=chat, or its tokenizer has a chat template."""
         if self._options.api == "chat":
             return "the chat API sends the text as a user's message"
         self._load_tokenizer()
         return chat_reason(self._tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields completions as they finish. Takes a request only if fewer than `concurrency` are in flight.
+        """Yields completions as they finish, with at most `concurrency` requests in flight.
 
         Closing the iterator cancels requests in flight. Raises UserError after the completions that are finished.
         """
@@ -92,12 +92,12 @@ class OpenAIBackend:
                 yield self._completion(request, result)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the model, the address without login and query, and all options except `api_key_env`."""
+        """Returns model, address (without login and query) and options for the manifest; not `api_key_env`."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
         return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.clean(options)}
 
     def adjustments(self) -> Mapping[str, str]:
-        """Returns the options that the endpoint made the client change, with their values."""
+        """Returns options that the client changed because the endpoint required it, with their new values."""
         changed = self._client.token_field != self._options.max_tokens_field
         return {"max_tokens_field": self._client.token_field} if changed else {}
 
@@ -145,13 +145,13 @@ class OpenAIBackend:
         return self._count(answer.text) + (reasoning or 0)
 
     def _reasoning_tokens(self, answer: Answer) -> int | None:
-        """Returns the endpoint's count, else the tokenizer's of the reasoning that was sent."""
+        """Returns the token count of an answer's reasoning: the endpoint's, else the tokenizer's."""
         if answer.reasoning_tokens is not None or not answer.reasoning or self._tokenizer is None:
             return answer.reasoning_tokens
         return self._count(answer.reasoning)
 
     def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
-        """Returns the tokens of the first chunk: the endpoint's count, else a share of `total`, at least one token.
+        """Returns the token count of the first chunk: the endpoint's, else a share of `total`, at least one.
 
         The share is the chunk's part of the text, by tokens with a tokenizer and by characters without. The result is
         None if there was reasoning, whose tokens are included in the total.
@@ -176,5 +176,6 @@ class OpenAIBackend:
         except Exception as error:  # what transformers and the hub client raise has no common type
             reason = shortened(str(error), 200)
             raise UserError(
-                f"option tokenizer={self._options.tokenizer} cannot be loaded: {reason}; give a folder or a hub id"
+                f"option tokenizer={self._options.tokenizer} cannot be loaded: {reason}; give a tokenizer's folder or "
+                "hub id"
             ) from None

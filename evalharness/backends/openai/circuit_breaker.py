@@ -1,4 +1,4 @@
-"""Stops a run's requests to an endpoint that fails for all of them."""
+"""A circuit breaker: stops sending a run's requests to an endpoint that fails for all of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,11 +10,11 @@ from evalharness.errors import InfrastructureError
 Result = TypeVar("Result")
 
 FAILURES_IN_A_ROW = 4
-"""Failed requests without an answer in between after which only one request at a time is sent."""
+"""Consecutive failed requests after which only one request at a time is sent."""
 
 
 class CircuitBreaker:
-    """Sends requests as long as the endpoint answers some of them.
+    """Sends requests as long as the endpoint answers some of them; fails fast once it seems to be down.
 
     After `FAILURES_IN_A_ROW` requests that failed with all their retries, the next one is sent alone. If it fails, too,
     all later ones fail at once with its reason, so that a run does not send hundreds of problems to an endpoint that is
@@ -27,7 +27,7 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Returns the result of `send`. Raises what it raises, and NotSent without calling it."""
+        """Returns the result of `send` or raises its error; raises InfrastructureError while the circuit is open."""
         if self._failures < FAILURES_IN_A_ROW:
             return await self._count(send)
         async with self._one_at_a_time:

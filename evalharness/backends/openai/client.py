@@ -1,4 +1,4 @@
-"""Sends one request to an OpenAI-compatible endpoint, reads and times its answer, and retries if that may help."""
+"""HTTP client of an OpenAI-compatible endpoint: sends requests, reads and times answers, retries failures."""
 
 import asyncio
 import json
@@ -33,24 +33,24 @@ from evalharness.util.clock import now
 _log = logging.getLogger(__name__)
 
 _CONNECT_S = 30.0
-"""Longest time to connect, in seconds."""
+"""Connection timeout in seconds."""
 _DRAIN_S = 1.0
 """Seconds to wait for the end of a stream after its last chunk, so that the connection can be used again."""
 _UNREACHED_RETRIES = 2
-"""Retries if no connection was ever established: then the address is probably wrong."""
+"""Retries while no connection was ever established: the address is probably wrong."""
 _LONGEST_QUOTE = 300
-"""Characters of an endpoint's message that are shown."""
+"""Most characters of an endpoint's message that are shown."""
 _LARGEST_BODY = 1 << 24
 """Bytes of a streamed answer without events that are read as a whole body."""
 
 
 @dataclass(frozen=True)
 class EndpointRequest:
-    """A request that is ready to send."""
+    """An HTTP request to an OpenAI-compatible endpoint, ready to send."""
 
     url: httpx.URL
     fields: Mapping[str, Any]
-    """The body, a JSON object."""
+    """The JSON body's fields."""
     headers: Mapping[str, str]
     stops: tuple[str, ...]
     streamed: bool
@@ -59,7 +59,7 @@ class EndpointRequest:
 
 
 class Client:
-    """Sends requests to one endpoint.
+    """Sends requests to one OpenAI-compatible endpoint, with retries.
 
     Remembers whether the endpoint was ever reached: before, a failure is probably the user's to correct; afterwards it
     is the endpoint's. Remembers which name of the token limit the endpoint takes.
@@ -75,7 +75,7 @@ class Client:
         self._backoff = wait_random_exponential(multiplier=options.retry_base_s, max=LONGEST_PAUSE_S)
 
     def connect(self) -> httpx.AsyncClient:
-        """Returns an HTTP client for one event loop. Raises UserError if the environment's settings are invalid."""
+        """Returns an httpx client for one event loop. Raises UserError if proxy or SSL variables are invalid."""
         try:
             self._breaker = CircuitBreaker()
             return httpx.AsyncClient(
@@ -87,20 +87,21 @@ class Client:
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             kind = type(error).__name__
             raise UserError(
-                f"HTTP cannot be set up ({kind}); correct the proxy variables or SSL_CERT_FILE of the environment"
+                f"HTTP cannot be set up ({kind}); correct the environment variables HTTP_PROXY, HTTPS_PROXY, "
+                "ALL_PROXY or SSL_CERT_FILE"
             ) from None
 
     async def ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
-        """Returns the answer of the first attempt that succeeds. Text and times of other attempts are dropped.
+        """Returns the endpoint's answer from the first attempt that succeeds; failed attempts are discarded.
 
-        Raises PromptRefused if the endpoint does not take this prompt, InfrastructureError if all retries fail, and
-        UserError for a failure that no retry can fix. None of them has the failed attempt as its cause or context: that
-        would carry the request, and so the key.
+        Raises PromptRefused if the endpoint refuses this prompt, InfrastructureError if all retries fail, and UserError
+        for a failure that no retry can fix. None of them has the failed attempt as its cause or context: that would
+        carry the request, and so the key.
         """
         return await self._breaker.call(lambda: self._ask(http, request))
 
     async def _ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
-        """Returns the answer; a token limit that is refused under its name is sent again under the other name."""
+        """Returns the answer; if the endpoint rejects the token limit's field name, tries the other name."""
         field = self.token_field
         try:
             return await self._retry(http, request, field)
@@ -134,7 +135,7 @@ class Client:
         return _failure(state).unreached and not self._reached
 
     def _pause_s(self, state: RetryCallState) -> float:
-        """Returns the pause in seconds: what the endpoint asks for, plus exponential back-off with full jitter.
+        """Returns the pause in seconds before a retry: Retry-After plus exponential back-off with full jitter.
 
         The back-off is added so that requests that were refused at the same time do not return at the same time.
         """
@@ -152,7 +153,7 @@ class Client:
         raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
     async def _attempt(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
-        """Returns the answer of one attempt. Raises AttemptError if another attempt may succeed.
+        """Returns the answer of one HTTP attempt. Raises AttemptError if another attempt may succeed.
 
         Raises PromptRefused, TokenFieldRefused or UserError if none can.
         """
@@ -193,7 +194,7 @@ class Client:
         timeout: asyncio.Timeout,
         start: float,
     ) -> bool:
-        """Reads the answer's events. Returns False if it is a whole body instead, under a content type of events."""
+        """Reads the server-sent events of an answer; returns False if the response is one whole JSON body instead."""
         events, loop, body = EventReader(), asyncio.get_running_loop(), b""
         deadline = timeout.when() or 0.0
         async for block in response.aiter_bytes():
@@ -212,7 +213,7 @@ class Client:
         return True
 
     async def _refuse(self, response: httpx.Response, token_field: str) -> NoReturn:
-        """Raises what `status_error` says of a status that is not 200."""
+        """Raises the exception that fits an HTTP status other than 200 (see `status_error`)."""
         message = self._shown(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
@@ -220,7 +221,7 @@ class Client:
         raise status_error(status, self._address)
 
     def _shown(self, text: str) -> str:
-        """Returns the text without the key and without parts of it between asterisks, at most 300 characters.
+        """Returns an endpoint's message for display: secrets masked, at most 300 characters.
 
         It is cut last, because a part of a key would not be recognized.
         """
@@ -232,7 +233,7 @@ def _renamed(name: str, token_field: str) -> str:
 
 
 def _failure(state: RetryCallState) -> AttemptError:
-    """Returns the exception of the latest attempt."""
+    """Returns the exception of a request's latest attempt."""
     failure = state.outcome.exception() if state.outcome else None
     assert isinstance(failure, AttemptError)
     return failure
@@ -251,7 +252,7 @@ def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
 
 
 def _add_body(body: bytes, reader: AnswerReader, at_s: float) -> None:
-    """Passes a whole answer to the reader. Raises AttemptError for one that is no JSON object, such as a page."""
+    """Passes a whole (not streamed) answer to the reader. Raises AttemptError for a body that is no JSON object."""
     if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
         raise AttemptError(f"no answer, but {error_message(body) or 'an empty body'}")
     reader.add(parse_chunk(body), at_s)

@@ -1,4 +1,4 @@
-"""Runs coroutines in another thread, a limited number at a time, for a caller that is not asynchronous."""
+"""Runs a limited number of coroutines concurrently in another thread, for a caller that is not asynchronous."""
 
 import asyncio
 import threading
@@ -13,11 +13,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SHUTDOWN_S = 5.0
-"""Longest time in seconds to wait for cancelled coroutines, and then for the thread."""
+"""Most seconds to wait for cancelled coroutines, and then for the thread."""
 
 
 class LoopThread:
-    """An event loop in a thread, so that answers are read and timed while the caller does other work.
+    """An asyncio event loop in its own thread: answers are read and timed while the caller does other work.
 
     A coroutine that waits for the network can be cancelled; a blocked thread cannot. `cleanup` is awaited in the loop
     after all coroutines are cancelled. The thread is a daemon, so it never keeps the process from exiting.
@@ -31,7 +31,7 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Starts the coroutine. Cancelling the future cancels it."""
+        """Starts a coroutine in the loop and returns its future. Cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(self._track(work), self._loop)
 
     async def _track(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -68,10 +68,10 @@ class LoopThread:
 def as_completed(
     items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Result]], limit: int, thread: LoopThread
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Yields (item, result) pairs as they complete; at most `limit` items are taken but not yet yielded.
+    """Yields (item, result) pairs as `work` completes them, at most `limit` items in flight.
 
-    Items are taken in the caller's thread. If `work` raises, no more items are taken, the results that are complete
-    are yielded, and the exception is raised.
+    Items are taken in the caller's thread. If `work` raises, no more items are taken, the results that are complete are
+    yielded, and the exception is raised.
     """
     source = iter(items)
     pending: dict[Future[Result], Item] = {}
@@ -97,7 +97,7 @@ def as_completed(
 def _successful(
     completed: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Yields the results in the queue, without those that failed."""
+    """Yields the completed (item, result) pairs in the queue, without those that failed."""
     with suppress(Empty):
         while True:
             future = completed.get_nowait()

@@ -1,4 +1,4 @@
-"""The data that an OpenAI-compatible endpoint sends: server-sent events, and the chunks of an answer in them."""
+"""Parses an OpenAI-compatible stream: server-sent events, and the answer chunks in them."""
 
 import json
 import re
@@ -12,23 +12,23 @@ from evalharness.backends.openai.failures import AttemptError, reported_error
 # U+2028.
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FAILED = ("error", "abort")
-"""Finish reasons with which servers report that they failed."""
+"""Finish reasons with which servers report a failure."""
 _AT_LIMIT = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "token_limit")
 """Finish reasons of an answer that reached the token limit, in lower case."""
 _TEXT_PARTS = ("text", "output_text", None)
 _REASONING_PARTS = ("thinking", "reasoning", "reasoning_text")
-"""Types of the parts of a message."""
+"""Types of message parts that contain reasoning."""
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking", "reasoning_text")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventReader:
-    """Splits a stream of bytes, received in blocks of any size, into the data of its server-sent events.
+    """Parses server-sent events incrementally from blocks of bytes of any size.
 
-    The package httpx-sse is not used, because `tests/backends/openai/test_events.py` fails with it: it replaces
-    invalid UTF-8, so that a damaged answer is not retried; it hides comments, so that a server's keep-alive comments
-    do not extend the idle timeout; it drops a last event without a blank line, which some servers send; and it refuses
-    a stream whose content type is not text/event-stream.
+    The package httpx-sse is not used, because `tests/backends/openai/test_events.py` fails with it: it replaces invalid
+    UTF-8, so that a damaged answer is not retried; it hides comments, so that a server's keep-alive comments do not
+    extend the idle timeout; it drops a last event without a blank line, which some servers send; and it refuses a
+    stream whose content type is not text/event-stream.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class EventReader:
         """Number of events so far."""
 
     def feed(self, block: bytes) -> list[bytes]:
-        """Returns the data of the events that `block` completes. Comments and other fields are dropped."""
+        """Returns the data of each event that `block` completes. Comments and other fields are dropped."""
         block = self._held + block
         self._held = b"\r" if block.endswith(b"\r") else b""
         first, *others = _LINE_END.split(block.removesuffix(b"\r"))
@@ -55,16 +55,16 @@ class EventReader:
         return [event for line in lines if (event := self._take_line(self._without_mark(line))) is not None]
 
     def end(self) -> list[bytes]:
-        """Returns the data of a last event that no blank line ends."""
+        """Returns the data of a final event that was not terminated by a blank line."""
         return self.feed(b"\n\n")
 
     def _without_mark(self, line: bytes) -> bytes:
-        """Returns the line; the stream's first one without a byte order mark."""
+        """Returns a line without a byte order mark, which only the first line may have."""
         first, self._begun = not self._begun, True
         return line.removeprefix(BYTE_ORDER_MARK) if first else line
 
     def _take_line(self, line: bytes) -> bytes | None:
-        """Returns the data of the event that the line ends, if it is a blank line and there is data."""
+        """Returns the data of the event that a blank line completes, else None."""
         if not line:
             event, self._data = b"\n".join(self._data), []
             self.events += bool(event)
@@ -81,7 +81,7 @@ class Chunk:
 
     content: str = ""
     message: str = ""
-    """The text of a `message`: in a stream with deltas, the whole text so far; else a part of it."""
+    """The text of a `message` field: in a stream with deltas, the whole text so far; else a part of it."""
     has_delta: bool = False
     reasoning: str = ""
     """Reasoning, which is not part of the text."""
@@ -92,10 +92,10 @@ class Chunk:
 
 
 def parse_chunk(data: bytes) -> Chunk:
-    """Returns a chunk of the chat API or the completions API.
+    """Returns the parsed chunk of a chat or completions answer.
 
-    Raises AttemptError for a malformed chunk, and for one that reports an error; PromptRefused where the error is the
-    prompt's.
+    Raises AttemptError for a malformed chunk, and for one that reports an error; PromptRefused if the endpoint refuses
+    the prompt.
     """
     try:
         value = json.loads(data)
@@ -127,14 +127,14 @@ def parse_chunk(data: bytes) -> Chunk:
 
 
 def _finish_reason(value: Any) -> str | None:
-    """Returns the finish reason; `length` for each name of the token limit."""
+    """Returns the normalized finish reason: `length` for every server's name of the token limit."""
     if not value:
         return None
     return "length" if str(value).lower() in _AT_LIMIT else str(value)
 
 
 def _text(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
-    """Returns the answer's text. Some endpoints send a list of typed parts, of which only text parts belong to it."""
+    """Returns the text of a message's content, which some endpoints send as a list of typed parts."""
     if isinstance(content, list):
         return "".join(_part_text(part) for part in content if part.get("type") in types)
     return content if isinstance(content, str) else ""
@@ -148,7 +148,7 @@ def _part_text(part: Mapping[str, Any]) -> str:
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
-    """Returns the reasoning in a message, under any of the names that servers use."""
+    """Returns the reasoning in a message, under any field name that servers use for it."""
     for key in _REASONING_KEYS:
         if isinstance(value := message.get(key), str) and value:
             return value

@@ -1,4 +1,4 @@
-"""What went wrong with a request to an endpoint: exceptions for what to do next, and texts for messages."""
+"""Failures of requests to an endpoint: exceptions that say what to do next, and one-line error texts."""
 
 import json
 import re
@@ -16,21 +16,18 @@ LONGEST_PAUSE_S = 60.0
 PROMPT_STATUSES = frozenset({400, 413, 422, 451})
 """HTTP status codes with which an endpoint may refuse a single prompt."""
 _MESSAGE_KEYS = ("error", "errors", "message", "detail", "msg", "error_msg", "error_message", "title")
-"""Keys under which endpoints send what went wrong, also within each other."""
+"""JSON keys, also nested, under which endpoints send an error message."""
 _HTML = re.compile(r"\s*<(?:!doctype|html|head|body|center|title)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _LONGEST_PAGE = 8_000
-"""Characters of an HTML page that are searched for its text."""
+"""Characters of an HTML error page that are searched for its text."""
 
 
 class AttemptError(Exception):
-    """An attempt without a usable answer; another attempt may succeed. The message is one line."""
+    """One attempt of a request failed; another attempt may succeed. The message is one line."""
 
     def __init__(self, reason: str, retry_after_s: float | None = None, unreached: bool = False) -> None:
-        """`retry_after_s` is the pause in seconds that the endpoint asks for.
-
-        `unreached` says that no connection was established.
-        """
+        """`retry_after_s`: the pause that the endpoint asks for; `unreached`: no connection was established."""
         super().__init__(reason)
         self.retry_after_s = retry_after_s
         self.unreached = unreached
@@ -41,15 +38,15 @@ class NotSent(InfrastructureError):
 
 
 class PromptRefused(Exception):
-    """The endpoint refuses this request and would refuse it again; it may take others. The message is one line."""
+    """The endpoint refuses this prompt, with or without retries, but may accept others. The message is one line."""
 
 
 class TokenFieldRefused(Exception):
-    """The endpoint does not take the request's field for the token limit under this name. The message is one line."""
+    """The endpoint rejects the name of the token-limit field (`max_tokens`). The message is one line."""
 
 
 def reported_error(value: Mapping[str, Any]) -> Exception | None:
-    """Returns the exception for an error in the data of a 200 answer; None where it reports none.
+    """Returns the exception for an error inside a response with HTTP status 200; None if it reports none.
 
     Endpoints send the error as `error`, in the choice, or unwrapped: an object without choices that has a message.
     """
@@ -74,7 +71,7 @@ def _is_unwrapped_error(value: Mapping[str, Any]) -> bool:
 
 
 def error_message(data: bytes) -> str:
-    """Returns the message in the body of an error response on one line: of JSON, of an HTML page, or the body."""
+    """Returns the error message in a response's body, on one line: from JSON, an HTML page, or plain text."""
     text = data.decode("utf-8-sig", "replace")
     try:
         message = _innermost(json.loads(text))
@@ -99,14 +96,14 @@ def _text_of_page(text: str) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Returns an exception on one line, with its type, because many have no text."""
+    """Returns an exception as one line, with its type, because many have no text."""
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return f"no answer in time ({type(error).__name__})"
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def parse_retry_after(value: str) -> float | None:
-    """Returns the pause in seconds of a Retry-After header (RFC 9110 section 10.2.3), at most LONGEST_PAUSE_S.
+    """Returns the pause in seconds that a Retry-After header asks for (RFC 9110), at most LONGEST_PAUSE_S.
 
     The header has a number of seconds or an HTTP date. The result is None for any other value.
     """

@@ -1,4 +1,4 @@
-"""What an HTTP status other than 200 means: try again, drop this prompt, or ask the user."""
+"""Classifies HTTP error statuses of an endpoint: retry, skip this prompt, or stop and ask the user."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from evalharness.backends.openai.failures import PROMPT_STATUSES, AttemptError, 
 from evalharness.errors import UserError
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
-"""The names that endpoints give the request's token limit."""
+"""The field names under which endpoints accept a request's token limit."""
 _TEMPORARY = frozenset({408, 425, 429})
 """HTTP status codes below 500 after which a request is retried."""
 _TOO_LONG = re.compile(
@@ -16,12 +16,12 @@ _TOO_LONG = re.compile(
 )
 """A prompt that does not fit the model; some servers report it as their own error."""
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:filter|management|policy)|safety", re.IGNORECASE)
-"""A filter refuses the prompt."""
+"""Matches messages that report a content filter."""
 _UNPAID = re.compile(
     r"insufficient[_ ](?:quota|credits?|balance|funds)|credit balance|exceeded your current quota|billing",
     re.IGNORECASE,
 )
-"""The account is used up."""
+"""Matches messages that report an exhausted quota or balance."""
 _UNKNOWN_FIELD = re.compile(
     r"unsupported|not (?:supported|permitted|allowed)|unrecogni[sz]ed|unknown|unexpected|deprecated", re.IGNORECASE
 )
@@ -29,25 +29,25 @@ _UNKNOWN_FIELD = re.compile(
 
 @dataclass(frozen=True)
 class RefusedStatus:
-    """A response whose status is not 200."""
+    """An endpoint's response with an HTTP status other than 200."""
 
     code: int
     message: str
-    """What the endpoint says, without secrets, as it may be shown."""
+    """The endpoint's error message, without secrets."""
     text: str
-    """The whole body."""
+    """The whole response body."""
     retry_after_s: float | None
     token_field: str
-    """The name under which the request had the token limit."""
+    """The field name of the token limit in the request."""
     chat: bool
     """Whether the request went to the chat API."""
 
 
 def status_error(status: RefusedStatus, address: Address) -> Exception:
-    """Returns the exception for a status.
+    """Returns the exception for an endpoint's HTTP error status.
 
-    AttemptError: another attempt may succeed. PromptRefused: the endpoint does not take this prompt. TokenFieldRefused:
-    it does not take the token limit under this name. UserError: the user must change something.
+    AttemptError: another attempt may succeed. PromptRefused: the endpoint refuses this prompt. TokenFieldRefused: it
+    rejects the name of the token limit. UserError: the user must change something.
     """
     code, message, url, key_name = status.code, status.message, address.shown, address.key_name
     unpaid = code == 402 or (code in (400, 429) and bool(_UNPAID.search(status.text)))
@@ -73,12 +73,12 @@ def status_error(status: RefusedStatus, address: Address) -> Exception:
 
 
 def other_token_field(name: str) -> str:
-    """Returns the other name of the token limit."""
+    """Returns the alternative field name of the token limit: max_tokens or max_completion_tokens."""
     return next(other for other in TOKEN_FIELDS if other != name)
 
 
 def _is_about_token_field(text: str, sent: str) -> bool:
-    """Returns whether a body refuses the name of the token limit: it proposes the other one, or does not know this."""
+    """Returns whether an error body rejects the token limit's field name: proposes the other or does not know it."""
     if not re.search(rf"\b{sent}\b", text):
         return False
     return bool(re.search(rf"\b{other_token_field(sent)}\b", text) or _UNKNOWN_FIELD.search(text))

@@ -18,13 +18,13 @@ _OWN_FIELDS = {
     "stream": "--option stream",
     "stop": "--option max_stops",
 }
-"""Fields of a request that `extra` cannot set, and what sets them."""
+"""Request fields that option `extra` cannot set, and what sets them."""
 _SAMPLING_FIELDS = {"temperature": "--temperature", "top_p": "--top-p", "seed": "--seed"}
-"""Fields that `extra` can only remove, and what sets them."""
+"""Request fields that option `extra` can only remove, and what sets them."""
 
 
 class OpenAIOptions(BackendOptions):
-    """The `--option key=value` pairs of the backend."""
+    """The `--option key=value` pairs of the backend `openai`."""
 
     base_url: str | None = Field(
         None, repr=False, description="Address of the API; by default $OPENAI_BASE_URL, else https://api.openai.com/v1"
@@ -89,9 +89,12 @@ class OpenAIOptions(BackendOptions):
 
 
 def check_extra(extra: Mapping[str, Any]) -> None:
-    """Raises UserError for fields of a request that another option sets, because the manifest records that option."""
+    """Raises UserError if option `extra` sets request fields that another option sets and the manifest records."""
     for name, value in extra.items():
         if name in _OWN_FIELDS:
-            raise UserError(f"--option extra cannot set {name}; use {_OWN_FIELDS[name]}")
+            raise UserError(f"--option extra cannot set the request field {name}; use {_OWN_FIELDS[name]}")
         if name in _SAMPLING_FIELDS and value is not None:
-            raise UserError(f"--option extra can only remove {name} (null); to set it, use {_SAMPLING_FIELDS[name]}")
+            raise UserError(
+                f"--option extra can only remove the request field {name} (null); to set it, use "
+                f"{_SAMPLING_FIELDS[name]}"
+            )

@@ -10,17 +10,18 @@ from evalharness.generation.infilling_formats import find_format
 from evalharness.records import Prompt, Request, Sampling
 
 SEED_HEADER = "x-evalharness-seed"
-"""The header with the sample's whole seed, of which the field `seed` has only 31 bits, because some endpoints take no
-more. `evalharness serve` reads it, so that sampled texts equal those of the backend that it serves."""
+"""HTTP header with the sample's full 63-bit seed; the field `seed` has only 31 bits, because some endpoints take no
+more. `evalharness serve` reads it, so that sampled texts equal those of the backend that it serves.
+"""
 
 
 def is_chat(prompt: Prompt, options: OpenAIOptions) -> bool:
-    """Returns whether the prompt is sent to the chat API."""
+    """Returns whether the prompt is sent to the chat API rather than the completions API."""
     return options.api == "chat" or (options.api == "auto" and bool(prompt.messages))
 
 
 def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
-    """Returns the texts at which the answer is cut.
+    """Returns the stop sequences at which an answer to the prompt is cut.
 
     For infilling by sentinel tokens they include the texts that end a middle, because the endpoint does not know that
     it infills.
@@ -31,11 +32,12 @@ def stop_sequences(prompt: Prompt, options: OpenAIOptions) -> tuple[str, ...]:
 
 
 def make_fields(model: str, request: Request, sampling: Sampling, options: OpenAIOptions) -> dict[str, Any]:
-    """Returns the fields of the body. Raises UserError for a prompt that the options do not let the API send."""
+    """Returns the JSON fields of a request's body. Raises UserError for a prompt that the selected API cannot send."""
     prompt = request.problem.prompt
     if prompt.prefill and not options.prefill:
         raise UserError(
-            "the recipe has a prefill for the answer, which most endpoints refuse; use another recipe, such as "
+            "the recipe begins the answer for the model (prefill), which most endpoints reject; use another recipe, "
+            "such as "
             "--option recipe=chat, or --option prefill=true if the endpoint continues an assistant's message"
         )
     stops = stop_sequences(prompt, options)[: options.max_stops]
@@ -55,7 +57,7 @@ def make_fields(model: str, request: Request, sampling: Sampling, options: OpenA
 
 
 def endpoint_seed(seed: int, request: Request) -> int:
-    """Returns a seed of 31 bits from the run's seed and the sample's key.
+    """Returns the 31-bit seed of one request, derived from the run's seed and the sample's key.
 
     With the same seed for all samples of a problem, their texts could be equal.
     """

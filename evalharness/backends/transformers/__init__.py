@@ -1,1 +1,1 @@
-"""Any causal language model that transformers loads."""
+"""The backend `transformers`: any causal language model that transformers loads."""

@@ -1,4 +1,4 @@
-"""Any causal language model that transformers can load, from a local folder or the hub, in batches.
+"""The backend `transformers`: any causal language model from a local folder or the hub, in batches.
 
 A sample's random numbers depend only on the run's seed and the sample's key (`generation.sampling`), a row ends at its
 own stop sequence (`generation.stopping`), and decoding settings that a checkpoint recommends are not used
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 class TransformersBackend:
-    """Generates with a causal language model in this process. Loads the model when it is first needed."""
+    """The backend `transformers`: a causal language model in this process, loaded when it is first needed."""
 
     name = "transformers"
     Options: ClassVar[type[BaseModel]] = TransformersOptions
 
     def __init__(self, config: BackendConfig) -> None:
-        """Raises UserError for a missing model, a wrong option or a batch size below 1."""
+        """Raises UserError for a missing model, an invalid option or a batch size below 1."""
         if not config.model:
             raise UserError("backend transformers needs a model: --model FOLDER or --model HUB-ID")
         check_batch_size(config.batch_size)
@@ -49,31 +49,30 @@ class TransformersBackend:
         self._tokenizer: Any = None
 
     def accept(self, prompt: Prompt) -> None:
-        """Accepts text and chat prompts; infilling prompts if the tokenizer has sentinel tokens.
+        """Raises UserError for an infilling prompt if the tokenizer has no known FIM sentinel tokens.
 
-        Raises UserError for an infilling prompt that the model cannot take. Loads only the tokenizer. Whether the chat
-        template takes the messages shows only when they are encoded.
+        Loads only the tokenizer. Whether the chat template accepts the messages shows only when they are encoded.
         """
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
         if find_infilling(self._load_tokenizer(), self._options.fim) is None:
             raise UserError(
-                f"the tokenizer of model {self._model} has no sentinel tokens for infilling of a known format "
+                f"the tokenizer of model {self._model} lacks the sentinel tokens of every known FIM format "
                 f"({', '.join(FORMAT_NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
             )
 
     def chat_reason(self) -> str:
-        """Returns why the model expects chat messages; empty if it is not known to. Loads the tokenizer."""
+        """Returns why the model expects chat messages; empty if nothing indicates it. Loads the tokenizer."""
         return chat_reason(self._load_tokenizer())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yields completions in the order of the requests. Takes requests one batch at a time.
+        """Yields completions in the order of the requests, generated one batch at a time.
 
-        If a prompt leaves room for fewer than `max_new_tokens`, as many as fit are generated; if it leaves no room,
-        the completion is empty: this limit is the model's, so it counts as the model's failure. A single row that
-        exceeds the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its chat
-        template is missing or refuses a prompt.
+        If a prompt leaves room for fewer than `max_new_tokens`, as many as fit are generated; if it leaves no room, the
+        completion is empty: this limit is the model's, so it counts as the model's failure. A single row that exceeds
+        the device memory is yielded with `error`. Raises UserError if the model cannot be loaded or its chat template
+        is missing or refuses a prompt.
         """
         from evalharness.backends.transformers.batch import encode_row
 
@@ -83,7 +82,7 @@ class TransformersBackend:
             yield from self._generate_rows(lm, [encode_row(lm, request, sampling) for request in chunk], sampling)
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns model, weights digest, precision, device, options and versions. Loads the model.
+        """Returns model, weights digest, precision, device, options and versions for the manifest. Loads the model.
 
         Raises UserError if the model cannot be loaded.
         """
@@ -113,13 +112,13 @@ class TransformersBackend:
         return self._tokenizer
 
     def _generate_rows(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
-        """Yields the completions of encoded rows in order, those without room for output included."""
+        """Yields the completions of tokenized requests in order, including those without room for output."""
         generated = self._generate_batches(lm, [row for row in rows if row.limit], sampling)
         for row in rows:
             yield next(generated) if row.limit else row.empty_completion(row.error)
 
     def _generate_batches(self, lm: CausalLM, rows: list[Row], sampling: Sampling) -> Iterator[Completion]:
-        """Yields one completion per row, in order. Halves the batch size when a batch exceeds the device memory."""
+        """Yields one completion per row, in order; halves the batch size when a batch exceeds the device memory."""
         import torch
 
         from evalharness.backends.transformers.batch import generate_batch
@@ -138,7 +137,8 @@ class TransformersBackend:
                 else:
                     self._batch_size = len(batch) // 2
                     warnings.warn(
-                        f"a batch of {len(batch)} rows exceeds the device memory; continuing with {self._batch_size}",
+                        f"a batch of {len(batch)} samples exceeds the device memory; continuing with --batch-size "
+                        f"{self._batch_size}",
                         stacklevel=2,
                     )
             yield from completions

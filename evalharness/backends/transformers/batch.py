@@ -1,4 +1,4 @@
-"""One batch of requests through a causal language model: from encoded rows to timed completions."""
+"""Generates one batch with a causal language model: from tokenized requests (rows) to timed completions."""
 
 import time
 from dataclasses import dataclass, field
@@ -16,23 +16,23 @@ from evalharness.util.clock import now
 
 @dataclass(frozen=True)
 class Row:
-    """An encoded request."""
+    """A tokenized request: one row of a batch."""
 
     request: Request
     ids: list[int] = field(default_factory=list)
     """Token ids of the prompt."""
     limit: int = 0
-    """Most tokens to generate; 0 if the prompt leaves no room."""
+    """Maximum number of tokens to generate; 0 if the prompt leaves no room."""
     error: str = ""
-    """Why the row cannot be generated, if it is the backend's failure."""
+    """Why the row cannot be generated, if that is the backend's failure."""
 
     def empty_completion(self, error: str) -> Completion:
-        """Returns a completion without text (see `generation.completions.empty_completion`)."""
+        """Returns a completion without text for this request (see `generation.completions.empty_completion`)."""
         return empty_completion(self.request, len(self.ids), error)
 
 
 def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
-    """Returns the request as a row, with a limit of as many new tokens as fit after its prompt."""
+    """Returns a request as a tokenized row, limited to as many new tokens as fit after its prompt."""
     ids = encode(lm, request.problem.prompt)
     if not ids:
         return Row(request, ids, error="the prompt has no tokens")
@@ -41,7 +41,7 @@ def encode_row(lm: CausalLM, request: Request, sampling: Sampling) -> Row:
 
 
 def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Completion]:
-    """Generates the rows in the same forward passes and returns their completions in order.
+    """Generates all rows of a batch together and returns their completions in order.
 
     Times count from before the prompts are copied to the device.
     """
@@ -68,7 +68,7 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
 
 
 def _ends(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
-    """Returns the end tokens and the stop sequences of a prompt."""
+    """Returns the EOS tokens and the stop sequences that end an answer to the prompt."""
     if prompt.suffix is None or lm.infilling is None:
         return lm.end_tokens, prompt.stops
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops

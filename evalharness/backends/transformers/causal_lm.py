@@ -1,4 +1,4 @@
-"""Loads a causal language model with its tokenizer through transformers, encodes prompts, and describes the model."""
+"""Loads a causal language model with its tokenizer through transformers, tokenizes prompts, describes the model."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from evalharness.util.text import error_text
 
 @dataclass(frozen=True)
 class CausalLM:
-    """A loaded model with its tokenizer."""
+    """A causal language model loaded by transformers, with its tokenizer."""
 
     name: str
     """The folder or hub id as the user gave it."""
@@ -35,9 +35,9 @@ class CausalLM:
     pad: int
     """Token id that pads the shorter prompts of a batch."""
     positions: int | None
-    """Longest sequence in tokens, prompt included; None if the configuration sets no limit."""
+    """Context length in tokens, prompt included; None if the configuration sets no limit."""
     infilling: Infilling | None
-    """How the model infills; None if its tokenizer has no sentinel tokens."""
+    """The FIM format of the model; None if its tokenizer has no sentinel tokens."""
 
 
 def load_tokenizer(name: str, options: TransformersOptions) -> Any:
@@ -57,7 +57,7 @@ def load_tokenizer(name: str, options: TransformersOptions) -> Any:
 
 
 def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: int) -> CausalLM:
-    """Loads the model of a folder or hub id and runs a few warm-up steps with `batch_size` rows.
+    """Returns the causal language model of a folder or hub id after a few warm-up steps with `batch_size` rows.
 
     Raises UserError if the model or a file it needs is not available.
     """
@@ -84,7 +84,7 @@ def load(name: str, tokenizer: Any, options: TransformersOptions, batch_size: in
 
 @contextlib.contextmanager
 def _explain_failure(name: str) -> Iterator[None]:
-    """Raises UserError, with advice, for any exception of loading."""
+    """A context that turns every exception of loading a model into a UserError with advice."""
     try:
         yield
     except UserError:
@@ -94,12 +94,12 @@ def _explain_failure(name: str) -> Iterator[None]:
 
 
 def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
-    """Returns the arguments that tokenizer and model are loaded with."""
+    """Returns the `from_pretrained` arguments that tokenizer and model share."""
     return {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
 
 
 def _from_pretrained(folder_or_id: str, device: torch.device, options: TransformersOptions) -> Any:
-    """Returns the model on its device and in evaluation mode."""
+    """Returns the transformers model on its device and in evaluation mode."""
     dtype_key = "torch_dtype" if int(transformers.__version__.split(".")[0]) < 5 else "dtype"
     arguments: dict[str, Any] = {dtype_key: select_dtype(options.dtype, device)}
     if options.attn is not None:
@@ -123,7 +123,7 @@ def _warm_up(model: Any, ids: torch.Tensor) -> None:
 
 
 def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Returns the end tokens of the model (of its generation config, else of its config) and of the tokenizer."""
+    """Returns the EOS token ids of a model: from its generation config, else its config, and from its tokenizer."""
     config = model.config.get_text_config()
     for source in (model.generation_config, config):
         ids = getattr(source, "eos_token_id", None)
@@ -134,9 +134,9 @@ def find_end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
-    """Returns the token ids of a prompt. An infilling prompt needs a model with `infilling`.
+    """Returns the token ids of a prompt. An infilling prompt needs a model with a FIM format.
 
-    Raises UserError if the prompt is a chat and the chat template is missing or refuses it.
+    Raises UserError if the prompt is a chat and the chat template is missing or rejects it.
     """
     if prompt.suffix is not None:
         assert lm.infilling is not None
@@ -145,7 +145,7 @@ def encode(lm: CausalLM, prompt: Prompt) -> list[int]:
 
 
 def describe(lm: CausalLM) -> dict[str, Any]:
-    """Returns model, weights digest, precision, device and library versions, as plain values for the manifest."""
+    """Returns model, weights digest, precision, device and library versions for the manifest."""
     parameter = next(lm.model.parameters())
     cuda = lm.device.type == "cuda"
     config = Path(lm.name if is_gguf(lm.name) else _folder_or_id(lm.name)) / "config.json"
@@ -189,7 +189,7 @@ def _read_template(path: str) -> str:
 
 
 def _advice(error: Exception) -> str:
-    """Returns what a user can do about a model that cannot be loaded."""
+    """Returns what a user can do about a model that cannot be loaded, given the exception."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "use a smaller dtype or another device: --option dtype=bfloat16, --option device=cuda:N"
     if "trust_remote_code" in str(error):

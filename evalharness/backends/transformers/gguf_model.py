@@ -1,4 +1,4 @@
-"""GGUF files for transformers: its own network with the weights and the tokenizer that the file contains."""
+"""Loads GGUF files for the backend `transformers`: its own network class with the file's weights and tokenizer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +27,14 @@ _LAYER = {
 
 @dataclass(frozen=True)
 class GgufModel:
-    """A network of transformers in evaluation mode, and the end tokens that the file names."""
+    """A transformers network in evaluation mode with a GGUF file's weights, and the file's EOS tokens."""
 
     model: Any
     end_tokens: frozenset[int]
 
 
 def load_gguf_tokenizer(path: Path) -> Any:
-    """Returns the file's tokenizer with its chat template. Raises UserError if the file or it is not supported."""
+    """Returns a GGUF file's tokenizer with its chat template. Raises UserError if it is not supported."""
     file = read_gguf(path)
     tokenizer = read_gguf_tokenizer(file)
     return transformers.PreTrainedTokenizerFast(
@@ -46,7 +46,7 @@ def load_gguf_tokenizer(path: Path) -> Any:
 
 
 def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> GgufModel:
-    """Returns the file's network on the CPU. Raises UserError if the file or its architecture is not supported."""
+    """Returns a GGUF file's network on the CPU. Raises UserError if its architecture is not supported."""
     file = read_gguf(path)
     ends = end_tokens(file)
     ours = gguf_config(file, min(ends))
@@ -79,7 +79,7 @@ def _config(file: GgufFile, ours: ModelConfig) -> Any:
 
 
 def _state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Returns the weights under the names of transformers, with fused matrices split."""
+    """Returns GGUF weights under the parameter names of transformers, with fused matrices split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     found: dict[str, Tensor] = {}
     for name, tensor in state.items():

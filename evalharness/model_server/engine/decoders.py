@@ -43,7 +43,8 @@ class DecoderFactory:
         if prompt.suffix is not None and not self.infills:
             raise RequestRefused(
                 400,
-                f"model {self.network.name} cannot infill: its tokenizer has no sentinel tokens; leave suffix out",
+                f"model {self.network.name} cannot infill: its tokenizer has no FIM sentinel tokens; leave the "
+                "parameter suffix out",
                 parameter="suffix",
             )
         if prompt.messages and not (

@@ -92,7 +92,7 @@ def test_sampler_is_described_and_other_rules_are_refused(folder: Path) -> None:
     description = backend(folder, steps="7").describe()
     assert (description["family"], description["canvas_length"]) == ("diffusion_gemma", 16)
     assert description["sampler"]["max_denoising_steps"] == "7"
-    with pytest.raises(UserError, match=r"option rule has no effect: model .* has its own sampler"):
+    with pytest.raises(UserError, match=r"option rule has no effect on model .* has its own sampler"):
         backend(folder, rule="factor").describe()
     with pytest.raises(UserError, match="cannot infill; use --option recipe=suffix-first"):
         backend(folder).accept(infilling_request("free").problem.prompt)

@@ -124,7 +124,7 @@ def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
     (filled,) = diffusion(bidirectional).generate([infilling_request("canvas")], SAMPLING)
     assert filled.output_tokens is not None
     assert filled.output_tokens <= 20
-    with pytest.raises(UserError, match="canvas whose length must be known; use --option recipe=canvas"):
+    with pytest.raises(UserError, match="whose length must be known in advance; use --option recipe=canvas"):
         diffusion(bidirectional).accept(infilling_request("free").problem.prompt)
     (text,) = diffusion(bidirectional).generate([text_request("x")], SAMPLING)
     assert text.forwards
@@ -191,7 +191,7 @@ def test_batch_that_exceeds_the_device_memory_is_an_error_of_the_backend(
 
 def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "BUNDLED_NETWORK", tmp_path)
-    with pytest.raises(UserError, match="no bundled weights; give --model a checkpoint folder"):
+    with pytest.raises(UserError, match="not include the bundled network's weights; give --model a checkpoint folder"):
         DiffusionBackend(BackendConfig()).describe()
     with pytest.raises(UserError, match=r"unknown rule of backend diffusion 'hope'; known: .*threshold"):
         diffusion(folder, rule="hope")
@@ -203,7 +203,7 @@ def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pyt
         diffusion(folder, rule="confidence", threshold="0.9")
     with pytest.raises(UserError, match="option steps has no effect with rule=threshold"):
         diffusion(folder, steps="8").describe()  # the rule comes with the model
-    with pytest.raises(UserError, match=r"option block=5000: model .* positions; give a smaller block"):
+    with pytest.raises(UserError, match=r"option block=5000: model .* context of .* tokens; give a smaller block"):
         diffusion(folder, block="5000").describe()
     with pytest.raises(UserError, match="did you mean threshold"):
         diffusion(folder, treshold="1")
@@ -216,5 +216,5 @@ def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pyt
     bidirectional = build(tmp_path / "bidirectional", "bidirectional")
     with pytest.raises(UserError, match="does not generate from left to right; use --backend diffusion"):
         ar(bidirectional, draft="4").describe()
-    with pytest.raises(UserError, match="sentinel tokens for infilling"):
+    with pytest.raises(UserError, match="lacks the FIM sentinel tokens"):
         diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(infilling_request("free").problem.prompt)

@@ -99,8 +99,7 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(
-            f"{where}: no task_id; every sample must be an object with task_id and solution, completion or "
-            "answer"
+            f"{where}: no task_id; every sample must be an object with task_id and solution, completion or answer"
         )
     task_id = sys.intern(str(row["task_id"]))
     texts = _parse_texts(where, row)
@@ -143,6 +142,4 @@ def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) ->
             f"({', '.join(list(problems)[:2])}, ...); check --task and its options version and split"
         )
     if sample.form(problems[sample.task_id]) is None:
-        raise UserError(
-            f"{where}: only a program, which this task does not accept; give a solution or a completion"
-        )
+        raise UserError(f"{where}: only a program, which this task does not accept; give a solution or a completion")

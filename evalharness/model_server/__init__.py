@@ -1,5 +1,5 @@
-"""The OpenAI-compatible server of the bundled engine, and its playground.
+"""The OpenAI-compatible model server (`evalharness serve`) of the harness's decoding engine, and its playground.
 
-`server.py` runs the process, `app.py` puts it together, `api/` reads requests and writes answers, `engine/` generates,
-`playground/` is the page at `/`.
+`server.py` runs the process, `app.py` assembles the application, `api/` parses requests and formats answers, `engine/`
+generates, `playground/` is the page at `/`.
 """

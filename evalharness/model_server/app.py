@@ -1,4 +1,4 @@
-"""The application: the endpoints of the API, health, metrics and the playground."""
+"""The model server's FastAPI application: API endpoints, health, metrics and the playground."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,11 +27,11 @@ from evalharness.util.http.request_checks import RequestChecks
 from evalharness.util.version import __version__
 
 Read = Callable[[bytes, Defaults], AnswerRequest]
-"""Makes a request of its body. Raises RequestRefused for a wrong one."""
+"""Function that parses a request body. Raises RequestRefused for a wrong one."""
 
 
 def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAPI:
-    """Returns the application. The caller closes `engine` and `problems`."""
+    """Returns the model server's FastAPI application. The caller closes `engine` and `problems`."""
     app = FastAPI(title="evalharness", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = ServerMetrics(engine.load)
     responder = Responder(engine, metrics, config.request_s)
@@ -75,18 +75,18 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
 
     @app.get("/v1/models")
     async def models() -> Response:
-        """Lists the model by all names under which requests can ask for it."""
+        """Lists the model under all names by which requests can select it."""
         return JSONResponse({"object": "list", "data": [_model(name, engine) for name in served.ids]})
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
-        """Describes one model."""
+        """Describes the model with this name."""
         served.way_of(name, {})
         return JSONResponse(_model(name, engine))
 
     @app.get("/health")
     async def health() -> Response:
-        """Reports version and load; needs no key."""
+        """Reports version and load of the server; needs no API key."""
         load = engine.load()
         return JSONResponse(
             {"status": "ok", "version": __version__, "running": load.running, "waiting": load.waiting,
@@ -95,7 +95,7 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
 
     @app.get("/metrics")
     async def prometheus_metrics() -> Response:
-        """Returns the metrics in Prometheus' text format."""
+        """Returns the server's metrics in Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     add_playground(app, engine, problems, config.max_new_tokens)

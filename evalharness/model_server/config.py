@@ -9,16 +9,17 @@ from evalharness.util.http.hosts import served_hosts
 from evalharness.util.http.request_checks import RequestLimits
 
 KEY_VARIABLE = "EVALHARNESS_API_KEY"
-"""The default environment variable of the key. There is no option for the key itself: every user of the machine can
-read command lines."""
+"""The default environment variable of the API key. There is no option for the key itself: every user of the machine can
+read command lines.
+"""
 
 PUBLIC_PATHS = ("/", "/static/", "/health")
-"""Paths that need no key: health, and the playground's page, which asks for the key."""
+"""URL paths that need no API key: health, and the playground's page, which asks for the key."""
 
 
 @dataclass(frozen=True)
 class ServerConfig:
-    """Settings of one server. Sizes are in bytes, times in seconds."""
+    """Settings of `evalharness serve`. Sizes are in bytes, times in seconds."""
 
     backend: str = "diffusion"
     model: str | None = None
@@ -27,35 +28,37 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 8378
     key: str = field(default="", repr=False)
-    """Clients send it as `Authorization: Bearer KEY`. It may be empty only where `host` is a loopback address."""
+    """The API key, which clients send as `Authorization: Bearer KEY`. It may be empty only if `host` is a loopback
+    address.
+    """
     key_variable: str = KEY_VARIABLE
     allowed_hosts: tuple[str, ...] = ()
     """Further host names by which clients may address the server, such as that of a proxy."""
     concurrency: int = 8
-    """Rows that are decoded at a time."""
+    """Completions that are decoded at a time."""
     queue: int = 64
-    """Most rows that wait. Requests beyond it are refused with status 429."""
+    """Most completions that wait. Requests beyond it get status 429."""
     max_new_tokens: int = 768
-    """The token limit of requests that state none."""
+    """The token limit of requests that set none."""
     request_s: float = 600.0
-    """Most seconds for one request."""
+    """Time limit of one request."""
     body_bytes: int = 8 << 20
     bodies_bytes: int = 128 << 20
     read_s: float = 30.0
-    """Seconds that a client may take to send the headers, and again to send the body."""
+    """Time in which a client must send the headers, and again the body."""
     drain_s: float = 30.0
-    """Seconds after SIGTERM in which accepted requests are still answered."""
+    """Time after SIGTERM in which accepted requests are still answered."""
     cors: tuple[str, ...] = ()
-    """Origins of other web pages that may call the server."""
+    """Origins of other web pages that may call the server (CORS)."""
     sandbox: str = ""
-    """The sandbox in which the playground runs answers; empty: none."""
+    """The sandbox engine in which the playground runs answers; empty: none."""
     workers: int = 2
-    """Programs that run in the sandbox at a time."""
+    """Programs that run in the sandbox concurrently."""
     data: str | None = None
     """Source of the tasks' data for the playground: a folder, `hub` or `sample`; None for the default source."""
 
     def check(self) -> None:
-        """Raises UserError for invalid settings."""
+        """Raises UserError for invalid settings of the model server."""
         if min(self.concurrency, self.max_new_tokens, self.body_bytes, self.workers) < 1 or self.queue < 0:
             raise UserError(
                 "--max-concurrency, --max-new-tokens, --max-body-mb and --workers must be at least 1, --queue at least "

@@ -12,11 +12,11 @@ from evalharness.model_server.engine.protocol import EngineLoad
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 SECONDS_PER_TOKEN = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 WINDOW_S = 10.0
-"""The gauge of tokens per second is a mean over this time."""
+"""Seconds over which the gauge of tokens per second is averaged."""
 
 
 class ServerMetrics:
-    """The metrics, in their own registry. `load()` returns how busy the engine is."""
+    """The model server's Prometheus metrics. `load()` returns the engine's load."""
 
     def __init__(self, load: Callable[[], EngineLoad]) -> None:
         self.registry = registry = CollectorRegistry()
@@ -39,22 +39,22 @@ class ServerMetrics:
         self._recent: deque[tuple[float, int]] = deque()
 
     def count_response(self, code: int) -> None:
-        """Counts an HTTP response."""
+        """Counts an HTTP response by its status code."""
         self._responses.labels(str(code)).inc()
 
     def count_cancelled(self) -> None:
-        """Counts a request whose client left."""
+        """Counts a request whose client disconnected."""
         self._left.inc()
 
     def count_tokens(self, tokens: int) -> None:
-        """Counts output tokens when they arrive."""
+        """Counts newly generated output tokens."""
         if tokens:
             self._tokens.labels("output").inc(tokens)
             self._recent.append((time.monotonic(), tokens))
             self._forget()
 
     def count_outcome(self, outcome: Outcome) -> None:
-        """Counts a finished completion."""
+        """Records latency and token counts of a finished completion."""
         self._tokens.labels("prompt").inc(outcome.prompt_tokens)
         self._passes.inc(outcome.forward_passes or 0)
         self._drafts.labels("accepted").inc(outcome.accepted_drafts or 0)

@@ -1,4 +1,4 @@
-"""Runs a request on the engine and writes its answer, whole or as a stream of server-sent events."""
+"""Generates the answer to a request and sends it, whole or as a stream of server-sent events."""
 
 import asyncio
 import json
@@ -23,19 +23,19 @@ from evalharness.model_server.metrics import ServerMetrics
 from evalharness.util.http.refusals import RequestRefused
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a client that disconnected; it appears in the metrics alone."""
+"""nginx's status code for a client that disconnected; used only in the metrics."""
 EVENT_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
 class Responder:
-    """Answers requests with one engine."""
+    """Answers HTTP requests with completions of one engine."""
 
     def __init__(self, engine: Engine, metrics: ServerMetrics, request_s: float) -> None:
-        """`request_s`: the most seconds for one request."""
+        """`request_s`: time limit of one request in seconds."""
         self._engine, self._metrics, self._request_s = engine, metrics, request_s
 
     async def respond(self, http: Request, request: AnswerRequest, arrived: float) -> Response:
-        """Returns the response. Raises RequestRefused where the engine refuses."""
+        """Returns the HTTP response to a request. Raises RequestRefused if the engine refuses it."""
         try:
             generation = await self._engine.start(request.jobs, arrived)
         except UserError as error:
@@ -60,14 +60,14 @@ class Responder:
 
 
 def too_late(seconds: float) -> RequestRefused:
-    """Returns the refusal of a request that takes too long."""
+    """Returns the HTTP 504 error for a request that exceeded its time limit."""
     return RequestRefused(
         504, f"the request was not finished after {seconds:g} s; send a smaller max_tokens", code="timeout"
     )
 
 
 class RunningAnswer:
-    """An answer while it is generated."""
+    """The answer to one request while it is generated."""
 
     def __init__(self, request: AnswerRequest, generation: Generation, engine: Engine, metrics: ServerMetrics) -> None:
         self.request, self.generation, self.metrics = request, generation, metrics
@@ -77,7 +77,7 @@ class RunningAnswer:
         self._format = AnswerFormat(request.form, request.model)
 
     async def whole(self) -> Response:
-        """Returns the whole answer. Raises RequestRefused if the engine fails."""
+        """Waits for the whole answer and returns it as JSON. Raises RequestRefused if the engine fails."""
         async for index, update in self.generation:
             if update.error:
                 raise engine_failed(update.error)
@@ -94,7 +94,7 @@ class RunningAnswer:
         return JSONResponse(body, headers=headers)
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Yields the events of the stream."""
+        """Yields the answer as server-sent events while it is generated."""
         parameters = self.request.parameters
         async for index, update in self.generation:
             if update.error:
@@ -124,7 +124,7 @@ class RunningAnswer:
         return self._format.chunk(choice.index, before + shown + (wrapping.after if end or whole else ""), first, end)
 
     def _finished(self) -> list[Outcome]:
-        """Returns how the choices ended, and counts them."""
+        """Returns the finished completions and records them in the metrics."""
         outcomes = [choice.outcome for choice in self._choices if choice.outcome is not None]
         for outcome in outcomes:
             self.metrics.count_outcome(outcome)
@@ -132,14 +132,14 @@ class RunningAnswer:
 
 
 class EventStream(StreamingResponse):
-    """A stream of events that ends with its client or its time limit; what it generates ends with it."""
+    """A streamed response that cancels generation when its client disconnects or its time limit is reached."""
 
     def __init__(self, answer: RunningAnswer, limit_s: float) -> None:
         super().__init__(answer.events(), media_type="text/event-stream", headers=EVENT_STREAM_HEADERS)
         self._answer, self._limit_s = answer, limit_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the events."""
+        """Sends the events to the client (ASGI)."""
         finished = False
 
         async def watched_send(message: Any) -> None:
@@ -162,7 +162,7 @@ class EventStream(StreamingResponse):
 
 
 def event(data: Mapping[str, Any], name: str = "") -> bytes:
-    """Returns a server-sent event."""
+    """Returns the bytes of a server-sent event with JSON data."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(
         errors="surrogatepass"
@@ -170,10 +170,10 @@ def event(data: Mapping[str, Any], name: str = "") -> bytes:
 
 
 def engine_failed(reason: str) -> RequestRefused:
-    """Returns the refusal of a request on which the engine failed."""
+    """Returns the HTTP 500 error for a request on which the engine failed."""
     return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
 
 
 def now() -> float:
-    """Returns the `time.perf_counter()` from which a request's times count."""
+    """Returns the current `time.perf_counter()`; a request's timings are relative to it."""
     return time.perf_counter()

@@ -1,4 +1,4 @@
-"""The server's process: on SIGTERM it stops listening, answers what it has accepted, and ends."""
+"""The model server's process: on SIGTERM it stops listening, answers accepted requests, and exits."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +14,7 @@ from evalharness.util.http.serving import CONNECTIONS, run_server
 def serve(config: ServerConfig, log: Callable[[str], None]) -> bool:
     """Serves until SIGTERM or SIGINT; returns whether every accepted request was answered.
 
-    Raises UserError before it listens if the user must change something.
+    Raises UserError for invalid settings, before it listens.
     """
     config.check()
     listener = listen(config.host, config.port, CONNECTIONS)

@@ -80,7 +80,9 @@ def test_program_is_used_only_if_the_problem_accepts_one(tmp_path: Path) -> None
 
 def test_single_program_is_refused_if_the_problem_accepts_none(tmp_path: Path) -> None:
     path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
-    with pytest.raises(UserError, match="line 1: only a program, which this task does not accept; give a solution or a completion"):
+    with pytest.raises(
+        UserError, match="line 1: only a program, which this task does not accept; give a solution or a completion"
+    ):
         backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
     assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
 

@@ -220,7 +220,7 @@ def test_autoregressive_models_generate_the_text_of_transformers(kind: str, open
         assert (row.output_tokens, row.text) == (len(output), ours.tokenizer.decode(output, skip_special_tokens=True))
     with pytest.raises(UserError, match="is not a diffusion model; use --backend ar"):
         DiffusionBackend(BackendConfig(str(folder))).describe()
-    with pytest.raises(UserError, match="is not trained to draft"):
+    with pytest.raises(UserError, match="is not trained for self-speculative decoding"):
         AutoregressiveBackend(BackendConfig(str(folder), 1, {"draft": "4"})).describe()
 
 
@@ -232,7 +232,7 @@ def test_chat_prompts_use_the_checkpoints_template(opened: Opened) -> None:
 
 def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_path: Path) -> None:
     folder = opened["sdar"][0]
-    with pytest.raises(UserError, match="has blocks of 4; leave it out"):
+    with pytest.raises(UserError, match="only supports blocks of 4 tokens; leave the option out"):
         DiffusionBackend(BackendConfig(str(folder), 1, {"block": "8"})).describe()
     for change, match in (
         ({"model_type": "mamba"}, "is of type 'mamba'"),

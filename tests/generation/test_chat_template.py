@@ -38,11 +38,13 @@ def test_chat_messages_are_encoded_without_a_second_begin_token() -> None:
 
 @pytest.mark.parametrize("template", [None, ""])
 def test_missing_chat_template_is_a_user_error(template: str | None) -> None:
-    with pytest.raises(UserError, match=r"the tokenizer of model m has no chat template; use a base recipe: --option recipe=NAME$"):
+    with pytest.raises(
+        UserError, match=r"the tokenizer of model m has no chat template; use a base recipe: --option recipe=NAME$"
+    ):
         encode_prompt(CharacterTokenizer(template), "m", CHAT)
 
 
 def test_message_of_a_failing_template_is_one_line() -> None:
     tokenizer = CharacterTokenizer("...", "system role\nnot supported")
-    with pytest.raises(UserError, match=r"of model m refuses the prompt: system role not supported.*or do it$"):
+    with pytest.raises(UserError, match=r"of model m rejects the prompt: system role not supported.*or do it$"):
         encode_prompt(tokenizer, "m", CHAT, "do it")

@@ -1,1 +1,1 @@
-"""The HTTP API in the formats of OpenAI and, for `fim`, `edit` and `apply`, of Inception."""
+"""The model server's HTTP API: OpenAI's formats and, for `fim`, `edit` and `apply`, Inception's (Mercury)."""

@@ -1,4 +1,4 @@
-"""Answers as JSON: whole ones and the chunks of streamed ones, for chat and for text."""
+"""Formats completions as OpenAI-style JSON: whole answers and streamed chunks, for chat and text."""
 
 import math
 import secrets
@@ -14,42 +14,43 @@ from evalharness.model_server.api.messages import DenoisingFrame, Timings, Usage
 
 @dataclass(frozen=True)
 class TokenScore:
-    """An output token with its probability."""
+    """An output token with its probability, for `logprobs`."""
 
     text: str
     probability: float
 
     @property
     def logprob(self) -> float:
-        """The natural logarithm of the probability."""
+        """The natural logarithm of the token's probability."""
         return math.log(max(self.probability, 1e-30))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One finished completion of an answer."""
+    """One finished completion (`choices[i]`) of an answer."""
 
     index: int
     text: str
     finish_reason: str
     scores: Sequence[TokenScore] | None
-    """The tokens' probabilities, if the request asks for them."""
+    """Probabilities of the tokens, if the request asks for logprobs."""
     note: str | None = None
-    """Why the text is empty."""
+    """Why the text is empty, for the client."""
 
     def wrapped(self, before: str, after: str) -> "Choice":
-        """Returns the choice with text around its own."""
+        """Returns the choice with the given texts around its own text."""
         return replace(self, text=before + self.text + after)
 
 
 Form = Literal["chat", "text", "fim"]
-"""chat and text: as in OpenAI's API. fim: both, because clients of infilling endpoints read `text` (Inception's) or
-`delta` and `message` (Mistral's)."""
+"""The JSON format of an answer. chat and text: as in OpenAI's API. fim: both, because clients of infilling endpoints
+read `text` (Inception's) or `delta` and `message` (Mistral's).
+"""
 
 
 @dataclass(frozen=True)
 class AnswerFormat:
-    """The format of one answer."""
+    """Formats the completions of one request as JSON, whole or as stream chunks."""
 
     form: Form
     model: str
@@ -57,7 +58,7 @@ class AnswerFormat:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, choices: Sequence[Choice], usage: Usage, timings: Timings) -> dict[str, Any]:
-        """Returns the answer to a request that is not streamed."""
+        """Returns the JSON answer to a request that is not streamed."""
         rows = []
         for choice in choices:
             row: dict[str, Any] = {"index": choice.index, "finish_reason": choice.finish_reason}
@@ -73,7 +74,7 @@ class AnswerFormat:
         return {**self._head(kind), "choices": rows, "usage": usage, "timings": timings}
 
     def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
-        """Returns a chunk of a streamed answer. `end` is set in the last chunk of a choice."""
+        """Returns a JSON chunk of a streamed answer. `end` is set in the last chunk of a choice."""
         row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
         if self.form != "text":
             row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}
@@ -85,11 +86,11 @@ class AnswerFormat:
         return {**self._head(self._chunk_kind), "choices": [row]}
 
     def usage_chunk(self, usage: Usage, timings: Timings) -> dict[str, Any]:
-        """Returns the last chunk of a stream whose client asked for the token counts."""
+        """Returns the final chunk of a stream, with token counts, for clients that asked for them."""
         return {**self._head(self._chunk_kind), "choices": [], "usage": usage, "timings": timings}
 
     def frame(self, index: int, frame: Frame, ms: float, detokenizer: Detokenizer) -> DenoisingFrame:
-        """Returns the data of a `denoising_frame` event."""
+        """Returns the data of a `denoising_frame` event: what one forward pass changed in an answer."""
         return {
             "object": "denoising_frame",
             "id": self._id,

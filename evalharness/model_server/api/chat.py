@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""The endpoint POST /v1/chat/completions."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from evalharness.util.http.refusals import RequestRefused
 
 
 class TextPart(BaseModel):
-    """A part of a message's content; only text is supported."""
+    """A text part of a chat message's content; other types of parts are rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     type: Literal["text"]
@@ -18,7 +18,7 @@ class TextPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """One message."""
+    """One chat message of a request."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["system", "developer", "user", "assistant"]
@@ -32,23 +32,23 @@ class ChatMessage(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content as one text."""
+        """The message's content as one text."""
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
 
 
 class ChatBody(Parameters):
-    """The body of the request."""
+    """The body of POST /v1/chat/completions."""
 
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     logprobs: bool = False
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether the answer has the probability of each token."""
+        """Whether the request asks for the probability of each token."""
         return self.logprobs
 
     def prompt(self) -> Prompt:
-        """Returns the prompt. The answer continues a last message of the assistant."""
+        """Returns the request's messages as a prompt. The answer continues a last message of the assistant."""
         messages = [
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in self.messages
@@ -56,6 +56,9 @@ class ChatBody(Parameters):
         prefill = messages.pop().content if messages[-1].role == "assistant" else ""
         if not messages:
             raise RequestRefused(
-                400, "messages has no message before the assistant's; send the user's, too", parameter="messages"
+                400,
+                "messages contains only the assistant's message, which the answer continues; send the user's message "
+                "before it",
+                parameter="messages",
             )
         return Prompt(messages=tuple(messages), prefill=prefill, stops=self.stops)

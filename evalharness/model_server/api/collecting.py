@@ -1,4 +1,4 @@
-"""The text of each choice while it is generated: what is certain, what the canvas shows, and how it ended."""
+"""Collects the text of each choice while it is generated: final text, the canvas with masks, and how it ended."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,17 @@ from evalharness.model_server.engine.job import Job, Outcome, Update
 from evalharness.model_server.engine.streams import TextStream
 
 MASK = "\u2591"
-"""What a mask looks like in a stream with `diffusing`: a light shade."""
+"""The character that shows a mask in a stream with `diffusing`: a light shade."""
 
 
 CHUNK_S = 0.01
-"""Seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs CPU time
-that the model then lacks. The first and the last chunk are sent at once."""
+"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs
+CPU time that the model then lacks. The first and the last chunk are sent at once.
+"""
 
 
 class ChoiceText:
-    """Takes the updates of one choice."""
+    """Collects the text of one choice from the engine's updates."""
 
     def __init__(self, index: int, job: Job, detokenizer: Detokenizer | None, scored: bool) -> None:
         self.index, self._detokenizer, self._scored = index, detokenizer, scored
@@ -35,7 +36,7 @@ class ChoiceText:
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
-        """Takes an update; returns the text that is certain since then."""
+        """Takes an update of the engine; returns the text that has become final with it."""
         self._tokens += update.tokens
         self._confidences += update.confidences
         self._show(update.frames)
@@ -46,7 +47,7 @@ class ChoiceText:
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
 
     def due(self, text: str, at_s: float) -> str:
-        """Takes certain text; returns what is to be sent at that time, in seconds since the request arrived."""
+        """Takes final text; returns the text to send at time `at_s`, in seconds since the request arrived."""
         self._held += text
         if self.outcome is None and at_s - self._sent_s < CHUNK_S:
             return ""
@@ -56,7 +57,7 @@ class ChoiceText:
         return due
 
     def canvas(self) -> str:
-        """Returns the whole text as it is now, with masks; at the end, the final text."""
+        """Returns the choice's whole text with masks in place of open tokens; at the end, the final text."""
         if self.outcome is not None or self._detokenizer is None:
             return self.outcome.text if self.outcome else ""
         parts: list[str] = []
@@ -71,7 +72,7 @@ class ChoiceText:
         return "".join(parts) + (self._detokenizer.text(run) if run else "")
 
     def choice(self) -> Choice:
-        """Returns the finished choice."""
+        """Returns the finished choice for the answer."""
         assert self.outcome is not None
         return Choice(
             self.index,

@@ -1,4 +1,4 @@
-"""POST /v1/edit/completions and POST /v1/apply/completions, in the format of Inception's clients.
+"""The endpoints POST /v1/edit/completions and /v1/apply/completions, in the format of Inception's (Mercury) clients.
 
 An edit request marks in a file the code that may change, and the cursor in it. The model infills at the cursor; the
 answer is the marked code with the new text in it, in a fenced block. An apply request has a file and a snippet to
@@ -20,10 +20,13 @@ APPLY_INSTRUCTION = (
 
 
 class EditBody(ChatBody):
-    """The body of an edit request; the last user message has the tags."""
+    """The body of POST /v1/edit/completions; tags in the last user message mark code and cursor."""
 
     def parts(self) -> tuple[Prompt, Wrapping]:
-        """Returns what is infilled, and the text around it. Raises RequestRefused if a tag is missing."""
+        """Returns the infilling prompt of an edit request, and the text to put around the model's output.
+
+        Raises RequestRefused if a tag is missing.
+        """
         text = self.messages[-1].text
         file = _FILE_HEADER.sub("", tagged(text, "current_file_content"))
         region = tagged(text, "code_to_edit")
@@ -31,7 +34,11 @@ class EditBody(ChatBody):
         if not found:
             before_region = after_region = ""
         if CURSOR not in region:
-            raise RequestRefused(400, f"messages: {CURSOR} is not inside code_to_edit; mark it", parameter="messages")
+            raise RequestRefused(
+                400,
+                f"messages: the last one has no {CURSOR} inside its tag code_to_edit; mark the cursor there",
+                parameter="messages",
+            )
         before, _, after = region.partition(CURSOR)
         prompt = Prompt(before_region + before, suffix=after + after_region, stops=self.stops)
         closing = "" if after.endswith("\n") else "\n"
@@ -39,10 +46,10 @@ class EditBody(ChatBody):
 
 
 class ApplyBody(ChatBody):
-    """The body of an apply request; the last user message has the tags."""
+    """The body of POST /v1/apply/completions; tags in the last user message mark the code and the snippet."""
 
     def prompt(self) -> Prompt:
-        """Returns the prompt of a chat that merges the snippet into the code."""
+        """Returns a chat prompt that asks the model to merge the snippet into the code."""
         text = self.messages[-1].text
         original, update = tagged(text, "original_code"), tagged(text, "update_snippet")
         content = f"{APPLY_INSTRUCTION}\n\nOriginal code:\n```\n{original}\n```\n\nUpdate:\n```\n{update}\n```"
@@ -50,7 +57,7 @@ class ApplyBody(ChatBody):
 
 
 def tagged(text: str, tag: str) -> str:
-    """Returns the text between a tag's two marks, without the line breaks next to them."""
+    """Returns the text between a tag's opening and closing marks, without the adjacent line breaks."""
     content = _content(text, tag)
     return content.removeprefix("\n").removesuffix("\n")
 

@@ -1,4 +1,4 @@
-"""The JSON body of a refusal, as OpenAI's API has it."""
+"""The JSON body of an error response, in OpenAI's format."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_e
 
 
 def error_body(refused: RequestRefused) -> dict[str, Any]:
-    """Returns the body: one line that says what is wrong and what to do, and the parameter."""
+    """Returns the JSON body of an error response: a one-line message, its type, and the wrong parameter."""
     kind = TYPES.get(refused.status, "server_error" if refused.status >= 500 else "invalid_request_error")
     return {
         "error": {

@@ -1,4 +1,4 @@
-"""The JSON objects of answers."""
+"""Types and contents of the JSON objects in the server's answers: usage, timings, denoising frames."""
 
 from typing import Any, Literal, TypedDict
 
@@ -6,14 +6,14 @@ from evalharness.model_server.engine.job import Outcome
 
 
 class PredictionTokens(TypedDict):
-    """Drafted tokens, in the names of OpenAI's API."""
+    """Counts of accepted and rejected draft tokens, under the names of OpenAI's API."""
 
     accepted_prediction_tokens: int
     rejected_prediction_tokens: int
 
 
 class Usage(TypedDict):
-    """Token counts of an answer; `forward_passes` is this server's own."""
+    """Token counts of an answer, as in OpenAI's API; `forward_passes` is an extension of this server."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -23,7 +23,7 @@ class Usage(TypedDict):
 
 
 class Timings(TypedDict):
-    """When what happened, in milliseconds since the request arrived. Null where it was not measured."""
+    """Timings of an answer in milliseconds since the request arrived. Null if not measured."""
 
     queued_ms: float
     prefill_ms: float | None
@@ -37,27 +37,27 @@ class DenoisingFrame(TypedDict):
     object: Literal["denoising_frame"]
     id: str
     choices: list[Any]
-    """Always empty, so that clients that know only chunks pass over a frame."""
+    """Always empty, so that clients that know only chunks skip the event."""
     index: int
-    """The choice."""
+    """The index of the choice."""
     forward_pass: int
     ms: float
     start: int
     end: int
-    """The positions [start, end) were open before the pass."""
+    """The positions [start, end) were not final before the forward pass."""
     positions: list[int]
     tokens: list[str]
     confidences: list[float]
-    """The new tokens at `positions`, and the network's probability of each."""
+    """The network's probability of each of `tokens`, the new tokens at `positions`."""
     drafted: list[str]
-    """Tokens that the pass drafts for the positions from `start`; the next pass verifies them."""
+    """Tokens that the forward pass drafts for the positions from `start`; the next one verifies them."""
     accepted: int
     rejected: list[str]
-    """How many drafted tokens the pass accepted, and those that it rejected."""
+    """The drafted tokens that the forward pass rejected; `accepted` counts the others."""
 
 
 def usage_of(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
-    """Returns the token counts of an answer. A prompt counts once, however many choices it has."""
+    """Returns the token counts of an answer with these completions; a prompt counts once for all its choices."""
     prompt = sum(outcome.prompt_tokens for outcome in outcomes[::choices_per_prompt])
     completion = sum(outcome.output_tokens for outcome in outcomes)
     return {
@@ -73,7 +73,7 @@ def usage_of(outcomes: list[Outcome], choices_per_prompt: int) -> Usage:
 
 
 def timings_of(outcomes: list[Outcome]) -> Timings:
-    """Returns when the first text and when the last text of an answer was there."""
+    """Returns the timings of an answer from those of its completions: queueing, prefill, first and last text."""
     prefills = [outcome.prefill_s for outcome in outcomes if outcome.prefill_s is not None]
     firsts = [outcome.first_s for outcome in outcomes if outcome.first_s is not None]
     return {
@@ -85,7 +85,7 @@ def timings_of(outcomes: list[Outcome]) -> Timings:
 
 
 def note_on_empty(outcome: Outcome, generated: int) -> str | None:
-    """Returns why an answer has no text; None if it has some. `generated` tokens were there before the cut."""
+    """Returns why an answer has no text; None if it has some. `generated`: tokens before cutting at a stop sequence."""
     if outcome.text:
         return None
     if outcome.finish_reason == "length":

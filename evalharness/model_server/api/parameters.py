@@ -1,4 +1,4 @@
-"""The parameters that all endpoints share, and the refusal of those that cannot be honoured."""
+"""Request parameters that all endpoints share; parameters that the server cannot honour are rejected."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Body = TypeVar("Body", bound="Parameters")
 
 AR_OPTIONS = ("draft",)
 DIFFUSION_OPTIONS = ("rule", "threshold", "block", "steps", "bound", "edit", "hold_end", "lookup")
-"""The options of decoding that a request can change, for each way of decoding."""
+"""Backend options that a request can change, with block diffusion; `AR_OPTIONS` with autoregressive decoding."""
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,), "presence_penalty": (0,), "repetition_penalty": (1,), "logit_bias": ({},),
@@ -23,13 +23,13 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "reasoning_effort": ("none", "minimal", "instant"), "realtime": (False,), "service_tier": ("auto", "default"),
     "store": (False,), "web_search_options": (), "audio": (), "prediction": (),
 }  # fmt: skip
-"""Parameters of the APIs that the server does not have, with the values that change nothing."""
+"""Parameters of OpenAI's API that the server does not implement, with the values that change nothing."""
 WITHOUT_EFFECT = ("user", "metadata", "safety_identifier", "prompt_cache_key")
 """Parameters that describe the client and cannot change an answer."""
 
 
 class StreamOptions(BaseModel):
-    """The field `stream_options`."""
+    """The request field `stream_options`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     include_usage: bool = False
@@ -38,7 +38,7 @@ class StreamOptions(BaseModel):
 
 
 class Parameters(BaseModel):
-    """Base class of a request's body. Types are strict: a number in quotes is refused."""
+    """Base class of a request's body: the parameters that all endpoints share. A number in quotes is rejected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     model: str | None = None
@@ -52,9 +52,9 @@ class Parameters(BaseModel):
     stream: bool = False
     stream_options: StreamOptions = Field(default_factory=StreamOptions)
     diffusing: bool = False
-    """Each chunk of a stream replaces the whole text, masks included, as Inception's servers do."""
+    """Each chunk of a stream replaces the whole text, masks included, as with Inception's servers."""
     denoising_frames: bool = False
-    """A stream also has an event for each forward pass."""
+    """The stream also has an event for each forward pass."""
     draft: int | str | None = None
     rule: str | None = None
     threshold: float | None = None
@@ -72,29 +72,29 @@ class Parameters(BaseModel):
 
     @property
     def token_limit(self) -> int | None:
-        """The most tokens to generate, if the request sets a limit."""
+        """The maximum number of tokens to generate; None if the request sets no limit."""
         return self.max_completion_tokens or self.max_tokens
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether the answer has the probability of each token."""
+        """Whether the request asks for the probability of each token."""
         return False
 
     def decoding_options(self) -> dict[str, str]:
-        """Returns the options of decoding that the request sets, as the backends parse them."""
+        """Returns the decoding options that the request sets, as `--option` texts for the backend."""
         values = {name: getattr(self, name) for name in (*AR_OPTIONS, *DIFFUSION_OPTIONS)}
         return {name: json.dumps(value).strip('"') for name, value in values.items() if value is not None}
 
 
 def parse_body(schema: type[Body], raw: bytes) -> Body:
-    """Returns the parameters of a request. Raises RequestRefused that names the first wrong one."""
+    """Returns the validated parameters of a request's JSON body. Raises RequestRefused, naming the first wrong one."""
     try:
         values = json.loads(raw, parse_constant=_refuse_constant)
         json.dumps(values, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
     except (ValueError, RecursionError) as error:
-        raise RequestRefused(400, f"the body is not valid JSON: {str(error)[:200]}") from None
+        raise RequestRefused(400, f"the request body is not valid JSON: {str(error)[:200]}") from None
     if not isinstance(values, dict):
-        raise RequestRefused(400, "the body is not a JSON object; send an object with the parameters")
+        raise RequestRefused(400, "the request body is not a JSON object; send an object with the parameters")
     # A parameter that is null counts as not given, as in OpenAI's API.
     values = {name: value for name, value in values.items() if value is not None and name not in WITHOUT_EFFECT}
     for name in [name for name in values if name in NEUTRAL and name not in schema.model_fields]:
@@ -106,7 +106,7 @@ def parse_body(schema: type[Body], raw: bytes) -> Body:
 
 
 def _require_neutral(name: str, value: Any) -> None:
-    """Raises RequestRefused for a value that would have to change the answer."""
+    """Raises RequestRefused for an unsupported parameter unless its value changes nothing."""
     # True equals 1 in Python, and an API distinguishes them.
     if not any(value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in NEUTRAL[name]):
         raise RequestRefused(

@@ -1,4 +1,4 @@
-"""From the parameters of a request to the jobs of an engine."""
+"""Converts the parameters of an HTTP request to generation jobs of the engine."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ from evalharness.util.http.refusals import RequestRefused
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model by the names under which requests ask for it."""
+    """The served model, and the names by which requests select it and its decoding method."""
 
     name: str
     ways: tuple[str, ...]
-    """The ways of decoding that the model has, the default one first."""
+    """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The model's name, and one name for each way of decoding."""
+        """All names of the model: its own, and one with each decoding method."""
         return (self.name, *(f"{self.name}:{way}" for way in self.ways))
 
     def way_of(self, asked: str | None, options: Mapping[str, str]) -> str:
-        """Returns the way of decoding that a request asks for, by the model's name or by its options.
+        """Returns the decoding method that a request selects, by the model's name or by its options.
 
-        Raises RequestRefused for an unknown model, and for options of another way of decoding.
+        Raises RequestRefused for an unknown model, and for options of another decoding method.
         """
         if asked is not None and asked not in self.ids:
             raise RequestRefused(
@@ -63,7 +63,7 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class Wrapping:
-    """Text that the answer has around what the model generates."""
+    """Text that an answer has before and after what the model generates."""
 
     before: str = ""
     after: str = ""
@@ -71,11 +71,11 @@ class Wrapping:
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """A request that is ready for the engine."""
+    """A validated request, ready for the engine."""
 
     form: Form
     model: str
-    """The model's name as the answer repeats it."""
+    """The model's name as the request gave it; the answer repeats it."""
     jobs: Sequence[Job]
     parameters: Parameters
     wrapping: Wrapping = field(default_factory=Wrapping)
@@ -83,11 +83,11 @@ class AnswerRequest:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a request gets where it states nothing."""
+    """Values for parameters that a request leaves out."""
 
     max_new_tokens: int
     exact_seed: int | None = None
-    """The seed in the header of the harness's own client, which has more bits than the parameter."""
+    """The 63-bit seed in the HTTP header that the harness's own client sends; the parameter has fewer bits."""
 
 
 def make_request(
@@ -98,15 +98,17 @@ def make_request(
     defaults: Defaults,
     wrapping: Wrapping | None = None,
 ) -> AnswerRequest:
-    """Returns the request: `n` completions of each prompt, in order. Raises RequestRefused for wrong parameters."""
+    """Returns the engine's jobs for a request: `n` completions of each prompt. Raises RequestRefused if invalid."""
     served = ServedModel(engine.name, engine.ways)
     options = parameters.decoding_options()
     way = served.way_of(parameters.model, options)
     if "" in parameters.stops:
-        raise RequestRefused(400, "parameter stop: a stop sequence is empty; leave it out", parameter="stop")
+        raise RequestRefused(400, "parameter stop contains an empty text; remove it", parameter="stop")
     for name in ("diffusing", "denoising_frames"):
         if getattr(parameters, name) and not parameters.stream:
-            raise RequestRefused(400, f"parameter {name} needs stream: true; send it, too", parameter=name)
+            raise RequestRefused(
+                400, f"parameter {name} works only in a stream; send stream: true, too", parameter=name
+            )
     seed = parameters.seed
     if defaults.exact_seed is not None and seed is not None:
         seed = defaults.exact_seed
@@ -130,7 +132,7 @@ def make_request(
 
 
 def wrong_option(error: UserError, job: Job) -> RequestRefused:
-    """Returns the refusal for an error about an option of decoding."""
+    """Returns the HTTP 400 error for a decoding option that the backend rejects."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))
     return RequestRefused(400, str(error), parameter=named[0][1] if named else None)

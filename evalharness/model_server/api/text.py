@@ -1,4 +1,4 @@
-"""POST /v1/completions and POST /v1/fim/completions."""
+"""The endpoints POST /v1/completions and POST /v1/fim/completions."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ from evalharness.records import Prompt
 from evalharness.util.http.refusals import RequestRefused
 
 NO_SUFFIX = "<|endoftext|>"
-"""What Continue's client for Inception sends if the cursor is at the end of the file."""
+"""The suffix that Continue's client for Inception sends if the cursor is at the end of the file."""
 PromptTexts = Annotated[list[str], Field(min_length=1, max_length=256)]
 
 
 class CompletionBody(Parameters):
-    """The body of a completion: the prompt is continued, or infilled if there is a suffix."""
+    """The body of POST /v1/completions: the prompt is continued, or infilled if there is a suffix."""
 
     prompt: str | PromptTexts
     suffix: str | None = None
@@ -23,14 +23,16 @@ class CompletionBody(Parameters):
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether the answer has the probability of each token."""
+        """Whether the request asks for the probability of each token."""
         return self.logprobs is not None and self.logprobs is not False
 
     def prompts(self, engine: Engine) -> list[Prompt]:
-        """Returns the prompts. Raises RequestRefused for a suffix that the model cannot follow."""
+        """Returns the request's prompts. Raises RequestRefused for a suffix if the model cannot infill."""
         if self.wants_logprobs and self.logprobs is not True and (self.logprobs or 0) > 1:
             raise RequestRefused(
-                400, "parameter logprobs: alternatives to a token are not reported; send 0 or 1", parameter="logprobs"
+                400,
+                "parameter logprobs: only the chosen token's probability is reported, no alternatives; send 0 or 1",
+                parameter="logprobs",
             )
         texts = [self.prompt] if isinstance(self.prompt, str) else self.prompt
         suffix = "" if self.suffix == NO_SUFFIX else self.suffix
@@ -40,6 +42,6 @@ class CompletionBody(Parameters):
 
 
 class FimBody(CompletionBody):
-    """The body of an infilling request: as above, always with a suffix."""
+    """The body of POST /v1/fim/completions: like /v1/completions, always with a suffix."""
 
     suffix: str | None = ""

@@ -1,1 +1,1 @@
-"""Generation for the server: what a request asks of an engine, and the engines."""
+"""Generation for the model server: jobs, and the engines that run them."""

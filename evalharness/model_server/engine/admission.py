@@ -1,4 +1,4 @@
-"""Limits the rows that wait, and estimates when a place will be free."""
+"""Admission control: limits the completions that wait for the engine, and estimates when there is room again."""
 
 import math
 
@@ -8,21 +8,24 @@ from evalharness.util.text import counted
 
 LONGEST_RETRY_S = 60
 SMOOTHING = 0.1
-"""Weight of the newest row in the moving average of durations."""
+"""Weight of the newest completion in the moving average of durations."""
 
 
 class RowQueue:
-    """Counts the rows of an engine. Not thread-safe; for use in one event loop."""
+    """Counts running and waiting completions of an engine, and refuses requests beyond the limit.
+
+    A row is one completion in the engine's batch. Not thread-safe; for use in one event loop.
+    """
 
     def __init__(self, concurrency: int, limit: int) -> None:
-        """`concurrency` rows run at a time and `limit` more may wait."""
+        """`concurrency` completions run at a time and `limit` more may wait."""
         self._concurrency, self._limit = concurrency, limit
         self.rows = 0
         """Rows that wait or run."""
         self._mean_s = 1.0
 
     def enter(self, rows: int) -> None:
-        """Counts new rows. Raises RequestRefused if too many wait."""
+        """Counts the completions of a new request. Raises RequestRefused (HTTP 429) if too many wait."""
         if rows > self._concurrency + self._limit:
             raise RequestRefused(
                 400,
@@ -41,16 +44,16 @@ class RowQueue:
         self.rows += rows
 
     def leave(self, rows: int, seconds: float | None) -> None:
-        """Counts rows that have ended; `seconds` is how long they took, None for rows that did not run."""
+        """Removes completions that have ended; `seconds`: their duration, None for ones that did not run."""
         self.rows -= rows
         if seconds is not None:
             self._mean_s += SMOOTHING * (seconds - self._mean_s)
 
     def load(self, running: int) -> EngineLoad:
-        """Returns how busy the engine is, given the number of running rows."""
+        """Returns how many completions run and wait, given the number of running ones."""
         return EngineLoad(running, max(0, self.rows - running), self.retry_s)
 
     @property
     def retry_s(self) -> int:
-        """Seconds in which about half of the rows should have ended."""
+        """Estimated seconds until about half of the completions have ended."""
         return max(1, min(LONGEST_RETRY_S, math.ceil(self.rows * self._mean_s / self._concurrency / 2)))

@@ -1,4 +1,4 @@
-"""From a job to the decoder of its row, with the code and the settings of the backends `ar` and `diffusion`."""
+"""Makes the decoder of a generation job, with the code and settings of the backends `ar` and `diffusion`."""
 
 import threading
 from collections.abc import Mapping
@@ -29,16 +29,16 @@ SEED_BITS = (1 << 63) - 1
 
 
 class DecoderFactory:
-    """Makes the decoders of one network. Safe to use from several threads."""
+    """Makes decoders for jobs on one network, autoregressive or block diffusion. Thread-safe."""
 
     def __init__(self, network: Network, drafter: Drafter | None, options: Mapping[str, Mapping[str, str]]) -> None:
-        """`options` are the server's options for each way of decoding."""
+        """`options`: the server's backend options by decoding method."""
         self.network, self.drafter, self._options = network, drafter, options
         self._draftings: dict[tuple[object, ...], Drafting] = {}
         self._lock = threading.Lock()
 
     def make(self, job: Job) -> Decoder:
-        """Returns the decoder of a job. Raises UserError for settings that the network cannot follow."""
+        """Returns the decoder of a generation job. Raises UserError for settings that the network does not support."""
         prompt = job.prompt
         if prompt.suffix is not None and not self.infills:
             raise RequestRefused(
@@ -67,7 +67,7 @@ class DecoderFactory:
 
     @property
     def infills(self) -> bool:
-        """Whether the network can infill."""
+        """Whether the network can infill (FIM)."""
         return self.network.infilling is not None or self.network.model.config.attention == "bidirectional"
 
     def _ar(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
@@ -79,7 +79,8 @@ class DecoderFactory:
         if chosen.draft:
             if not network.family.can_draft:
                 raise UserError(
-                    f"option draft: model {network.name} is not trained to draft for itself; send draft=lookup"
+                    f"parameter draft: model {network.name} is not trained for self-speculative decoding; send "
+                    "draft=lookup"
                 )
             return SelfDrafter(row, chosen.draft, sampler, job.traced)
         return TokenDecoder(row, sampler, job.traced)
@@ -104,14 +105,14 @@ class DecoderFactory:
         return _with_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
 
     def measure(self) -> None:
-        """Measures what passes cost, if it is not known for this network and machine; drafts depend on it."""
+        """Measures the costs of forward passes on this machine, unless cached; draft lengths depend on them."""
         if "ar" in self._options:
             self.lookup_drafting()
         if self.drafter is not None:
             self._hybrid_drafting(self.drafter, 1.0, True, None)
 
     def lookup_drafting(self) -> Drafting:
-        """Returns drafting by lookup."""
+        """Returns the settings for speculative decoding by prompt lookup (n-gram matches)."""
         with self._lock:
             if () not in self._draftings:
                 self._draftings[()] = lookup_drafting(self.network)
@@ -126,7 +127,7 @@ class DecoderFactory:
 
 
 def _with_room(row: Row, network: Network) -> Row:
-    """Returns the row. Raises RequestRefused if the prompt is empty or leaves no room for an answer."""
+    """Returns the row. Raises RequestRefused if its prompt is empty or leaves no room for output."""
     if not row.prompt:
         raise RequestRefused(400, "the prompt has no tokens; send some text", parameter="prompt")
     if not can_generate(row):

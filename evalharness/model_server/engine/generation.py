@@ -1,4 +1,4 @@
-"""The updates of one request on their way from an engine to the answer."""
+"""Passes an engine's updates on the completions of one request to the answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,16 +7,16 @@ from evalharness.model_server.engine.job import Update
 
 
 class QueuedGeneration:
-    """A `Generation` whose updates an engine puts into a queue. For use in one event loop."""
+    """A `Generation` whose updates an engine puts into an asyncio queue. For use in one event loop."""
 
     def __init__(self, jobs: int, on_cancel: Callable[[], None], on_end: Callable[[], None]) -> None:
-        """`on_cancel` is called once if jobs are left that have not ended, `on_end` once for each job."""
+        """`on_cancel`: called once if unfinished jobs are cancelled; `on_end`: called once per ended job."""
         self._open = set(range(jobs))
         self._updates: asyncio.Queue[tuple[int, Update]] = asyncio.Queue()
         self._on_cancel, self._on_end = on_cancel, on_end
 
     def receiver(self, number: int) -> Callable[[Update], None]:
-        """Returns the function that takes the updates of a job."""
+        """Returns the callback by which the engine delivers updates of job `number`."""
 
         def receive(update: Update) -> None:
             if number not in self._open:
@@ -36,7 +36,7 @@ class QueuedGeneration:
             yield await self._updates.get()
 
     def cancel(self) -> None:
-        """Stops what has not ended."""
+        """Cancels the jobs that have not ended."""
         if self._open:
             self._on_cancel()
             for _ in range(len(self._open)):

@@ -1,4 +1,4 @@
-"""What a request asks of an engine, and what the engine reports while it generates."""
+"""The job that a request gives to an engine, and the updates that the engine reports while it generates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from evalharness.records import Prompt
 
 @dataclass(frozen=True)
 class Job:
-    """One completion that an engine is to generate."""
+    """One completion to generate: prompt, sampling parameters and decoding options."""
 
     prompt: Prompt
     way: str
-    """The way of decoding: the backend's name, `ar` or `diffusion`."""
+    """The decoding method: `ar` or `diffusion`, like the backends."""
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
-    """The seed of the row's random numbers."""
+    """The seed of this completion's random numbers."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Options of decoding that differ from the server's."""
+    """Decoding options that differ from the server's."""
     traced: bool = False
-    """Whether the client wants frames or probabilities."""
+    """Whether the client wants denoising frames or logprobs."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a completion ended. Times are in seconds since the request arrived."""
+    """A finished completion with token counts and timings, in seconds since the request arrived."""
 
     text: str
     """The text before the first stop sequence."""
@@ -36,9 +36,9 @@ class Outcome:
     finish_reason: str
     total_s: float
     queued_s: float = 0.0
-    """Until the row joined the batch."""
+    """Until the completion joined the engine's batch."""
     prefill_s: float | None = None
-    """Until the prompt was computed."""
+    """Until the prompt was prefilled."""
     first_s: float | None = None
     """Until the first output token."""
     forward_passes: int | None = None
@@ -48,15 +48,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Update:
-    """What one pass changed in a completion."""
+    """What one forward pass changed in a completion."""
 
     tokens: tuple[int, ...] = ()
     """New final output tokens."""
     confidences: tuple[float, ...] = ()
-    """Their probabilities."""
+    """The network's probability of each of `tokens`."""
     frames: tuple[Frame, ...] = ()
     pass_s: float = 0.0
-    """Seconds since the request arrived."""
+    """When the forward pass ended, in seconds since the request arrived."""
     outcome: Outcome | None = None
     """Set in the last update."""
     error: str = ""

@@ -1,4 +1,4 @@
-"""Generates with a network of `evalharness.diffusion`: one thread runs a batch that requests join and leave."""
+"""An engine for the harness's networks with continuous batching, in one thread."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ from evalharness.util.text import error_text
 
 @dataclass(eq=False)
 class _Entry:
-    """A row on its way through the engine."""
+    """A job in the engine, with its timings and the callback for its updates."""
 
     decoder: Decoder
     arrived: float
@@ -33,11 +33,14 @@ class _Entry:
     joined_s: float = 0.0
     first_s: float | None = None
     sent: int = 0
-    """Output tokens that were reported."""
+    """Output tokens that were reported to the client."""
 
 
 class NetworkEngine:
-    """An engine with continuous batching. Rows join the batch at the next pass after they arrive."""
+    """Generates with a network of `evalharness.diffusion` by continuous batching.
+
+    A new completion joins the batch at the next forward pass after it arrives.
+    """
 
     def __init__(self, factory: DecoderFactory, ways: Sequence[str], concurrency: int, queue: int) -> None:
         network = factory.network
@@ -59,11 +62,11 @@ class NetworkEngine:
         self._thread.start()
 
     def load(self) -> EngineLoad:
-        """Returns how busy the engine is."""
+        """Returns how many completions run and wait."""
         return self._queue.load(len(self._running))
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
-        """Starts to generate; see `Engine.start`."""
+        """Starts to generate the completions of a request; see `Engine.start`."""
         loop = asyncio.get_running_loop()
         self._queue.enter(len(jobs))
         try:
@@ -80,7 +83,7 @@ class NetworkEngine:
         return generation
 
     def close(self) -> None:
-        """Ends the thread; rows that are running get no end. Safe to call twice."""
+        """Stops the engine's thread; running completions are abandoned. Safe to call twice."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -115,7 +118,7 @@ class NetworkEngine:
         batch.close()
 
     def _admit(self, batch: Batch) -> bool:
-        """Lets rows leave and join; waits while there are none. Returns False once the engine is closed."""
+        """Adds waiting jobs to the batch and removes cancelled ones; waits if there are none. False once closed."""
         with self._wake:
             while not (self._closed or self._left or self._waiting or batch.size):
                 self._wake.wait()
@@ -134,7 +137,7 @@ class NetworkEngine:
         return not self._closed
 
     def _updates(self, decoder: Decoder) -> list[tuple[_Entry, Update]]:
-        """Returns what a pass changed in a row, if it changed something that is to be reported."""
+        """Returns what the latest forward pass changed in a completion, if there is something to report."""
         entry, row = self._running[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])

@@ -1,4 +1,4 @@
-"""Opens the engine of a configuration."""
+"""Creates the engine that a server configuration asks for."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ NETWORK_BACKENDS = ("ar", "diffusion")
 
 
 def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
-    """Returns the engine, with its model loaded. Raises UserError if the user must change something."""
+    """Returns the engine of a server configuration, with its model loaded. Raises UserError for invalid settings."""
     if config.backend in NETWORK_BACKENDS and not _is_gemma(config):
         return _open_network_engine(config, log)
     if config.backend in ("openai", "replay", "reference") or config.backend not in backend_names():
@@ -35,7 +35,7 @@ def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
 
 
 def _is_gemma(config: ServerConfig) -> bool:
-    """Returns whether the model is a DiffusionGemma, which transformers decodes."""
+    """Returns whether the configured model is a DiffusionGemma, which transformers decodes."""
     if config.backend != "diffusion" or config.model is None or is_gguf(config.model):
         return False
     folder = find_folder(config.model, config.options.get("revision"))
@@ -50,7 +50,9 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     drafter = _find_drafter(network, config.backend, chosen)
     ways = [way for way in NETWORK_BACKENDS if _can(network, drafter, way)]
     if config.backend not in ways:
-        raise UserError(f"model {network.name} does not generate from left to right; use --backend diffusion")
+        raise UserError(
+            f"model {network.name} is a diffusion model, which backend ar cannot decode; use --backend diffusion"
+        )
     if network.parameters >= SMALL:  # a small network gains nothing, and its texts then equal the backend's more often
         pack_target(network.model)
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
@@ -63,7 +65,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
 
 
 def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:
-    """Returns the drafter of an autoregressive network; None if it has none or does not need one."""
+    """Returns the drafter of an autoregressive network for speculative decoding; None if none exists or is needed."""
     needed = backend == "diffusion" and not network.family.diffusion
     needed |= getattr(options, "rule", None) in DRAFTING_RULES
     if not needed and (network.family.diffusion or network.model.config.attention != "causal"):

@@ -1,4 +1,4 @@
-"""What the server needs from an engine."""
+"""Protocols of a generation engine, as the model server uses it."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -10,59 +10,59 @@ from evalharness.model_server.engine.job import Job, Update
 
 @dataclass(frozen=True)
 class EngineLoad:
-    """How busy an engine is."""
+    """The load of an engine: running and waiting completions."""
 
     running: int
-    """Rows in the batch."""
+    """Completions in the engine's batch."""
     waiting: int
     retry_s: int
-    """Seconds in which about half of the waiting rows should have been answered."""
+    """Estimated seconds until about half of the waiting completions have been answered."""
 
 
 class Generation(Protocol):
-    """The completions of one request while they are generated."""
+    """The completions of one request while an engine generates them."""
 
     def __aiter__(self) -> AsyncIterator[tuple[int, Update]]:
-        """Yields updates, each with the number of its job, until every job has ended."""
+        """Yields (job number, update) pairs until every job of the request has ended."""
         ...
 
     def cancel(self) -> None:
-        """Stops what has not ended. Safe to call at any time."""
+        """Cancels the jobs that have not ended. Safe to call at any time."""
         ...
 
 
 class Engine(Protocol):
-    """Generates completions. For use in one event loop."""
+    """Generates completions for the model server. For use in one event loop."""
 
     @property
     def name(self) -> str:
-        """The model's name."""
+        """The served model's name."""
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """The ways of decoding that the model has, the default one first."""
+        """Decoding methods of the model (`ar`, `diffusion`), the default first."""
 
     @property
     def context(self) -> int | None:
-        """Most tokens of prompt and answer together; None if it is not known."""
+        """Context length: most tokens of prompt and answer together; None if unknown."""
 
     @property
     def infills(self) -> bool:
-        """Whether the model can infill."""
+        """Whether the model can infill (FIM)."""
 
     @property
     def detokenizer(self) -> Detokenizer | None:
-        """Converts tokens to text; None if the engine reports no tokens before the end."""
+        """Converts token ids to text; None if the engine reports no tokens before a completion ends."""
 
     def load(self) -> EngineLoad:
-        """Returns how busy the engine is."""
+        """Returns how many completions run and wait."""
         ...
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> Generation:
         """Starts to generate the completions of one request.
 
-        `arrived` is the `time.perf_counter()` of the request. Raises RequestRefused for a job that the engine cannot
-        do, and if the queue is full.
+        `arrived`: the `time.perf_counter()` at which the request arrived. Raises RequestRefused for a job that the
+        engine does not support, and if the queue is full.
         """
         ...
 

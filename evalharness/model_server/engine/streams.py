@@ -1,4 +1,4 @@
-"""The text of tokens that arrive one at a time, as far as later tokens cannot change it."""
+"""Incremental detokenization: the text of streamed tokens as far as later tokens cannot change it."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ REPLACEMENT = "\ufffd"
 
 
 class TextStream:
-    """Takes tokens and returns the text that is certain: whole characters that cannot begin a stop sequence."""
+    """Converts streamed tokens to final text: whole characters that cannot be part of a stop sequence."""
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
         self._detokenizer, self._stops = detokenizer, [stop for stop in stops if stop]
@@ -19,7 +19,7 @@ class TextStream:
         """All text that was returned."""
 
     def add(self, tokens: Sequence[int]) -> str:
-        """Takes the next tokens; returns further text, often empty."""
+        """Takes the next tokens; returns the text that has become final, often empty."""
         self._pending += tokens
         text = self._detokenizer.text(self._pending)
         if text and not text.endswith(REPLACEMENT):
@@ -30,13 +30,13 @@ class TextStream:
         return new
 
     def finish(self, text: str) -> str:
-        """Takes the whole text of the completion; returns the part that was not returned before."""
+        """Takes the completion's whole text; returns the part that was not returned before."""
         rest = text[len(self.sent) :] if text.startswith(self.sent) else ""
         self.sent += rest
         return rest
 
     def _certain_end(self) -> int:
-        """Returns how much of the text comes before the first stop sequence, or before what may become one."""
+        """Returns the length of the text before the first stop sequence, or before what may become one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
             found = text.find(stop, max(0, len(self.sent) - len(stop)))

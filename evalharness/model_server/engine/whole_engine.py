@@ -1,6 +1,6 @@
-"""Generates with any backend of the harness: requests with the same sampling parameters form a batch that runs alone.
+"""An engine on any backend of the harness: requests with equal sampling parameters form a batch that runs alone.
 
-The text arrives as a whole at the end, and there are no frames.
+The text arrives as a whole at the end, and there are no denoising frames.
 """
 
 import asyncio
@@ -31,19 +31,19 @@ class _Entry:
 
     @property
     def sampling(self) -> Sampling:
-        """The sampling parameters, which all rows of a batch share."""
+        """The sampling parameters, which all completions of a batch share."""
         seed = self.job.seed if self.job.temperature else 0
         return Sampling(self.job.temperature, self.job.top_p, self.job.max_new_tokens, seed)
 
 
 class WholeEngine:
-    """An engine that runs one batch of a backend after the other."""
+    """An engine that runs any backend of the harness, one whole batch at a time, without streaming."""
 
     context: int | None = None
     detokenizer: Detokenizer | None = None
 
     def __init__(self, way: str, model: str, backend: Backend, concurrency: int, queue: int) -> None:
-        """Loads the model. Raises UserError if that fails."""
+        """Loads the backend's model. Raises UserError if that fails."""
         self.name, self.ways = Path(model).name, (way,)
         self._backend, self._concurrency = backend, concurrency
         backend.describe()
@@ -57,11 +57,11 @@ class WholeEngine:
         self._thread.start()
 
     def load(self) -> EngineLoad:
-        """Returns how busy the engine is."""
+        """Returns how many completions run and wait."""
         return self._queue.load(self._running)
 
     async def start(self, jobs: Sequence[Job], arrived: float) -> QueuedGeneration:
-        """Starts to generate; see `Engine.start`."""
+        """Starts to generate the completions of a request; see `Engine.start`."""
         for job in jobs:
             self._check(job)
         self._queue.enter(len(jobs))
@@ -76,7 +76,7 @@ class WholeEngine:
         return generation
 
     def close(self) -> None:
-        """Ends the thread after the current batch. Safe to call twice."""
+        """Stops the engine's thread after the current batch. Safe to call twice."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -96,7 +96,10 @@ class WholeEngine:
         if job.options:
             name = min(job.options)
             raise RequestRefused(
-                400, f"{name}: backend {self.ways[0]} decodes as it was started; leave {name} out", parameter=name
+                400,
+                f"parameter {name}: backend {self.ways[0]} takes decoding options only when the server starts; leave "
+                f"{name} out",
+                parameter=name,
             )
         if job.traced:
             raise RequestRefused(
@@ -104,7 +107,9 @@ class WholeEngine:
                 "denoising_frames out", parameter="denoising_frames",
             )  # fmt: skip
         if job.prompt.suffix is not None and not self.infills:
-            raise RequestRefused(400, f"model {self.name} cannot infill; leave suffix out", parameter="suffix")
+            raise RequestRefused(
+                400, f"model {self.name} cannot infill; leave the parameter suffix out", parameter="suffix"
+            )
 
     def _cancel(self, entries: Sequence[_Entry]) -> None:
         with self._wake:
@@ -124,7 +129,7 @@ class WholeEngine:
             self._running = 0
 
     def _next_batch(self) -> list[_Entry]:
-        """Waits for requests; returns those that can share a batch with the first one, or none once it is closed."""
+        """Waits for requests; returns those that can share a batch, or none once the engine is closed."""
         with self._wake:
             while not (self._closed or self._waiting):
                 self._wake.wait()

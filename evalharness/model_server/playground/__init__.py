@@ -1,1 +1,1 @@
-"""The page at `/`: people watch a model denoise, race two ways of decoding, and run the answer in the sandbox."""
+"""The playground at `/`: visitors watch a model denoise, compare two decoding methods, and test answers."""

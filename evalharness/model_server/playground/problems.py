@@ -1,4 +1,4 @@
-"""The problems of tasks for the playground, and the verdicts of the sandbox on answers to them."""
+"""Benchmark problems for the playground, and sandbox verdicts on its answers to them."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ WAITING = 16
 
 
 class PlaygroundProblem(TypedDict):
-    """A problem as the page shows it."""
+    """A benchmark problem as the playground's page shows it."""
 
     task: str
     id: str
@@ -29,15 +29,15 @@ class PlaygroundProblem(TypedDict):
     suffix: str | None
     stops: list[str]
     number: int
-    """Its place in the task, from 0, and the number of problems:"""
+    """The problem's index in its task, from 0."""
     problems: int
 
 
 class Problems:
-    """Loads tasks when a visitor asks for them. Without a sandbox there are no verdicts. Thread-safe."""
+    """Loads benchmark tasks for the playground on demand, and judges answers in the sandbox. Thread-safe."""
 
     def __init__(self, config: ServerConfig, log: Callable[[str], None]) -> None:
-        """Raises UserError if the sandbox is not available."""
+        """Raises UserError if the configured sandbox is not available."""
         self.with_sandbox = bool(config.sandbox)
         self._pool: GradingPool | None = None
         if config.sandbox:
@@ -47,11 +47,11 @@ class Problems:
 
     @staticmethod
     def tasks() -> list[str]:
-        """Returns the names of all tasks."""
+        """Returns the names of all benchmark tasks."""
         return sorted(name for card in load_cards() for name in card.tasks)
 
     def find(self, task: str, wanted: str) -> PlaygroundProblem:
-        """Returns the problem with that id, or the first one without an id.
+        """Returns the problem with id `wanted`, or the task's first problem if it is empty.
 
         Raises UserError for an unknown task or id, and for data that are not available.
         """
@@ -75,13 +75,15 @@ class Problems:
         }  # fmt: skip
 
     async def judge(self, task: str, task_id: str, text: str) -> Verdict:
-        """Returns the sandbox's verdict on an answer, by the task's own tests.
+        """Returns the sandbox's verdict on an answer to a problem, by the task's own tests.
 
         Raises UserError without a sandbox, for an unknown problem, and while too many answers are waiting.
         """
         pool = self._pool
         if pool is None:
-            raise UserError("this server runs no programs; start it with --with-sandbox")
+            raise UserError(
+                "the server was started without a sandbox, so it runs no programs; start it with --with-sandbox"
+            )
         if self._pending >= WAITING:
             raise UserError(f"{WAITING} answers are waiting for the sandbox; try again later")
         self._pending += 1
@@ -95,7 +97,7 @@ class Problems:
             self._pending -= 1
 
     def close(self) -> None:
-        """Ends the containers. Safe to call twice."""
+        """Ends the sandbox's containers. Safe to call twice."""
         if self._pool is not None:
             self._pool.close()
 

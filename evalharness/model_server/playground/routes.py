@@ -1,4 +1,4 @@
-"""The page's files and the endpoints that only the page uses."""
+"""The playground's static files and HTTP endpoints."""
 
 import asyncio
 import dataclasses
@@ -26,7 +26,7 @@ SCRIPTS = (
 
 
 class AnswerToJudge(BaseModel):
-    """Body of POST /playground/verdict."""
+    """Body of POST /playground/verdict: an answer to run against the problem's tests."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     task: str
@@ -35,7 +35,7 @@ class AnswerToJudge(BaseModel):
 
 
 def add_playground(app: FastAPI, engine: Engine, problems: Problems, max_new_tokens: int) -> None:
-    """Adds the page and its endpoints to the application."""
+    """Adds the playground's page and endpoints to the FastAPI application."""
 
     page = document("evalharness playground", (STATIC / "body.html").read_text(), STYLES, SCRIPTS)
     add_page(app, page, (REPORT_STATIC, STATIC))

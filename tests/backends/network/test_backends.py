@@ -214,7 +214,9 @@ def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UserError, match=r"middle: oracle.*backend ar"):
         ar(folder).accept(infilling_request("oracle", "a").problem.prompt)
     bidirectional = build(tmp_path / "bidirectional", "bidirectional")
-    with pytest.raises(UserError, match="does not generate from left to right; use --backend diffusion"):
+    with pytest.raises(
+        UserError, match="is a diffusion model, which backend ar cannot decode; use --backend diffusion"
+    ):
         ar(bidirectional, draft="4").describe()
     with pytest.raises(UserError, match="lacks the FIM sentinel tokens"):
         diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(infilling_request("free").problem.prompt)

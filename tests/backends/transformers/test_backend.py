@@ -101,7 +101,9 @@ def test_out_of_memory_halves_the_batch_size(model: Path, monkeypatch: pytest.Mo
         return generate(self, ids, **kwargs)
 
     monkeypatch.setattr(LlamaForCausalLM, "generate", limited)
-    with pytest.warns(UserWarning, match="batch of 4 samples exceeds the device memory; continuing with --batch-size 2"):
+    with pytest.warns(
+        UserWarning, match="batch of 4 samples exceeds the device memory; continuing with --batch-size 2"
+    ):
         completions = list(backend(model, 4).generate(requests, GREEDY))
     assert [c.text for c in completions[:4]] == [c.text for c in expected[:4]]
     assert [c.batch for c in completions] == [2, 2, 2, 2, None]

@@ -55,7 +55,7 @@ def test_chat_template_option(model: Path, tmp_path: Path) -> None:
     (completion,) = backend(model, chat_template=str(file)).generate([chat("anything")], GREEDY)
     assert completion.text == REST
     file.write_text("{{ raise_exception('no system turn') }}")
-    with pytest.raises(UserError, match="refuses the prompt: no system turn"):
+    with pytest.raises(UserError, match="rejects the prompt: no system turn"):
         list(backend(model, chat_template=str(file)).generate([chat("anything")], GREEDY))
     with pytest.raises(UserError, match=r"chat_template=.* cannot be read"):
         backend(model, chat_template=str(tmp_path / "absent")).describe()

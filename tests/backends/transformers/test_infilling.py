@@ -100,7 +100,9 @@ def test_tokenizer_without_sentinels_is_refused_before_the_model_is_loaded(
     monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", None)
     source = backend(model)
     source.accept(request(HEAD).problem.prompt)
-    with pytest.raises(UserError, match=r"lacks the sentinel tokens of every known FIM format .*qwen.*recipe=suffix-first") as caught:
+    with pytest.raises(
+        UserError, match=r"lacks the sentinel tokens of every known FIM format .*qwen.*recipe=suffix-first"
+    ) as caught:
         source.accept(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)
 

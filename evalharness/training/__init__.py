@@ -1,1 +1,1 @@
-"""Training of diffusion code models: corpus, objectives, trainer."""
+"""Training of the bundled diffusion code model and of drafters: corpus, objectives, trainers."""

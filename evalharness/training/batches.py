@@ -1,4 +1,4 @@
-"""Batches of documents of similar length, and their tensors."""
+"""Groups training documents of similar length into batches, and makes their tensors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,16 @@ from evalharness.training.corpus.encoding import Corpus
 
 Numbers = npt.NDArray[np.int64]
 LENGTH_STEP = 16
-"""Texts are padded to a multiple of this, because the CPU prepares its matrix products again for every new shape."""
+"""Texts are padded to a multiple of this length, because the CPU prepares its matrix products again for every new
+shape.
+"""
 POOL = 4096
-"""Documents from which batches of similar lengths are formed."""
+"""Number of shuffled documents that are sorted by length to form batches of similar lengths."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of [prompt, answer, end token], and copies of the answers in blocks.
+    """A training batch: sequences [prompt, answer, end token], and copies of the answers in blocks for denoising.
 
     `tokens` [B, L] is padded; `lengths` and `prompt_lengths` [B] are the ends of text and prompt. `answers` [B, M]
     repeats each answer from its first token on, padded with end tokens; M is a multiple of the block.
@@ -34,11 +36,11 @@ class Batch:
 
     @property
     def answer_tokens(self) -> int:
-        """The number of tokens of all answers, including end tokens."""
+        """The number of tokens of all answers in the batch, including end tokens."""
         return int((self.lengths - self.prompt_lengths).sum())
 
     def to(self, device: torch.device) -> "Batch":
-        """Returns a copy of the batch on a device."""
+        """Returns a copy of the training batch on a device."""
         tokens, lengths, prompt_lengths, answers = (
             part.to(device, non_blocking=True)
             for part in (self.tokens, self.lengths, self.prompt_lengths, self.answers)
@@ -47,7 +49,7 @@ class Batch:
 
 
 def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> Batch:
-    """Returns a batch of these documents."""
+    """Returns the tensors of a training batch of these documents; `rows` are their numbers in the corpus."""
     texts = [corpus.document(row).astype(np.int64) for row in rows]
     prompt_lengths = [int(corpus.prompt_lengths[row]) for row in rows]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
@@ -68,7 +70,7 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
 
 
 def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
-    """Returns the document numbers of each batch of an epoch, in training order.
+    """Returns the document numbers of each batch of a training epoch, in training order.
 
     A batch has at most `positions` positions, including copies of answers.
     """
@@ -85,7 +87,7 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
 
 
 def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
-    """Returns batches of the first `count` held-out documents."""
+    """Returns the document numbers of each batch of the first `count` held-out documents."""
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
     rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
@@ -93,7 +95,7 @@ def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> lis
 
 
 def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
-    """Returns batches of consecutive rows with a padded size of at most `positions`, and at least one row."""
+    """Returns batches of consecutive documents with a padded size of at most `positions`, and at least one document."""
     batches: list[Numbers] = []
     start = 0
     length = copy = 0
@@ -108,7 +110,7 @@ def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: i
 
 
 def stream(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
-    """Yields endless batches, epoch after epoch, without the first `skip`."""
+    """Yields the document numbers of batches endlessly, epoch after epoch; skips the first `skip` batches."""
     epoch = 0
     while True:
         planned = plan_epoch(corpus, epoch, seed, block, positions)

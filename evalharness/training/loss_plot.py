@@ -1,11 +1,11 @@
-"""The loss plot of a training run."""
+"""Plots the losses of a training run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 def plot_losses(log: Sequence[Mapping[str, float | int | str]], path: Path) -> None:
-    """Plots the losses per token of the log's rows over the training tokens, held-out losses as points."""
+    """Plots the training log's losses per token over the training tokens, held-out losses as points."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 

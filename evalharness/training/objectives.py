@@ -1,8 +1,8 @@
-"""The joint loss: next tokens of clean text and masked tokens of the answer's blocks, in one forward pass.
+"""The joint training loss: next-token prediction on clean text, and denoising of masked answer blocks.
 
-The pass is over [clean text ; noised answer (; its complement)]. Clean text attends to earlier text. A noised block
-attends to the clean text before it and to itself, as in decoding (BD3-LM, arXiv 2503.09573, with causal attention in
-clean text).
+One forward pass is over [clean text ; noised answer (; its complement)]. Clean text attends to earlier text. A noised
+block attends to the clean text before it and to itself, as in decoding (BD3-LM, arXiv 2503.09573, with causal attention
+in clean text).
 """
 
 from collections.abc import Callable
@@ -21,13 +21,13 @@ TokenLosses = Callable[[Transformer, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Losses:
-    """Sums of losses over tokens; divide them by the number of answer tokens."""
+    """Training losses summed over a batch's tokens; divide them by the number of answer tokens."""
 
     total: Tensor
     autoregressive: Tensor
-    """The loss of answer tokens given all earlier tokens."""
+    """The next-token loss of the answer tokens."""
     denoising: Tensor
-    """The loss of masked tokens."""
+    """The loss of the masked tokens."""
     masked: int
     """The number of masked tokens, without those after the end token."""
     prompt: Tensor
@@ -35,7 +35,7 @@ class Losses:
 
 
 def draw_masks(answers: Tensor, block: int, objective: Objective, generator: torch.Generator) -> Tensor:
-    """Returns which tokens of `answers` [B, M] are masked.
+    """Returns which tokens of `answers` [B, M] are masked in this step, bool [B, M].
 
     In every block, a randomly drawn fraction of the tokens is masked, and at least one.
     """
@@ -50,7 +50,7 @@ def draw_masks(answers: Tensor, block: int, objective: Objective, generator: tor
 
 
 def attention_mask(batch: Batch, copies: int) -> Tensor:
-    """Returns the attention mask of the pass, bool [B, 1, T, T] with T = L + copies * M."""
+    """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -68,7 +68,7 @@ def attention_mask(batch: Batch, copies: int) -> Tensor:
 
 
 def token_losses(model: Transformer, hidden: Tensor, labels: Tensor) -> Tensor:
-    """Returns the cross-entropy [N] in float32 of target token ids `labels` [N] given hidden states [N, hidden]."""
+    """Returns the cross-entropy [N] in float32 of label ids `labels` [N] given hidden states [N, hidden]."""
     return F.cross_entropy(model.logits(hidden).float(), labels, reduction="none")
 
 
@@ -76,7 +76,7 @@ def joint_loss(
     model: Transformer, batch: Batch, objective: Objective, generator: torch.Generator,
     token_losses: TokenLosses = token_losses,
 ) -> Losses:  # fmt: skip
-    """Returns the losses of one batch; `total` is differentiable."""
+    """Returns the autoregressive and denoising losses of a training batch; `total` is differentiable."""
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -126,14 +126,14 @@ def joint_loss(
 
 
 def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns the entropy of each row at temperature 0.5 if its likeliest token is right, else 0 (dParallel)."""
+    """Returns each token's entropy at temperature 0.5 if the likeliest token is right, else 0 (dParallel)."""
     right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)
     return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
 def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:
-    """Returns the weight of each token: constant, or one over its block's masked fraction."""
+    """Returns the loss weight of each masked token: constant, or one over its block's masked fraction."""
     weights: list[Tensor] = []
     for mask in masks:
         weight = inside.float() + objective.after_end * (reached & ~inside).float()

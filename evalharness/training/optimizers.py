@@ -1,4 +1,4 @@
-"""Optimizers, the learning rate schedule, and the moving average of the weights."""
+"""Optimizers, the learning-rate schedule, and the exponential moving average of the weights."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from evalharness.training.recipe import Optimizer, Recipe
 
 
 def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim.Optimizer]:
-    """Returns the optimizers: Muon for the layers' matrices, and AdamW for the rest.
+    """Returns the optimizers of a training run: Muon for the layers' matrices, AdamW for the rest.
 
     Updates of Muon are scaled to match those of AdamW.
     """
@@ -28,9 +28,9 @@ def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim
 
 
 def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """Returns the factor of the learning rates.
+    """Returns the learning-rate factor at a training step: linear warm-up, constant, then linear decay to zero.
 
-    It rises in the first steps, is then constant, and falls to zero at progress 1.
+    The decay ends at progress 1.
     """
     settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
@@ -39,7 +39,10 @@ def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
 
 
 class Average:
-    """The exponential moving average of a network's parameters in float32; after few steps it is nearly their mean."""
+    """Exponential moving average (EMA) of a network's parameters in float32.
+
+    After few steps it is nearly their mean.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         self.decay, self.count = decay, 0
@@ -47,14 +50,14 @@ class Average:
 
     @torch.no_grad()
     def update(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Updates the average after another step."""
+        """Updates the moving average after an optimizer step."""
         self.count += 1
         keep = min(self.decay, self.count / (self.count + 10))
         torch._foreach_lerp_(self.values, [parameter.detach().float() for parameter in parameters], 1 - keep)
 
     @torch.no_grad()
     def swap(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Exchanges the average and the parameters."""
+        """Exchanges the averaged and the current parameters."""
         for value, parameter in zip(self.values, parameters, strict=True):
             current = parameter.detach().clone()
             parameter.copy_(value)

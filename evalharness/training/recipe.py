@@ -1,4 +1,4 @@
-"""The recipe of a training run: the YAML file of `evalharness train`."""
+"""The YAML recipe of a training run with `evalharness train`."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,33 +12,33 @@ from evalharness.util.yaml_text import parse_yaml
 
 
 class Strict(BaseModel):
-    """A section of a recipe. Unknown keys are errors."""
+    """Base class of a recipe's sections. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Strict):
-    """The training corpus."""
+    """Recipe section `data`: the training corpus."""
 
     functions: int = 60_000
-    """Generated functions; each becomes one or two documents."""
+    """Generated functions; each becomes one or two training documents."""
     seed: int = 0
     infilling: float = Field(default=0.8, validation_alias=AliasChoices("infilling", "gaps"))
     """The fraction of functions that also become an infilling document. The former key `gaps` still works."""
     library: int = 10_000
-    """The most functions from the standard library and installed packages."""
+    """Most functions from the standard library and installed packages."""
     held_out: int = 512
     """Documents for evaluation only."""
     decontaminate: bool = True
     """Whether to drop documents that overlap with the benchmark data in $EVALHARNESS_DATA."""
     vocabulary: int = 8192
-    """Tokens of the tokenizer."""
+    """Size of the tokenizer's vocabulary."""
     longest: int = 512
     """Longer documents, in tokens, are dropped."""
 
 
 class Shape(Strict):
-    """The shape of a new network; the fields are those of `ModelConfig`."""
+    """Recipe section `shape`: the shape of a new network; the fields are those of `ModelConfig`."""
 
     hidden: int
     layers: int
@@ -54,16 +54,17 @@ class Shape(Strict):
 
 
 class Objective(Strict):
-    """The loss: autoregressive on clean text, plus `alpha` times denoising of the answer's blocks."""
+    """Recipe section `objective`: autoregressive loss on clean text, plus `alpha` times the denoising loss."""
 
     alpha: float = 1.0
-    """The weight of denoising. 0 leaves noised copies out of the pass, which then costs half as much."""
+    """The weight of the denoising loss. 0 leaves noised copies out of the forward pass, which then costs half as much.
+    """
     denoise_from: float = 0.0
-    """The fraction of the run for which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
+    """The fraction of the run in which `alpha` is 0: first next tokens alone, then both (Stable-DiffCoder)."""
     noise: tuple[float, float] = (0.15, 1.0)
     """The range of the masked fraction of a block, which is drawn uniformly; at least one token is masked."""
     all_masked: float = 0.2
-    """The fraction of blocks that are masked entirely, as decoding sees them first."""
+    """The fraction of blocks that are masked entirely, as at the start of decoding a block."""
     complementary: bool = False
     """Whether to denoise each text a second time, with exactly the other tokens masked."""
     weighting: Literal["flat", "elbo"] = "flat"
@@ -83,7 +84,7 @@ class Objective(Strict):
 
 
 class Certainty(Strict):
-    """Fine-tuning of the network in `model` on its own answers that pass their tests."""
+    """Recipe section `certainty`: fine-tuning of `model` on its own answers that pass their tests."""
 
     model: Path
     functions: int = 4000
@@ -93,7 +94,7 @@ class Certainty(Strict):
     decontaminate: bool = True
     """Whether to drop answers that overlap with the benchmark data in $EVALHARNESS_DATA."""
     least: int = 200
-    """The least number of passing answers to train on."""
+    """Fewest passing answers to train on."""
     backend: Literal["ar", "diffusion"] = "diffusion"
     options: dict[str, str] = Field(default_factory=dict)
     max_new_tokens: int = 160
@@ -103,7 +104,7 @@ class Certainty(Strict):
 
 
 class Optimizer(Strict):
-    """Muon for matrices and AdamW for the other parameters, or AdamW for all."""
+    """Recipe section `optimizer`: Muon for matrices and AdamW for other parameters, or AdamW for all."""
 
     kind: Literal["muon", "adamw"] = "muon"
     rate: float = 0.003
@@ -115,7 +116,7 @@ class Optimizer(Strict):
     clip: float = 1.0
     """The largest norm of the gradient."""
     ema: float = Field(default=0.99, ge=0, lt=1)
-    """The decay of the moving average of the weights."""
+    """The decay of the exponential moving average of the weights."""
     warm_up: int = 50
     """Steps in which the learning rates rise linearly."""
     cool_down: float = Field(default=0.3, ge=0, lt=1)
@@ -123,15 +124,15 @@ class Optimizer(Strict):
 
 
 class Recipe(Strict):
-    """A training run. It ends after `steps`, or after `minutes`."""
+    """A training recipe. The run ends after `steps` or after `minutes`."""
 
     seed: int = 0
     steps: int | None = Field(None, gt=0)
     minutes: float | None = Field(None, gt=0)
     step_tokens: int = Field(default=16_384, gt=0)
-    """Positions per optimizer step, including noised copies."""
+    """Token positions per optimizer step, including noised copies."""
     micro_tokens: int = Field(default=4_096, gt=0)
-    """Positions per forward pass."""
+    """Token positions per forward pass (micro-batch)."""
     checkpoint_s: float = 180
     """Seconds between checkpoints."""
     evaluate_every: int = Field(default=200, gt=0)
@@ -172,12 +173,12 @@ class Recipe(Strict):
 
     @property
     def initial_network(self) -> Path | None:
-        """The folder of the network that the run continues; None for a new network."""
+        """The checkpoint folder of the network to continue; None for a new network."""
         return self.certainty.model if self.certainty else self.start
 
 
 def read_recipe(path: Path, **changes: Any) -> Recipe:
-    """Returns the recipe in a YAML file, with `changes` of its top-level keys.
+    """Returns the training recipe in a YAML file, with `changes` to its top-level keys.
 
     Raises UserError for an invalid recipe.
     """
@@ -188,7 +189,9 @@ def read_recipe(path: Path, **changes: Any) -> Recipe:
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error_text(error)}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} contains no mapping; see the recipes in evalharness/training/recipes")
+        raise UserError(
+            f"{path} is not a YAML mapping of recipe keys; see the examples in evalharness/training/recipes"
+        )
     if changes.get("steps") is not None or changes.get("minutes") is not None:
         values = {key: value for key, value in values.items() if key not in ("steps", "minutes")}
     try:

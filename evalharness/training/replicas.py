@@ -1,6 +1,6 @@
-"""Replicas of the network that compute losses and gradients of batches in parallel, each in its own process.
+"""Replicas of a network that compute losses and gradients in parallel, each in its own process.
 
-Threads of one process would wait for each other, because much of a pass of a small network is spent in Python.
+Threads of one process would wait for each other, because much of a forward pass of a small network is spent in Python.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from evalharness.util.text import error_text
 
 @dataclass(frozen=True)
 class LossRequest:
-    """Batches to compute, each with the seed of its masks.
+    """Batches for a replica, each with the seed of its masks.
 
     With `answer_tokens`, gradients are computed and divided by that number.
     """
@@ -39,7 +39,7 @@ class LossRequest:
 
 
 class Replica:
-    """One copy of the network and its accumulated gradients."""
+    """One copy of the trained network with its accumulated gradients."""
 
     def __init__(self, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
         self.network = network
@@ -52,7 +52,7 @@ class Replica:
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
     def losses(self, request: LossRequest) -> list[Losses]:
-        """Returns the losses of the batches; adds their gradients if the request asks for them."""
+        """Returns the losses of the requested batches; adds up their gradients if the request asks for them."""
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
@@ -65,9 +65,10 @@ class Replica:
 
 
 class Replicas:
-    """`count` copies of a network with `dtype`: one in this process, or several in separate processes.
+    """Data-parallel training: `count` copies of a network with `dtype`.
 
-    Raises UserError if compilation needs a missing compiler, or if processes cannot be started.
+    They are one copy in this process, or several in separate processes. Raises UserError if compilation needs a missing
+    compiler, or if processes cannot be started.
     """
 
     def __init__(self, model: Transformer, count: int, dtype: torch.dtype, compile: bool) -> None:
@@ -125,7 +126,7 @@ class Replicas:
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Moves the sum of the replicas' gradients to the network, and clears them."""
+        """Moves the sum of the replicas' gradients to the trained network, and clears them."""
         for whole, *parts in zip(self.model.parameters(), *self.gradients, strict=True):
             whole.grad = torch.stack([part.float() for part in parts]).sum(0)
         for gradients in self.gradients:
@@ -138,7 +139,10 @@ def _close(connections: Sequence[Connection]) -> None:
 
 
 def _serve(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
-    """Answers requests until the other end is closed. Ignores signals, which the training process handles."""
+    """Runs a replica in its process: answers loss requests until the training process closes the connection.
+
+    Ignores signals, which the training process handles.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -155,7 +159,7 @@ def _serve(connection: Connection, network: Transformer, gradients: Sequence[Ten
 
 @contextlib.contextmanager
 def _attention(device: torch.device) -> Iterator[None]:
-    """Selects attention by plain matrix products on a CPU, which is faster for a few hundred positions."""
+    """A context that selects attention by plain matrix products on a CPU: faster for a few hundred positions."""
     if device.type != "cpu":
         yield
         return

@@ -1,4 +1,4 @@
-"""The trainer: optimizer steps, evaluation, checkpoints and log; resumes a stopped run."""
+"""The trainer of diffusion networks: optimizer steps, evaluation, checkpoints and log; resumable."""
 
 import contextlib
 import json
@@ -35,7 +35,7 @@ Row = dict[str, float | int | str]
 
 @dataclass
 class State:
-    """The state of a run."""
+    """The progress of a training run, as its checkpoint stores it."""
 
     step: int = 0
     batches: int = 0
@@ -50,7 +50,7 @@ class State:
 
 
 class Trainer:
-    """A training run: network, optimizers, moving average and state.
+    """A training run: network, optimizers, moving average of the weights, and progress.
 
     The recipe's seed and the step determine all randomness.
 
@@ -60,7 +60,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, corpus: Corpus, tokenizer: Tokenizer, out: Path) -> None:
         self.recipe, self.corpus, self.tokenizer, self.out = recipe, corpus, tokenizer, out
         if recipe.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("the recipe asks for a GPU, and torch finds none; set device: cpu in the recipe")
+            raise UserError("the recipe has device: cuda, and PyTorch finds no GPU; set device: cpu in the recipe")
         # The optimizer runs while the replicas' processes wait.
         torch.set_num_threads(recipe.processes)
         torch.manual_seed(recipe.seed)
@@ -127,7 +127,7 @@ class Trainer:
         self.save()
 
     def step(self, rows: Iterator[Any]) -> Row:
-        """Runs one optimizer step over as many batches as the recipe's `step_tokens` need; returns a row of the log."""
+        """Runs one optimizer step over as many batches as the recipe's `step_tokens` need; returns its log row."""
         recipe, state = self.recipe, self.state
         factor = rate_factor(recipe, state.step, self.progress())
         batches: list[Batch] = []
@@ -166,14 +166,14 @@ class Trainer:
         return row
 
     def batch(self, rows: Any) -> Batch:
-        """Returns a batch of these documents on the run's device."""
+        """Returns the training batch of these documents on the run's device."""
         batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return batch.to(self.device)
 
     def losses(
         self, batches: Sequence[Batch], objective: Objective, step: int, answer_tokens: int | None
     ) -> list[Losses]:
-        """Returns the losses of the batches.
+        """Returns the losses of training batches, computed by the replicas.
 
         With `answer_tokens`, the replicas keep gradients divided by that number.
         """
@@ -181,7 +181,7 @@ class Trainer:
         return self.replicas.losses(list(zip(seeds, batches, strict=True)), objective, answer_tokens)
 
     def evaluate(self) -> Row:
-        """Returns losses per token of the averaged weights on held-out documents, with the same masks every time."""
+        """Returns the averaged weights' losses per token on held-out documents, with the same masks every time."""
         parameters = list(self.model.parameters())
         self.average.swap(parameters)
         planned = plan_held_out(self.corpus, self.recipe.evaluated, self.config.block_size, self.recipe.micro_tokens)
@@ -198,7 +198,7 @@ class Trainer:
         }
 
     def save(self) -> None:
-        """Writes checkpoint, log, loss plot, and the averaged weights in 8 bits as a folder that the backends load."""
+        """Writes checkpoint, log and loss plot, and the averaged weights in 8 bits, in a format that backends load."""
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
             "recipe": self.recipe.model_dump_json(exclude={"steps", "minutes", "processes", "compile"}),
@@ -240,7 +240,7 @@ class Trainer:
 
 
 def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
-    """Returns the configuration of the recipe's network, with the special tokens of this tokenizer."""
+    """Returns the network configuration of a recipe, with the special tokens of this tokenizer."""
     assert recipe.shape is not None
     ids: dict[str, Any] = {
         name: tokenizer.token_to_id(token) for name, token in (("end_id", END), ("pad_id", PAD), ("mask_id", MASK))
@@ -249,7 +249,7 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
 
 
 def export(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
-    """Writes the averaged weights with configuration and tokenizer as a folder that the backends load."""
+    """Writes a trainer's averaged weights with configuration and tokenizer as a folder that the backends load."""
     parameters = list(trainer.model.parameters())
     trainer.average.swap(parameters)
     weights.save(trainer.model, folder, quantized=quantized)
@@ -258,7 +258,7 @@ def export(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
 
 
 def format_row(row: Row) -> str:
-    """Returns a row of the log as readable text."""
+    """Returns a row of the training log as readable text."""
     shown = {"step": "d", "tokens": ",d", "spent_s": ".0f", "loss": ".3f", "ar": ".3f", "denoising": ".3f"}
     shown |= {"norm": ".2f", "rate": ".2f", "held_ar": ".4f", "held_denoising": ".4f"}
     return "  ".join(f"{name} {row[name]:{form}}" for name, form in shown.items() if name in row)
@@ -266,7 +266,7 @@ def format_row(row: Row) -> str:
 
 @contextlib.contextmanager
 def handle_signals() -> Iterator[dict[str, bool]]:
-    """Catches signals; yields a dictionary with the requests `stop` and `cool`."""
+    """A context that catches signals; yields a dictionary with the requests `stop` and `cool` (cool-down)."""
     requests = {"stop": False, "cool": False}
     names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool"}
     before = {}

@@ -50,7 +50,7 @@ def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
     settings = Certainty(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
     assert len(generate_answers(tmp_path / "model", settings).passed) < 3
-    with pytest.raises(UserError, match="train longer first"):
+    with pytest.raises(UserError, match="train the model longer"):
         answer_corpus(tmp_path / "model", settings, tmp_path / "answers")
 
 

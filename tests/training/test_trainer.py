@@ -225,7 +225,7 @@ def test_bundled_recipes_are_valid(name: str) -> None:
         ("steps: 3\nobjective: {noise: [0.5, 0.2]}\n", "the lower one first"),
         ("steps: 3\nstart: x\ndevice: cuda\n", "on a GPU, give processes: 1"),
         ("steps: 3\nstep: 4\n", "step: Extra inputs"),
-        ("- a\n", "contains no mapping"),
+        ("- a\n", "is not a YAML mapping of recipe keys"),
         ("a: [", "is not valid YAML"),
     ],
 )

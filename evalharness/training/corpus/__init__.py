@@ -1,1 +1,1 @@
-"""The training corpus: generated functions, library source code, document views, and decontamination."""
+"""The training corpus: generated functions, open-source library code, document formats, decontamination."""

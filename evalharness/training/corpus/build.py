@@ -27,11 +27,11 @@ from evalharness.util.paths import bundled
 
 CORPUS_FILE = "corpus.npz"
 TOKENIZER_LINE = "\ntokenizer "
-"""In `settings.json`, the start of the line with the digest of a given tokenizer."""
+"""In `settings.json`, the start of the line with the digest of the tokenizer that was passed in."""
 
 
 def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
-    """Returns the corpus and its tokenizer in `folder`, built first unless the folder has one with the same settings.
+    """Returns the training corpus and its tokenizer in `folder`; builds them unless it has ones with these settings.
 
     The corpus is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
     """
@@ -44,7 +44,7 @@ def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -
 
 
 def _has_settings(text: str, data: Data, tokenizer: Tokenizer | None) -> bool:
-    """Returns whether the text of `settings.json` states these settings.
+    """Returns whether the text of a corpus's `settings.json` states these settings.
 
     A file with old names of settings counts as equal.
     """
@@ -62,7 +62,7 @@ def _tokenizer_line(tokenizer: Tokenizer | None) -> str:
 
 
 def benchmark_folders() -> list[Path]:
-    """Returns the folders of the benchmark data: $EVALHARNESS_DATA and the bundled samples.
+    """Returns the folders of the benchmark data for decontamination: $EVALHARNESS_DATA and the bundled samples.
 
     Raises UserError if $EVALHARNESS_DATA has no benchmark data.
     """
@@ -76,7 +76,7 @@ def benchmark_folders() -> list[Path]:
 
 
 def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer) -> Counter[str]:
-    """Returns the number of documents of a finished corpus that overlap with the benchmarks, by reason; none should.
+    """Returns how many documents of a finished corpus overlap with the benchmarks, by reason; none should.
 
     Infilling documents are checked as a whole.
     """
@@ -119,7 +119,7 @@ def _write_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None
 
 
 def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Iterator[list[Document]]:
-    """Yields the documents of each generated function."""
+    """Yields, for each generated function, its training documents."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(functions(data.seed), data.functions):
         views = documents(function, cases, random, data.infilling)
@@ -127,7 +127,7 @@ def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Ite
 
 
 def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
-    """Returns library functions from randomly chosen files of all packages, half of them as infilling documents."""
+    """Returns documents of library functions from randomly chosen files of all packages, half of them for infilling."""
     if not data.library:
         return []
     random = Random(data.seed + 2)
@@ -156,7 +156,7 @@ def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[
 
 
 def _clean(document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str) -> Iterator[Document]:
-    """Yields the document unless it overlaps with a benchmark; counts dropped documents."""
+    """Yields the document unless it overlaps with a benchmark; dropped documents are counted in `card`."""
     reason = None if benchmarks is None else benchmarks.overlap(reading_order(document.prompt + document.answer))
     if reason:
         name = f"{origin}: {reason}"

@@ -1,4 +1,4 @@
-"""The data card of a corpus: what it contains, as JSON and as Markdown."""
+"""The data card of a training corpus: what it contains, as JSON and as Markdown."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class PackageEntry:
-    """A package whose source code is in the corpus, with its number of tokens."""
+    """A Python package whose source code is in the corpus, with license and number of tokens."""
 
     version: str
     license: str
@@ -15,21 +15,23 @@ class PackageEntry:
 
 @dataclass
 class DataCard:
-    """The content of `data_card.json`."""
+    """The content of a training corpus's `data_card.json`: settings, counts, packages, dropped documents."""
 
     settings: dict[str, Any]
     """The `data` section of the recipe."""
     documents: int = 0
     tokens: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    """Documents and tokens by view ("documents of view x", "tokens of view x") and tokens by family."""
+    """Documents and tokens by document format ("documents of view x", "tokens of view x"), and tokens by problem
+    family.
+    """
     dropped: dict[str, int] = field(default_factory=dict)
-    """The number of dropped documents by reason."""
+    """The number of documents dropped by decontamination, by reason."""
     packages: dict[str, PackageEntry] = field(default_factory=dict)
 
 
 def card_text(card: DataCard) -> str:
-    """Returns the data card as Markdown: documents and tokens by view and family, packages, and decontamination."""
+    """Returns the data card of a training corpus as Markdown."""
     settings, counts = card.settings, card.counts
     views = [name.removeprefix("tokens of view ") for name in counts if name.startswith("tokens of view ")]
     families = [name.removeprefix("tokens of family ") for name in counts if name.startswith("tokens of family ")]

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from evalharness.data.files import read_records
 
 RUN_LENGTH = 20
-"""Code tokens of a run."""
+"""Consecutive code tokens that a document may not share with a benchmark."""
 MIN_WORDS = 8
-"""Words of a sentence."""
+"""Words from which a sentence shared with a benchmark counts as an overlap."""
 TOKEN = re.compile(r"[A-Za-z_]\w*|\d+|[^\s\w]")
 WORD = re.compile(r"[a-z0-9_]+")
 SENTENCE_END = re.compile(
@@ -34,14 +34,17 @@ Hashes = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Benchmarks:
-    """Parts of the benchmarks that no document may contain: hashes of token runs (sorted), sentences, signatures."""
+    """Parts of the benchmarks that no training document may contain.
+
+    They are sorted hashes of runs of 20 code tokens, sentences, and function signatures.
+    """
 
     runs: Hashes
     sentences: frozenset[str]
     signatures: frozenset[str]
 
     def overlap(self, text: str) -> Reason | None:
-        """Returns the reason why the text overlaps with the benchmarks; None if it does not."""
+        """Returns what a text shares with a benchmark: a run of tokens, a sentence, or a signature; else None."""
         if not self.signatures.isdisjoint(signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(sentences(text)):
@@ -55,7 +58,7 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """Returns the content of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
+    """Returns the parts for decontamination of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in benchmark_files(folder):
@@ -65,12 +68,12 @@ def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
 
 
 def benchmark_files(folder: Path) -> Iterator[Path]:
-    """Returns the data files below a folder, sorted."""
+    """Yields the benchmark data files below a folder, sorted."""
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
 def collect(texts: Iterable[str]) -> Benchmarks:
-    """Returns the runs, sentences and signatures of these texts."""
+    """Returns the token runs, sentences and signatures of these benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
         hashes.append(runs(text))
@@ -80,7 +83,7 @@ def collect(texts: Iterable[str]) -> Benchmarks:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Yields all strings in a record, except long test inputs, which are not code."""
+    """Yields all strings in a benchmark record, except long test inputs, which are not code."""
     if isinstance(value, str):
         if 8 <= len(value) <= 100_000:
             yield value
@@ -94,7 +97,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def runs(text: str) -> Hashes:
-    """Returns the hash of each run of 20 tokens; whitespace is ignored."""
+    """Returns a hash of each run of 20 consecutive code tokens in a text; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
     if len(tokens) < RUN_LENGTH:
         return np.empty(0, dtype=np.uint64)
@@ -106,7 +109,7 @@ def runs(text: str) -> Hashes:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Yields the sentences of at least eight words, in lower case with single spaces."""
+    """Yields a text's sentences of at least eight words, in lower case with single spaces."""
     for part in SENTENCE_END.split(text):
         words = WORD.findall(part.lower())
         if len(words) >= MIN_WORDS:
@@ -114,7 +117,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def signatures(text: str) -> Iterator[str]:
-    """Yields the names of functions with the names of their parameters."""
+    """Yields the signatures of functions in a text: name and parameter names."""
     for name, listed in SIGNATURE.findall(text):
         params = re.sub(r"\[[^\[\]]*(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\][^\[\]]*)*\]", "", listed).split(",")
         yield f"{name}({','.join(re.split('[:=]', param)[0].strip() for param in params)})"

@@ -1,4 +1,4 @@
-"""Encoded documents, and the file that stores them."""
+"""The encoded (tokenized) training corpus, and the .npz file that stores it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,10 @@ from evalharness.training.corpus.tokenizer import END
 
 @dataclass(frozen=True)
 class Corpus:
-    """Encoded documents: document i is tokens[starts[i]:starts[i + 1]], of which the first prompt_lengths[i] are the
-    prompt."""
+    """The encoded (tokenized) documents of a training corpus.
+
+    Document i is tokens[starts[i]:starts[i + 1]], of which the first prompt_lengths[i] are the prompt.
+    """
 
     tokens: npt.NDArray[np.uint16]
     starts: npt.NDArray[np.int64]
@@ -26,12 +28,12 @@ class Corpus:
         return len(self.prompt_lengths)
 
     def document(self, number: int) -> npt.NDArray[np.uint16]:
-        """Returns the tokens of a document, including its end token."""
+        """Returns the tokens of document `number`, including its end token."""
         return self.tokens[self.starts[number] : self.starts[number + 1]]
 
 
 def encode(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int) -> Corpus:
-    """Encodes (prompt, answer) pairs; an end token follows each answer.
+    """Returns (prompt, answer) pairs as a tokenized corpus; an end token follows each answer.
 
     Prompt and answer are encoded separately, because at inference only the prompt is given.
     """
@@ -45,11 +47,11 @@ def encode(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int
 
 
 def save_corpus(corpus: Corpus, path: Path) -> None:
-    """Writes the corpus to an .npz file."""
+    """Writes a tokenized corpus to an .npz file."""
     np.savez(path, tokens=corpus.tokens, starts=corpus.starts, splits=corpus.prompt_lengths, held_out=corpus.held_out)
 
 
 def load_corpus(path: Path) -> Corpus:
-    """Reads a file that `save_corpus` wrote."""
+    """Returns the tokenized corpus in an .npz file that `save_corpus` wrote."""
     with np.load(path) as arrays:
         return Corpus(arrays["tokens"], arrays["starts"], arrays["splits"], int(arrays["held_out"]))

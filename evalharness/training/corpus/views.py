@@ -1,4 +1,4 @@
-"""The views of a function as training documents: completion, assertions, instruction, chat, infilling."""
+"""Training documents made from a function: completion, assertions, instruction, chat, and infilling formats."""
 
 import re
 import textwrap
@@ -22,7 +22,7 @@ INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Document:
-    """A document: the given prompt, and the answer to learn, which an end token follows."""
+    """A training document: a given prompt, and the answer to learn, which an end token follows."""
 
     prompt: str
     answer: str
@@ -31,7 +31,7 @@ class Document:
 
 
 def reading_order(text: str) -> str:
-    """Returns the text of a document without sentinel tokens, with the middle of an infilling document in its place."""
+    """Returns a document's text without sentinel tokens; the middle of an infilling document is put in its place."""
     if text.startswith(PREFIX) and MIDDLE in text:
         before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
         head, _, tail = before.partition(SUFFIX)
@@ -40,7 +40,10 @@ def reading_order(text: str) -> str:
 
 
 def documents(function: Function, cases: Sequence[Case], random: Random, infilling: float) -> Iterator[Document]:
-    """Yields one view of the function, and for the fraction `infilling` of all functions also an infilling document."""
+    """Yields a training document of a function in a random format.
+
+    For the fraction `infilling` of all functions, also yields an infilling document.
+    """
     roll = random.random()
     if roll < 0.68:
         prompt, body = completion(function, cases, random)
@@ -59,7 +62,7 @@ def documents(function: Function, cases: Sequence[Case], random: Random, infilli
 
 
 def completion(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
-    """Returns the prompt, which is imports, signature and docstring, and the body."""
+    """Returns a completion document: the prompt (imports, signature and docstring), and the body."""
     typed = random.random() < 0.7
     preamble = function.preamble(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
@@ -78,7 +81,7 @@ def _docstring(function: Function, cases: Sequence[Case], random: Random) -> str
 
 
 def _examples(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
-    """Returns docstring lines with example calls, in one of several common formats."""
+    """Returns docstring lines with a function's example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
     chosen = informative_first(cases, random)[:count]
     if not chosen:
@@ -94,7 +97,7 @@ def _examples(function: Function, cases: Sequence[Case], random: Random) -> list
 
 
 def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
-    """Returns the cases in random order, those with distinct non-empty values first."""
+    """Returns example calls in random order, those with distinct non-empty results first."""
     mixed = random.sample(list(cases), len(cases))
     first: dict[str, Case] = {}
     for case in mixed:
@@ -109,17 +112,17 @@ def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
 
 
 def call(function: Function, case: Case) -> str:
-    """Returns the call of a case as code."""
+    """Returns an example call as Python code."""
     return f"{function.name}({', '.join(map(repr, case.arguments))})"
 
 
 def assertions(function: Function, cases: Sequence[Case]) -> list[str]:
-    """Returns the cases as assert statements."""
+    """Returns a function's example calls as assert statements."""
     return [f"assert {call(function, case)} == {case.value!r}" for case in cases]
 
 
 def request(function: Function, random: Random) -> str:
-    """Returns the description as a request: `Write a function to ...`."""
+    """Returns a function's description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
         return f"Write a {random.choice(('', '', 'python '))}function to {first.lower()} {rest}"
@@ -127,7 +130,7 @@ def request(function: Function, random: Random) -> str:
 
 
 def code(function: Function) -> str:
-    """Returns the function without type annotations and docstring, with its imports."""
+    """Returns a function's code without type annotations and docstring, with its imports."""
     return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
 
 
@@ -161,7 +164,7 @@ def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document
 
 
 def infilling_document(before: str, body: str, random: Random, family: str) -> Document:
-    """Returns an infilling document: the text without a line, several lines or any span of the body."""
+    """Returns an infilling document whose middle is a line, several lines or a random span of the body."""
     lines = body.splitlines(keepends=True)
     roll = random.random()
     if roll < 0.45:

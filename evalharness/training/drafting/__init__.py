@@ -1,1 +1,1 @@
-"""Trains a drafter for a frozen target: prompts, the target's answers, its features, and the training itself."""
+"""Trains a drafter for speculative decoding: prompts, the target's answers and features, and the training."""

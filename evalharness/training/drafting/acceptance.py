@@ -1,7 +1,7 @@
-"""How many drafts a target accepts, measured on its own greedy answers without running it again.
+"""Measures a drafter's acceptance length offline, on answers that the target generated greedily.
 
-An answer that the target wrote greedily is what it would say again, so the length of the agreeing prefix of a draft is
-how many of its tokens the target would accept.
+The target would generate such an answer again, so it would accept the longest prefix of a draft that agrees with the
+answer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,12 +16,15 @@ from evalharness.training.drafting.objective import block_states
 from evalharness.training.drafting.shards import Text
 
 Propose = Callable[[int], Sequence[int]]
-"""The drafted tokens for an anchor's position."""
+"""Function that returns the drafted tokens after a position of a text."""
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Passes and tokens of simulated decoding; `by_position[i]` counts passes that accepted draft i."""
+    """Acceptance counts of simulated speculative decoding.
+
+    `by_position[i]` counts the forward passes that accepted draft token i.
+    """
 
     passes: int
     tokens: int
@@ -29,17 +32,17 @@ class Acceptance:
 
     @property
     def length(self) -> float:
-        """Tokens per pass of the target, its own token included."""
+        """Acceptance length: tokens per forward pass of the target, bonus token included."""
         return self.tokens / max(1, self.passes)
 
     @property
     def shares(self) -> list[float]:
-        """Of each draft position, the share of passes that accepted it."""
+        """For each draft position, the share of forward passes that accepted its token."""
         return [count / max(1, self.passes) for count in self.by_position]
 
 
 def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
-    """Returns the acceptance when a text is decoded with these drafts, each verified by the text itself."""
+    """Returns the acceptance counts of decoding a known text with drafts from `propose`."""
     tokens, position = text.tokens, len(text.prompt) - 1
     passes, counts = 0, [0] * block
     while position < len(tokens) - 1:
@@ -56,7 +59,7 @@ def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
 
 
 def total(parts: Iterable[Acceptance]) -> Acceptance:
-    """Returns the sum of the texts' acceptance counts."""
+    """Returns the sum of several texts' acceptance counts."""
     kept = list(parts)
     counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
     return Acceptance(sum(part.passes for part in kept), sum(part.tokens for part in kept), tuple(counts))
@@ -64,9 +67,9 @@ def total(parts: Iterable[Acceptance]) -> Acceptance:
 
 @torch.no_grad()
 def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
-    """Returns greedy drafts [answer tokens, block], one per anchor.
+    """Returns the drafter's greedy drafts [answer tokens, block] after each position of an answer.
 
-    The anchors run from the prompt's last token to the last token but one.
+    The positions run from the prompt's last token to the last token but one.
     """
     text = features.text
     device = features.states.device
@@ -81,6 +84,6 @@ def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
 
 
 def drafter_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
-    """Returns the acceptance of the drafter's own drafts for a text."""
+    """Returns the acceptance counts of a drafter on one text, whose target features are given."""
     drafts, first = drafts_everywhere(drafter, features).tolist(), len(features.text.prompt) - 1
     return simulate(features.text, lambda position: drafts[position - first], drafter.config.block)

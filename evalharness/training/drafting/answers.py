@@ -1,4 +1,4 @@
-"""The target's own answers to prompts, generated in batches whose rows are refilled as they end."""
+"""Generates the target's answers to training prompts, with continuous batching."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from evalharness.training.drafting.shards import Text
 
 @dataclass(eq=False)
 class Job:
-    """A prompt in token ids and what decides where its answer ends."""
+    """A tokenized prompt, its growing answer, and the rule that ends the answer."""
 
     source: DraftPrompt
     prompt: list[int]
@@ -37,7 +37,7 @@ class Job:
         return self.stop.push(token)
 
     def text(self) -> Text:
-        """Returns the job as a text of a shard."""
+        """Returns prompt and finished answer as a training text."""
         return Text(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
     def observed(self) -> Observed:
@@ -56,10 +56,13 @@ class _Begun:
 
 
 class Slots:
-    """Rows of one cache that jobs take and leave. A job's prompt is computed separately and copied into its slot."""
+    """A KV cache with slots that running jobs occupy, for continuous batching.
+
+    A job's prompt is prefilled separately and copied into its slot.
+    """
 
     def __init__(self, model: Transformer, count: int, capacity: int, recorder: TapRecorder | None = None) -> None:
-        """Holds `count` jobs at a time, of at most `capacity` tokens each.
+        """Allocates slots for `count` jobs at a time, of at most `capacity` tokens each.
 
         With a recorder, each job keeps the target's states and most probable tokens.
         """
@@ -71,14 +74,14 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """Slots without a job."""
+        """The number of free slots."""
         return self._jobs.count(None)
 
     @torch.inference_mode()
     def start(self, jobs: Sequence[Job]) -> None:
-        """Puts jobs into free slots and generates the first token of each, all in one pass.
+        """Prefills a job's prompt, puts it into a free slot and generates its first token.
 
-        What a prompt has in common with an earlier one of its kind, such as the system message, is reused.
+        What its prompt has in common with the latest one of its kind, such as the system message, is reused.
         """
         model, weight = self._model, self._model.embed.weight
         shared = [self._shared(job) for job in jobs]
@@ -106,7 +109,7 @@ class Slots:
 
     @torch.inference_mode()
     def step(self) -> list[Job]:
-        """Generates one more token of each job; returns the jobs that have ended and frees their slots."""
+        """Generates one more token of each running job; returns the jobs that have ended and frees their slots."""
         ended = self._release()
         if all(job is None for job in self._jobs):
             return ended
@@ -138,7 +141,7 @@ class Slots:
         return min(_common_length(latest.job.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
 
     def _copy(self, source: KVCache, source_row: int, target: KVCache, row: int, size: int) -> None:
-        """Copies the first `size` positions of a row of a cache into a row of another one."""
+        """Copies the first `size` positions of a one-row KV cache into a row of another one."""
         for layer in range(self._model.config.layers):
             for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
                 kept[row, :, :size] = new[source_row, :, :size]
@@ -150,13 +153,13 @@ class Slots:
 
 
 def _common_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Returns the number of tokens with which both begin."""
+    """Returns the length of the common prefix of two token sequences."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((number for number, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _last_token(job: Job | None) -> Segment:
-    """Returns the input of a job's next step; of an empty slot, a token that nobody reads."""
+    """Returns the input of a job's next decoding step; for an empty slot, a token that is ignored."""
     if job is None:
         return causal_segment(0, [0])
     return causal_segment(len(job.prompt) + len(job.answer) - 1, job.answer[-1:])
@@ -171,7 +174,7 @@ def generate_answers(
     taps: Sequence[int] = (),
     together: int = 1,
 ) -> Iterator[Job]:
-    """Yields jobs as they end, in no particular order, until the jobs end or `stop()` is true.
+    """Yields jobs as their answers end, in no particular order, until all have ended or `stop()` is true.
 
     Up to `together` prompts are read in one pass; on a CPU, one by one is faster, because more of them is shared.
 

@@ -1,4 +1,4 @@
-"""Products in 8 bits for generating answers on a CPU: about twice as fast as float32 without a matrix unit.
+"""8-bit matrix products (SmoothQuant) for generating training answers on a CPU, about twice as fast as float32.
 
 Weights have a scale per output, activations one per token. What differs much between the inputs' channels is moved into
 the weights first. Source: SmoothQuant (arXiv 2211.10438).
@@ -18,10 +18,10 @@ _LINEARS = ("qkv", "out", "gate_up", "down")
 
 
 class EightBitLinear(nn.Module):
-    """A linear layer with 8-bit weights that quantizes its inputs as they come."""
+    """A linear layer with 8-bit weights and dynamically quantized 8-bit activations."""
 
     def __init__(self, linear: nn.Linear, largest: Tensor) -> None:
-        """`largest` [inputs] is the largest magnitude of each input channel that calibration saw."""
+        """`largest` [inputs]: the largest magnitude of each input channel during calibration."""
         super().__init__()
         weight = linear.weight.detach().float()
         columns = weight.abs().amax(0).clamp_min(1e-5)
@@ -48,7 +48,7 @@ class EightBitLinear(nn.Module):
 
 
 def quantize_products(model: Transformer, calibrate: Callable[[], None]) -> None:
-    """Replaces the network's products by 8-bit ones. `calibrate` runs the network, head included, on typical texts."""
+    """Replaces a network's linear layers by 8-bit ones. `calibrate` must run the network on typical texts."""
     largest: dict[str, Tensor] = {}
     hooks = [linear.register_forward_hook(_observer(name, largest)) for name, _, linear in _linears(model)]
     calibrate()

@@ -1,4 +1,4 @@
-"""What a drafter learns from each text: hidden states of the target, and its most probable tokens."""
+"""The target's features for drafter training: hidden states, and its most probable tokens at each position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,19 @@ from evalharness.diffusion.network import Transformer
 from evalharness.training.drafting.shards import Text, read_shard, read_texts, shard_numbers, shard_path
 
 TOP = 16
-"""Tokens whose probabilities are kept of each position; in code, the others have less than 1 % together."""
+"""Most probable tokens whose probabilities are stored for each position; in code, all others have less than 1 %
+together.
+"""
 _GROUP = 128
 
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """A text with `states` [tokens, taps * hidden]; `ids` and `probabilities` [answer tokens, TOP] of the target."""
+    """A training text with the target's features.
+
+    `states` [tokens, taps * hidden] are hidden states of the tapped layers; `ids` and `probabilities` [answer tokens,
+    TOP] the most probable next tokens.
+    """
 
     text: Text
     states: Tensor
@@ -40,7 +46,7 @@ class Observed:
 
 
 def features_path(folder: Path, number: int) -> Path:
-    """Returns the file with the features of that shard's texts."""
+    """Returns the file that stores the target's features for shard `number` of the training texts."""
     return folder / f"features-{number:05d}.safetensors"
 
 
@@ -67,7 +73,7 @@ def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> Obser
 
 
 def write_features(folder: Path, number: int, observed: Sequence[Observed], taps: Sequence[int]) -> None:
-    """Writes the features of a shard's texts in one step."""
+    """Computes the target's features for a shard's texts and writes them atomically, in bfloat16."""
     tensors = {
         name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }
@@ -133,7 +139,7 @@ class LiveFeatures:
 
 
 class FeatureStore:
-    """The texts of all shards whose features are there, read from disk one text at a time."""
+    """The training texts whose target features are computed, read from disk one at a time."""
 
     def __init__(self, answers: Path, folder: Path) -> None:
         self._files: list[Any] = []
@@ -152,7 +158,7 @@ class FeatureStore:
         return len(self._entries)
 
     def text(self, number: int) -> Text:
-        """Returns the text with this number, without its features."""
+        """Returns training text `number`, without its features."""
         return self._entries[number][0]
 
     def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:

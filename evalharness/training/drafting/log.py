@@ -1,11 +1,14 @@
-"""The log of a drafter's training."""
+"""The log of a drafter's training run."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class LogRow:
-    """One line of the log. Losses are means per weighted position; acceptance is measured on held-out texts."""
+    """One line of a drafter's training log: losses, and acceptance on held-out texts.
+
+    Losses are means per weighted position.
+    """
 
     step: int
     spent_s: float
@@ -18,7 +21,7 @@ class LogRow:
     acceptance_by_position: list[float] = field(default_factory=list)
 
     def line(self) -> str:
-        """Returns the row as readable text."""
+        """Returns the log row as readable text."""
         said = (
             f"step {self.step}  {self.spent_s:.0f} s  loss {self.loss:.3f}  cross-entropy {self.cross_entropy:.3f}  "
             f"distance {self.distance:.3f}  agreed {self.agreed:.3f}"

@@ -1,4 +1,4 @@
-"""The loss of a drafter on one text, with many blocks of it in one pass."""
+"""The training loss of a drafter on one text, for many blocks in one forward pass."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from evalharness.training.drafting.recipe import Optimization
 
 
 class _TextContext(KVCache):
-    """Gives each layer the keys and values of a text's context in front of those of the blocks."""
+    """A KV cache that gives each layer a text's context in front of the drafted blocks."""
 
     def __init__(self, drafter: Drafter, context: Tensor) -> None:
         positions = torch.arange(context.shape[1], device=context.device)[None]
@@ -30,10 +30,9 @@ class _TextContext(KVCache):
 
 
 def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
-    """Returns the final states [M, block, hidden] of blocks of a text.
+    """Returns the drafter's final hidden states [M, block, hidden] for M blocks of a text.
 
-    The blocks begin at the `anchors` [M] (positions) of the text with these tokens [T].
-
+    A block begins at its anchor, the last known token; `anchors` [M] are positions in the text with these `tokens` [T].
     Each block attends to itself and to the context, from `states` [T, taps * hidden], before its anchor.
     """
     network, block, count = drafter.config.network, drafter.config.block, len(anchors)
@@ -54,18 +53,18 @@ def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tens
 
 @dataclass(frozen=True)
 class DraftLoss:
-    """Sums over the positions of one text's blocks; `weight` is what to divide `total` by."""
+    """A drafter's loss on one text, summed over its blocks' positions; divide `total` by `weight`."""
 
     total: Tensor
     weight: float
     cross_entropy: float
     distance: float
     agreed: float
-    """Weighted positions whose most probable token is the text's."""
+    """Weighted number of positions where the drafter's most probable token is the text's."""
 
 
 def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimization) -> DraftLoss:
-    """Returns the loss of blocks at these anchors [M] (positions).
+    """Returns a drafter's loss on the blocks of a text that begin at these `anchors` [M] (positions).
 
     Positions behind the end of the text do not count.
     """

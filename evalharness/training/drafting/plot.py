@@ -1,4 +1,4 @@
-"""The plot of a drafter's training: loss, and acceptance on held-out texts."""
+"""Plots a drafter's training run: loss, and acceptance on held-out texts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from evalharness.training.drafting.log import LogRow
 
 
 def plot_run(log: Sequence[LogRow], path: Path) -> None:
-    """Draws loss and held-out acceptance length over the steps, and the last acceptance by position."""
+    """Plots a training log: loss and held-out acceptance length by step, and the last acceptance by position."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.6), layout="constrained")

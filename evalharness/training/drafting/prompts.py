@@ -1,4 +1,4 @@
-"""The prompts whose answers a drafter learns from: the harness's recipes, filled with functions of the corpus."""
+"""Training prompts for a drafter: the harness's prompt formats, filled with functions of the training corpus."""
 
 import ast
 import itertools
@@ -21,16 +21,17 @@ from evalharness.util.yaml_text import parse_yaml
 
 Kind = Literal["chat", "request", "completion", "infill"]
 KINDS: tuple[Kind, ...] = ("chat", "request", "completion", "infill")
-"""In the order in which shards number them."""
+"""The kinds of prompts, in the order in which shard files number them."""
 WEIGHTS = {"chat": 0.45, "request": 0.2, "completion": 0.1, "infill": 0.25}
-"""The share of each kind among the prompts. Middles are short, so that infilling has fewer tokens than its share."""
+"""Share of each kind among the prompts. Infilled middles are short, so that infilling has fewer tokens than its share.
+"""
 LIBRARY = 0.5
-"""The share of prompts that are made from functions of installed packages; the others are generated."""
+"""Share of prompts made from functions of installed packages; the others are generated."""
 
 
 @dataclass(frozen=True)
 class DraftPrompt:
-    """A prompt before it is encoded: a chat turn, a text to continue, or a prefix and suffix to infill."""
+    """A training prompt for a drafter: a chat turn, a text to continue, or a prefix and suffix to infill."""
 
     kind: Kind
     text: str
@@ -38,7 +39,7 @@ class DraftPrompt:
     stops: tuple[str, ...] = ()
 
     def encode(self, tokenizer: Any, infilling: Infilling | None) -> list[int]:
-        """Returns the token ids in the form in which the backends send such a prompt.
+        """Returns the prompt's token ids, as the backends send such a prompt to the target.
 
         `infilling` is needed for kind infill.
         """
@@ -54,7 +55,7 @@ class DraftPrompt:
 
 @dataclass(frozen=True)
 class Recipes:
-    """The prompt templates of the task cards, which the harness uses for the benchmarks."""
+    """Prompt templates and stop sequences from the task cards of the benchmarks."""
 
     chat: str
     request: str
@@ -75,7 +76,7 @@ def read_recipes() -> Recipes:
 def draft_prompts(
     seed: int, benchmarks: Benchmarks | None, dropped: Counter[str], kinds: Sequence[Kind] = KINDS
 ) -> Iterator[DraftPrompt]:
-    """Yields endless prompts of these kinds, the same ones for the same seed and installed packages.
+    """Yields training prompts of these kinds endlessly, reproducibly for a seed and the installed packages.
 
     Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
     """
@@ -96,7 +97,7 @@ def draft_prompts(
 
 
 def library_snippets(seed: int) -> list[Snippet]:
-    """Returns functions with docstrings from the standard library and installed packages, in random order.
+    """Returns documented functions from the standard library and installed packages, in random order.
 
     Methods are left out.
     """
@@ -114,7 +115,7 @@ def library_snippets(seed: int) -> list[Snippet]:
 
 
 MOST_FILES = 6000
-"""Files of packages that are read."""
+"""Most package files that are read."""
 
 
 def _from_function(
@@ -144,7 +145,7 @@ def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random
 
 
 def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
-    """Returns the prompt of that kind for a function: its head, or head and body with a part left out.
+    """Returns a prompt of this kind for a function: its head, or head and body with a part removed to infill.
 
     The head stands in a chat turn (kind chat) or alone.
     """

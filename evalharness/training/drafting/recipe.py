@@ -1,4 +1,4 @@
-"""The settings of a drafter's training run: the YAML file of `evalharness train` whose `kind` is `drafter`."""
+"""The YAML recipe (`kind: drafter`) of a drafter's training run with `evalharness train`."""
 
 import os
 from pathlib import Path
@@ -13,17 +13,17 @@ from evalharness.util.yaml_text import parse_yaml
 
 
 class Answers(Strict):
-    """The texts: this project's prompts with the target's own answers."""
+    """Recipe section `answers`: the training texts, prompts with the target's own answers."""
 
     tokens: int = Field(default=2_000_000, gt=0)
     """Answer tokens after which generation ends."""
     seed: int = 0
     longest_prompt: int = 512
-    """Longer prompts are left out."""
+    """Longer prompts, in tokens, are dropped."""
     longest_answer: int = 384
-    """Answers are cut off at this length."""
+    """Answers are cut off at this number of tokens."""
     slots: int = Field(default=48, gt=0)
-    """Answers that are generated at a time."""
+    """Answers that are generated concurrently."""
     together: int = Field(default=1, gt=0)
     """Prompts that are read in one pass; more than one pays on a GPU alone."""
     shard: int = Field(default=128, gt=0)
@@ -33,11 +33,11 @@ class Answers(Strict):
     decontaminate: bool = True
     """Drop prompts and answers that share anything with the benchmark data below $EVALHARNESS_DATA."""
     held_out: int = 64
-    """Number of texts, the first ones, that are measured on and not trained on."""
+    """Number of texts, the first ones, for evaluation only."""
 
 
 class Features(Strict):
-    """What the drafter sees of the target's passes over the texts."""
+    """Recipe section `features`: which hidden states of the target are stored for training."""
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""
@@ -52,15 +52,15 @@ class Features(Strict):
 
 
 class DrafterShape(Strict):
-    """The drafter's network."""
+    """Recipe section `drafter`: the shape of the drafter's network."""
 
     layers: int = Field(default=2, gt=0)
     block: int = Field(default=7, gt=0)
-    """Tokens that are drafted in one pass."""
+    """Tokens that are drafted in one forward pass."""
     vocabulary: int = Field(default=8192, gt=0)
     """Most frequent tokens of the texts, the only ones that are drafted."""
     rank: int = Field(default=192, gt=0)
-    """Of the Markov head."""
+    """Rank of the Markov head."""
     heads: int = Field(default=0, ge=0)
     """0, here and for the next two: as many as a layer of the target has."""
     kv_heads: int = Field(default=0, ge=0)
@@ -74,20 +74,20 @@ class DrafterShape(Strict):
 
 
 class Optimization(Strict):
-    """How the drafter is trained."""
+    """Recipe section `optimization`: how the drafter is trained."""
 
     steps: int = Field(default=4000, gt=0)
     texts: int = Field(default=8, gt=0)
     """Texts per step."""
     anchors: int = Field(default=32, gt=0)
-    """Blocks per text, at random positions of the answer."""
+    """Blocks per text; each begins at a random position of the answer, its anchor."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """For the layers' matrices. A step of Muon costs as much as the gradients of some hundred blocks."""
     bfloat16: bool = False
     """Compute products in bfloat16, for a GPU; the parameters stay float32."""
     rate: float = 6e-4
     warm_up: float = 0.04
-    """The share of the steps in which the rate rises."""
+    """The share of the steps in which the learning rate rises."""
     clip: float = 1.0
     cross_entropy: float = 0.1
     """The weight of cross-entropy in the loss; the rest is the L1 distance of the distributions."""
@@ -100,14 +100,14 @@ class Optimization(Strict):
 
 
 class DrafterRecipe(Strict):
-    """A run of all stages: answers, features, training."""
+    """A drafter's training recipe with all stages: answers, features, training."""
 
     kind: Literal["drafter"]
     target: str
     """A GGUF file, a checkpoint folder or a hub id; $EVALHARNESS_BASE takes its place where that is set."""
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, gt=0)
-    """Of the CPU."""
+    """CPU threads."""
     answers: Answers = Answers()
     features: Features = Features()
     drafter: DrafterShape = DrafterShape()
@@ -115,12 +115,12 @@ class DrafterRecipe(Strict):
 
     @property
     def target_path(self) -> str:
-        """Where the target is read from."""
+        """The GGUF file, folder or hub id of the target: $EVALHARNESS_BASE if set, else `target`."""
         return os.environ.get("EVALHARNESS_BASE") or self.target
 
 
 def is_drafter_recipe(path: Path) -> bool:
-    """Returns whether a YAML file is a recipe of this kind; False for a file that cannot be read."""
+    """Returns whether a YAML file is a drafter recipe (`kind: drafter`); False for an unreadable file."""
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
@@ -129,11 +129,13 @@ def is_drafter_recipe(path: Path) -> bool:
 
 
 def read_drafter_recipe(path: Path, **changes: Any) -> DrafterRecipe:
-    """Returns the recipe in a YAML file. `changes` may set `steps`. Raises UserError for what the file may not say."""
+    """Returns the drafter recipe in a YAML file. `changes` may override `steps`. Raises UserError if it is invalid."""
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}; name a recipe with --config") from None
+        raise UserError(
+            f"{path} cannot be read: {' '.join(str(error).split())}; give a recipe file with --config"
+        ) from None
     if changes.get("steps") is not None:
         values["optimization"] = {**values.get("optimization", {}), "steps": changes["steps"]}
     try:

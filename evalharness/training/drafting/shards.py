@@ -1,4 +1,4 @@
-"""Files of encoded texts: prompts with the target's answers, in about two bytes a token."""
+"""Shard files of tokenized training texts: prompts with the target's answers, in about two bytes per token."""
 
 import io
 import re
@@ -15,7 +15,10 @@ NAME = re.compile(r"answers-(\d{5})\.npz")
 
 @dataclass(frozen=True)
 class Text:
-    """One prompt and its answer as token ids; the answer ends with an end token unless it was cut off."""
+    """A training text: a prompt and its answer as token ids.
+
+    The answer ends with an end token unless it was cut off.
+    """
 
     kind: Kind
     prompt: tuple[int, ...]
@@ -28,12 +31,12 @@ class Text:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Returns the file of that shard."""
+    """Returns the file of shard `number`."""
     return folder / f"answers-{number:05d}.npz"
 
 
 def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
-    """Writes a shard in one step, so that a reader never sees a part of it.
+    """Writes training texts to a shard file atomically.
 
     Low and high bits of the ids are separate arrays, because the compression finds more repetitions in each.
     """
@@ -53,7 +56,7 @@ def write_shard(folder: Path, number: int, texts: Sequence[Text]) -> None:
 
 
 def read_shard(path: Path) -> list[Text]:
-    """Returns the texts of a shard, in order."""
+    """Returns the training texts in a shard file, in order."""
     with np.load(path) as arrays:
         ids = (arrays["low"].astype(np.uint32) | arrays["high"].astype(np.uint32) << 16).tolist()
         sizes = zip(arrays["prompts"].tolist(), arrays["answers"].tolist(), arrays["kinds"].tolist(), strict=True)
@@ -66,12 +69,12 @@ def read_shard(path: Path) -> list[Text]:
 
 
 def shard_numbers(folder: Path) -> list[int]:
-    """Returns the numbers of the finished shards in a folder, in order."""
+    """Returns the numbers of the finished shard files in a folder, in ascending order."""
     matches = (NAME.fullmatch(path.name) for path in folder.glob("answers-*.npz"))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def read_texts(folder: Path) -> Iterator[Text]:
-    """Yields the texts of all finished shards."""
+    """Yields the training texts of all finished shards in a folder."""
     for number in shard_numbers(folder):
         yield from read_shard(shard_path(folder, number))

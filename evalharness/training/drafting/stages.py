@@ -1,4 +1,4 @@
-"""The stages of a drafter's training run, each resumed where it was stopped."""
+"""The stages of a drafter's training run (answers, features, training), each resumable."""
 
 import contextlib
 import itertools
@@ -40,11 +40,11 @@ from evalharness.training.drafting.trainer import MODEL, DrafterTrainer, new_dra
 
 ANSWERS, FEATURES, PROGRESS = "answers", "features", "progress.json"
 CALIBRATION = 16
-"""Prompts that calibrate 8-bit products."""
+"""Prompts that calibrate the 8-bit products."""
 
 
 def open_target(recipe: DrafterRecipe) -> Checkpoint:
-    """Returns the frozen target on the recipe's device. Raises UserError where it is not available.
+    """Returns the frozen target model on the recipe's device. Raises UserError if it is not available.
 
     It is in float32 on a CPU and in bfloat16 on a GPU.
     """
@@ -61,9 +61,9 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
 
 
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates answers, and their features, into shards in `folder` until there are enough; returns their tokens.
+    """Generates the target's answers into shards in `folder` up to the recipe's number of tokens; returns that number.
 
-    A stopped stage goes on behind the prompts that it had begun: at most `slots` of them have no answer.
+    A stopped stage resumes after the prompts that it had begun: at most `slots` of them have no answer.
     """
     run, folder = folder, folder / ANSWERS
     for needed in (folder, run / FEATURES):
@@ -135,7 +135,7 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
 
 
 def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-    """Computes the target's features of every shard of answers in `folder` that has none yet."""
+    """Computes the target's features for every shard of answers in `folder` that has none yet."""
     answers, features = folder / ANSWERS, folder / FEATURES
     features.mkdir(parents=True, exist_ok=True)
     taps = recipe.features.taps
@@ -178,9 +178,9 @@ def training_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool]
 
 
 def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None]) -> Path:
-    """Runs all stages, each from where it was stopped; returns the folder of the drafter's weights.
+    """Runs all stages of a drafter's training, resuming stopped ones; returns the folder of its weights.
 
-    SIGTERM and SIGINT stop after the present batch, file or step.
+    SIGTERM and SIGINT stop after the current batch, file or step.
     """
     with _stop_signal() as stop:
         answer_stage(recipe, folder, stop, say)
@@ -193,7 +193,7 @@ def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """Yields whether SIGTERM or SIGINT has come since; they do nothing else inside the block."""
+    """A context that catches SIGTERM and SIGINT; yields a function that returns whether one has arrived."""
     stopped = threading.Event()
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -207,7 +207,7 @@ def _stop_signal() -> Iterator[Callable[[], bool]]:
 
 
 def _in_order(prompt: DraftPrompt, answer: str) -> str:
-    """Returns the text in which an answer stands where its prompt has it."""
+    """Returns the full text of prompt and answer; an infilled middle is put between prefix and suffix."""
     if prompt.kind in ("chat", "request"):
         return answer
     return prompt.text + answer + prompt.suffix
@@ -223,12 +223,12 @@ def _quantize(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
 
 
 class Progress(TypedDict):
-    """What `progress.json` says of the answers so far."""
+    """The content of `progress.json`: the progress of generating answers."""
 
     prompts: int
     """Prompts that were begun or dropped."""
     dropped: dict[str, int]
-    """Dropped prompts and answers, by the reason."""
+    """Dropped prompts and answers by reason."""
 
 
 def _read_progress(folder: Path) -> Progress:

@@ -1,4 +1,4 @@
-"""Trains a drafter on stored features: steps, held-out acceptance, checkpoints, log; resumes where it was stopped."""
+"""Trains a drafter on stored target features: steps, held-out acceptance, checkpoints, log; resumable."""
 
 import json
 import math
@@ -30,7 +30,7 @@ CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
 def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
-    """Returns the ids that are drafted, ascending.
+    """Returns the token ids that the drafter can draft, ascending.
 
     They are the end tokens, then the most frequent tokens of the texts, then the lowest ids.
 
@@ -42,7 +42,7 @@ def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: fro
 
 
 def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
-    """Returns a drafter for this target before its first step, with the draft vocabulary of the stored texts."""
+    """Returns an untrained drafter for this target, with the draft vocabulary of the stored texts."""
     shape, config = recipe.drafter, target.config
     ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(
@@ -72,7 +72,10 @@ def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int]
 
 
 class DrafterTrainer:
-    """A run: drafter, optimizers, average and log. Everything random comes from the recipe's seed and the step."""
+    """A drafter's training run: drafter, optimizers, weight average and log.
+
+    Everything random is determined by the recipe's seed and the step.
+    """
 
     def __init__(
         self, recipe: DrafterRecipe, drafter: Drafter, target: Transformer, store: FeatureSource, out: Path
@@ -80,7 +83,9 @@ class DrafterTrainer:
         self.recipe, self.drafter, self.target, self.store, self.out = recipe, drafter, target, store, out
         held = min(recipe.answers.held_out, len(store) // 4)
         if len(store) <= held:
-            raise UserError("there are no texts to train on; generate more answers first")
+            raise UserError(
+                "there are no texts to train on; raise answers.tokens in the recipe, or lower answers.held_out"
+            )
         self.held_out, self.texts = range(held), range(held, len(store))
         self.optimizers = make_optimizers(drafter, recipe.optimization)
         self.device = drafter.norm.weight.device
@@ -89,7 +94,7 @@ class DrafterTrainer:
         self.log: list[LogRow] = []
 
     def run(self, stop: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Trains to the recipe's last step or until `stop()`; either way a checkpoint and weights are left."""
+        """Trains to the recipe's last step or until `stop()`; writes a checkpoint and weights in both cases."""
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
         while self.step < settings.steps and not stop():
@@ -108,7 +113,7 @@ class DrafterTrainer:
         self.save()
 
     def measure(self) -> tuple[float, list[float]]:
-        """Returns the acceptance length and acceptance by position of the averaged drafter on the held-out texts."""
+        """Returns the averaged drafter's acceptance length and acceptance by position on the held-out texts."""
         parameters = list(self.drafter.parameters())
         self.average.swap(parameters)
         try:
@@ -155,7 +160,7 @@ class DrafterTrainer:
         )
 
     def _choices(self) -> Iterator[tuple[int, Random]]:
-        """Yields the texts of the present step, each with the random numbers that choose its anchors."""
+        """Yields the texts of the current step, each with the random generator that chooses its anchors."""
         settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
             epoch, place = divmod(number, len(self.texts))
@@ -163,7 +168,7 @@ class DrafterTrainer:
             yield order[place], Random(f"{settings.seed} {epoch} {place} anchors")
 
     def save(self) -> None:
-        """Writes checkpoint, log, plot, and the averaged weights as the backends load them."""
+        """Writes checkpoint, log and plot, and the averaged weights in the format that the backends load."""
         self.out.mkdir(parents=True, exist_ok=True)
         values = {
             "recipe": self.recipe.model_dump_json(),
@@ -186,7 +191,10 @@ class DrafterTrainer:
             plot_run(self.log, self.out / "training.png")
 
     def resume(self) -> bool:
-        """Goes on from the checkpoint in the run's folder, if there is one. Raises UserError for another drafter's."""
+        """Resumes from the checkpoint in the run's folder; returns whether there is one.
+
+        Raises UserError if it belongs to another recipe.
+        """
         path = self.out / CHECKPOINT
         if not path.exists():
             return False
@@ -194,7 +202,7 @@ class DrafterTrainer:
         before = DrafterRecipe.model_validate_json(values["recipe"])
         kept = [(recipe.drafter, recipe.features.taps, recipe.target) for recipe in (before, self.recipe)]
         if kept[0] != kept[1]:
-            raise UserError(f"{path} is of a drafter with another recipe; name another folder with --out")
+            raise UserError(f"{path} is the checkpoint of a run with another recipe; give another folder with --out")
         # The vocabulary comes with the state: more answers than before must not change it.
         self.drafter.load_state_dict(values["drafter"])
         self.drafter.attach(self.target)
@@ -218,7 +226,7 @@ def make_optimizers(drafter: Drafter, settings: Optimization) -> list[torch.opti
 
 
 def _rate_factor(progress: float, warm_up: float) -> float:
-    """Returns the factor of the learning rate: a linear rise, then half a cosine down to a tenth."""
+    """Returns the learning-rate factor at this progress: linear warm-up, then half a cosine down to a tenth."""
     if progress < warm_up:
         return max(progress / warm_up, 0.02)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))

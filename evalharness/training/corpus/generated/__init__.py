@@ -1,1 +1,1 @@
-"""Generates small functions with descriptions and example calls."""
+"""Generates small Python functions with descriptions and example calls as training data."""

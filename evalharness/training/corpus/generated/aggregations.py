@@ -1,11 +1,11 @@
-"""Aggregations of a sequence of elements: to a number, a truth value, a list, a string or a dictionary."""
+"""Aggregations of a sequence, building blocks of generated functions: sum, count, any, join ..."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Aggregation(NamedTuple):
-    """An aggregation.
+    """An aggregation of a sequence in a generated function, such as sum or count: its wording and its code.
 
     `phrases` describe it; {np} stands for the elements as a noun phrase. In `code`, {gen} is the inside of a generator
     expression, {seq} a sequence and {m} an element. `start`, `update` and `end` are the same as a loop; they are empty
@@ -24,7 +24,7 @@ class Aggregation(NamedTuple):
     direct: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     needs_condition: bool = False
-    """Whether it makes sense only for a filtered sequence."""
+    """Whether it is useful only for a filtered sequence."""
     states_condition: bool = False
     """Whether its phrase states the condition (any, all, count), so that elements cannot be transformed."""
 

@@ -1,4 +1,4 @@
-"""Generated functions: signature, description, body, and example calls."""
+"""Generated Python functions for training: signature, description, body, and example calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ ALLOWED = {"re", "math", "collections", "typing", "itertools", "functools"}
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: its name, its type annotation, and a function that draws values for it."""
+    """A parameter of a generated function: name, type annotation, and a sampler of argument values."""
 
     name: str
     type: str
@@ -20,7 +20,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Function:
-    """A generated function.
+    """A generated Python function with its description.
 
     `text` describes it in sentences, `body` is not indented, and both use the parameters' names. `imports` are the
     lines that the body needs, in addition to those for typing.
@@ -34,19 +34,19 @@ class Function:
     body: str
     imports: tuple[str, ...] = ()
     alternative: str = ""
-    """A body in another style that must return the same values; empty if there is none."""
+    """A body in another style with the same results, to verify the first; empty if there is none."""
     trials: int = 7
     """The number of example calls."""
 
     def signature(self, typed: bool = True) -> str:
-        """Returns the line that begins with `def`."""
+        """Returns the function's `def` line, with or without type annotations."""
         if not typed:
             return f"def {self.name}({', '.join(param.name for param in self.params)}):"
         listed = ", ".join(f"{param.name}: {param.type}" for param in self.params)
         return f"def {self.name}({listed}) -> {self.returns}:"
 
     def preamble(self, typed: bool = True) -> str:
-        """Returns the import lines; empty if none are needed."""
+        """Returns the import lines that the function needs; empty if none are needed."""
         lines = list(self.imports)
         types = " ".join([*(param.type for param in self.params), self.returns]) if typed else ""
         parts = [part for part in TYPING_NAMES if f"{part}[" in types or types.split().count(part)]
@@ -57,19 +57,19 @@ class Function:
 
 @dataclass(frozen=True)
 class Case:
-    """The arguments of an example call and the value that the function returns."""
+    """An example call of a generated function: its arguments and the returned value."""
 
     arguments: tuple[Any, ...]
     value: Any
 
 
 def indent(text: str, by: int = 4) -> str:
-    """Returns the text with every non-empty line indented, and a line break at the end."""
+    """Returns the text with every non-empty line indented by `by` spaces, and a line break at the end."""
     return "".join((" " * by + line if line else "") + "\n" for line in text.strip("\n").split("\n"))
 
 
 def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
-    """Returns the example calls of a function, obtained by running it; empty if the function is rejected.
+    """Runs a generated function on random arguments; returns the example calls, none if it is rejected.
 
     A function is rejected if it raises an exception, changes its arguments, disagrees with its alternative body, or
     returns large values or always the same value.

@@ -1,4 +1,4 @@
-"""Conditions on elements of a sequence, transformations of elements, and the extra values that both need.
+"""Conditions on and transformations of sequence elements, building blocks of generated functions.
 
 In each `code`, {x} stands for the element, {y} for the second element of a pair, and other names in braces for extra
 values: literals or additional parameters. Clauses and phrases use the same names.
@@ -12,7 +12,7 @@ from evalharness.training.corpus.generated.vocabulary import fragment, integer, 
 
 
 class ExtraValue(NamedTuple):
-    """An extra value: its possible names as a parameter, its type, and a function that draws it."""
+    """A constant of a generated function, such as a threshold: parameter names for it, its type, and a sampler."""
 
     names: tuple[str, ...]
     type: str
@@ -39,7 +39,7 @@ EXTRA_VALUES: Mapping[str, ExtraValue] = {
 
 
 class Condition(NamedTuple):
-    """A condition on an element: a relative clause after the noun, in some cases an adjective, and an expression."""
+    """A filter condition in a generated function: its wording (a relative clause, an adjective) and its code."""
 
     takes: str
     clauses: tuple[str, ...]
@@ -49,7 +49,7 @@ class Condition(NamedTuple):
 
 
 class Transformation(NamedTuple):
-    """A transformation of an element. In `phrases`, {np} stands for the plural noun phrase that is transformed."""
+    """A transformation of elements in a generated function: its wording, with {np} for the elements, and its code."""
 
     takes: str
     gives: str

@@ -1,4 +1,4 @@
-"""Generated functions over a sequence: a source of elements, a condition, a transformation and an aggregation.
+"""Generates functions over a sequence by combining a source, a filter condition, a transformation, an aggregation.
 
 All combinations that fit together make a function, so there are hundreds of thousands.
 """
@@ -41,18 +41,18 @@ SOME = (
 
 @dataclass(frozen=True)
 class Parts:
-    """The words of code of one function, with all names filled in."""
+    """The code fragments of one generated function over a sequence, with all names filled in."""
 
     loops: tuple[str, ...]
-    """The heads of the loops over the sequence, outermost first."""
+    """The heads of the `for` loops over the sequence, outermost first."""
     test: str
-    """The condition that elements have to meet; empty if there is none."""
+    """The filter condition on elements; empty if there is none."""
     element: str
-    """The transformed element."""
+    """The expression of the transformed element."""
     variable: str
     """The name of the loop variable."""
     sequence: str
-    """The expression of the sequence, if its elements are neither filtered nor transformed; else empty."""
+    """The expression of the sequence if its elements are neither filtered nor transformed; else empty."""
 
     @property
     def generator(self) -> str:
@@ -68,9 +68,9 @@ class Parts:
 
 
 def make(random: Random) -> Function:
-    """Returns a function of a random source, condition, transformation and aggregation.
+    """Returns a function that combines a random source, condition, transformation and aggregation.
 
-    Raises LookupError if they do not fit together.
+    Raises LookupError if the drawn parts do not fit together.
     """
     source = random.choice(SOURCES)
     condition = (
@@ -91,7 +91,7 @@ def _fits(takes: str, element: str) -> bool:
 
 
 def _element_kind(source: Source, transformation: Transformation | None) -> str:
-    """Returns the kind of the elements that are aggregated."""
+    """Returns the type of the elements that a generated function aggregates."""
     if transformation is None or transformation.gives == "same":
         return source.element
     return transformation.gives
@@ -100,7 +100,7 @@ def _element_kind(source: Source, transformation: Transformation | None) -> str:
 def _suits(
     aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
-    """Returns whether the aggregation makes sense for elements of this kind."""
+    """Returns whether an aggregation makes sense for elements of this type."""
     if aggregation.states_condition:
         return condition is not None
     if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
@@ -168,7 +168,7 @@ def _wanted(
     random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """Returns the description of the result, as a noun phrase or a clause, and the noun for the elements."""
+    """Returns the generated description of the function's result, and the noun for the elements."""
     noun = random.choice(source.nouns)
     context = fill(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
@@ -189,7 +189,7 @@ def _wanted(
 def _bodies(
     random: Random, parts: Parts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
 ) -> list[str]:
-    """Returns equivalent bodies in different styles: an expression, a loop, several steps."""
+    """Returns equivalent bodies of a generated function in different styles: an expression, a loop, several steps."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])
     filled = {
         **values, "m": parts.element, "acc": accumulator, "gen": parts.generator, "test": parts.test,

@@ -1,4 +1,4 @@
-"""Fills templates of text and code: names in braces, with extra values as literals or as additional parameters."""
+"""Fills placeholders in the text and code templates of generated functions."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,16 @@ OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", 
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Returns the template with names in braces replaced by their values; doubled braces become single ones."""
+    """Returns the template with placeholders (names in braces) replaced; doubled braces become single ones."""
     filled = NAME.sub(lambda match: values.get(match[1], match[0]), template)
     return filled.replace("{{", "{").replace("}}", "}")
 
 
 def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str]) -> tuple[dict[str, str], list[Param]]:
-    """Returns a value for each extra value that the templates name, and the additional parameters; updates `taken`."""
+    """Returns a literal or parameter name for each constant in the templates, and the added parameters.
+
+    The names of the added parameters are inserted in `taken`.
+    """
     values: dict[str, str] = {}
     params: list[Param] = []
     for name in dict.fromkeys(name for template in templates for name in NAME.findall(template)):
@@ -39,7 +42,7 @@ def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str])
 
 
 def negate(condition: str) -> str:
-    """Returns the negation of a condition, in the form a person would write."""
+    """Returns the negation of a condition's code, written as a person would."""
     if condition.startswith("any(") and condition.endswith(")"):
         return f"not {condition}"
     if condition.startswith("not ") and " and " not in condition and " or " not in condition:

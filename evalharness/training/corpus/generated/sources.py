@@ -1,4 +1,4 @@
-"""Sources of elements: lists, strings, digits, ranges, dictionaries, grids."""
+"""Sources of elements, building blocks of generated functions: lists, strings, digits, ranges, dictionaries."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from evalharness.training.corpus.generated import vocabulary as vocab
 
 @dataclass(frozen=True)
 class Source:
-    """A source of elements of one kind. `loops` iterate over them; {pattern} is the loop variable, {p} the first
-    parameter and {q} the last one."""
+    """The sequence over which a generated function iterates: its parameters, its wording and its loops.
+
+    In `loops`, {pattern} is the loop variable, {p} the first parameter and {q} the last one.
+    """
 
     name: str
     element: str
@@ -23,7 +25,7 @@ class Source:
     loops: tuple[str, ...]
     sequence: str = "{p}"
     test: str = ""
-    """A condition that the loops' elements have to meet to belong to the source."""
+    """A condition that an element must meet to belong to the source."""
 
 
 def _dict(random: Random) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""All generators together: a stream of distinct functions, each with its example calls."""
+"""Generates an endless stream of distinct functions for training, each with example calls."""
 
 from collections.abc import Iterator
 from random import Random
@@ -17,11 +17,11 @@ from evalharness.training.corpus.generated.problem_families import (
 from evalharness.training.corpus.generated.template import Template
 
 PIPELINES = 0.45
-"""The fraction of functions over a sequence (`pipeline`); the others come from the problem families."""
+"""The fraction of functions over a sequence (`pipeline`); the others come from the template families."""
 
 
 def weighted_templates() -> list[tuple[str, Template]]:
-    """Returns each template with the name of its family, repeated as often as its weight says."""
+    """Returns the function templates with the names of their families, each repeated according to its weight."""
     modules = (dicts, lists, numbers, scalars, strings, structures, windows)
     return [
         (module.__name__.rpartition(".")[2], template)
@@ -32,7 +32,7 @@ def weighted_templates() -> list[tuple[str, Template]]:
 
 
 def functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
-    """Yields endless functions with different signature, text or body, the same ones for the same seed."""
+    """Yields distinct generated functions with example calls endlessly, reproducibly for a seed."""
     random = Random(seed)
     templates = weighted_templates()
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Templates of functions: texts and bodies with slots that are filled at random."""
+"""Templates of generated functions: descriptions and bodies with placeholders that are filled at random."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ Option = str | int | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Template:
-    """A template of functions.
+    """A template from which many similar functions are generated.
 
     `params` are (slot, names, type, sampler). `slots` have options; one is chosen for text and code alike, and an
     option that is a mapping fills {slot.key}. `wanted` are noun phrases for the result, combined with one of `given` to
@@ -38,7 +38,7 @@ class Template:
     weight: int = 1
 
     def make(self, random: Random, family: str) -> Function:
-        """Returns a function from this template."""
+        """Returns a random function from this template, with the family's name."""
         values: dict[str, str] = {}
         params: list[Param] = []
         # Parameters must not have names that the bodies use literally.
@@ -82,7 +82,7 @@ class Template:
 
 
 def fill_slots(template: str, values: Mapping[str, str]) -> str:
-    """Returns the template with its slots replaced, including slots inside the values; unknown slots stay."""
+    """Returns a template with its {slots} replaced, including slots inside the values; unknown slots stay."""
     for _ in range(3):
         template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)
     return (

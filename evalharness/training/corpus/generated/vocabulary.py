@@ -1,4 +1,4 @@
-"""Names and phrases for generated functions, and functions that draw argument values."""
+"""Names, phrases and random argument values for generated functions."""
 
 import string
 from collections.abc import Callable
@@ -154,34 +154,34 @@ VERBS = ("Return", "Return", "Return", "Return", "Compute", "Calculate", "Find",
 
 
 def integer(low: int, high: int) -> Callable[[Random], int]:
-    """Returns a function that draws integers, both ends included."""
+    """Returns a sampler of integers from `low` to `high`, both included."""
     return lambda random: random.randint(low, high)
 
 
 def short_decimal(random: Random) -> float:
-    """Returns a float with a short, exact decimal form."""
+    """Returns a random float with a short, exact decimal form."""
     return random.choice((random.randint(-40, 120) / 4, random.randint(0, 100) / 10, float(random.randint(-5, 20))))
 
 
 def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Callable[[Random], list[Any]]:
-    """Returns a function that draws lists of `low` to `high` values."""
+    """Returns a sampler of lists with `low` to `high` values drawn by `sample`."""
     return lambda random: [sample(random) for _ in range(random.randint(low, high))]
 
 
 def small_integer(random: Random) -> int:
-    """Returns an integer of the size that is common in examples."""
+    """Returns a random integer of the size that is common in examples."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )
 
 
 def small_positive(random: Random) -> int:
-    """Returns a small positive integer; repeated values are frequent."""
+    """Returns a random small positive integer; repeated values are frequent."""
     return random.choice((random.randint(1, 5), random.randint(1, 12), random.randint(1, 30)))
 
 
 def word(random: Random) -> str:
-    """Returns a word, sometimes in unusual case or made of random letters."""
+    """Returns a random word, sometimes in unusual case or made of random letters."""
     chosen = random.choice(COMMON_WORDS)
     roll = random.random()
     if roll < 0.12:
@@ -194,14 +194,14 @@ def word(random: Random) -> str:
 
 
 def sentence(random: Random) -> str:
-    """Returns words separated by spaces, sometimes none."""
+    """Returns random words separated by spaces, sometimes none."""
     if random.random() < 0.06:
         return ""
     return " ".join(word(random) for _ in range(random.randint(1, 5)))
 
 
 def text(random: Random) -> str:
-    """Returns a string: words, mixed characters or digits."""
+    """Returns a random string: words, mixed characters or digits."""
     roll = random.random()
     if roll < 0.07:
         return ""
@@ -214,22 +214,22 @@ def text(random: Random) -> str:
 
 
 def letter(random: Random) -> str:
-    """Returns a common letter."""
+    """Returns a random common letter."""
     return random.choice("aeiourstlnabcxyz")
 
 
 def fragment(random: Random) -> str:
-    """Returns a prefix, suffix or substring that is frequent in words."""
+    """Returns a random prefix, suffix or substring that is frequent in words."""
     return random.choice(["a", "b", "c", "r", "s", "t", "e", "th", "ca", "an", "er", "ap", "in", "ma", "b", "re", "st"])
 
 
 def article(noun: str) -> str:
-    """Returns the noun with the indefinite article."""
+    """Returns the noun with its indefinite article, a or an."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def request_sentence(random: Random, given: str, wanted: str) -> str:
-    """Returns a sentence that asks for `wanted` (beginning with `the` or `a`); it may introduce what is `given`."""
+    """Returns a task description that asks for `wanted`, a noun phrase; it may introduce what is `given`."""
     roll = random.random()
     if roll < 0.5:
         return f"{random.choice(VERBS)} {wanted}."

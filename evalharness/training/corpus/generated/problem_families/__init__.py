@@ -1,1 +1,1 @@
-"""Problem families: templates of generated functions, one module per subject."""
+"""Template families of generated functions, one module per subject."""

@@ -1,4 +1,4 @@
-"""Autoregressive decoding, and self-speculative decoding: the network drafts by diffusion and verifies by itself."""
+"""Autoregressive decoding, and self-speculative decoding: the network drafts by diffusion and verifies itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from evalharness.diffusion.rows import Row, Sampler, record_times
 def autoregress(
     model: Transformer, rows: Sequence[Row], sampler: Sampler, engine: DecodingEngine | None = None
 ) -> None:
-    """Generates all rows in place until each has ended, with one forward pass per token.
+    """Decodes all rows (sequences) of a batch in place until each has ended, one token per forward pass.
 
     The first counted pass is that over the prompt's last token. After prefill an `engine` of the same network decodes,
     if it is given and supports the `sampler`.
@@ -47,7 +47,7 @@ def autoregress(
 
 @torch.inference_mode()
 def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
-    """Generates the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next verifies them.
+    """Decodes the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next verifies them.
 
     The drafting pass also computes the last final token, so the first token of a draft is always accepted. Verification
     replaces the first rejected token by the network's own. With a temperature, both passes use the same random numbers.
@@ -77,7 +77,7 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
 
 
 def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Prefills all but the last token of each prompt; the pass over that one predicts the first token."""
+    """Prefills all but the last token of each row's prompt; the pass over that one predicts the first token."""
     for row in rows:
         row.text = row.prompt[:-1]
     cache = prefill(model, rows, block, start, cache)
@@ -87,13 +87,13 @@ def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, ca
 
 
 def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache) -> list[list[int]]:
-    """Returns `block` tokens for each row: the one after its last final token, then predictions for the masks."""
+    """Returns `block` drafted tokens for each row: the one after its last final token, then predictions for masks."""
     hidden = forward_segments(model, [draft_segment(row, block, model.config.mask_id) for row in rows], cache)
     return sample_positions(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
 
 
 def draft_segment(row: Row, block: int, mask_id: int) -> Segment:
-    """Returns the segment of a drafting pass: the row's last final token, and `block` masks after it."""
+    """Returns the input tokens of a row in a drafting pass: its last final token, then `block` mask tokens."""
     end = len(row.text)
     limits = [end - 1, *[end + block - 1] * block]
     return Segment(row.cached, [row.text[-1], *[mask_id] * block], limits)
@@ -102,12 +102,10 @@ def draft_segment(row: Row, block: int, mask_id: int) -> Segment:
 def sample_positions(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """Returns a token for each of the `positions` of each row's segment.
+    """Returns sampled tokens for consecutive positions of each row in a forward pass.
 
-    They are consecutive output tokens after `skipped` others.
-
-    The n-th output token of a row always uses the row's n-th random number, so that a draft and its verification agree
-    as often as possible.
+    They are consecutive output tokens after `skipped` others. The n-th output token of a row always uses the row's n-th
+    random number, so that a draft and its verification agree as often as possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))
@@ -121,14 +119,14 @@ def sample_positions(
 
 
 def push_token(row: Row, token: int, confidence: float = 1.0) -> None:
-    """Appends a final token; the cache then contains every token before it."""
+    """Appends a final token to a row; the KV cache then contains every token before it."""
     row.push(token, row.forward_passes - 1, len(row.text) - len(row.prompt), confidence)
     row.cached = len(row.text)
     row.text.append(token)
 
 
 def _keep_running(rows: list[Row], cache: KVCache) -> list[Row]:
-    """Returns the rows that have not ended; drops the others from the cache."""
+    """Returns the rows that have not ended; removes the others from the KV cache."""
     running = [index for index, row in enumerate(rows) if not row.ended]
     if running and len(running) < len(rows):
         cache.keep_rows(running)

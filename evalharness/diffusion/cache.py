@@ -1,4 +1,4 @@
-"""The KV cache: keys and values of computed tokens, exact, for autoregressive and for diffusion decoding."""
+"""The KV cache of a batch, for autoregressive and for diffusion decoding."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from evalharness.diffusion.config import ModelConfig
 
 
 class KVCache:
-    """Keys and values [layers, rows, kv_heads, capacity, head_dim] of each row's text, with one slot per position.
+    """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch, one slot per token position.
 
     A forward pass writes its tokens into consecutive slots, for each row from the slot that `seek` was given. It
     overwrites what was there before, so that dropping the end of a row's text needs no more than a `seek` to an earlier
@@ -18,7 +18,7 @@ class KVCache:
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
     ) -> None:
-        """Allocates a cache. `capacity` is the largest number of positions of a row, including padding in a pass."""
+        """Allocates a KV cache. `capacity`: most positions of a row, including padding in a forward pass."""
         shape = (config.layers, rows, config.kv_heads, capacity, config.head_dim)
         # Slots that the mask hides take part in sums with weight zero, and zero times NaN is NaN: start with zeros.
         self._keys = torch.zeros(shape, dtype=dtype, device=device)
@@ -33,15 +33,15 @@ class KVCache:
 
     @property
     def capacity(self) -> int:
-        """The number of slots per row."""
+        """The number of token slots per row."""
         return self._keys.shape[3]
 
     def layer(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns all keys and all values of a layer, [rows, kv_heads, capacity, head_dim] each."""
+        """Returns all keys and all values of layer `number`, [rows, kv_heads, capacity, head_dim] each."""
         return self._keys[number], self._values[number]
 
     def seek(self, starts: Sequence[int], size: int) -> None:
-        """Sets where the next pass, of `size` tokens per row, writes: the first slot of each row."""
+        """Sets where the next forward pass, of `size` tokens per row, writes: the first slot of each row."""
         self._start, self._end = min(starts), max(starts) + size
         assert self._end <= self.capacity
         if self._end - self._start == size:
@@ -67,7 +67,7 @@ class KVCache:
         return all_keys, all_values
 
     def keep_rows(self, rows: Sequence[int]) -> None:
-        """Keeps only the given rows, in the given order."""
+        """Keeps only the given rows of the batch, in the given order."""
         if list(rows) != list(range(self.rows)):
             index = torch.tensor(rows, device=self._keys.device)
             self._keys, self._values = self._keys[:, index], self._values[:, index]

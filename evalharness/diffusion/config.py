@@ -1,4 +1,4 @@
-"""The configuration of a network: its shape and special tokens, stored as `config.json` with the hub's key names."""
+"""The configuration of a network: shape and special tokens, stored as `config.json` with the hub's key names."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from evalharness.errors import UserError
 MODEL_TYPE = "evalharness-diffusion"
 
 Attention = Literal["causal", "bidirectional", "block_causal"]
-"""What committed text attends to. causal: itself and earlier tokens; block_causal: its own block and earlier tokens;
-bidirectional: everything, masks included. The block being denoised always attends to itself and to earlier tokens."""
+"""Which tokens a committed token attends to. causal: itself and earlier tokens; block_causal: its own block and earlier
+tokens; bidirectional: all, masks included. The block being denoised always attends to itself and to earlier tokens.
+"""
 
 KEYS = {
     "hidden": "hidden_size",
@@ -28,12 +29,15 @@ KEYS = {
     "pad_id": "pad_token_id",
     "max_length": "max_position_embeddings",
 }
-"""The key in `config.json` of each field whose name differs there."""
+"""The keys in `config.json` of fields whose names differ there."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The configuration of a `Transformer`. `rotary` is the fraction of each head's dimensions that RoPE rotates."""
+    """The configuration of a network (`Transformer`): its shape, attention and special tokens.
+
+    `rotary` is the fraction of each head's dimensions that RoPE rotates.
+    """
 
     vocab_size: int
     hidden: int
@@ -72,31 +76,39 @@ class ModelConfig:
 
     @property
     def rotated(self) -> int:
-        """The number of dimensions of each head that RoPE rotates."""
+        """The number of dimensions of each attention head that RoPE rotates."""
         return int(self.head_dim * self.rotary)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the content of `config.json`."""
+        """Returns the network configuration as the content of `config.json`."""
         return {"model_type": MODEL_TYPE} | {KEYS.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Returns the configuration in a `config.json`.
+        """Returns the network configuration in the content of a `config.json`.
 
         Raises UserError for another model type, unknown or missing keys.
         """
         if values.get("model_type") != MODEL_TYPE:
-            raise UserError(f"config.json has model_type {values.get('model_type')!r} instead of {MODEL_TYPE!r}")
+            raise UserError(
+                f"the checkpoint's config.json has model_type {values.get('model_type')!r}, and only {MODEL_TYPE!r} "
+                "can be loaded here; give a folder that `evalharness train` wrote"
+            )
         names = {key: name for name, key in KEYS.items()}
         fields = {names.get(key, key): value for key, value in values.items() if key != "model_type"}
         try:
             return cls(**fields)
         except TypeError as error:
-            raise UserError(f"config.json does not describe a model: {error}") from None
+            raise UserError(
+                f"the checkpoint's config.json is invalid: {error}; give a folder that `evalharness train` wrote"
+            ) from None
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """Returns the configuration of a checkpoint in this project's format. Raises UserError if the folder has none."""
+    """Returns the network configuration of a checkpoint folder in this project's format.
+
+    Raises UserError if the folder has none.
+    """
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -105,5 +117,5 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def write_config(config: ModelConfig, folder: Path) -> None:
-    """Writes `config.json` into `folder`."""
+    """Writes a network configuration to `folder` as `config.json`."""
     (folder / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")

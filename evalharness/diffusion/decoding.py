@@ -1,8 +1,8 @@
-"""Block diffusion decoding: blocks of masks from left to right, each denoised in parallel until no mask is left.
+"""Block diffusion decoding: blocks of masks are denoised from left to right, the tokens of a block in parallel.
 
 Networks with causal or block-causal attention cache the text that is final. A finished block enters the cache in the
-first pass over the next block, so that it needs no pass for itself. Bidirectional networks compute the whole canvas in
-every pass and have no cache.
+first forward pass over the next block, so that it needs no pass for itself. Bidirectional networks compute the whole
+canvas in every pass and have no cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from evalharness.diffusion.rules import Blocks
 def denoise(
     model: Transformer, rows: Sequence[Row], denoising: Denoising, engine: DecodingEngine | None = None
 ) -> None:
-    """Generates all rows in place, in shared forward passes, until each row has ended.
+    """Decodes all rows (sequences) of a batch by block diffusion, in place, until each has ended.
 
     Within the network's `max_length`, each prompt must leave room for the row's output and its last block. After
     prefill an `engine` of the same network decodes, if it is given and supports these settings.
@@ -64,10 +64,10 @@ def advance_blocks(
     denoising: Denoising,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits the tokens that the rule chooses after a pass, and opens the next block of a row after a finished one.
+    """Commits the tokens that the rule chooses after a forward pass, and opens the next block of finished ones.
 
-    `hidden` are the states of the pass over `segments`; `on_commit` receives each block before the next one is opened.
-    Returns the rows whose block is finished or that have ended.
+    `hidden` are the hidden states of the pass over `segments`; `on_commit` receives each block before the next one is
+    opened. Returns the rows whose block is finished or that have ended.
     """
     statistics, editable = block_statistics(model, hidden, blocks, segments, denoising)
     chosen = choose_positions(statistics, denoising) & editable
@@ -87,7 +87,10 @@ def advance_blocks(
 
 
 def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Computes the rows' text into `cache` and records the time; without `cache`, into a new one with enough room."""
+    """Computes the keys and values of the rows' text before the first block; returns the KV cache.
+
+    It is `cache`, or a new one with enough room. Records each row's time.
+    """
     config, weight = model.config, model.embed.weight
     # A segment is padded to the longest one of the pass: another row's finished block and its next one.
     capacity = max(len(row.prompt) + row.watch.limit for row in rows) + 4 * (block + 1)
@@ -107,7 +110,10 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
 def block_statistics(
     model: Transformer, hidden: Tensor, blocks: Sequence[BlockState], segments: Sequence[Segment], denoising: Denoising
 ) -> tuple[Blocks, Tensor]:
-    """Returns the network's predictions for the positions that the rule may change, and these as bool [B, L]."""
+    """Returns the network's predictions for the block positions that the rule may change.
+
+    The second result marks these positions, bool [B, L].
+    """
     config, device = model.config, hidden.device
     size = max(len(block.tokens) for block in blocks)
     positions = [
@@ -169,7 +175,7 @@ def block_statistics(
 def hold_end_tokens(
     logits: Tensor, blocks: Sequence[BlockState], positions: Sequence[Sequence[int]], denoising: Denoising
 ) -> None:
-    """Sets the logits [N, V] of held end tokens to minus infinity, in place, at the output's first positions.
+    """Sets the logits [N, V] of end tokens to minus infinity, in place, at the output's first `hold_end` positions.
 
     `positions` are those of each block, in the order of the logits. Source: ML-GSAI/LLaDA generate.py,
     `logits_eos_inf`, which does so at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
@@ -186,7 +192,10 @@ def hold_end_tokens(
 
 
 def choose_positions(blocks: Blocks, denoising: Denoising) -> Tensor:
-    """Returns the positions that the pass commits, bool [B, L]: the rule's choice, within the current sub-block."""
+    """Returns the block positions to commit after a forward pass, bool [B, L].
+
+    They are the rule's choice, within the current sub-block.
+    """
     masked = blocks.masked
     if denoising.sub_block:
         sub_block = torch.arange(masked.shape[1], device=masked.device) // denoising.sub_block
@@ -216,7 +225,7 @@ def token_statistics(logits: Tensor, proposed: Tensor, distribution: bool) -> tu
 
 
 def keep_running(blocks: list[BlockState], cache: KVCache | None) -> list[BlockState]:
-    """Returns the blocks whose rows have not ended; drops the other rows from the cache."""
+    """Returns the blocks whose rows have not ended; removes the other rows from the KV cache."""
     running = [index for index, block in enumerate(blocks) if not block.row.ended]
     if cache is not None and running and len(running) < len(blocks):
         cache.keep_rows(running)

@@ -1,4 +1,4 @@
-"""How blocks are denoised, and the state of a block that is being denoised; decoding and the kernels share both."""
+"""The settings of block diffusion decoding, and the state of a block while it is denoised."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from evalharness.diffusion.rules import Rule
 
 @dataclass(frozen=True)
 class Denoising:
-    """The settings of block diffusion: which positions a pass commits, the block length, how tokens are sampled."""
+    """Settings of block diffusion decoding: decoding rule, block length, sampling."""
 
     rule: Rule
     block: int
     """Tokens per block."""
     sampler: Sampler
     aligned: bool = False
-    """Whether blocks begin at multiples of their length, counted from the start of the text. By default the first
-    block begins at the end of the prompt."""
+    """Whether blocks begin at multiples of their length, counted from the start of the prompt. By default the first
+    block begins at the end of the prompt.
+    """
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
     seeded: bool = False
-    """Whether the first pass over a block commits the block's first mask and no other, whatever the rule chooses."""
+    """Whether the first forward pass over a block commits only the block's first mask, whatever the rule chooses."""
     tempered: bool = False
-    """Whether the rule sees probabilities after temperature and top_p. By default it sees the network's own."""
+    """Whether the decoding rule sees probabilities after temperature and top_p; by default the network's own."""
     hold_end: int = 0
-    """The number of output tokens, from the first one, that cannot be one of `held`."""
+    """Number of output tokens, from the first one, that cannot be an end token."""
     held: tuple[int, ...] = ()
-    """The end tokens that are held back."""
+    """The end tokens that `hold_end` excludes."""
 
     def text_end(self, prompt_tokens: int) -> int:
         """Returns the number of prompt tokens before the first block."""
@@ -41,52 +42,55 @@ class Denoising:
 
 
 class DecodingEngine(Protocol):
-    """An alternative implementation of decoding after prefill, such as the fused kernels."""
+    """A decoder that takes over after prefill, such as the fused kernels."""
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Returns whether the engine can decode with these settings; None for `denoising` means token by token."""
+        """Returns whether the engine can decode with these settings; `denoising` None: autoregressively."""
 
     def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """Returns the cache that prefill has to fill for these rows before the engine decodes them."""
+        """Returns the KV cache that prefill has to fill before the engine decodes these rows."""
 
     def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
-        """Denoises from these opened blocks on until each row has ended; `start` is a `time.perf_counter()`."""
+        """Decodes by block diffusion from these opened blocks on, until each row has ended.
+
+        `start`: the `time.perf_counter()` from which times are counted.
+        """
 
     def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
-        """Decodes token by token until each row has ended; `push` appends a token to a row."""
+        """Decodes autoregressively until each row has ended; `push` appends a token to a row."""
 
 
 @dataclass
 class BlockState:
-    """A row and its current block: the block's tokens, which of them are masks, and when each was committed."""
+    """The block of a row that is being denoised: its tokens, which are masks, and when each was committed."""
 
     row: Row
     number: int = -1
     """Index of the block in its row."""
     start: int = 0
-    """The position of the block's first token in the row's text."""
+    """Position of the block's first token in the row, counted from the start of the prompt."""
     tokens: list[int] = field(default_factory=list)
     masked: list[bool] = field(default_factory=list)
     prompt_tokens: int = 0
     """Tokens at the start of the block that belong to the prompt."""
     canvas_left: int = 0
-    """Masks of the canvas after this block; only bidirectional networks see them."""
+    """Masks of the canvas after this block; only bidirectional networks attend to them."""
     initial_masks: int = 0
     step: int = 0
-    """Denoising steps that the block has had."""
+    """Denoising steps done on the block."""
     edit_passes: int = 0
-    """Passes after the last mask was committed; only rules that edit need them."""
+    """Forward passes after the last mask was committed; only rules that edit need them."""
     pushed: int = 0
-    """Leading tokens of the block that the row has received as output."""
+    """Leading tokens of the block that are already in the row's output."""
     committed_at: list[int] = field(default_factory=list)
     """For each token, the row's forward pass that committed it, counted from 0."""
     confidence: list[float] = field(default_factory=list)
-    """For each token, its probability in that pass; 1 for tokens that were not predicted."""
+    """For each token, its probability in that forward pass; 1 for tokens that were not predicted."""
     changed: list[int] = field(default_factory=list)
-    """The positions of the block that the latest pass over it committed or edited."""
+    """Positions of the block that the latest forward pass committed or edited."""
 
     def open(self, denoising: Denoising, config: ModelConfig) -> None:
-        """Starts the next block after the row's text."""
+        """Starts a row's next block, of masks, after its final text."""
         row = self.row
         self.number += 1
         self.start = start = len(row.text)
@@ -109,7 +113,7 @@ class BlockState:
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
     def segment(self, config: ModelConfig, block: int) -> Segment:
-        """Returns the tokens that the next pass computes for this row: text that is not in the cache, and the block.
+        """Returns the input tokens of the row's next forward pass: text that is not yet cached, and the block.
 
         For a bidirectional network these are the whole canvas and the suffix.
         """
@@ -124,9 +128,9 @@ class BlockState:
         )
 
     def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
-        """Writes the `proposed` tokens at the `chosen` positions, pushes final tokens to the row and counts the pass.
+        """Writes the `proposed` tokens at the `chosen` positions of the block; returns whether it is finished.
 
-        Returns whether the block is finished.
+        Final tokens are appended to the row's output.
         """
         row = self.row
         self.changed = changes = [position for position in range(len(self.tokens)) if chosen[position]]
@@ -151,7 +155,7 @@ class BlockState:
 
 
 def attention_limits(config: ModelConfig, block: int, start: int, end: int) -> Sequence[int]:
-    """Returns, for each text token at positions [start, end), the last position that it attends to."""
+    """Returns, for each token at positions [start, end), the last position that it attends to."""
     if config.attention == "causal":
         return range(start, end)
     return [min(end, (position // block + 1) * block) - 1 for position in range(start, end)]

@@ -1,4 +1,4 @@
-"""Forward passes over segments of text of different lengths, each at its own position in its row."""
+"""Forward passes over a batch whose rows compute different numbers of tokens at different positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,26 +12,25 @@ from evalharness.diffusion.network import Transformer
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive tokens of a row that a forward pass computes."""
+    """Consecutive tokens of one row (sequence) that a forward pass computes."""
 
     start: int
-    """The position of the first token; tokens before it are in the cache."""
+    """The position of the first token; the tokens before it are in the KV cache."""
     tokens: Sequence[int]
     limits: Sequence[int]
     """For each token, the last position that it attends to."""
 
 
 def causal_segment(start: int, tokens: Sequence[int]) -> Segment:
-    """Returns a segment with causal attention: each token attends to itself and to the tokens before it."""
+    """Returns a row's input tokens for a forward pass with causal attention."""
     return Segment(start, tokens, range(start, start + len(tokens)))
 
 
 def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVCache | None) -> Tensor:
-    """Returns the hidden states [rows, T, hidden] of one segment per row.
+    """Runs one forward pass over a segment per row; returns the hidden states [rows, T, hidden].
 
-    T is the length of the longest segment. Values after the end of a shorter segment are undefined.
-
-    Without a cache, every segment has to start at position 0.
+    T is the length of the longest segment. Values after the end of a shorter segment are undefined. Without a cache,
+    every segment has to start at position 0.
     """
     device = model.embed.weight.device
     size = max(len(segment.tokens) for segment in segments)
@@ -56,7 +55,7 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
 
 
 def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:
-    """Returns the hidden states [len(sources), hidden] at these (row, token) indices of a pass."""
+    """Returns the hidden states [len(sources), hidden] at these (row, token) indices of a forward pass."""
     size = hidden.shape[1]
     indices = torch.tensor([row * size + token for row, token in sources], device=hidden.device)
     return hidden.flatten(0, 1)[indices]

@@ -14,11 +14,11 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines and signed sines, [B, T, 1, rotated dimensions] each."""
+"""RoPE's cosines and signed sines, [B, T, 1, rotated dimensions] each."""
 
 
 class Transformer(nn.Module):
-    """The network: `forward` computes hidden states of tokens, `logits` the logits of hidden states."""
+    """The Transformer network: `forward` computes hidden states of tokens, `logits` the logits of hidden states."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -39,9 +39,7 @@ class Transformer(nn.Module):
     def forward(
         self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
     ) -> Tensor:
-        """Returns the final hidden states [B, T, hidden] of token ids [B, T] at `positions` [B, T].
-
-        They are the states after the last norm.
+        """Returns the final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions`.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.
@@ -59,7 +57,7 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """One layer: attention and feed-forward. One product computes queries, keys and values, another gate and up."""
+    """One Transformer layer: attention and feed-forward, with fused QKV and gate-up products."""
 
     def __init__(self, config: ModelConfig, number: int) -> None:
         super().__init__()
@@ -104,7 +102,7 @@ class Layer(nn.Module):
 
 
 def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:
-    """Returns cosines and sines for `rotate` at `positions` [B, T].
+    """Returns RoPE's cosines and sines for `rotate` at `positions` [B, T].
 
     Source: RoFormer (arXiv 2104.09864), with halves paired as in Llama.
     """

@@ -1,4 +1,4 @@
-"""The rows of a batch during generation: their tokens, when they end, and their timings; and how tokens are sampled."""
+"""The rows (sequences) of a batch while they are decoded: tokens, end, timings, and how tokens are sampled."""
 
 import time
 from array import array
@@ -13,7 +13,7 @@ from evalharness.generation.stopping import StopChecker
 
 @dataclass(frozen=True)
 class VerifiedDraft:
-    """Tokens that were drafted for a row, and how many of them the pass that verified them accepted."""
+    """A draft of speculative decoding, and how many of its tokens the target accepted."""
 
     forward_pass: int
     """The row's forward pass that verified them, counted from 0."""
@@ -22,27 +22,32 @@ class VerifiedDraft:
     tokens: tuple[int, ...]
     accepted: int
     source: str
-    """lookup, drafter, self, or none for a pass without a draft."""
+    """Where the draft comes from: lookup, drafter, self, or none for a pass without a draft."""
 
 
 @dataclass
 class Row:
-    """One text during generation. `watch` decides when it ends; positions count from the start of the prompt."""
+    """One sequence of a batch while it is decoded. `watch` decides when it ends.
+
+    Positions count from the start of the prompt.
+    """
 
     prompt: list[int]
     watch: StopChecker
     generator: torch.Generator | None = None
-    """The source of its random numbers; None for greedy decoding."""
+    """The sequence's own random generator; None for greedy decoding."""
     suffix: list[int] = field(default_factory=list)
-    """Tokens after the middle, for bidirectional networks, which see them in place."""
+    """Tokens after the infilled middle, for bidirectional networks, which attend to them in place."""
     canvas: int = 0
-    """Masks that a bidirectional network sees from the start: the most tokens it can generate. 0 for other networks."""
+    """Masks that a bidirectional network attends to from the start: the most tokens it can generate. 0 for other
+    networks.
+    """
     length: int | None = None
     """The number of tokens to generate, if it is fixed in advance."""
     text: list[int] = field(default_factory=list)
     """All final tokens, prompt included."""
     cached: int = 0
-    """Tokens of `text` that are in the cache."""
+    """Number of tokens of `text` that are in the KV cache."""
     forward_passes: int = 0
     """Forward passes that generated tokens of this row (NFE); prefill is not counted."""
     drafts: list[VerifiedDraft] | None = None
@@ -69,7 +74,7 @@ class Row:
         return self.watch.tokens
 
     def push(self, token: int, step: int, block: int, confidence: float = 1.0) -> bool:
-        """Appends a final token to the output; returns whether the row has ended with it."""
+        """Appends a final token to the sequence's output; returns whether the sequence has ended with it."""
         self.ended = self.watch.push(token)
         if len(self.watch.tokens) > len(self.steps):
             self.steps.append(step)
@@ -78,12 +83,12 @@ class Row:
         return self.ended
 
     def record_draft(self, position: int, tokens: Sequence[int], accepted: int, source: str) -> None:
-        """Records a draft that the row's latest pass verified."""
+        """Records a draft that the latest forward pass verified."""
         self.drafts = self.drafts or []
         self.drafts.append(VerifiedDraft(self.forward_passes - 1, position, tuple(tokens), accepted, source))
 
     def uniform(self, index: int) -> float:
-        """Returns the row's random number with this index, in [0, 1); it does not depend on the order of the calls."""
+        """Returns the sequence's `index`-th random number in [0, 1); independent of the order of calls."""
         assert self.generator is not None
         while len(self._uniforms) <= index:
             self._uniforms.extend(torch.rand(64, generator=self.generator).tolist())
@@ -93,7 +98,7 @@ class Row:
 def record_times(rows: Iterable[Row], start: float) -> None:
     """Records the seconds since `start` (a `time.perf_counter()`) for rows with their first output or their end.
 
-    All rows get the same time, because the same pass advanced them.
+    All rows get the same time, because the same forward pass advanced them.
     """
     now = time.perf_counter() - start
     for row in rows:
@@ -105,7 +110,7 @@ def record_times(rows: Iterable[Row], start: float) -> None:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How tokens are chosen from logits. Temperature 0 is greedy; tokens in `banned` are never chosen."""
+    """Token sampling settings. Temperature 0 is greedy; tokens in `banned` are never chosen."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -129,11 +134,10 @@ class Sampler:
         return scaled
 
     def sample(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Returns token ids [N] for logits [N, V].
+        """Returns the token ids [N] sampled from logits [N, V]: greedy at temperature 0.
 
-        Greedy without a temperature, else drawn by inverse transform sampling.
-
-        `uniforms` are N random numbers in [0, 1); greedy decoding needs none. Call `mask_banned` first.
+        Else they are drawn by inverse transform sampling with `uniforms`, N random numbers in [0, 1). Call
+        `mask_banned` first.
         """
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU

@@ -1,7 +1,7 @@
-"""Rules of block diffusion: which positions of a block a pass commits, from statistics of each position [B, L].
+"""Decoding rules of block diffusion: which positions of a block a denoising step commits.
 
-A rule returns true where the proposed token is to be written. Every rule commits at least one mask of a block that has
-masks. Only the rule `editing` changes positions that are not masks.
+They decide from statistics of each position [B, L], and return true where the proposed token is to be written. Every
+rule commits at least one mask of a block that has masks. Only the rule `editing` changes positions that are not masks.
 """
 
 from collections.abc import Callable
@@ -41,23 +41,24 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule by name, and what it needs from decoding."""
+    """A decoding rule of block diffusion, and the statistics that it needs."""
 
     name: str
     choose: Callable[[Blocks], Tensor]
     needs_distribution: bool = False
     """Whether the rule reads margins and entropies."""
     max_edit_passes: int = 0
-    """Passes that a block may have after its last mask was committed. Only if positive, a rule may edit tokens."""
+    """Forward passes that a block may have after its last mask was committed. Only if positive, a rule may edit tokens.
+    """
 
 
 Schedule = Callable[[int, int], tuple[int, ...]]
-"""For a number of masks and a number of passes, how many positions each pass commits; all counts are positive."""
+"""Function of a number of masks and a number of steps: how many positions each step commits, all positive."""
 
 
 @cache
 def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
-    """Returns the number of masks of each step: as even as possible, larger numbers first.
+    """Returns how many masks each denoising step commits: as even as possible, larger numbers first.
 
     Source: ML-GSAI/LLaDA generate.py get_num_transfer_tokens.
     """
@@ -67,7 +68,7 @@ def even_schedule(masks: int, steps: int) -> tuple[int, ...]:
 
 @cache
 def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...]:
-    """Returns the number of masks of each step, so that the masked fraction falls linearly from 1 to eps.
+    """Returns how many masks each denoising step commits, so that the masked fraction falls linearly from 1 to eps.
 
     Source: DreamLM/Dream generation_utils.py _sample. There a pass may commit nothing, and the next one then sees the
     same text; such passes are left out here.
@@ -82,7 +83,7 @@ def linear_schedule(masks: int, steps: int, eps: float = 1e-3) -> tuple[int, ...
 
 
 def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
-    """Returns all masks with a probability of at least `threshold`, and the most probable mask.
+    """Rule `threshold`: all masks with a probability of at least `threshold`, and always the most probable one.
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
@@ -90,7 +91,7 @@ def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
 
 
 def factor(blocks: Blocks, bound: float) -> Tensor:
-    """Returns the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
+    """Rule `factor`: the n most probable masks, for the largest n with (n + 1)(1 - p_n) <= bound.
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
@@ -101,12 +102,12 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
 
 
 def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
-    """Returns the most probable masks, as many as the schedule says: low-confidence remasking of LLaDA."""
+    """Rule `confidence` (LLaDA's low-confidence remasking): the most probable masks, as many as scheduled."""
     return _best(blocks.masked, blocks.probability, _counts(blocks, steps, schedule))
 
 
 def static(blocks: Blocks, steps: int, length: int) -> Tensor:
-    """Returns the most probable masks, as many as the schedule of a block of `length` masks says.
+    """Rule `static`: the most probable masks, as many as the schedule of a block of `length` masks says.
 
     Source: SDAR's low_confidence_static.
     """
@@ -114,17 +115,17 @@ def static(blocks: Blocks, steps: int, length: int) -> Tensor:
 
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Returns the masks with the largest margin, as many as the schedule says: Dream's topk_margin."""
+    """Rule `margin` (Dream's topk_margin): the masks with the largest margin, as many as scheduled."""
     return _best(blocks.masked, blocks.margin, _counts(blocks, steps, schedule))
 
 
 def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
-    """Returns the masks with the lowest entropy, as many as the schedule says: Dream's entropy."""
+    """Rule `entropy` (Dream): the masks with the lowest entropy, as many as scheduled."""
     return _best(blocks.masked, -blocks.entropy, _counts(blocks, steps, schedule))
 
 
 def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
-    """Returns the masks with the lowest entropy whose total entropy is at most `bound`, and at least one mask.
+    """Rule `entropy-bounded`: the masks with the lowest entropies that add up to at most `bound`, at least one.
 
     Source: arXiv 2505.24857.
     """
@@ -134,9 +135,9 @@ def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
 
 
 def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
-    """Returns all masks with a probability above `threshold` if `static` would commit no more, else those of `static`.
+    """Rule `dynamic`: all masks with a probability above `threshold` if those are more than `static` commits.
 
-    Source: SDAR, LLaDA2.0.
+    Else those of `static`. Source: SDAR, LLaDA2.0.
     """
     counts = _counts(blocks, steps, even_schedule, length)
     confident = blocks.masked & (blocks.probability > threshold)
@@ -145,7 +146,7 @@ def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor
 
 
 def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
-    """Returns the choice of `above_threshold`, and the committed tokens to replace.
+    """Rule `editing`: the choice of `above_threshold`, and committed tokens to replace.
 
     A token is replaced if another one is more probable than `edit_threshold`.
 
@@ -165,7 +166,7 @@ MAX_EDIT_PASSES = 16
 def find_rule(
     name: str, *, threshold: float, steps: int, block: int, bound: float | None = None, edit_threshold: float = 0.9
 ) -> Rule:
-    """Returns the rule of that name, one of RULES; the same object for the same arguments.
+    """Returns the decoding rule with this name, one of RULES; the same object for the same arguments.
 
     `threshold` is for threshold, dynamic and editing. `steps` are the passes per block of `block` tokens, for rules
     with a schedule. `bound` is for factor (default 1) and entropy-bounded (default 0.6 nats). `edit_threshold` is the
@@ -192,12 +193,12 @@ def find_rule(
 
 
 def _score(masked: Tensor, score: Tensor) -> Tensor:
-    """Returns the scores [B, L], with minus infinity for positions that are not masks."""
+    """Returns the scores [B, L] of block positions, with minus infinity for positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
 def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """Returns the masks [B, L] with the `counts` [B] highest scores; among equal scores, the first positions."""
+    """Returns the `counts` [B] masks [B, L] with the highest scores; among equal scores, the first positions."""
     order = _score(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
@@ -206,7 +207,7 @@ def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
 
 
 def _counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
-    """Returns the count [B] that the schedule has for each block's current step.
+    """Returns how many masks [B] the schedule commits in each block's current step.
 
     The schedule is that of the block's masks, or of `length` masks.
     """

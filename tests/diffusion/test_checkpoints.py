@@ -238,7 +238,7 @@ def test_unreadable_and_unsupported_checkpoints_are_refused(opened: Opened, tmp_
         ({"model_type": "mamba"}, "is of type 'mamba'"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "RoPE scaling 'yarn' is not supported by this backend"),
         ({"num_hidden_layers": 3}, r"has no weights for model\.layers\.2"),
-        ({"vocab_size": 9}, r"does not fit its config\.json"),
+        ({"vocab_size": 9}, r"do not fit its config\.json"),
     ):
         values = json.loads((folder / "config.json").read_text()) | change
         for path in folder.iterdir():

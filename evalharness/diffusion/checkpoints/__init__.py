@@ -1,1 +1,1 @@
-"""Reads and writes checkpoints: this project's format and those of open model families."""
+"""Reads and writes network checkpoints: this project's format and those of open model families."""

@@ -1,4 +1,4 @@
-"""The model families: how each is decoded. These settings belong to the checkpoint; the user does not choose them."""
+"""Model families and how each is decoded. These settings belong to the checkpoint; the user does not choose them."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ from evalharness.diffusion.config import Attention
 
 @dataclass(frozen=True)
 class Family:
-    """One family: properties of its network that `config.json` does not state, and its default decoding settings."""
+    """A model family: network properties that `config.json` does not state, and default decoding settings."""
 
     name: str
     source: str
-    """The published decoding code."""
+    """The official decoding code."""
     attention: Attention = "causal"
     shift: bool = False
     """Whether the logits that predict a mask are those of the position before it."""
     mask_id: int = -1
-    """The id of the mask token, if the configuration does not state it; -1 without a mask token."""
+    """The mask token's id if the configuration does not state it; -1: no mask token."""
     mask_token: str = ""
-    """The text of the mask token, if only the tokenizer knows its id."""
+    """The text of the mask token, if only the tokenizer has its id."""
     rule: str = "threshold"
     threshold: float = 0.9
     block: int = 0
     """Tokens per block, if the configuration does not state it; 0 for the whole canvas."""
     aligned: bool = False
-    """Whether blocks begin at multiples of their length, counted from the start of the text."""
+    """Whether blocks begin at multiples of their length, counted from the start of the prompt."""
     sub_block: int = 0
     """If positive, a block is denoised in sub-blocks of this length, from left to right."""
     seeded: bool = False
-    """Whether the first pass over a block commits the block's first token and no other, whatever the rule chooses."""
+    """Whether the first forward pass over a block commits only the block's first token, whatever the rule chooses."""
     tempered: bool = False
-    """Whether the rule sees probabilities after temperature and top_p; if not, the network's own."""
+    """Whether the decoding rule sees probabilities after temperature and top_p; else the network's own."""
     diffusion: bool = True
     """False for autoregressive models."""
     can_draft: bool = False
-    """Whether the network was trained for both ways of decoding, so that it can draft tokens and verify them itself."""
+    """Whether the network was trained for self-speculative decoding: it drafts tokens and verifies them itself."""
     end_tokens: tuple[str, ...] = ()
     """Tokens that end an answer, in addition to those that the checkpoint states."""
     user_prefix: str = ""
@@ -85,5 +85,6 @@ FAMILIES = {
     "qwen3": Family("qwen3", "transformers", diffusion=False),
     "llama": Family("llama", "transformers", diffusion=False),
 }  # fmt: skip
-"""The families by `model_type` of config.json. Open-dCoder has the model type of Qwen2; its tokenizer has a mask
-token."""
+"""Model families by `model_type` of config.json. Open-dCoder has the model type of Qwen2; its tokenizer has a mask
+token.
+"""

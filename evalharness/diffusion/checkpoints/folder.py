@@ -17,7 +17,10 @@ SCALE = ".scale"
 
 
 def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
-    """Writes configuration and weights into `folder`; if `quantized`, matrices as int8 with one scale per row."""
+    """Writes a network's configuration and weights into `folder`.
+
+    If `quantized`, matrices are stored as int8 with one scale per row.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_config(model.config, folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -30,7 +33,7 @@ def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
 
 
 def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
-    """Returns the network in a checkpoint folder, in evaluation mode.
+    """Returns the network in a checkpoint folder of this project's format, in evaluation mode.
 
     Raises UserError if files are missing or do not fit.
     """
@@ -38,7 +41,9 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device 
     try:
         state = load_file(folder / FILE, device=str(device))
     except Exception as error:  # safetensors raises its own and the system's errors alike
-        raise UserError(f"{folder / FILE} cannot be read: {error}; give --model a checkpoint folder") from None
+        raise UserError(
+            f"{folder / FILE} cannot be read: {error}; give a complete checkpoint folder with --model"
+        ) from None
     state = {name: tensor.to(dtype) for name, tensor in dequantize(state).items()}
     if config.tied and "embed.weight" in state:
         state["head.weight"] = state["embed.weight"]
@@ -46,7 +51,7 @@ def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device 
 
 
 def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) -> Transformer:
-    """Returns the network with these weights, in evaluation mode.
+    """Returns a network with this configuration and these weights, in evaluation mode.
 
     Raises UserError, which names `source`, if they do not fit.
     """
@@ -57,14 +62,16 @@ def build_network(config: ModelConfig, state: dict[str, Tensor], source: str) ->
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = error_text(error)
-        raise UserError(f"{source} does not fit its config.json: {reason}") from None
+        raise UserError(
+            f"the weights in {source} do not fit its config.json ({reason}); give --model a complete checkpoint"
+        ) from None
     if config.tied:
         model.head.weight = model.embed.weight
     return model.eval().requires_grad_(False)
 
 
 def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns matrices [rows, columns] as int8, rounded to nearest, with a float32 scale [rows, 1].
+    """Returns weight matrices [rows, columns] as int8, rounded to nearest, with a float32 scale [rows, 1].
 
     Vectors stay float32.
     """
@@ -80,7 +87,7 @@ def quantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantize(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the inverse of `quantize`, up to rounding. A state without scales is returned unchanged."""
+    """Returns 8-bit weights as floats: the inverse of `quantize`, up to rounding. Others are returned unchanged."""
     return {
         name: tensor.float() * state[name + SCALE] if name + SCALE in state else tensor
         for name, tensor in state.items()

@@ -1,4 +1,4 @@
-"""Loads a network and its tokenizer from one GGUF file, as llama.cpp distributes models."""
+"""Loads a network and its tokenizer from one GGUF file, llama.cpp's model format."""
 
 import functools
 import math
@@ -31,18 +31,20 @@ _LAYER = {
     "gate_up.weight": ("ffn_gate.weight", "ffn_up.weight"),
     "down.weight": ("ffn_down.weight",),
 }
-"""The tensors of a file (behind `blk.N.`) that make up each of ours."""
+"""For each tensor of a layer, the GGUF tensors (after `blk.N.`) that it consists of."""
 ALIGNMENT = 32
 """Numbers between the beginnings of matrices in memory, a multiple of which is a cache line in every precision."""
 _COMPARED_ROWS = 256
 _SAME = 0.2
-"""Embedding and head that differ by less than this share of their norm are one matrix, quantized in two ways."""
+"""Embedding and output head that differ by less than this share of their norm are one tied matrix, quantized in two
+ways.
+"""
 
 
 def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu") -> Checkpoint:
-    """Returns a file's network in evaluation mode, with tokenizer, chat template and end tokens from its metadata.
+    """Returns a GGUF file's network in evaluation mode, with tokenizer, chat template and end tokens.
 
-    Raises UserError where the file is not readable, or its architecture, tokenizer or quantization is not supported.
+    Raises UserError if the file cannot be read, or its architecture, tokenizer or quantization is not supported.
     """
     file = read_gguf(path)
     ends = end_tokens(file)
@@ -57,7 +59,7 @@ def open_gguf(path: Path, dtype: torch.dtype, device: torch.device | str = "cpu"
 
 
 def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
-    """Returns the network that the metadata describe. Raises UserError for what is not supported."""
+    """Returns the network configuration in a GGUF file's metadata. Raises UserError if it is not supported."""
     architecture = file.metadata.get("general.architecture")
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -67,7 +69,9 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
     value = functools.partial(_read_value, file)
     scaling = value("rope.scaling.type", "none")
     if scaling != "none" or "rope_freqs.weight" in file.tensors:
-        raise UserError(f"{file.path} scales its RoPE ({scaling}), which is not supported; give another model")
+        raise UserError(
+            f"{file.path} uses RoPE scaling ({scaling}), which is not supported; give --model another model"
+        )
     hidden, heads = int(value("embedding_length")), int(value("attention.head_count"))
     head_dim = int(value("attention.key_length", hidden // heads))
     return ModelConfig(
@@ -93,9 +97,9 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
 
 
 def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Returns the file's weights by this project's names.
+    """Returns a GGUF file's weights under this project's parameter names.
 
-    A tied network has no weight for the head, which is its embedding.
+    A tied network has no weight for the output head, which is its embedding.
     """
     names = dict(_TOP)
     if config.tied:
@@ -138,14 +142,14 @@ def _embedding_name(file: GgufFile) -> str:
 
 
 def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
-    """Puts the rows of llama's queries and keys, in place, into the order of the Hugging Face checkpoint."""
+    """Reorders the rows of a Llama GGUF's query and key matrices, in place, to the Hugging Face order."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     qkv[:queries] = unpermute(qkv[:queries], config.heads)
     qkv[queries : queries + keys] = unpermute(qkv[queries : queries + keys], config.kv_heads)
 
 
 def unpermute(rows: Tensor, heads: int) -> Tensor:
-    """Returns `rows` [heads * head_dim, ...] in the order of this project's RoPE.
+    """Returns query or key weights `rows` [heads * head_dim, ...] of a Llama GGUF in the order of this project's RoPE.
 
     llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2.
 
@@ -155,7 +159,7 @@ def unpermute(rows: Tensor, heads: int) -> Tensor:
 
 
 def _tied(file: GgufFile) -> bool:
-    """Returns whether embedding and head are one matrix.
+    """Returns whether a GGUF file's embedding and output head are one (tied) matrix.
 
     They are if the file has no head, or one that differs from the embedding by quantization alone.
     """
@@ -167,12 +171,12 @@ def _tied(file: GgufFile) -> bool:
 
 
 def _read_value(file: GgufFile, key: str, default: Any = None) -> Any:
-    """Returns the metadata value of the file's architecture.
+    """Returns a metadata value of a GGUF file's architecture, such as `block_count`.
 
     Raises UserError if there is none and no default is given.
     """
     name = f"{file.metadata['general.architecture']}.{key}"
     value = file.metadata.get(name, default)
     if value is None:
-        raise UserError(f"{file.path} lacks the metadata {name}; give --model a complete GGUF file")
+        raise UserError(f"{file.path} has no metadata value {name}; give --model a complete GGUF file")
     return value

@@ -1,4 +1,4 @@
-"""Reads the container format GGUF: metadata, and weights dequantized by the package `gguf`.
+"""Parses GGUF files: metadata, and weights dequantized by the package `gguf`.
 
 The package's own reader makes an array view of every string, which takes 10 s for a vocabulary of 150,000 tokens.
 Source of the format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
@@ -21,7 +21,7 @@ from evalharness.errors import UserError
 
 SUFFIX = ".gguf"
 ROWS = 4096
-"""Rows that are dequantized at a time, so that no second copy of a whole matrix is in memory."""
+"""Matrix rows that are dequantized at a time, so that no second copy of a whole matrix is in memory."""
 
 _VALUES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 """The `struct` format of each numeric value type of GGUF."""
@@ -30,7 +30,7 @@ _STRING, _ARRAY = 8, 9
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where one tensor's bytes are. `shape` is as in PyTorch, outermost dimension first."""
+    """The location of a tensor in a GGUF file. `shape` is as in PyTorch, outermost dimension first."""
 
     name: str
     shape: tuple[int, ...]
@@ -40,32 +40,32 @@ class TensorEntry:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of one row (the last dimension)."""
+        """Bytes of one row (the last dimension) of the tensor."""
         block, size = gguf.GGML_QUANT_SIZES[self.kind]
         return self.shape[-1] // block * size
 
     @property
     def rows(self) -> int:
-        """Number of rows."""
+        """Number of rows of the tensor."""
         return int(np.prod(self.shape[:-1], dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class GgufFile:
-    """The metadata of a file and the entries of its tensors."""
+    """A parsed GGUF file: its metadata and the locations of its tensors."""
 
     path: Path
     metadata: Mapping[str, Any]
     tensors: Mapping[str, TensorEntry]
 
     def entry(self, name: str) -> TensorEntry:
-        """Returns the entry of that name. Raises UserError where the file has none."""
+        """Returns the location of the tensor with this name. Raises UserError if the file has none."""
         if name not in self.tensors:
             raise UserError(f"{self.path} has no tensor {name}; give --model a complete GGUF file")
         return self.tensors[name]
 
     def read(self, name: str, dtype: torch.dtype, rows: int | None = None) -> Tensor:
-        """Returns the tensor of that name, or its first `rows` rows, dequantized and in `dtype`.
+        """Returns the tensor with this name, or its first `rows` rows, dequantized and in `dtype`.
 
         Raises UserError where the file has no such tensor or its quantization is unknown to `gguf`.
         """
@@ -85,14 +85,14 @@ class GgufFile:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
-        """Fills `weights` with the tensors of those names below each other, without a second copy."""
+        """Returns the tensors with these names concatenated by rows, read without a second copy."""
         entries = [self.entry(name) for name in names]
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
             self._read_into(part.view(entry.rows, entry.shape[-1]), entry)
 
     def _read_into(self, weights: Tensor, entry: TensorEntry) -> None:
-        """Fills `weights` [rows, columns] with the tensor's first rows."""
+        """Fills `weights` [rows, columns] with a tensor's first rows, dequantized."""
         count = len(weights)
         with self.path.open("rb") as stream:
             stream.seek(entry.offset)
@@ -118,34 +118,34 @@ class GgufFile:
 
 
 def read_gguf(path: Path) -> GgufFile:
-    """Returns the metadata and tensor entries of a file.
+    """Parses a GGUF file: returns its metadata and the locations of its tensors.
 
-    Raises UserError for a file that is truncated or is no GGUF file.
+    Raises UserError for a file that is truncated or not in GGUF format.
     """
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return _parse(path, content)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; check --model") from None
+        raise UserError(f"GGUF file {path} cannot be read: {error.strerror}; give --model a readable file") from None
     except (struct.error, ValueError) as error:  # mmap refuses an empty file with ValueError
-        raise UserError(f"{path} is no complete GGUF file ({error}); fetch it again") from None
+        raise UserError(f"{path} is not a complete GGUF file ({error}); download it again") from None
 
 
 @dataclass(frozen=True)
 class GgufOrigin:
-    """What a manifest records of a GGUF file."""
+    """The origin of weights from a GGUF file, for the manifest: quantization and digest."""
 
     quantization: str
     """The file type that llama.cpp named, such as `MOSTLY_Q4_K_M`."""
     sha256: str
 
     def describe(self) -> dict[str, str]:
-        """Returns quantization and digest as plain values."""
+        """Returns quantization and digest of the GGUF file as plain values."""
         return {"gguf_quantization": self.quantization, "gguf_sha256": self.sha256}
 
 
 def gguf_origin(path: Path) -> GgufOrigin:
-    """Returns the quantization and SHA-256 of a file. Raises UserError if it cannot be read."""
+    """Returns quantization and SHA-256 digest of a GGUF file. Raises UserError if it cannot be read."""
     kind = read_gguf(path).metadata.get("general.file_type", gguf.LlamaFileType.GUESSED)
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -193,7 +193,7 @@ def _string(content: mmap.mmap, at: int) -> tuple[str, int]:
 
 
 def _value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
-    """Returns a metadata value of that type, and where the next one begins."""
+    """Returns the metadata value of this GGUF type at an offset, and the offset after it."""
     if kind == _STRING:
         return _string(content, at)
     if kind != _ARRAY:

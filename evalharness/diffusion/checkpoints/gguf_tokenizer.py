@@ -1,4 +1,4 @@
-"""A tokenizer from the metadata of a GGUF file: vocabulary, merges, special tokens and chat template."""
+"""Builds a tokenizer from the metadata of a GGUF file: vocabulary, merges, special tokens and chat template."""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -14,15 +14,17 @@ _PIECES = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 _SPLITS = {"qwen2": _PIECES.format(digits=""), "llama-bpe": _PIECES.format(digits="{1,3}")}
-"""By `tokenizer.ggml.pre`, how a text is split before merging. Source: the tokenizer.json of Qwen2 and of Llama 3."""
+"""By `tokenizer.ggml.pre`: the pattern that splits a text before merging. Source: the tokenizer.json of Qwen2 and of
+Llama 3.
+"""
 _GPT2 = ("default", "gpt-2", "gpt2")
 ENDS = ("<|endoftext|>", "<|im_end|>", "<|end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|EOT|>")
-"""Special tokens that end an answer in whatever model has them. Source: llama.cpp src/llama-vocab.cpp."""
+"""Special tokens that end an answer in every model that has them. Source: llama.cpp src/llama-vocab.cpp."""
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
 
 
 class TokenType(IntEnum):
-    """Values of `tokenizer.ggml.token_type`."""
+    """The token types in GGUF's metadata `tokenizer.ggml.token_type`."""
 
     NORMAL = 1
     UNKNOWN = 2
@@ -33,7 +35,7 @@ class TokenType(IntEnum):
 
 
 class GgufTokenizer(FastTokenizer):
-    """A tokenizer with a chat template, under the names that transformers uses."""
+    """A GGUF file's tokenizer with its chat template, under the method names of transformers."""
 
     def __init__(self, tokenizer: Tokenizer, chat_template: str | None, special: dict[str, str | None]) -> None:
         super().__init__(tokenizer)
@@ -44,7 +46,7 @@ class GgufTokenizer(FastTokenizer):
     def apply_chat_template(
         self, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False, tokenize: bool = False
     ) -> str:
-        """Returns the messages as one text. `tokenize` must be False."""
+        """Returns chat messages as one text, formatted by the chat template. `tokenize` must be False."""
         from jinja2.exceptions import TemplateError
         from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -62,7 +64,7 @@ class GgufTokenizer(FastTokenizer):
 
 
 def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
-    """Returns the file's tokenizer. Raises UserError where it is not byte-level BPE with a known way to split texts."""
+    """Returns a GGUF file's tokenizer. Raises UserError unless it is byte-level BPE with a known pre-tokenizer."""
     values = {key.removeprefix("tokenizer."): value for key, value in file.metadata.items()}
     kind, split = values.get("ggml.model"), values.get("ggml.pre", "default")
     if kind != "gpt2" or (split not in _SPLITS and split not in _GPT2):
@@ -104,13 +106,13 @@ def read_gguf_tokenizer(file: GgufFile) -> GgufTokenizer:
 
 
 def end_tokens(file: GgufFile) -> frozenset[int]:
-    """Returns the ids that end an answer: those that the metadata name, and special tokens that always do."""
+    """Returns the ids of tokens that end an answer: those in a GGUF file's metadata, and known end tokens."""
     found = {file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS} - {None}
     names: list[str] = file.metadata.get("tokenizer.ggml.tokens", [])
     kinds = file.metadata.get("tokenizer.ggml.token_type", [])
     found |= {names.index(end) for end in ENDS if end in names and kinds[names.index(end)] == TokenType.CONTROL}
     if not found:
-        raise UserError(f"{file.path} names no end token; give --model a complete GGUF file")
+        raise UserError(f"{file.path} specifies no end-of-text (EOS) token; give --model a complete GGUF file")
     return frozenset(int(number) for number in found if number is not None)
 
 

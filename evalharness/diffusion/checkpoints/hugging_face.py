@@ -1,4 +1,4 @@
-"""Reads configurations and weights in Hugging Face's formats. Never runs code from a checkpoint."""
+"""Reads configurations and weights in Hugging Face's formats, without running code from the checkpoint."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -48,11 +48,11 @@ _LLADA_KEYS = {
     "tie_word_embeddings": "weight_tying",
     "attention_bias": "include_qkv_bias",
 }
-"""The keys of LLaDA's config.json (OLMo's format) by their usual names."""
+"""The keys of LLaDA's config.json (OLMo's format), by their usual names."""
 
 
 def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id: int) -> ModelConfig:
-    """Returns the configuration that a `config.json` of this family describes.
+    """Returns the network configuration in a `config.json` of this model family.
 
     Raises UserError for unsupported features.
     """
@@ -98,7 +98,7 @@ def model_config(values: Mapping[str, Any], family: Family, mask_id: int, end_id
 def read_state(
     folder: Path, config: ModelConfig, family: Family, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Tensor]:
-    """Returns the weights in the folder's safetensors files, by this project's names.
+    """Returns the weights in a folder's safetensors files, under this project's parameter names.
 
     Raises UserError if some are missing.
     """

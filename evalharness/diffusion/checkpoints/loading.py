@@ -1,4 +1,4 @@
-"""Opens a checkpoint in this project's format or in that of an open model family, from a folder or from the hub."""
+"""Opens network checkpoints, in this project's format or an open model family's, from a folder or the hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILES = ("*.json", "*.safetensors", "*.txt", "*.jinja")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network in evaluation mode, its tokenizer, its family, and the ids of its end tokens."""
+    """A loaded network in evaluation mode with its tokenizer, its model family, and the ids of its end tokens."""
 
     model: Transformer
     tokenizer: Any
@@ -33,7 +33,7 @@ class Checkpoint:
 
 
 def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None = None) -> Checkpoint:
-    """Returns the checkpoint with that folder or hub id. Never runs code from the checkpoint.
+    """Loads the checkpoint with this folder or hub id. Never runs code from the checkpoint.
 
     Raises UserError if it is not available, or if its family is unknown.
     """
@@ -48,7 +48,8 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
     if kind not in FAMILIES:
         known = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))
         raise UserError(
-            f"model {name} is of type {kind!r}, which is unknown ({known} are known); try --backend transformers"
+            f"model {name} has model_type {kind!r}, which this backend does not support (it supports {known}); use "
+            "--backend transformers"
         )
     tokenizer = open_tokenizer(name, folder)
     family = FAMILIES[kind]
@@ -68,12 +69,12 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
 
 
 def is_gguf(name: str) -> bool:
-    """Returns whether a `--model` value names a GGUF file. `open_gguf` opens it."""
+    """Returns whether a `--model` value is a GGUF file. `open_gguf` opens it."""
     return name.lower().endswith(".gguf")
 
 
 def describe_gguf(name: str) -> dict[str, str]:
-    """Returns quantization and digest of a GGUF file as plain values; nothing for other names."""
+    """Returns quantization and digest of a GGUF file, for the manifest; empty for other models."""
     if not is_gguf(name):
         return {}
     from evalharness.diffusion.checkpoints.gguf_file import gguf_origin
@@ -82,7 +83,7 @@ def describe_gguf(name: str) -> dict[str, str]:
 
 
 def find_folder(name: str, revision: str | None) -> Path:
-    """Returns the folder with that name, or the local copy of that hub id, downloaded if needed.
+    """Returns a checkpoint's folder: `name` itself, or the local copy of a hub id, downloaded if needed.
 
     Raises UserError if neither exists.
     """
@@ -103,7 +104,7 @@ def find_folder(name: str, revision: str | None) -> Path:
 
 
 def open_tokenizer(name: str, folder: Path) -> Any:
-    """Returns the folder's tokenizer with its chat template, read by transformers without code from the folder."""
+    """Returns a checkpoint folder's tokenizer with its chat template, without running code from the folder."""
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
@@ -114,11 +115,13 @@ def open_tokenizer(name: str, folder: Path) -> Any:
         return kind.from_pretrained(str(folder))
     except Exception as error:  # what broken files raise has no common type
         reason = error_text(error)
-        raise UserError(f"the tokenizer of model {name} cannot be read: {reason}") from None
+        raise UserError(
+            f"the tokenizer of model {name} cannot be read ({reason}); give --model a complete checkpoint"
+        ) from None
 
 
 def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: Family) -> frozenset[int]:
-    """Returns the ids of tokens that end an answer: from both configurations, the tokenizer and the family."""
+    """Returns the ids of a checkpoint's end (EOS) tokens: from its configurations, tokenizer and family."""
     end_ids: set[int] = set()
     for source in (values, read_json(folder / "generation_config.json")):
         ids = source.get("eos_token_id")
@@ -129,7 +132,10 @@ def find_end_ids(folder: Path, values: dict[str, Any], tokenizer: Any, family: F
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file; empty if the file does not exist. Raises UserError if it cannot be read."""
+    """Returns the JSON object in a checkpoint's file; empty if the file does not exist.
+
+    Raises UserError if it cannot be read.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

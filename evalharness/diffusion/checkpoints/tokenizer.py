@@ -9,7 +9,7 @@ from evalharness.errors import UserError
 
 
 class FastTokenizer:
-    """The part of the transformers tokenizer interface that the backends use."""
+    """A tokenizer with the part of the transformers interface that the backends use."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer

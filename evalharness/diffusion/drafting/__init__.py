@@ -1,1 +1,1 @@
-"""Speculative decoding on a frozen target: lookup, a block-diffusion drafter, and both together."""
+"""Speculative decoding with a frozen target: prompt lookup, a block-diffusion drafter, or both together."""

@@ -1,6 +1,6 @@
-"""Drafters on disk: config.json and model.safetensors (8-bit or plain), without the target's matrices.
+"""Drafter checkpoints: config.json and model.safetensors (8-bit or plain), without the target's matrices.
 
-Checkpoints of `speculators` load, too.
+Checkpoints of `speculators` (vLLM) load, too.
 """
 
 import hashlib
@@ -23,7 +23,10 @@ from evalharness.errors import UserError
 
 
 def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
-    """Writes configuration and weights into `folder`: matrices in 8 bits with a scale per row, or all as they are."""
+    """Writes a drafter's configuration and weights into `folder`.
+
+    If `quantized`, matrices are stored as int8 with one scale per row.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_drafter_config(drafter.config, folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in drafter.state_dict().items()}
@@ -34,7 +37,7 @@ def save_drafter(drafter: Drafter, folder: Path, *, quantized: bool) -> None:
 
 
 def load_drafter(folder: Path, target: Transformer) -> Drafter:
-    """Returns the drafter of that folder, in evaluation mode, with the device and precision of its target.
+    """Returns the drafter in a checkpoint folder, in evaluation mode, on the device and in the precision of its target.
 
     Raises UserError if there is none or its sizes are not those of the target.
     """
@@ -42,7 +45,10 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
     config = read_speculators_config(folder) if foreign else read_drafter_config(folder)
     weight = target.embed.weight
     if config.network.hidden != target.config.hidden or max(config.taps) >= target.config.layers:
-        raise UserError(f"drafter {folder} was trained for {config.target}, whose sizes differ from this model's")
+        raise UserError(
+            f"drafter {folder} was trained for model {config.target}, whose sizes differ from this model's; give "
+            "another --option drafter="
+        )
     try:
         state = load_file(folder / FILE, device=str(weight.device))
         if foreign:
@@ -63,7 +69,7 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
 
 
 def target_fingerprint(target: Transformer) -> str:
-    """Returns a digest of sizes and some weights, by which a drafter's target is recognized.
+    """Returns a digest of a target's sizes and some weights, to find the drafter that was trained for it.
 
     It is the same in every precision.
     """

@@ -1,4 +1,4 @@
-"""The shape of a drafter and what it was trained for, stored as `config.json`."""
+"""The configuration of a drafter, stored as `config.json`: its shape, and the target it was trained for."""
 
 import json
 from dataclasses import dataclass
@@ -13,42 +13,47 @@ MODEL_TYPE = "evalharness-drafter"
 
 @dataclass(frozen=True)
 class DrafterConfig:
-    """A drafter for one target. `network` gives the sizes of its layers, with the draft vocabulary's size."""
+    """The configuration of a drafter. `network` gives the sizes of its layers and of the draft vocabulary."""
 
     network: ModelConfig
     taps: tuple[int, ...]
-    """Layers of the target (from 0) whose output states are the drafter's context."""
+    """Layers of the target (from 0) whose hidden states are the drafter's context."""
     block: int
-    """Tokens that are drafted in one pass."""
+    """Tokens that are drafted in one forward pass."""
     rank: int
-    """Of the Markov head."""
+    """Rank of the Markov head."""
     target: str = ""
     """The target's name."""
     target_sha256: str = ""
     """Digest of the target's configuration and of samples of its weights, by which the drafter is found."""
     tap_norms: bool = True
-    """Whether each tapped state is normalized before they are joined."""
+    """Whether the hidden states of each tapped layer are normalized before they are concatenated."""
     carry: bool = False
     """Whether the context feature of the last position is also added, by a matrix, to the block's inputs."""
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the contents of `config.json`."""
+        """Returns the drafter's configuration as the content of `config.json`."""
         return {"model_type": MODEL_TYPE} | vars(self) | {"network": self.network.to_json(), "taps": list(self.taps)}
 
 
 def read_drafter_config(folder: Path) -> DrafterConfig:
-    """Returns the configuration in a drafter's folder. Raises UserError if there is none."""
+    """Returns the drafter configuration in a folder. Raises UserError if there is none."""
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("model_type", None) != MODEL_TYPE:
-            raise UserError(f"{path} does not describe a drafter; give --option drafter= a folder that train wrote")
+            raise UserError(
+                f"{path} is not the configuration of a drafter; give --option drafter= a folder that `evalharness "
+                "train` wrote"
+            )
         network = ModelConfig.from_json(values.pop("network"))
         return DrafterConfig(network=network, taps=tuple(values.pop("taps")), **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: {error}; give --option drafter= a folder that train wrote") from None
+        raise UserError(
+            f"{path} cannot be read: {error}; give --option drafter= a folder that `evalharness train` wrote"
+        ) from None
 
 
 def write_drafter_config(config: DrafterConfig, folder: Path) -> None:
-    """Writes `config.json` into `folder`."""
+    """Writes a drafter's configuration to `folder` as `config.json`."""
     (folder / "config.json").write_text(json.dumps(config.to_json(), indent=2) + "\n", encoding="utf-8")

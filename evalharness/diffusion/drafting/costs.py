@@ -1,4 +1,4 @@
-"""What passes cost on this machine, and how long a draft should therefore be."""
+"""Measures the cost of forward passes on this machine, and derives the best draft length from it."""
 
 import hashlib
 import itertools
@@ -21,20 +21,20 @@ from evalharness.diffusion.network import Transformer
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 CONTEXT = 256
-"""Tokens in the cache when a pass is measured."""
+"""Tokens in the KV cache when a forward pass is timed."""
 REPEATS = 5
 
 
 @dataclass(frozen=True)
 class CostCurve:
-    """Seconds of a pass of the target over `widths` tokens, and of one pass of the drafter."""
+    """Seconds of the target's forward pass over `widths` tokens, and of one forward pass of the drafter."""
 
     widths: tuple[int, ...]
     seconds: tuple[float, ...]
     draft_s: float = 0.0
 
     def verify_s(self, tokens: int) -> float:
-        """Returns the seconds of a pass over `tokens` tokens, interpolated linearly."""
+        """Returns the seconds of the target's forward pass over this many tokens, interpolated linearly."""
         pairs = list(zip(self.widths, self.seconds, strict=True))
         for (low, before), (high, after) in itertools.pairwise(pairs):
             if tokens <= high:
@@ -42,10 +42,10 @@ class CostCurve:
         return self.seconds[-1] * tokens / self.widths[-1]
 
     def best_length(self, probabilities: Sequence[float], rows: int = 1, drafting: bool = False) -> tuple[int, float]:
-        """Returns the draft length with the most tokens per second, and that speed per row.
+        """Returns the draft length with the highest expected tokens per second, and that speed per row.
 
-        `probabilities[i]` is the probability that draft i and all before it are accepted. With `drafting` the drafter's
-        pass is still to be paid. A batch of `rows` is taken to have drafts of equal length.
+        `probabilities[i]` is the probability that draft token i and all before it are accepted. With `drafting` the
+        cost of the drafter's pass is included. A batch of `rows` is assumed to have drafts of equal length.
         """
         spent = self.draft_s if drafting else 0.0
         expected, best = 1.0, (0, 1.0 / (self.verify_s(rows) + spent))
@@ -58,10 +58,10 @@ class CostCurve:
 
 
 class AcceptanceTracker:
-    """Running estimates of how probably each position of a source's drafts is accepted."""
+    """Running estimates of the acceptance probability at each position of the drafts of one source."""
 
     def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
-        """Starts from an assumed probability of acceptance.
+        """`longest`: number of draft positions to track.
 
         `prior` is the assumed probability that a position is accepted if those before it are; it counts as much as
         `weight` verifications.
@@ -70,13 +70,13 @@ class AcceptanceTracker:
         self._accepted = [weight * prior] * longest
 
     def record(self, drafted: int, accepted: int) -> None:
-        """Takes the result of one verification."""
+        """Updates the estimates with one verification."""
         for position in range(min(drafted, accepted + 1)):
             self._tried[position] += 1
             self._accepted[position] += position < accepted
 
     def probabilities(self) -> list[float]:
-        """Returns, for each position, the probability that it and all before it are accepted."""
+        """Returns, for each draft position, the probability that it and all before it are accepted."""
         found, product = [], 1.0
         for accepted, tried in zip(self._accepted, self._tried, strict=True):
             product *= accepted / tried
@@ -86,7 +86,7 @@ class AcceptanceTracker:
 
 @torch.inference_mode()
 def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
-    """Times passes of target and drafter, the fastest of some repetitions each."""
+    """Times forward passes of target and drafter; each time is the fastest of several repetitions."""
     weight = model.embed.weight
     cache = KVCache(model.config, 1, CONTEXT + WIDTHS[-1], weight.dtype, weight.device)
     forward_segments(model, [causal_segment(0, [1] * CONTEXT)], cache)
@@ -111,7 +111,7 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
 
 
 def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
-    """Returns the measured costs of this model on this machine, kept in the user's cache folder."""
+    """Returns the measured costs of this model's forward passes on this machine, cached in the user's cache folder."""
     weight = model.embed.weight
     device = torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else str(weight.device)
     facts = [

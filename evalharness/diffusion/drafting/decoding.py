@@ -1,4 +1,4 @@
-"""Draft and verify: the target's own text in fewer passes, or one close to it in fewer still."""
+"""Speculative decoding: the target verifies drafts, for its own text or (below threshold 1) one close to it."""
 
 import math
 import time
@@ -18,7 +18,7 @@ from evalharness.diffusion.rows import Row, Sampler, record_times
 
 @torch.inference_mode()
 def draft_and_verify(model: Transformer, rows: Sequence[Row], sampler: Sampler, drafting: Drafting) -> None:
-    """Generates all rows in place, and records each row's drafts.
+    """Decodes all rows of a batch by speculative decoding, in place, and records each row's drafts.
 
     At threshold 1 the text is that of `autoregress`, greedy or sampled: the n-th output token of a row is chosen by the
     row's n-th random number, in drafts as in verification. A row's `forward_passes` are those of the target.
@@ -66,7 +66,7 @@ def verify(
     threshold: float,
     with_confidence: bool = False,
 ) -> list[int]:
-    """Pushes accepted drafts and the target's next token to the rows; returns each row's number of accepted drafts.
+    """Appends accepted draft tokens and the target's next token to each row; returns the accepted counts.
 
     `with_confidence` computes the target's probability of each token that it chose.
     """
@@ -103,7 +103,7 @@ def verify(
 
 
 def _close_tokens(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
-    """Returns, for each verified position, whether its draft is nearly as probable as the top token.
+    """Returns, for each verified position, whether the drafted token is nearly as probable as the top token.
 
     It is if its probability is at least `threshold` times the top token's.
     """

@@ -1,4 +1,4 @@
-"""Drafts from the text itself: what followed the last time that its last tokens occurred.
+"""Prompt lookup decoding: drafts what followed the last time that the text's latest n-gram occurred.
 
 Source: prompt lookup decoding, as `prompt_lookup_num_tokens` of transformers.
 """
@@ -6,11 +6,11 @@ Source: prompt lookup decoding, as `prompt_lookup_num_tokens` of transformers.
 from collections.abc import Sequence
 
 SIZES = (3, 2)
-"""Lengths of the token sequences that are looked up, the first that occurs before is taken."""
+"""n-gram lengths that are looked up; the first one with an earlier occurrence is used."""
 
 
 class NgramLookup:
-    """The n-grams of one growing text."""
+    """An index of the n-grams of one growing text, for prompt lookup decoding."""
 
     def __init__(self, sizes: Sequence[int] = SIZES) -> None:
         self._sizes = sizes
@@ -19,7 +19,7 @@ class NgramLookup:
         """For each n-gram that a token follows, the position of that token, the latest one."""
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """Appends tokens to the text."""
+        """Appends tokens to the indexed text."""
         for token in tokens:
             for size in self._sizes:
                 if len(self._text) >= size:
@@ -27,7 +27,7 @@ class NgramLookup:
             self._text.append(token)
 
     def propose(self, count: int) -> tuple[list[int], int]:
-        """Returns up to `count` tokens that may come next, and the length of the n-gram that was found.
+        """Returns up to `count` drafted tokens that followed the latest n-gram before, and the n-gram's length.
 
         Without an n-gram, returns no tokens and 0.
         """

@@ -1,4 +1,4 @@
-"""The drafter: a small block-diffusion network whose context are hidden states of its target.
+"""The drafter network: a small block-diffusion network conditioned on hidden states of its target.
 
 Source: DFlash (arXiv 2602.06036) and DSpark (deepseek-ai/DeepSpec).
 """
@@ -41,7 +41,10 @@ class DrafterCache(KVCache):
 
 
 class DrafterLayer(Layer):
-    """A Transformer layer whose keys and values also come from context features, by the same projections."""
+    """A Transformer layer of the drafter that also attends to context features of the target.
+
+    Their keys and values come from the same projections as those of the block.
+    """
 
     def project(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
         """Returns the keys and values [rows, kv_heads, T, head_dim] of context features [rows, T, hidden]."""
@@ -63,7 +66,10 @@ class DrafterLayer(Layer):
 
 @dataclass(frozen=True)
 class _Shared:
-    """The target, the rows of its head for the draft vocabulary, and the latter's index by token id."""
+    """The target's matrices that the drafter uses: the embedding, and the output head's rows of the draft vocabulary.
+
+    `index` gives a token's position in the draft vocabulary by its id.
+    """
 
     target: Transformer
     head: nn.Module
@@ -71,9 +77,9 @@ class _Shared:
 
 
 class Drafter(nn.Module):
-    """Drafts `block` tokens in one pass: the last committed token and masks in, a distribution per position out.
+    """The drafter network: drafts `block` tokens in one forward pass from the last committed token and masks.
 
-    Embedding and head are the target's, see `attach`; only the drafter's own parameters are in its state dict.
+    Embedding and output head are the target's, see `attach`; only the drafter's own parameters are in its state dict.
     """
 
     vocabulary: Tensor
@@ -116,7 +122,7 @@ class Drafter(nn.Module):
         nn.init.zeros_(self.following.weight)
 
     def attach(self, target: Transformer) -> None:
-        """Takes the target's embedding and the rows of its head that belong to the draft vocabulary.
+        """Takes over the target's embedding, and the rows of its output head for the draft vocabulary.
 
         The head must not be packed yet.
         """
@@ -133,7 +139,7 @@ class Drafter(nn.Module):
 
     @property
     def shared(self) -> "_Shared":
-        """What the drafter has from its target."""
+        """The target's matrices that the drafter uses."""
         assert self._shared is not None
         return self._shared
 
@@ -143,17 +149,20 @@ class Drafter(nn.Module):
         return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
 
     def index(self, tokens: Tensor) -> Tensor:
-        """Returns the positions of token ids in the draft vocabulary; its size for tokens outside. Takes any shape."""
+        """Returns token ids' positions in the draft vocabulary; its size for tokens outside it. Takes any shape."""
         return self.shared.index[tokens]
 
     def context(self, states: Tensor) -> Tensor:
-        """Returns the context features [..., hidden] of concatenated tapped states [..., taps * hidden]."""
+        """Returns the context features [..., hidden] of the target's hidden states [..., taps * hidden]."""
         parts = states.chunk(len(self.config.taps), dim=-1)
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
     def extend(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
-        """Adds tapped states [rows, T, taps * hidden] of the tokens from position `starts` of each row to the cache."""
+        """Adds the target's hidden states [rows, T, taps * hidden] to the drafter's KV cache.
+
+        Each row's T tokens begin at its position in `starts`.
+        """
         size = states.shape[1]
         positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
         context = self.context(states)
@@ -165,20 +174,19 @@ class Drafter(nn.Module):
             cache.update(number, *layer.project(context, rotation))
 
     def inputs(self, anchors: Tensor, before: Tensor) -> Tensor:
-        """Returns the input states [..., block, hidden] of blocks: the `anchors` [...], then masks.
+        """Returns the input embeddings [..., block, hidden] of drafted blocks: `anchors` [...], then masks.
 
-        `before` [..., hidden] are the context features of the positions before the anchors.
+        An anchor is the id of the last committed token before the block.
         """
         masks = self.mask.expand(*anchors.shape, *self.mask.shape)
         x = torch.cat((self.shared.target.embed(anchors).detach()[..., None, :], masks), dim=-2)
         return x if self.carry is None else x + self.carry(before).view(x.shape)
 
     def forward(self, anchors: Tensor, starts: Sequence[int], cache: DrafterCache) -> Tensor:
-        """Returns the final states [rows, block, hidden] of one block per row.
+        """Returns the final hidden states [rows, block, hidden] of one drafted block per row.
 
-        The block's anchor [rows] is at position `starts`.
-
-        The cache has to contain the context of all positions before the anchors.
+        A block begins with its anchor, the last committed token; `anchors` [rows] are token ids at positions `starts`.
+        The cache must contain the context of all positions before them.
         """
         block, device = self.config.block, anchors.device
         first = torch.tensor(starts, device=device)
@@ -196,7 +204,7 @@ class Drafter(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, states: Tensor, previous: Tensor) -> Tensor:
-        """Returns the logits [..., V] over the draft vocabulary of final states [..., hidden].
+        """Returns the logits [..., V] over the draft vocabulary for final hidden states [..., hidden].
 
         `previous` [...] are the draft-vocabulary positions (see `index`) of the tokens one position before.
         """
@@ -204,8 +212,8 @@ class Drafter(nn.Module):
         return self.shared.head(states) + bias  # type: ignore[no-any-return]
 
     def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
-        """Returns the logits [...] of the conditional probability of acceptance.
+        """Returns logits [...] of the probability that the target accepts a drafted token if it accepts those before.
 
-        It is the probability that the target accepts a position's token if it accepts those before it.
+        `previous` as in `logits`.
         """
         return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Where drafts come from: lookup, the drafter, or each where it pays."""
+"""Chooses drafts for speculative decoding: from prompt lookup, the drafter, or none if drafting does not pay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,40 +12,40 @@ from evalharness.diffusion.drafting.network import Drafter, DrafterCache
 from evalharness.diffusion.rows import Row, Sampler
 
 PROBE = 16
-"""A parked drafter is tried again after this number of passes."""
+"""Forward passes after which a drafter that did not pay is tried again."""
 
 
 @dataclass(frozen=True)
 class Drafting:
-    """How drafts are made and when they are accepted."""
+    """Settings of speculative decoding: sources of drafts, their length, and when they are accepted."""
 
     drafter: Drafter | None = None
     lookup: bool = False
-    """Look the text's last tokens up in prompt and answer. A drafter, if given, drafts where that finds nothing."""
+    """Whether to draft by prompt lookup. A drafter, if given, drafts if the lookup finds no match."""
     longest: int = 7
     """Most tokens of a draft; a drafter's block is another limit."""
     threshold: float = 1.0
     """1 accepts only the target's own tokens; below, also drafts with this share of the top token's probability."""
     costs: CostCurve | None = None
-    """Costs from which the length of each draft is chosen; without them, drafts are as long as they can be."""
+    """Costs from which the length of each draft is chosen; without them, drafts have the maximum length."""
 
 
 @dataclass
 class Draft:
-    """Tokens that may come next; none if nothing is drafted."""
+    """Drafted tokens for one row of the batch; none if nothing is drafted."""
 
     tokens: list[int] = field(default_factory=list)
     kind: str = "none"
-    """The name under which its acceptance is tracked: its source, and for lookup the length of the n-gram."""
+    """The name under which acceptance is tracked: the source, and for lookup the n-gram's length."""
 
     @property
     def source(self) -> str:
-        """Returns where the tokens come from: lookup, drafter, or none without tokens."""
+        """Returns where the drafted tokens come from: lookup, drafter, or none."""
         return self.kind.partition(" ")[0]
 
 
 class Proposer:
-    """Makes the drafts of a batch, and learns from what became of them."""
+    """Drafts tokens for the rows of a batch, and adapts to how many of them are accepted."""
 
     def __init__(self, drafting: Drafting, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
         self._drafting, self._sampler = drafting, sampler
@@ -82,14 +82,14 @@ class Proposer:
         return drafts
 
     def observe(self, states: Tensor, starts: Sequence[int]) -> None:
-        """Takes the tapped states of a pass over segments that began at `starts`."""
+        """Takes the target's hidden states of a forward pass; row i's tokens began at position `starts[i]`."""
         if self._cache is not None and self._drafting.drafter is not None:
             self._drafting.drafter.extend(states, starts, self._cache)
 
     def record(
         self, rows: Sequence[Row], starts: Sequence[int], drafts: Sequence[Draft], accepted: Sequence[int]
     ) -> None:
-        """Takes what was accepted of the drafts; the rows' new tokens follow the one at `starts`."""
+        """Updates the acceptance estimates after a verification; the rows' new tokens follow position `starts`."""
         for draft, count in zip(drafts, accepted, strict=True):
             if draft.tokens:
                 self._trackers[draft.kind].record(len(draft.tokens), count)
@@ -97,7 +97,7 @@ class Proposer:
             lookup.extend(row.text[start + 1 :])
 
     def keep_rows(self, kept: Sequence[int]) -> None:
-        """Keeps only the given rows, in the given order."""
+        """Keeps only the given rows of the batch, in the given order."""
         self._lookups = [self._lookups[number] for number in kept] if self._lookups else []
         if self._cache is not None:
             self._cache.keep_rows(kept)
@@ -113,7 +113,7 @@ class Proposer:
         return Draft(tokens, kind) if tokens else Draft()
 
     def _pays(self, rows: int) -> bool:
-        """Returns whether drafting is expected to be faster than a pass without drafts."""
+        """Returns whether drafting is expected to be faster than a forward pass without drafts."""
         costs = self._drafting.costs
         if costs is None:
             return True
@@ -121,7 +121,7 @@ class Proposer:
         return speed > 1.0 / costs.verify_s(rows)
 
     def _draft(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Returns the drafter's tokens for each row, cut off where more are not expected to pay."""
+        """Returns the drafter's tokens for each row, shortened if more are not expected to pay."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         assert drafter is not None
         assert self._cache is not None

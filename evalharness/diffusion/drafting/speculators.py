@@ -1,4 +1,4 @@
-"""Reads drafters in the checkpoint format of `speculators`, which vLLM loads, where they are of this architecture.
+"""Loads drafters in the checkpoint format of `speculators` (vLLM), if they have this project's architecture.
 
 That is the format's `dspark` with a first-order Markov head. Source: vllm-project/speculators, `models/dspark` and
 `models/dflash`.
@@ -27,11 +27,11 @@ _OTHERS = {
     "following.weight": "markov_head.markov_w2.weight",
 }
 CERTAIN = 20.0
-"""The logit of acceptance where a checkpoint has no confidence head: drafts are then never cut off by it."""
+"""The acceptance logit for checkpoints without a confidence head, so that drafts are never shortened by it."""
 
 
 def is_speculators(folder: Path) -> bool:
-    """Returns whether a drafter's folder has the configuration of a `speculators` checkpoint."""
+    """Returns whether a drafter's folder contains a checkpoint in the `speculators` format."""
     try:
         return "speculators_model_type" in json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
@@ -39,7 +39,10 @@ def is_speculators(folder: Path) -> bool:
 
 
 def read_speculators_config(folder: Path) -> DrafterConfig:
-    """Returns the drafter's configuration. Raises UserError for another architecture than this project's."""
+    """Returns the drafter configuration of a `speculators` checkpoint.
+
+    Raises UserError for an unsupported architecture.
+    """
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     layer = values.get("transformer_layer_config") or {}
     if reason := _unsupported(values, layer):
@@ -71,7 +74,7 @@ def read_speculators_config(folder: Path) -> DrafterConfig:
 
 
 def _unsupported(values: Mapping[str, Any], layer: Mapping[str, Any]) -> str:
-    """Returns what this project's drafter does not have; empty if nothing."""
+    """Returns which feature of a `speculators` checkpoint is not supported; empty if all are."""
     kind = values.get("speculators_model_type")
     if kind != "dspark":
         return f"its type is {kind!r}, and only dspark can be loaded"
@@ -94,7 +97,7 @@ def _unsupported(values: Mapping[str, Any], layer: Mapping[str, Any]) -> str:
 def convert_speculators_state(
     folder: Path, state: Mapping[str, Tensor], config: DrafterConfig, embedding: Tensor
 ) -> dict[str, Tensor]:
-    """Returns the weights by this project's names, with the draft vocabulary.
+    """Returns a `speculators` checkpoint's weights under this project's names, with the draft vocabulary.
 
     `embedding` [vocabulary, hidden] is the target's; it serves where the checkpoint has no embedding of its mask token.
     Raises UserError if weights are missing.

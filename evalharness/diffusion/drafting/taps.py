@@ -1,4 +1,4 @@
-"""Records hidden states inside a target's forward passes."""
+"""Records hidden states of some layers (taps) during a target's forward passes."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -10,7 +10,7 @@ from evalharness.diffusion.network import Transformer
 
 
 class TapRecorder:
-    """While it is open, keeps the output states of some layers of the latest pass."""
+    """A context that keeps the hidden states after some layers (taps) of the latest forward pass."""
 
     def __init__(self, model: Transformer, taps: Sequence[int]) -> None:
         self._layers = [model.layers[tap] for tap in taps]
@@ -27,7 +27,7 @@ class TapRecorder:
 
     @property
     def states(self) -> Tensor:
-        """The states [rows, T, taps * hidden] of the latest pass."""
+        """The recorded hidden states [rows, T, taps * hidden] of the latest forward pass."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
     def _keeper(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:

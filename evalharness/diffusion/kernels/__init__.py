@@ -1,1 +1,1 @@
-"""Fused Triton kernels for a denoising step on Hopper GPUs. Triton is imported only when the kernels are selected."""
+"""Fused Triton kernels for decoding on Hopper GPUs. Triton is imported only when the kernels are selected."""

@@ -1,4 +1,4 @@
-"""Attention of a segment's queries over the cache, which already contains the segment's own keys and values.
+"""Attention kernel: queries of a few tokens over the KV cache, which already contains their keys and values.
 
 The query heads that share a key-value head form one tile, so that the matrix unit is full and each key is read once.
 The cache is split among programs, whose results are merged by their log-sum-exp. Sources: Flash-Decoding for split and
@@ -17,7 +17,7 @@ from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil
 
 LOG2_E = 1.4426950408889634
 BLOCK_S = 64
-"""Cache slots read at a time."""
+"""Cache slots that a program reads at a time."""
 
 
 @triton.jit(do_not_specialize=["rows", "size", "capacity"])
@@ -27,7 +27,7 @@ def attend_split(
     KV_HEADS: tl.constexpr, D: tl.constexpr, SPLITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_S: tl.constexpr,
     UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Computes attention; one program per tile and split of the cache.
+    """Kernel: attention over one split of the KV cache; one program per tile of queries and split.
 
     A tile is (token, head of the group) pairs of one sequence and key-value head.
     """
@@ -85,7 +85,7 @@ def merge_splits(
     live: tl.tensor, partials: tl.tensor, log_sums: tl.tensor, attended: tl.tensor, count: tl.tensor, D: tl.constexpr,
     SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Merges the results of all splits for `count` (row, head) pairs, always in the order of the splits."""
+    """Kernel: merges attention results of all cache splits for `count` (row, head) pairs, in a fixed order."""
     if not begin_kernel(live, PDL):
         return
     pair = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -107,7 +107,7 @@ def merge_splits(
 
 
 def tile_shape(size: int, group: int) -> tuple[int, int]:
-    """Returns the number of rows in a tile and the number of tiles, for `size` tokens of `group` heads each.
+    """Returns rows per tile and number of tiles for attention of `size` tokens with `group` query heads each.
 
     wgmma takes tiles of 64 or 128 rows.
     """
@@ -116,12 +116,15 @@ def tile_shape(size: int, group: int) -> tuple[int, int]:
 
 
 def warps(block: int) -> int:
-    """Returns the warps per program: four for every 64 rows of its tile."""
+    """Returns the warps per attention program: four for every 64 rows of its tile."""
     return block // 16
 
 
 def choose_splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
-    """Returns the number of splits of the cache that gives all multiprocessors work: a power of two, at most 16."""
+    """Returns into how many splits attention divides the KV cache, so that all multiprocessors have work.
+
+    A power of two, at most 16.
+    """
     programs = sequences * kv_heads * tile_shape(size, group)[1]
     target = min(16, ceil_div(capacity, BLOCK_S), max(1, processors // programs))
     return 1 << (target.bit_length() - 1)
@@ -131,11 +134,12 @@ def attend(
     queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor, partials: Tensor, log_sums: Tensor, attended: Tensor,
     live: Tensor,
 ) -> None:  # fmt: skip
-    """Writes to `attended` [N, heads * head_dim] the attention of the N = B x T `queries` [N, heads * head_dim].
+    """Computes attention of N = B x T `queries` [N, heads * head_dim] over the KV cache, into `attended`.
 
-    `keys` and `values` [B, kv_heads, capacity, head_dim] contain text and block, slot by slot. Row n belongs to
-    sequence n // T and attends to slots up to `limits` [N], int32; with a limit of -1 its result is zero. `partials`
-    [splits, N, heads, head_dim] and `log_sums` [splits, N, heads], float32, are work space.
+    `attended` has the shape of `queries`. `keys` and `values` [B, kv_heads, capacity, head_dim] contain text and block,
+    slot by slot. Row n belongs to sequence n // T and attends to slots up to `limits` [N], int32; with a limit of -1
+    its result is zero. `partials` [splits, N, heads, head_dim] and `log_sums` [splits, N, heads], float32, are work
+    space.
     """
     sequences, kv_heads, capacity, width = keys.shape
     split_count, rows, heads, _ = partials.shape
@@ -162,7 +166,7 @@ def attend(
 
 
 def attend_reference(queries: Tensor, keys: Tensor, values: Tensor, limits: Tensor) -> Tensor:
-    """Returns the result of `attend` by PyTorch's attention. Every row has to attend to at least one slot."""
+    """Returns the result of the kernel `attend`, by PyTorch's attention. Every row must attend to at least one slot."""
     sequences, _, capacity, width = keys.shape
     rows, all_width = queries.shape
     by_head = queries.view(sequences, rows // sequences, all_width // width, width).transpose(1, 2)

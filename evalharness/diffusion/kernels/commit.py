@@ -1,4 +1,4 @@
-"""Commits tokens on the device after a pass: the rules of `rules` on the head's statistics, one program per sequence.
+"""Kernel that commits tokens after a forward pass by the decoding rules of `rules`, one program per sequence.
 
 The results equal those of `decoding.choose_positions` and `BlockState.commit` bit for bit: scores are compared, never
 recomputed, and among equal scores the first position wins.
@@ -28,19 +28,19 @@ RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
 @dataclass(frozen=True)
 class Policy:
-    """A rule as the kernel takes it."""
+    """A block diffusion decoding rule with its settings, in the form that the kernels take."""
 
     rule: str
     threshold: float = 0.0
     """The rule's threshold or bound."""
     steps: int = 0
     length: int = 0
-    """`steps` and `length` give the rule's schedule."""
+    """Masks for which the rule's schedule of `steps` steps is made."""
     sub_block: int = 0
     seeded: bool = False
 
     def counts(self, masks: int) -> tuple[int, ...]:
-        """Returns the number of masks that each pass commits in a block that began with `masks` masks.
+        """Returns how many masks each forward pass commits in a block that began with `masks` masks.
 
         The tuple is empty for rules without a schedule.
         """
@@ -49,7 +49,7 @@ class Policy:
 
 
 def make_policy(denoising: Denoising) -> Policy:
-    """Returns the policy of a rule made by `find_rule`, one of RULES."""
+    """Returns the decoding rule of `denoising`, one of RULES, in the form that the kernels take."""
     rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
     settings = rule.choose.keywords
@@ -61,7 +61,7 @@ def make_policy(denoising: Denoising) -> Policy:
 
 @triton.jit
 def ranks(masked: tl.tensor, score: tl.tensor, BLOCK_L: tl.constexpr) -> tl.tensor:
-    """Returns the rank [L] of each mask by descending score; among equal scores the first position comes first."""
+    """Kernel function: the rank [L] of each mask by descending score; equal scores are ordered by position."""
     position = tl.arange(0, BLOCK_L)
     score = tl.where(masked, score, -float("inf"))
     rank = tl.zeros([BLOCK_L], tl.int32)
@@ -85,7 +85,7 @@ def choose(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Returns the masks [L] that the rule commits; `count` is its schedule's count."""
+    """Kernel function: the masks [L] that the decoding rule commits; `count` is the rule's schedule's count."""
     score = probability
     if RULE == "margin":
         score = probability - second
@@ -118,7 +118,7 @@ def choose(
 
 @triton.jit
 def mark_done(sequence: tl.tensor, over: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
-    """Marks a sequence as done if it is `over`."""
+    """Kernel function: marks a sequence as done if it is `over`."""
     if over:
         tl.store(done + sequence, 1)
         tl.atomic_add(live, -1)
@@ -133,7 +133,7 @@ def commit_block(
     L: tl.constexpr, C: tl.constexpr, S: tl.constexpr, E: tl.constexpr, RULE: tl.constexpr, SUB: tl.constexpr,
     SEEDED: tl.constexpr, SHIFT: tl.constexpr, WHOLE: tl.constexpr, BLOCK_L: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Commits tokens after a pass and updates what the cache contains; one program per sequence."""
+    """Kernel: commits tokens of the blocks after a forward pass; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -191,7 +191,7 @@ def append_token(
     end_tokens: tl.tensor, proposed: tl.tensor, probability: tl.tensor, L: tl.constexpr, C: tl.constexpr,
     E: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Appends the next token, which is all that the next pass computes; one program per sequence."""
+    """Kernel: appends the next token to each sequence (autoregressive decoding); one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -213,7 +213,7 @@ def append_token(
 
 
 def commit(state: State, statistics: Statistics, policy: Policy, shift: bool, whole: bool = False) -> None:
-    """Commits in each block what the policy chooses from `statistics`; marks finished and ended sequences as done.
+    """Commits in each block the tokens that `policy` chooses from `statistics`; marks finished sequences as done.
 
     Afterwards the context counts as cached, unless each pass computes the `whole` sequence.
     """
@@ -232,9 +232,9 @@ def commit(state: State, statistics: Statistics, policy: Policy, shift: bool, wh
 
 
 def append(state: State, statistics: Statistics) -> None:
-    """Appends each sequence's next token, from `statistics` [B], to those since the host last wrote the state.
+    """Appends each sequence's next token (autoregressive decoding), from `statistics` [B].
 
-    A sequence is done when it ends or has L such tokens.
+    A sequence is done when it ends or has L new tokens since the host last wrote the state.
     """
     sequences, length = state.tokens.shape
     append_token[(sequences,)](

@@ -1,8 +1,8 @@
-"""Decoding with fused kernels: the host opens blocks and receives finished ones; CUDA graphs run what is in between.
+"""A decoding engine on fused kernels: the host opens blocks, CUDA graphs denoise them.
 
-Tokens, passes and confidences equal those of the PyTorch implementation, up to the rounding of sums. Two things differ.
-The sequences of a batch open their blocks together, so that one with a finished block waits for the others. Sampled
-tokens have the same distribution and use the same seeds, but other random numbers: Gumbel noise on each logit.
+Tokens, forward passes and confidences equal those of the PyTorch implementation, up to the rounding of sums. Two things
+differ. The sequences of a batch open their blocks together, so that one with a finished block waits for the others.
+Sampled tokens have the same distribution and use the same seeds, but other random numbers: Gumbel noise on each logit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,23 +25,23 @@ from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
 CAPACITY_STEP = 256
-"""A cache's capacity is a multiple of this, so that batches of similar lengths share one."""
+"""The KV cache's capacity is a multiple of this, so that batches of similar lengths share one."""
 CANVAS_STEP = 64
 """The same for bidirectional networks, which compute every slot in every pass."""
 LONGEST_BLOCK = 1024
-"""The most tokens of a block; a single program orders them by their scores."""
+"""Most tokens of a block; a single program sorts them by their scores."""
 TOKENS_PER_ROUND = 16
 """Tokens that autoregressive decoding generates before the host reads them."""
 KERNELS_PER_LAYER = 9
 END_TOKENS = 4
-"""The most end tokens that the device checks; the host checks all."""
+"""Most end tokens that the device checks; the host checks all."""
 
 Tables = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Session:
-    """State, cache and graphs for batches of one size that are decoded with the same settings."""
+    """Device state, KV cache and CUDA graphs for batches of one size and the same decoding settings."""
 
     state: State
     host: State
@@ -49,7 +49,7 @@ class Session:
     """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
     first_pass: Callable[[], None]
-    """A pass that also takes a finished block into the cache."""
+    """Runs a forward pass that also takes a finished block into the cache."""
     later_passes: Callable[[], None]
 
     def run(self, finished_blocks: bool) -> None:
@@ -68,14 +68,14 @@ class Engine:
     """Decodes one network with the fused kernels; `select.select_kernels` says whether they support it."""
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
-        """Prepares weights in the given `precision`; prefill still uses the weights of `model`."""
+        """Prepares the network's weights in the given `precision`; prefill still uses the weights of `model`."""
         self.weights: Weights = read_weights(model, precision)
         self._whole = model.config.attention == "bidirectional"
         self._key: tuple[Any, ...] = ()
         self._session: Session | None = None
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Returns whether the kernels can decode with these settings; without `denoising`, token by token.
+        """Returns whether the fused kernels can decode with these settings; `denoising` None: autoregressively.
 
         They sample from the whole vocabulary and commit each position once. Rules see the network's own distribution,
         and the margin of the chosen token.
@@ -89,7 +89,7 @@ class Engine:
         return not sampled or sampler.top_p == 1
 
     def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
-        """Returns the cache for these rows.
+        """Returns the KV cache for these rows, the sequences of a batch.
 
         The next call of `denoise` or `decode_tokens` has to be for the same rows.
         """
@@ -109,9 +109,9 @@ class Engine:
         return self._session.cache
 
     def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
-        """Denoises from these opened blocks on until each row has ended; the rows' text is in the session's cache.
+        """Decodes by block diffusion from these opened blocks on, until each row has ended.
 
-        `start` is the `time.perf_counter()` from which times are counted.
+        The rows' text is in the session's cache. `start` is the `time.perf_counter()` from which times are counted.
         """
         session, config, policy = self._running(), self.weights.config, make_policy(denoising)
         running, host = dict(enumerate(blocks)), session.tables
@@ -146,7 +146,7 @@ class Engine:
             record_times(advanced, start)
 
     def decode_tokens(self, rows: Sequence[Row], push: Callable[[Row, int], None], start: float) -> None:
-        """Decodes token by token until each row has ended; all but the last of a row's tokens are in the cache.
+        """Decodes autoregressively until each row has ended; all but a row's last token are in the KV cache.
 
         `push` appends a token to a row; `start` is the `time.perf_counter()` from which times are counted.
         """
@@ -181,7 +181,7 @@ class Engine:
         return self._session
 
     def _open(self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: Policy | None) -> Session:
-        """Allocates a session and captures its graphs; without a `policy`, for autoregressive decoding."""
+        """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
         # The layers of a bidirectional network share one layer's cache, see `step.forward`.
@@ -211,20 +211,23 @@ class Engine:
 
 
 def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
-    """Writes the tokens that end every row of the batch; the host checks those that end only some rows."""
+    """Writes the end tokens of the batch to the device state; the host checks those that end only some rows."""
     common = sorted(frozenset.intersection(*(row.watch.end_tokens for row in rows)))[:END_TOKENS]
     host["end_tokens"][:] = -1
     host["end_tokens"][: len(common)] = common
 
 
 def _write_random_state(host: Tables, sequence: int, row: Row, index: int) -> None:
-    """Writes a row's seed and the index of its next random number; neither depends on the rest of the batch."""
+    """Writes a row's seed and the index of its next random number to the device state.
+
+    Neither depends on the rest of the batch.
+    """
     if row.generator is not None:
         host["seeds"][sequence], host["offsets"][sequence] = row.generator.initial_seed(), index
 
 
 def _write_block(host: Tables, sequence: int, block: BlockState, policy: Policy, mask_id: int | None) -> None:
-    """Writes an opened block, and the row's text that is not in the cache, to the host's state.
+    """Writes an opened block, and the row's text that is not yet cached, to the device state.
 
     For a bidirectional network, `mask_id` is its mask token: nothing is cached, and the pass includes the tokens after
     the block.

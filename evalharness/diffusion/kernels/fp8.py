@@ -1,4 +1,4 @@
-"""Matrices as the kernels read them: in the network's precision, or as 8-bit floats (e4m3) with one scale per row.
+"""Weight matrices of the kernels, in the network's precision or as 8-bit floats (e4m3) with one scale per row.
 
 At small batches reading the weights limits a step, so that 8-bit weights alone help (W8A16). A pass of many rows is
 limited by the matrix unit, which multiplies 8-bit floats twice as fast as bfloat16 if both operands have 8 bits (W8A8).
@@ -23,13 +23,16 @@ TINY = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix. `values` [rows, in] are row-major; with a `scale` [rows], float32, row i is values[i] * scale[i]."""
+    """A matrix in full precision or e4m3. With a `scale` [rows], float32, row i is values[i] * scale[i].
+
+    `values` [rows, in] are row-major.
+    """
 
     values: Tensor
     scale: Tensor | None = None
 
     def dense(self, dtype: torch.dtype) -> Tensor:
-        """Returns the matrix as a plain tensor [rows, in]."""
+        """Returns the dequantized matrix as a plain tensor [rows, in]."""
         if self.scale is None:
             return self.values.to(dtype)
         return (self.values.float() * self.scale[:, None]).to(dtype)
@@ -47,7 +50,7 @@ def quantize(matrix: Tensor) -> Matrix:
 
 @triton.jit
 def round_to_fp8(x: tl.tensor) -> tl.tensor:
-    """Rounds to the nearest e4m3 number, ties to even; the result is still float32."""
+    """Kernel function: rounds to the nearest e4m3 number, ties to even; the result is still float32."""
     power = (x.to(tl.int32, bitcast=True) & 0x7F800000).to(tl.float32, bitcast=True)
     # Adding this number drops the bits below one step of e4m3, which is an eighth of the power of two.
     large = tl.maximum(power, 0.015625) * 1572864.0
@@ -59,7 +62,7 @@ def quantize_row(
     live: tl.tensor, x: tl.tensor, values: tl.tensor, scale: tl.tensor, inner: tl.tensor, LARGEST: tl.constexpr,
     TINY: tl.constexpr, BLOCK: tl.constexpr, INTERPRETED: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Quantizes a row, scaled by its largest magnitude; one program per row."""
+    """Kernel: quantizes a row to e4m3, scaled by its largest magnitude; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -81,7 +84,7 @@ def quantize_row(
 
 
 def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
-    """Writes to `out` what `quantize` returns for `x` [N, in]."""
+    """Quantizes the rows of activations `x` [N, in] to e4m3, into `out`."""
     rows, inner = x.shape
     block = min(4096, triton.next_power_of_2(inner))
     quantize_row[(rows,)](
@@ -91,7 +94,7 @@ def quantize_rows(x: Tensor, out: Matrix, live: Tensor) -> None:
 
 
 def empty_fp8(rows: int, inner: int, device: torch.device | str) -> Matrix:
-    """Returns an uninitialized matrix of 8-bit floats for that many rows of activations."""
+    """Returns an uninitialized e4m3 matrix [rows, inner] with a scale per row."""
     return Matrix(
         torch.empty(rows, inner, dtype=FP8, device=device), torch.empty(rows, dtype=torch.float32, device=device)
     )

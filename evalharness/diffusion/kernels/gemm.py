@@ -1,4 +1,4 @@
-"""The product of few rows with a large weight matrix, as fast as the weights can be read.
+"""Matrix product kernel for few rows of activations times a large weight matrix, limited by reading the weights.
 
 Operands are swapped: rows of the weights take the side of the matrix unit that is at least 64 long, so that 16 or 32
 tokens waste nothing. If the weights have too few rows to give every multiprocessor work, the inner dimension is split;
@@ -22,7 +22,7 @@ PROCESSORS = 132
 
 @dataclass(frozen=True)
 class Plan:
-    """How a product is divided among programs, with the warps and pipeline stages of each."""
+    """The tiling of a matrix product among kernel programs, with warps and pipeline stages."""
 
     tile: int
     """Weight rows per program."""
@@ -38,7 +38,7 @@ class Plan:
 
 @triton.jit
 def prefetch(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.tensor, inner: tl.tensor) -> None:
-    """Prefetches the first 512 bytes from `start` of each of the weights' `lines` into the L2 cache.
+    """Kernel function: prefetches the first 512 bytes from `start` of each weight row into the L2 cache.
 
     Weights do not depend on the previous kernel, so this runs before waiting for it.
     """
@@ -52,7 +52,7 @@ def prefetch(weight: tl.tensor, lines: tl.tensor, start: tl.tensor, stop: tl.ten
 
 @triton.jit
 def widen(w: tl.tensor) -> tl.tensor:
-    """Converts e4m3 to bfloat16 exactly, two numbers at a time.
+    """Kernel function: converts e4m3 to bfloat16 exactly, two numbers at a time.
 
     Integer arithmetic is faster here than the hardware's conversion: the bits of exponent and fraction move to their
     new places, also for subnormal numbers, and a multiplication corrects the difference of the exponents' biases, 127 -
@@ -77,7 +77,7 @@ def accumulate(
     x: tl.tensor, weight: tl.tensor, lines: tl.tensor, row: tl.tensor, start: tl.tensor, stop: tl.tensor,
     inner: tl.tensor, TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Returns the product [TILE, TOKENS] of the weights' `lines` and x's `row`s.
+    """Kernel function: the product [TILE, TOKENS] of weight rows `lines` and activation rows `row`.
 
     The inner dimension runs from start to stop.
 
@@ -108,7 +108,7 @@ def multiply(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Multiplies weights and rows.
+    """Kernel: multiplies weights and activations.
 
     One program computes one tile of weights times one tile of rows, over one part of the inner dimension.
     """
@@ -133,7 +133,7 @@ def multiply(
 
 
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """Returns the plan to multiply weights [width, inner] with `rows` rows.
+    """Returns the tiling to multiply weights [width, inner] with `rows` rows of activations.
 
     All programs should run at the same time, two per multiprocessor, so that none is left for a second wave. With many
     rows, fewer stages leave memory for two programs; with 8-bit weights, registers allow only one. The larger tile
@@ -148,12 +148,12 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
 
 
 def tokens_per_program(rows: int) -> int:
-    """Returns the number of rows of x per program: a width that the matrix unit supports."""
+    """Returns the activation rows per program of the matrix product: a width that the matrix unit supports."""
     return int(min(128, max(16, triton.next_power_of_2(rows))))
 
 
 def step_along(inner: int, fp8: bool) -> int:
-    """Returns how many elements of the inner dimension are read at a time.
+    """Returns how many elements of the inner dimension the matrix product reads at a time.
 
     They are 128 bytes of each weight row, or fewer if these do not divide the dimension.
     """
@@ -163,15 +163,16 @@ def step_along(inner: int, fp8: bool) -> int:
 
 
 def values_and_scale(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
-    """Returns the values of `x` and the scales of its rows, None if it is not quantized."""
+    """Returns the values of a matrix `x` and the scales of its rows, None if it is not quantized."""
     return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
 
 
 def product(x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, division: Plan | None = None) -> None:
-    """Writes to `partials` [splits, N, out], float32, parts that add up to `x` [N, in] times the transposed weights.
+    """Multiplies activations `x` [N, in] by transposed weights; writes the split sums to `partials`.
 
-    `plan` gives a useful number of splits, and the division among programs unless `division` is given. `in` is a
-    multiple of 16; of 32 if x is quantized, and the weights must be quantized then too.
+    `partials` [splits, N, out], float32, add up to the product. `plan` gives a useful number of splits, and the tiling
+    unless `division` is given. `in` is a multiple of 16; of 32 if x is quantized, and the weights must be quantized
+    then too.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
@@ -186,7 +187,7 @@ def product(x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, 
 
 
 def product_reference(x: Tensor | Matrix, weight: Matrix, splits: int) -> Tensor:
-    """Returns the result of `product`: [splits, N, out], float32."""
+    """Returns the result of the kernel `product` by PyTorch: [splits, N, out], float32."""
     x = x if isinstance(x, Tensor) else x.dense(torch.float32)
     inner = x.shape[1]
     step = step_along(inner, weight.scale is not None)

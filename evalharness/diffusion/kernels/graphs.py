@@ -1,4 +1,4 @@
-"""Denoising steps as CUDA graphs. The host learns that a block is finished without waiting inside a graph."""
+"""Runs decoding steps as CUDA graphs; the host learns asynchronously that a block is finished."""
 
 import itertools
 from collections.abc import Callable
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 AHEAD = 128
-"""The least number of kernels per launch. They run longer than the 40 microseconds in which the host launches the next
-graph."""
+"""Fewest kernels per graph launch. They run longer than the 40 microseconds in which the host launches the next graph.
+"""
 
 
 def steps_per_graph(kernels: int) -> int:
-    """Returns the steps per graph, for steps of that many kernels.
+    """Returns the decoding steps per CUDA graph, for steps of that many kernels.
 
     As few as AHEAD allows, because the steps after a block's end still cost their launches.
     """
@@ -21,12 +21,12 @@ def steps_per_graph(kernels: int) -> int:
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
-    """Makes a CUDA device the current one, on which Triton launches kernels and graphs are captured."""
+    """A context that makes a CUDA device the current one, for kernel launches and graph capture."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callable[[], None]:
-    """Returns a call that runs `count` steps, on a CUDA device as one graph.
+    """Returns a function that runs `count` decoding steps, on a CUDA device as one graph.
 
     `live` must be 0, so that the warm-up step does nothing.
     """
@@ -50,7 +50,7 @@ def capture_steps(step: Callable[[], None], count: int, live: Tensor) -> Callabl
 
 
 def run_until_done(advance: Callable[[], None], live: Tensor, first: Callable[[], None] | None = None) -> None:
-    """Calls `first`, if given, and then `advance` until no sequence is live.
+    """Calls `first`, if given, and then `advance` until no sequence is being decoded (`live` is 0).
 
     The host launches one call ahead of what it knows, so that the device always has work; in a superfluous call each
     kernel returns at once.

@@ -1,4 +1,4 @@
-"""The output head: statistics over the vocabulary without storing logits.
+"""Output head kernel: next-token statistics over the vocabulary without storing logits.
 
 A program has a tile of the vocabulary as rows of its matrix product and a tile of positions as columns. For each column
 it keeps the chosen token with its logit, the highest other logit, the sum of exponentials, and a weighted sum for the
@@ -18,12 +18,14 @@ from evalharness.diffusion.kernels.gemm import accumulate, prefetch, step_along
 from evalharness.diffusion.kernels.launch import INTERPRETED, begin_kernel, ceil_div, launch_options
 
 SUMS = 5
-"""Values per tile and column: score, logit and highest other logit of the choice, sum of exponentials, weighted sum."""
+"""Values per tile and position: score, logit and highest other logit of the chosen token, sum of exponentials, weighted
+sum for the entropy.
+"""
 
 
 @triton.jit
 def gumbel(seed: tl.tensor, offset: tl.tensor, token: tl.tensor) -> tl.tensor:
-    """Returns standard Gumbel noise from 32 bits of Philox: minus the logarithm of an exponentially distributed number.
+    """Kernel function: standard Gumbel noise from 32 bits of Philox, minus the logarithm of an exponential number.
 
     The largest noise, which alone lets an unlikely token win, comes from uniform numbers near 0, where float32 is
     finest. Only values with a probability below 2^-32 are missing.
@@ -42,7 +44,7 @@ def vocabulary_tile(
     BANNED: tl.constexpr, SCALED_WEIGHTS: tl.constexpr, NOISE: tl.constexpr, BLOCK_V: tl.constexpr,
     BLOCK_N: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Computes statistics of tokens; one program per `BLOCK_V` tokens and `BLOCK_N` of the selected rows."""
+    """Kernel: token statistics of one tile of the vocabulary; one program per tile and `BLOCK_N` positions."""
     tile, tiles = tl.program_id(1), tl.num_programs(1)
     token = tile * BLOCK_V + tl.arange(0, BLOCK_V)
     in_vocabulary = token < vocabulary
@@ -98,7 +100,7 @@ def merge_tiles(
     probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, most: tl.tensor, TILES: tl.constexpr,
     BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Merges the statistics of a row over the whole vocabulary; one program per row."""
+    """Kernel: merges a position's statistics over all vocabulary tiles; one program per position."""
     if not begin_kernel(live, PDL):
         return
     column = tl.program_id(0)
@@ -134,7 +136,7 @@ def merge_tiles(
 
 @dataclass(frozen=True)
 class Statistics:
-    """Predictions for each position of the blocks [B * L]."""
+    """The output head's statistics of the chosen token for each position of the blocks [B * L]."""
 
     proposed: Tensor
     """The chosen token, int32; the other fields are float32."""
@@ -145,7 +147,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Noise:
-    """Randomness for sampling: position p of sequence b uses the random number `offsets[b] + p` of seed `seeds[b]`."""
+    """Sampling noise: position p of sequence b uses the random number `offsets[b] + p` of seed `seeds[b]`."""
 
     temperature: float
     seeds: Tensor
@@ -155,17 +157,17 @@ class Noise:
 
 
 def tile_shape(most: int) -> tuple[int, int]:
-    """Returns the number of tokens and of positions in a tile, for at most that many positions."""
+    """Returns vocabulary tokens and positions per tile of the output head, for at most `most` positions."""
     return 128, min(64, max(16, triton.next_power_of_2(most)))
 
 
 def warps(block_n: int) -> int:
-    """Returns the warps per program; the statistics of more positions need more registers."""
+    """Returns the warps per program of the output head; more positions need more registers."""
     return 8 if block_n > 32 else 4
 
 
 def workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """Returns the work space of `predict` for at most `most` positions.
+    """Returns the work space tensors of `predict` for at most `most` positions.
 
     Its tensors are float32 [SUMS, most, tiles] and int32 [most, tiles].
     """
@@ -180,7 +182,7 @@ def predict(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
     work: tuple[Tensor, Tensor], statistics: Statistics, length: int, live: Tensor, noise: Noise | None = None,
 ) -> None:  # fmt: skip
-    """Writes the network's predictions for the first `count` [1] of `positions` to `statistics`.
+    """Computes the output head's token statistics for the first `count` [1] of `positions`, into `statistics`.
 
     `states` [N, hidden] are normalized, and hidden is a multiple of 16; each position is predicted from the state at
     the same index of `rows`. `weight` is [vocabulary, hidden]; `rows` and `positions` are int32 [most]; `banned`,
@@ -210,7 +212,7 @@ def predict(
 
 
 def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> Statistics:
-    """Returns the result of `predict` for all `states` [N, hidden], from their logits.
+    """Returns the result of the kernel `predict` for all `states` [N, hidden], from their logits.
 
     `noise` [N, vocabulary], if given, is added to the logits: Gumbel noise times the temperature.
     """
@@ -224,7 +226,7 @@ def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Ten
 
 
 def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
-    """Returns the noise of `gumbel` for each token.
+    """Returns the noise of the kernel function `gumbel` for each token of the vocabulary.
 
     Source of the generator: Philox 4x32-10 (Salmon et al., SC 2011).
     """
@@ -240,7 +242,7 @@ def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
 
 
 def _multiply(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the high and the low 32 bits of the product.
+    """Returns the high and the low 32 bits of a product of 32-bit words.
 
     The words are split, because the full product needs 64 unsigned bits.
     """

@@ -9,7 +9,7 @@ WeightFormat = Literal["network", "fp8", "fp8-w8a8"]
 
 @dataclass(frozen=True)
 class Precision:
-    """The number formats of the fused kernels' matrix products: the network's own, or 8-bit floats (e4m3).
+    """Number formats of the fused kernels' matrix products: the network's own, or 8-bit floats (e4m3).
 
     `fp8` stores weights in 8 bits. `fp8-w8a8` also quantizes the activations of the layers' products, in passes of at
     least `w8a8_rows` rows. The output head's activations are never quantized, because it decides between tokens.
@@ -19,17 +19,17 @@ class Precision:
     w8a8_rows: int = 128
 
     def quantizes_activations(self, rows: int) -> bool:
-        """Returns whether a pass of that many rows has 8-bit activations."""
+        """Returns whether a forward pass with that many rows has 8-bit activations."""
         return self.weights == "fp8-w8a8" and rows >= self.w8a8_rows
 
 
 def fused_kernels_option(kernels: KernelsOption, weights: WeightFormat) -> str:
-    """Returns the option by which the user requires the fused kernels, as `option key=value`; else an empty text."""
+    """Returns the option that requires the fused kernels, as text `option key=value`; empty if none does."""
     if weights != "network":
         return f"option weights={weights}"
     return "option kernels=fused" if kernels == "fused" else ""
 
 
 def fallback_hint(weights: WeightFormat) -> str:
-    """Returns advice for error messages: the option that lets the run continue without the fused kernels."""
+    """Returns advice for error messages: which option lets the run continue without the fused kernels."""
     return "use weights=network" if weights != "network" else "use kernels=auto or kernels=torch"

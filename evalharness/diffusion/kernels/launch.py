@@ -19,7 +19,7 @@ instead."""
 
 @triton.jit
 def begin_kernel(live: tl.tensor, PDL: tl.constexpr) -> tl.tensor:
-    """Waits for the previous kernel, lets the next one launch, and returns whether there is work left.
+    """Kernel function: waits for the previous kernel (PDL) and returns whether any sequence is still decoded.
 
     `live` points to the number of sequences that are still decoding.
     """
@@ -36,5 +36,5 @@ def launch_options(live: Tensor) -> dict[str, Any]:
 
 
 def ceil_div(count: int, size: int) -> int:
-    """Returns the number of parts of `size` that cover `count`, which is the quotient rounded up."""
+    """Returns count / size rounded up: the number of parts of `size` that cover `count`."""
     return -(-count // size)

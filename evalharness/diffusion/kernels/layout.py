@@ -1,4 +1,4 @@
-"""The inputs of a pass, computed on the device: the rows of each sequence's segment, and which rows the head reads."""
+"""Kernel that lays out a forward pass's input on the device: each sequence's tokens, and which rows the head reads."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 
 @dataclass(frozen=True)
 class State:
-    """The state of B sequences: blocks of up to L tokens, or the next L tokens one by one.
+    """The decoding state of B sequences on the device: blocks of up to L tokens, or the next L tokens one by one.
 
     Fields are int32 unless stated otherwise; the host writes them only between blocks. For each sequence a pass
     computes the first `context_length` tokens of `context`, which start at position `cached`, then the block, then the
@@ -45,7 +45,7 @@ class State:
     tail_length: Tensor
     """[B]."""
     step: Tensor
-    """[B]: passes since the host wrote the state."""
+    """[B]: forward passes since the host wrote the state."""
     committed_at: Tensor
     """[B, L]: the step that committed each token."""
     confidence: Tensor
@@ -65,7 +65,7 @@ class State:
 def new_state(
     sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
 ) -> State:
-    """Returns a state of these sizes, in which all sequences are done."""
+    """Returns a device decoding state of these sizes, in which all sequences are done."""
     one, block = (sequences,), (sequences, length)
     shapes = {
         "tokens": block, "masked": block, "length": one, "prompt_tokens": one,
@@ -88,7 +88,7 @@ def new_state(
 
 @dataclass(frozen=True)
 class Segments:
-    """The rows of a pass, T per sequence, and which of them the head reads; all int32."""
+    """The input rows of a forward pass on the device, T per sequence, and which rows the head reads; all int32."""
 
     tokens: Tensor
     """[N]; 0 in padding rows."""
@@ -99,13 +99,13 @@ class Segments:
     rows: Tensor
     """[B * L] or [B]: the rows whose states the head reads."""
     block_positions: Tensor
-    """For each of these, the position in the blocks that it predicts; for next tokens, the sequence."""
+    """For each row in `rows`, the position in the blocks that it predicts; for next tokens, the sequence."""
     count: Tensor
     """[1]: the number of valid entries in `rows`."""
 
 
 def new_segments(sequences: int, size: int, predicted: int, device: torch.device | str) -> Segments:
-    """Returns uninitialized segments of `size` tokens, of which the head reads at most `predicted`."""
+    """Returns uninitialized input buffers of `size` tokens per sequence; the head reads at most `predicted` rows."""
     tokens, positions, limits = torch.zeros(3, sequences * size, dtype=torch.int32, device=device)
     rows, block_positions = torch.zeros(2, sequences * predicted, dtype=torch.int32, device=device)
     return Segments(tokens, positions, limits, rows, block_positions, torch.zeros(1, dtype=torch.int32, device=device))
@@ -120,7 +120,7 @@ def lay_out_segment(
     SHIFT: tl.constexpr, NEXT_TOKEN: tl.constexpr, WHOLE: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_L: tl.constexpr,
     BLOCK_ALL: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Lays out segments, and the list of rows that the head reads; one program per sequence."""
+    """Kernel: lays out a sequence's input tokens and the rows that the head reads; one program per sequence."""
     if not begin_kernel(live, PDL):
         return
     sequence = tl.program_id(0)
@@ -176,7 +176,7 @@ def lay_out_segment(
 def lay_out(
     state: State, segments: Segments, *, block: int, shift: bool, next_token: bool, whole: bool = False
 ) -> None:
-    """Writes the segments of the next pass; all positions of a sequence that is done are -1.
+    """Writes the input of the next forward pass from the decoding `state`; positions of done sequences are -1.
 
     `block` is the block length of block-causal attention; 0 for causal attention. `shift` is that of the network's
     configuration. `next_token` predicts the token after the segment instead of masks in it. `whole` is bidirectional

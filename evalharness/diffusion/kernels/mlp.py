@@ -1,4 +1,4 @@
-"""The first half of the feed-forward: gate and up in one kernel, so that neither is stored.
+"""Feed-forward kernel, first half: gate and up projection with SiLU in one kernel, so that neither is stored.
 
 The second half, down, is `gemm.product` and `norm.add_and_norm`.
 """
@@ -28,7 +28,7 @@ def gate_up_tile(
     rows: tl.tensor, width: tl.tensor, inner: tl.tensor, SCALED_ROWS: tl.constexpr, SCALED_WEIGHTS: tl.constexpr,
     TILE: tl.constexpr, TOKENS: tl.constexpr, STEP: tl.constexpr, UPCAST: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Computes gate and up; one program per tile of weights and tile of rows.
+    """Kernel: gate and up projection with SiLU; one program per tile of weights and tile of activation rows.
 
     A tile of weights is TILE / 2 lines of gate and the same lines of up.
     """
@@ -58,7 +58,7 @@ def gate_up_tile(
 
 
 def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """Returns the plan to compute `width` gated values of `rows` rows.
+    """Returns the tiling to compute `width` gated feed-forward values for `rows` rows.
 
     The inner dimension is not split, because the activation is not linear.
     """
@@ -67,7 +67,7 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
 
 
 def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: Plan | None = None) -> None:
-    """Writes SiLU(gate) * up to `out` [N, intermediate], for `x` [N, in].
+    """Computes SiLU(gate) * up of the feed-forward layer for `x` [N, in], into `out` [N, intermediate].
 
     `weight` [2 * intermediate, in] has the lines of gate first. `in` is a multiple of 16; of 32 if x and the weights
     are quantized. `plan` gives the division among programs unless `division` is given.
@@ -85,7 +85,7 @@ def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, divis
 
 
 def gate_up_reference(x: Tensor | Matrix, weight: Matrix) -> Tensor:
-    """Returns the result of `gate_up`, computed like the network's layers; 8-bit weights are rounded to x's precision.
+    """Returns the result of the kernel `gate_up` by PyTorch; 8-bit weights are rounded to x's precision.
 
     For quantized x, the result is what a float32 output would contain.
     """

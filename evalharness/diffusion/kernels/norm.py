@@ -1,4 +1,4 @@
-"""RMSNorm of each row, together with the operation before it: the embedding lookup, or the sum of a split product.
+"""RMSNorm kernels, each fused with the operation before it: embedding lookup, or the sum of a split product.
 
 Each row is read and written once: the kernel adds a layer's output to the residual stream and writes the normalized row
 for the next product.
@@ -17,7 +17,7 @@ def normalize(
     values: tl.tensor, gain: tl.tensor, column: tl.tensor, valid: tl.tensor, hidden: tl.tensor, eps: tl.tensor,
     dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Returns the RMSNorm of one row in float32 with a single rounding at the end, like torch.nn.RMSNorm."""
+    """Kernel function: the RMSNorm of one row in float32, rounded once at the end like torch.nn.RMSNorm."""
     mean = tl.sum(values * values, axis=0) / hidden
     scaled = values * tl.rsqrt(mean + eps)
     return (scaled * tl.load(gain + column, mask=valid, other=0.0).to(tl.float32)).to(dtype)
@@ -28,7 +28,7 @@ def embed_row(
     live: tl.tensor, tokens: tl.tensor, table: tl.tensor, gain: tl.tensor, residual: tl.tensor, normed: tl.tensor,
     hidden: tl.tensor, eps: tl.tensor, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Computes a row's embedding and its normalized embedding; one program per row."""
+    """Kernel: a row's embedding and its normalized embedding; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row = tl.program_id(0).to(tl.int64)
@@ -46,7 +46,7 @@ def add_row(
     live: tl.tensor, partials: tl.tensor, residual: tl.tensor, gain: tl.tensor, normed: tl.tensor, hidden: tl.tensor,
     eps: tl.tensor, SPLITS: tl.constexpr, BLOCK: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Adds a product's parts to the residual stream and normalizes the result; one program per row."""
+    """Kernel: adds a split product to the residual stream and normalizes the result; one program per row."""
     if not begin_kernel(live, PDL):
         return
     row, rows = tl.program_id(0).to(tl.int64), tl.num_programs(0).to(tl.int64)
@@ -66,9 +66,9 @@ def add_row(
 def embed_and_norm(
     tokens: Tensor, table: Tensor, gain: Tensor, eps: float, residual: Tensor, normed: Tensor, live: Tensor
 ) -> None:
-    """Writes the embeddings of `tokens` [N] in `table` to `residual` [N, hidden], and normalized to `normed`.
+    """Writes the embeddings of `tokens` [N] to `residual` [N, hidden], and normalized to `normed`.
 
-    `gain` [hidden] is the norm's weight.
+    `table` is the embedding matrix, `gain` [hidden] the norm's weight.
     """
     rows, hidden = residual.shape
     embed_row[(rows,)](
@@ -90,17 +90,17 @@ def add_and_norm(partials: Tensor, residual: Tensor, gain: Tensor, eps: float, n
 
 
 def warps(hidden: int) -> int:
-    """Returns the warps of the program that computes a row: each thread has 8 or 16 elements."""
+    """Returns the warps of the program that normalizes a row: each thread has 8 or 16 elements."""
     return int(max(1, min(16, triton.next_power_of_2(hidden) // 256)))
 
 
 def embed_and_norm_reference(tokens: Tensor, table: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Returns the results of `embed_and_norm`: residual and normed."""
+    """Returns the results of the kernel `embed_and_norm` by PyTorch: residual and normed."""
     residual = F.embedding(tokens, table)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)
 
 
 def add_and_norm_reference(partials: Tensor, residual: Tensor, gain: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Returns the results of `add_and_norm`: residual and normed."""
+    """Returns the results of the kernel `add_and_norm` by PyTorch: residual and normed."""
     residual = residual + partials.sum(dim=0).to(residual.dtype)
     return residual, F.rms_norm(residual, gain.shape, gain, eps)

@@ -1,4 +1,4 @@
-"""What follows the product of queries, keys and values: bias, per-head norm, RoPE, and storing keys and values.
+"""Kernel after the QKV product: bias, per-head norm, RoPE, and storing keys and values in the cache.
 
 The product itself is `gemm.product`. Its parts are small compared with the weights; each program here reads one head.
 """
@@ -23,7 +23,7 @@ def head_values(
     width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
     NORM: tl.constexpr, dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Returns the `column`s of one head of one row, rounded where the network's layers round."""
+    """Kernel function: the `column`s of one attention head of one row, rounded as in the network's layers."""
     index = head * D + column
     values = tl.zeros([D], tl.float32)
     for part in tl.static_range(SPLITS):
@@ -44,7 +44,7 @@ def finish_head(
     size: tl.tensor, capacity: tl.tensor, eps: tl.tensor, HEADS: tl.constexpr, KV_HEADS: tl.constexpr, D: tl.constexpr,
     ROTATED: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr, NORM: tl.constexpr, PDL: tl.constexpr,
 ) -> None:  # fmt: skip
-    """Applies bias, norm and RoPE to a head and stores it; one program per row and head."""
+    """Kernel: applies bias, norm and RoPE to an attention head and stores it; one program per row and head."""
     if not begin_kernel(live, PDL):
         return
     HALF: tl.constexpr = ROTATED // 2
@@ -78,7 +78,7 @@ def finish_head(
 
 
 def rotation_table(config: ModelConfig, length: int, dtype: torch.dtype, device: torch.device) -> Table:
-    """Returns the cosines and sines of positions below `length` for `finish_qkv`, identical to the network's own."""
+    """Returns RoPE's cosines and sines of positions below `length`, identical to the network's own."""
     cosines, sines = rotations(config, torch.arange(length, device=device)[None], dtype)
     half = config.rotated // 2
     return cosines[0, :, 0, half:].contiguous(), sines[0, :, 0, half:].contiguous()
@@ -88,11 +88,12 @@ def finish_qkv(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, queries: Tensor, keys: Tensor, values: Tensor, live: Tensor,
 ) -> None:  # fmt: skip
-    """Writes N rows' queries to `queries` [N, heads * head_dim], keys and values to the cache at their `positions` [N].
+    """Finishes queries, keys and values after the QKV product; writes keys and values to the cache.
 
-    `partials` [splits, N, (heads + 2 * kv_heads) * head_dim] are the parts of the product, queries first. The cache is
-    [B, kv_heads, capacity, head_dim], contiguous; row n belongs to sequence n // (N / B). A row at position -1 is
-    padding, and nothing of it is written to the cache. Without gains there is no per-head norm.
+    Queries go to `queries` [N, heads * head_dim], keys and values to their `positions` [N] of the cache. `partials`
+    [splits, N, (heads + 2 * kv_heads) * head_dim] are the parts of the product, queries first. The cache is [B,
+    kv_heads, capacity, head_dim], contiguous; row n belongs to sequence n // (N / B). A row at position -1 is padding,
+    and nothing of it is written to the cache. Without gains there is no per-head norm.
     """
     splits, rows, width = partials.shape
     sequences, kv_heads, capacity, head_dim = keys.shape
@@ -110,7 +111,10 @@ def finish_qkv_reference(
     partials: Tensor, bias: Tensor | None, q_gain: Tensor | None, k_gain: Tensor | None, eps: float, table: Table,
     positions: Tensor, kv_heads: int, head_dim: int, dtype: torch.dtype,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Returns the results of `finish_qkv`: queries [N, heads, head_dim], keys and values [N, kv_heads, head_dim]."""
+    """Returns the results of the kernel `finish_qkv` by PyTorch.
+
+    Queries are [N, heads, head_dim], keys and values [N, kv_heads, head_dim].
+    """
     total = partials.sum(dim=0)
     if bias is not None:
         total = total + bias.float()

@@ -18,14 +18,14 @@ from evalharness.errors import UserError
 
 @dataclass(frozen=True)
 class KernelSelection:
-    """The kernels that a run uses, and the reason, which the manifest records."""
+    """The kernels that a run decodes with (fused or torch), and the reason, for the manifest."""
 
     name: Literal["fused", "torch"]
     reason: str
 
 
 def select_kernels(kernels: KernelsOption, model: Transformer, weights: WeightFormat = "network") -> KernelSelection:
-    """Returns the kernels to decode `model` with.
+    """Returns the kernels (fused or torch) with which to decode `model`.
 
     Raises UserError if the options require the fused kernels and they cannot run; the message says why. Does not import
     Triton.

@@ -1,4 +1,4 @@
-"""Configurations of real networks, at whose shapes the kernels are compiled, checked and measured, without weights."""
+"""Configurations of real networks, without weights, whose shapes the kernels are compiled, checked and measured for."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A whole denoising step, or the step to the next token, as a sequence of kernels over preallocated buffers."""
+"""A whole decoding step (forward pass and commit) as a sequence of kernels over preallocated buffers."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from evalharness.diffusion.network import Layer, Transformer
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """The weights of one layer, by their names in `network.Layer`."""
+    """The weights of one Transformer layer for the kernels, by their names in `network.Layer`."""
 
     attention_norm: Tensor
     qkv: Matrix
@@ -42,13 +42,16 @@ class Weights:
 
     @property
     def bytes(self) -> int:
-        """The number of bytes that one pass reads."""
+        """The number of weight bytes that one forward pass reads."""
         matrices = [self.head, *(m for layer in self.layers for m in (layer.qkv, layer.out, layer.gate_up, layer.down))]
         return sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
 
 
 def read_weights(model: Transformer, precision: Precision | None = None) -> Weights:
-    """Returns the weights of a network that is no longer trained, quantized as `precision` asks."""
+    """Returns the weights of a network for the kernels, quantized as `precision` says.
+
+    The network must not be trained afterwards.
+    """
     precision = precision or Precision()
 
     def matrix(linear: torch.nn.Linear) -> Matrix:
@@ -91,6 +94,7 @@ class Buffers:
     quantized: tuple[Matrix, Matrix, Matrix] | None
     """8-bit copies of `normed`, `attended` and `gated`, if the products take 8-bit activations."""
     partials: Tensor
+    """Work space of attention: `partials` and `log_sums`."""
     log_sums: Tensor
     table: qkv.Table
     statistics: head.Statistics
@@ -99,7 +103,7 @@ class Buffers:
 
 
 def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, banned: tuple[int, ...]) -> Buffers:
-    """Allocates buffers for segments of `size` tokens and `predicted` positions in each of the cache's rows."""
+    """Allocates the kernels' buffers for `size` tokens and `predicted` positions per sequence in the cache."""
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
     rows, wide = cache.rows * size, config.heads * config.head_dim
     group = config.heads // config.kv_heads
@@ -141,7 +145,7 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, ban
 
 
 def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) -> None:
-    """Runs the network over the segments of a pass.
+    """Runs the network's forward pass by kernels over the prepared segments.
 
     Writes the final normalized states to `buffers.normed`, and keys and values to the cache.
     """
@@ -179,10 +183,11 @@ def step(
     weights: Weights, state: State, buffers: Buffers, cache: KVCache, policy: commit.Policy | None, block: int,
     temperature: float = 0.0,
 ) -> None:  # fmt: skip
-    """Runs one pass over all sequences: commits masks as `policy` says, or without a policy appends a token to each.
+    """Runs one decoding step of all sequences: a forward pass, then commits masks or appends a token.
 
-    The host reads nothing. Without live sequences nothing happens. `block` is the block length of block-causal
-    attention. At a `temperature` above 0 tokens are sampled.
+    Masks are committed as `policy` says; without a policy a token is appended to each sequence. The host reads nothing.
+    Without live sequences nothing happens. `block` is the block length of block-causal attention. At a `temperature`
+    above 0 tokens are sampled.
     """
     config, live = weights.config, state.live
     shift = config.shift and policy is not None

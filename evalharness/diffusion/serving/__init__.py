@@ -1,1 +1,1 @@
-"""A batch whose rows join and leave at any pass, each with its own way of decoding."""
+"""Continuous batching: a batch whose rows (sequences) join and leave at any pass, each with its decoding method."""

@@ -1,4 +1,4 @@
-"""A batch that rows join and leave at any pass: continuous batching."""
+"""Continuous batching: a batch that rows (sequences) join and leave at any forward pass."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from evalharness.diffusion.serving.cache import SharedCache
 from evalharness.diffusion.serving.decoder import Decoder
 
 PREFILL_TOKENS = 256
-"""Prompt tokens that are computed between two passes of the running rows, so that a long prompt does not stop them."""
+"""Prompt tokens computed between two forward passes of the running rows, so that a long prompt does not stop them
+(chunked prefill).
+"""
 
 
 class Batch:
-    """The rows of one network that share forward passes, each with its own settings. For use in one thread.
+    """The rows of one network that share forward passes, each with its own decoding settings. For one thread.
 
     A row's tokens do not depend on the other rows, up to the rounding of sums.
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int] = (), prefill_tokens: int = PREFILL_TOKENS) -> None:
-        """`taps` are the layers whose states a drafter needs."""
+        """`taps`: the layers whose hidden states a drafter needs."""
         self._model, self._prefill_tokens = model, prefill_tokens
         self._joining: deque[Decoder] = deque()
         self._prefilling: Decoder | None = None
@@ -42,23 +44,23 @@ class Batch:
             self._taps.__enter__()
 
     def close(self) -> None:
-        """Stops to record the network's states."""
+        """Stops recording hidden states of the network."""
         if self._taps is not None:
             self._taps.__exit__(None, None, None)
 
     @property
     def size(self) -> int:
-        """The number of rows, those included whose prompt is still being computed."""
+        """The number of rows in the batch, including those whose prompt is still being prefilled."""
         return len(self._starts)
 
     def join(self, decoder: Decoder, start: float | None = None) -> None:
-        """Adds a row, which must have room for a token. Its times count from `start`, a `time.perf_counter()`."""
+        """Adds a row to the batch. Its times count from `start`, a `time.perf_counter()`."""
         self._starts[decoder] = time.perf_counter() if start is None else start
         self._joining.append(decoder)
 
     @torch.inference_mode()
     def leave(self, decoder: Decoder) -> None:
-        """Removes a row, ended or not. Does nothing if it is not in the batch."""
+        """Removes a row from the batch, ended or not. Does nothing if it is not in the batch."""
         if self._starts.pop(decoder, None) is None:
             return
         if decoder in self._joining:
@@ -84,7 +86,7 @@ class Batch:
 
     @torch.inference_mode()
     def step(self) -> list[Decoder]:
-        """Computes a part of the next prompt, if one is waiting, and one pass of the running rows.
+        """Prefills a part of a waiting prompt, if any, and runs one forward pass of the running rows.
 
         Returns the decoders that ran; those that have ended are no longer in the batch.
         """
@@ -99,7 +101,7 @@ class Batch:
         return running
 
     def _due(self) -> Iterator[Decoder]:
-        """Yields joining rows until about `prefill_tokens` tokens of their prompts are computed."""
+        """Yields joining rows until about `prefill_tokens` tokens of their prompts are prefilled."""
         budget = self._prefill_tokens
         while self._joining and budget > 0:
             decoder = self._joining[0]
@@ -109,7 +111,7 @@ class Batch:
             budget -= max(1, decoder.row.cached - before)
 
     def _prefill(self, decoder: Decoder) -> None:
-        """Computes a part of a prompt. A row whose prompt is complete runs from then on."""
+        """Prefills a part of a row's prompt. A row whose prompt is complete runs from then on."""
         if self._prefilling is None:
             self._prefilling = decoder
             if self._cache is not None:

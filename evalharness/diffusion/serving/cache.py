@@ -1,4 +1,4 @@
-"""A KV cache whose rows join and leave, and which grows with their text."""
+"""A KV cache for continuous batching: rows join and leave, and the capacity grows with their text."""
 
 import copy
 
@@ -8,11 +8,11 @@ from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.config import ModelConfig
 
 CAPACITY_STEP = 256
-"""The capacity is a multiple of this."""
+"""The cache's capacity is a multiple of this."""
 
 
 class SharedCache(KVCache):
-    """A cache for the rows of a changing batch: row n of a pass uses slot n of the storage.
+    """A KV cache for the rows of a changing batch: row n of a pass uses slot n of the storage.
 
     The rows in use are always the first ones: another row is moved into the slot of one that leaves.
     """
@@ -22,7 +22,7 @@ class SharedCache(KVCache):
         self._key_storage, self._value_storage = self._keys, self._values
 
     def add_row(self) -> int:
-        """Adds an empty row after the others; returns its number."""
+        """Adds an empty row to the KV cache after the others; returns its number."""
         number = self.rows
         if number == self._key_storage.shape[1]:
             self._resize(2 * number or 1, self.capacity)
@@ -30,25 +30,25 @@ class SharedCache(KVCache):
         return number
 
     def move_row(self, source: int, target: int) -> None:
-        """Copies a row to the slot of another one, which it replaces."""
+        """Copies row `source` of the KV cache over row `target`."""
         for storage in (self._key_storage, self._value_storage):
             storage[:, target].copy_(storage[:, source])
 
     def drop_last_row(self) -> None:
-        """Removes the last row. An empty cache frees its storage, so that one long text does not keep its memory."""
+        """Removes the KV cache's last row. An empty cache frees its storage."""
         if self.rows == 1:
             self._key_storage = self._key_storage[:, :0, :, :0].clone()
             self._value_storage = self._value_storage[:, :0, :, :0].clone()
         self._use(self.rows - 1)
 
     def reserve(self, positions: int) -> None:
-        """Makes room for at least this number of positions per row."""
+        """Makes room for at least this number of token positions per row."""
         if positions > self.capacity:
             needed = max(positions, self.capacity * 5 // 4)
             self._resize(self._key_storage.shape[1], -(-needed // CAPACITY_STEP) * CAPACITY_STEP)
 
     def view(self, first: int, end: int) -> KVCache:
-        """Returns a cache of the rows [first, end) that shares their memory, valid until rows or capacity change."""
+        """Returns a KV cache of the rows [first, end) that shares their memory, until rows or capacity change."""
         view = copy.copy(self)
         view._keys, view._values = self._keys[:, first:end], self._values[:, first:end]
         return view

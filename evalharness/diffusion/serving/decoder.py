@@ -1,4 +1,4 @@
-"""One row of a changing batch: what the next pass computes for it, and what a pass changed in it."""
+"""Decoder of one row in continuous batching: its input to the next forward pass, and what a pass changed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -16,15 +16,15 @@ class Frame:
     """What one forward pass changed in a row. Positions count the row's output tokens from 0."""
 
     forward_pass: int
-    """The number of the pass among those of the row, from 1."""
+    """The number of the forward pass among those of the row, from 1."""
     start: int
-    """The first position that was open before the pass: the block's, or that of the next token."""
+    """The first position that was not final before the pass: the block's start, or the next token's position."""
     end: int
-    """The position after the last one that was open."""
+    """The position after the last one that was not final."""
     positions: tuple[int, ...]
-    """The positions that have another token since this pass."""
+    """The positions whose token the pass changed."""
     tokens: tuple[int, ...]
-    """Their token ids."""
+    """Token ids at `positions`."""
     confidences: tuple[float, ...]
     """The network's probability of each of these tokens."""
     drafted: tuple[int, ...] = ()
@@ -36,7 +36,7 @@ class Frame:
 
 
 class Decoder(ABC):
-    """Decodes one row. Rows whose decoders have equal `settings` are advanced together."""
+    """Decodes one row of a changing batch. Rows whose decoders have equal `settings` are advanced together."""
 
     def __init__(self, row: Row, settings: Hashable, traced: bool) -> None:
         """`traced`: whether `frames` are kept and confidences computed."""
@@ -46,34 +46,34 @@ class Decoder(ABC):
 
     @property
     def group(self) -> Hashable:
-        """Decoders of equal groups are advanced together."""
+        """A key: decoders with equal keys are advanced together."""
         return (type(self), self.settings)
 
     @abstractmethod
     def prefill_segment(self, size: int) -> Segment | None:
-        """Returns up to about `size` tokens of the prompt that are to be computed next; None if all are."""
+        """Returns about `size` further prompt tokens to prefill; None if all are."""
 
     def observe(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
-        """Takes the tapped states [1, T, ...] of a pass over this row's tokens from position `start`."""
+        """Takes the target's hidden states [1, T, ...] of a forward pass over the row's tokens from `start` on."""
 
     @abstractmethod
     def segment(self, model: Transformer) -> Segment:
-        """Returns the tokens that the next pass computes for this row."""
+        """Returns the row's input tokens for the next forward pass."""
 
     def split(self, segment: Segment) -> tuple[Segment, Segment] | None:
-        """Returns a segment as a part whose states are only cached, and the rest; None if all states are needed."""
+        """Splits a row's input into a part that is only cached and the rest; None if all outputs are needed."""
         return None
 
     @abstractmethod
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: "Sequence[Decoder]"
     ) -> list[Row]:
-        """Advances all `members` of this decoder's group after a pass over their `segments`.
+        """Advances all `members` of this decoder's group after a forward pass over their `segments`.
 
         `hidden` are the members' states [members, T, hidden]. Returns the rows with new final output.
         """
 
 
 def output_position(row: Row, position: int) -> int:
-    """Returns the index among the output tokens of a position in the row's text."""
+    """Returns the index among the row's output tokens of a position in its text."""
     return position - len(row.prompt)

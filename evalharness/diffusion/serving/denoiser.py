@@ -1,4 +1,4 @@
-"""Block diffusion, as `decoding.denoise` does it."""
+"""Block diffusion in continuous batching, with the results of `decoding.denoise`."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from evalharness.diffusion.serving.decoder import Decoder, Frame, output_positio
 
 
 class Denoiser(Decoder):
-    """Denoises the blocks of a row."""
+    """Decodes one row of a changing batch by block diffusion."""
 
     def __init__(self, row: Row, denoising: Denoising, config: ModelConfig, traced: bool = False) -> None:
         super().__init__(row, denoising, traced)
@@ -23,7 +23,7 @@ class Denoiser(Decoder):
         row.text = row.prompt[: denoising.text_end(len(row.prompt))]
 
     def prefill_segment(self, size: int) -> Segment | None:
-        """Returns the next part of the text before the first block, whole blocks of it where they attend to themselves.
+        """Returns the next prompt tokens to prefill, in whole blocks with block-causal attention.
 
         A bidirectional network needs no prefill.
         """
@@ -40,12 +40,12 @@ class Denoiser(Decoder):
         return None
 
     def segment(self, model: Transformer) -> Segment:
-        """Returns the block, and text that is not in the cache."""
+        """Returns the row's input to the next forward pass: text that is not yet cached, and the block."""
         assert self.block is not None
         return self.block.segment(self._config, self._denoising.block)
 
     def split(self, segment: Segment) -> tuple[Segment, Segment] | None:
-        """Returns the finished block apart from the one that is being denoised; None if it is in the cache."""
+        """Returns the finished block, which is only cached, and the block being denoised; None if it is cached."""
         cut = len(self.row.text) - segment.start - self._config.shift
         if self._config.attention == "bidirectional" or cut <= 0:
             return None
@@ -57,7 +57,7 @@ class Denoiser(Decoder):
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Commits tokens in the block of each row."""
+        """Commits tokens in the block of each row after a forward pass."""
         blocks, traced = [], {}
         for member in members:
             assert isinstance(member, Denoiser)
@@ -74,7 +74,7 @@ class Denoiser(Decoder):
 
 
 def frame_of(block: BlockState) -> Frame:
-    """Returns what the latest pass changed in a block."""
+    """Returns what the latest forward pass changed in a block."""
     first = output_position(block.row, block.start)
     return Frame(
         block.row.forward_passes,

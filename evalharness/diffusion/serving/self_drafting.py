@@ -1,4 +1,4 @@
-"""Self-speculative decoding, as `autoregression.speculate` does it: a pass drafts, the next one verifies."""
+"""Self-speculative decoding in continuous batching, with the results of `autoregression.speculate`."""
 
 from collections.abc import Hashable, Sequence
 
@@ -13,7 +13,7 @@ from evalharness.diffusion.serving.tokens import CausalDecoder, next_tokens
 
 
 class SelfDrafter(CausalDecoder):
-    """Decodes a row whose network drafts `length` tokens and verifies them itself."""
+    """Decodes a row by self-speculation: the network drafts `length` tokens, and verifies them in the next pass."""
 
     def __init__(self, row: Row, length: int, sampler: Sampler, traced: bool = False) -> None:
         super().__init__(row, (length, sampler), traced)
@@ -23,11 +23,11 @@ class SelfDrafter(CausalDecoder):
 
     @property
     def group(self) -> Hashable:
-        """Rows that draft and rows that verify are separate groups."""
+        """A key that separates rows that draft from rows that verify."""
         return (type(self), self.settings, bool(self._draft))
 
     def segment(self, model: Transformer) -> Segment:
-        """Returns masks after the row's last token, or the draft that is to be verified."""
+        """Returns the row's input: its last token and masks to draft, or the draft to verify."""
         if self._draft:
             return causal_segment(len(self.row.text), self._draft)
         return draft_segment(self.row, self._length, model.config.mask_id)
@@ -35,7 +35,7 @@ class SelfDrafter(CausalDecoder):
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Takes the drafts of all rows, or accepts what was verified."""
+        """Takes the drafts of all rows, or accepts the verified tokens."""
         verifying, length = bool(self._draft), self._length
         places = range(length) if verifying else (0, *range(2, length + 1))
         sources = [(number, place) for number in range(len(members)) for place in places]

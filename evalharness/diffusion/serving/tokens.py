@@ -1,4 +1,4 @@
-"""Decoding token by token, as `autoregression.autoregress` does."""
+"""Autoregressive decoding in continuous batching, with the results of `autoregression.autoregress`."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ from evalharness.diffusion.serving.decoder import Decoder, Frame
 
 
 class CausalDecoder(Decoder):
-    """What the decoders of left-to-right text share: the prefill covers all but the last token of the prompt."""
+    """Base class of left-to-right decoders: prefill covers all but the last token of the prompt."""
 
     sampler: Sampler
 
     def prefill_segment(self, size: int) -> Segment | None:
-        """Returns the next part of the prompt; None if only its last token is left."""
+        """Returns the next prompt tokens to prefill; None if only the last one is left."""
         row = self.row
         end = min(len(row.prompt) - 1, row.cached + size)
         if row.cached < end:
@@ -30,20 +30,20 @@ class CausalDecoder(Decoder):
 
 
 class TokenDecoder(CausalDecoder):
-    """Decodes a row token by token."""
+    """Decodes one row of a changing batch autoregressively, one token per forward pass."""
 
     def __init__(self, row: Row, sampler: Sampler, traced: bool = False) -> None:
         super().__init__(row, sampler, traced)
         self.sampler = sampler
 
     def segment(self, model: Transformer) -> Segment:
-        """Returns the row's last token."""
+        """Returns the row's last token, the input of the next forward pass."""
         return causal_segment(self.row.cached, self.row.text[self.row.cached :])
 
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends one token to each row."""
+        """Appends one sampled token to each row."""
         rows = [member.row for member in members]
         tokens, confidences = next_tokens(
             model, hidden, [(number, 0) for number in range(len(rows))], _uniforms(rows, self.sampler), self.sampler,
@@ -76,7 +76,7 @@ def next_tokens(
     sampler: Sampler,
     with_confidence: bool,
 ) -> tuple[list[int], list[float]]:
-    """Returns the token after each of the `sources` (row, token) of a pass, and its probability.
+    """Returns the sampled token after each of the (row, token) `sources` of a forward pass, and its probability.
 
     Without `with_confidence` all probabilities are 1.
     """

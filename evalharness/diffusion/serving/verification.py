@@ -1,4 +1,4 @@
-"""Draft and verify, as `drafting.decoding.draft_and_verify` does it: drafts by lookup, or by a trained drafter."""
+"""Speculative decoding in continuous batching, with the results of `drafting.decoding.draft_and_verify`."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,10 @@ from evalharness.diffusion.serving.tokens import CausalDecoder
 
 
 class Verifier(CausalDecoder):
-    """Decodes a row from drafts that the network verifies. Each row has its own lookup and its own statistics."""
+    """Decodes one row by speculative decoding, with drafts of prompt lookup or a drafter.
+
+    Each row has its own lookup and its own acceptance estimates.
+    """
 
     def __init__(self, row: Row, drafting: Drafting, sampler: Sampler, traced: bool = False) -> None:
         super().__init__(row, (sampler, drafting.threshold), traced)
@@ -25,18 +28,18 @@ class Verifier(CausalDecoder):
         row.drafts = []
 
     def observe(self, states: Tensor, start: int) -> None:
-        """Gives the tapped states of a pass to the drafter."""
+        """Passes the target's hidden states of a forward pass to the drafter."""
         self._proposer.observe(states, [start])
 
     def segment(self, model: Transformer) -> Segment:
-        """Returns the row's last token and a draft."""
+        """Returns the row's last token and a draft, which the next forward pass verifies."""
         self._draft = self._proposer.propose([self.row])[0]
         return causal_segment(self.row.cached, [self.row.text[-1], *self._draft.tokens])
 
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Appends accepted drafts and the network's next token to each row."""
+        """Appends accepted draft tokens and the target's next token to each row."""
         verifiers = [member for member in members if isinstance(member, Verifier)]
         rows, drafts = [member.row for member in members], [verifier._draft for verifier in verifiers]
         traced = any(member.traced for member in members)

@@ -93,7 +93,7 @@ def test_truncated_file_is_one_line(tmp_path: Path, size: int) -> None:
     path = write_gguf(tmp_path / "model.gguf", tmp_path, build(tmp_path, "qwen2"))
     assert path.stat().st_size > 30_000
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(UserError, match=r"model.gguf is no complete GGUF file") as caught:
+    with pytest.raises(UserError, match=r"model.gguf is not a complete GGUF file") as caught:
         open_gguf(path, torch.float32)
     assert "\n" not in str(caught.value)
 

@@ -77,7 +77,7 @@ def test_saved_drafter_is_the_same(tmp_path: Path) -> None:
 
 def test_drafter_of_another_size_is_refused(tmp_path: Path) -> None:
     save_drafter(tiny_drafter(tiny_model(1)), tmp_path, quantized=False)
-    with pytest.raises(UserError, match="was trained for tiny, whose sizes differ"):
+    with pytest.raises(UserError, match="was trained for model tiny, whose sizes differ"):
         load_drafter(tmp_path, tiny_model(1, hidden=64))
     with pytest.raises(UserError, match="cannot be read"):
         load_drafter(tmp_path / "none", tiny_model(1))

@@ -1,1 +1,1 @@
-"""Runs untrusted programs: an engine makes containers, a pool gives them jobs, an agent inside them judges."""
+"""Runs untrusted programs: an engine starts containers, a pool assigns jobs to them, an agent inside judges."""

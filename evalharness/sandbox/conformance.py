@@ -1,4 +1,4 @@
-"""Checks an engine: its guarantees, hostile programs, and a right and a wrong solution in each language."""
+"""Checks a sandbox engine: guarantees, hostile programs, and a right and a wrong solution in each language."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ TRIALS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check."""
+    """The result of one check of a sandbox engine."""
 
     good: bool
     text: str
@@ -83,7 +83,7 @@ class Finding:
 
 
 def check_guarantees(engine: Engine, image: str) -> Iterator[Finding]:
-    """Yields a finding for each guarantee, as the agent in a fresh container tests it."""
+    """Yields, for each guarantee, whether a fresh container of this image has it, as its agent tests it."""
     container = engine.start(image, 4096, 1.0, SAMPLE_SEED)
     container.close()
     for name, text in GUARANTEES.items():
@@ -91,7 +91,7 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[Finding]:
 
 
 def check_trials(pool: ContainerPool, image: str) -> Iterator[Finding]:
-    """Yields a finding for each hostile program: how it ends, and whether it leaves anything behind."""
+    """Yields, for each hostile program, whether it ended as expected and left nothing behind."""
     for text, (source, allowed) in TRIALS.items():
         outcome = _status(pool.run(_python(image, source)))
         after = _status(pool.run(_python(image, LOOKS_FRESH)))
@@ -104,7 +104,7 @@ def _python(image: str, source: str) -> ExecProgram:
 
 
 def check_language(pool: ContainerPool, image: str) -> Finding:
-    """Returns a finding: whether the right solution of the language's hello problem passes and the wrong one fails."""
+    """Checks that the right solution of a language's hello problem passes and that the wrong one fails."""
     language = languages()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:

@@ -1,4 +1,4 @@
-"""Opens the sandbox that a run asks for."""
+"""Creates the sandbox that a run's options ask for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from evalharness.util.plugins import load_plugin
 from evalharness.util.suggest import unknown_name
 
 GROUP = "evalharness.sandboxes"
+"""The entry-point group in which a package registers its sandbox engines."""
 ISOLATIONS = ("namespaces", "containers")
-"""What a sample that is not harmless has to itself; a container comes in addition to namespaces."""
+"""What separates a sample that is not harmless from others; a container comes in addition to namespaces."""
 DESCRIBED_OPTIONS = (
     OptionDescription("runtime", "text", "", "Engine docker: another runtime, such as runsc"),
     OptionDescription(
@@ -40,26 +41,30 @@ DESCRIBED_OPTIONS = (
 OPTIONS = tuple(option.name for option in DESCRIBED_OPTIONS)
 """The `--option` keys of the sandbox."""
 CHANGES_NUMBERS = frozenset({"max_text_mb", "bound"})
-"""The options that can change a verdict."""
+"""The sandbox options that can change a verdict."""
 
 
 def find_engine(name: str) -> Any:
-    """Returns the engine's class. Raises UserError for an unknown name."""
+    """Returns the class of a sandbox engine. Raises UserError for an unknown name."""
     return load_plugin(GROUP, "sandbox", name)
 
 
 class NoEngine:
-    """The engine of a run without programs, so that no container engine has to be installed."""
+    """The sandbox engine of runs without programs, so that no container engine has to be installed."""
 
     name = "none"
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Raises InfrastructureError."""
-        raise InfrastructureError(f"no engine was opened for image {image}")
+        """Always raises InfrastructureError: this engine has no images."""
+        raise InfrastructureError(
+            f"no sandbox engine was opened, because no program was expected; image {image} cannot run"
+        )
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Raises InfrastructureError."""
-        raise InfrastructureError(f"no engine was opened for image {image}")
+        """Always raises InfrastructureError: this engine starts no containers."""
+        raise InfrastructureError(
+            f"no sandbox engine was opened, because no program was expected; image {image} cannot run"
+        )
 
     def describe(self) -> dict[str, str]:
         """Returns the name of the engine."""
@@ -68,31 +73,31 @@ class NoEngine:
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """The options of a sandbox, checked."""
+    """The validated `--option`s of a sandbox."""
 
     runtime: str | None = None
-    """Another runtime of the docker engine, such as runsc."""
+    """Another container runtime of the engine docker, such as runsc."""
     memory_mb: int | None = None
-    """The memory of all containers together; None for 90 % of the machine's."""
+    """Memory of all containers together; None for 90 % of the machine's."""
     allow: frozenset[str] = frozenset()
-    """Guarantees that the engine may lack."""
+    """Names of guarantees that the engine may lack."""
     max_text_bytes: int = MAX_TEXT_BYTES
     """Size limit of an answer and of a program."""
     bound: float = FACTOR
-    """The total time of a sample, as a multiple of its limit."""
+    """Total time of a sample, all runs included, as a multiple of its time limit."""
     own_containers: bool = False
-    """Whether samples that are not harmless run in their own containers, not only in namespaces."""
+    """Whether samples that are not harmless run in separate containers, not only in namespaces."""
 
 
 def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptions:
-    """Returns the options of the engine `name`; `DESCRIBED_OPTIONS` has their meanings.
+    """Returns the validated options of the sandbox engine `name`; `DESCRIBED_OPTIONS` has their meanings.
 
     Raises UserError for an unknown engine or guarantee, and for an impossible value.
     """
     find_engine(name)
     runtime = options.get("runtime")
     if runtime and name != "docker":
-        raise UserError(f"--option runtime= is for --sandbox docker, not {name}")
+        raise UserError(f"--option runtime= works only with --sandbox docker, not {name}; remove it")
     memory_gb, max_text_mb = _positive(options, "memory_gb"), _positive(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
@@ -112,7 +117,7 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
 
 
 def _positive(options: Mapping[str, str], name: str) -> float | None:
-    """Returns the option's number; None where it is not given. Raises UserError for anything but a number above 0."""
+    """Returns an option's number; None if it is not given. Raises UserError unless it is a number above 0."""
     if name not in options:
         return None
     try:
@@ -120,17 +125,17 @@ def _positive(options: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise UserError(f"--option {name}={options[name]} is not a number above 0; give one, such as {name}=2")
+        raise UserError(f"--option {name}={options[name]} is not a number above 0; give for example {name}=2")
     return number
 
 
 def open_sandbox(
     name: str, workers: int, options: Mapping[str, str], log: Log, *, needed: bool = True
 ) -> ContainerPool:
-    """Returns a pool of containers of the engine `name`. `log` receives the messages of image builds.
+    """Returns a container pool on the sandbox engine `name`. `log` receives the messages of image builds.
 
-    Without `needed`, as for tasks that run nothing, the options are checked but no engine is connected to.
-    Raises UserError as `parse_sandbox_options`, and where the engine is not available.
+    Without `needed`, as for tasks that run nothing, the options are checked but no engine is connected to. Raises
+    UserError as `parse_sandbox_options`, and where the engine is not available.
     """
     parsed = parse_sandbox_options(name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}

@@ -1,4 +1,4 @@
-"""The messages for the agent about a program: the job, then the secret, which the sample must never see."""
+"""Builds the messages about a program for the agent: the job, and the secret, which the sample must never see."""
 
 import random
 import secrets
@@ -40,8 +40,9 @@ from evalharness.sandbox.tampering.suite_canary import false_suites, with_own_bu
 
 DRAW = random.SystemRandom()
 RUNS = 5
-"""How often a program that is not harmless must pass with its right tests, and how many canaries it must fail. A
-program that passes each run with probability p gets past all of them with p^5 (1 - p)^5, at most 1 in 1,024."""
+"""How often a program that is not harmless must pass with its right tests, and how many canaries (tests made false) it
+must fail. A program that passes each run with probability p passes the check with p^5 (1 - p)^5, at most 1 in 1,024.
+"""
 
 
 def _false_runs(harmless: bool) -> int:
@@ -49,7 +50,7 @@ def _false_runs(harmless: bool) -> int:
 
 
 def job_of(program: Program) -> Job:
-    """Returns the job of a program. Raises UserError if its image cannot run it."""
+    """Returns the agent's job for a program. Raises UserError if the program's image cannot run it."""
     source, time_s, memory_mb = program.source, program.limits.time_s, program.limits.memory_mb
     harmless = is_harmless(program)
     match program:
@@ -98,7 +99,10 @@ def job_of(program: Program) -> Job:
 
 
 def secret_of(program: Program, expected: bytes) -> Secret:
-    """Returns the secret of a program's job; `expected` are the outputs of its reference, if it has one."""
+    """Returns the secret of a program's job: its tests or expected outputs.
+
+    `expected` are the outputs of its reference solution, if it has one.
+    """
     match program:
         case ExecProgram():
             checks = program.checks or Checks("")
@@ -122,7 +126,7 @@ def secret_of(program: Program, expected: bytes) -> Secret:
 
 
 def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
-    """Returns the job that runs a reference solution to produce the expected outputs."""
+    """Returns the agent's job that runs a reference solution to produce the expected outputs."""
     return ReferenceJob(
         kind="reference",
         source=reference.source,
@@ -134,7 +138,7 @@ def reference_job(reference: Reference, memory_mb: int) -> ReferenceJob:
 
 
 def whole_source(program: ExecProgram | UnitTestProgram) -> str:
-    """Returns the program with its checks, if it has any."""
+    """Returns the program's source followed by its checks, if it has any."""
     if program.checks is None:
         return program.source
     text = program.checks.text
@@ -179,9 +183,10 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
 
 
 def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> list[str]:
-    """Returns tests with one made false in each: one for a harmless program, at least `RUNS` for any other.
+    """Returns the tests with one made false in each copy (canaries).
 
-    Each test is made false once, except where compiling makes that expensive.
+    One copy for a harmless program, at least `RUNS` for any other. Each test is made false once, except where compiling
+    makes that expensive.
     """
     made = list(canaries(tests, language.tests, token))
     if harmless or not made:
@@ -192,7 +197,7 @@ def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> 
 
 
 def _encoded(text: str) -> bytes:
-    """Returns a program as bytes. Surrogates that stand for no byte become question marks."""
+    """Returns a program as UTF-8 bytes. Lone surrogates become question marks."""
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The languages of images: how a program runs, and the form of its tests (`sandboxes/*/language.yaml`)."""
+"""The programming languages of sandbox images: how programs run, and the form of tests (`language.yaml`)."""
 
 import functools
 import re
@@ -24,7 +24,7 @@ class Shortcut(_Strict):
 
 
 class Step(_Strict):
-    """A command that must succeed within `time_s` seconds, counted as on an idle machine.
+    """A command (compile, run ...) that must succeed within `time_s` seconds, counted as on an idle machine.
 
     `warm`: the image has a compile server that gives the same result without the start of the compiler (the Dockerfile
     writes its command line to /opt/evalharness/warm/command). If the server cannot compile a program, or the `shortcut`
@@ -39,7 +39,7 @@ class Step(_Strict):
 
 
 class FailsOn(_Strict):
-    """Output by which a program fails although it exits with success, as in MultiPL-E's graders."""
+    """Output that makes a program fail although it exits with 0, as in MultiPL-E's graders."""
 
     stderr_contains: list[str] = []
     output_contains: list[str] = []
@@ -47,14 +47,14 @@ class FailsOn(_Strict):
 
 
 class Tests(_Strict):
-    """The form of tests in MultiPL-E's format."""
+    """The form of a language's tests in MultiPL-E."""
 
     line: str
-    """A pattern that matches one test; its group `expected` is the text of the expected value."""
+    """A regular expression for one test; its group `expected` is the text of the expected value."""
     end: str
     """A statement that prints `{token}`, inserted after the last test."""
     end_after: str | None = None
-    """A pattern, after whose last match `end` is inserted instead."""
+    """A regular expression; `end` is inserted after its last match instead."""
     fails: str
     """A statement that makes a program fail."""
 
@@ -67,20 +67,23 @@ class Tests(_Strict):
 
 
 class Harmless(_Strict):
-    """The words of programs that can do nothing but compute (tampering/plain_text.py). All texts are lists of words."""
+    """Word lists by which programs of a language are recognized as harmless (able only to compute).
+
+    Each text is a list of words; tampering/plain_text.py applies them.
+    """
 
     library: str
     """Keywords, types, functions and members of the language and its library."""
     owners: str = ""
-    """Those that are objects whose members a program could replace."""
+    """Objects whose members a program could replace."""
     typed: bool = False
-    """Whether a definition of a function begins with a type, and members of the library cannot be replaced."""
+    """Whether a function's definition begins with a type, and members of the library cannot be replaced."""
     lambdas: bool = False
-    """Whether functions without a name begin with captures in square brackets."""
+    """Whether anonymous functions begin with captures in square brackets."""
     never: str = ""
-    """What such a program does not contain anywhere."""
+    """Texts that a harmless program does not contain anywhere."""
     never_in_texts: str = ""
-    """What its literal texts do not contain."""
+    """Texts that its string literals do not contain."""
 
 
 class Hello(_Strict):
@@ -93,7 +96,10 @@ class Hello(_Strict):
 
 
 class Language(_Strict):
-    """One `language.yaml`. `code` is MultiPL-E's. Without `harmless`, no program counts as harmless."""
+    """One `language.yaml`: a programming language of the sandbox. `code` is MultiPL-E's name for it.
+
+    Without `harmless`, no program of the language counts as harmless.
+    """
 
     language: str
     code: str
@@ -101,26 +107,29 @@ class Language(_Strict):
     piped: bool = False
     """Whether the program is read from a pipe, whole before it starts: for a shell, which reads a file as it goes."""
     opens: dict[str, int] = {}
-    """How often the language's own commands open the file of the source, or what it is compiled to. A program that
-    opens it once more has tampered. Without this, programs of the language can read their own source."""
+    """How often the language's own commands open the source file, or what it is compiled to. A program that opens it
+    once more has tampered. Without this, programs of the language can read their own source.
+    """
     steps: list[Step]
     fails_on: FailsOn = FailsOn()
     tests: Tests
     harmless: Harmless | None = None
     suspicious: list[str] = []
-    """Not used. Languages of version 0.2 have it."""
+    """Not used; kept because language files of version 0.2 have it."""
     hello: Hello
 
 
 @functools.cache
 def languages() -> dict[str, Language]:
-    """Returns all languages, by the name of their image. Raises UserError for an invalid file."""
+    """Returns all languages of the sandbox by image name. Raises UserError for an invalid language.yaml."""
     by_image = {}
     for path in sorted(bundled("sandboxes").glob("*/language.yaml")):
         try:
             by_image[path.parent.name] = Language(**parse_yaml(path.read_text()))
         except (ValidationError, yaml.YAMLError, TypeError, re.error) as error:
-            raise UserError(f"{path} is not a valid language file: {error}") from None
+            raise UserError(
+                f"{path} is not a valid language file ({error}); correct it as docs/extending/language.md describes"
+            ) from None
     return by_image
 
 

@@ -1,4 +1,4 @@
-"""Which outcomes may depend on the load and the speed of the machine."""
+"""Decides which outcomes may depend on the machine's load or speed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,12 +7,13 @@ from evalharness.records import CommandProgram, ExecProgram, Execution, Outcome,
 from evalharness.sandbox.languages import languages
 
 IDLE_SHARE, BUSY_SHARE = 0.05, 0.9
-"""A timeout is due to the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither had
-one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used."""
+"""A timeout is caused by the program itself if it had a core for at least `BUSY_SHARE` of its time, or if it neither
+had one nor waited for one for more than `IDLE_SHARE`. In between it may have waited for resources that others used.
+"""
 OWN_SHARE = 1.5
-"""A program that uses more than this many times the CPU time of its first process has itself kept that from a core."""
+"""A program that uses more than this many times the CPU time of its first process has delayed that process itself."""
 NEAR = 0.8
-"""A program that needed more than this share of its time limit might exceed it in another run."""
+"""A passed program that needed more than this share of its time limit is marked as borderline."""
 
 
 def needs_quiet_rerun(execution: Execution) -> bool:
@@ -42,7 +43,7 @@ def near_limit(program: Program, execution: Execution) -> Execution:
 
 
 def _limited_parts(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    """Yields name, outcome and time limit of the parts that have one limit."""
+    """Yields name, outcome and time limit of the execution's parts that have a limit of their time."""
     if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
     elif isinstance(program, CommandProgram):

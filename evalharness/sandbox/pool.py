@@ -1,4 +1,4 @@
-"""The sandbox: as many warm containers as workers, shared by all images under one memory budget."""
+"""The sandbox's container pool: as many warm containers as workers, for all images, under one memory budget."""
 
 import os
 import time
@@ -34,32 +34,35 @@ from evalharness.sandbox.worker_slots import WorkerSlots
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, larger_than
 
 TRIES = 3
-"""How often a job is sent if its container is lost."""
+"""How often a job is sent in total if its container is lost."""
 REFERENCE_S = 1800.0
 """Seconds after which the container of a trusted reference solution is considered lost."""
 RERUNS = 4
-"""The most samples that wait for a quiet rerun while others run; more take the place of others."""
+"""Most samples that wait for a quiet rerun while others run; further ones take the place of others."""
 PATIENCE_S = 60.0
-"""Seconds after which such a sample lets no other start before it."""
+"""Seconds after which a sample that waits for a quiet rerun is preferred to new samples."""
 SAMPLE_SEED, REFERENCE_SEED = 0, 1
-"""PYTHONHASHSEED of samples and references. Fixed, so that verdicts repeat; different, because the official expected
-outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck."""
+"""PYTHONHASHSEED of samples and of references. Fixed, so that verdicts repeat; different, because the official expected
+outputs also come from another process: a sample that returns a set's items in arbitrary order must not pass by luck.
+"""
 SHARE_OF_MEMORY = 0.9
 """The share of the machine's memory that is the default budget."""
 SUSPICIOUS_STATUSES = ("tampered", "memory")
-"""After these a container is discarded, even if its agent finds nothing left behind."""
+"""After these statuses a container is discarded, even if its agent finds nothing left behind."""
 SLEEP_FACTOR, SLEEP_EXTRA_S, LONGEST_SLEEP_S = 2.0, 1.0, 60.0
-"""The sleep of a harmless program, as a multiple of the time after which another program's container ended."""
+"""Sleep of the harmless test program: a multiple of the time after which the sample's container ended, plus seconds, at
+most the last.
+"""
 ENDS_ITS_CONTAINER = Outcome("error", "ends each container that it runs in, where a program that does nothing does not")
 
 
 def machine_memory_mb() -> int:
-    """Returns the physical memory of this machine."""
+    """Returns the physical memory of this machine in MB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 def harmless_job(sleep_s: float) -> CommandJob:
-    """Returns the job of a program that only sleeps, which any image can run."""
+    """Returns the job of a program that only sleeps, to test whether containers survive without the sample."""
     step = StepMessage(
         name="run", command=["sleep", str(sleep_s)], time_s=2 * LONGEST_SLEEP_S, warm=False, shortcut=None
     )
@@ -79,7 +82,7 @@ def harmless_job(sleep_s: float) -> CommandJob:
 
 
 class ContainerLost(InfrastructureError):
-    """A container ended `seconds` after it received a job."""
+    """A container ended unexpectedly, `seconds` after it received a job."""
 
     def __init__(self, reason: str, seconds: float):
         super().__init__(reason)
@@ -87,7 +90,7 @@ class ContainerLost(InfrastructureError):
 
 
 class ContainerPool:
-    """Runs programs in containers. `run` may be called from `threads` threads at once; more calls wait.
+    """Runs programs in sandbox containers. `run` may be called from `threads` threads at once; more calls wait.
 
     At most `workers` containers compute, fewer if their limits together would exceed `budget_mb`. If the budget allows,
     as many containers again may run programs that only sleep, or be idle, so that several images, and the reference
@@ -111,7 +114,10 @@ class ContainerPool:
         budget = budget_mb or int(machine_memory_mb() * SHARE_OF_MEMORY)
         self.workers = min(workers, budget // memory_mb)
         if self.workers < 1:
-            raise UserError(f"a memory budget of {budget} MB is less than the {memory_mb} MB of one sample")
+            raise UserError(
+                f"a memory budget of {budget} MB (option memory_gb) is less than the {memory_mb} MB that one sample "
+                "needs; raise it"
+            )
         self.references = ReferenceCache()
         self._slots = WorkerSlots(self.workers, spare=min(self.workers, budget // memory_mb - self.workers))
         self.threads = self._slots.most + RERUNS
@@ -121,7 +127,10 @@ class ContainerPool:
         self._keys: WeakKeyDictionary[Reference, str] = WeakKeyDictionary()
 
     def prepare(self, names: list[str]) -> None:
-        """Makes the images ready, each with a container. Raises UserError if the engine lacks a guarantee."""
+        """Builds the sandbox images and starts a container of each.
+
+        Raises UserError if the engine lacks a guarantee.
+        """
         for name in names:
             identity = self.engine.prepare(name)
             kind = ContainerKind(name, SAMPLE_SEED)
@@ -144,7 +153,7 @@ class ContainerPool:
             return list(starters.map(self._containers.borrow, [kind] * count))
 
     def describe(self) -> Mapping[str, Any]:
-        """Returns the engine, the limits, and each prepared image with its id and tool versions, for the manifest."""
+        """Returns engine, limits, and each prepared image with id and tool versions, for the manifest."""
         return {
             **self.engine.describe(),
             "memory_mb": self.memory_mb,
@@ -157,14 +166,14 @@ class ContainerPool:
         }
 
     def expected_s(self, program: Program) -> float:
-        """Returns the seconds that the program may take, to run the longest first; infinite if unknown."""
+        """Returns the seconds that a program may take, so that the longest run first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
         known = self.references.seconds(self._key(program.image, program.reference))
         return float("inf") if known is None else known
 
     def run(self, program: Program) -> Execution:
-        """Runs the program, again in another container if the machine fails. Never raises for what a program does.
+        """Runs a program, again in another container if the machine fails. Never raises for what a program does.
 
         A program that may have timed out because of the machine's load gets a quiet rerun: it runs once more, alone.
         """
@@ -192,7 +201,7 @@ class ContainerPool:
         return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
 
     def _harmless_job_runs(self, image: str, seconds: float) -> bool:
-        """Returns whether a container of this image survives a program that only sleeps for longer than `seconds`.
+        """Returns whether a container survives a program that only sleeps for longer than `seconds`.
 
         If so, a program that lost all of its containers has ended them itself and gets a verdict for that.
         """
@@ -223,7 +232,7 @@ class ContainerPool:
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
-                    f"the reference solution itself ended with {part['status']} on its {name} inputs: {part['detail']}"
+                    f"the task's reference solution ended with {part['status']} on its {name} inputs: {part['detail']}"
                 )
         return sum(part["cpu_s"] for part in reply["parts"].values()), data
 
@@ -283,13 +292,13 @@ class ContainerPool:
             bound.stop()
 
     def close(self) -> None:
-        """Ends every container. Safe to call twice."""
+        """Ends all containers of the pool. Safe to call twice."""
         self._slots.close()
         self._containers.close()
 
 
 def outcome_of(result: PartResult) -> Outcome:
-    """Returns the outcome that the agent reports of a part."""
+    """Returns the outcome of a program's part as the agent reports it."""
     return Outcome(**result)  # type: ignore[arg-type]  # the agent's statuses are those of records
 
 

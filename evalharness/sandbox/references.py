@@ -1,4 +1,4 @@
-"""The cache of expected outputs, which the reference solution produces in the sandbox once."""
+"""The cache of expected outputs, which the reference solutions produce in the sandbox once."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ HEADER = struct.Struct("!d16s")
 
 
 def cache_folder() -> Path:
-    """Returns `$EVALHARNESS_CACHE`, by default evalharness/ in the user's cache folder."""
+    """Returns the harness's cache folder: `$EVALHARNESS_CACHE`, else evalharness/ in the user's cache folder."""
     chosen = os.environ.get("EVALHARNESS_CACHE")
     if chosen:
         return Path(chosen)
@@ -26,14 +26,17 @@ def cache_folder() -> Path:
 
 
 class ReferenceCache:
-    """One file per reference, named by everything that decides its content. The agent's bytes are stored undecoded."""
+    """The cache of expected outputs: one file per reference solution, named by a digest of what decides its content.
+
+    The agent's bytes are stored undecoded.
+    """
 
     def __init__(self, folder: Path | None = None):
         self.folder = (folder or cache_folder()) / "references"
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def key(self, interpreter: str, reference: Reference) -> str:
-        """Returns a digest of everything that decides the outputs: interpreter, source, entry point and inputs."""
+        """Returns the cache key of a reference's outputs: a digest of interpreter, source, entry point and inputs."""
         parts = (
             interpreter,
             reference.source,
@@ -44,7 +47,7 @@ class ReferenceCache:
         return hashlib.sha256(dumps(parts)).hexdigest()
 
     def seconds(self, key: str) -> float | None:
-        """Returns the CPU seconds that the reference needed; None if its outputs are not cached."""
+        """Returns the CPU seconds that a reference solution needed; None if its outputs are not cached."""
         try:
             with self._file(key).open("rb") as file:
                 return float(HEADER.unpack(file.read(HEADER.size))[0])
@@ -52,10 +55,9 @@ class ReferenceCache:
             return None
 
     def get(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
-        """Returns the outputs' bytes.
+        """Returns the expected outputs as the agent's bytes, computed first if they are not cached.
 
-        If they are not cached, one thread calls `compute`, which returns CPU seconds and bytes. Raises UserError if the
-        cache cannot be written.
+        `compute` returns CPU seconds and bytes; one thread calls it. Raises UserError if the cache cannot be written.
         """
         with self._locks[key]:
             data = self._read(key)
@@ -65,7 +67,7 @@ class ReferenceCache:
             return data
 
     def _read(self, key: str) -> bytes | None:
-        """Returns the outputs' bytes; None if the file is missing or damaged."""
+        """Returns the cached bytes of expected outputs; None if the file is missing or damaged."""
         try:
             content = self._file(key).read_bytes()
             data = content[HEADER.size :]

@@ -1,4 +1,4 @@
-"""A lock that many threads share, or one holds exclusively when nobody else needs it."""
+"""A readers-writer lock: many threads share it, or one holds it exclusively."""
 
 import threading
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 
 class SharedLock:
-    """Held by many threads in shared mode or by one in exclusive mode.
+    """A readers-writer lock whose exclusive waiters delay other threads only after a while.
 
-    A thread that waits to hold it exclusively delays no other while its patience lasts.
+    A thread that waits to hold it exclusively delays no other until its `patience_s` has passed.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class SharedLock:
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Holds the lock together with other threads."""
+        """A context that holds the lock together with other threads."""
         with self._changed:
             self._changed.wait_for(lambda: not self._exclusive and not self._impatient)
             self._shared += 1
@@ -31,7 +31,7 @@ class SharedLock:
 
     @contextmanager
     def exclusive(self, patience_s: float) -> Iterator[None]:
-        """Holds the lock while no other thread does. After `patience_s` seconds, no other may take it first."""
+        """A context that holds the lock alone. After `patience_s` seconds of waiting it precedes other threads."""
         with self._changed:
             if not self._changed.wait_for(self._is_free, patience_s):
                 self._impatient += 1

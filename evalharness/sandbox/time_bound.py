@@ -1,4 +1,4 @@
-"""The bound of the total time of a sample: all of its runs, canaries and the quiet rerun included."""
+"""The bound of a sample's total time: all of its runs, canaries and the quiet rerun included."""
 
 import time
 
@@ -19,11 +19,11 @@ FACTOR = 10.0
 
 
 class TotalTimeExceeded(InfrastructureError):
-    """A sample has used up its total time. It gets a verdict; no other container tries it again."""
+    """A sample has used up its total time: it gets a verdict, and no other container tries it again."""
 
 
 class TimeBound:
-    """The time that is left to a sample: at the beginning `factor` times its limit of `limit_s` seconds.
+    """The time budget of a sample: `factor` times its limit of `limit_s` seconds, for all of its runs.
 
     The sandbox ends the container of a sample whose time is over, so nothing that the sample does can extend it.
     """
@@ -33,32 +33,34 @@ class TimeBound:
         self._used, self._started = 0.0, 0.0
 
     def start(self) -> None:
-        """Lets the time run."""
+        """Starts or resumes counting time."""
         self._started = time.monotonic()
 
     def stop(self) -> None:
-        """Lets the time stand, while the sample waits for its turn."""
+        """Stops counting time, while the sample waits to be run."""
         self._used, self._started = self.used_s(), 0.0
 
     def used_s(self) -> float:
-        """Returns the seconds for which the time has run."""
+        """Returns the counted seconds."""
         return self._used + (time.monotonic() - self._started if self._started else 0.0)
 
     def left_s(self) -> float:
-        """Returns the seconds that are left. Raises TotalTimeExceeded if there are none."""
+        """Returns the seconds left in the budget. Raises TotalTimeExceeded if there are none."""
         left = self.factor * self.limit_s - self.used_s()
         if left <= 0:
-            raise TotalTimeExceeded(f"the total time of {self.factor * self.limit_s:g} s is used up")
+            raise TotalTimeExceeded(
+                f"the total time of {self.factor * self.limit_s:g} s for the sample's runs is used up"
+            )
         return left
 
     def exceeded(self) -> Outcome:
-        """Returns the outcome of a sample that has used up its time."""
+        """Returns the outcome (timeout) of a sample that has used up its total time."""
         detail = f"its total time was used up: {self.factor:g} times its limit of {self.limit_s:g} s"
         return Outcome("timeout", detail, wall_s=self.used_s())
 
 
 def limit_of(program: Program) -> float:
-    """Returns the time limit of a program that runs once, in seconds, as far as the host knows it.
+    """Returns the time limit of one run of a program in seconds, as far as the host knows it.
 
     The agent, which alone reads the test cases of a CasesProgram, announces the limit of all of them.
     """

@@ -1,4 +1,4 @@
-"""The running containers of a sandbox, of several images, which jobs borrow."""
+"""The running (warm) containers of a sandbox, of several images, which jobs borrow."""
 
 import contextlib
 import threading
@@ -8,22 +8,23 @@ from evalharness.errors import InfrastructureError
 from evalharness.sandbox.engines.container import Container, Engine
 
 JOBS_PER_CONTAINER = 1000
-"""Jobs after which a container is replaced."""
+"""Jobs after which a container is replaced by a new one."""
 
 
 @dataclass(frozen=True)
 class ContainerKind:
-    """What a container is for."""
+    """The image and the PYTHONHASHSEED of a container."""
 
     image: str
     hash_seed: int
 
 
 class WarmContainers:
-    """Containers that are idle or busy. Above `most`, idle ones are ended before another is started.
+    """The warm containers of a sandbox, idle or busy.
 
-    Beside them, up to `spares` have run nothing yet and wait for a sample that needs such a container. Each has
-    `memory_mb` MB of memory for its sample and `cpus` cores. Safe to use from many threads.
+    Above `most`, idle ones are ended before another is started. Beside them, up to `spares` have run nothing yet and
+    wait for a sample that needs such a container. Each has `memory_mb` MB of memory for its sample and `cpus` cores.
+    Thread-safe.
     """
 
     def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):
@@ -65,7 +66,7 @@ class WarmContainers:
     def borrow_unused(self, kind: ContainerKind) -> Container:
         """Returns a container of this kind that has run nothing; the caller discards it.
 
-        Starts another meanwhile, which the next call finds ready. Raises InfrastructureError as `borrow`.
+        Starts another one meanwhile, which the next call finds ready. Raises InfrastructureError as `borrow`.
         """
         with self._lock:
             spare = next((spare for spare in self._spares if spare[0] == kind), None)
@@ -84,7 +85,7 @@ class WarmContainers:
                 self.discard(unneeded)
 
     def give_back(self, kind: ContainerKind, container: Container) -> None:
-        """Makes the container idle, or ends it after its last job."""
+        """Makes a borrowed container idle again, or ends it after its last job."""
         if container.jobs >= JOBS_PER_CONTAINER:
             self.discard(container)
             return
@@ -92,13 +93,13 @@ class WarmContainers:
             self.idle.append((kind, container))
 
     def discard(self, container: Container) -> None:
-        """Ends the container."""
+        """Ends a borrowed container."""
         with self._lock:
             self.all.discard(container)
         container.close()
 
     def close(self) -> None:
-        """Ends every container. Safe to call twice."""
+        """Ends all containers. Safe to call twice."""
         with self._lock:
             self._closed = True
             containers, self.all = self.all, set()

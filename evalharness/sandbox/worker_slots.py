@@ -1,6 +1,6 @@
-"""Worker slots, one per program that computes.
+"""Worker slots limit how many programs compute at a time.
 
-While its program only sleeps, or has used more CPU time than its limit, another program uses the slot.
+While a program only sleeps, or has used more CPU time than its limit, another program uses its slot.
 """
 
 import math
@@ -12,26 +12,29 @@ from dataclasses import dataclass
 CHECK_S = 1.0
 """Seconds between checks of an occupied slot."""
 SLEEPING_SHARE = 0.03
-"""A program sleeps if it used less than this share of a core between `CHECKS` checks in a row."""
+"""A program sleeps if it used less than this share of a core between `CHECKS` consecutive checks."""
 CHECKS = 2
 
 
 @dataclass(eq=False)
 class WorkerSlot:
-    """An occupied slot. `cpu_meter` returns the CPU seconds that its container has used, or None if unknown."""
+    """A worker slot that a running program occupies.
+
+    `cpu_meter` returns the CPU seconds that its container has used, or None if unknown.
+    """
 
     limit_s: float = math.inf
-    """The CPU seconds after which the program delays no other."""
+    """CPU seconds after which the program delays no other."""
     cpu_meter: Callable[[], float | None] | None = None
     lower_priority: Callable[[], None] | None = None
-    """Lets other containers have the cores before this one."""
+    """Lowers the CPU priority of the slot's container."""
     first_cpu_s: float | None = None
     cpu_s: float | None = None
     sleeping_checks: int = 0
     shared: bool = False
 
     def may_be_shared(self) -> bool:
-        """Reads the meter once more and returns whether the program sleeps, or has used more than its limit."""
+        """Reads the CPU meter; returns whether the program sleeps, or has used more than its limit."""
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None
         if self.cpu_s is None:
@@ -48,7 +51,7 @@ class WorkerSlot:
 
 
 class WorkerSlots:
-    """`count` slots, of which at most `spare` are shared at a time, so that at most `count + spare` programs run.
+    """`count` worker slots, of which at most `spare` are shared: at most `count + spare` programs run.
 
     A program that wakes up while its slot is shared runs beside the other. No verdict depends on that, because time
     limits do not count waiting for a core.
@@ -65,7 +68,7 @@ class WorkerSlots:
 
     @contextmanager
     def occupied(self) -> Iterator[WorkerSlot]:
-        """Waits for a free slot and occupies it."""
+        """A context that waits for a free worker slot and occupies it."""
         self._free.acquire()
         slot = WorkerSlot()
         with self._lock:

@@ -95,7 +95,7 @@ def test_every_format_has_a_source_and_ends_at_its_sentinels() -> None:
 
 def test_tokenizer_must_have_the_sentinels_of_a_named_format() -> None:
     assert find_infilling(byte_level(), "auto") is None
-    with pytest.raises(UserError, match=r"option fim=starcoder: .* no <fim_prefix>.*; use fim=auto"):
+    with pytest.raises(UserError, match=r"option fim=starcoder: .* lacks .*<fim_prefix>.*; use fim=auto"):
         find_infilling(byte_level(*QWEN), "starcoder")
 
 

@@ -72,7 +72,7 @@ def test_the_agent_detects_missing_guarantees(engine: None) -> None:
     [
         ({"runtime": "nothing"}, "no runtime 'nothing'; known: .*runc"),
         ({"memory_gb": "much"}, "memory_gb=much is not a number"),
-        ({"memory_gb": "1"}, "less than the 4096 MB of one sample"),
+        ({"memory_gb": "1"}, "less than the 4096 MB that one sample needs"),
         ({"allow": "everything"}, "unknown guarantee 'everything'"),
     ],
 )
@@ -82,7 +82,7 @@ def test_invalid_options_are_refused(options: dict[str, str], said: str, engine:
 
 
 def test_a_runtime_is_an_option_of_docker(engine: None) -> None:
-    with pytest.raises(UserError, match="for --sandbox docker"):
+    with pytest.raises(UserError, match="only with --sandbox docker"):
         open_sandbox("bubblewrap", 1, {"runtime": "runc"}, print)
     sandbox = open_sandbox("docker", 1, {"runtime": "runc"}, print)
     sandbox.prepare(["python"])

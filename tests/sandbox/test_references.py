@@ -87,7 +87,7 @@ def test_a_reference_that_fails_is_no_verdict(reference: str, said: str, sandbox
     before = state(cache)
     execution = sandbox.run(calls_program("def f(x): return x", reference, [(1,), (2,)]))
     assert not execution.parts
-    assert "the reference solution itself ended with " + said in execution.infrastructure
+    assert "the task's reference solution ended with " + said in execution.infrastructure
     assert state(cache) == before
 
 

@@ -63,7 +63,7 @@ class DiffusionOptions(NetworkOptions):
             if setting in self.model_fields_set and setting not in RULE_SETTINGS[rule]:
                 rules = ", ".join(name for name, settings in RULE_SETTINGS.items() if setting in settings)
                 raise UserError(
-                    f"option {setting} has no effect with rule={rule}; leave it out, or use one of the rules {rules}"
+                    f"option {setting} has no effect with rule={rule}; leave it out, or use another rule: {rules}"
                 )
         if self.hold_end and rule in DRAFTING_RULES:
             raise UserError(f"option hold_end has no effect with rule={rule}; leave it out")

@@ -1,1 +1,1 @@
-"""Container engines, and the images that they run."""
+"""Container engines (Docker, bubblewrap), and the images that they run."""

@@ -1,4 +1,4 @@
-"""The base images of sandbox images: pulled from a registry, or made from Debian's packages."""
+"""The base images of sandbox images: pulled from a registry, or made from Debian packages."""
 
 import shutil
 import subprocess
@@ -18,12 +18,12 @@ Log = Callable[[str], None]
 
 
 def is_debian(official: str) -> bool:
-    """Returns whether a base image is Debian's, so that `LOCAL_BASE` can replace it."""
+    """Returns whether a base image is Debian's, so that the locally made `LOCAL_BASE` can replace it."""
     return official.startswith("debian:")
 
 
 def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
-    """Returns the image to build on.
+    """Returns the name of the base image to build a sandbox image on.
 
     It is the first available of: `official` in the engine; for Debian, `LOCAL_BASE` in the engine; `official` from a
     registry; for Debian, a new `LOCAL_BASE`. Raises UserError if none is available.
@@ -40,13 +40,19 @@ def find_base(client: docker.DockerClient, official: str, log: Log) -> str:
         return official
     except (APIError, DockerException) as error:
         if not is_debian(official):
-            raise UserError(f"the base image {official} is not available: no registry answers") from None
+            raise UserError(
+                f"the base image {official} cannot be pulled: no registry answers; check the network, or run `docker "
+                f"pull {official}`"
+            ) from None
         log(f"no registry answers ({str(error)[:120]}); making the base from Debian's packages")
     return make_debian_base(client, log)
 
 
 def make_debian_base(client: docker.DockerClient, log: Log) -> str:
-    """Makes a minimal Debian image with mmdebstrap in about 20 s, and returns its name. Raises UserError."""
+    """Makes a minimal Debian base image with mmdebstrap in about 20 s, and returns its name.
+
+    Raises UserError if that fails.
+    """
     if not shutil.which("mmdebstrap"):
         raise UserError("no image registry answers and mmdebstrap is missing; install it: apt-get install mmdebstrap")
     command = ["mmdebstrap", "--variant=apt", "--include=ca-certificates", SUITE, "-"]
@@ -56,7 +62,10 @@ def make_debian_base(client: docker.DockerClient, log: Log) -> str:
         archive = process.stdout.read()
         messages = process.stderr.read().decode(errors="replace")
     if process.returncode:
-        raise UserError(f"mmdebstrap failed: {messages.strip()[-300:]}")
+        raise UserError(
+            f"making a Debian base image with mmdebstrap failed ({messages.strip()[-300:]}); check the network and "
+            "apt's sources"
+        )
     repository, _, tag = LOCAL_BASE.partition(":")
     client.api.import_image_from_data(archive, repository=repository, tag=tag)
     log(f"made {LOCAL_BASE} from Debian {SUITE} packages")

@@ -1,4 +1,4 @@
-"""Containers of bubblewrap, for machines without a container engine: namespaces with the same agent inside.
+"""The sandbox engine `bubblewrap`, for machines without a container engine: namespaces with the same agent inside.
 
 Every sample has its own user, so this needs root or subordinate user ids (/etc/subuid).
 """
@@ -27,7 +27,7 @@ NAMESPACES = ("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"
 
 
 class BubblewrapEngine:
-    """Starts containers by the `bwrap` command, on the root file systems of `rootfs`."""
+    """The sandbox engine `bubblewrap`: starts containers by `bwrap` on exported root file systems (`rootfs`)."""
 
     name = "bubblewrap"
 
@@ -38,17 +38,23 @@ class BubblewrapEngine:
         self._folders: dict[str, Path] = {}
         self._nodes = DeviceNodes()
         if not shutil.which("bwrap"):
-            raise UserError("bubblewrap is not installed; on Debian: apt-get install bubblewrap")
+            raise UserError(
+                "--sandbox bubblewrap needs the command bwrap, which is not installed; on Debian: apt-get install "
+                "bubblewrap"
+            )
         self._prefix: list[str] = [] if os.geteuid() == 0 else user_namespace()
         cgroups.remove_orphans(live_pids())
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Exports the image's root file system unless it exists. Raises UserError."""
+        """Exports a sandbox image's root file system unless it exists; returns its description for the manifest.
+
+        Raises UserError if that fails.
+        """
         self._folders[image] = rootfs.ensure(image, self.log)
         return {"image": images.image_tag(image), "id": rootfs.settings_of(self._folders[image])["id"]}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent. Raises InfrastructureError."""
+        """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
         name = f"{cgroups.PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
         group = cgroups.Group(name, memory, PIDS, cpus)
@@ -63,15 +69,15 @@ class BubblewrapEngine:
         return Container(self._starter.submit(BubblewrapChannel, command, group).result(), name)
 
     def describe(self) -> dict[str, str]:
-        """Returns the version of bubblewrap."""
+        """Returns the version of bubblewrap, for the manifest."""
         version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True).stdout.strip()
         return {"engine": version, "runtime": "default"}
 
 
 def user_namespace() -> list[str]:
-    """Returns the command before `bwrap` that gives an ordinary user a range of user ids.
+    """Returns the command to put before `bwrap` so that an ordinary user gets a range of user ids.
 
-    Raises UserError if that fails.
+    Raises UserError if the machine does not allow that.
     """
     prefix = ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     if subprocess.run([*prefix, "true"], capture_output=True).returncode:
@@ -83,9 +89,9 @@ def user_namespace() -> list[str]:
 
 
 def confinement(folder: Path, environment: dict[str, str], nodes: dict[str, Path], usage: Path | None) -> list[str]:
-    """Returns the `bwrap` command line before the program; the counterpart of `docker.hardening`.
+    """Returns the `bwrap` arguments that confine a container; the counterpart of `docker.hardening`.
 
-    `nodes`: the device nodes by name; `usage`: the control group's file with the processor time.
+    `nodes`: the device nodes by name; `usage`: the control group's file with the CPU time.
     """
     words = ["bwrap", "--die-with-parent", "--new-session", "--as-pid-1", *NAMESPACES, "--cap-drop", "ALL"]
     for capability in CAPABILITIES:
@@ -110,12 +116,12 @@ def confinement(folder: Path, environment: dict[str, str], nodes: dict[str, Path
 
 
 def live_pids() -> frozenset[int]:
-    """Returns the pids of all processes of this machine."""
+    """Returns the pids of all running processes of this machine."""
     return frozenset(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 class BubblewrapChannel:
-    """The pipes of a `bwrap` process; stdout carries the agent's messages."""
+    """The pipes to the agent in a `bwrap` container; stdout carries the agent's messages."""
 
     def __init__(self, command: list[str], group: cgroups.Group):
         self.group = group
@@ -132,14 +138,14 @@ class BubblewrapChannel:
             )
         except (OSError, subprocess.SubprocessError) as error:
             group.remove()
-            raise InfrastructureError(f"bubblewrap did not start: {error}") from None
+            raise InfrastructureError(f"bwrap, the sandbox's container process, did not start: {error}") from None
         assert self._process.stdin
         assert self._process.stdout
         assert self._process.stderr
         self._in, self._out, self._err = self._process.stdin, self._process.stdout, self._process.stderr
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends everything to the agent's stdin."""
+        """Sends all bytes to the agent's stdin."""
         view = memoryview(data)
         try:
             while view:
@@ -169,11 +175,11 @@ class BubblewrapChannel:
             raise InfrastructureError(f"the container has ended: {error}") from None
 
     def cpu_s(self) -> float | None:
-        """Returns the CPU seconds that its control group has counted."""
+        """Returns the CPU seconds of the container so far, from its control group; None if unknown."""
         return self.group.cpu_s()
 
     def lower_priority(self) -> None:
-        """Gives the control group a quarter of the default share of the cores."""
+        """Gives the container's control group a quarter of the default CPU weight."""
         self.group.lower_priority()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Control groups of version 1 or 2 for containers without an engine, if this user may create them."""
+"""Linux control groups (v1 or v2) that limit bubblewrap containers, if this user may create them."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ from evalharness.sandbox.agent.shared.processor_time import USAGE_FILES, process
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "evalharness"
 PERIOD_US = 100_000
-"""The scheduler period of a CPU quota."""
+"""The scheduler period of a CPU quota, in microseconds."""
 
 
 class Group:
-    """A group with limits. `missing` contains the limits that this machine does not support."""
+    """A control group with limits for one container. `missing` lists the limits that this machine does not support."""
 
     def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
         self.folders: list[Path] = []
@@ -45,37 +45,37 @@ class Group:
                 self.missing.discard(name)
 
     def enter(self) -> None:
-        """Moves the calling process, and its future children, into the group."""
+        """Moves the calling process, and its future children, into the control group."""
         for folder in self.folders:
             _write(folder / "cgroup.procs", str(os.getpid()))
 
     def usage_file(self) -> Path | None:
-        """Returns the file with the processor time of the group; None if this machine does not count it."""
+        """Returns the control group's file with the CPU time; None if this machine does not count it."""
         files = (folder / name for name in USAGE_FILES for folder in self.folders)
         return next((file for file in files if file.exists()), None)
 
     def cpu_s(self) -> float | None:
-        """Returns the processor time of the group in seconds; None if it is unknown."""
+        """Returns the CPU seconds that the control group has used; None if unknown."""
         file = self.usage_file()
         with contextlib.suppress(OSError):
             return processor_s(file.read_bytes()) if file else None
         return None
 
     def lower_priority(self) -> None:
-        """Gives the group a quarter of the default share of the cores, under version 1 or 2."""
+        """Gives the control group a quarter of the default CPU weight, under v1 or v2."""
         for folder in self.folders:
             for name, share in (("cpu.shares", "256"), ("cpu.weight", "25")):
                 if (folder / name).exists():
                     _write(folder / name, share)
 
     def remove(self) -> None:
-        """Kills the group's processes and removes it."""
+        """Kills the control group's processes and removes it."""
         for folder in self.folders:
             _remove(folder)
 
 
 def remove_orphans(alive: frozenset[int]) -> int:
-    """Removes the groups whose harness process is not in `alive`, and returns their number."""
+    """Removes control groups whose harness process is not in `alive` (pids); returns their number."""
     removed = 0
     for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_folder().glob(f"{PREFIX}-*")}:
         pid = folder.name.split("-")[1]
@@ -86,7 +86,7 @@ def remove_orphans(alive: frozenset[int]) -> int:
 
 
 def _own_folder() -> Path:
-    """Returns the version 2 group of this process, below which it may have the right to create others."""
+    """Returns the v2 control group of this process, below which it may have the right to create others."""
     with contextlib.suppress(OSError, IndexError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():
             if line.startswith("0::"):

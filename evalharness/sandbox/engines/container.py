@@ -1,4 +1,4 @@
-"""A container with an agent inside, and the exchange of messages with it, for all engines."""
+"""A container with the sandbox agent inside, and the exchange of messages with it, for all engines."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,18 +10,18 @@ from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.time_bound import TimeBound
 
 START_S = 60.0
-"""Seconds in which an agent must send its hello."""
+"""Seconds in which a new container's agent must send its hello message."""
 
 
 class Channel(Protocol):
-    """The bytes to and from an agent. `send` and `receive` raise InfrastructureError if the container has ended."""
+    """The byte stream to and from a container's agent. `send` and `receive` raise InfrastructureError after its end."""
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends everything, waiting for at most `wait_s` seconds at a time."""
+        """Sends all bytes to the agent, waiting for at most `wait_s` seconds at a time."""
         ...
 
     def receive(self, wait_s: float) -> bytes:
-        """Returns the next bytes of the agent, at least one, waiting for at most `wait_s` seconds."""
+        """Returns the agent's next bytes, at least one, waiting for at most `wait_s` seconds."""
         ...
 
     def cpu_s(self) -> float | None:
@@ -29,7 +29,7 @@ class Channel(Protocol):
         ...
 
     def lower_priority(self) -> None:
-        """Lets other containers have the cores before this one from now on; may do nothing."""
+        """Lowers the container's CPU priority below that of other containers; may do nothing."""
         ...
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class Channel(Protocol):
 
 
 class Container:
-    """A running container. It ends with this process, because its stdin then closes."""
+    """A running sandbox container. It ends with this process, because its stdin then closes."""
 
     def __init__(self, channel: Channel, name: str):
         self.channel, self.id, self.jobs = channel, name, 0
@@ -51,10 +51,10 @@ class Container:
             raise
 
     def request(self, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
-        """Sends a job's messages and returns the reply and its bytes.
+        """Sends a job's messages to the container's agent; returns the agent's reply and its bytes.
 
-        The agent may announce the limit of the bound first. Raises InfrastructureError if no reply comes, and
-        TotalTimeExceeded if none comes in time.
+        The agent may announce a longer time limit first. Raises InfrastructureError if no reply comes, and
+        TotalTimeExceeded if none comes within `bound`.
         """
         self.jobs += 1
         try:
@@ -69,7 +69,7 @@ class Container:
         return cast(Reply, message), blob
 
     def _read_message(self, left_s: Callable[[], float]) -> tuple[dict[str, object], bytes]:
-        """Returns the next JSON message of the agent and its bytes; `left_s` returns the seconds to wait for more."""
+        """Returns the agent's next JSON message and its bytes; `left_s` returns the seconds to wait for more."""
         text_size, blob_size = HEADER.unpack(self._take(HEADER.size, left_s))
         text = self._take(text_size, left_s)
         return json.loads(text), self._take(blob_size, left_s)
@@ -87,24 +87,24 @@ class Container:
 
 
 class Engine(Protocol):
-    """Makes containers."""
+    """A sandbox engine: builds images and starts containers."""
 
     name: str
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Builds the image unless it exists, and returns what identifies it, for the manifest. Raises UserError."""
+        """Builds the sandbox image unless it exists; returns what identifies it, for the manifest. Raises UserError."""
         ...
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container of a prepared image. Raises InfrastructureError."""
+        """Starts a container of a built sandbox image. Raises InfrastructureError if it does not start."""
         ...
 
     def describe(self) -> Mapping[str, str]:
-        """Returns the engine and its version, for the manifest."""
+        """Returns the sandbox engine's name and version, for the manifest."""
         ...
 
 
 def last_stderr_line(text: bytes) -> str:
-    """Returns the last line that a container wrote to stderr, as part of a message."""
+    """Returns the last line that a container wrote to stderr, as a clause of an error message."""
     lines = text.decode(errors="replace").strip().splitlines()
     return f"its last line on stderr: {lines[-1][-300:]}" if lines else "it wrote nothing to stderr"

@@ -1,4 +1,4 @@
-"""The device nodes of containers without an engine: made for them alone, where this user may."""
+"""The device nodes (/dev/null ...) of bubblewrap containers: made for them alone, if this user may."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ import weakref
 from pathlib import Path
 
 NUMBERS = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-"""By name, the major and minor number of the kernel's device."""
+"""Major and minor number of the kernel's device, by node name."""
 
 
 class DeviceNodes:
-    """Nodes in their own folder, which ends with this object; those of the machine if none can be made."""
+    """Device nodes in a folder that exists as long as this object; the machine's own if none can be made."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="evalharness-dev-", dir=_folder_in_memory()))
@@ -32,7 +32,7 @@ class DeviceNodes:
         return False
 
     def sources(self) -> dict[str, Path]:
-        """Returns the path of each node by its name."""
+        """Returns the host path of each device node by name."""
         return {name: (self._folder if self._own else Path("/dev")) / name for name in NUMBERS}
 
 

@@ -1,4 +1,4 @@
-"""Hardened containers of engines with the Docker API: Docker, rootless Docker, Podman (`DOCKER_HOST`)."""
+"""The sandbox engine `docker`: hardened containers by the Docker API (Docker, rootless Docker, Podman)."""
 
 import contextlib
 import os
@@ -18,17 +18,17 @@ from evalharness.sandbox.engines.container import Container
 from evalharness.sandbox.engines.docker_channel import DockerChannel
 
 MEMORY_FOR_AGENT_MB = 1024
-"""Memory above the sample's limit: for the judge, files in memory, and the kernel's own."""
+"""Memory beyond the sample's limit: for the judge, files in memory, and the kernel's own."""
 FILES_MB = 256
 INODES = 65536
-"""Limits of each writable folder."""
+"""Most files in each writable folder; `FILES_MB` limits their size."""
 PIDS = 256
-"""The limit of processes and threads."""
+"""Most processes and threads of a container."""
 LABEL, OWNER = "evalharness", "evalharness.owner"
 
 
 def connect() -> docker.DockerClient:
-    """Returns a client of the container engine. Raises UserError, which says how to install one, if none answers."""
+    """Returns a client of the Docker API. Raises UserError, which says how to install an engine, if none answers."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()
@@ -49,7 +49,7 @@ def _short(error: Exception) -> str:
 
 
 def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
-    """Returns the engine's settings that confine a container; docs/sandbox.md describes what they guarantee."""
+    """Returns the Docker API settings that confine a container; docs/sandbox.md describes what they guarantee."""
     memory = f"{memory_mb + MEMORY_FOR_AGENT_MB}m"
     tmpfs = f"rw,exec,nosuid,nodev,size={FILES_MB}m,nr_inodes={INODES},mode=1777"
     return {
@@ -74,12 +74,12 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
 
 
 def owner(pid: int) -> str:
-    """Returns the label value that identifies a process of this machine as the owner of containers."""
+    """Returns a label value that identifies a process of this machine as the owner of containers."""
     return f"{socket.gethostname()} {pid} {_started(pid)}"
 
 
 def _started(pid: int) -> str:
-    """Returns when a process started, in ticks since boot; empty if there is no such process.
+    """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
     It distinguishes a process from an older one with the same pid.
     """
@@ -90,7 +90,7 @@ def _started(pid: int) -> str:
 
 
 def remove_orphans(client: docker.DockerClient) -> int:
-    """Removes the containers whose harness process on this machine has ended, and returns their number."""
+    """Removes containers whose harness process on this machine has ended; returns their number."""
     removed = 0
     with contextlib.suppress(DockerException, RequestException):
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
@@ -105,15 +105,15 @@ def remove_orphans(client: docker.DockerClient) -> int:
 
 @contextlib.contextmanager
 def engine_errors() -> Iterator[None]:
-    """Turns errors of the engine, which has answered before, into InfrastructureError."""
+    """A context that turns errors of the Docker API into InfrastructureError."""
     try:
         yield
     except (DockerException, RequestException) as error:
-        raise InfrastructureError(f"the container engine does not answer: {error}") from None
+        raise InfrastructureError(f"the container engine (Docker API) has stopped answering: {error}") from None
 
 
 class DockerEngine:
-    """Starts containers by the Docker API. `runtime` replaces the engine's default runtime, for example by `runsc`."""
+    """The sandbox engine `docker`. `runtime` replaces the default container runtime, for example by `runsc`."""
 
     name = "docker"
 
@@ -122,16 +122,19 @@ class DockerEngine:
         with engine_errors():
             runtimes = self.client.info().get("Runtimes", {})
         if runtime and runtimes and runtime not in runtimes:
-            raise UserError(f"the container engine has no runtime {runtime!r}; known: {', '.join(sorted(runtimes))}")
+            raise UserError(
+                f"option runtime={runtime}: the container engine has no such runtime; it has "
+                f"{', '.join(sorted(runtimes))}"
+            )
         remove_orphans(self.client)
 
     def prepare(self, image: str) -> dict[str, str]:
-        """Builds the image unless it exists. Raises UserError."""
+        """Builds the sandbox image unless it exists; returns its tag and id for the manifest. Raises UserError."""
         with engine_errors():
             return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
-        """Starts a container and waits for its agent. Raises InfrastructureError."""
+        """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
         settings = hardening(memory_mb, cpus) | ({"runtime": self.runtime} if self.runtime else {})
         try:
             created = self.client.api.create_container(
@@ -143,11 +146,11 @@ class DockerEngine:
             )
             channel = DockerChannel(self.client, str(created["Id"]))
         except (DockerException, RequestException) as error:
-            raise InfrastructureError(f"the container did not start: {error}") from None
+            raise InfrastructureError(f"the sandbox container did not start: {error}") from None
         return Container(channel, channel.id)
 
     def _host_config(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Returns the settings as the engine's API has them.
+        """Returns the hardening settings in the form of the Docker API.
 
         The engine covers nothing of /proc, as only then the kernel lets the agent mount one for each sample, which
         shows less than the engine's. The agent itself is an ordinary user to the machine.
@@ -156,7 +159,7 @@ class DockerEngine:
         return {**config, "MaskedPaths": [], "ReadonlyPaths": []}
 
     def describe(self) -> dict[str, str]:
-        """Returns the engine's version and runtime."""
+        """Returns the Docker engine's version and runtime, for the manifest."""
         with engine_errors():
             version = self.client.version()
         return {"engine": f"docker {version.get('Version', '')}", "runtime": self.runtime or "default"}

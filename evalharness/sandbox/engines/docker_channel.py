@@ -1,4 +1,4 @@
-"""The attached streams of a Docker container."""
+"""The byte stream to and from the agent in a Docker container, by its attached stdin, stdout and stderr."""
 
 import contextlib
 import socket
@@ -12,12 +12,12 @@ from evalharness.errors import InfrastructureError
 from evalharness.sandbox.engines.container import last_stderr_line
 
 STREAM = struct.Struct("!BxxxI")
-"""The header of a piece of an attached stream: its kind and length."""
+"""The header of a frame of an attached stream: its kind (stdout or stderr) and length."""
 STDERR = 2
 
 
 class DockerChannel:
-    """The attached streams of a container; stdout carries the agent's messages."""
+    """The attached streams of a Docker container; stdout carries the agent's messages."""
 
     def __init__(self, client: docker.DockerClient, container_id: str):
         """Attaches to a created container and starts it. Removes it if that fails."""
@@ -35,7 +35,7 @@ class DockerChannel:
             raise
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Sends everything to the agent's stdin."""
+        """Sends all bytes to the agent's stdin."""
         try:
             self._socket.settimeout(wait_s)
             self._socket.sendall(data)
@@ -67,7 +67,7 @@ class DockerChannel:
         return bytes(parts)
 
     def cpu_s(self) -> float | None:
-        """Returns the CPU seconds that its control group has counted."""
+        """Returns the CPU seconds of the container so far, from its control group; None if unknown."""
         try:
             stats = self.client.api.stats(self.id, stream=False, one_shot=True)
         except (DockerException, RequestException):
@@ -76,7 +76,7 @@ class DockerChannel:
         return used_ns / 1e9 if used_ns else None
 
     def lower_priority(self) -> None:
-        """Gives the container a quarter of the default share of the cores."""
+        """Gives the container a quarter of the default CPU weight."""
         with contextlib.suppress(DockerException, RequestException):
             self.client.api.update_container(self.id, cpu_shares=256)
 

@@ -1,4 +1,4 @@
-"""What an engine must guarantee before it runs a sample's code."""
+"""The guarantees (no network, read-only root ...) that a sandbox engine must give before it runs samples."""
 
 from evalharness.sandbox.agent.shared.messages import Hello
 
@@ -18,9 +18,11 @@ GUARANTEES = {
     "idle-clock": "time limits do not count waiting for a core",
     "group-clock": "the control group counts CPU time, also that of processes that nobody waits for",
 }
-"""By name, as in `--option allow=`, the meaning of each guarantee, which agent/judge/probe.py tests from inside."""
+"""The meaning of each guarantee, by its name in `--option allow=`; agent/judge/probe.py tests them inside the
+container.
+"""
 
 
 def missing_guarantees(hello: Hello) -> frozenset[str]:
-    """Returns the guarantees that an agent reports as missing."""
+    """Returns the names of the sandbox guarantees that a container's agent reports as missing."""
     return frozenset(name for name in GUARANTEES if not hello["guarantees"].get(name))

@@ -1,4 +1,4 @@
-"""Copies images from one container engine to another, so that all nodes of a cluster run the same image by id."""
+"""Copies sandbox images between container engines, so that all cluster nodes run the same image by id."""
 
 import io
 from typing import Any
@@ -11,7 +11,7 @@ from evalharness.sandbox.engines.docker import DockerEngine, engine_errors
 
 
 def image_id(engine: Any, name: str) -> str | None:
-    """Returns the id of an image; None if it is not built, or for an engine whose images have no ids."""
+    """Returns a sandbox image's id; None if it is not built, or for an engine whose images have no ids."""
     if not isinstance(engine, DockerEngine):
         return None
     with engine_errors():
@@ -22,15 +22,18 @@ def image_id(engine: Any, name: str) -> str | None:
 
 
 def pack(engine: Any, name: str) -> bytes:
-    """Returns the image with its tag, in Docker's format. Raises UserError for an engine without such images."""
+    """Returns a sandbox image as a tar archive in Docker's format. Raises UserError if the engine has no images."""
     if not isinstance(engine, DockerEngine):
-        raise UserError(f"images of the sandbox engine {engine.name} cannot be copied; build them on every node")
+        raise UserError(
+            f"images of the sandbox engine {engine.name} cannot be copied between nodes; build them on every node "
+            "with `evalharness sandbox build`"
+        )
     tag = images.image_tag(name)
     with engine_errors():
         return b"".join(engine.client.images.get(tag).save(named=tag))
 
 
 def unpack(engine: Any, data: bytes) -> None:
-    """Loads an image that `pack` returned."""
+    """Loads a sandbox image from an archive that `pack` returned."""
     with engine_errors():
         engine.client.images.load(io.BytesIO(data))

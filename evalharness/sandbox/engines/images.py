@@ -1,4 +1,4 @@
-"""Builds the images in which samples run, one per folder of sandboxes/, with or without a registry."""
+"""Builds the sandbox images in which samples run, one per folder of sandboxes/."""
 
 import hashlib
 import io
@@ -26,28 +26,30 @@ WORKDIR /tmp
 ENTRYPOINT ["python3", "-s", "-c", "import sys, runpy; sys.path.insert(0, '/opt/evalharness'); \
 runpy.run_module('agent', run_name='__main__')"]
 """
-"""The instructions at the end of every image's Dockerfile, which install and start the agent."""
+"""The last instructions of every sandbox image's Dockerfile, which install and start the agent."""
 DEFAULT = ("python", "cpp", "java", "js", "php", "sh", "ts")
-"""The images that `evalharness sandbox build` builds by default: Python, and the six languages of the Mercury paper."""
+"""The sandbox images that `evalharness sandbox build` builds by default: Python, and the six languages of the Mercury
+paper.
+"""
 LABEL = "evalharness"
 LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
-"""The folder of certificates that an administrator has added on Debian."""
+"""Debian's folder of CA certificates that an administrator has added."""
 
 
 def image_names() -> list[str]:
-    """Returns the names of all images, which are those of their folders."""
+    """Returns the names of all sandbox images, which are those of their folders."""
     return sorted(path.parent.name for path in bundled("sandboxes").glob(f"*/{DOCKERFILE}"))
 
 
 def image_folder(name: str) -> Path:
-    """Returns the folder of an image. Raises UserError for an unknown name."""
+    """Returns the folder of a sandbox image. Raises UserError for an unknown name."""
     if name not in image_names():
         raise UserError(unknown_name("sandbox image", name, image_names()))
     return bundled("sandboxes") / name
 
 
 def build_context(name: str) -> dict[str, bytes]:
-    """Returns the files of the build context by path: the image's folder, and the agent's as `agent`."""
+    """Returns the files of a sandbox image's Docker build context by path; the agent's are below `agent`."""
     agent = {f"agent/{path.relative_to(AGENT)}": path.read_bytes() for path in sorted(AGENT.rglob("*.py"))}
     return _folder_files(name) | agent
 
@@ -59,12 +61,12 @@ def _folder_files(name: str) -> dict[str, bytes]:
 
 
 def image_tag(name: str) -> str:
-    """Returns the image's tag, a digest of its build context: an unchanged folder and agent have an unchanged tag."""
+    """Returns a sandbox image's tag: a digest of its build context, the agent included."""
     return f"evalharness/{name}:{_digest(build_context(name))}"
 
 
 def folder_tag(name: str) -> str:
-    """Returns a digest of what is installed in the image, without the agent and the description of the language."""
+    """Returns a digest of what is installed in a sandbox image, without the agent and language.yaml."""
     files = _folder_files(name)
     return f"{name}-{_digest({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
 
@@ -77,7 +79,7 @@ def _digest(files: dict[str, bytes]) -> str:
 
 
 def build(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
-    """Builds the image unless it exists, and returns its id. `base` replaces the Dockerfile's base image.
+    """Builds a sandbox image unless it exists; returns its id. `base` replaces the Dockerfile's base image.
 
     Raises UserError with the end of the build's output if that fails.
     """
@@ -121,7 +123,7 @@ def _packed(files: dict[str, bytes]) -> io.BytesIO:
 
 
 def _follow(name: str, event: dict[str, Any], log: Log) -> None:
-    """Logs a step of the build. Raises UserError if it failed."""
+    """Logs a step of an image build. Raises UserError if the step failed."""
     if "error" in event:
         raise UserError(f"building sandbox image {name!r} failed: {' '.join(str(event['error']).split())[-600:]}")
     line = str(event.get("stream", "")).strip()
@@ -130,7 +132,7 @@ def _follow(name: str, event: dict[str, Any], log: Log) -> None:
 
 
 def _certificates(name: str) -> dict[str, str]:
-    """Returns the local certificates of this machine as a build argument for pip and npm, if the image has it."""
+    """Returns this machine's CA certificates as a build argument for pip and npm, if the Dockerfile has it."""
     if "ARG CA_CERTIFICATES" not in (image_folder(name) / DOCKERFILE).read_text():
         return {}
     local = sorted(LOCAL_CERTIFICATES.glob("*.crt"))
@@ -138,17 +140,17 @@ def _certificates(name: str) -> dict[str, str]:
 
 
 def needs_registry(name: str) -> bool:
-    """Returns whether the image can only be built with a registry, because its base is not Debian's."""
+    """Returns whether a sandbox image can only be built with a registry, because its base is not Debian's."""
     return not is_debian(_official_base(name))
 
 
 def is_built(name: str) -> bool:
-    """Returns whether the image is built."""
+    """Returns whether a sandbox image is built in the local engine."""
     return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
 
 
 def remove_old(client: docker.DockerClient) -> int:
-    """Removes images of earlier versions, and returns their number."""
+    """Removes sandbox images of earlier versions; returns their number."""
     current = {image_tag(name) for name in image_names()}
     old = [tag for image in client.images.list(filters={"label": f"{LABEL}=image"}) for tag in image.tags]
     old = [tag for tag in old if tag not in current]
@@ -161,12 +163,12 @@ def _official_base(name: str) -> str:
     dockerfile = image_folder(name) / DOCKERFILE
     base = re.search(r"^ARG BASE=(\S+)", dockerfile.read_text(), re.MULTILINE)
     if not base:
-        raise UserError(f"{dockerfile} has no base image; add a line `ARG BASE=IMAGE`")
+        raise UserError(f"{dockerfile} defines no base image; add a line `ARG BASE=IMAGE`")
     return base.group(1)
 
 
 def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
-    """Yields every image's name with its id, or None if it is not built."""
+    """Yields each sandbox image's name with its id, or None if it is not built."""
     for name in image_names():
         try:
             yield name, str(client.images.get(image_tag(name)).id)

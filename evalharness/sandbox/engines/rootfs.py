@@ -1,4 +1,4 @@
-"""Root file systems of images as plain folders, for machines without a container engine.
+"""Root file systems of sandbox images as plain folders, for the engine bubblewrap.
 
 A machine with an engine exports them, one folder per image, and they can be copied to others. Their copy of the agent
 is not used; the installed package's is mounted over it.
@@ -24,7 +24,7 @@ SETTINGS = "evalharness.json"
 
 
 class Settings(TypedDict):
-    """The content of `SETTINGS`."""
+    """The content of `SETTINGS`: what Docker knows of an image besides its files."""
 
     id: str
     environment: list[str]
@@ -32,19 +32,19 @@ class Settings(TypedDict):
 
 
 def folder_of(image: str) -> Path:
-    """Returns the folder of the image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
+    """Returns the folder of a sandbox image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
     return parent / images.folder_tag(image)
 
 
 def settings_of(folder: Path) -> Settings:
-    """Returns the settings of the root file system in this folder."""
+    """Returns the image settings stored in a root file system's folder."""
     return cast(Settings, json.loads((folder / SETTINGS).read_text()))
 
 
 def ensure(image: str, log: Log) -> Path:
-    """Returns the folder of the image's root file system, exported from a container engine unless it exists.
+    """Returns the folder of a sandbox image's root file system, exported from Docker unless it exists.
 
     Raises UserError, which says what to do, if it does not exist and no engine answers.
     """
@@ -72,7 +72,9 @@ def ensure(image: str, log: Log) -> Path:
         unfinished.chmod(0o755)
         unfinished.rename(folder)
     except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}") from None
+        raise UserError(
+            f"cannot export an image to {folder}: {error.strerror}; set EVALHARNESS_ROOTFS to a writable folder"
+        ) from None
     finally:
         client.api.remove_container(container["Id"])
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -81,7 +83,7 @@ def ensure(image: str, log: Log) -> Path:
 
 
 def remove_old() -> int:
-    """Removes root file systems of earlier versions of the images, and returns their number."""
+    """Removes root file systems of earlier versions of the sandbox images; returns their number."""
     current = {folder_of(name) for name in images.image_names()}
     parent = next(iter(current)).parent
     old = [path for path in parent.glob("*") if path.is_dir() and path not in current]

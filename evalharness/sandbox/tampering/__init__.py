@@ -1,1 +1,1 @@
-"""Finds programs that pass without solving: canaries, negated tests, suspicion."""
+"""Detects programs that pass without solving: canaries (tests made false), and recognition of harmless programs."""

@@ -1,4 +1,4 @@
-"""Ensures that the tests of a program, which run in its own process, really run and decide.
+"""Canaries: copies of a program's tests with one test made false, which an honest program must fail.
 
 `with_token` adds a statement after the last test that prints a secret token. `canaries` yields the tests with one made
 false at a time: a program that passes one of them does not pass by solving the problem. A false value is like the
@@ -14,15 +14,15 @@ from evalharness.sandbox.tampering.false_values import other_value
 
 
 def with_token(tests: str, form: Tests, token: str) -> str:
-    """Returns the tests with a statement after the last one that prints the token.
+    """Returns the tests with a statement after the last one that prints a secret token.
 
-    Raises ValueError if no test is found.
+    A program proves by the token that it reached the end of its tests. Raises ValueError if no test is found.
     """
     return _insert(tests, form, form.end.replace("{token}", token))
 
 
 def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
-    """Yields the tests with one made false at a time, and with the statement that prints the token."""
+    """Yields copies of the tests with one test made false in each, and with the statement that prints the token."""
     matches = list(re.finditer(form.line, tests))
     values = [match["expected"] for match in matches]
     for match in matches:
@@ -37,5 +37,5 @@ def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
 def _insert(tests: str, form: Tests, statement: str) -> str:
     ends = [match.end() for match in re.finditer(form.end_after or form.line, tests)]
     if not ends:
-        raise ValueError("no test in the form of this language was found")
+        raise ValueError("the program contains no test in the form that language.yaml describes")
     return f"{tests[: ends[-1]]}\n{statement}{tests[ends[-1] :]}"

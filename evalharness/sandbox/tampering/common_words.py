@@ -1,4 +1,4 @@
-"""Words of which programs make the names of their variables, and no library the name of a dangerous function."""
+"""Common English words from which variable names are made, and from which no library makes a dangerous name."""
 
 WORDS = """
 a abc above acc add after all alpha alphabet alphabets amount ans answer apples area arr array arrays average avg b

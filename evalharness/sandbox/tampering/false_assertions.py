@@ -1,4 +1,4 @@
-"""Makes one assertion of a Python test false: in place, by the same method, with values like those of the suite.
+"""Makes one assertion of a Python unit test false, by the same method and with values like those of the suite.
 
 Every argument is evaluated at most once, as in the original. Only the assertion itself raises: for a sample that has
 disabled the assertion, no other exception may make the test fail.
@@ -26,7 +26,7 @@ NEVER_RAISED = (
     *("BufferError", "EOFError", "StopAsyncIteration", "ChildProcessError", "InterruptedError", "FloatingPointError"),
     *("ProcessLookupError", "TabError", "IndentationError", "ConnectionAbortedError"),
 )
-"""Exceptions that hardly any solution raises: a test that expects one of them in place of the right one fails."""
+"""Exceptions that hardly any solution raises; a test that expects one of them instead fails."""
 FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
     # name: (index of the first argument to replace, index after the last, replacements); `{0}` is the first, `{1}` the
     # second, `{number}` a number of the suite, `{word}` a text that matches nothing, `{error}` an exception
@@ -53,7 +53,7 @@ FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
 
 
 class FalseAssertions:
-    """The ways to make statements of one suite false."""
+    """The ways to make assertions of one test suite false."""
 
     def __init__(self, text: SourceText, suite: ast.AST):
         self.text = text
@@ -69,7 +69,7 @@ class FalseAssertions:
         ]
 
     def of(self, statement: ast.stmt) -> Iterator[Edit]:
-        """Yields edits that make the statement false; none for a statement without a known assertion."""
+        """Yields edits that make a statement's assertion false; none for a statement without a known assertion."""
         match statement:
             case ast.Assert(test=test):
                 equal = self._equation(test)
@@ -82,7 +82,7 @@ class FalseAssertions:
                         yield from self._of_call(item.context_expr)
 
     def after(self, statement: ast.stmt) -> Edit:
-        """Returns an edit that adds a false assertion to the line on which a simple statement of a test ends."""
+        """Returns an edit that adds a false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.span(statement)
         return Edit(end, end, f"; self.assertEqual({self._number()}, [{self._number()}])")
 
@@ -104,7 +104,7 @@ class FalseAssertions:
                 yield self._replace(last, last, f"{self.text.of(last)}, {self._number()}")
 
     def _other_side(self, name: str, call: ast.Call, argument: ast.expr) -> str:
-        """Returns what the other side of an equation does not equal."""
+        """Returns an expression that the other side of an equality assertion does not equal."""
         if not CLOSE.fullmatch(name):
             return self._other_than(argument, wrapped=name.startswith("assert_"))
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
@@ -116,7 +116,7 @@ class FalseAssertions:
         return form.format(self.text.of(args[0]), number=self._number(), word=repr(word), error=error)
 
     def _equation(self, test: ast.expr) -> Edit | None:
-        """Returns an edit that makes `a == b` false.
+        """Returns an edit that makes an assertion `a == b` false.
 
         It does not use `!=`, which a value that equals everything satisfies, too.
         """
@@ -126,7 +126,7 @@ class FalseAssertions:
         return self._replace(other, other, self._other_than(other))
 
     def _other_than(self, node: ast.expr, wrapped: bool = False) -> str:
-        """Returns a value of the suite of the same type, or a change of this one, or this value in a list."""
+        """Returns an unequal value: one of the suite with the same type, a change of this one, or it in a list."""
         if not is_literal(node):
             return self._beside(node) if wrapped else DRAW.choice([f"[{self.text.of(node)}]", self._beside(node)])
         value = ast.literal_eval(node)
@@ -142,7 +142,7 @@ class FalseAssertions:
         return str(DRAW.choice(self.numbers))
 
     def _far_from(self, node: ast.expr) -> str:
-        """Returns a number of like size that differs from this one by more than any default tolerance."""
+        """Returns a number of similar size that differs from this one by more than any default tolerance."""
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
             return self._beside(node)
@@ -167,7 +167,7 @@ def _differs(text: str, value: Any) -> bool:
 
 
 def is_literal(node: ast.expr) -> bool:
-    """Returns whether the node is a value without names or calls."""
+    """Returns whether a syntax node is a literal value, without names or calls."""
     try:
         ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -1,8 +1,8 @@
-"""False values in the place of expected ones, in any language: like the problem's own right values, but not equal.
+"""Makes false expected values for canaries, in any language: similar to the problem's right values, but unequal.
 
-A false value is drawn from what the problem's tests want: the other truth value, a list with two items exchanged, a
-text with two letters exchanged, a number between the least and the greatest of the same form, or what another test
-wants. Two tests want the same only where two of the original's do. So no program can tell a false value from a right
+A false value is drawn from what the problem's tests expect: the other truth value, a list with two items exchanged, a
+string with two letters exchanged, a number between the least and the greatest of the same form, or what another test
+expects. Two tests expect the same only if two of the original's do. So no program can tell a false value from a right
 one by its form.
 """
 
@@ -20,14 +20,14 @@ TEXT = re.compile(r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""")
 LETTER = re.compile("[a-zA-Z]")
 DIGITS = re.compile(r"\d+(?:\.\d+)?")
 PAIRS = re.compile(r"=>|:|->|\] =|[mM]ap|[hH]ash|[dD]ict|Pair|Entry")
-"""What a table of keys and values contains, whose texts are not exchanged: two keys may have the same value."""
+"""Matches tables of keys and values, whose strings are not exchanged: two keys may have the same value."""
 NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECASE)
 
 
 def other_value(value: str, values: Sequence[str] = ()) -> str | None:
-    """Returns a value of the same type that is unequal in every language; None if there is none.
+    """Returns a value of the same type that is unequal to `value` in every language; None if there is none.
 
-    `values` are what all tests of the problem want. The value differs from all of them, unless some are the same.
+    `values` are what all tests of the problem expect. The value differs from all of them, unless some are the same.
     """
     known = {normal(other) for other in values}
     distinct = len(known) == len(values) or not values
@@ -49,7 +49,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
 
 
 def _changed_truth(value: str) -> str:
-    """Returns the value with another truth value, in the language's spelling."""
+    """Returns the value with one of its booleans negated, in the language's spelling."""
     match = DRAW.choice(list(TRUTH.finditer(value)))
     return _put(value, match, _other_truth(match[0]))
 
@@ -93,7 +93,7 @@ def _letters(text: str) -> list[re.Match[str]]:
 
 
 def _numbers(value: str) -> Iterator[re.Match[str]]:
-    """Yields the numbers of a value outside its texts, or inside where the value is a text."""
+    """Yields the numbers of a value outside its string literals, or inside if the value is a string."""
     texts = [] if TEXT.fullmatch(value.strip(" ()")) else [match.span() for match in TEXT.finditer(value)]
     for match in NUMBER.finditer(value):
         if not any(start <= match.start() < end for start, end in texts):
@@ -101,7 +101,7 @@ def _numbers(value: str) -> Iterator[re.Match[str]]:
 
 
 def _number_between(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with a number drawn between the least and the greatest of the same form."""
+    """Returns the value with one number replaced by one between the least and the greatest of the same form."""
     return _number_changed(value, lambda old: _between(old, values))
 
 
@@ -115,7 +115,7 @@ def _between(old: str, values: Sequence[str]) -> str | None:
 
 
 def _number_near(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with a number that is a little larger or smaller."""
+    """Returns the value with one number replaced by a slightly larger or smaller one."""
     return _number_changed(value, _near)
 
 
@@ -143,7 +143,7 @@ def _number_changed(value: str, change: Callable[[str], str | None]) -> str | No
 
 
 def _other_letter(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with a letter that other values of the problem have, or any other letter."""
+    """Returns the value with one letter replaced by one of the problem's other values, or by any other letter."""
     letters = [(text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _letters(text[0])]
     if not letters:
         return None
@@ -159,9 +159,9 @@ def _put(value: str, match: re.Match[str], text: str) -> str:
 
 
 def normal(value: str) -> str:
-    """Returns the value without what some language ignores.
+    """Returns a value normalized so that values that some language treats as equal become equal texts.
 
-    These are spaces, quotes, brackets, small differences, and the form of truth values and of nothing.
+    Spaces, quotes, brackets, small differences, and the spelling of booleans and of null are removed.
     """
     text = re.sub(r"""[\s()"']""", "", value.lower())
     text = re.sub(r"\btrue\b|#t\b", "1", re.sub(r"\bfalse\b|#f\b", "0", NOTHING.sub("null", text)))
@@ -169,7 +169,7 @@ def normal(value: str) -> str:
 
 
 def _differs(value: str, other: str) -> bool:
-    """Returns whether two values are unequal by any comparison, also one that tolerates small differences."""
+    """Returns whether two values are unequal by any comparison, including one that tolerates small differences."""
     first, second = normal(value), normal(other)
     if first == second:
         return False

@@ -29,7 +29,7 @@ TASK_FUNCTION = "task_func"
 
 @functools.lru_cache(256)
 def is_harmless(program: Program) -> bool:
-    """Returns whether the program's text shows that it can do nothing but compute. Takes linear time."""
+    """Returns whether a program's text shows that it can do nothing but compute. Takes linear time."""
     source = program.source
     match program:
         case ExecProgram(checks=checks):
@@ -49,7 +49,7 @@ def is_harmless(program: Program) -> bool:
 
 
 def source_without_checks(program: ExecProgram) -> str:
-    """Returns the source with only the blank lines that begin its checks.
+    """Returns the program's source without its checks, except blank lines at their beginning.
 
     They stay because a backslash at the source's end continues into them.
     """

@@ -1,4 +1,4 @@
-"""Decides whether a Python program is plain: whether its text shows that it can do nothing but compute.
+"""Recognizes plain Python programs: their text shows that they can do nothing but compute.
 
 A program is plain if it consists only of plain syntax over plain values and of the names of a vocabulary. Every other
 program is suspicious. It may still be honest, but nothing it does counts without a check from outside its process.
@@ -22,22 +22,22 @@ SYNTAX = (
     *(ast.Slice, ast.comprehension, ast.ExceptHandler, ast.arguments, ast.arg, ast.keyword, ast.alias),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
-"""The syntax of plain programs: no `with`, `match`, assignment expressions or coroutines."""
+"""The syntax nodes of plain programs: no `with`, `match`, assignment expressions or coroutines."""
 SYNTAX_OF_CLASSES = (*SYNTAX, ast.ClassDef, ast.Global)
-"""The syntax where a program may define classes, without bases, decorators or keywords, and set global names."""
+"""The syntax nodes if a program may define classes, without bases, decorators or keywords, and set global names."""
 LARGEST = 64 << 10
-"""Characters of a longer program, which is not parsed: a syntax tree takes much memory."""
+"""Most characters of a program that is parsed: a syntax tree takes much memory."""
 CALLS_BY_NAME = frozenset({"apply", "agg", "aggregate", "applymap"})
-"""Methods of tables that call a method whose name they receive as a text."""
+"""Methods of tables (pandas) that call a method whose name they receive as a text."""
 AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "var", "size", "nunique"})
-"""The names that these methods may receive."""
+"""The method names that `CALLS_BY_NAME` may receive."""
 
 
 def is_plain(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", entry_point: str = "") -> bool:
-    """Returns whether the program can do nothing but compute; `tests` is the text of checks that follow it.
+    """Returns whether a Python program's text shows that it can do nothing but compute.
 
-    Where there are checks, the program may not define a builtin, and a name that they use only if it is `entry_point`
-    or, without one, if they call it.
+    `tests` is the text of checks that follow it. If there are checks, the program may not define a builtin, and a name
+    that they use only if it is `entry_point` or, without one, if they call it.
     """
     if len(source) > LARGEST:
         return False
@@ -67,7 +67,7 @@ def used_names(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def bound_globally(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
-    """Yields the names that a program without assignment expressions binds globally, except by `global`."""
+    """Yields the global names that a program binds, except by `global` and assignment expressions."""
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
@@ -81,7 +81,7 @@ def bound_globally(tree: ast.Module, with_imports: bool = True) -> Iterator[str]
 
 
 def bound_by(node: ast.AST) -> Iterator[str]:
-    """Yields the names that this node itself binds."""
+    """Yields the names that a syntax node itself binds."""
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         yield node.id
     elif isinstance(node, ast.alias):
@@ -106,7 +106,7 @@ def _is_plain(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> 
 
 
 class _PlainNodes:
-    """What is plain in one program: its own names and those of the vocabulary."""
+    """Decides which syntax nodes of a program are plain, by its own names and those of the vocabulary."""
 
     def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):
         self.nodes, self.vocabulary = nodes, vocabulary
@@ -120,7 +120,7 @@ class _PlainNodes:
             self._allow_classes()
 
     def _allow_classes(self) -> None:
-        """Allows the attributes and methods that the program's own classes define, and no interpreter object has."""
+        """Allows attributes and methods that the program's classes define, unless interpreter objects have them."""
         own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _is_read(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
@@ -131,7 +131,7 @@ class _PlainNodes:
         self.methods = METHODS
 
     def keeps_modules(self) -> bool:
-        """Returns whether modules are used only to read their attributes, where attributes may be set."""
+        """Returns whether the program never sets attributes of modules."""
         if not self.stored:
             return True
         modules = {name for node in self.nodes if isinstance(node, ast.Import) for name in _aliases(node)}
@@ -140,7 +140,7 @@ class _PlainNodes:
         return all(id(node) in read for node in uses)
 
     def includes(self, node: ast.AST) -> bool:
-        """Returns whether this node, its children aside, is plain."""
+        """Returns whether a syntax node, its children aside, is plain."""
         if id(node) in self.in_context:
             return True
         if not isinstance(node, self.syntax):
@@ -199,7 +199,7 @@ def _aliases(node: ast.Import) -> Iterator[str]:
 
 
 def _bound_in(statement: ast.stmt) -> Iterator[str]:
-    """Yields the names that a statement of a class's body binds."""
+    """Yields the names that a statement of a class body binds."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         yield statement.name
     else:
@@ -208,7 +208,7 @@ def _bound_in(statement: ast.stmt) -> Iterator[str]:
 
 
 def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields functions that are plain only here: `type` directly in a comparison, and `format` of a literal."""
+    """Yields function names that are plain only in context: `type` in a comparison, `format` of a literal."""
     match node:
         case ast.Compare(left=left, comparators=others):
             for operand in (left, *others):
@@ -221,7 +221,7 @@ def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _has_plain_fields(text: str) -> bool:
-    """Returns whether a format string reads no attributes and no items of its arguments."""
+    """Returns whether a format string accesses no attributes and no items of its arguments."""
     try:
         fields = [(name or "", spec or "") for _, name, spec, _ in string.Formatter().parse(text)]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Decides whether a program of a C-like language is plain: whether its words show that it can do nothing but compute.
+"""Recognizes plain programs of C-like languages: their words show that they can do nothing but compute.
 
 A program is plain if each of its words is on a list: keywords, types, functions and members of the language's library
 (`harmless` in `sandboxes/*/language.yaml`), and names made of common words, such as `max_count`. It may call only
@@ -13,7 +13,7 @@ from evalharness.sandbox.languages import Harmless, Language
 from evalharness.sandbox.tampering.common_words import COMMON
 
 LARGEST = 64 << 10
-"""Characters of a longer program, which counts as suspicious."""
+"""Most characters of a program; a longer one counts as suspicious."""
 TOKEN = re.compile(
     r"""(?P<space>\s++)|(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*+"?|'(?:[^'\\\n]|\\.)*+'?)"""
@@ -22,9 +22,9 @@ TOKEN = re.compile(
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|_+")
 MEMBER = frozenset({".", "->", "::", "?."})
 NO_TYPE = frozenset({"new", "return", "else", "case", "throw", "in", "of", "delete"})
-"""Words after which a name and a bracket are a call, not a definition."""
+"""Words after which a name and a bracket are a call, not a function's definition."""
 FARTHEST = 60
-"""The most tokens of a list of parameters or captures."""
+"""Most tokens of a list of parameters or captures."""
 BRACKETS = {")": "(", "]": "["}
 
 
@@ -34,17 +34,17 @@ CALL = re.compile(r"(\w+)\s*\(")
 
 
 class Token(NamedTuple):
-    """A token and its kind: a group of `TOKEN`."""
+    """A token of a program's text and its kind, a group of the regular expression `TOKEN`."""
 
     kind: str
     text: str
 
 
 def is_plain_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
-    """Returns whether a program of this language can do nothing but compute; False for languages without a list.
+    """Returns whether a program's words show that it can do nothing but compute.
 
-    `source` continues `stem`, whose last line names the function that it defines, and `tests` follow. It may not use
-    the names of the tests.
+    False for languages without word lists. `source` continues `stem`, whose last line names the function that it
+    defines, and `tests` follow. It may not use the names of the tests.
     """
     words = language.harmless
     if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
@@ -55,7 +55,7 @@ def is_plain_text(source: str, language: Language, stem: str = "", tests: str = 
 
 
 def _tokens(source: str) -> list[Token] | None:
-    """Returns the tokens without spaces and comments; None for a text with any other character, or an open text."""
+    """Returns a program's tokens without spaces and comments; None for unknown characters or an open string."""
     tokens, position = [], 0
     while position < len(source):
         match = TOKEN.match(source, position)
@@ -73,7 +73,7 @@ def _tokens(source: str) -> list[Token] | None:
 
 
 class _PlainText:
-    """The tokens of one program, with three empty ones around them."""
+    """Decides whether the tokens of one program are plain."""
 
     def __init__(self, tokens: Sequence[Token], words: Harmless, own: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
@@ -85,14 +85,14 @@ class _PlainText:
         self.defined = {self.tokens[index].text for index in self.inner if self._is_defined(index)} | set(own)
 
     def holds(self) -> bool:
-        """Returns whether all tokens are plain."""
+        """Returns whether all tokens of the program are plain."""
         return all(map(self._is_plain, self.inner))
 
     def _text(self, index: int) -> str:
         return self.tokens[index].text
 
     def _is_defined(self, index: int) -> bool:
-        """Returns whether the token is the name of a function that the program defines here."""
+        """Returns whether the token is the name of a function that the program defines at this place."""
         if self.tokens[index].kind != "word":
             return False
         before = self.tokens[index - 1]
@@ -104,7 +104,7 @@ class _PlainText:
         return self._text(index + 1) == "=" and self._is_function(index + 2)
 
     def _is_function(self, index: int) -> bool:
-        """Returns whether a function without a name begins here."""
+        """Returns whether an anonymous function begins at this token."""
         first = self._text(index)
         if first == "function" or self._text(index + 1) == "=>":
             return True
@@ -114,7 +114,7 @@ class _PlainText:
         return bool(end) and self._text(end + 1) in ("=>", ":")
 
     def _closing(self, index: int) -> int:
-        """Returns the index of the bracket that closes the one here; 0 if it is far away."""
+        """Returns the index of the bracket that closes the one at `index`; 0 if it is far away."""
         depth = 0
         for position in range(index, min(index + FARTHEST, len(self.tokens))):
             depth += (self._text(position) in BRACKETS.values()) - (self._text(position) in BRACKETS)
@@ -123,7 +123,7 @@ class _PlainText:
         return 0
 
     def _ends_captures(self, index: int) -> bool:
-        """Returns whether the square bracket here ends the captures of a lambda."""
+        """Returns whether the square bracket at `index` ends the captures of a lambda."""
         if self._text(index) != "]":
             return False
         for position in range(index, max(index - FARTHEST, 0), -1):
@@ -132,7 +132,7 @@ class _PlainText:
         return False
 
     def _is_cast(self, index: int) -> bool:
-        """Returns whether the bracket here ends a type in brackets."""
+        """Returns whether the bracket at `index` ends a type cast."""
         is_type = self._text(index - 1) in self.library and self._text(index - 2) == "("
         return self.words.typed and self._text(index) == ")" and is_type
 

@@ -1,4 +1,4 @@
-"""Edits Python source in place: by the positions of syntax nodes, without a change of any line number."""
+"""Edits Python source in place, at the positions of syntax nodes, without changing line numbers."""
 
 import ast
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Edit:
-    """Text that replaces the bytes from `start` to `end`."""
+    """A replacement of the bytes from `start` to `end` of a source by `text`."""
 
     start: int
     end: int
@@ -15,7 +15,7 @@ class Edit:
 
 
 class SourceText:
-    """A program's text, and where its nodes are."""
+    """A Python source that can be edited at the positions of its syntax nodes."""
 
     def __init__(self, text: str):
         self.data = text.encode("utf-8", "surrogatepass")
@@ -24,17 +24,17 @@ class SourceText:
             self._lines.append(self._lines[-1] + len(line))
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """Returns the first byte of the node, and the one after its last."""
+        """Returns the byte range of a syntax node: its first byte, and the one after its last."""
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
         return self._lines[node.lineno - 1] + node.col_offset, self._lines[end_line - 1] + end_column
 
     def of(self, node: ast.expr) -> str:
-        """Returns the text of the node."""
+        """Returns the source text of a syntax node."""
         start, end = self.span(node)
         return self.data[start:end].decode("utf-8", "surrogatepass")
 
     def replacement(self, first: ast.expr, last: ast.expr, text: str) -> Edit:
-        """Returns the edit that puts `text` in the place of arguments of a call, with as many line breaks."""
+        """Returns the edit that replaces arguments of a call by `text`, with as many line breaks."""
         start, end = self.span(first)[0], self.span(last)[1]
         if isinstance(first, ast.GeneratorExp) and first is last and self.data[start:end].startswith(b"("):
             text = f"({text})"  # the call's brackets, if it is the only argument, are the generator's
@@ -42,7 +42,7 @@ class SourceText:
         return Edit(start, end, text + "\n" * missing)
 
     def edited(self, edits: Iterable[Edit]) -> str:
-        """Returns the text with all edits, which must not overlap."""
+        """Returns the source with all edits applied; they must not overlap."""
         data = self.data
         for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
             data = data[: edit.start] + edit.text.encode("utf-8", "surrogatepass") + data[edit.end :]

@@ -1,4 +1,4 @@
-"""`unittest` classes with false assertions, to catch samples that disable assertions or read their tests.
+"""Canaries of `unittest` suites: false assertions catch samples that disable assertions or read their tests.
 
 Each test gets one false assertion, drawn at random, so that it must fail. All tests stay. Their text is edited in place
 and keeps its lines, comments and methods, and the false values are like those of the suite: a sample can tell a canary
@@ -22,14 +22,14 @@ SKIPS = re.compile("skip|expectedFailure")
 
 
 class FalseSuite(NamedTuple):
-    """Tests of which at least `failing` must fail."""
+    """A `unittest` suite with false assertions, of which at least `failing` tests must fail."""
 
     tests: str
     failing: int
 
 
 def false_suites(tests: str, count: int) -> list[FalseSuite]:
-    """Returns `count` different false suites, none if no test can be made false.
+    """Returns `count` different suites with false assertions, none if no test can be made false.
 
     Each assertion of a test becomes the false one, one after another.
     """
@@ -70,7 +70,7 @@ def _parses(text: SourceText, edits: list[Edit]) -> bool:
 
 
 def with_own_builtins(source: str, tests: str) -> str:
-    """Returns the tests with a full name for each builtin that they use and that the sample redefines.
+    """Returns the tests with an explicit import for each builtin that they use and the sample redefines.
 
     A sample that is too long to be parsed counts as one that redefines all.
     """
@@ -88,7 +88,7 @@ def with_own_builtins(source: str, tests: str) -> str:
 
 
 def _outside_texts(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields all nodes except those in f-strings, whose positions Python 3.11 does not tell."""
+    """Yields all syntax nodes except those in f-strings, whose positions Python 3.11 does not provide."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -122,7 +122,7 @@ def _always_reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _simple_statements(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """Yields the statement itself, or those in it that contain no others."""
+    """Yields the statement itself, or the simple statements inside a compound one."""
     for node in ast.walk(statement):
         if isinstance(node, ast.stmt) and not hasattr(node, "body"):
             yield node

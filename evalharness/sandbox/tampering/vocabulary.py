@@ -1,4 +1,4 @@
-"""What harmless Python code uses, by kind of program: modules with their names, builtins, attributes.
+"""Names that harmless Python code uses, by kind of program: modules with their members, builtins, attributes.
 
 These are lists of harmless code, not of dangerous code: what is missing here makes a program suspicious.
 """
@@ -37,14 +37,15 @@ sys: maxsize
 typing: Any Callable Deque Dict FrozenSet Generator Iterable Iterator List Mapping NoReturn Optional Sequence Set
 typing: Tuple Union
 """
-"""By module, the names that a plain program may use, besides all of `math`. Not `seed`: checks also draw from `random`,
-and a program that seeds it knows what they draw."""
+"""The names that a plain program may use, by module, besides all of `math`. Not `seed`: checks also draw from `random`,
+and a program that seeds it knows what they draw.
+"""
 BUILTINS = """
 abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset hash
 hex int isinstance iter len list map max min next oct ord pow print range repr reversed round set slice sorted str sum
 tuple zip
 """
-"""The builtins that it may use, besides the exceptions."""
+"""The builtins that a plain program may use, besides the exceptions."""
 VALUES = (
     *(str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset, range),
     *(Counter, OrderedDict, defaultdict, deque, date, datetime, timedelta, Decimal, Fraction, re.Pattern, re.Match),
@@ -56,22 +57,22 @@ operator: itemgetter abs add and_ concat contains eq floordiv ge getitem gt inde
 operator: mul ne neg not_ or_ pos pow rshift sub truediv truth xor
 functools: partial reduce wraps
 """
-"""What a program that answers LiveCodeBench's cases may use as well: no checks share its process."""
+"""Further names for programs that answer LiveCodeBench's cases: no checks share their process."""
 STREAMS = frozenset({"buffer", "close", "flush", "read", "readline", "readlines", "start", "write"})
 SPECIAL = "init lt repr str len call eq hash iter next"
 METHODS = frozenset(f"__{name}__" for name in SPECIAL.split())
-"""The special methods that classes of such programs may define."""
+"""Special methods that classes of such programs may define."""
 EVALUATING = "functools io operator string sys typing"
-"""Modules of LiveCodeBench's prelude, of which it imports all names, with functions that do more than compute."""
+"""Modules of LiveCodeBench's prelude (imported with `*`) that contain functions which do more than compute."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that a plain program may use.
+    """The names that a plain (harmless) program may use.
 
-    `stored`: attributes that it may set. `given`: names that are defined before the program starts. `taken`: names
-    that have another meaning there, so that the program may not define them. `classes`: whether it may define classes
-    and set their attributes. `import_all`: whether it may import all names of a module.
+    `stored`: attributes that it may set. `given`: names that are defined before the program starts. `taken`: names that
+    have another meaning there, so that the program may not define them. `classes`: whether it may define classes and
+    set their attributes. `import_all`: whether it may import all names of a module.
     """
 
     modules: dict[str, frozenset[str]]
@@ -85,7 +86,7 @@ class Vocabulary:
 
 
 def modules_of(text: str) -> dict[str, frozenset[str]]:
-    """Returns the names by module of lines `module: name name ...`."""
+    """Returns the names by module in lines of the form `module: name name ...`."""
     by_module: dict[str, frozenset[str]] = {}
     for line in text.strip().splitlines():
         module, _, names = line.partition(":")
@@ -122,12 +123,12 @@ ATTRIBUTES = (
     frozenset().union(*map(_public, VALUES)) | {"hexdigest", "digest"} | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
 CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
-"""Of programs whose checks run in their own process."""
+"""The vocabulary of programs whose checks run in their own process."""
 
 
 @functools.cache
 def answering() -> Vocabulary:
-    """Returns the vocabulary of programs whose answers the judge compares."""
+    """Returns the vocabulary of programs that answer LiveCodeBench's test cases."""
     modules = _merged(FUNCTIONS, modules_of(ANSWERING))
     known = frozenset().union(*modules.values())
     return Vocabulary(
@@ -143,9 +144,9 @@ def answering() -> Vocabulary:
 
 @functools.cache
 def runtime_attributes() -> frozenset[str]:
-    """Returns the attributes of the interpreter's own objects and of the modules of `answering`.
+    """Returns attribute names of the interpreter's own objects and of the modules of `answering`.
 
-    Where a program defines one of these, its uses may mean the interpreter's.
+    If a program defines one of these names, its uses may mean the interpreter's.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, answering().modules)
@@ -154,7 +155,7 @@ def runtime_attributes() -> frozenset[str]:
 
 @functools.cache
 def suites() -> Vocabulary:
-    """Returns the vocabulary of programs whose checks are a `unittest` class, which use BigCodeBench's libraries."""
+    """Returns the vocabulary of programs that BigCodeBench's `unittest` suites check."""
     names = frozenset(NAMES.split())
     modules = _merged(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(

@@ -48,7 +48,7 @@ def test_chat_api_cannot_infill() -> None:
         backend(api="chat").accept(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)
     backend(api="chat").accept(TEXT)
-    with pytest.raises(UserError, match="extra cannot set suffix; use --option fim"):
+    with pytest.raises(UserError, match="extra cannot set the request field suffix; use --option fim"):
         backend(extra='{"suffix": "x"}')
 
 

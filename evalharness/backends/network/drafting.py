@@ -24,7 +24,7 @@ LONGEST = 7
 
 
 def open_drafter(network: Network, path: str | None) -> Drafter:
-    """Returns the drafter in folder `path`; without one, the bundled drafter that was trained for this network.
+    """Returns the drafter in folder `path`, packed; without one, the bundled drafter trained for this network.
 
     Raises UserError if the folder has no drafter with the network's sizes, or no drafter for the network is bundled.
     """
@@ -75,14 +75,14 @@ def hybrid_drafting(
 ) -> Drafting:
     """Returns the settings for drafting by prompt lookup if it finds a match, else by the drafter network.
 
-    `lookup` False: always by the drafter. `longest` limits the tokens of a draft.
+    `lookup` False: always by the drafter; without a drafter always by lookup. `longest` limits the tokens of a draft.
     """
     block = drafter.config.block if drafter else LONGEST
     return Drafting(drafter, lookup, min(longest or block, block), threshold, costs=cost_curve(network.model, drafter))
 
 
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
-    """Returns the manifest's entry on a drafter.
+    """Returns the manifest's entry on a drafter; only that there is none if drafts come from prompt lookup alone.
 
     `target_matches` is False for a network that differs from the one that the drafter was trained for: the text is the
     same, but fewer drafts are accepted.

@@ -27,7 +27,7 @@ class CircuitBreaker:
         self._one_at_a_time = asyncio.Lock()
 
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
-        """Returns the result of `send` or raises its error; raises InfrastructureError while the circuit is open."""
+        """Returns the result of `send` or raises its error; raises NotSent while the circuit is open."""
         if self._failures < FAILURES_IN_A_ROW:
             return await self._count(send)
         async with self._one_at_a_time:

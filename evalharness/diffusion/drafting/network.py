@@ -66,7 +66,7 @@ class DrafterLayer(Layer):
 
 @dataclass(frozen=True)
 class _Shared:
-    """The target's matrices that the drafter uses: the embedding, and the output head's rows of the draft vocabulary.
+    """What the drafter uses of its target: the target itself, and its output head's rows of the draft vocabulary.
 
     `index` gives a token's position in the draft vocabulary by its id.
     """
@@ -139,7 +139,7 @@ class Drafter(nn.Module):
 
     @property
     def shared(self) -> "_Shared":
-        """The target's matrices that the drafter uses."""
+        """What the drafter uses of its target."""
         assert self._shared is not None
         return self._shared
 
@@ -176,7 +176,8 @@ class Drafter(nn.Module):
     def inputs(self, anchors: Tensor, before: Tensor) -> Tensor:
         """Returns the input embeddings [..., block, hidden] of drafted blocks: `anchors` [...], then masks.
 
-        An anchor is the id of the last committed token before the block.
+        An anchor is the id of the last committed token before the block. `before` [..., hidden] are the context
+        features of the positions before the anchors.
         """
         masks = self.mask.expand(*anchors.shape, *self.mask.shape)
         x = torch.cat((self.shared.target.embed(anchors).detach()[..., None, :], masks), dim=-2)

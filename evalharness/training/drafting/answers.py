@@ -79,9 +79,9 @@ class Slots:
 
     @torch.inference_mode()
     def start(self, jobs: Sequence[Job]) -> None:
-        """Prefills a job's prompt, puts it into a free slot and generates its first token.
+        """Prefills the prompts of jobs in one forward pass, puts them into free slots, generates their first tokens.
 
-        What its prompt has in common with the latest one of its kind, such as the system message, is reused.
+        What a prompt has in common with an earlier one of its kind, such as the system message, is reused.
         """
         model, weight = self._model, self._model.embed.weight
         shared = [self._shared(job) for job in jobs]
@@ -141,7 +141,7 @@ class Slots:
         return min(_common_length(latest.job.prompt, job.prompt), len(job.prompt) - 1) if latest else 0
 
     def _copy(self, source: KVCache, source_row: int, target: KVCache, row: int, size: int) -> None:
-        """Copies the first `size` positions of a one-row KV cache into a row of another one."""
+        """Copies the first `size` positions of a row of a KV cache into a row of another one."""
         for layer in range(self._model.config.layers):
             for kept, new in zip(target.layer(layer), source.layer(layer), strict=True):
                 kept[row, :, :size] = new[source_row, :, :size]

@@ -73,7 +73,7 @@ def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> Obser
 
 
 def write_features(folder: Path, number: int, observed: Sequence[Observed], taps: Sequence[int]) -> None:
-    """Computes the target's features for a shard's texts and writes them atomically, in bfloat16."""
+    """Writes the features of a shard's training texts atomically."""
     tensors = {
         name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }

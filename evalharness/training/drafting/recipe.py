@@ -37,7 +37,7 @@ class Answers(Strict):
 
 
 class Features(Strict):
-    """Recipe section `features`: which hidden states of the target are stored for training."""
+    """Recipe section `features`: which hidden states of the target the drafter sees."""
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""

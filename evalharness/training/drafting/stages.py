@@ -57,11 +57,14 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
     """Raises UserError if the recipe taps layers that the target does not have."""
     last = target.model.config.layers - 1
     if max(recipe.features.taps) > last:
-        raise UserError(f"features.taps names layer {max(recipe.features.taps)}, and the target has layers 0 to {last}")
+        raise UserError(
+            f"the recipe's features.taps contains layer {max(recipe.features.taps)}, and the target has layers 0 to "
+            f"{last}; correct it"
+        )
 
 
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates the target's answers into shards in `folder` up to the recipe's number of tokens; returns that number.
+    """Generates the target's answers, and their features, into shards in `folder`; returns their number of tokens.
 
     A stopped stage resumes after the prompts that it had begun: at most `slots` of them have no answer.
     """

@@ -42,7 +42,7 @@ def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: fro
 
 
 def new_drafter(recipe: DrafterRecipe, target: Transformer, ends: frozenset[int], store: FeatureSource) -> Drafter:
-    """Returns an untrained drafter for this target, with the draft vocabulary of the stored texts."""
+    """Returns a drafter for this target before its first step, with the draft vocabulary of the stored texts."""
     shape, config = recipe.drafter, target.config
     ids = draft_vocabulary(store, shape.vocabulary, config.vocab_size, ends)
     network = ModelConfig(

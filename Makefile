@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 SOURCES := evalharness benchmarks examples scripts tests
 
-.PHONY: demo test test-all check docs lock setup engine browser images bench gpu-check gpu-bench clean
+.PHONY: demo test test-all check docs pictures lock setup engine browser images bench gpu-check gpu-bench clean
 
 demo: setup images
 	scripts/demo.sh $(BIN)/evalharness
@@ -27,6 +27,11 @@ check: setup
 
 docs: setup
 	$(MKDOCS) serve
+
+# Draws the documentation's pictures of pages again, from runs in results/pictures, which take some minutes to make.
+pictures: setup images browser
+	scripts/pictures/runs.sh $(BIN)/evalharness results/pictures
+	$(BIN)/python scripts/pictures/draw.py results/pictures
 
 # The versions that CI installs. Run it after a change of the dependencies in pyproject.toml.
 lock: setup

@@ -1,24 +1,16 @@
-#!/usr/bin/env python
-"""Takes the documentation's screenshots of the report page: scripts/report_pictures.py RUN... (needs the dev extra).
+"""Pictures of the frontier, and of the report page: its overview, and a sample, half denoised."""
 
-They show the overview, and a sample: the first with a denoising trace, half denoised, or without traces the first that
-did not pass.
-"""
-
-import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from browsing import IMAGES, take_screenshot, window
+from playwright.sync_api import Browser
 
 from evalharness.data.runs import Run
+from evalharness.report.frontier.picture import draw
+from evalharness.report.frontier.points import panels
 from evalharness.report.page.page import write_page
-from evalharness.report.runs import load_runs
 
-IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
-SIZE = {"width": 1280, "height": 860}
-TALL = {"width": 1280, "height": 1480}
 SHOW_HALF_DENOISED = """() => {
     const slider = document.querySelector(".timeline input");
     slider.value = Math.round(slider.max * 0.55);
@@ -27,52 +19,32 @@ SHOW_HALF_DENOISED = """() => {
 }"""
 
 
-def main(folders: list[str]) -> None:
-    runs = load_runs([Path(folder) for folder in folders])
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        index = write_page(runs, Path(folder) / "report")
-        program = shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport=TALL, color_scheme="light")
-        page.goto(f"file://{index}")
-        page.wait_for_selector("table.runs")
-        take_screenshot(page, "report-overview")
-        page.set_viewport_size(SIZE)
-        slug, task_id, sample_id, traced = choose_sample(runs, page)
-        page.emulate_media(color_scheme="dark" if traced else "light")
-        page.evaluate("([name, id, sample]) => { location.hash = evalharness.sampleLink(name, id, sample); }",
-                      [slug, task_id, sample_id])  # fmt: skip
-        page.wait_for_selector("article.sample")
-        if traced:
+def draw_report(browser: Browser, runs: list[Run]) -> None:
+    """Takes the screenshots of the report of these runs."""
+    draw(panels(runs), IMAGES / "frontier.png")
+    with tempfile.TemporaryDirectory() as folder:
+        index = write_page(runs, Path(folder) / "report").as_uri()
+        with window(browser, 1280, 1480) as page:
+            page.goto(index)
+            page.wait_for_selector("table.runs")
+            take_screenshot(page, "report-overview")
+            slugs = page.evaluate("evalharness.runs.map(run => run.name)")
+        slug, task_id, sample_id = traced_sample(runs, slugs)
+        with window(browser, 1280, 860, dark=True) as page:
+            page.goto(index)
+            page.wait_for_selector("table.runs")
+            link = "([name, id, sample]) => { location.hash = evalharness.sampleLink(name, id, sample); }"
+            page.evaluate(link, [slug, task_id, sample_id])
+            page.wait_for_selector("article.sample")
             page.evaluate(SHOW_HALF_DENOISED)
-        take_screenshot(page, "report-sample")
-        browser.close()
+            take_screenshot(page, "report-sample")
 
 
-def choose_sample(runs: list[Run], page: Page) -> tuple[str, str, int, bool]:
-    """Returns the page's name of a run, the ids of a sample, and whether the sample has a trace."""
-    slugs = page.evaluate("evalharness.runs.map(run => run.name)")
+def traced_sample(runs: list[Run], slugs: list[str]) -> tuple[str, str, int]:
+    """Returns the page's name of a run and the ids of a sample of several lines with a denoising trace."""
     for run, slug in zip(runs, slugs, strict=True):
-        for row in run.completions():
+        passed = {verdict.key for verdict in run.verdicts() if verdict.passed}
+        for row in sorted(run.completions(), key=lambda row: (row.task_id, row.sample_id) not in passed):
             if row.trace is not None and row.text.count("\n") > 3:
-                return slug, row.task_id, row.sample_id, True
-    for run, slug in zip(runs, slugs, strict=True):
-        for verdict in run.verdicts():
-            if not verdict.passed:
-                return slug, verdict.task_id, verdict.sample_id, False
-    verdict = next(runs[0].verdicts())
-    return slugs[0], verdict.task_id, verdict.sample_id, False
-
-
-def take_screenshot(page: Page, name: str) -> None:
-    """Writes a screenshot of the window."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.wait_for_timeout(500)
-    page.screenshot(path=IMAGES / f"{name}.png")
-    print(f"docs/images/{name}.png: {(IMAGES / f'{name}.png').stat().st_size / 1000:.0f} kB")
-
-
-if __name__ == "__main__":
-    if not sys.argv[1:]:
-        sys.exit("error: name the runs to show, such as: scripts/report_pictures.py results/demo")
-    main(sys.argv[1:])
+                return slug, row.task_id, row.sample_id
+    raise SystemExit("none of the runs has traces; make them with --option trace=true")

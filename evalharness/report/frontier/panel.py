@@ -18,7 +18,9 @@ MAX_BATCHES = 4
 MIN_SPEED_RATIO = 3.0
 """The least ratio of the ends of the speed axis."""
 MIN_RATE_SPAN = 12.0
-"""Percentage points that the rate axis spans at least."""
+"""Percentage points that the rate axis spans at least, apart from what is below 0 or above 100 %."""
+OUTSIDE = 0.08
+"""Part of the rate axis that may be below 0 or above 100 %, as room for the labels of points there."""
 
 
 def point_id(panel_index: int, point_index: int, name: str = "point") -> str:
@@ -88,9 +90,11 @@ def _set_limits(axes: "Axes", panel: Panel) -> None:
     rates = [100 * value for point in panel.points for value in (point.rate, *(point.rate_ci95 or ()))]
     span = max(rates) - min(rates)
     margin = max(0.14 * span, (MIN_RATE_SPAN - span) / 2)
-    axes.set_ylim(min(rates) - margin, max(rates) + margin)
+    outside = OUTSIDE * (span + 2 * margin)
+    limits = max(min(rates) - margin, -outside), min(max(rates) + margin, 100 + outside)
+    axes.set_ylim(*limits)
     axes.set_yticks([tick for tick in axes.get_yticks() if -1e-9 <= tick <= 100 + 1e-9])
-    axes.set_ylim(min(rates) - margin, max(rates) + margin)
+    axes.set_ylim(*limits)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if ratio > 300 else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,0 +1,76 @@
+"""Pictures of the arena: a pair before the vote, and the report of simulated voters."""
+
+import math
+import random
+import tempfile
+from pathlib import Path
+
+from browsing import running, take_screenshot, window
+from playwright.sync_api import Browser
+from scipy.special import expit
+
+from evalharness.arena.entrants import load_entrants
+from evalharness.arena.model_facts import write_facts
+from evalharness.arena.records import Choice, Pair
+from evalharness.arena.report.page import write_report
+from evalharness.arena.report.tables import mean_rate, section
+from evalharness.arena.service.session import Session
+from evalharness.arena.statistics.summary import summaries
+from evalharness.arena.store import VoteStore
+from evalharness.data.runs import Run
+
+VOTERS, VOTES = 24, 40
+PASSING, POSITION, LATENCY, TASTE = 2.5, 0.5, 0.3, 0.4
+"""Log odds: of an answer that passes, of the first one, of one that took half as long, and the spread of tastes."""
+
+
+def draw_arena(browser: Browser, runs: list[Run], folders: list[Path]) -> None:
+    """Takes the screenshots of the arena of these runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        with (
+            running("arena", "serve", *folders, "--votes", f"{folder}/new", "--uniform") as url,
+            window(browser, 1280, 860) as page,
+        ):
+            page.goto(url)
+            page.fill("#voter", "Ada")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("body[data-state=voting]")
+            take_screenshot(page, "arena-pair")
+        with window(browser, 1280, 1180) as page:
+            page.goto(simulated_report(runs, Path(folder)).as_uri())
+            take_screenshot(page, "arena-report")
+
+
+def simulated_report(runs: list[Run], folder: Path) -> Path:
+    """Lets simulated voters vote, and returns the path of the report's page."""
+    entrants = load_entrants(runs)
+    store = VoteStore(folder / "votes")
+    write_facts(store.folder, entrants.facts)
+    session = Session(entrants, store, recorded=0.4, seed=0)
+    rng = random.Random(0)
+    for number in range(VOTERS):
+        voter = f"voter {number}"
+        taste = {model: rng.gauss(0, TASTE) for model in entrants.models}
+        for _ in range(VOTES):
+            if view := session.next_pair(voter).pair:
+                pair = store.pair(view.id)
+                assert pair
+                session.vote(view.id, voter, choose(pair, taste, rng), round(rng.lognormvariate(9, 0.5)))
+    rates = {model: rate for model, known in entrants.facts.items() if (rate := mean_rate(known)) is not None}
+    groups = summaries(store.votes(), rates)
+    return write_report(folder / "report", groups, [section(group, entrants.facts) for group in groups], entrants.facts)
+
+
+def choose(pair: Pair, taste: dict[str, float], rng: random.Random) -> Choice:
+    """Returns the choice of a voter who reads, prefers what works, and is a little impatient."""
+    first, second = pair.first, pair.second
+    if not first.passed and not second.passed and rng.random() < 0.5:
+        return "both_bad"
+    if rng.random() < 0.15:
+        return "tie"
+    advantage = (
+        PASSING * (bool(first.passed) - bool(second.passed)) + taste[first.model] - taste[second.model] + POSITION
+    )
+    if pair.arm == "recorded" and first.wait_s and second.wait_s:
+        advantage += LATENCY * math.log2(second.wait_s / first.wait_s)
+    return "first" if rng.random() < expit(advantage) else "second"

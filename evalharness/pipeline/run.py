@@ -12,7 +12,7 @@ from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.executors import Executor, find_executor
 from evalharness.pipeline.manifest import configuration, environment
 from evalharness.pipeline.progress import Progress, SilentProgress
-from evalharness.pipeline.resuming.same_run import is_same_run
+from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.store import Store
 from evalharness.pipeline.summary import summarize
 from evalharness.pipeline.unanswered import generate_unless_refused
@@ -87,7 +87,7 @@ def open_stores(prepared: PreparedRuns, executor: Executor, stack: ExitStack) ->
     overwrite = prepared.config.overwrite
     for run, config in zip(prepared.runs, configurations, strict=True):
         if not overwrite:
-            is_same_run(run.folder, config)
+            holds_resumable_run(run.folder, config)
     workers = prepared.config.workers or executor.sandbox.workers
     around = environment(workers, executor.sandbox, executor.copies)
     return [

@@ -28,7 +28,7 @@ from evalharness.data.run_files import (
 from evalharness.data.run_types import Environment, Manifest, RunConfiguration, Stretch, Summary
 from evalharness.errors import UserError
 from evalharness.pipeline.resuming.folders import delete_rows
-from evalharness.pipeline.resuming.same_run import is_same_run
+from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
@@ -79,7 +79,7 @@ class Store:
         self._failure: UserError | None = None
         try:
             self._config, self._environment = config, environment
-            self.resumed = not overwrite and is_same_run(folder, config)
+            self.resumed = not overwrite and holds_resumable_run(folder, config)
             if not self.resumed:
                 delete_rows(folder)
                 self._write_manifest([new_stretch(config, environment, 0)], environment)

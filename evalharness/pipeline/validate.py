@@ -22,7 +22,7 @@ from evalharness.pipeline.config import RunConfig, make_backend
 from evalharness.pipeline.executors import find_executor
 from evalharness.pipeline.problem_filter import select_problems
 from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs
-from evalharness.pipeline.resuming.same_run import is_same_run
+from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.shard import parse_shard
 from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
 from evalharness.sandbox.factory import parse_sandbox_options
@@ -247,7 +247,7 @@ def check_run_folder(run: PreparedRun) -> None:
     if run.prepared.config.overwrite:
         check_deletable(run.folder, run.prepared.config.backend_options().get("samples"))
     else:
-        is_same_run(run.folder, known_configuration(run))
+        holds_resumable_run(run.folder, known_configuration(run))
 
 
 def known_configuration(run: PreparedRun) -> dict[str, Any]:

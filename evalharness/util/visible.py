@@ -61,7 +61,7 @@ def raw_stream(stream: TextIO) -> TextIO:
 
 @contextlib.contextmanager
 def visible_streams() -> Iterator[None]:
-    """Makes stdout and stderr write control characters of models and endpoints as escapes."""
+    """Makes stdout and stderr write control and invisible characters as escapes such as `\\x1b`, during the block."""
     stdout, stderr = VisibleStream(raw_stream(sys.stdout)), VisibleStream(raw_stream(sys.stderr))
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
         yield

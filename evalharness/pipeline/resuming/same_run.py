@@ -16,7 +16,7 @@ TRANSPORT_OPTIONS = ("concurrency", "base_url", "hardware", *RETRY_OPTIONS)
 """Backend options that change how requests are sent, but no answer; they may differ when a run resumes."""
 
 
-def is_same_run(folder: Path, config: Mapping[str, Any]) -> bool:
+def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
     """Returns whether a directory holds a run that can resume with this configuration; False if it holds no samples.
 
     `TRANSPORT_OPTIONS` may differ, and `n` and `limit` may be larger than before. `config` may be a part of a

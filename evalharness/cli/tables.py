@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,8 @@ from evalharness.util.visible import full_device_as_user_error, raw_stream, visi
 
 WIDTH_WITHOUT_TERMINAL = 200
 """Columns of a table that is written to a file or a pipe."""
+SEPARATOR_WIDTH = 3
+"""Columns of a terminal between two columns of a table."""
 NOT_SET = "-"
 """Text in tables for an option without a default."""
 
@@ -50,14 +53,31 @@ def print_table(table: Table, whole_words: bool = False) -> None:
     for column in table.columns:
         column._cells = [Text(visible(cell)) if isinstance(cell, str) else cell for cell in column.cells]
     if whole_words:
-        for column in table.columns:
-            words = " ".join(map(str, [column.header, *column.cells])).split()
-            column.min_width = max(map(len, words), default=0)
-        needed = sum(column.min_width or 0 for column in table.columns) + 3 * (len(table.columns) - 1)
-        if needed > console.width:
-            console = StdoutConsole(width=needed)
+        between = SEPARATOR_WIDTH * (len(table.columns) - 1)
+        texts = [[str(cell) for cell in (column.header, *column.cells)] for column in table.columns]
+        widths = fit_widths(texts, console.width - between)
+        for column, width in zip(table.columns, widths, strict=True):
+            column.width = width
+        if sum(widths) + between > console.width:
+            console = StdoutConsole(width=sum(widths) + between)
     with full_device_as_user_error(console.file):  # type: ignore[arg-type]
         console.print(table)
+
+
+def fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Returns a width for each column of texts, together at most `room`, as far as no word is broken.
+
+    The widest columns that can be narrower give way. (rich measures the columns anew after it made them narrower, and
+    cuts what is too wide then.)
+    """
+    widths = [max(cell_len(line) for text in column for line in text.split("\n")) for column in columns]
+    words = [max((cell_len(word) for text in column for word in text.split()), default=0) for column in columns]
+    while sum(widths) > room:
+        reducible = [index for index, width in enumerate(widths) if width > words[index]]
+        if not reducible:
+            break
+        widths[max(reducible, key=widths.__getitem__)] -= 1
+    return widths
 
 
 def print_options(options: Sequence[OptionDescription], owner: str) -> None:

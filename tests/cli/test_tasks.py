@@ -34,12 +34,16 @@ NAME = re.compile(r"[\w.+-]+")
 def test_no_name_is_broken_however_narrow_the_terminal_is(
     columns: int, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalharness.cli.listing.tasks.image_states", dict)
+    entries = [(entry, entry.image or card.image) for card in cards.load_cards() for entry in card.tasks.values()]
+    states = dict.fromkeys((image for _, image in entries), "built on first use")
+    monkeypatch.setattr("evalharness.cli.listing.tasks.image_states", lambda: states)
     monkeypatch.setenv("COLUMNS", str(columns))
     words = set(NAME.findall(cli("tasks").stdout))
     for card in cards.load_cards():
         for entry in card.tasks.values():
             assert {entry.name, entry.default_recipe} <= words
+    last_cells = " ".join(line.rpartition("│")[2] for line in cli("tasks").stdout.splitlines() if "│" in line)
+    assert " ".join(last_cells.split()).count("built on first use") == sum(bool(image) for _, image in entries)
     words = set(NAME.findall(cli("tasks", "fim-single-line").stdout))
     card, entry = cards.find_task("fim-single-line")
     assert {*card.recipes_of(entry), *entry.versions} <= words

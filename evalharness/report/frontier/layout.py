@@ -19,6 +19,8 @@ class Layout:
     label_width: int = 34
     title_width: int = 80
     axis_width: int = 72
+    panel_distance: float = 0.95
+    """Between the axes of two panels, one below the other, in inches: axis label and title."""
     name: str = "point"
     """The beginning of the ids of markers in an SVG."""
 
@@ -27,7 +29,19 @@ MANY_PANELS = 10
 """From this number of panels, each has fewer labels and fewer dots per inch."""
 LABELS, LABELS_OF_MANY = 40, 16
 DPI, DPI_OF_MANY = 150, 110
-NARROW = Layout(1, 3.9, 3.7, 2, LABELS_OF_MANY, DPI, label_width=20, title_width=44, axis_width=44, name="narrow-point")
+NARROW = Layout(
+    1,
+    3.9,
+    4.0,
+    2,
+    LABELS_OF_MANY,
+    DPI,
+    label_width=20,
+    title_width=44,
+    axis_width=44,
+    panel_distance=1.25,
+    name="narrow-point",
+)
 """For a window as narrow as a phone's: its text is about 10 pixels high there."""
 
 

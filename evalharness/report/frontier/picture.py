@@ -98,7 +98,7 @@ def make_figure(
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
         left=0.75 / size[0], right=1 - 0.25 / size[0], top=1 - top / size[1], bottom=(caption_height + 0.75) / size[1],
-        wspace=0.85 / (width - 0.85), hspace=0.95 / (height - 0.95),
+        wspace=0.85 / (width - 0.85), hspace=layout.panel_distance / (height - layout.panel_distance),
     )  # fmt: skip
     unlabelled = 0
     for index, axes in enumerate(grid.flat):

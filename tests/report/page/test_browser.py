@@ -50,7 +50,7 @@ def test_the_leaderboard_is_sorted_by_its_headings(visit: Open) -> None:
 
 def test_the_frontier_shows_a_note_about_the_point_under_pointer_or_in_focus(visit: Open) -> None:
     page = visit()
-    marks = page.locator(".drawing .point-mark")
+    marks = page.locator(".wide-drawing .point-mark")
     assert marks.count() == 8
     marks.first.hover()
     assert "tokens/s" in page.inner_text(".point-note")
@@ -202,6 +202,22 @@ def test_colours_follow_the_system_and_the_reader(visit: Open) -> None:
     page.reload()
     page.wait_for_selector("table.runs")
     assert background(page) > 230
+
+
+def test_the_frontier_has_a_drawing_for_phones(visit: Open) -> None:
+    page = visit(viewport=PHONE, has_touch=True)
+    frame = page.locator(".drawing")
+    assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")
+    assert (page.is_hidden(".wide-drawing"), page.is_visible(".narrow-drawing")) == (True, True)
+    marker = page.locator(".narrow-drawing .point-mark").first
+    marker.focus()
+    assert "tokens/s" in page.inner_text(".point-note")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.narrow-drawing text')].map(text => text.getBoundingClientRect().height)"
+    )
+    assert min(sizes) >= 9
+    wide = visit()
+    assert (wide.is_visible(".wide-drawing"), wide.is_hidden(".narrow-drawing")) == (True, True)
 
 
 def test_nothing_is_wider_than_a_phone(visit: Open) -> None:

@@ -18,7 +18,7 @@
     return { box, show, hide };
   }
 
-  /** Returns the frontier. The pointer or Tab selects a point and shows its note. */
+  /** Returns the frontier, with a second drawing for narrow windows. The pointer or Tab selects a point and shows its note. */
   app.frontier = function (report) {
     const drawing = app.template("frontier");
     if (!drawing) return null;
@@ -40,9 +40,8 @@
       marker.addEventListener("blur", hide);
       marker.addEventListener("keydown", (event) => event.key === "Escape" && hide());
     }
-    const svg = drawing.querySelector("svg");
-    svg.style.setProperty("--natural", svg.getAttribute("width"));
-    const broad = parseFloat(svg.getAttribute("width")) > BROAD_POINTS;
+    for (const svg of drawing.querySelectorAll("svg")) svg.style.setProperty("--natural", svg.getAttribute("width"));
+    const broad = parseFloat(drawing.querySelector("svg").getAttribute("width")) > BROAD_POINTS;
     const frame = h(
       broad ? "div.drawing.broad" : "div.drawing",
       { tabindex: "0", role: "region", "aria-label": "Frontier" },

@@ -1,9 +1,12 @@
 """Measures `evalharness serve`: throughput by concurrent clients, and the latency that it adds to the backend itself.
 
-    python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 24] [--out FILE.json]
+    python benchmarks/model_server.py [--way diffusion] [--model FILE] [--pairs 20] [--requests 48] [--rounds 2]
+                                      [--out FILE.json]
 
 Throughput is that of `evalharness bench --backend openai` against the server, per second and per second of the server's
-CPU time; the second is the figure to read on a machine that is busy with other work.
+CPU time; the second is the figure to read on a machine that is busy with other work. 8 clients send `--requests`, and
+one client a quarter of them, in turn, `--rounds` times. With few requests the end of a round weighs, when fewer than 8
+of them are left.
 
 For the added latency the same prompts go alternately to the server and to the backend in this process, and the texts
 must be equal. `added_ms` is the median difference of their times. `outside_ms` is the median of the time that a request
@@ -72,17 +75,17 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Throughput:
-    """Output tokens of all clients together."""
+    """Output tokens of all clients together, and the seconds and the server's CPU seconds that they took."""
 
-    per_s: float
-    per_cpu_s: float
-    """Per second of the server's CPU time."""
+    tokens: float = 0.0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
 
 
-def throughput(url: str, pid: int, name: str, requests: int, clients: int) -> Throughput:
-    """Returns the throughput of that number of clients."""
+def add_round(total: Throughput, url: str, pid: int, name: str, requests: int, clients: int) -> None:
+    """Adds what that number of clients measure."""
     os.environ.setdefault("OPENAI_API_KEY", "none")
     config = BenchConfig(
         "openai",
@@ -98,7 +101,9 @@ def throughput(url: str, pid: int, name: str, requests: int, clients: int) -> Th
         before = cpu_s(pid)
         [level] = bench(config, Path(folder) / "bench", print)
         spent = cpu_s(pid) - before
-    return Throughput(level.speed["output_tokens_per_s"], level.speed["output_tokens"] / spent)
+    total.tokens += level.speed["output_tokens"]
+    total.wall_s += level.speed["output_tokens"] / level.speed["output_tokens_per_s"]
+    total.cpu_s += spent
 
 
 def added_latency(url: str, way: str, model: str | None, options: Mapping[str, str], pairs: int) -> dict[str, float]:
@@ -137,23 +142,30 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--requests", type=int, default=24)
+    parser.add_argument("--requests", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     options = dict(pair.split("=", 1) for pair in arguments.option)
     with running_server(arguments.way, arguments.model, options) as (url, pid):
         name = httpx.get(f"{url}/v1/models").json()["data"][0]["id"]
         latency = added_latency(url, arguments.way, arguments.model, options, arguments.pairs)
-        found = {level: throughput(url, pid, name, arguments.requests, level) for level in LEVELS}
+        found = {level: Throughput() for level in LEVELS}
+        for _ in range(arguments.rounds):
+            for level, total in found.items():
+                requests = arguments.requests if level == LEVELS[-1] else max(1, arguments.requests // 4)
+                add_round(total, url, pid, name, requests, level)
+    per_s = {level: total.tokens / total.wall_s for level, total in found.items()}
+    per_cpu_s = {level: total.tokens / total.cpu_s for level, total in found.items()}
     figures: dict[str, Any] = {
         "way": arguments.way,
         "model": name,
         "options": options,
         **{key: round(value, 2) for key, value in latency.items()},
-        "tokens_per_s": {str(level): round(value.per_s, 1) for level, value in found.items()},
-        "speedup": round(found[LEVELS[-1]].per_s / found[LEVELS[0]].per_s, 2),
-        "tokens_per_cpu_s": {str(level): round(value.per_cpu_s, 1) for level, value in found.items()},
-        "speedup_per_cpu_s": round(found[LEVELS[-1]].per_cpu_s / found[LEVELS[0]].per_cpu_s, 2),
+        "tokens_per_s": {str(level): round(speed, 1) for level, speed in per_s.items()},
+        "speedup": round(per_s[LEVELS[-1]] / per_s[LEVELS[0]], 2),
+        "tokens_per_cpu_s": {str(level): round(speed, 1) for level, speed in per_cpu_s.items()},
+        "speedup_per_cpu_s": round(per_cpu_s[LEVELS[-1]] / per_cpu_s[LEVELS[0]], 2),
     }
     print(json.dumps(figures, indent=2))
     if arguments.out:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.network import RowPacking, Transformer
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,12 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
     size = max(len(segment.tokens) for segment in segments)
     starts = [segment.start for segment in segments]
     end = max(starts) + size
-    tokens = torch.tensor(
-        [[*segment.tokens, *[0] * (size - len(segment.tokens))] for segment in segments], device=device
-    )
+    lengths = [len(segment.tokens) for segment in segments]
+    packing = _packing(lengths, device) if min(lengths) < size else None
+    if packing is None:
+        tokens = torch.tensor([list(segment.tokens) for segment in segments], device=device)
+    else:
+        tokens = torch.tensor([[token for segment in segments for token in segment.tokens]], device=device)
     if len(segments) == 1:
         positions = torch.arange(starts[0], end, device=device)[None]
     else:
@@ -50,8 +53,21 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
         mask = (torch.arange(end, device=device) <= torch.tensor(limits, device=device)[:, :, None])[:, None]
     if cache is not None:
         cache.seek(starts, size)
-    hidden: Tensor = model(tokens, positions, mask, cache)
-    return hidden
+    hidden: Tensor = model(tokens, positions, mask, cache, packing)
+    return hidden if packing is None else packing.pad(hidden)
+
+
+def _packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
+    """Returns the packing of rows with these numbers of tokens."""
+    size = max(lengths)
+    padded: list[int] = []
+    packed: list[int] = []
+    for row, length in enumerate(lengths):
+        first = len(packed)
+        # Some token stands in for the padding, so that nothing is computed from undefined values.
+        padded += [*range(first, first + length), *[max(0, first + length - 1)] * (size - length)]
+        packed += range(row * size, row * size + length)
+    return RowPacking(len(lengths), size, torch.tensor(padded, device=device), torch.tensor(packed, device=device))
 
 
 def gather_states(hidden: Tensor, sources: Sequence[tuple[int, int]]) -> Tensor:

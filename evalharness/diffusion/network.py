@@ -5,6 +5,7 @@ The caller passes the attention mask, so that the same network serves autoregres
 
 import functools
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,6 +16,30 @@ from evalharness.diffusion.config import ModelConfig
 
 Rotation = tuple[Tensor, Tensor]
 """RoPE's cosines and signed sines, [B, T, 1, rotated dimensions] each."""
+
+
+@dataclass(frozen=True)
+class RowPacking:
+    """Where the tokens of a pass are that has its rows one after the other, without padding between them.
+
+    Only attention needs them as rows of equal length. The products, which take most of the time, skip the padding.
+    """
+
+    rows: int
+    size: int
+    """Tokens of the longest row."""
+    padded: Tensor
+    """For each place of the padded rows, the index of its token, int64 [rows * size]; padding repeats some token."""
+    packed: Tensor
+    """For each token, its place in the padded rows, int64 [tokens]."""
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Returns the values [1, tokens, n] of tokens as padded rows, [rows, size, n]."""
+        return x[0].index_select(0, self.padded).view(self.rows, self.size, -1)
+
+    def pack(self, x: Tensor) -> Tensor:
+        """Returns the values of padded rows [rows, size, n] without their padding, [1, tokens, n]."""
+        return x.flatten(0, 1).index_select(0, self.packed)[None]
 
 
 class Transformer(nn.Module):
@@ -37,9 +62,17 @@ class Transformer(nn.Module):
                 linear.weight.data.div_(math.sqrt(2 * config.layers))
 
     def forward(
-        self, tokens: Tensor, positions: Tensor, mask: Tensor | None = None, cache: KVCache | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+        packing: RowPacking | None = None,
     ) -> Tensor:
         """Returns the final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions`.
+
+        With a `packing`, tokens are [1, tokens] and results [1, tokens,
+        hidden]; positions and mask are those of the padded rows.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.
@@ -48,7 +81,7 @@ class Transformer(nn.Module):
         rotation = rotations(self.config, positions, x.dtype)
         bias = None if mask is None else torch.zeros_like(mask, dtype=x.dtype).masked_fill_(~mask, -torch.inf)
         for layer in self.layers:
-            x = layer(x, rotation, bias, cache)
+            x = layer(x, rotation, bias, cache, packing)
         return self.norm(x)  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -74,19 +107,31 @@ class Layer(nn.Module):
         self.gate_up = nn.Linear(config.hidden, 2 * config.intermediate, bias=False)
         self.down = nn.Linear(config.intermediate, config.hidden, bias=False)
 
-    def forward(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Rotation,
+        bias: Tensor | None,
+        cache: KVCache | None,
+        packing: RowPacking | None = None,
+    ) -> Tensor:
         """Returns the hidden states [B, T, hidden] after this layer.
 
         `bias` [B or 1, 1, T, S] is added to the attention scores.
         """
-        x = x + self._attend(self.attention_norm(x), rotation, bias, cache)
+        x = x + self._attend(self.attention_norm(x), rotation, bias, cache, packing)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
 
-    def _attend(self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None) -> Tensor:
+    def _attend(
+        self, x: Tensor, rotation: Rotation, bias: Tensor | None, cache: KVCache | None, packing: RowPacking | None
+    ) -> Tensor:
         heads, kv_heads = self.config.heads, self.config.kv_heads
-        rows, size, _ = x.shape
-        qkv = self.qkv(x).view(rows, size, heads + 2 * kv_heads, self.config.head_dim)
+        qkv = self.qkv(x)
+        if packing is not None:
+            qkv = packing.pad(qkv)
+        rows, size, _ = qkv.shape
+        qkv = qkv.view(rows, size, heads + 2 * kv_heads, self.config.head_dim)
         queries_keys, values = torch.split(qkv, [heads + kv_heads, kv_heads], dim=2)
         if self.config.qk_norm:
             queries, keys = torch.split(queries_keys, [heads, kv_heads], dim=2)
@@ -98,7 +143,8 @@ class Layer(nn.Module):
         attended = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=bias, enable_gqa=self.config.heads != self.config.kv_heads
         )
-        return self.out(attended.transpose(1, 2).reshape(rows, size, -1))  # type: ignore[no-any-return]
+        attended = attended.transpose(1, 2).reshape(rows, size, -1)
+        return self.out(attended if packing is None else packing.pack(attended))  # type: ignore[no-any-return]
 
 
 def rotations(config: ModelConfig, positions: Tensor, dtype: torch.dtype) -> Rotation:

@@ -4,14 +4,13 @@ import pytest
 import torch
 from helpers.tiny_network import tiny_model
 
+from evalharness.diffusion import packing
 from evalharness.diffusion.packing import PackedLinear, can_pack, pack
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_packing_does_not_change_logits(tied: bool) -> None:
-    model = tiny_model(tied=tied)
-    assert not can_pack(model)
-    model.to(torch.bfloat16)
+    model = tiny_model(tied=tied).to(torch.bfloat16)
     if not can_pack(model):
         pytest.skip("this CPU or PyTorch cannot pack bfloat16 matrices")
     count, names = sum(p.numel() for p in model.parameters()), list(model.state_dict())
@@ -24,3 +23,18 @@ def test_packing_does_not_change_logits(tied: bool) -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert sum(p.numel() for p in model.parameters()) == count
     assert list(model.state_dict()) == names
+
+
+def test_in_float32_only_large_matrices_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "LARGE", 40 * 32)
+    model = tiny_model(intermediate=19)
+    assert can_pack(model)
+    assert not can_pack(tiny_model().to(torch.float64))
+    tokens, positions = torch.randint(3, 40, (3, 7)), torch.arange(7)[None]
+    with torch.inference_mode():
+        before = model.logits(model(tokens, positions))
+        pack(model)
+        after = model.logits(model(tokens, positions))
+    packed = [name for name, module in model.named_modules() if isinstance(module, PackedLinear)]
+    assert packed == ["layers.0.qkv", "layers.1.qkv", "head"]
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)

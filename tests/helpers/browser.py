@@ -37,7 +37,7 @@ class Visits:
         self._contexts.append(self._browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}))
         page = self._contexts[-1].new_page()
         page.set_default_timeout(60_000)
-        allowed = (address, "data:", "blob:")
+        allowed = (address.partition("#")[0], "data:", "blob:")
 
         def check(sent: Any) -> None:
             if not sent.url.startswith(allowed):

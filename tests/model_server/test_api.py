@@ -156,6 +156,7 @@ def test_several_prompts_in_one_request(server: ModelServer) -> None:
         ("completions", {"prompt": "x", "echo": True}, "echo", "not supported"),
         ("completions", {"prompt": "x", "logprobs": 5}, "logprobs", "alternatives"),
         ("completions", {"prompt": "x", "diffusing": True}, "diffusing", "stream"),
+        ("completions", {"prompt": "x", "stream_options": {"include_usage": True}}, "stream_options", "stream"),
         ("completions", {"prompt": "x", "rule": "nothing"}, "rule", "nothing"),
         ("completions", {"prompt": "x", "threshold": 1.5}, "threshold", "less than or equal to 1"),
         ("completions", {"prompt": "x", "rule": "confidence", "threshold": 0.5}, "threshold", "no effect"),

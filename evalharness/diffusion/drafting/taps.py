@@ -6,7 +6,7 @@ from types import TracebackType
 import torch
 from torch import Tensor, nn
 
-from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.network import RowPacking, Transformer
 
 
 class TapRecorder:
@@ -30,8 +30,9 @@ class TapRecorder:
         """The recorded hidden states [rows, T, taps * hidden] of the latest forward pass."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
-    def _keeper(self, place: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def keep(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            self._states[place] = output
+    def _keeper(self, place: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
+        def keep(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
+            packing = next((argument for argument in arguments if isinstance(argument, RowPacking)), None)
+            self._states[place] = output if packing is None else packing.pad(output)
 
         return keep

@@ -24,6 +24,8 @@ PREFILL_TOKENS = 256
 class Batch:
     """The rows of one network that share forward passes, each with its own decoding settings. For one thread.
 
+    Several batches of a network may run in different threads at a time, except with `taps`.
+
     A row's tokens do not depend on the other rows, up to the rounding of sums.
     """
 
@@ -130,7 +132,7 @@ class Batch:
             decoder.observe(self._taps.states, segment.start)
 
     def _pass(self, running: list[Decoder]) -> None:
-        segments = self._without_padding(running, [decoder.segment(self._model) for decoder in running])
+        segments = [decoder.segment(self._model) for decoder in running]
         hidden = self._forward(segments)
         states = self._taps.states if self._taps is not None else None
         groups: dict[Hashable, list[int]] = {}
@@ -145,24 +147,6 @@ class Batch:
         if states is not None:
             for number, (decoder, segment) in enumerate(zip(running, segments, strict=True)):
                 decoder.observe(states[number : number + 1, : len(segment.tokens)], segment.start)
-
-    def _without_padding(self, running: Sequence[Decoder], segments: list[Segment]) -> list[Segment]:
-        """Returns the segments of a pass, after a pass over the parts of long ones that would make it longer for all.
-
-        Such a part is a row's finished block, which without other rows enters the cache in the pass over the next one.
-        """
-        parts = [decoder.split(segment) for decoder, segment in zip(running, segments, strict=True)]
-        rests = [part[1] if part else segment for part, segment in zip(parts, segments, strict=True)]
-        longest, shorter = (max(len(segment.tokens) for segment in group) for group in (segments, rests))
-        apart = sum(len(part[0].tokens) for part in parts if part)
-        # A separate pass costs as much as some more tokens.
-        if self._cache is None or len(running) * (longest - shorter) < 2 * apart:
-            return segments
-        for number, part in enumerate(parts):
-            if part:
-                self._cache.reserve(part[0].start + len(part[0].tokens))
-                forward_segments(self._model, [part[0]], self._cache.view(number, number + 1))
-        return rests
 
     def _forward(self, segments: Sequence[Segment]) -> torch.Tensor:
         if self._cache is None:

@@ -60,10 +60,6 @@ class Decoder(ABC):
     def segment(self, model: Transformer) -> Segment:
         """Returns the row's input tokens for the next forward pass."""
 
-    def split(self, segment: Segment) -> tuple[Segment, Segment] | None:
-        """Splits a row's input into a part that is only cached and the rest; None if all outputs are needed."""
-        return None
-
     @abstractmethod
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: "Sequence[Decoder]"

@@ -44,16 +44,6 @@ class Denoiser(Decoder):
         assert self.block is not None
         return self.block.segment(self._config, self._denoising.block)
 
-    def split(self, segment: Segment) -> tuple[Segment, Segment] | None:
-        """Returns the finished block, which is only cached, and the block being denoised; None if it is cached."""
-        cut = len(self.row.text) - segment.start - self._config.shift
-        if self._config.attention == "bidirectional" or cut <= 0:
-            return None
-        first = Segment(segment.start, segment.tokens[:cut], segment.limits[:cut])
-        if max(first.limits) >= segment.start + cut:  # its tokens attend to one that the pass has to compute
-            return None
-        return first, Segment(segment.start + cut, segment.tokens[cut:], segment.limits[cut:])
-
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:

@@ -1,5 +1,6 @@
 """Collects the text of each choice while it is generated: final text, the canvas with masks, and how it ended."""
 
+import math
 from collections.abc import Iterable
 
 from evalharness.diffusion.serving.decoder import Frame
@@ -14,9 +15,15 @@ MASK = "\u2591"
 
 
 CHUNK_S = 0.01
-"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs
-CPU time that the model then lacks. The first and the last chunk are sent at once.
-"""
+"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs CPU
+time that the model then lacks. The first and the last chunk are sent at once."""
+CHUNKS_PER_S = 200
+"""Maximum number of chunks per second of all streams together."""
+
+
+def chunk_interval_s(rows: int) -> float:
+    """Returns the minimum seconds between two chunks of a stream while that many rows are generated."""
+    return max(CHUNK_S, rows / CHUNKS_PER_S)
 
 
 class ChoiceText:
@@ -32,7 +39,7 @@ class ChoiceText:
         self.started = False
         """Whether a chunk was sent."""
         self._held = ""
-        self._sent_s = -CHUNK_S
+        self._sent_s = -math.inf
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
@@ -46,10 +53,13 @@ class ChoiceText:
             return new
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
 
-    def due(self, text: str, at_s: float) -> str:
-        """Takes final text; returns the text to send at time `at_s`, in seconds since the request arrived."""
+    def due(self, text: str, at_s: float, interval_s: float = CHUNK_S) -> str:
+        """Takes final text; returns the text to send at time `at_s`, in seconds since the request arrived.
+
+        There are at least `interval_s` seconds between two chunks.
+        """
         self._held += text
-        if self.outcome is None and at_s - self._sent_s < CHUNK_S:
+        if self.outcome is None and at_s - self._sent_s < interval_s:
             return ""
         due, self._held = self._held, ""
         if due:

@@ -104,8 +104,13 @@ def make_request(
     way = served.way_of(parameters.model, options)
     if "" in parameters.stops:
         raise RequestRefused(400, "parameter stop contains an empty text; remove it", parameter="stop")
-    for name in ("diffusing", "denoising_frames"):
-        if getattr(parameters, name) and not parameters.stream:
+    of_streams = {
+        "diffusing": parameters.diffusing,
+        "denoising_frames": parameters.denoising_frames,
+        "stream_options": parameters.stream_options.include_usage,
+    }
+    for name, asked in of_streams.items():
+        if asked and not parameters.stream:
             raise RequestRefused(
                 400, f"parameter {name} works only in a stream; send stream: true, too", parameter=name
             )

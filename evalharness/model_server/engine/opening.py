@@ -18,9 +18,12 @@ from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.network_engine import NetworkEngine
 from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.engine.whole_engine import WholeEngine
+from evalharness.pipeline.config import default_workers
 from evalharness.util.suggest import unknown_name
 
 NETWORK_BACKENDS = ("ar", "diffusion")
+MOST_WORKERS = 4
+"""Threads in which a small network computes at a time. They share Python's lock, so that more of them gain little."""
 
 
 def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
@@ -53,7 +56,8 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
         raise UserError(
             f"model {network.name} is a diffusion model, which backend ar cannot decode; use --backend diffusion"
         )
-    if network.parameters >= SMALL:  # a small network gains nothing, and its texts then equal the backend's more often
+    small = network.parameters < SMALL and network.device.type == "cpu"
+    if not small:
         pack_target(network.model)
     shared = {key: value for key, value in config.options.items() if key in NetworkOptions.model_fields}
     options: dict[str, Mapping[str, str]] = {way: config.options if way == config.backend else shared for way in ways}
@@ -61,7 +65,10 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     log("measuring what forward passes cost here (kept in the user's cache folder)")
     factory.measure()
     ordered = (config.backend, *(way for way in ways if way != config.backend))
-    return NetworkEngine(factory, ordered, config.concurrency, config.queue)
+    # A large network uses all cores for each pass; a small one uses one, so that others can compute other rows.
+    alone = drafter is not None or not small or chosen.threads
+    workers = 1 if alone else min(config.concurrency, MOST_WORKERS, default_workers("local"))
+    return NetworkEngine(factory, ordered, config.concurrency, config.queue, workers)
 
 
 def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:

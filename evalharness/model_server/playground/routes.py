@@ -20,8 +20,8 @@ from evalharness.util.version import __version__
 STATIC = Path(__file__).with_name("static")
 STYLES = ("theme.css", "page.css", "playground.css", "lanes.css")
 SCRIPTS = (
-    "dom.js", "format.js", "recording.js", "lane.js", "player.js", "server.js", "settings.js", "form.js", "saving.js",
-    "shortcuts.js", "main.js",
+    "dom.js", "format.js", "recording.js", "lane.js", "player.js", "server.js", "settings.js", "form.js",
+    "race_data.js", "saving.js", "sharing.js", "saved.js", "shortcuts.js", "main.js",
 )  # fmt: skip
 
 

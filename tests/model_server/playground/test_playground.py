@@ -86,6 +86,67 @@ def test_type_watch_pause_scrub_race_and_save(playground: ModelServer, visit: Op
     assert replay.inner_text(".prompt pre").startswith("def count_vowels")
 
 
+def test_a_link_plays_a_race_without_running_anything(playground: ModelServer, visit: Open) -> None:
+    page = visit(f"{playground.url}/")
+    page.fill("#prompt", PROMPT)
+    page.fill("#max-tokens", "32")
+    page.click("#race")
+    wait_for_end(page, "Pause")
+    page.keyboard.press("End")
+    both = [canvas(page, 0), canvas(page, 1)]
+    page.keyboard.press("l")
+    page.wait_for_selector("#stage-note:has-text('it plays the race and runs nothing')")
+    link = page.url
+    assert len(link) < 20_000
+    answered = playground.http.get("/metrics").text
+    shared = visit(link)
+    shared.keyboard.press("End")
+    assert [canvas(shared, 0), canvas(shared, 1)] == both
+    assert shared.is_hidden("#form")
+    shared.keyboard.press("Home")
+    shared.keyboard.press("ArrowRight")
+    assert min(number(shared, "passes", 0), number(shared, "passes", 1)) <= 1
+    for line in answered.splitlines():
+        if line.startswith("evalharness_tokens_total"):
+            assert line in playground.http.get("/metrics").text
+    shared.click("#open-playground")
+    shared.wait_for_selector("#race")
+    cut = visit(link[: len(link) // 2])
+    cut.wait_for_selector(".notice:has-text('damaged or cut off')")
+    cut.wait_for_selector("#race")  # the playground itself still works
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("format", 2), ("prompt", None), ("recordings", []), ("recordings", 5), ("recordings.0.frames.0.end", 10**9),
+        ("recordings.0.frames.0.tokens", [{}]), ("recordings.0.frames.0.ms", "1"), ("recordings.0.text", None),
+        ("recordings.0.verdict", {"status": "constructor"}), ("recordings.0.timings", None),
+    ],
+)  # fmt: skip
+def test_a_wrong_race_is_refused(playground: ModelServer, visit: Open, place: str, value: object) -> None:
+    page = visit(f"{playground.url}/")
+    page.wait_for_selector("#race")
+    refused = page.evaluate(
+        """([place, value]) => {
+            const app = window.evalharness;
+            const frame = {forward_pass: 1, ms: 1, start: 0, end: 1, positions: [0], tokens: ["a"], confidences: [1],
+                           drafted: [], accepted: 0, rejected: []};
+            const recording = {...app.newRecording("t", "ar", {}), frames: [frame], text: "a",
+                               usage: {completion_tokens: 1}, timings: {total_ms: 2, ttft_ms: 1}};
+            const race = JSON.parse(JSON.stringify(app.packRace([recording], "p")));
+            app.checkRace(race);
+            const names = place.split(".");
+            const last = names.pop();
+            names.reduce((value, name) => value[name], race)[last] = value;
+            try { app.checkRace(race); } catch (error) { return error.message; }
+            return "";
+        }""",
+        [place, value],
+    )
+    assert "no race" in refused
+
+
 def test_infill_a_hole_and_see_rejected_drafts(playground: ModelServer, visit: Open) -> None:
     page = visit(f"{playground.url}/")
     page.fill("#prompt", "def double(values):\n    result = []\n    return result\n")

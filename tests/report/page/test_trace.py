@@ -1,11 +1,16 @@
 """The player of a denoising trace: keys, buttons, slider and playback."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from helpers import page_runs
 
 from evalharness.adapters import open_task
+from evalharness.records import Completion, Problem, Verdict
+from evalharness.report.page.page import write_page
+from evalharness.report.runs import load_runs
 
 Open = Callable[..., Any]
 ADDRESS = "#/run/dif-humaneval/Sample%2F3/0"
@@ -115,3 +120,48 @@ def test_rejected_drafts_stand_before_the_own_token_of_the_pass_that_rejects_the
     assert texts == ["abcd", "abXYcd", "abcd"]
     assert shown[0][1][1] == "Pass 2 of 3 · block 2 of 3 · 3 of 4 tokens · 2 drafts rejected"
     assert "3 drafts rejected" in shown[1]
+
+
+def test_a_sample_races_against_that_of_another_run(visit: Open, tmp_path: Path) -> None:
+    """Passes of a stored trace have no times of their own: they are spread between prefill and end."""
+
+    def timed(answer: page_runs.Answer, total_s: float, passes: int) -> page_runs.Answer:
+        def changed(problem: Problem, number: int) -> tuple[Completion, Verdict | None]:
+            completion, verdict = answer(problem, number)
+            return replace(completion, total_s=total_s, prefill_s=0.1, first_output_s=0.2, forwards=passes), verdict
+
+        return changed
+
+    traced = page_runs.cycling(["passed", "failed"], traced=True)
+    passes = max(trace().steps) + 1
+    one, other = timed(traced, 0.5, passes), timed(traced, 1.1, passes + 5)
+    page_runs.write_run(tmp_path / "runs" / "ar", "humaneval", other, backend="ar", model="small")
+    page_runs.write_run(tmp_path / "runs" / "dif", "humaneval", one, backend="diffusion", model="small")
+    page_runs.write_run(tmp_path / "runs" / "plain", "humaneval", page_runs.cycling(["passed"]), model="plain")
+    write_page(load_runs([tmp_path / "runs"]), tmp_path / "page")
+    page = visit("#/run/dif/Sample%2F3/0", tmp_path / "page")
+    choice = page.locator("select[aria-label='Race against']")
+    assert choice.locator("option").count() == 2
+    choice.select_option("0")
+    assert page.locator(".lane h2").all_inner_texts() == ["small, diffusion", "small, ar"]
+
+    def stats(lane: int) -> dict[str, str]:
+        pairs = page.locator(".lane").nth(lane).locator(".stats > div")
+        return dict(text.split("\n") for text in pairs.all_inner_texts())
+
+    page.fill(".race .scrub", "300")
+    halfway, behind = stats(0), stats(1)
+    assert halfway["passes"] == str(passes // 2)
+    assert int(behind["passes"]) < int(halfway["passes"])
+    page.click(".race button[aria-label='To the end']")
+    assert [stats(0)["passes"], stats(1)["passes"]] == [str(passes), str(passes + 5)]
+    assert [stats(0)["time"], stats(1)["time"]] == ["0.500 s", "1.10 s"]
+    assert page.locator(".lane .canvas").first.inner_text().startswith("".join(trace().tokens[:5]))
+    page.click(".race button[aria-label='To the start']")
+    assert page.locator(".race .token.fresh").count() == 0
+    page.click(".race button[aria-label='Step forward']")
+    assert page.locator(".race .lane").first.locator(".token.fresh").count() == trace().steps.count(0)
+
+
+def test_a_sample_without_an_opponent_has_no_race(visit: Open) -> None:
+    assert visit(ADDRESS).locator(".race").count() == 0

@@ -34,10 +34,11 @@
     document.getElementById("model-name").textContent = `playground · ${server.model}`;
     const player = app.player(server.sandbox ? judge : null);
     const save = h("button", { type: "button", id: "save", hidden: true, onclick: saveFile, "aria-keyshortcuts": "s" }, "Save as a file");
+    const share = h("button", { type: "button", id: "share", hidden: true, onclick: shareRace, "aria-keyshortcuts": "l" }, "Copy link");
     const hint = h("p.hint", {}, server.ways.length > 1
       ? "Race runs both ways of decoding, one at a time so that neither slows the other down, and plays them on one clock."
       : "Run the prompt and watch the answer appear.");
-    stage.append(hint, player.element, h("div.row", {}, save, h("span.label", { id: "stage-note", role: "status" })));
+    stage.append(hint, player.element, h("div.row", {}, save, share, h("span.label", { id: "stage-note", role: "status" })));
     const form = app.form(server, { race: () => runAll(server.ways), run: (way) => runAll([way]), stop }, () => last && runAll(last));
     document.getElementById("form").append(form.element);
     let controller = null;
@@ -55,6 +56,8 @@
       controller = new AbortController();
       form.busy(true);
       hint.hidden = true;
+      document.getElementById("stage-note").textContent = "";
+      if (location.hash) history.replaceState(null, "", location.pathname); // the race of the link is gone
       prompt = form.prompt.value;
       const recordings = ways.map((way) => app.newRecording(app.WAYS[way] || way, way, form.request(way)[1]));
       for (const recording of recordings) recording.problem = form.problem();
@@ -75,7 +78,7 @@
       controller = null;
       player.follow(false);
       form.busy(false);
-      save.hidden = recordings.some((recording) => recording.text === null);
+      save.hidden = share.hidden = recordings.some((recording) => recording.text === null);
       player.pause();
       player.update();
       app.announce("The run is finished.");
@@ -110,9 +113,25 @@
       app.download("race.html", await app.savedPage(recordings, prompt));
     }
 
+    async function shareRace() {
+      const recordings = player.lanes.map((lane) => lane.recording);
+      if (share.hidden || !recordings.length) return;
+      const link = await app.shareLink(recordings, prompt);
+      history.replaceState(null, "", link);
+      let copied = "The link is copied";
+      try {
+        await navigator.clipboard.writeText(link);
+      } catch {
+        copied = "The address of this page is the link"; // a page that is not on this machine or HTTPS may not copy
+      }
+      const size = link.length > 2000 ? ` (${app.format.count(link.length)} characters)` : "";
+      document.getElementById("stage-note").textContent = `${copied}${size}; it plays the race and runs nothing.`;
+    }
+
     app.pageKeys(player, {
       r: () => runAll(server.ways),
       s: saveFile,
+      l: shareRace,
       e: () => form.prompt.focus(),
       Escape: stop,
     });
@@ -131,5 +150,25 @@
     };
   }
 
-  loadSettings().then(start, (error) => stage.append(h("p.notice", {}, `The server does not answer: ${error.message}`)));
+  /** Shows the race of a link instead of the form. It needs no request to the model, and so no key. */
+  function showShared(race) {
+    document.getElementById("model-name").textContent = "a shared race";
+    document.getElementById("form").hidden = true;
+    document.getElementById("keys-button").hidden = true;
+    document.querySelector(".playground").className = "saved";
+    stage.append(h("p", {}, h("a", { href: location.pathname, id: "open-playground" }, "Open the playground")));
+    app.showRace(race, stage);
+  }
+
+  const show = (message) => stage.append(h("p.notice", {}, message));
+  const open = () => loadSettings().then(start, (error) => show(`The server does not answer: ${error.message}`));
+  // A link that is opened in a tab with the page changes only the part behind the #.
+  window.addEventListener("hashchange", () => location.hash.startsWith("#race=") && location.reload());
+  app.sharedRace().then(
+    (race) => (race ? showShared(race) : open()),
+    (error) => {
+      show(error.message);
+      return open();
+    },
+  );
 })(window.evalharness);

@@ -1,11 +1,16 @@
 "use strict";
-// The page of a saved file: the prompt and the player.
+// The page of a race from a file or a link: the prompt and the player.
 (function (app) {
-  const data = JSON.parse(document.getElementById("recordings").textContent);
-  const player = app.player(null);
-  const prompt = app.h("details.prompt", {}, app.h("summary", {}, "Prompt"), app.h("pre", {}, data.prompt));
-  document.getElementById("stage").append(prompt, player.element);
-  player.setRecordings(data.recordings);
-  app.playerKeys(player);
-  player.start();
+  /** Shows a race in an element and plays it. */
+  app.showRace = function (race, stage) {
+    const player = app.player(null);
+    const prompt = app.h("details.prompt", {}, app.h("summary", {}, "Prompt"), app.h("pre", {}, race.prompt));
+    stage.append(prompt, player.element);
+    player.setRecordings(race.recordings);
+    app.playerKeys(player);
+    player.start();
+  };
+
+  const saved = document.getElementById("recordings");
+  if (saved) app.showRace(JSON.parse(saved.textContent), document.getElementById("stage"));
 })(window.evalharness);

@@ -13,7 +13,7 @@
   /** Returns the HTML of a file with these recordings. */
   app.savedPage = async function (recordings, prompt) {
     const [styles, scripts] = await Promise.all([Promise.all(STYLES.map(read)), Promise.all(SCRIPTS.map(read))]);
-    const data = inScript(JSON.stringify({ format: 1, prompt, saved: new Date().toISOString(), recordings }));
+    const data = inScript(JSON.stringify(app.packRace(recordings, prompt)));
     return [
       '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
       '<meta name="viewport" content="width=device-width, initial-scale=1">',

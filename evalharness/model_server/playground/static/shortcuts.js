@@ -9,6 +9,7 @@
     ["← →", "Step back or forward"],
     ["Home End", "To the start or the end"],
     ["s", "Save the race as a file"],
+    ["l", "Copy a link to the race"],
     ["e", "Edit the prompt"],
     ["d", "Light or dark colours"],
     ["Esc", "Stop, or leave the field"],

@@ -198,6 +198,7 @@
     if (sample.trace) {
       const player = app.tracePlayer(sample.trace, sample.text || "");
       parts.push(section("Denoising", player.summary, player.element));
+      parts.push(await app.raceSection(run, problem[PROBLEM.id], sample));
     }
     return h("article.sample", {}, parts.filter(Boolean));
   };

@@ -59,7 +59,7 @@
         const span = spans[index];
         const text = one.kind === "mask" ? MASK : one.kind === "draft" ? one.draft : one.token;
         if (span.textContent !== text) span.textContent = text;
-        const name = `token ${one.kind}`;
+        const name = `token ${one.kind}${one.confidence === null ? " unrated" : ""}`;
         if (span.className !== name) span.className = name;
         span.style.setProperty("--sure", one.confidence ?? 0);
         span.title = describe(one, index);

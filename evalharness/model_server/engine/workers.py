@@ -1,0 +1,180 @@
+"""Threads that each run a batch of one network; rows that wait join the one with the fewest rows."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.decoder import Decoder
+from evalharness.model_server.engine.job import Outcome, Update
+from evalharness.util.text import error_text
+
+
+@dataclass(eq=False)
+class Entry:
+    """A row on its way through the engine."""
+
+    decoder: Decoder
+    arrived: float
+    deliver: Callable[[Update], None]
+    """Called in the event loop."""
+    worker: Worker | None = None
+    """Where the row runs; None while it waits."""
+    joined_s: float = 0.0
+    first_s: float | None = None
+    sent: int = 0
+    """Output tokens that were reported."""
+
+
+Updates = Sequence[tuple[Entry, Update]]
+
+
+class Workers:
+    """Some threads with a batch each, and the rows that wait for a place in one of them. Thread-safe."""
+
+    def __init__(
+        self, open_batch: Callable[[], Batch], count: int, concurrency: int, report: Callable[[Updates], None]
+    ) -> None:
+        """At most `concurrency` rows run at a time. `report` is called in the threads, after each pass."""
+        self.wake = threading.Condition()
+        """Protects what the threads share."""
+        self.closed = False
+        self._concurrency = concurrency
+        self._waiting: deque[Entry] = deque()
+        self._workers = [Worker(self, open_batch, report, number) for number in range(count)]
+        for worker in self._workers:
+            worker.thread.start()
+
+    @property
+    def running(self) -> int:
+        """The number of rows in the batches."""
+        return sum(worker.rows for worker in self._workers)
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Lets rows join as soon as there is room."""
+        with self.wake:
+            self._waiting.extend(entries)
+            self.wake.notify_all()
+
+    def remove(self, entries: Sequence[Entry]) -> None:
+        """Lets rows leave before the next pass, those that have ended excepted."""
+        with self.wake:
+            for entry in entries:
+                if entry.worker is not None:
+                    entry.worker.left.append(entry)
+                elif entry in self._waiting:
+                    self._waiting.remove(entry)
+            self.wake.notify_all()
+
+    def may_take(self, worker: Worker) -> bool:
+        """Returns whether a worker should take a row that waits. The caller holds `wake`."""
+        fewest = min(other.rows for other in self._workers)
+        return bool(self._waiting) and self.running < self._concurrency and worker.rows == fewest
+
+    def take(self, worker: Worker) -> Entry:
+        """Returns the next row, which the worker then has. The caller holds `wake`."""
+        entry = self._waiting.popleft()
+        entry.worker = worker
+        worker.rows += 1
+        return entry
+
+    def close(self) -> None:
+        """Ends the threads; rows that are running get no end. Safe to call twice."""
+        with self.wake:
+            self.closed = True
+            self.wake.notify_all()
+        for worker in self._workers:
+            worker.thread.join()
+
+
+class Worker:
+    """One thread and its batch."""
+
+    def __init__(
+        self, shared: Workers, open_batch: Callable[[], Batch], report: Callable[[Updates], None], number: int
+    ) -> None:
+        self.rows = 0
+        """Rows that it has taken and that have not ended, as far as the others know."""
+        self.left: list[Entry] = []
+        """Its rows whose client has gone."""
+        self._shared, self._open_batch, self._report = shared, open_batch, report
+        self._entries: dict[Decoder, Entry] = {}
+        self.thread = threading.Thread(target=self._run, name=f"engine-{number}", daemon=True)
+
+    def _run(self) -> None:
+        batch = self._open_batch()
+        while self._admit(batch):
+            try:
+                updates = [pair for decoder in batch.step() for pair in self._updates(decoder)]
+            except Exception as error:  # a failed pass must not end the server; the rows' clients are told
+                traceback.print_exc()
+                updates = [(entry, Update(error=error_text(error))) for entry in self._entries.values()]
+                self._entries.clear()
+                batch.close()
+                batch = self._open_batch()
+            if updates:
+                self._report(updates)
+        batch.close()
+
+    def _admit(self, batch: Batch) -> bool:
+        """Lets rows leave and join; waits while there are none. Returns False once the engine is closed."""
+        shared = self._shared
+        with shared.wake:
+            if self.rows != batch.size:
+                self.rows = batch.size
+                shared.wake.notify_all()  # another worker may now take a row
+            while not (shared.closed or self.left or batch.size or shared.may_take(self)):
+                shared.wake.wait()
+            left, self.left = self.left, []
+            joining = []
+            while not shared.closed and shared.may_take(self):
+                joining.append(shared.take(self))
+        for entry in joining:
+            entry.joined_s = time.perf_counter() - entry.arrived
+            self._entries[entry.decoder] = entry
+            batch.join(entry.decoder, entry.arrived)
+        for entry in left:
+            batch.leave(entry.decoder)
+            self._entries.pop(entry.decoder, None)
+        return not shared.closed
+
+    def _updates(self, decoder: Decoder) -> list[tuple[Entry, Update]]:
+        """Returns what a pass changed in a row, if it changed something that is to be reported."""
+        entry, row = self._entries[decoder], decoder.row
+        frames, decoder.frames = tuple(decoder.frames), []
+        tokens = tuple(row.output[entry.sent :])
+        if not (row.ended or tokens or frames):
+            return []
+        confidences = tuple(row.confidences[entry.sent : entry.sent + len(tokens)])
+        entry.sent += len(tokens)
+        pass_s = time.perf_counter() - entry.arrived
+        if tokens and entry.first_s is None:
+            entry.first_s = pass_s
+        outcome = None
+        if row.ended:
+            del self._entries[decoder]
+            outcome = _outcome(entry)
+        return [(entry, Update(tokens, confidences, frames, pass_s, outcome))]
+
+
+def _outcome(entry: Entry) -> Outcome:
+    row = entry.decoder.row
+    text, tokens = row.watch.result()
+    return Outcome(
+        text=text,
+        prompt_tokens=len(row.prompt) + len(row.suffix),
+        output_tokens=tokens,
+        finish_reason=row.watch.reason,
+        total_s=time.perf_counter() - entry.arrived,
+        queued_s=entry.joined_s,
+        prefill_s=row.prefill_s,
+        first_s=entry.first_s,
+        forward_passes=row.forward_passes,
+        accepted_drafts=sum(draft.accepted for draft in row.drafts or ()),
+        rejected_drafts=sum(len(draft.tokens) - draft.accepted for draft in row.drafts or ()),
+    )

@@ -1,0 +1,97 @@
+"""Rows that join and leave batches in several threads: each ends as it does alone, and none is lost."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from helpers.own_engine import until
+from helpers.tiny_network import END, MASK, new_row, tiny_model
+
+from evalharness.diffusion.autoregression import autoregress
+from evalharness.diffusion.network import Transformer
+from evalharness.diffusion.rows import Sampler
+from evalharness.diffusion.serving.batch import Batch
+from evalharness.diffusion.serving.tokens import TokenDecoder
+from evalharness.model_server.engine.job import Update
+from evalharness.model_server.engine.workers import Entry, Updates, Workers
+
+SAMPLER = Sampler(banned=(MASK,))
+ENDLESS = Sampler(banned=(MASK, END))
+
+
+class Reports:
+    """Takes the reports of all threads."""
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[Entry, Update]] = []
+        self.threads: dict[Entry, set[str]] = {}
+
+    def __call__(self, updates: Updates) -> None:
+        self.updates += updates
+        for entry, _ in updates:
+            self.threads.setdefault(entry, set()).add(threading.current_thread().name)
+
+    def ended(self) -> dict[Entry, Update]:
+        return {entry: update for entry, update in self.updates if update.outcome or update.error}
+
+
+@contextmanager
+def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[Workers, Reports]]:
+    reports = Reports()
+    workers = Workers(lambda: Batch(model), count, concurrency, reports)
+    yield workers, reports
+    workers.close()
+    workers.close()
+
+
+def entry(seed: int, limit: int, sampler: Sampler = SAMPLER) -> Entry:
+    prompt = torch.randint(3, 40, (1 + seed % 7,), generator=torch.Generator().manual_seed(seed)).tolist()
+    return Entry(TokenDecoder(new_row(prompt, limit), sampler), time.perf_counter(), lambda update: None)
+
+
+def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
+    model = tiny_model()
+    entries = [entry(seed, 3 + seed % 9) for seed in range(40)]
+    with opened(model, 3, 5) as (workers, reports):
+        for first in range(0, 40, 8):
+            workers.add(entries[first : first + 8])
+            assert workers.running <= 5
+        until(lambda: len(reports.ended()) == 40, 60)
+        until(lambda: workers.running == 0, 5)
+    for one in entries:
+        alone = new_row(one.decoder.row.prompt, one.decoder.row.watch.limit)
+        autoregress(model, [alone], SAMPLER)
+        assert one.decoder.row.output == alone.output
+        tokens = [token for of, update in reports.updates if of is one for token in update.tokens]
+        assert tokens == alone.output
+        assert len(reports.threads[one]) == 1
+    assert set().union(*reports.threads.values()) == {"engine-0", "engine-1", "engine-2"}
+
+
+def test_rows_are_spread_evenly_and_leave_when_their_client_does() -> None:
+    with opened(tiny_model(), 2, 8) as (workers, reports):
+        entries = [entry(seed, 10**6, ENDLESS) for seed in range(10)]
+        workers.add(entries)
+        until(lambda: workers.running == 8, 20)
+        assert [worker.rows for worker in workers._workers] == [4, 4]
+        workers.remove([*entries[8:], *entries[:3]])  # two that wait, and three that run
+        until(lambda: workers.running == 5, 20)
+        workers.remove(entries)
+        until(lambda: workers.running == 0, 20)
+        workers.add([entry(1, 2)])
+        until(lambda: len(reports.ended()) == 1, 20)
+
+
+def test_a_failed_pass_ends_the_rows_of_its_batch_with_an_error(capsys: object) -> None:
+    bad = entry(1, 5)
+    bad.decoder.row.prompt[:] = [1000, 5]  # there is no such token
+    with opened(tiny_model(), 1, 2) as (workers, reports):
+        workers.add([bad])
+        until(lambda: bool(reports.ended()), 20)
+        assert "index out of range" in reports.ended()[bad].error
+        good = entry(2, 4)
+        workers.add([good])
+        until(lambda: good in reports.ended(), 20)
+        assert reports.ended()[good].outcome is not None

@@ -25,8 +25,9 @@ from evalharness.util.files import reason_of
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css", "browser.css", "trace.css", "lanes.css")
 SCRIPTS = (
-    "dom.js", "data.js", "format.js", "languages.js", "code.js", "tables.js", "embedded.js", "trace.js",
-    "recording.js", "lane.js", "player.js", "list.js", "search.js", "race.js", "sample.js", "browser.js", "overview.js", "run.js", "keys.js", "app.js",
+    "dom.js", "data.js", "format.js", "languages.js", "code.js", "tables.js", "embedded.js", "trace.js", "recording.js",
+    "lane.js", "player.js", "list.js", "search.js", "race.js", "sample.js", "browser.js", "overview.js", "run.js",
+    "keys.js", "app.js",
 )  # fmt: skip
 REPORT_FILE = Path("data/runs.js")
 """The file by which a folder is recognized as a report, which may be replaced."""

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from evalharness.diffusion.serving.batch import Batch
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.model_server.engine.job import Outcome, Update
@@ -107,6 +109,7 @@ class Worker:
         self.thread = threading.Thread(target=self._run, name=f"engine-{number}", daemon=True)
 
     def _run(self) -> None:
+        torch.get_num_threads()  # gives this thread PyTorch's number of threads; oneDNN would use all cores without it
         batch = self._open_batch()
         while self._admit(batch):
             try:

@@ -1,5 +1,7 @@
 """Rows that join and leave batches in several threads: each ends as it does alone, and none is lost."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -95,3 +97,39 @@ def test_a_failed_pass_ends_the_rows_of_its_batch_with_an_error(capsys: object) 
         workers.add([good])
         until(lambda: good in reports.ended(), 20)
         assert reports.ended()[good].outcome is not None
+
+
+def test_the_threads_respect_the_number_of_threads_of_pytorch() -> None:
+    """oneDNN's packed products, which do not ask PyTorch, would use all cores in a new thread."""
+    counted = subprocess.run([sys.executable, "-c", COUNT_THREADS], capture_output=True, text=True, check=True)
+    before, after = map(int, counted.stdout.split())
+    assert after == before
+
+
+COUNT_THREADS = """
+import os, threading, torch
+from evalharness.model_server.engine.workers import Workers
+if not torch._C._has_mkldnn:
+    raise SystemExit(print(0, 0))
+torch.set_num_threads(1)
+packed, x = torch.ops.mkldnn._reorder_linear_weight(torch.randn(4096, 256), 32), torch.randn(128, 256)
+counts, done = [], threading.Event()
+class Probe:
+    size = 0
+    def step(self):
+        for _ in range(2):
+            counts.append(len(os.listdir("/proc/self/task")))
+            torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+        done.set()
+        return []
+    def close(self): pass
+class Once:
+    decoder, worker, arrived = None, None, 0.0
+probe = Probe()
+probe.join = lambda decoder, start: None
+workers = Workers(lambda: probe, 1, 1, print)
+workers.add([Once()])
+done.wait(30)
+print(*counts[:2])
+workers.close()
+"""

@@ -143,7 +143,8 @@ def test_a_sample_races_against_that_of_another_run(visit: Open, tmp_path: Path)
     choice = page.locator("select[aria-label='Race against']")
     assert choice.locator("option").count() == 2
     choice.select_option("0")
-    assert page.locator(".lane h2").all_inner_texts() == ["small, diffusion", "small, ar"]
+    page.wait_for_selector(".lane h2")
+    assert page.locator(".lane h2").all_inner_texts() == ["diffusion small", "ar small"]
 
     def stats(lane: int) -> dict[str, str]:
         pairs = page.locator(".lane").nth(lane).locator(".stats > div")

@@ -65,7 +65,7 @@
     });
   }
 
-  const titleOf = (run) => `${run.label}, ${run.backend}`;
+  const titleOf = (run) => (run.label.split(" ").includes(run.backend) ? run.label : `${run.label}, ${run.backend}`);
 
   /** Returns the section in which a sample races against another run's; null if no other run has a trace for it. */
   app.raceSection = async function (run, id, sample) {

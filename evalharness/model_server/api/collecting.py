@@ -15,8 +15,9 @@ MASK = "\u2591"
 
 
 CHUNK_S = 0.01
-"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs CPU
-time that the model then lacks. The first and the last chunk are sent at once."""
+"""Minimum seconds between two chunks of a stream. A fast model has several tokens in that time, and each chunk costs
+CPU time that the model then lacks. The first and the last chunk are sent at once.
+"""
 CHUNKS_PER_S = 200
 """Maximum number of chunks per second of all streams together."""
 

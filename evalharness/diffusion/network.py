@@ -20,7 +20,7 @@ Rotation = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RowPacking:
-    """Where the tokens of a pass are that has its rows one after the other, without padding between them.
+    """Where the tokens of a pass are whose rows are joined without padding between them.
 
     Only attention needs them as rows of equal length. The products, which take most of the time, skip the padding.
     """

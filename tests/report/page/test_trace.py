@@ -123,7 +123,7 @@ def test_rejected_drafts_stand_before_the_own_token_of_the_pass_that_rejects_the
 
 
 def test_a_sample_races_against_that_of_another_run(visit: Open, tmp_path: Path) -> None:
-    """Passes of a stored trace have no times of their own: they are spread between prefill and end."""
+    """A stored trace has no time of each pass: passes are spread between prefill and end."""
 
     def timed(answer: page_runs.Answer, total_s: float, passes: int) -> page_runs.Answer:
         def changed(problem: Problem, number: int) -> tuple[Completion, Verdict | None]:

@@ -25,7 +25,7 @@
     let next = 0; // the first position that is open
     for (let step = 0; step < passes; step++) {
       const positions = byStep.get(step) || [];
-      // Every pass that accepts drafts adds one token of its own to them; the last one may have been cut.
+      // A pass that accepts drafts adds one token that was not drafted; the last pass may have been cut.
       const accepted = Math.min(acceptedLeft, step === passes - 1 ? acceptedLeft : Math.max(0, positions.length - 1));
       acceptedLeft -= accepted;
       const block = trace.blocks[positions[0] ?? next];

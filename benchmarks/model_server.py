@@ -5,8 +5,8 @@
 
 Throughput is that of `evalharness bench --backend openai` against the server, per second and per second of the server's
 CPU time; the second is the figure to read on a machine that is busy with other work. 8 clients send `--requests`, and
-one client a quarter of them, alternately, `--rounds` times. With few requests the end of a round weighs, when fewer than 8
-of them are left.
+one client a quarter of them, alternately, `--rounds` times. With few requests the end of a round matters, when fewer
+than 8 of them are left.
 
 For the added latency the same prompts go alternately to the server and to the backend in this process, and the texts
 must be equal. `added_ms` is the median difference of their times. `outside_ms` is the median of the time that a request

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.openai_server import free_port
+from helpers.local_http import free_port
 
 from evalharness.data.cards import find_task
 from evalharness.sandbox.engines import images

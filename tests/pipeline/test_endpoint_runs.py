@@ -249,7 +249,7 @@ def test_a_run_goes_on_with_another_transport_and_more_samples(run: Run, endpoin
     assert [stretch["samples"]["n"] for stretch in manifest["stretches"]] == [1, 2]
     done = run("--limit", 2, "--n", 2, *sampled)
     assert done.returncode == 2
-    assert "samples.limit was 3, now 2; a run can only grow" in done.stderr
+    assert "samples.limit was 3, now 2; --n and --limit of a run can only grow" in done.stderr
 
 
 def test_overwrite_and_folders_that_are_no_run(run: Run, endpoint: Endpoint, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def serve(
     port: opt.PortOption = 8378,
     allowed_host: opt.AllowedHostsOption = None,
 ) -> None:
-    """Serves a web page on which people vote for the better answer.
+    """Serves a web page on which people compare two answers.
 
     It shows a problem and two answers, and, after the vote, the models' names, the sandbox's verdicts and the speeds.
     Needs the extra `serve`.
@@ -128,9 +128,9 @@ def report(
         typer.Option(metavar="DIR", help="Folder for the HTML page, the picture and the numbers. [default: none]"),
     ] = None,
 ) -> None:
-    """Prints the models' strengths from the votes, with 95 % intervals.
+    """Prints the models' strengths, computed from the votes.
 
-    The strengths are those of a Bradley-Terry model. Also prints the effects of position and latency, and how often
+    The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and latency, and how often
     votes agree. Votes of people and of models as judges are reported separately.
     """
     from evalharness.arena.model_facts import read_facts, with_live_speeds

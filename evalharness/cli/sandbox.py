@@ -34,7 +34,7 @@ def print_line(text: str) -> None:
 
 @app.command()
 def build(names: Names = None, everything: All = False, sandbox: opt.SandboxOption = "docker") -> None:
-    """Builds the sandbox's container images; unchanged images are kept."""
+    """Builds the sandbox's images; unchanged images are kept."""
     from evalharness.sandbox.engines import images
     from evalharness.sandbox.factory import find_engine
 
@@ -78,7 +78,7 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Tests which isolation guarantees the sandbox gives on this machine.
+    """Tests which isolation guarantees the sandbox gives here.
 
     Also grades a correct and a wrong program of each language. Exits 1 if one of the tests fails.
     """
@@ -129,7 +129,7 @@ def clean(
         bool, typer.Option("--images", help="Also remove the images of earlier versions. [default: no]")
     ] = False,
 ) -> None:
-    """Removes containers and control groups that killed runs left behind."""
+    """Removes containers and control groups of killed runs."""
     from evalharness.sandbox.engines import bubblewrap, cgroups, images, rootfs
     from evalharness.sandbox.engines.docker import connect, remove_orphans
 

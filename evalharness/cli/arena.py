@@ -130,8 +130,8 @@ def report(
 ) -> None:
     """Prints the models' strengths, computed from the votes.
 
-    The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and latency, and how often
-    votes agree. Votes of people and of models as judges are reported separately.
+    The strengths are those of a Bradley-Terry model, with 95 % intervals. Also prints the effects of position and
+    latency, and how often votes agree. Votes of people and of models as judges are reported separately.
     """
     from evalharness.arena.model_facts import read_facts, with_live_speeds
     from evalharness.arena.report.page import write_report

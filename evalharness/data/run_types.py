@@ -200,7 +200,7 @@ class Reason(TypedDict):
 
     reason: str
     samples: int
-    """All samples with this reason."""
+    """Number of samples with this reason."""
     problems: list[str]
     """The ids of the first problems with this reason."""
 

@@ -63,7 +63,7 @@ class RunConfig:
     settle_failures: bool = False
     """Whether prompts for which the backend fails after all retries count as not solved, which completes the run."""
     ask_again: bool = False
-    """Whether a resumed run asks prompts again that were refused, or settled although the backend failed."""
+    """Whether a resumed run sends prompts again that were refused, or that count as not solved by `settle_failures`."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The `--option`s of task, backend and sandbox together."""
 

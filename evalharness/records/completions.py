@@ -111,7 +111,7 @@ class Completion:
     (the backend failed for the prompt), not_sent (the backend failed for the prompts before it), unknown, or a value of
     an endpoint's own."""
     refusal: str | None = None
-    """What was said about a prompt that the endpoint refused, or that a run settled although the backend failed."""
+    """Why there is no answer: what the endpoint said when it refused the prompt, or why the backend failed."""
     error: str = ""
     """Why the backend failed to produce a completion; empty for a real completion."""
 

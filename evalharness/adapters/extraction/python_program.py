@@ -40,10 +40,10 @@ class _Reading(NamedTuple):
     """A way to read an answer as code blocks: the blocks, parsed, and the name of such a block."""
 
     form: str
-    """The word for its parts."""
+    """The name of its blocks, such as "fenced block"."""
     blocks: Sequence[CodeBlock]
     codes: Sequence[ParsedCode | None]
-    """The blocks as code; None for those that are none."""
+    """The blocks parsed as Python code; None for those that do not parse."""
 
 
 def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:

@@ -34,7 +34,7 @@ $scripts
 
 
 def document(title: str, body: str, styles: Sequence[str], scripts: Sequence[str] = (), policy: str = "") -> str:
-    """Returns a page that loads style sheets and scripts, in this order, from the folder `static` beside it.
+    """Returns an HTML page that loads style sheets and scripts, in this order, from the folder `static` beside it.
 
     theme.js comes first, so that the page never appears in the wrong colours. `policy` is for pages without a server,
     which would send it as a header.

@@ -104,6 +104,8 @@ class Store:
     def _remove_unanswered(self) -> None:
         """Removes completions and verdicts of prompts without an answer, so that these prompts are sent again."""
         unanswered = KeySet(row.key for row in self.completions() if is_unanswered(row))
+        if not unanswered:
+            return
         for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
             with atomic_write(self.folder / name) as file:
                 file.writelines(_line(row) for row in rows() if row.key not in unanswered)

@@ -18,6 +18,8 @@ _NOT_PORTABLE = re.compile(r'[<>:"\\|?*/\x00-\x1f]')
 """Characters that file names must not have on some operating system."""
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 _COMMERCIAL_HOSTS = ("api.openai.com", "api.inceptionlabs.ai", "openrouter.ai", "api.together.xyz", "api.anthropic.com")
+LONGEST_NAME = 60
+"""Characters of a folder's name; most file systems accept 255 bytes."""
 OWN_BACKENDS = ("ar", "diffusion", "transformers")
 """Backends that run the model in this process, not on an endpoint."""
 
@@ -54,8 +56,12 @@ def identity_of(run: Run, developer: str) -> ModelIdentity:
 
 
 def portable(part: str) -> str:
-    """Returns a name changed into a part of a path that every file system accepts."""
-    return _NOT_PORTABLE.sub("_", part).rstrip(". ") or "_"
+    """Returns a name changed into a part of a path that every file system accepts, and that the schema allows.
+
+    The schema reserves the name `data`.
+    """
+    name = _NOT_PORTABLE.sub("_", part.encode("utf-8", "replace").decode())[:LONGEST_NAME].rstrip(". ") or "_"
+    return f"_{name}" if name == "data" else name
 
 
 def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:

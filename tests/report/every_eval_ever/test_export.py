@@ -104,6 +104,16 @@ def test_without_data_there_are_no_samples_and_a_note_says_so(tmp_path: Path) ->
     assert any("--developer" in note for note in notes)
 
 
+@pytest.mark.parametrize("name", ["..", "data", "a/../b", "x" * 300, "\udcff:\n*", " . ", "\u202e/x/y"])
+def test_no_name_leaves_the_folder(name: str, tmp_path: Path) -> None:
+    page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), model=name)
+    runs, evaluator = load_runs([tmp_path / "run"]), Evaluator(developer=name)
+    [path] = write_records(runs, tmp_path / "out", evaluator, lambda text: None)
+    parts = path.resolve().relative_to((tmp_path / "out").resolve()).parts
+    assert (parts[:2], len(parts)) == (("data", "humaneval-sample"), 5)
+    validator("eval").validate(json.loads(path.read_bytes()))
+
+
 def test_official_solutions_are_of_no_model(tmp_path: Path) -> None:
     page_runs.write_run(tmp_path / "run", "humaneval", page_runs.cycling(["passed"]), backend="reference")
     with pytest.raises(UserError, match="no run is of a model"):

@@ -59,7 +59,7 @@
   }
 
   function emptyReason(sample) {
-    if (sample.refusal) return `Refused: ${sample.refusal}`;
+    if (sample.refusal) return `${sample.finish_reason === "error" ? "The backend failed" : "Refused"}: ${sample.refusal}`;
     if (sample.reasoning || sample.reasoning_tokens) return "Reasoning alone.";
     return sample.finish_reason ? "Empty." : "There is none.";
   }

@@ -222,7 +222,8 @@ def make_optimizers(drafter: Drafter, settings: Optimization) -> list[torch.opti
         names = [name for name, p in others.items() if p.dim() == 2 and name.startswith(("layers.", "fuse.", "carry."))]
         matrices = [others.pop(name) for name in names]
         optimizers = [torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")]
-    return [*optimizers, torch.optim.AdamW(others.values(), lr=rate, betas=(0.9, 0.95), weight_decay=0.0)]
+    adam = torch.optim.AdamW(others.values(), lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    return [*optimizers, adam]
 
 
 def _rate_factor(progress: float, warm_up: float) -> float:

@@ -57,7 +57,9 @@ def load_drafter(folder: Path, target: Transformer) -> Drafter:
         # On the meta device no weights are allocated and initialized, since `state` replaces them all.
         with torch.device("meta"):
             drafter = Drafter(config)
-        drafter.load_state_dict(dequantize(state) | {"vocabulary": vocabulary}, assign=True)
+        state = dequantize(state) | {"vocabulary": vocabulary}
+        # Tensors that were not quantized are views of the whole file, which would stay in memory with them.
+        drafter.load_state_dict({name: tensor.clone() for name, tensor in state.items()}, assign=True)
     except UserError:
         raise
     except Exception as error:  # safetensors raises its own and the system's errors alike

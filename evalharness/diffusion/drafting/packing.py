@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from evalharness.diffusion.checkpoints.file_rows import FileEmbedding, FileRows
 from evalharness.diffusion.network import Transformer
+from evalharness.util.memory import return_free_memory
 
-PART = 1 << 15
+PART = 1 << 13
 """Rows of a head that are packed at a time."""
 ROWS = 8
 """The number of rows that the packed layout is optimized for; any other number works as well."""
@@ -88,3 +89,4 @@ def pack_linears(module: nn.Module) -> None:
     for parent in parents:
         for name in [name for name, child in parent.named_children() if type(child) is nn.Linear]:
             setattr(parent, name, pack_linear(getattr(parent, name)))
+    return_free_memory()

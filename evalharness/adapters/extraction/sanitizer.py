@@ -48,9 +48,9 @@ def _official_extraction(needs_return: bool = True) -> Any:
 
 
 def sanitize_for_bigcodebench(text: str, entry_point: str) -> str:
-    """Returns the code in an answer as BigCodeBench's sanitizer: as `sanitize`, but keeps functions without `return`.
+    """Returns the code in an answer that BigCodeBench's sanitizer keeps: as `sanitize`, but with other rules.
 
-    It also removes trailing calls of the entry point.
+    It keeps functions without `return`, and removes trailing calls of the entry point.
 
     Source: bigcodebench/sanitize.py `sanitize`, `extract_target_code_or_empty`.
     """

@@ -19,6 +19,9 @@ from evalharness.arena.statistics.summary import summaries
 from evalharness.arena.store import VoteStore
 from evalharness.data.runs import Run
 
+BOTH_HAVE_SOME_LINES = """() => [...document.querySelectorAll(".answer code")]
+    .map((code) => code.textContent)
+    .every((text) => text.length < 400 && text.split("\\n").length >= 4)"""
 VOTERS, VOTES = 24, 40
 PASSING, POSITION, LATENCY, TASTE = 2.5, 0.5, 0.3, 0.4
 """Log odds: of an answer that passes, of the first one, of one that took half as long, and the spread of tastes."""
@@ -35,8 +38,13 @@ def draw_arena(browser: Browser, runs: list[Run], folders: list[Path]) -> None:
             page.fill("#voter", "Ada")
             page.keyboard.press("Enter")
             page.wait_for_selector("body[data-state=voting]")
+            while not page.evaluate(BOTH_HAVE_SOME_LINES):
+                page.keyboard.press("s")
+                page.wait_for_selector("body[data-state=revealed]")
+                page.keyboard.press("Enter")
+                page.wait_for_selector("body[data-state=voting]")
             take_screenshot(page, "arena-pair")
-        with window(browser, 1280, 1180) as page:
+        with window(browser, 1280, 1230) as page:
             page.goto(simulated_report(runs, Path(folder)).as_uri())
             take_screenshot(page, "arena-report")
 

@@ -41,10 +41,15 @@ def draw_report(browser: Browser, runs: list[Run]) -> None:
 
 
 def traced_sample(runs: list[Run], slugs: list[str]) -> tuple[str, str, int]:
-    """Returns the page's name of a run and the ids of a sample of several lines with a denoising trace."""
-    for run, slug in zip(runs, slugs, strict=True):
-        passed = {verdict.key for verdict in run.verdicts() if verdict.passed}
-        for row in sorted(run.completions(), key=lambda row: (row.task_id, row.sample_id) not in passed):
-            if row.trace is not None and row.text.count("\n") > 3:
-                return slug, row.task_id, row.sample_id
-    raise SystemExit("none of the runs has traces; make them with --option trace=true")
+    """Returns the page's name of a run and the ids of a traced sample: one that passed, if any, of several lines."""
+    traced = [
+        (verdict.passed, min(row.text.count("\n"), 5), slug, row.key)
+        for run, slug in zip(runs, slugs, strict=True)
+        for verdicts in [{verdict.key: verdict for verdict in run.verdicts()}]
+        for row in run.completions()
+        if row.trace is not None and (verdict := verdicts.get(row.key))
+    ]
+    if not traced:
+        raise SystemExit("none of the runs has traces; make them with --option trace=true")
+    _, _, slug, key = max(traced, key=lambda sample: sample[:2])
+    return slug, *key

@@ -3,6 +3,7 @@
 (function (app) {
   const { h, format } = app;
   const VOTER_KEY = "evalharness-arena-voter";
+  const LONGEST_MS = 24 * 3600 * 1000; // the server refuses longer times
   const LAYOUT_KEY = "evalharness-arena-layout";
   const main = document.getElementById("main");
   const progress = document.getElementById("progress");
@@ -125,7 +126,7 @@
     busy = true;
     setState("sending");
     const mine = current;
-    const ms = Math.round(performance.now() - mine.since);
+    const ms = Math.min(Math.round(performance.now() - mine.since), LONGEST_MS);
     for (const button of main.querySelectorAll(".votes button")) button.disabled = true;
     try {
       const result = await app.sendVote({ id: mine.pair.id, voter, choice, ms }, waitNotice);

@@ -147,7 +147,7 @@ def test_the_leaderboard_may_be_records_of_every_eval_ever(cli: Command, engine:
         ((), "writes a folder; name it with --out DIR"),
         (("--out", tmp_path / "x", "--relationship", "boss"), "give one of first_party, third_party"),
         (("--out", tmp_path / "x", "--published", "all"), "leave --published out"),
-        (("--out", tmp_path / "answers.jsonl"), "choose another --out"),
+        (("--out", tmp_path / "answers.jsonl"), "choose another folder with --out"),
     ]:
         done = cli(*command, *more)
         assert (done.returncode, done.stdout) == (2, "")

@@ -83,7 +83,7 @@ class LiveModels:
         return answer
 
     def grade_in(self, sandbox: ContainerPool) -> None:
-        """Grades the answers from now on; `close` ends the sandbox. Raises UserError where an image is missing."""
+        """Grades the answers from now on; the caller closes the sandbox. Raises UserError where an image is missing."""
         self.sandbox = sandbox
         sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 

@@ -67,7 +67,8 @@ def test_live_answers_are_graded_before_they_are_shown(
     engine: None, endpoint: openai_server.Endpoint, tmp_path: Path
 ) -> None:
     session, live = opened(endpoint, tmp_path)
-    live.grade_in(open_sandbox("docker", 1, {}, print))
+    sandbox = open_sandbox("docker", 1, {}, print)
+    live.grade_in(sandbox)
     solutions = {shown.problem.prompt.text: shown.problem for shown in session.entrants.problems.values()}
 
     def solve_or_fail(reply: openai_server.Reply) -> None:
@@ -84,6 +85,7 @@ def test_live_answers_are_graded_before_they_are_shown(
         "merlin-7b": "passed", "osprey-7b": "failed",
     }  # fmt: skip
     live.close()
+    sandbox.close()
 
 
 def test_a_pair_that_waits_is_shown_again_after_a_restart(endpoint: openai_server.Endpoint, tmp_path: Path) -> None:

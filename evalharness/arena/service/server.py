@@ -1,7 +1,7 @@
 """The process of the arena's voting page: validates everything, then serves HTTP until it is interrupted."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from evalharness.arena.entrants import check_entrants, load_entrants
 from evalharness.arena.live import open_live_models
@@ -29,11 +29,17 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     if not config.live:
         check_entrants(entrants)
         return _serve(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
-    live = open_live_models(config.live, entrants, runs, store.folder, config.task, config.data, config.options, log)
-    with closing(live):
-        check_entrants(entrants)
+    with ExitStack() as stack:
+        sandbox = None
         if config.sandbox:
-            live.grade_in(open_sandbox(config.sandbox, config.workers, {}, log))
+            sandbox = stack.enter_context(closing(open_sandbox(config.sandbox, config.workers, {}, log)))
+        live = open_live_models(
+            config.live, entrants, runs, store.folder, config.task, config.data, config.options, log
+        )
+        stack.enter_context(closing(live))
+        check_entrants(entrants)
+        if sandbox:
+            live.grade_in(sandbox)
         session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask)
         return _serve(config, session, log)
 

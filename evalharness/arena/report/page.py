@@ -14,7 +14,8 @@ from evalharness.arena.report.picture import preference_figure, preference_panel
 from evalharness.arena.report.tables import Section, Table
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.errors import UserError
-from evalharness.report.frontier.html import inline_svg
+from evalharness.report.frontier.html import wide_and_narrow_svg
+from evalharness.report.frontier.layout import NARROW
 from evalharness.report.page.document import FILE_POLICY, document
 from evalharness.report.page.static_files import STATIC
 
@@ -92,7 +93,8 @@ def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -
     figure = preference_figure(panel)
     figure.savefig(out / "strengths.svg")
     figure.savefig(out / "strengths.png")
-    return f'<h3>Preference and speed</h3><div class="drawing">{inline_svg(figure)}</div>'
+    drawings = wide_and_narrow_svg(figure, preference_figure(panel, NARROW))
+    return f'<h3>Preference and speed</h3><div class="drawing">{drawings}</div>'
 
 
 def _plain(value: Any) -> Any:

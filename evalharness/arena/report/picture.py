@@ -8,6 +8,7 @@ from evalharness.arena.report.tables import mean_speed, win_share
 from evalharness.arena.report.text import printable
 from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.metrics.intervals import Interval
+from evalharness.report.frontier.layout import Layout
 from evalharness.report.frontier.points import Panel, Point, pareto_frontier
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def _speed_interval(tasks: Sequence[TaskFacts]) -> Interval | None:
     return (ends[0], ends[1]) if ends else None
 
 
-def preference_figure(panel: Panel) -> "Figure":
+def preference_figure(panel: Panel, layout: Layout | None = None) -> "Figure":
     """Returns the preference-speed plot as a matplotlib figure."""
     from evalharness.report.frontier.picture import figure_of
 
-    return figure_of([panel], METRIC)[0]
+    return figure_of([panel], METRIC, layout=layout)[0]

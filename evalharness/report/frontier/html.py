@@ -93,6 +93,14 @@ def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
+def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
+    """Returns both drawings of a plot as HTML; the page's style sheet shows the narrow one on phones."""
+    return (
+        f'<div class="wide-drawing">{inline_svg(figure)}</div>'
+        f'<div class="narrow-drawing">{inline_svg(narrow, NARROW.name)}</div>'
+    )
+
+
 def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
     """Returns the text note about each point of the frontier plot, by the id of its SVG marker."""
     return {

@@ -22,7 +22,7 @@ class EmbeddedReport:
 
 def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the plot of pass@1 against tokens/s for the report page, as two SVG elements: for phones a narrow one."""
-    from evalharness.report.frontier.html import inline_svg, point_notes
+    from evalharness.report.frontier.html import point_notes, wide_and_narrow_svg
     from evalharness.report.frontier.layout import NARROW
     from evalharness.report.frontier.picture import figure_of
     from evalharness.report.frontier.points import panels
@@ -34,12 +34,8 @@ def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> E
         return EmbeddedReport(missing=str(error))
     figure, _ = figure_of(of_runs, kind=kind, published=bool(published))
     narrow, _ = figure_of(of_runs, kind=kind, published=bool(published), layout=NARROW)
-    drawings = (
-        f'<div class="wide-drawing">{inline_svg(figure)}</div>'
-        f'<div class="narrow-drawing">{inline_svg(narrow, NARROW.name)}</div>'
-    )
     notes = point_notes(of_runs) | point_notes(of_runs, layout=NARROW.name)
-    return EmbeddedReport(f"<div>{drawings}</div>", notes=notes)
+    return EmbeddedReport(f"<div>{wide_and_narrow_svg(figure, narrow)}</div>", notes=notes)
 
 
 def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:

@@ -52,7 +52,7 @@ def test_the_command_prints_tables_and_writes_page_picture_and_numbers(tmp_path:
         "index.html", "static", "arena.json", "strengths.svg", "strengths.png",
     }  # fmt: skip
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "<svg" in page
+    assert page.count("<svg") == 2  # for a window and for a phone
     [numbers] = json.loads((tmp_path / "out" / "arena.json").read_text())
     assert numbers["votes"] == 36
     assert numbers["models"][0]["strength"][0] > 0

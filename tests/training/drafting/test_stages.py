@@ -115,7 +115,11 @@ def test_recipes_say_what_is_wrong(tmp_path: Path) -> None:
     assert not is_drafter_recipe(tmp_path / "none.yaml")
 
 
-def test_shipped_recipe_is_valid() -> None:
-    folder = Path(__file__).parents[3] / "evalharness" / "training" / "recipes"
-    recipe = read_drafter_recipe(folder / "drafter-qwen2.5-coder-0.5b.yaml", steps=7)
+RECIPES = Path(__file__).parents[3] / "evalharness" / "training" / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("drafter-*.yaml")), ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid(path: Path) -> None:
+    recipe = read_drafter_recipe(path, steps=7)
     assert recipe.optimization.steps == 7
+    assert recipe.features.stored == (recipe.device == "cpu")

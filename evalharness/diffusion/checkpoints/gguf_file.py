@@ -85,7 +85,7 @@ class GgufFile:
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
-        """Returns the tensors with these names concatenated by rows, read without a second copy."""
+        """Fills `weights` with the tensors of these names, concatenated by rows, without a second copy."""
         entries = [self.entry(name) for name in names]
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):

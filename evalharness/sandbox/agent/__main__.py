@@ -1,4 +1,4 @@
-"""The agent: pid 1 of the container. Forks a judge for each job that arrives on stdin, and ends when stdin does."""
+"""The sandbox agent, pid 1 of the container: forks a judge process for each job that arrives on stdin."""
 
 import gc
 import importlib
@@ -18,25 +18,25 @@ from .shared.messages import Hello
 
 FIRST_UID = 100_000
 UIDS_PER_JOB = 2
-"""The sample's user, and that of trusted code that runs beside it."""
+"""User ids of a job: the sample's, and that of trusted code that runs beside it."""
 CLOSED = 3
-"""The exit code of a judge that finds no more jobs."""
+"""The exit code of a judge process that finds no more jobs."""
 
 VERSIONS = "/opt/evalharness/versions"
-"""The folder in which the Dockerfile writes the tools' versions, one file for each."""
+"""The folder in which the image's Dockerfile writes the tools' versions, one file for each."""
 PRELOAD = "/opt/evalharness/preload"
-"""More modules to import before the first job, one per line, in images whose programs use slow libraries."""
+"""Further modules to import before the first job, one per line, in images whose programs use slow libraries."""
 STANDARD_MODULES = (
     *("abc", "array", "ast", "base64", "bisect", "calendar", "cmath", "collections", "contextlib", "copy"),
     *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "io", "itertools"),
     *("json", "math", "operator", "os", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap"),
     *("threading", "time", "traceback", "types", "typing", "unicodedata"),
 )
-"""Modules that programs often import; every fork has them already."""
+"""Modules that programs often import; they are imported before forking."""
 
 
 def main() -> None:
-    """Serves until stdin ends. Ends if a judge dies, because the stream may then be out of step."""
+    """Judges jobs until stdin ends. Ends also if a judge process dies: the stream may then be out of step."""
     has_group_clock = processor_time.open_file()  # before the agent covers it
     guarantees = probe.guarantees() | {"group-clock": has_group_clock}
     trial = namespaces.begin_trial()  # takes as long as the imports, and hardly any processor time
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def preload() -> None:
-    """Imports the modules that the image lists.
+    """Imports the modules that the image lists, so that forked processes have them already.
 
     Raises RuntimeError for a module that starts a thread, which forks would lack, leaves a file, which would be taken
     for a sample's, or keeps one open: a sample closes its descriptor, and a pipe with the same number would then be
@@ -92,7 +92,7 @@ def preload() -> None:
 
 
 def user_ids() -> Iterator[int]:
-    """Yields the first user id of each job.
+    """Yields the first of each job's Linux user ids.
 
     Starts at random, because the kernel counts a user's processes in all containers.
     """
@@ -105,7 +105,7 @@ def user_ids() -> Iterator[int]:
 
 
 def load_judges() -> list[str]:
-    """Imports the judges and returns the kinds of job that this image can judge; most judges need numpy."""
+    """Imports the judge modules; returns the kinds of job that this image can judge. Most judges need numpy."""
     kinds = []
     for kind in job.MODULES:
         try:
@@ -117,7 +117,7 @@ def load_judges() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of the image's tools, and Python's."""
+    """Returns the versions of Python and of the image's tools."""
     by_tool = {"python": platform.python_version()}
     for name in sorted(os.listdir(VERSIONS)) if os.path.isdir(VERSIONS) else ():
         with open(os.path.join(VERSIONS, name), errors="replace") as file:
@@ -126,7 +126,7 @@ def versions() -> dict[str, str]:
 
 
 def serve(uid: int) -> int:
-    """Judges one job, in the judge's process. Returns the exit code: 0, or `CLOSED` without a job."""
+    """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` without a job."""
     try:
         job.run(0, 1, uid)
     except wire.Closed:
@@ -135,7 +135,7 @@ def serve(uid: int) -> int:
 
 
 def reap(judge_pid: int) -> int:
-    """Waits for the judge, and for processes of a sample that pid 1 inherited. Returns the judge's exit code."""
+    """Waits for the judge process and for orphaned processes of samples. Returns the judge's exit code."""
     while True:
         pid, status = os.wait()
         if pid == judge_pid:

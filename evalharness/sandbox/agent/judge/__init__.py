@@ -1,1 +1,1 @@
-"""Code of the judge's process: runs the samples' processes, compares their answers, removes what they leave."""
+"""Code of the sandbox's judge process (root): runs the samples' processes, compares their outputs, cleans up."""

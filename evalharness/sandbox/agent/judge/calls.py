@@ -1,4 +1,4 @@
-"""Judges what an entry point returns: other processes run the sample, the judge compares their outputs.
+"""Judges what a sample's function returns: other processes call it on inputs, the judge compares the outputs.
 
 The judge reads the expected outputs only after it has forked the processes that run the sample. It stops the part of a
 harmless program at its first wrong output. Of any other program it receives all outputs before it compares the first,
@@ -20,17 +20,20 @@ from .references import recompute
 from .sample_process import SampleProcess
 
 LARGEST_OUTPUTS = 256 << 20
-"""Bytes of all outputs that the judge holds to compare them later."""
+"""Most bytes of all outputs that the judge holds to compare them later."""
 NO_OUTPUT = (b"!", b"")
-"""Stands for the frame of an output that came too late."""
+"""Represents the output of a call that exceeded its time limit."""
 LATE_S = 0.5
-"""Seconds that the output of a call may be late; a program may ignore its own alarm."""
+"""Seconds by which a call's output may be late; a program may ignore its own alarm."""
 
 
 def judge(
     job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the results by group of inputs; the bytes are empty. Groups after a failed one are absent."""
+    """Judges a job that calls a function on groups of inputs; returns the results by group, and no bytes.
+
+    Groups after a failed one are absent.
+    """
     settings, calls = job["settings"], job["calls"]
     processes = {}
     for name, inputs in job["inputs"].items():
@@ -53,13 +56,13 @@ def judge(
 
 
 def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Returns the seconds per call and for the part. Source: evalplus/eval/__init__.py `untrusted_check`."""
+    """Returns the seconds per call and for a whole group. Source: evalplus/eval/__init__.py `untrusted_check`."""
     limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in times]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 
 
 class Calls:
-    """The calls of one part, in a process that has not started yet, and their expected outputs."""
+    """The calls of a sample's function on one group of inputs, in a process not started yet; the expected outputs."""
 
     def __init__(self, process: SampleProcess, work: CallOnInputs, expected: bytes, reference: str, folder: str):
         self.process, self.work = process, work
@@ -68,7 +71,7 @@ class Calls:
         )
 
     def judge(self, calls: CallSettings, at_once: bool) -> PartResult:
-        """Returns `passed` if the entry point returned what is expected on each input.
+        """Runs the calls; returns `passed` if the function returned the expected output on each input.
 
         Each output is compared when it arrives if `at_once`, otherwise after the process has ended.
         """
@@ -82,9 +85,9 @@ class Calls:
         return self.process.judged(judge)
 
     def _frames(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
-        """Runs the process and yields the index and the frame of each output.
+        """Runs the sample's process and yields index and message (kind, payload) of each output.
 
-        Another frame, None or NO_OUTPUT is the last one that it yields.
+        Another kind of message, None or NO_OUTPUT is the last one that it yields.
         """
         process, expected = self.process, self.expected
         limits, total_s = time_limits(expected.times(), calls)
@@ -103,7 +106,7 @@ class Calls:
         yield len(expected), process.next()
 
     def _end(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process, whose last frame, after `index` outputs, is this one."""
+        """Ends the sample's process, whose last message, after `index` outputs, is `frame`."""
         if frame is NO_OUTPUT:
             return self.process.end(Outcome("timeout", f"input {index}: no output in the time for a call"))
         if index == len(self.expected):
@@ -131,7 +134,7 @@ class Calls:
         raise AssertionError("unreachable")
 
     def _compare_later(self, calls: CallSettings) -> PartResult:
-        """Asks for all pieces of all outputs, whatever they are, and compares them after the process has ended."""
+        """Requests all outputs in full, and compares them after the sample's process has ended."""
         outputs: list[tuple[bytes, bytes, list[bytes]]] = []
         room = LARGEST_OUTPUTS
         for index, frame in self._frames(calls):
@@ -151,7 +154,7 @@ class Calls:
     def _compared(
         self, result: PartResult, outputs: list[tuple[bytes, bytes, list[bytes]]], comparison: Comparison
     ) -> PartResult:
-        """Returns the result of the process, with the outcome of the first wrong output if there is one."""
+        """Returns the process's result, with the outcome of the first wrong output if there is one."""
         for index, (kind, payload, pieces) in enumerate(outputs):
             output = Output(self.work, index, comparison)
             wrong = wrong_output(output, kind, payload, partial(list, pieces), self.expected)

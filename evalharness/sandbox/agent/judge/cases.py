@@ -1,9 +1,9 @@
-"""Judges a program by LiveCodeBench's test cases, of which it receives one at a time.
+"""Judges a program by LiveCodeBench's test cases, which it receives one at a time.
 
 The judge reads the cases only after it has forked the process that runs the sample, and the expected answers stay in
 the judge. It stops a harmless program at its first wrong answer. Any other program receives all cases, and its answers
-are compared after it has ended, so that it cannot learn whether an answer was right.
-Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
+are compared after it has ended, so that it cannot learn whether an answer was right. Source:
+LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `run_test`, and
 lcb_runner/evaluation/compute_code_generation_metrics.py `check_correctness` for the time of the whole.
 """
 
@@ -24,13 +24,13 @@ from .comparing.outputs import COMPARE_S, SMALL, shown
 from .sample_process import SampleProcess
 
 LARGEST_ANSWERS = 256 << 20
-"""Bytes of all answers that the judge holds to compare them later."""
+"""Most bytes of all answers that the judge holds to compare them later."""
 CASE_EXTRA_S, WHOLE_EXTRA_S = 1.0, 5.0
-"""The whole may take this much longer than its cases: seconds per case, and for all."""
+"""Additional seconds for all test cases together: per case, and once."""
 
 
 class JudgedCase(NamedTuple):
-    """What a case sends to the program, and expects: texts, or the arguments and the value of a function."""
+    """A LiveCodeBench test case: input and expected output as texts, or a function's arguments and expected value."""
 
     input: Any
     expected: Any
@@ -39,34 +39,37 @@ class JudgedCase(NamedTuple):
 def judge(
     job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the result of the part `cases`; the bytes are empty."""
+    """Judges a LiveCodeBench job; returns the result of its only part, `cases`, and no bytes."""
     sys.set_int_max_str_digits(LARGEST_INTEGER)
     function, case_s = job["function"], job["case_s"]
     work = AnswerCases(job["settings"], job["memory_mb"], job["source"], function, case_s)
     process = SampleProcess(work, uid, folder)
     secret = read_secret()
     try:
-        cases = prepared(read_cases(secret["public"], secret["private"]), function)
+        cases = decode_cases(read_cases(secret["public"], secret["private"]), function)
     except Malformed as error:
         return {"cases": process.end(Outcome("infrastructure", str(error)))}, b""
     judge_in_mode = judge_cases if job["harmless"] else judge_cases_later
     return {"cases": process.judged(lambda: judge_in_mode(process, cases, function, case_s))}, b""
 
 
-def prepared(cases: list[Case], function: str) -> list[JudgedCase]:
-    """Returns the cases as they are sent and compared. Raises Malformed if those of a function are not JSON."""
+def decode_cases(cases: list[Case], function: str) -> list[JudgedCase]:
+    """Returns test cases in the form in which they are sent and compared.
+
+    Raises Malformed if those of a function are not JSON.
+    """
     if not function:
         return [JudgedCase(case.input, case.expected) for case in cases]
     try:
         return [JudgedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"the test cases of {function} are not JSON: {error}") from None
+        raise Malformed(f"the problem's test cases of function {function} are not JSON: {error}") from None
 
 
 def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
-    """Returns `passed` if every answer is right; stops at the first wrong one."""
+    """Sends the test cases one at a time; returns `passed` if every answer is right, stops at the first wrong one."""
     if not cases:
-        return process.end(Outcome("failed", "there is no test case that it could pass"))
+        return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
     start(process, len(cases), case_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
@@ -84,17 +87,17 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
 
 
 def start(process: SampleProcess, count: int, case_s: float) -> None:
-    """Starts the process with the time limits of `count` cases, and tells the host that of the whole."""
+    """Starts the sample's process with the time limits of `count` test cases, and announces their sum to the host."""
     total_s = (case_s + CASE_EXTRA_S) * count + WHOLE_EXTRA_S
-    limits.announce(total_s)
+    limits.announce_time_limit(total_s)
     process.call_s = 2 * case_s + CASE_EXTRA_S  # the first case also waits for the load of the program
     process.go([], total_s)
 
 
 def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
-    """Returns what `judge_cases` would return, but sends all cases, whatever the answers are."""
+    """Judges as `judge_cases`, but sends all test cases, whatever the answers are, and compares at the end."""
     if not cases:
-        return process.end(Outcome("failed", "there is no test case that it could pass"))
+        return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
     start(process, len(cases), case_s)
     answers: list[bytes] = []
     for case in cases:
@@ -121,7 +124,10 @@ def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function:
 
 
 def why_wrong(answer: bytes, expected: Any, function: str) -> str:
-    """Returns why an answer is wrong; empty if it is right. Raises ValueError for bytes that `sample/` never sends."""
+    """Returns why an answer to a test case is wrong; empty if it is right.
+
+    Raises ValueError for bytes that an unmodified sample process never sends.
+    """
     if len(answer) > LARGEST_ANSWER:
         raise ValueError(f"an answer of {len(answer)} bytes")
     if not function:
@@ -134,14 +140,14 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
         else:
             wrong = run_bounded(lambda: wrong_value(answer, expected), COMPARE_S)
     except Unfinished:
-        return "comparing what was returned did not end"
+        return "comparing the returned value with the expected one exceeded its time limit"
     if wrong and wrong.status == "tampered":
         raise ValueError(wrong.detail)
     return wrong.detail if wrong else ""
 
 
 def wrong_value(answer: bytes, expected: Any) -> Outcome | None:
-    """Returns the outcome of a wrong value, `tampered` for bytes that `codec` does not encode; None of a right one."""
+    """Returns the outcome of a wrong return value; None if it is right, `tampered` for invalid bytes."""
     try:
         returned = codec.decode(answer)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Removes everything that a job leaves behind: processes, files, shared memory."""
+"""Removes everything that a job leaves in the container: processes, files, shared memory."""
 
 import contextlib
 import itertools
@@ -14,13 +14,13 @@ from .isolation import namespaces
 WRITABLE = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 ATTEMPTS = 500
-"""How often processes are killed before that is given up."""
+"""How often killing a job's processes is tried."""
 NOBODY = 65533
-"""A real and saved user id that is no sample's."""
+"""A user id that no sample has."""
 
 
 def make_workdir(uid: int) -> str:
-    """Makes an empty folder that the user may write in and returns its path."""
+    """Makes an empty working folder in which the sample's user may write; returns its path."""
     folder = f"/tmp/{uid}"
     os.mkdir(folder)
     os.chmod(folder, 0o777)
@@ -28,7 +28,7 @@ def make_workdir(uid: int) -> str:
 
 
 def end_processes(uid: int, keep: set[int]) -> bool:
-    """Ends every process of the job except those in `keep`. Returns False if some cannot be ended."""
+    """Ends every process of the job except those in `keep` (pids). Returns False if some cannot be ended."""
     for _ in range(ATTEMPTS):
         if keep.issuperset(clock.job_pids()):
             return True
@@ -38,21 +38,21 @@ def end_processes(uid: int, keep: set[int]) -> bool:
 
 
 def kill_all(uid: int) -> None:
-    """Kills every process of this user with one system call."""
-    as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
+    """Kills every process of the sample's user with one system call."""
+    run_as_user(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
 def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
-    """Removes processes, except those in `keep`, and files before the next process of the same job.
+    """Removes a sample's processes, except those in `keep`, and its files before the job's next process.
 
     Returns False on failure. The folder is recreated, because it may carry extended attributes.
     """
     ended = end_processes(uid, keep)
     if namespaces.isolated:
-        namespaces.renew_files()
+        namespaces.replace_writable_folders()
         make_workdir(uid)
         return ended
-    empty(uid, folder)
+    remove_written_files(uid, folder)
     if os.listdir(folder):
         return False
     os.rmdir(folder)
@@ -61,17 +61,17 @@ def clean_between(uid: int, folder: str, keep: set[int]) -> bool:
 
 
 def remove_files(uid: int, folder: str) -> bool:
-    """Removes the folder and everything else that this user wrote. Returns False if something is left."""
+    """Removes the working folder and all other files of the sample's user. Returns False if something is left."""
     if namespaces.isolated:
         return True  # they end with this process
-    empty(uid, folder)
+    remove_written_files(uid, folder)
     with contextlib.suppress(OSError):
         os.rmdir(folder)
     return is_clean() and not _has_shared_memory()
 
 
 def _has_shared_memory() -> bool:
-    """Returns whether System V objects are left, which belong to no process and no folder."""
+    """Returns whether System V IPC objects are left, which belong to no process and no folder."""
     for kind in ("shm", "msg", "sem"):
         with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}") as file:
             if len(file.readlines()) > 1:
@@ -79,23 +79,23 @@ def _has_shared_memory() -> bool:
     return False
 
 
-def empty(uid: int, folder: str) -> None:
-    """Removes everything that this user wrote, but not the folder itself."""
+def remove_written_files(uid: int, folder: str) -> None:
+    """Removes all files of the sample's user, but not the working folder itself."""
     # Here first: root owns the folder, and most jobs then need no further process, which takes time.
     for entry in os.scandir(folder):
         with contextlib.suppress(OSError):
             (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.path)
     if os.listdir(folder) or not is_clean(os.path.basename(folder)):
-        as_user(uid, _remove_own_files)
+        run_as_user(uid, _remove_own_files)
 
 
 def is_clean(*expected: str) -> bool:
-    """Returns whether the folders in which a sample may write contain nothing except `expected` in /tmp."""
+    """Returns whether the writable folders (/tmp, /dev/shm) contain nothing except `expected` in /tmp."""
     return set(os.listdir("/tmp")) == set(expected) and not os.listdir("/dev/shm")
 
 
-def as_user(uid: int, action: Callable[[], None]) -> bool:
-    """Calls the action in a process with only the rights of that user. Returns False if it raises."""
+def run_as_user(uid: int, action: Callable[[], None]) -> bool:
+    """Calls `action` in a forked process with only the rights of that user. Returns False if it raises."""
     pid = os.fork()
     if pid == 0:
         with contextlib.suppress(BaseException):
@@ -121,7 +121,7 @@ def _remove_own_files() -> None:
 
 
 def _flatten(top: str) -> None:
-    """Empties a folder. Moves the contents of its folders up first, so that no path is too long."""
+    """Removes a folder's contents. Moves nested folders up first, so that no path is too long."""
     names = (f".{secrets.token_hex(8)}-{number}" for number in itertools.count())  # that no file of the sample has
     moved = True
     while moved:
@@ -137,7 +137,7 @@ def _flatten(top: str) -> None:
 
 
 def _empty_into(folder: str, top: str, names: Iterator[str]) -> bool:
-    """Moves the contents of the folder to `top` and removes the folder. Returns whether anything was moved."""
+    """Moves the contents of the folder to `top` and removes it. Returns whether anything was moved."""
     moved = False
     with contextlib.suppress(OSError):
         os.chmod(folder, 0o700)

@@ -1,4 +1,4 @@
-"""A command of a step, run as the sample's user, with its output."""
+"""Runs a command (compiler, program) as the sample's user, with a time limit, and keeps its output."""
 
 import contextlib
 import os
@@ -18,38 +18,38 @@ from .isolation import namespaces
 from .program_source import Source
 
 KEPT = 32 << 10
-"""Bytes that are kept of each stream's beginning, and of its end."""
+"""Bytes that are kept of each output stream's beginning, and of its end."""
 SHOWN = 300
-"""The most characters of a message."""
+"""Most characters of a message."""
 TICK_S = 0.1
-"""Seconds between checks of the time."""
+"""Seconds between checks of the time limit."""
 
 
-def used_up(limit_s: float) -> str:
-    """Returns the detail of a step that exceeded its time."""
-    return f"the {limit_s:g} s for this step were used up"
+def time_limit_message(limit_s: float) -> str:
+    """Returns the message of a step that exceeded its time limit."""
+    return f"the step exceeded its time limit of {limit_s:g} s"
 
 
 def outcome_of_exit(code: int, message: bytes) -> Outcome:
-    """Returns the outcome of a step that exited with this code and printed this message."""
+    """Returns the outcome of a command that exited with this code and printed this message."""
     return Outcome("failed", f"exit code {code}: {shown(message)}") if code else PASSED
 
 
 def shown(data: bytes) -> str:
-    """Returns the end of a message, in one line."""
+    """Returns the end of a printed message, in one line."""
     text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
     return " ".join(text.split())[-SHOWN:]
 
 
 class Stream:
-    """Keeps the beginning and the end of an output."""
+    """Reads an output stream of a command, and keeps its beginning and its end."""
 
     def __init__(self, fd: int):
         self.fd, self.head, self.tail = fd, b"", b""
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
-        """Reads what is available. Returns False at the end of the stream."""
+        """Reads what is available from the command. Returns False at the end of the stream."""
         try:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -60,19 +60,19 @@ class Stream:
         return bool(data)
 
     def drain(self) -> None:
-        """Reads what is left in the pipe, but no more than a pipe holds: some process may still be writing."""
+        """Reads the rest from the pipe, at most a pipe's capacity: some process may still be writing."""
         for _ in range(32):
             ready = select.select([self.fd], [], [], 0)[0]
             if not ready or not self.read():
                 break
 
     def kept(self) -> bytes:
-        """Returns the beginning and the end of the output."""
+        """Returns the kept beginning and end of the output."""
         return self.head + self.tail
 
 
 class Command:
-    """A running command whose output is always read, so that it never waits for a reader."""
+    """A running command of a step. Its output is always read, so that it never blocks on a full pipe."""
 
     def __init__(
         self, command: list[str], uid: int, folder: str, watch: FileWatch | None = None, source: Source | None = None
@@ -100,7 +100,7 @@ class Command:
         for fd in (out_write, err_write, gate, is_ready):
             os.close(fd)
         if watch and os.read(ready, 1):
-            number, proc = namespaces.seen_by(self.pid)
+            number, proc = namespaces.pid_and_proc_of(self.pid)
             watch.watch_process(number, proc=proc)
         with contextlib.suppress(BrokenPipeError):
             os.write(open_gate, b"!")
@@ -112,7 +112,7 @@ class Command:
         self.rusage: Any = None
 
     def wait(self, limit_s: float) -> Outcome:
-        """Waits until the command ends or its time is over, and returns the outcome."""
+        """Waits until the command ends or exceeds its time limit; returns the outcome."""
         ended = os.pidfd_open(self.pid)
         streams = {stream.fd: stream for stream in (self.output, self.errors)}
         watched = [self.watch.fd] if self.watch else []
@@ -141,16 +141,16 @@ class Command:
             os.close(stream.fd)
         self._check_files()
         if timed_out:
-            return Outcome("timeout", used_up(limit_s))
+            return Outcome("timeout", time_limit_message(limit_s))
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL":
-                return Outcome("memory", "killed: out of memory")
+                return Outcome("memory", "killed: it exceeded the memory limit")
             return Outcome("failed", f"ended by {name} {shown(self.errors.kept())}".strip())
         return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept() or self.output.kept())
 
     def _check_files(self) -> None:
-        """Counts which files were opened, and lets go of a source in a pipe once it is."""
+        """Checks which watched files were opened, and releases a piped source once a shell has opened it."""
         if not self.watch:
             return
         self.watch.update()
@@ -163,7 +163,7 @@ class Command:
         return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:
-        """Returns what the command and its children used."""
+        """Returns CPU time, wall time and memory of the command and its children."""
         return Usage(
             cpu_s=max(self.rusage.ru_utime + self.rusage.ru_stime, self.cpu_s),
             wall_s=self.wall_s,

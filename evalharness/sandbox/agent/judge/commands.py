@@ -1,4 +1,4 @@
-"""Judges a program of any language by its commands: compile, run, and so on, each of which must succeed.
+"""Judges programs of any language by commands (compile, run ...), each of which must succeed.
 
 The program contains its checks, as in MultiPL-E. After the last check, a statement prints a token of this run alone: a
 program that exits early with success does not pass. Each canary is the same program with one check made false; a
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
-from .command_process import KEPT, Command, outcome_of_exit, shown, used_up
+from .command_process import KEPT, Command, outcome_of_exit, shown, time_limit_message
 from .file_watch import FileWatch
 from .program_source import Source
 
@@ -22,10 +22,10 @@ from .program_source import Source
 def judge(
     job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the results by step; the bytes are empty. Steps after a failed one are absent.
+    """Judges a job that runs commands; returns the results by step, and no bytes.
 
-    The program and its canaries run in random order, the program itself `right_runs` times. It passes if it passes each
-    time; it has tampered if a canary passes, too.
+    Steps after a failed one are absent. The program and its canaries run in random order, the program itself
+    `right_runs` times. It passes if it passes each time; it has tampered if a canary passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
@@ -57,14 +57,14 @@ def judge(
 
 
 def _unstable(results: dict[str, PartResult]) -> dict[str, PartResult]:
-    """Returns the results of a run that failed after another had passed, and names that in the detail."""
+    """Returns the results of a failed run, with a note that another run of the same program passed."""
     last = list(results.values())[-1]
     last["detail"] = f"passes in some runs, not in all: {last['detail']}"
     return results
 
 
 def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[str, PartResult]:
-    """Runs the program's steps up to the first that fails. What it prints at its end differs in every run."""
+    """Runs a program's steps up to the first that fails. The token printed at its end differs in every run."""
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
     source = Source(os.path.join(folder, job["file"]), program, job["piped"] and job["file"] in job["opens"])
@@ -90,20 +90,20 @@ def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[st
 
 
 class StepRun(NamedTuple):
-    """How a step ended, what it printed, and what it used."""
+    """The result of a step's command: outcome, output and used resources."""
 
     outcome: Outcome
     output: bytes
     errors: bytes
     usage: Usage
     violation: str = ""
-    """Which file was opened that the command itself does not open, or more often; empty if none."""
+    """Which file was opened too often, or at all, compared with the language's own command; empty if none."""
 
 
 def run_command(
     job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: Source | None = None
 ) -> StepRun:
-    """Runs a command of a step, and watches how often the files of the source are opened."""
+    """Runs a step's command, and watches how often its source files are opened."""
     watch = FileWatch(job["opens"], folder) if job["opens"] else None
     process = Command(command, uid, folder, watch, source)
     try:
@@ -126,19 +126,19 @@ def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, 
 
 
 def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step by the compile server, with the same result as its command; None if the command has to run."""
+    """Runs the step by the compile server; returns None if the step's command has to run instead."""
     server, limit_s = compile_server.server, step["time_s"]
     if not step["warm"] or not server or not server.is_alive():
         return None
-    watch = compile_server.Watch(server, limit_s)
+    watch = compile_server.CompileMeter(server, limit_s)
     try:
         answer = server.ask([folder.encode(), file.encode(), program], watch)
-    except compile_server.Lost:
+    except compile_server.ServerLost:
         server.kill()
         return None
-    except compile_server.TimeIsOver:
+    except compile_server.CompileTimeout:
         server.kill()
-        return StepRun(Outcome("timeout", used_up(limit_s)), b"", b"", watch.usage())
+        return StepRun(Outcome("timeout", time_limit_message(limit_s)), b"", b"", watch.usage())
     if answer is None or not compile_server.write_files(uid, folder, answer.files):
         return None
     output, errors = (data[:KEPT] + data[KEPT:][-KEPT:] for data in (answer.output, answer.errors))
@@ -146,7 +146,7 @@ def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: s
 
 
 def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is_last: bool) -> Outcome:
-    """Returns the outcome of a step that exited with success.
+    """Returns the outcome of a step whose command exited with 0, from what it printed.
 
     The step passes if it printed what it must, and nothing that it must not.
     """
@@ -158,5 +158,5 @@ def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is
     if marks:
         return Outcome("failed", shown(errors or output))
     if is_last and token and token not in output:
-        return Outcome("tampered", "left with success before its tests had run to their end")
+        return Outcome("tampered", "exited with success before all its tests had run")
     return PASSED

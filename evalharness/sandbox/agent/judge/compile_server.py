@@ -1,8 +1,8 @@
-"""A compile server: a compiler that starts slowly is started once and then compiles every program.
+"""A compile server: a compiler with a slow start is started once and then compiles every program.
 
-It replaces a step's command and must do exactly the same; if it cannot, the command itself runs. It has a user of its
-own and is confined like a sample, reads the program from a pipe, and answers with what the compiler prints and writes,
-so that it can neither read nor change a sample's files. It parses and checks a program's text and runs none of it.
+It replaces a step's command and must do exactly the same; if it cannot, the command itself runs. It has its own user
+and is confined like a sample, reads the program from a pipe, and answers with what the compiler prints and writes, so
+that it can neither read nor change a sample's files. It parses and checks a program's text and runs none of it.
 """
 
 import contextlib
@@ -21,31 +21,32 @@ from ..shared.messages import Usage
 from . import cleaning
 
 COMMAND = "/opt/evalharness/warm/command"
-"""The server's command line, as a JSON list, in images that have one."""
+"""File with the compile server's command line, as a JSON list, in images that have one."""
 FOLDER = "/opt/evalharness/warm/empty"
-"""Its working folder, which is empty."""
+"""The server's working folder, which is empty."""
 JOBS = 200
 LARGEST_MB = 512
-"""The server is restarted after `JOBS` jobs, or beyond this resident size, so that it cannot grow without bound."""
+"""The server is restarted after `JOBS` jobs, or above this resident size in MB, so that it cannot grow without bound.
+"""
 LARGEST_ANSWER = 256 << 20
-"""Bytes of an answer."""
+"""Most bytes of an answer."""
 TICK_S = 0.1
-"""Seconds between checks of the time."""
+"""Seconds between checks of the time limit."""
 DECLINED = 0xFFFFFFFF
-"""The exit code by which the server leaves a program to the command."""
+"""The exit code by which the server asks to run the step's command instead."""
 NUMBER = struct.Struct("!I")
 
 
-class Lost(Exception):
-    """The server has ended, or its answer is malformed."""
+class ServerLost(Exception):
+    """The compile server has ended, or its answer is malformed."""
 
 
-class TimeIsOver(Exception):
-    """The program did not compile in time."""
+class CompileTimeout(Exception):
+    """The program did not compile within its time limit."""
 
 
-class Answer(NamedTuple):
-    """Exit code, output and files of the command."""
+class CompilerOutput(NamedTuple):
+    """The compile server's answer: exit code, output and files of the compiler."""
 
     code: int
     output: bytes
@@ -53,8 +54,8 @@ class Answer(NamedTuple):
     files: list[tuple[str, bytes]]
 
 
-class Server:
-    """A running server. The agent starts it; judges, forks of the agent, inherit its pipes."""
+class CompileServer:
+    """A running compile server. The agent starts it; judges, forks of the agent, inherit its pipes."""
 
     def __init__(self, command: list[str], uid: int):
         requests, self.requests = os.pipe()
@@ -77,16 +78,16 @@ class Server:
         clock.PERSISTENT[self.pid] = self.ended
 
     def is_alive(self) -> bool:
-        """Returns whether the server still runs."""
+        """Returns whether the compile server still runs."""
         return not select.select([self.ended], [], [], 0)[0]
 
     def kill(self) -> None:
-        """Kills the server."""
+        """Kills the compile server."""
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self.ended, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kills the server and frees its resources. Only the agent, its parent, may call this."""
+        """Kills the compile server and frees its resources. Only the agent, its parent, may call this."""
         self.kill()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
@@ -95,17 +96,20 @@ class Server:
             os.close(fd)
 
     def needs_restart(self) -> bool:
-        """Returns whether the server has had its maximum number of jobs, or uses too much memory."""
+        """Returns whether the compile server has had its maximum number of jobs, or uses too much memory."""
         return self.jobs > JOBS or self.resident_mb() > LARGEST_MB
 
     def resident_mb(self) -> float:
-        """Returns the resident memory of the server in MiB."""
+        """Returns the resident memory of the compile server in MiB."""
         with contextlib.suppress(OSError, IndexError), open(f"/proc/{self.pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
         return 0.0
 
-    def ask(self, fields: list[bytes], watch: "Watch") -> Answer | None:
-        """Returns the server's answer; None if it leaves the program to the command. Raises Lost and TimeIsOver."""
+    def ask(self, fields: list[bytes], watch: "CompileMeter") -> CompilerOutput | None:
+        """Returns the compile server's answer for a program; None if it asks to run the command instead.
+
+        Raises ServerLost if the server ends, and CompileTimeout.
+        """
         request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
         answer = bytearray()
         while not (unpacked := _unpacked(answer)):
@@ -114,22 +118,22 @@ class Server:
                 data = os.read(self.answers, 1 << 20)
                 answer += data
                 if not data or len(answer) > LARGEST_ANSWER:
-                    raise Lost
+                    raise ServerLost
             elif self.ended in ready[0]:
-                raise Lost
+                raise ServerLost
             with contextlib.suppress(BrokenPipeError):  # it has ended, which the next iteration detects
                 request = request[os.write(self.requests, request[: 1 << 16]) :] if ready[1] else request
             if watch.is_over():
-                raise TimeIsOver
+                raise CompileTimeout
         code, texts = unpacked
         if code == DECLINED:
             return None
         names = [name.decode(errors="surrogateescape") for name in texts[2::2]]
-        return Answer(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
+        return CompilerOutput(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
 
 
 def _unpacked(data: bytearray) -> tuple[int, list[bytes]] | None:
-    """Returns the exit code and fields of an answer; None while it is incomplete."""
+    """Returns exit code and fields of a compile server's answer; None while it is incomplete."""
     if len(data) < 2 * NUMBER.size:
         return None
     code, count = NUMBER.unpack_from(data)[0], NUMBER.unpack_from(data, NUMBER.size)[0]
@@ -143,10 +147,10 @@ def _unpacked(data: bytearray) -> tuple[int, list[bytes]] | None:
     return code, fields
 
 
-class Watch:
-    """Measures what the server uses for one program."""
+class CompileMeter:
+    """Measures what the compile server uses for one program."""
 
-    def __init__(self, server: Server, limit_s: float):
+    def __init__(self, server: CompileServer, limit_s: float):
         self.limit_s, self._server, self._pids = limit_s, server, [server.pid]
         self._started, self._next_check = time.monotonic(), 0.0
         self._waited, self._cpu = clock.waited_seconds(self._pids), clock.cpu_seconds(self._pids)
@@ -158,12 +162,12 @@ class Watch:
         return wall, min(waited, wall), max(0.0, clock.cpu_seconds(self._pids) - self._cpu)
 
     def usage(self) -> Usage:
-        """Returns the times of `used` and all of the server's memory, for a step's result."""
+        """Returns the step's used resources: the times of `used`, and all of the server's memory."""
         wall, waited, cpu = self.used()
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def is_over(self) -> bool:
-        """Returns whether the program exceeds the limit on an idle machine, too; checked once per tick."""
+        """Returns whether the program would exceed its limit on an idle machine, too; checked once per tick."""
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + TICK_S
@@ -171,7 +175,7 @@ class Watch:
 
 
 def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
-    """Writes the compiler's files as the sample's user. Returns False if that is not possible."""
+    """Writes the compiler's output files as the sample's user. Returns False if that is not possible."""
     if any(os.path.isabs(name) or ".." in name.split("/") for name, _ in files):
         return False
 
@@ -183,21 +187,21 @@ def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:
             with open(path, "wb") as file:
                 file.write(data)
 
-    return cleaning.as_user(uid, write)
+    return cleaning.run_as_user(uid, write)
 
 
-server: Server | None = None
+server: CompileServer | None = None
 """The running server. A judge inherits the agent's."""
 
 
 def ensure_running(users: Iterator[int]) -> None:
-    """Starts or restarts the server if needed, in images that have one. The agent calls it between jobs."""
+    """Starts or restarts the compile server if needed, in images that have one. The agent calls it between jobs."""
     global server
     if server and (not server.is_alive() or server.needs_restart()):
         server.close()
         server = None
     if not server and os.path.exists(COMMAND):
         with open(COMMAND) as file:
-            server = Server(json.load(file), next(users))
+            server = CompileServer(json.load(file), next(users))
     if server:
         server.jobs += 1

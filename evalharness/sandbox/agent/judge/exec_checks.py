@@ -1,4 +1,4 @@
-"""Judges a program with its checks inside: it passes when it reaches its end.
+"""Judges a Python program that contains its checks: it passes when it reaches its end.
 
 As under the official graders, sample and checks share a process. If the sample's text does not rule out that it could
 reach its checks, they also run in a separate process and must pass there, too. That comes first. Both processes that
@@ -17,13 +17,13 @@ from .sample_process import SampleProcess
 from .split_checks import RunChecks
 
 SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
-"""More time for separate checks, where every call is a message; the other run decides about speed."""
+"""More time for checks in a separate process, where every call is a message; the other run decides about speed."""
 
 
 def judge(
     job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the result of the part `checks`; the bytes are empty."""
+    """Judges a program that contains its checks; returns the result of its only part, `checks`, and no bytes."""
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
     split = SplitRun(job, uid, folder) if job["split"] else None
@@ -37,7 +37,7 @@ def judge(
 
 
 class SplitRun:
-    """The sample and its checks in two processes with pipes between them. The constructor forks the sample's."""
+    """A run with sample and checks in two processes, connected by pipes. The constructor forks the sample's."""
 
     def __init__(self, job: ExecJob, uid: int, folder: str):
         self.job = job
@@ -62,5 +62,5 @@ class SplitRun:
         cleaning.end_processes(uid + 1, keep)
         is_clean = cleaning.clean_between(uid, folder, keep)
         if result["status"] == "passed":
-            return "" if is_clean else "it leaves processes or files that cannot be removed"
+            return "" if is_clean else "the program leaves processes or files that cannot be removed"
         return f"{result['status']} {result['detail']}"

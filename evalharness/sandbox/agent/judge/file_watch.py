@@ -1,4 +1,4 @@
-"""Watches how often the files of a command are opened: a program that opens its own source reads its tests.
+"""Watches how often a command's files are opened: a program that opens its own source reads its tests.
 
 The kernel's inotify reports every opening of a file, by whatever path or descriptor. It also works for the files of a
 process in /proc. The judge, which runs as root, keeps the watch; the program cannot see or remove it.
@@ -13,16 +13,19 @@ from collections.abc import Mapping, Sequence
 OPEN, ACCESS, CLOSE = 0x20, 0x01, 0x10
 """IN_OPEN, IN_ACCESS and IN_CLOSE_NOWRITE. The last two keep the kernel from merging two openings into one event."""
 EVENT = struct.Struct("iIII")
-"""Watch, mask, cookie, length of the name that follows."""
+"""An inotify event: watch, mask, cookie, length of the name that follows."""
 MEMORY = ("mem", "task/{pid}/mem")
 OF_COMMAND = ("cmdline", *MEMORY)
-"""Files of a process, in /proc/PID, that no language opens."""
+"""Files of a process, in /proc/PID, that no language's runtime opens."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FileWatch:
-    """Counts openings. `most`: by file in `folder`, how often the language's own command opens it."""
+    """Counts how often files are opened, by inotify.
+
+    `most`: how often the language's own command opens each file of `folder`.
+    """
 
     def __init__(self, most: Mapping[str, int], folder: str):
         self.fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -35,11 +38,11 @@ class FileWatch:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Watches the file that has this name now, if there is one."""
+        """Watches the file that has this name now, if it exists."""
         self._add(os.path.join(self._folder, name), name)
 
     def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
-        """Watches these files of the process as well, in the /proc that it sees itself, where it has this number."""
+        """Also watches these files of a process in `proc`, the /proc that it sees, in which it has this pid."""
         for form in files:
             name = form.format(pid=pid)
             self._most[name] = 0
@@ -51,7 +54,7 @@ class FileWatch:
             self._names[watch] = name
 
     def update(self) -> None:
-        """Reads the events that have arrived, and sets `violation` to a reason if a file was opened too often."""
+        """Reads new inotify events; sets `violation` to a reason if a file was opened too often."""
         while data := self._read():
             position = 0
             while position < len(data):
@@ -70,5 +73,5 @@ class FileWatch:
             return b""
 
     def close(self) -> None:
-        """Ends the watch."""
+        """Stops watching."""
         os.close(self.fd)

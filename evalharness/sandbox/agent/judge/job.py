@@ -1,4 +1,4 @@
-"""Judges one job: reads it, has it run, removes everything that it left, and replies to the host."""
+"""Judges one job: reads it, runs it, removes everything that it left, and replies to the host."""
 
 import importlib
 from collections.abc import Callable
@@ -17,16 +17,16 @@ MODULES = {
     "unittest": "unittest_suites",
     "command": "commands",
 }
-"""By kind of job, the module whose `judge` judges it."""
+"""The module that judges each kind of job, by its function `judge`."""
 
 
 class JudgeModule(Protocol):
-    """A module of `MODULES`."""
+    """A judge module: decides the results of one kind of job."""
 
     def judge(
         self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
     ) -> tuple[dict[str, PartResult], bytes]:
-        """Returns the results by part, and bytes for the host. Reads the job's secret exactly once."""
+        """Returns the results of a job by part, and bytes for the host. Reads the job's secret exactly once."""
         ...
 
 
@@ -37,7 +37,7 @@ def load(kind: str) -> JudgeModule:
 
 
 def run(stdin: int, stdout: int, uid: int) -> None:
-    """Judges the next job on `stdin`, as user `uid`. Raises wire.Closed if there is none."""
+    """Judges the next job on `stdin`, its sample as user `uid`. Raises wire.Closed if there is no job."""
     terms: Terms = wire.read_message(stdin)
     job: Job = wire.read_message(stdin)
     if terms["isolated"]:

@@ -1,9 +1,9 @@
-"""Tells the host the time limit of a job that the host cannot know, so that its watchdog can bound the job's time."""
+"""Announces a job's time limit to the host, for jobs whose limit only the agent knows."""
 
 from ..shared import wire
 from ..shared.messages import Limit
 
 
-def announce(limit_s: float) -> None:
-    """Sends the time limit of the job, without canaries and further runs. The reply follows later."""
+def announce_time_limit(limit_s: float) -> None:
+    """Sends the host a job's time limit for one run, in seconds; the reply follows later."""
     wire.write_reply(1, Limit(limit_s=limit_s))

@@ -1,4 +1,4 @@
-"""Tests from inside what confines this container."""
+"""Tests from inside a container which guarantees of the sandbox hold."""
 
 import contextlib
 import os
@@ -12,16 +12,16 @@ from ..shared.clock import Stopwatch
 ALLOWED_CAPABILITIES = 1 << 5 | 1 << 6 | 1 << 7
 """KILL, SETGID and SETUID, with which the agent changes to the sample's user and ends its processes."""
 UNLIMITED = 1 << 60
-"""Limits of at least this value limit nothing."""
+"""Limits of at least this value count as no limit."""
 SOCKETS = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
 LARGEST_TMP = 4 << 30
-"""Bytes of a writable folder."""
+"""Most bytes of a writable folder."""
 OTHER_UID = 65000
-"""A user to change to."""
+"""An unprivileged user id for the tests."""
 
 
 def guarantees() -> dict[str, bool]:
-    """Returns, for each guarantee by name, whether this container has it."""
+    """Returns, for each guarantee of the sandbox by name, whether this container has it."""
     status = _status()
     return {
         "network-off": _no_network(),
@@ -40,7 +40,7 @@ def guarantees() -> dict[str, bool]:
 
 
 def has_read_only_devices() -> bool:
-    """Returns whether another user can change nothing about the nodes in /dev."""
+    """Returns whether an unprivileged user cannot change anything about the nodes in /dev."""
     nodes = [entry.path for entry in os.scandir("/dev") if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode)]
     return _as_other_user(lambda: _set_times_of_any(nodes)) is False
 
@@ -74,7 +74,7 @@ def _can_change_user() -> bool:
 
 
 def _as_other_user(action: Callable[[], None]) -> bool | None:
-    """Returns whether another user can do something; None if this process cannot become another user."""
+    """Returns whether an unprivileged user can do something; None if this process cannot change its user."""
     pid = os.fork()
     if pid == 0:
         code = 2
@@ -90,7 +90,7 @@ def _as_other_user(action: Callable[[], None]) -> bool | None:
 
 
 def _limit(*names: str) -> int:
-    """Returns the smallest limit in these files of control groups, of version 1 or 2; `UNLIMITED` without any.
+    """Returns the smallest limit in these control-group files (v1 or v2); `UNLIMITED` without any.
 
     An engine whose limits are not visible in the container passes them in the environment.
     """

@@ -1,4 +1,4 @@
-"""The file of a program that commands run: a plain file, or a pipe that can be read only once."""
+"""The source file of a program that commands run: a plain file, or a pipe that can be read only once."""
 
 import contextlib
 import fcntl
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ..shared.messages import StepMessage
 
 LARGEST_PIPE = 1 << 20
-"""Bytes that a pipe may hold."""
+"""Most bytes that a pipe may hold."""
 
 
 class Source:
-    """A program's text in its file. With `piped`, the file is a pipe, and its text one compound command of a shell.
+    """A program's source file. With `piped`, it is a pipe, and its text one compound command of a shell.
 
     A shell parses a compound command whole before it runs it, so that nothing is left to read when the program starts.
     """
@@ -31,24 +31,24 @@ class Source:
         os.write(self.writer, text)
 
     def is_pipe(self) -> bool:
-        """Returns whether the text is in a pipe, which the judge keeps open until a shell opens it."""
+        """Returns whether the source is in a pipe, which the judge keeps open until a shell opens it."""
         return self.writer >= 0
 
     def opened(self) -> None:
-        """Ends the text of a pipe that a shell has opened. Another, empty file takes the pipe's place."""
+        """Ends the text of a pipe that a shell has opened. An empty file takes the pipe's place."""
         os.unlink(self.path)
         with open(self.path, "wb"):
             pass
         self.close()
 
     def close(self) -> None:
-        """Closes the pipe: the shell that reads it comes to its end."""
+        """Closes the pipe: the shell that reads it reaches the end of its script."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def remove_if_unused(self, steps: Sequence[StepMessage], done: StepMessage) -> None:
-        """Removes the file after the step `done`, if no later step names it."""
+        """Removes the source file after the step `done`, if no later step uses it."""
         later = steps[steps.index(done) + 1 :]
         if later and not any(os.path.basename(self.path) in step["command"] for step in later):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Runs a trusted program in a process as a sample's and records what it returns."""
+"""Runs a trusted reference solution like a sample, and records its outputs as the expected ones."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ from .comparing.expected import pack
 from .sample_process import SampleProcess
 
 REFERENCE_S = 3600.0
-"""The time limit for all inputs of a group."""
+"""Time limit for all inputs of a group, in seconds."""
 AGAIN_FACTOR, AGAIN_EXTRA_S = 10.0, 60.0
-"""The time limit of a second run, as a multiple of the first run's time and seconds; the sample may slow it down."""
+"""Time limit of a second run: a multiple of the first run's time plus seconds; the sample may slow it down."""
 
 
 def judge(
     job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the results by group of inputs, and the recorded outputs of all groups.
+    """Runs a reference solution; returns the results by group of inputs, and the recorded outputs of all groups.
 
     Groups after a failed one are absent.
     """
@@ -39,7 +39,7 @@ def judge(
 
 
 def record(process: SampleProcess) -> tuple[PartResult, bytes]:
-    """Runs a trusted program on its inputs and packs what it returned."""
+    """Runs a reference solution on its inputs; returns the result and the packed outputs."""
     facts: list[Facts] = []
     small: list[bytes | None] = []
     digests: list[bytes | None] = []
@@ -62,9 +62,9 @@ def record(process: SampleProcess) -> tuple[PartResult, bytes]:
 
 
 def recompute(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
-    """Returns the pieces of one large expected output.
+    """Returns the encoded pieces of one large expected output, from another run of the reference solution.
 
-    They come from another run of the trusted `source` on that input of `work`.
+    They come from running the trusted `source` on input `index` of `work`.
     """
     inputs = wire.dumps([wire.loads(work.inputs)[index]])
     settings = ProcessSettings(

@@ -1,4 +1,4 @@
-"""A process that runs a part of a sample's program, as the judge sees it: forked at once, started later."""
+"""A sample's process as the judge sees it: forked at once, started later, read message by message."""
 
 import contextlib
 import os
@@ -20,26 +20,26 @@ from . import cleaning
 from .isolation import namespaces
 
 FAREWELL_S = 1.0
-"""Seconds that a process may live after it has closed its channel."""
+"""Seconds that a sample's process may live after it has closed its channel."""
 TICK_S = 0.1
-"""Seconds between checks of a process's time, whether it sends frames or not."""
+"""Seconds between checks of a process's time limit."""
 SHOWN = 300
-"""The most characters of a detail."""
+"""Most characters of an outcome's detail."""
 WRITE_SIZE = 64 << 10
 """Bytes of a message that are sent at a time."""
 LARGEST_FRAME = LARGEST_OUTPUT = 64 << 20
-"""Bytes of a frame, and of all pieces of an output, which the judge has to hold."""
+"""Most bytes of a message, and of all pieces of an output, which the judge has to hold."""
 PIECE_OVERHEAD = 64
 """Bytes that holding a piece takes besides its own."""
 
 FORGED = (ValueError, TypeError, IndexError, KeyError, StopIteration)
-"""What reading frames raises if they are not those of `sample/`."""
+"""Exceptions that reading a sample's messages raises if its process does not send the honest ones."""
 REPORTED = ("timeout", "memory", "failed", "error", "tampered")
-"""The statuses that a process may report of itself."""
+"""The statuses that a sample's process may report of itself."""
 
 
-class Call(NamedTuple):
-    """The number of a call, and the process's time when the judge noticed its begin."""
+class RunningCall(NamedTuple):
+    """The call that a sample's process is running: its number, and the process's times when it began."""
 
     number: int
     elapsed_s: float
@@ -47,7 +47,10 @@ class Call(NamedTuple):
 
 
 class SampleProcess:
-    """A forked process that waits for `go`. `next` reads its frames; `end` or `finish` must be called once."""
+    """A forked process that runs a part of a sample; it waits for `go`.
+
+    `next` reads its messages; `end` or `finish` must be called once.
+    """
 
     def __init__(self, work: Work, uid: int, folder: str, pipes: tuple[int, ...] = ()):
         self.work, self.uid = work, uid
@@ -62,7 +65,7 @@ class SampleProcess:
             try:
                 if namespaces.isolated:
                     namespaces.enter()
-                    namespaces.mount_files()
+                    namespaces.mount_writable_folders()
                     folder = cleaning.make_workdir(uid)
                 os.close(is_ready)
                 limits, text = wire.read_message(control_read)
@@ -82,12 +85,12 @@ class SampleProcess:
         self.meter = clock.JobMeter()
         self.call_s: float | None = None
         """The time limit of each call, whose end is a frame; None where calls have none, or only the program's own."""
-        self.frame_count, self.call = 0, Call(0, 0.0, 0.0)
+        self.frame_count, self.call = 0, RunningCall(0, 0.0, 0.0)
         self.needs: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
     def go(self, limits: list[float], total_s: float, text: str = "") -> None:
-        """Starts the work.
+        """Starts the sample's code.
 
         `limits`: seconds per call; `total_s`: seconds after which the process is killed; `text`: what the process must
         not have before it starts.
@@ -99,7 +102,7 @@ class SampleProcess:
         os.set_blocking(self.control, False)
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """Returns the next frame; None after the process ended or its time is over.
+        """Returns the process's next message (kind, payload); None after it has ended or exceeded its time limit.
 
         When its time is over, all processes of its user are killed.
 
@@ -120,11 +123,11 @@ class SampleProcess:
                     cleaning.kill_all(process.uid)  # its descendants, which hold its channels open
 
     def is_gone(self) -> bool:
-        """Returns whether the process has ended."""
+        """Returns whether the sample's process has ended."""
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def send(self, message: bytes) -> None:
-        """Sends a message of any length. Gives up when the process ends or its time is over, as `next` then reports."""
+        """Sends a message of any length to the process. Gives up when it ends or exceeds its time limit."""
         view = memoryview(message)
         with contextlib.suppress(BrokenPipeError):
             while view and not self._time_is_over():
@@ -132,7 +135,7 @@ class SampleProcess:
                     view = view[os.write(self.control, view[:WRITE_SIZE]) :]
 
     def _time_is_over(self) -> bool:
-        """Returns whether the time is used up, checked once per tick; if so, all processes of the user are killed."""
+        """Returns whether the time limit is exceeded, checked once per tick; if so, kills the user's processes."""
         if self.timed_out or time.monotonic() < self.next_check:
             return self.timed_out
         self.next_check = time.monotonic() + TICK_S
@@ -147,13 +150,13 @@ class SampleProcess:
 
     def _call_is_over(self, elapsed_s: float, cpu_s: float) -> bool:
         if self.frame_count != self.call.number:
-            self.call = Call(self.frame_count, elapsed_s, cpu_s)
+            self.call = RunningCall(self.frame_count, elapsed_s, cpu_s)
         if self.call_s is None:
             return False
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Returns whether the process reports its end by `frame` and returns the secret that it receives only then."""
+        """Returns whether the process proves by `frame` that it reached its end, with a secret received only then."""
         if frame != (b"q", b""):
             return False
         token = os.urandom(16)
@@ -161,7 +164,7 @@ class SampleProcess:
         return self.next() == (b"p", token)
 
     def pieces(self) -> list[bytes]:
-        """Returns the pieces of a large output that was asked for.
+        """Returns the encoded pieces of a large output that the judge asked for.
 
         Raises ValueError if they are incomplete or too many.
         """
@@ -171,13 +174,13 @@ class SampleProcess:
             pieces.append(frame[1])
             size += len(frame[1]) + PIECE_OVERHEAD
             if size > LARGEST_OUTPUT:
-                raise ValueError("an output too large to be compared")
+                raise ValueError("an output exceeds the size limit for comparisons")
         if frame is None or frame[0] != b"z":
-            raise ValueError("the output is incomplete")
+            raise ValueError("the pieces of the output are incomplete")
         return pieces
 
     def judged(self, judge: Callable[[], PartResult]) -> PartResult:
-        """Returns the result of `judge`, which reads the frames; `tampered` if they are forged."""
+        """Returns the result of `judge`, which reads the process's messages; `tampered` if they are forged."""
         try:
             return judge()
         except FORGED as error:
@@ -187,7 +190,7 @@ class SampleProcess:
             return PartResult(**{**self.result, "status": status, "detail": detail})
 
     def run_to_end(self, limit_s: float, text: str) -> PartResult:
-        """Runs a work without outputs to its end; `text` is its program."""
+        """Runs a program without outputs to its end; returns the result. `text` is the program."""
 
         def judge() -> PartResult:
             self.go([limit_s], limit_s + 1, text)
@@ -196,7 +199,7 @@ class SampleProcess:
         return self.judged(judge)
 
     def finish(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process, which sent `frame` after its last output. It passed if the frame proves its end."""
+        """Ends the process after its last message `frame`; it passed if that proves that it reached its end."""
         return self.end(PASSED) if self.reached_end(frame) else self.finish_early(frame)
 
     def finish_early(self, frame: tuple[bytes, bytes] | None) -> PartResult:
@@ -210,7 +213,7 @@ class SampleProcess:
         return self.end(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
 
     def end(self, outcome: Outcome | None = None) -> PartResult:
-        """Ends the process and returns what it used. By default its own end decides the outcome."""
+        """Ends the process; returns its result with used resources. By default its exit decides the outcome."""
         wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
         if outcome or not self._ends_by_itself():
             os.kill(self.pid, signal.SIGKILL)
@@ -232,11 +235,11 @@ class SampleProcess:
         return self.result
 
     def stop(self) -> None:
-        """Ends the process, whose outcome does not matter."""
+        """Ends the process without a result."""
         self.end(PASSED)
 
     def _ends_by_itself(self) -> bool:
-        """Returns whether the process, which has closed its channel, ends within `FAREWELL_S`."""
+        """Returns whether the process, which has closed its channel, exits within `FAREWELL_S`."""
         descriptor = os.pidfd_open(self.pid)
         try:
             return bool(select.select([descriptor], [], [], FAREWELL_S)[0])
@@ -245,22 +248,22 @@ class SampleProcess:
 
     def _outcome_of(self, code: int, peak_mb: int) -> Outcome:
         if self.timed_out:
-            return Outcome("timeout", "the time for the program, or for a call, was used up")
+            return Outcome("timeout", "the program, or one of its calls, exceeded its time limit")
         if os.WIFSIGNALED(code):
             name = signal_name(code)
             if name == "SIGKILL" and peak_mb > self.work.memory_mb / 2:
-                return Outcome("memory", "killed: out of memory")
+                return Outcome("memory", "killed: it exceeded the memory limit")
             return Outcome("error", f"ended by {name} before its checks ended")
         if os.WEXITSTATUS(code) == 0:
-            return Outcome("tampered", "left with success before its checks ended")
+            return Outcome("tampered", "exited with success before its checks ended")
         return Outcome("error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended")
 
 
 def forged(error: Exception) -> Outcome:
-    """Returns the outcome of a process whose frames raise this error when they are read."""
+    """Returns the outcome `tampered` for a process whose messages raise this error when they are read."""
     return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
 
 
 def printable(text: str) -> str:
-    """Returns at most `SHOWN` characters of a text of the sample, without control characters."""
+    """Returns at most `SHOWN` characters of a sample's text, without control characters."""
     return "".join(character if character.isprintable() else " " for character in text[:SHOWN])

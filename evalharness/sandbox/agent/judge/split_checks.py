@@ -1,4 +1,4 @@
-"""Runs checks in a separate process and calls the sample's functions by messages.
+"""Runs a sample's checks in a separate process, which calls the sample's functions by messages.
 
 The other end is sample/split_process.py, which also describes the messages.
 """
@@ -18,19 +18,19 @@ from ..sample.split_process import BUILTIN, HANDLE, MUTATORS, PLAIN, REMOTE
 from ..shared import codec, wire
 
 LARGEST = 64 << 20
-"""Bytes of a frame of the sample."""
+"""Most bytes of a message from the sample."""
 WAIT_S = 3600.0
-"""Seconds to wait for data at a time; the judge limits the time of the whole."""
+"""Seconds to wait for a message; the judge limits the total time."""
 
 
-class Link:
-    """The checks' end of the pipes to the sample's process."""
+class SampleConnection:
+    """The checks' connection to the sample's process, which serves their calls."""
 
     def __init__(self, inbox: int, outbox: int):
         self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
 
     def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
-        """Returns the sample's answer.
+        """Sends a request (call, get, set ...) to the sample's process; returns its answer.
 
         Raises what the sample raised, and KeyError for a name that it does not define.
         """
@@ -60,7 +60,7 @@ class Link:
         if kind == b"v":
             return self._remotes(codec.decode(payload))
         if kind == b"r":
-            return Remote(self, HANDLE.unpack(payload)[0])
+            return RemoteObject(self, HANDLE.unpack(payload)[0])
         name = payload.decode()
         if kind == b"m" and name in sys.stdlib_module_names | {"numpy", "collections.abc", "os.path"}:
             return importlib.import_module(name)
@@ -68,7 +68,7 @@ class Link:
 
     def _remotes(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
-            return Remote(self, value[1])
+            return RemoteObject(self, value[1])
         if type(value) in (list, tuple):
             return type(value)(self._remotes(item) for item in value)
         if type(value) is dict:
@@ -76,8 +76,8 @@ class Link:
         return value
 
 
-def _mirror(link: Link, handle: int, value: Any) -> Any:
-    """Returns a copy of a list, dict or set that an object of the sample holds. Changes apply to the original, too."""
+def _mirror(link: SampleConnection, handle: int, value: Any) -> Any:
+    """Returns a copy of a sample's list, dict or set whose changes also apply to the original."""
     base = type(value)
 
     def change_both(name: str) -> Any:
@@ -91,16 +91,16 @@ def _mirror(link: Link, handle: int, value: Any) -> Any:
     return mirror(value)
 
 
-class Remote:
-    """An object of the sample without a plain form. It can be called, iterated, and its attributes read and set.
+class RemoteObject:
+    """A proxy of an object in the sample's process: it can be called, iterated, and its attributes read and set.
 
     It equals only itself.
     """
 
-    _link: Link
+    _link: SampleConnection
     _handle: int
 
-    def __init__(self, link: Link, handle: int):
+    def __init__(self, link: SampleConnection, handle: int):
         vars(self).update(_link=link, _handle=handle)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +119,7 @@ class Remote:
 
 
 def _outgoing(value: Any) -> Any:
-    if isinstance(value, Remote):
+    if isinstance(value, RemoteObject):
         return (REMOTE, value._handle)
     base: Any = type(value).__base__
     if base in MUTATORS:
@@ -137,7 +137,7 @@ def _outgoing(value: Any) -> Any:
 
 
 def _update_arguments(args: list[Any], changed: Any) -> None:
-    """Updates the lists, dicts and sets among the checks' arguments as the call changed the sample's copies."""
+    """Updates lists, dicts and sets among the checks' arguments as the call changed the sample's copies."""
     for mine, theirs in zip(args, changed, strict=True):
         if type(mine) is not type(theirs):
             continue
@@ -158,10 +158,10 @@ def _raised(name: str, text: str) -> BaseException:
     return RuntimeError(f"{name}: {text}")
 
 
-class Names(dict[str, Any]):
-    """The global names of the checks: their own, the sample's entry point, builtins, then other names of the sample."""
+class CheckNamespace(dict[str, Any]):
+    """The global names of the checks: their own, then the sample's entry point, builtins, other names of the sample."""
 
-    def __init__(self, link: Link, entry_point: str):
+    def __init__(self, link: SampleConnection, entry_point: str):
         super().__init__()
         self.link, self.entry_point = link, entry_point
 
@@ -175,7 +175,7 @@ class Names(dict[str, Any]):
 
 @dataclass
 class RunChecks:
-    """Runs the trusted text, then the checks, in which `entry_point` is the sample's."""
+    """Runs a task's trusted code and then its checks, in which `entry_point` is the sample's function."""
 
     memory_mb: int
     trusted: str
@@ -189,8 +189,8 @@ class RunChecks:
         """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the checks raise."""
-        names = Names(Link(self.inbox, self.outbox), self.entry_point)
+        """Runs the checks. Raises the first exception that they raise."""
+        names = CheckNamespace(SampleConnection(self.inbox, self.outbox), self.entry_point)
         alarm.start(limits[0])
         exec(self.trusted, names)
         names.pop(self.entry_point, None)
@@ -203,11 +203,11 @@ class RunChecks:
 
 
 FAILURES = "__failures__"
-"""The global name of the list to which failed assertions are added."""
+"""The global name of the list that collects failed assertions."""
 
 
 def without_early_end(checks: str) -> ast.Module:
-    """Returns the checks, changed so that they continue after a failed assertion and add its exception to `FAILURES`.
+    """Returns the checks, changed to continue after a failed assertion and add its exception to `FAILURES`.
 
     The sample receives all calls, whatever it answers, and cannot learn whether an answer was right.
     """

@@ -17,13 +17,13 @@ from .isolation import namespaces
 from .sample_process import SampleProcess
 
 FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
-"""The message of sample/unittest_suite.py about failed tests."""
+"""Matches the message of sample/unittest_suite.py about failed tests."""
 
 
 def judge(
     job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Returns the result of the part `checks`; the bytes are empty."""
+    """Judges a program by a `unittest` suite; returns the result of its only part, `checks`, and no bytes."""
     works = [RunSuite(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, folder) for work in works]
     secret = read_secret()
@@ -50,9 +50,9 @@ def judge(
 
 
 def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartResult:
-    """Returns the result of a run. It has tampered if its memory, which holds its tests, is opened as a file."""
+    """Returns the result of a run; `tampered` if the process's memory, which holds its tests, is opened as a file."""
     watch = FileWatch({}, "/")
-    number, proc = namespaces.seen_by(process.pid)
+    number, proc = namespaces.pid_and_proc_of(process.pid)
     watch.watch_process(number, MEMORY, proc)
     result = process.run_to_end(limit_s, program)
     watch.update()
@@ -63,17 +63,19 @@ def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartRes
 
 
 def _passes_canary(result: PartResult, failing: int) -> bool:
-    """Returns whether fewer than `failing` tests have failed: it does not pass by solving its problem."""
+    """Returns whether fewer than `failing` tests failed, although those must fail: the sample has tampered."""
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
     return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
 
 
 def _verdict(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
-    """Returns the result of the runs: passed only if none with the right tests has failed."""
+    """Returns the combined result of the runs: passed only if no run with the right tests failed."""
     if failed:
         detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]
         return PartResult(**{**failed, "detail": detail})
     assert passed
     if caught:
-        return PartResult(**{**passed, "status": "tampered", "detail": "passes though its checks are false"})
+        return PartResult(
+            **{**passed, "status": "tampered", "detail": "passes although its tests were made false (canary)"}
+        )
     return passed

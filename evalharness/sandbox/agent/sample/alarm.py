@@ -1,4 +1,4 @@
-"""The time limit of code in a sample's process."""
+"""Time limits of code inside a sample's process."""
 
 import signal
 from types import FrameType
@@ -7,25 +7,25 @@ from ..shared.clock import Stopwatch
 
 
 class TimeLimit(Exception):
-    """The time limit of a call. An Exception, as in the official graders: a program may swallow it."""
+    """Raised in a sample at its time limit. An Exception, as in the official graders: a program may swallow it."""
 
 
 class Alarm:
-    """Limits the time of a stretch of code, in seconds as on an idle machine."""
+    """Raises TimeLimit in this process after a number of seconds, counted as on an idle machine."""
 
     def __init__(self, watch: Stopwatch):
         self.watch, self.rang = watch, False
         self._set, self._real = signal.setitimer, signal.ITIMER_REAL
 
     def start(self, seconds: float) -> None:
-        """Raises TimeLimit in this process after `seconds`."""
+        """Sets the alarm: TimeLimit is raised in this process after `seconds`."""
         self.limit = seconds
         self.watch.restart()
         signal.signal(signal.SIGALRM, self._ring)
         self._set(self._real, seconds)
 
     def stop(self) -> None:
-        """Cancels the time limit."""
+        """Cancels the alarm."""
         self._set(self._real, 0)
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The rights and resources that a process gives up before it runs a sample's code."""
+"""Gives up rights and limits resources before a process runs a sample's code."""
 
 import os
 import resource
@@ -6,7 +6,7 @@ import resource
 from ..shared import syscalls
 
 PROCESSES = 128
-"""The most processes and threads of one sample; the container allows more, so that the judge can always fork."""
+"""Most processes and threads of one sample; the container allows more, so that the judge can always fork."""
 NICE = 10
 """The niceness of a sample's processes."""
 MESSAGE_QUEUES = 12
@@ -14,7 +14,7 @@ MESSAGE_QUEUES = 12
 
 
 def confine(uid: int, workdir: str, memory_mb: int | None, limit_stack: bool, keep: tuple[int, ...]) -> None:
-    """Gives up root, and every descriptor except the first three and `keep`, and sets resource limits. Irreversible.
+    """Confines this process irreversibly: changes its user, closes other descriptors, sets resource limits.
 
     `memory_mb` limits the address space, and with `limit_stack` the stack as well; None leaves the limit to the
     container, for runtimes that reserve far more memory than they use.

@@ -1,10 +1,9 @@
-"""The functions that official graders disable in a program's process, disabled here because verdicts depend on it.
+"""Functions that official graders disable in a program's process, disabled here because verdicts depend on it.
 
 This is no protection: a program that calls `os.getcwd()` fails under the official graders, so it must fail here. The
-container, and the user that the process runs as, protect the machine.
-Sources: openai/human-eval human_eval/execution.py `reliability_guard`, `swallow_io`; evalplus/evalplus
-evalplus/eval/utils.py, which also disables `open`; LiveCodeBench/LiveCodeBench lcb_runner/evaluation/testing_util.py
-`reliability_guard`, which leaves `exit`.
+container, and the user that the process runs as, protect the machine. Sources: openai/human-eval
+human_eval/execution.py `reliability_guard`, `swallow_io`; evalplus/evalplus evalplus/eval/utils.py, which also disables
+`open`; LiveCodeBench/LiveCodeBench lcb_runner/evaluation/testing_util.py `reliability_guard`, which leaves `exit`.
 """
 
 import builtins
@@ -28,14 +27,14 @@ BUILTINS = {
     "evalplus": ("exit", "quit", "help", "open"),
     "livecodebench": ("quit", "help"),
 }
-"""The builtins that each guard disables."""
+"""The builtins that each official grader's guard disables."""
 DISCARDING = ("human-eval", "evalplus", "bigcodebench")
-"""The guards that discard what is printed and refuse what is read."""
+"""The guards that discard what a program prints and refuse reads from stdin."""
 MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 
 
 class WriteOnly(io.StringIO):
-    """A stream that accepts writes and raises OSError for reads, so that `input()` does."""
+    """A text stream that accepts writes and raises OSError for reads, so that `input()` fails as officially."""
 
     def read(self, *_: object) -> str:
         raise OSError
@@ -56,7 +55,7 @@ def discard_io() -> None:
 
 
 def apply(name: str) -> None:
-    """Applies the guard `name`, one of `BUILTINS` or `bigcodebench`, to the process. Raises ValueError otherwise."""
+    """Disables what the official grader `name` disables in this process. Raises ValueError for an unknown name."""
     if name == "bigcodebench":
         return interception.apply()
     if name not in BUILTINS:

@@ -1,4 +1,4 @@
-"""Finds library functions and assertions that a sample has replaced for good.
+"""Detects library functions and assertions that a sample has replaced permanently.
 
 A sample that replaces `os.path.exists` or `numpy.allclose` makes tests pass without solving the problem.
 """
@@ -14,13 +14,13 @@ OWNERS = (
     *("pandas", "pandas.testing", "pandas._testing", "pandas._testing.asserters", "pandas.DataFrame", "pandas.Series"),
     *("pandas.Index", "pandas.core.generic.NDFrame", "matplotlib.axes.Axes", "sklearn.metrics"),
 )
-"""The modules and classes that are checked, so far as they are imported already."""
+"""Modules and classes that are checked if they have been imported."""
 
 Attributes = dict[str, dict[str, Any]]
 
 
 def attributes() -> Attributes:
-    """Returns the callable attributes of each owner that is imported."""
+    """Returns the callable attributes of the checked modules and classes, to detect later replacements."""
     by_owner = {}
     for name in OWNERS:
         owner = _reach(name)
@@ -30,7 +30,7 @@ def attributes() -> Attributes:
 
 
 def replaced(before: Attributes) -> list[str]:
-    """Returns the names of attributes that have been removed or replaced since `attributes` returned `before`."""
+    """Returns the names of library attributes that were removed or replaced since `before` was recorded."""
     missing = object()
     return [
         f"{name}.{key}"

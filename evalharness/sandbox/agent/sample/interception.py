@@ -18,7 +18,7 @@ from typing import Any
 
 
 def apply() -> None:
-    """Applies the replacements to this process."""
+    """Replaces functions that end, start or signal processes in this process, as BigCodeBench's grader does."""
     faulthandler.disable()
     os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")
     time.tzset()
@@ -29,7 +29,7 @@ def apply() -> None:
 
 
 def _intercept_signals_and_commands() -> None:
-    """Limits signals to the process and its children; makes commands that contain "kill" do nothing.
+    """Limits signals to the process and its children; disables commands that contain "kill".
 
     The official grader lets signals reach only what Popen started, so that a Pool waits forever for its workers to end.
     """
@@ -99,7 +99,7 @@ def _intercept_signals_and_commands() -> None:
 
 
 def _with_pipes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the function, with pipes for its output streams.
+    """Returns a subprocess function with pipes for its output streams.
 
     A class becomes a function too, as in the official grader.
     """

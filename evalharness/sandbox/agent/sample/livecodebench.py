@@ -1,8 +1,8 @@
-"""Runs a program on LiveCodeBench's test cases, in the sample's process.
+"""Runs a program on LiveCodeBench's test cases in the sample's process.
 
 Programs of mode `stdin` read a text and print; those of mode `call` are called with arguments. All cases run in one
-process, which receives each case after it has answered the one before; the judge compares the answers.
-Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py.
+process, which receives each case after it has answered the one before; the judge compares the answers. Source:
+LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py.
 """
 
 import io
@@ -18,14 +18,14 @@ from unittest.mock import mock_open, patch
 from ..shared import codec, wire
 from ..shared.messages import ProcessSettings
 from .alarm import Alarm, TimeLimit
-from .livecodebench_source import PRELUDE, WRAPPED, wrapped
+from .livecodebench_source import PRELUDE, WRAPPED, program_as_function
 from .reporter import Reporter
 from .running import set_recursion_limit
 
 LARGEST_ANSWER = 32 << 20
-"""Bytes of an answer; expected answers are far shorter."""
+"""Most bytes of an answer; expected answers are far shorter."""
 LARGEST_INTEGER = 50_000
-"""Digits of an integer in a text. Source: lcb_runner/evaluation/compute_code_generation_metrics.py."""
+"""Most digits of an integer in a text. Source: lcb_runner/evaluation/compute_code_generation_metrics.py."""
 
 
 class ExitedInCall(Exception):
@@ -33,7 +33,7 @@ class ExitedInCall(Exception):
 
 
 class PrintingAlarm(Alarm):
-    """Prints a line at the time limit, as the official handler does. Programs that continue have it in their output."""
+    """An alarm that also prints a line, as the official one does: programs that continue have it in their output."""
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:
         try:
@@ -44,7 +44,7 @@ class PrintingAlarm(Alarm):
 
 
 class Input:
-    """The `sys.stdin` of a program: `read` returns the whole text each time, `readline` the next line."""
+    """The `sys.stdin` of a program, as in the official grader: `read` always returns the whole text."""
 
     def __init__(self, text: str):
         self._text, self._lines = text, io.StringIO(text)
@@ -64,7 +64,7 @@ class Input:
 
 
 class InputBytes:
-    """The `sys.stdin.buffer` of a program: `readline` returns the first line each time, `read` the whole text."""
+    """The `sys.stdin.buffer` of a program, as in the official grader: `readline` always returns the first line."""
 
     def __init__(self, text: str):
         self._data = text.encode()
@@ -77,7 +77,7 @@ class InputBytes:
 
 
 def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
-    """Returns the program's function of this name, or the method of its class Solution if the text contains one."""
+    """Returns the program's function with this name, or the method of its class Solution if it has one."""
     alarm.start(limit_s)
     try:
         module = ModuleType("tmp_sol", "")
@@ -90,7 +90,7 @@ def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
 
 @dataclass
 class AnswerCases:
-    """Runs the program on the cases that the judge sends, until it sends None."""
+    """Runs a LiveCodeBench program on the test cases that the judge sends, until it sends None."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -98,13 +98,13 @@ class AnswerCases:
     function: str
     """The function to call; empty for a program that reads stdin and prints."""
     case_s: float
-    """Seconds per case, and for loading the program."""
+    """Seconds per test case, and for loading the program."""
 
     def prepare(self, text: str) -> None:
         """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the program raises, or AssertionError for an answer that is too long."""
+        """Answers the test cases. Raises what the program raises, or AssertionError for an answer that is too long."""
         set_recursion_limit(self.settings)
         limit_s, function = self.case_s, self.function
         alarm = PrintingAlarm(alarm.watch)
@@ -116,14 +116,14 @@ class AnswerCases:
         else:
             alarm.start(limit_s)
             try:
-                source = wrapped(self.source)
+                source = program_as_function(self.source)
             finally:
                 alarm.stop()
             method = load(source, WRAPPED, alarm, limit_s)
         while (case_input := wire.read_message(reporter.control_fd)) is not None:
             answer = (_called if function else _printed)(method, case_input, alarm, limit_s)
             if len(answer) > LARGEST_ANSWER:
-                raise AssertionError(f"answered {len(answer) >> 20} MiB")
+                raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
             reporter.frame(b"o", answer)
             reporter.flush()
 
@@ -168,7 +168,7 @@ def _wait_for_threads() -> None:
 
 
 def _is_ready(task: str) -> bool:
-    """Returns whether a thread runs or waits for a core."""
+    """Returns whether a thread (a folder in /proc) runs or waits for a core."""
     with io.open(f"/proc/self/task/{task}/stat") as file:  # noqa: UP020  # the program may have replaced `open`
         return file.read().rpartition(")")[2].split()[0] == "R"
 
@@ -179,7 +179,7 @@ def _core_time_ns(task: str) -> int:
 
 
 def _run(method: Any, text: str) -> None:
-    """Runs the program with its input as stdin. SystemExit is a normal end here.
+    """Runs a LiveCodeBench program with its input as stdin. SystemExit is a normal end here.
 
     As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which
     programs have from `from sys import stdin`.

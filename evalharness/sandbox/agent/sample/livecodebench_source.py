@@ -1,4 +1,4 @@
-"""Turns a program into a function, as LiveCodeBench's grader does before it runs a program of mode `stdin`.
+"""Converts a program that reads stdin to a function, as LiveCodeBench's grader does.
 
 Source: LiveCodeBench/LiveCodeBench, lcb_runner/evaluation/testing_util.py `clean_if_name`, `make_function`.
 """
@@ -20,8 +20,8 @@ WRAPPED = "wrapped_function"
 MAIN_GUARD = "__name__ == '__main__'"
 
 
-def wrapped(source: str) -> str:
-    """Returns the program's imports, then the rest of it as a function; the program itself if it cannot be parsed.
+def program_as_function(source: str) -> str:
+    """Returns the program as imports followed by a function; the program itself if it cannot be parsed.
 
     The body of a final `if __name__ == "__main__":` replaces the statement.
     """

@@ -1,9 +1,9 @@
-"""The frames that a sample's process sends to the judge.
+"""The messages (frames) that a sample's process sends to the judge.
 
-`o` an output, encoded; `d` the digest of a large output, which the judge answers by `n` (next) or `s` (send: frames
-`c` with its pieces follow, then `z`); `f` facts of a trusted program's output; `e` the outcome of an exception; `q` the
-end is reached, which the judge answers by a secret, and `p` returns that. A process that ends without `e` or `p` did
-not finish its part.
+`o` an output, encoded; `d` the digest of a large output, which the judge answers by `n` (next) or `s` (send: frames `c`
+with its pieces follow, then `z`); `f` facts of a trusted program's output; `e` the outcome of an exception; `q` the end
+is reached, which the judge answers by a secret, and `p` returns that. A process that ends without `e` or `p` did not
+finish its part.
 """
 
 import os
@@ -15,16 +15,16 @@ from ..shared.outcome import Outcome
 from ..shared.outputs import CHUNK, digest_of, pieces_of
 
 LARGE = 64 << 10
-"""Bytes; a longer encoded output is represented by its digest."""
+"""Bytes; of a longer encoded output only the digest is sent at first."""
 FLUSH = 32 << 10
-"""Bytes of pending frames that are written at once."""
+"""Bytes of pending messages at which they are written."""
 
 _MEMORY_ERROR = Outcome("memory", "MemoryError").pack()
 OUT_OF_MEMORY = wire.FRAME.pack(b"e", len(_MEMORY_ERROR)) + _MEMORY_ERROR
 
 
 class Reporter:
-    """Writes frames, several small ones at a time."""
+    """Sends a sample process's messages (frames) to the judge; small ones are written together."""
 
     def __init__(self, out_fd: int, control_fd: int):
         self.out_fd, self.control_fd = out_fd, control_fd
@@ -33,7 +33,7 @@ class Reporter:
         self._write, self._read, self._now = os.write, os.read, time.monotonic
 
     def frame(self, kind: bytes, payload: bytes) -> None:
-        """Sends a frame, possibly together with later ones."""
+        """Sends a message to the judge, possibly together with later ones."""
         self.pending += wire.FRAME.pack(kind, len(payload)) + payload
         # The output of a fast call is held back for a millisecond at most, so that a hang in the next call does not
         # hide it for long.
@@ -41,7 +41,7 @@ class Reporter:
             self.flush()
 
     def flush(self) -> None:
-        """Writes all pending frames."""
+        """Writes all pending messages to the judge."""
         view = memoryview(bytes(self.pending))
         while view:
             view = view[self._write(self.out_fd, view) :]
@@ -61,7 +61,7 @@ class Reporter:
         self.pending.clear()
 
     def output(self, value: Any, items: bool, whole: bool) -> None:
-        """Sends an output: all of it if it is small or `whole`, else its digest, and its pieces if the judge asks."""
+        """Sends an output to the judge: whole if it is small or `whole`, else its digest, and its pieces on request."""
         if not (isinstance(value, list | tuple) and len(value) > CHUNK):
             data = codec.encode(value, items)
             if whole or len(data) <= LARGE:

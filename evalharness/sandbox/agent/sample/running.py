@@ -1,4 +1,4 @@
-"""Runs one part of a sample's program, in its own process and as its own user, and reports to the judge."""
+"""Runs one part of a sample's program in its own process and as its own user, and reports to the judge."""
 
 import gc
 import os
@@ -25,26 +25,26 @@ NO_SETTINGS = ProcessSettings(guard="", stack_depth=None, address_space_mb=None)
 
 
 class Tampered(Exception):
-    """The sample has changed what decides about it."""
+    """The sample has changed something that its verdict depends on."""
 
 
 class Work(Protocol):
-    """What a sample's process does."""
+    """What a sample's process does: run to the end, call a function on inputs, answer test cases ..."""
 
     settings: ProcessSettings
     memory_mb: int
 
     def prepare(self, text: str) -> None:
-        """Receives the text that the judge sends at the start. Runs before the process gives up its rights."""
+        """Receives the text that the judge sends at the start, before the process gives up its rights."""
         ...
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Runs the program and reports its outputs. What it raises is the outcome; else the end is reached."""
+        """Runs the program and reports its outputs. An exception is the outcome; else the end is reached."""
         ...
 
 
 def set_recursion_limit(settings: ProcessSettings) -> None:
-    """Gives a program as many stack frames as it has under the official grader, which uses `stack_depth` itself."""
+    """Sets a recursion limit that leaves the program as many stack frames as under the official grader."""
     depth, frame = 1, sys._getframe()
     while frame.f_back:
         depth, frame = depth + 1, frame.f_back
@@ -53,13 +53,13 @@ def set_recursion_limit(settings: ProcessSettings) -> None:
 
 
 def compiled(source: str) -> Any:
-    """Returns the program, compiled as `exec` would from a file without future imports."""
+    """Returns the program's code object, compiled as `exec` would in a file without future imports."""
     return compile(source, "<string>", "exec", dont_inherit=True)
 
 
 @dataclass
 class RunToEnd:
-    """Runs a program with its checks inside."""
+    """Runs a program that contains its checks."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -69,7 +69,7 @@ class RunToEnd:
         self.source = text
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the program raises."""
+        """Runs the program to its end. Raises what the program raises."""
         set_recursion_limit(self.settings)
         self._execute(limits[0], alarm)
 
@@ -97,7 +97,7 @@ class CallOnInputs:
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the program raises, at load or in a call."""
+        """Calls the entry point on all inputs. Raises what the program raises, at load or in a call."""
         set_recursion_limit(self.settings)
         self._call(limits, reporter, alarm)
 
@@ -118,7 +118,7 @@ class CallOnInputs:
 
 @dataclass
 class RecordOutputs:
-    """Calls a trusted entry point on copies of the inputs and reports what it returns, with facts about it."""
+    """Calls a reference solution on copies of the inputs; reports what it returns, with facts about it."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -132,7 +132,7 @@ class RecordOutputs:
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the program raises."""
+        """Records the outputs for all inputs. Raises what the reference solution raises."""
         set_recursion_limit(self.settings)
         self._record(reporter)
 
@@ -153,7 +153,7 @@ class RecordOutputs:
 
 
 def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]) -> None:
-    """Runs the process from its start to its end, with `pipes` open. Never returns."""
+    """Runs a sample's process from its start to its end, with `pipes` open. Never returns."""
     leave = os._exit
     watch = Stopwatch()
     settings = work.settings
@@ -185,9 +185,9 @@ def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: 
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Returns the outcome of a program that raised: `failed` for an assertion, `tampered` for SystemExit(0), etc."""
+    """Returns the outcome of a program that raised `error`, for example `failed` for an assertion."""
     if isinstance(error, SystemExit) and not error.code:
-        return Outcome("tampered", "left with success before its checks ended")
+        return Outcome("tampered", "exited with success before its checks ended")
     kinds = ((Tampered, "tampered"), (TimeLimit, "timeout"), (MemoryError, "memory"), (AssertionError, "failed"))
     status = next((name for kind, name in kinds if isinstance(error, kind)), "error")
     try:

@@ -1,4 +1,4 @@
-"""Serves calls to the sample's functions from the checks, which run in a separate process (judge/split_checks.py).
+"""Serves calls to a sample's functions from its checks, which run in a separate process (judge/split_checks.py).
 
 Whatever a sample does to assertions, comparisons, builtins, frames or its own process has no effect on the checks: they
 see only plain values, decoded by `codec`. Frames of the sample: `v` a value; `r` the handle of an object without a
@@ -25,7 +25,7 @@ from .running import compiled, set_recursion_limit
 PLAIN = (*codec.BASES, *codec.VIEWS, type(None), bytearray, range, Decimal, Fraction, np.generic, np.ndarray)
 HANDLE = struct.Struct("!I")
 REMOTE, BUILTIN = "\0remote", "\0builtin"
-"""The first items of pairs that stand for an object of the sample, by its handle, and for a builtin, by its name."""
+"""The first items of pairs that represent an object of the sample, by its handle, and a builtin, by its name."""
 MUTATORS: dict[type, tuple[str, ...]] = {
     list: (
         *("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"),
@@ -34,12 +34,12 @@ MUTATORS: dict[type, tuple[str, ...]] = {
     dict: ("update", "pop", "popitem", "setdefault", "clear", "__setitem__", "__delitem__"),
     set: ("add", "discard", "remove", "update", "pop", "clear"),
 }
-"""By type, the methods that change a value."""
+"""The methods that change a value, by its type."""
 
 
 @dataclass
 class ServeCalls:
-    """Answers requests from `inbox` on `outbox` until there are no more."""
+    """Serves the checks' requests from pipe `inbox` on `outbox` until there are no more."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -51,7 +51,7 @@ class ServeCalls:
         """Does nothing."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises what the program raises at load; exceptions of later calls are answers."""
+        """Serves requests. Raises what the program raises at load; exceptions of later calls are answers."""
         set_recursion_limit(self.settings)
         scope: dict[str, Any] = {}
         exec(compiled(self.source), scope)
@@ -98,7 +98,7 @@ def _value(value: Any, objects: list[Any]) -> bytes:
 
 
 def _with_handles(value: Any, objects: list[Any]) -> Any:
-    """Returns the value with handles in place of its objects that have no plain form."""
+    """Returns the value with handles in place of its objects that cannot be encoded."""
     if type(value) in (list, tuple):
         return type(value)(_with_handles(item, objects) for item in value)
     if type(value) is dict:

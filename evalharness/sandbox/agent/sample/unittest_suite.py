@@ -1,4 +1,4 @@
-"""Runs a program's `unittest` class, in the sample's process, as BigCodeBench's grader does.
+"""Runs a program's `unittest` suite in the sample's process, as BigCodeBench's grader does.
 
 Source: bigcode-project/bigcodebench, bigcodebench/eval/__init__.py `unsafe_execute`.
 """
@@ -20,23 +20,23 @@ from .running import Tampered, set_recursion_limit
 MODULE = "__test__"
 FOLDER = "work"
 SHOWN = 3
-"""How many failed tests, or replaced functions, a message names."""
+"""Most failed tests, or replaced functions, that a message names."""
 SEED = 42
 
 
 @dataclass
 class RunSuite:
-    """Loads program and tests as a module and runs the tests."""
+    """Loads a program and its `unittest` suite as a module and runs the tests."""
 
     settings: ProcessSettings
     memory_mb: int
 
     def prepare(self, text: str) -> None:
-        """Keeps the text of program and tests."""
+        """Keeps the source of program and tests."""
         self.source = text
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Raises if any test fails."""
+        """Runs the test suite. Raises AssertionError if any test fails."""
         set_recursion_limit(self.settings)
         seed()
         os.mkdir(FOLDER)  # a program may remove the folder that it runs in
@@ -60,7 +60,7 @@ class RunSuite:
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
         replaced = integrity.replaced(before)
         if replaced:
-            raise Tampered(f"left {', '.join(replaced[:SHOWN])} replaced")
+            raise Tampered(f"replaced {', '.join(replaced[:SHOWN])} permanently")
 
 
 def seed() -> None:

@@ -1,8 +1,8 @@
-"""Time as on an idle machine: wall-clock time minus the time spent waiting for a free core.
+"""Measures time as on an idle machine: wall-clock time minus the time spent waiting for a free core.
 
 The official graders limit wall-clock time, so their verdicts change with the load of the machine. While a process
-sleeps or hangs, this clock runs as fast as the wall clock; while it is runnable but not running, the clock stands.
-The kernel counts nanoseconds on a core, and waiting for one, per thread in /proc/PID/schedstat.
+sleeps or hangs, this clock runs as fast as the wall clock; while it is runnable but not running, the clock stands. The
+kernel counts nanoseconds on a core, and waiting for one, per thread in /proc/PID/schedstat.
 """
 
 import contextlib
@@ -15,21 +15,22 @@ from collections.abc import Iterable
 from . import processor_time
 
 CPU_FACTOR = 1.5
-"""The CPU time that all processes of a Python program may use together, as a multiple of its time limit: where many are
-busy, each waits for a core most of the time, so that the clock of the first hardly advances."""
+"""CPU time limit of all processes of a Python program together, as a multiple of its time limit: if many are busy, each
+waits for a core most of the time, so that the clock of the first hardly advances.
+"""
 COMMAND_CPU_FACTOR = 3.0
-"""The same of a command, whose compiler or runtime has its own threads."""
+"""CPU time limit of a command as a multiple of its time limit; its compiler or runtime has its own threads."""
 WALL_FACTOR = 10.0
-"""The limit of wall-clock time, as a multiple of the time limit, where the clock does not advance."""
+"""Wall-clock limit, as a multiple of the time limit, for processes whose clock does not advance."""
 
 PERSISTENT: dict[int, int] = {}
-"""Processes such as a compile server that outlive jobs and belong to none: pid to pidfd."""
+"""Processes such as a compile server that outlive jobs: pid to pidfd."""
 INITS: set[int] = set()
-"""The first processes of the job's namespaces, which run nothing of a sample."""
+"""The init processes of the job's PID namespaces, which run no code of a sample."""
 
 
 def pids_outside_job() -> set[int]:
-    """Returns the pids of the agent, the judge, `INITS`, and live processes of `PERSISTENT`.
+    """Returns the pids that do not belong to the job: agent, judge, `INITS`, and live processes of `PERSISTENT`.
 
     Dead ones are left out, because samples may reuse their pids.
     """
@@ -38,13 +39,13 @@ def pids_outside_job() -> set[int]:
 
 
 def job_pids() -> list[int]:
-    """Returns the pids of the job: of all live processes of the container except `pids_outside_job`."""
+    """Returns the pids of the job's live processes: all of the container except `pids_outside_job`."""
     others = pids_outside_job()
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in others]
 
 
 def cpu_seconds(pids: Iterable[int] | None = None) -> float:
-    """Returns the CPU time of live processes in seconds, and of the children they waited for.
+    """Returns the CPU seconds of live processes and of the children that they waited for.
 
     The processes are those of `pids`, by default the job's.
     """
@@ -57,7 +58,7 @@ def cpu_seconds(pids: Iterable[int] | None = None) -> float:
 
 
 def waited_seconds(pids: Iterable[int] | None = None) -> float:
-    """Returns the seconds that all threads of live processes waited for a free core.
+    """Returns the seconds that all threads of live processes have waited for a free core.
 
     The processes are those of `pids`, by default the job's.
     """
@@ -75,10 +76,10 @@ def _waits(pids: Iterable[int]) -> dict[str, int]:
 
 
 class Waits:
-    """The time that all threads of a job have waited for a free core, also those that have ended.
+    """Accumulates the time that a job's threads wait for a free core, including threads that have ended.
 
-    A compiler runs its passes as successive processes; the kernel keeps no schedstat of ended ones, so each
-    thread counts with the value that was last read.
+    A compiler runs its passes as successive processes; the kernel keeps no schedstat of ended ones, so each thread
+    counts with the value that was last read.
     """
 
     def __init__(self) -> None:
@@ -86,7 +87,7 @@ class Waits:
         self._ended = 0
 
     def update(self) -> float:
-        """Returns the seconds up to now. Threads that start and end between two updates are missed."""
+        """Returns the seconds waited up to now. Threads that start and end between two updates are missed."""
         for path, waited in _waits(job_pids()).items():
             last = self._last.get(path, 0)
             self._ended += last if waited < last else 0  # its number now belongs to another thread
@@ -95,7 +96,7 @@ class Waits:
 
 
 def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
-    """Returns whether a program would have exceeded the limit on an idle machine, too.
+    """Returns whether a program would have exceeded its time limit on an idle machine, too.
 
     The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
     the CPU time limits programs with many busy threads.
@@ -106,17 +107,17 @@ def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> boo
 
 
 class JobMeter:
-    """The CPU time of a job's processes, from now on.
+    """Measures the CPU time of a job's processes from now on.
 
-    It is the control group's, which also counts processes that have ended and that nobody waited for, without what
-    the judge, which makes the meter, and the processes of `PERSISTENT` use. Without a group, live processes count.
+    It is the control group's, which also counts processes that have ended and that nobody waited for, without what the
+    judge, which makes the meter, and the processes of `PERSISTENT` use. Without a group, live processes count.
     """
 
     def __init__(self) -> None:
         self._before = self._total_s()
 
     def used_s(self) -> float:
-        """Returns the seconds since the meter was made."""
+        """Returns the CPU seconds of the job since the meter was made."""
         return max(0.0, self._total_s() - self._before)
 
     def _total_s(self) -> float:
@@ -127,7 +128,7 @@ class JobMeter:
 
 
 class Stopwatch:
-    """Seconds since its start, as on an idle machine, of the main thread of process `pid`.
+    """Measures the time of a process's main thread as on an idle machine, in seconds since its start.
 
     Uses the wall clock if the kernel keeps no schedstat; `exact` is then False.
     """
@@ -140,22 +141,22 @@ class Stopwatch:
         self.restart()
 
     def restart(self) -> None:
-        """Restarts at zero."""
+        """Restarts the stopwatch at zero."""
         self._wall = time.monotonic()
         self._wait = self._waited() or 0.0
 
     def wall_s(self) -> float:
-        """Returns the seconds by the wall clock."""
+        """Returns the wall-clock seconds since the start."""
         return time.monotonic() - self._wall
 
     def elapsed_s(self) -> float:
-        """Returns the seconds as on an idle machine."""
+        """Returns the seconds since the start as on an idle machine."""
         wall = self.wall_s()
         waited = self._waited()
         return wall if waited is None else max(0.0, wall - (waited - self._wait))
 
     def close(self) -> None:
-        """Closes the descriptor."""
+        """Closes the descriptor of the process's schedstat."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -1,4 +1,4 @@
-"""A strict encoding of plain values: fast to write, safe to read.
+"""A strict binary encoding of plain Python values between processes: fast to write, safe to read.
 
 The bytes are those of `marshal` version 2, which is implemented in C and equal for equal values of equal types. Values
 of other types (numpy, Decimal, subclasses of the plain types ...) are encoded as tagged tuples; a value without a plain
@@ -31,21 +31,21 @@ CONSTRUCTORS: dict[str, tuple[Any, tuple[type, ...]]] = {
     "Fraction": (Fraction, (int, int)),
     "range": (range, (int, int, int)),
 }
-"""By tag: what constructs the value, and the types of its arguments."""
+"""Constructor and argument types of each tagged type."""
 LONGEST_RANGE = 1 << 20
-"""The most members of a range that is accepted."""
+"""Most members of a range that is accepted."""
 DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,4}")
 MOST = 8 << 20
-"""The most values that are read. Members of ranges and digits of large ints count, because few bytes encode many."""
+"""Most values that are decoded. Members of ranges and digits of large ints count, because few bytes encode many."""
 DEEPEST = 1000
-"""The most levels of nesting, for values that contain themselves."""
+"""Most levels of nesting, for values that contain themselves."""
 TAG = Ellipsis
 """The first item of a tagged tuple."""
 Tagged = tuple[Any, ...]
 
 
 class Opaque:
-    """A value without a plain form. It equals nothing and is iterable if its items were encoded."""
+    """Represents a value that cannot be encoded. It equals nothing; it is iterable if its items were encoded."""
 
     def __init__(self, name: str, items: list[Any] | None = None):
         self.name, self.items = name, items
@@ -57,7 +57,7 @@ class Opaque:
 
 
 def is_plain(value: Any) -> bool:
-    """Returns whether the value, all the way down, has exactly the plain types."""
+    """Returns whether a value, with all its items, has exactly the builtin types that can be encoded."""
     level: Iterable[Any] = (value,)
     for _ in range(DEEPEST):
         kinds = set(map(type, level))
@@ -72,9 +72,9 @@ def is_plain(value: Any) -> bool:
 
 
 def encode(value: Any, items: bool = False) -> bytes:
-    """Returns the value's bytes.
+    """Returns a value as bytes for `decode`.
 
-    With `items`, iterables without a plain form are encoded with their items. Never raises.
+    With `items`, iterables that cannot be encoded are encoded with their items. Never raises.
     """
     try:
         plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
@@ -145,7 +145,7 @@ def _revive(tagged: Tagged) -> Any:
 
 
 def _array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
-    """Returns the array, or the scalar for shape None. Raises ValueError unless the data have exactly that shape."""
+    """Returns a NumPy array, or a scalar for shape None. Raises ValueError unless the data have that shape."""
     if not DTYPE.fullmatch(dtype):
         raise ValueError(f"arrays of {dtype!r}")
     if shape is not None and not (type(shape) is tuple and all(type(size) is int and size >= 0 for size in shape)):
@@ -228,7 +228,7 @@ _CONSTANTS = {b"N": None, b"T": True, b"F": False, b".": TAG}
 
 
 def decode(data: bytes) -> Any:
-    """Returns the value of a sample's bytes. Raises ValueError for anything that `encode` does not write."""
+    """Returns the value that untrusted bytes of `encode` represent. Raises ValueError for anything else."""
     reader = _Reader(data)
     try:
         value = reader.value()

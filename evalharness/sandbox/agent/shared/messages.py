@@ -8,14 +8,14 @@ from typing import Literal, TypedDict
 
 
 class Terms(TypedDict):
-    """How a job is run, whatever its kind."""
+    """First message of a job: how to run it, whatever its kind."""
 
     isolated: bool
     """Whether each process of the sample gets its own namespaces (judge/isolation/namespaces.py)."""
 
 
 class ProcessSettings(TypedDict):
-    """How a sample's process is prepared (`evalharness.records.ProcessRules`)."""
+    """Message fields: how a sample's process is prepared (`evalharness.records.ProcessRules`)."""
 
     guard: str
     stack_depth: int | None
@@ -23,7 +23,7 @@ class ProcessSettings(TypedDict):
 
 
 class CallSettings(TypedDict):
-    """How calls are limited and their outputs compared (`evalharness.records.CallRules`)."""
+    """Message fields: how calls are limited and their outputs compared (`evalharness.records.CallRules`)."""
 
     edition: str
     oracle: str
@@ -34,13 +34,13 @@ class CallSettings(TypedDict):
 
 
 class ExecJob(TypedDict):
-    """Runs source and checks to their end."""
+    """Job message: run a Python program with its checks to the end."""
 
     kind: Literal["exec"]
     source: str
     """The sample without its checks, for the run in which both have separate processes."""
     split: bool
-    """Whether that run is needed."""
+    """Whether that separate run is needed."""
     harmless: bool
     settings: ProcessSettings
     time_s: float
@@ -48,7 +48,10 @@ class ExecJob(TypedDict):
 
 
 class ExecSecret(TypedDict):
-    """`program` is the sample with its checks; `checks` alone need `trusted`, which defines all but `entry_point`."""
+    """Secret message of an exec job: the checks.
+
+    `program` is the sample with its checks; `checks` alone need `trusted`, which defines all but `entry_point`.
+    """
 
     program: str
     checks: str
@@ -57,7 +60,7 @@ class ExecSecret(TypedDict):
 
 
 class CallsJob(TypedDict):
-    """Calls an entry point on groups of inputs (bytes of `wire.dumps`) and compares the outputs."""
+    """Job message: call a function on groups of inputs (bytes of `wire.dumps`) and compare the outputs."""
 
     kind: Literal["calls"]
     source: str
@@ -70,14 +73,14 @@ class CallsJob(TypedDict):
 
 
 class CallsSecret(TypedDict):
-    """The expected outputs as a reference job returned them, and the reference's source."""
+    """Secret message of a calls job: the expected outputs, from a reference job, and the reference's source."""
 
     expected: bytes
     reference: str
 
 
 class ReferenceJob(TypedDict):
-    """Produces the expected outputs of a trusted program."""
+    """Job message: run a reference solution to produce the expected outputs."""
 
     kind: Literal["reference"]
     source: str
@@ -88,7 +91,7 @@ class ReferenceJob(TypedDict):
 
 
 class CasesJob(TypedDict):
-    """Runs a program on LiveCodeBench's test cases; `case_s` is the time limit of each."""
+    """Job message: run a program on LiveCodeBench's test cases; `case_s` is the time limit of each."""
 
     kind: Literal["cases"]
     source: str
@@ -100,40 +103,43 @@ class CasesJob(TypedDict):
 
 
 class CasesSecret(TypedDict):
-    """The test cases, in the fields of the problem's record."""
+    """Secret message of a cases job: the test cases, in the fields of the problem's record."""
 
     public: str
     private: str
 
 
 class UnitTestJob(TypedDict):
-    """Runs a `unittest` class, with the right tests at most `right_runs` times."""
+    """Job message: run a program with its `unittest` suite, at most `right_runs` times."""
 
     kind: Literal["unittest"]
     right_runs: int
     false_runs: int
-    """The number of canaries at most."""
+    """Most canaries (suites made false) to run."""
     settings: ProcessSettings
     time_s: float
     memory_mb: int
 
 
 class UnitTestSecret(TypedDict):
-    """The sample with its tests, and canaries: (program with false tests, number of tests that must fail)."""
+    """Secret message of a unittest job: the sample with its tests, and canaries.
+
+    A canary is (program with false tests, number of tests that must fail).
+    """
 
     program: str
     canaries: list[tuple[str, int]]
 
 
 class ShortcutMessage(TypedDict):
-    """A faster command for programs that match `begins`."""
+    """Message fields: a step's faster command, for programs that match `begins`."""
 
     begins: str
     command: list[str]
 
 
 class StepMessage(TypedDict):
-    """A step of a language (`evalharness.sandbox.languages.Step`)."""
+    """Message fields: a step (command) of a language (`evalharness.sandbox.languages.Step`)."""
 
     name: str
     command: list[str]
@@ -143,7 +149,7 @@ class StepMessage(TypedDict):
 
 
 class FailsOnMessage(TypedDict):
-    """Output that makes a step fail (`evalharness.sandbox.languages.FailsOn`)."""
+    """Message fields: output that makes a step fail (`evalharness.sandbox.languages.FailsOn`)."""
 
     stderr_contains: list[str]
     output_contains: list[str]
@@ -151,7 +157,7 @@ class FailsOnMessage(TypedDict):
 
 
 class CommandRules(TypedDict):
-    """What a language decides about a command job."""
+    """Message fields of a command job that depend only on the language."""
 
     file: str
     piped: bool
@@ -161,20 +167,24 @@ class CommandRules(TypedDict):
 
 
 class CommandJob(CommandRules):
-    """Runs a program by commands, `right_runs` times. `canaries` are the same program with one false check each."""
+    """Job message: run a program by commands, `right_runs` times.
+
+    `canaries` are copies of the program with one check made false in each.
+    """
 
     kind: Literal["command"]
     program: bytes
     right_runs: int
     canaries: list[bytes]
     token: bytes
-    """Stands for what the program prints after its last check, which the judge draws for each run; empty for a program
-    without checks."""
+    """Placeholder for what the program prints after its last check, which the judge draws for each run; empty for a
+    program without checks.
+    """
     memory_mb: int
 
 
 class NoSecret(TypedDict):
-    """The secret of a reference or command job, which have none."""
+    """Secret message of a reference or command job, which have no secret."""
 
 
 Job = ExecJob | CallsJob | ReferenceJob | CasesJob | UnitTestJob | CommandJob
@@ -182,7 +192,7 @@ Secret = ExecSecret | CallsSecret | CasesSecret | UnitTestSecret | NoSecret
 
 
 class Usage(TypedDict):
-    """What a process used. `waited_s`: seconds that its threads waited for a free core."""
+    """Message fields: resources that a process used. `waited_s`: seconds its threads waited for a free core."""
 
     cpu_s: float
     wall_s: float
@@ -191,27 +201,30 @@ class Usage(TypedDict):
 
 
 class PartResult(Usage):
-    """The outcome of one part of a job (`evalharness.records.Outcome`)."""
+    """Message fields: outcome and resources of one part of a job (`evalharness.records.Outcome`)."""
 
     status: str
     detail: str
 
 
 class Reply(TypedDict):
-    """The results of a job's parts, in the order in which they ran, and whether nothing of the job is left behind."""
+    """Reply message: results of a job's parts, in the order in which they ran.
+
+    `clean`: whether nothing of the job is left behind.
+    """
 
     parts: dict[str, PartResult]
     clean: bool
 
 
 class Limit(TypedDict):
-    """What the agent may send before the reply: the time limit of the job, in seconds."""
+    """Message before the reply of some jobs: the job's time limit in seconds."""
 
     limit_s: float
 
 
 class Hello(TypedDict):
-    """What the agent reports of its container when it starts."""
+    """First message of the agent when its container starts: versions, kinds of job, guarantees."""
 
     versions: dict[str, str]
     clock: str

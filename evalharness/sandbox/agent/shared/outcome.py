@@ -1,4 +1,4 @@
-"""How a part of a program ended, and why."""
+"""The outcome of a part of a program: status and reason."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ STATUSES = ("passed", "failed", "timeout", "memory", "error", "tampered", "infra
 
 
 class Outcome(NamedTuple):
-    """A status of `STATUSES` and its reason in one line."""
+    """How a part of a program ended: a status of `STATUSES`, and the reason in one line."""
 
     status: str
     detail: str = ""
 
     def pack(self) -> bytes:
-        """Returns the outcome as bytes: the index of the status, then the detail."""
+        """Returns the outcome as bytes: the index of its status, then the detail."""
         return bytes([STATUSES.index(self.status)]) + self.detail.encode(errors="replace")
 
     @classmethod
     def unpack(cls, data: bytes) -> "Outcome":
-        """Returns the outcome of bytes that `pack` gave. Raises IndexError for others."""
+        """Returns the outcome in bytes that `pack` returned. Raises IndexError for others."""
         return cls(STATUSES[data[0]], data[1:].decode(errors="replace"))
 
 

@@ -1,4 +1,4 @@
-"""How the outputs of calls travel: in pieces, with facts about them, and as which oracle needs them."""
+"""Encodes the outputs of calls for transport: in pieces, with facts about them."""
 
 import hashlib
 import struct
@@ -14,22 +14,23 @@ CHUNK = 4096
 
 Facts = tuple[float, bool, bool, bool]
 FACTS = struct.Struct("!d???")
-"""Facts of a trusted program's output: CPU seconds of the call; whether it is floats; whether it is empty; whether
-equal bytes mean an equal value, as they do for plain values without a NaN."""
+"""Encoding of the facts of a reference's output: CPU seconds of the call; whether it is floats; whether it is empty;
+whether equal bytes mean an equal value, as they do for plain values without a NaN.
+"""
 
 
 class Malformed(ValueError):
-    """Pieces that `pieces_of` does not yield."""
+    """Pieces of an output that `pieces_of` does not produce."""
 
 
 ORACLES_WITH_INPUT = frozenset({"polynomial_root", "pyramid_surface", "padded_digits"})
-"""Oracles that also need the arguments as the call left them."""
+"""Oracles (special comparison rules) that also need the arguments as the call left them."""
 ORACLES_WITH_VALUE = ORACLES_WITH_INPUT | {"as_sets"}
 """Oracles that need the output itself, whatever its size: equal bytes do not decide."""
 
 
 def is_floats(value: Any) -> bool:
-    """Returns whether the expected value is a float, or a non-empty list or tuple of floats."""
+    """Returns whether an expected value is a float, or a non-empty list or tuple of floats."""
     if isinstance(value, float):
         return True
     if isinstance(value, list | tuple) and value:
@@ -38,12 +39,12 @@ def is_floats(value: Any) -> bool:
 
 
 def is_empty(value: Any) -> bool:
-    """Returns whether the expected value is an empty list or tuple, which edition 0.2 treats as floats."""
+    """Returns whether an expected value is an empty list or tuple, which EvalPlus 0.2 treats as floats."""
     return isinstance(value, list | tuple) and not value
 
 
 def pieces_of(value: Any) -> Iterator[bytes]:
-    """Yields the encoded value in pieces: for a long list or tuple its type and length, then its elements in slices."""
+    """Yields an output in encoded pieces: for a long list or tuple its type and length, then slices of it."""
     if type(value) in (list, tuple) and len(value) > CHUNK:
         yield codec.encode((type(value).__name__, len(value)))
         for start in range(0, len(value), CHUNK):
@@ -54,7 +55,7 @@ def pieces_of(value: Any) -> Iterator[bytes]:
 
 
 def digest_of(pieces: Iterable[bytes]) -> bytes:
-    """Returns the digest by which the process that made the pieces announces them."""
+    """Returns the digest of an output's pieces, by which the sample's process announces it."""
     digest = hashlib.blake2b(digest_size=16)
     for piece in pieces:
         digest.update(struct.pack("!I", len(piece)) + piece)
@@ -62,7 +63,7 @@ def digest_of(pieces: Iterable[bytes]) -> bytes:
 
 
 def value_of(pieces: list[bytes]) -> Any:
-    """Returns the value of the pieces that `pieces_of` gave.
+    """Returns the output that was encoded in these pieces by `pieces_of`.
 
     Raises Malformed if kind, number or sizes of the pieces are not those that the first one announces, and ValueError
     for too many values.
@@ -72,7 +73,7 @@ def value_of(pieces: list[bytes]) -> Any:
         if len(pieces) != 2:
             raise Malformed(f"{len(pieces) - 1} pieces instead of one")
         return codec.decode(pieces[1])
-    kind, length = announced(header, len(pieces) - 1)
+    kind, length = parse_first_piece(header, len(pieces) - 1)
     if length > codec.MOST:
         raise ValueError("too many values")
     items: list[Any] = []
@@ -81,8 +82,8 @@ def value_of(pieces: list[bytes]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
-def announced(header: Any, count: int) -> tuple[str, int]:
-    """Returns the type and the length of a long list or tuple that `count` pieces follow. Raises Malformed."""
+def parse_first_piece(header: Any, count: int) -> tuple[str, int]:
+    """Returns type and length of a long list or tuple, from the first of its pieces. Raises Malformed."""
     match header:
         case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK:
             if count == -(-length // CHUNK):
@@ -92,7 +93,7 @@ def announced(header: Any, count: int) -> tuple[str, int]:
 
 
 def items_of(piece: bytes, count: int) -> list[Any]:
-    """Returns the `count` elements of a piece. Raises Malformed if it is not a list of that length."""
+    """Returns the `count` elements in a piece. Raises Malformed if it is not a list of that length."""
     items = codec.decode(piece)
     if type(items) is not list or len(items) != count:
         raise Malformed(f"a piece that is not a list of {count} elements")

@@ -1,19 +1,19 @@
-"""The processor time that a control group has counted, of all of its processes, also those that nobody waited for."""
+"""The CPU time of a control group: of all its processes, including ended ones."""
 
 import contextlib
 import os
 
 USAGE_FILES = ("cpuacct.usage", "cpu.stat")
-"""The names of files with the processor time, in groups of version 1 and 2."""
+"""Names of files with the CPU time, in control groups v1 and v2."""
 FOLDERS = ("/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup")
-"""Where a container has its own group's files."""
+"""Folders where a container finds its own control group's files."""
 
 _files: list[int] = []
-"""The descriptor of the file, once it is open."""
+"""The descriptor of the opened file."""
 
 
 def processor_s(content: bytes) -> float | None:
-    """Returns the seconds that such a file states; None if it states none."""
+    """Returns the CPU seconds in the content of a control group's file; None if it states none."""
     lines = [line.split() for line in content.splitlines()]
     if len(lines) == 1 and len(lines[0]) == 1:
         return int(lines[0][0]) / 1e9
@@ -21,7 +21,10 @@ def processor_s(content: bytes) -> float | None:
 
 
 def open_file() -> bool:
-    """Opens the file of this container's group, before samples' view of it is closed. Returns False without one."""
+    """Opens the CPU-time file of this container's control group. Returns False if there is none.
+
+    It must be called before /sys is replaced for samples.
+    """
     for folder in FOLDERS:
         for name in USAGE_FILES:
             with contextlib.suppress(OSError, ValueError, IndexError):
@@ -34,5 +37,5 @@ def open_file() -> bool:
 
 
 def group_s() -> float | None:
-    """Returns the processor time of the container's group in seconds; None if it is not counted."""
+    """Returns the CPU seconds of the container's control group; None if they are not counted."""
     return processor_s(os.pread(_files[0], 4096, 0)) if _files else None

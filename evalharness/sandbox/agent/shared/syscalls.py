@@ -86,11 +86,13 @@ NUMBERS = {
     "adjtimex": (159, 171),
     "clock_adjtime": (305, 266),
 }
-"""The calls that fail with EPERM."""
+"""System calls that fail with EPERM: their numbers on x86_64 and aarch64."""
 WITHOUT_EFFECT = {"fadvise64": (221, 223), "readahead": (187, 213), "sync": (162, 81), "syncfs": (306, 267)}
-"""Advice to the kernel, which honest programs give, too: the calls succeed and do nothing."""
+"""System calls that succeed and do nothing: advice to the kernel, which honest programs give, too."""
 FIRST_NEW = 450
-"""Calls from this number on are newer than all that runtimes need; several show or change what the machine caches."""
+"""System calls from this number on are refused: they are newer than all that runtimes need, and several show or change
+what the machine caches.
+"""
 CLONE, CLONE3 = (56, 220), 435
 SOCKET, SOCKETPAIR, GET_OPTION = (41, 198), (53, 199), (55, 209)
 READ_FLAGS, WRITE_FLAGS = (327, 286), (328, 287)
@@ -98,7 +100,8 @@ READ_FLAGS, WRITE_FLAGS = (327, 286), (328, 287)
 CONTROL, FILE_CONTROL = (16, 29), (72, 25)
 """ioctl and fcntl."""
 TERMINAL_REQUESTS = 0x5400
-"""The group of requests that ioctl admits: of terminals and pipes. Those of file systems set and show hidden flags."""
+"""The group of ioctl requests that is allowed: of terminals and pipes. Those of file systems set and show hidden flags.
+"""
 HIDDEN_ATTRIBUTES = (1024, 1026, 1036, 1038)
 """F_SETLEASE, F_NOTIFY, F_SET_RW_HINT and F_SET_FILE_RW_HINT, which act on files that a process can only read."""
 SOCKET_LEVEL, COOKIE = 1, 57
@@ -114,7 +117,7 @@ Step = tuple[int, int, int, int]
 
 
 def program() -> bytes | None:
-    """Returns the filter as the kernel reads it, or None for a machine whose system call numbers are not listed."""
+    """Returns the seccomp filter as the kernel reads it, or None for an unsupported machine type."""
     if platform.machine() not in MACHINES:
         return None
     column, architecture = MACHINES[platform.machine()]
@@ -143,12 +146,15 @@ def _refuse(error: int) -> Step:
 
 
 def _argument(position: int) -> Step:
-    """Returns the step that loads the low half of an argument, all that the kernel uses of those below."""
+    """Returns the filter instruction that loads the low half of a system call's argument."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
 def _rules_of_arguments() -> Iterator[tuple[tuple[int, int], list[Step]]]:
-    """Yields calls whose arguments decide, with the steps that do. All steps end in a return."""
+    """Yields the system calls whose arguments decide, with the filter instructions that decide.
+
+    All end in a return.
+    """
     allow = (RETURN, 0, 0, ALLOW)
     yield CLONE, [_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM), allow]
     for call in (SOCKET, SOCKETPAIR):
@@ -176,14 +182,14 @@ _filter = _Filter(len(_program) // 8, ctypes.addressof(_buffer)) if _program and
 
 
 def install_filter() -> bool:
-    """Installs the filter for this process and its descendants. Returns False if the machine does not support it."""
+    """Installs the seccomp filter for this process and its descendants. Returns False if it is not supported."""
     if _filter is None or _prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
     return bool(_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_filter), 0, 0) == 0)
 
 
 def is_supported() -> bool:
-    """Returns whether the filter can be installed here, tried in a separate process."""
+    """Returns whether the seccomp filter can be installed here, tried in a separate process."""
     pid = os.fork()
     if pid == 0:
         os._exit(0 if install_filter() else 1)

@@ -1,4 +1,4 @@
-"""Messages on file descriptors: between host and judge, and between a sample's process and the judge.
+"""Reads and writes messages on file descriptors: between host and judge, and between sample and judge.
 
 All reads are unbuffered, so that a process takes from a shared stream exactly the bytes meant for it.
 """
@@ -15,9 +15,9 @@ from .messages import Hello, Limit, Reply
 HEADER = struct.Struct("!II")
 FRAME = struct.Struct("!cI")
 LARGE_KINDS = (b"o", b"c", b"v", b"a")
-"""Kinds of frame that carry values; all others are short."""
+"""Kinds of messages (frames) that carry values; all others are short."""
 LARGEST_TEXT = 4096
-"""Bytes of a frame of another kind."""
+"""Most bytes of a message of another kind."""
 
 
 class Closed(Exception):
@@ -25,7 +25,7 @@ class Closed(Exception):
 
 
 def read_exact(fd: int, size: int) -> bytes:
-    """Returns exactly `size` bytes. Raises Closed at the end of the stream."""
+    """Returns exactly `size` bytes from a descriptor. Raises Closed at the end of the stream."""
     parts: list[bytes] = []
     while size:
         part = os.read(fd, min(size, 1 << 20))
@@ -37,29 +37,32 @@ def read_exact(fd: int, size: int) -> bytes:
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Writes all of the data, in as many writes as the descriptor needs."""
+    """Writes all of the data to a descriptor, in as many writes as needed."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def dumps(value: Any) -> bytes:
-    """Returns a plain value of a trusted process as bytes; `marshal` version 2 is the same for every Python."""
+    """Returns a plain value of a trusted process as bytes (`marshal` version 2, equal for every Python)."""
     return marshal.dumps(value, 2)
 
 
 loads = marshal.loads
-"""The value that `dumps` encoded. Never for bytes of a process that ran a sample: those need `codec.decode`."""
+"""Decodes bytes of `dumps`. Never for bytes of a process that ran a sample: those need `codec.decode`."""
 
 
 def read_message(fd: int) -> Any:
-    """Returns the next plain value of a trusted process: u32 length, u32 zero, the bytes of `dumps`. Raises Closed."""
+    """Returns the next plain value from a trusted process.
+
+    Its bytes are u32 length, u32 zero, and those of `dumps`. Raises Closed.
+    """
     size, _ = HEADER.unpack(read_exact(fd, HEADER.size))
     return loads(read_exact(fd, size))
 
 
 def pack_message(value: Any) -> bytes:
-    """Returns the bytes of a value that `read_message` reads."""
+    """Returns the bytes of a value for `read_message`."""
     data = dumps(value)
     return HEADER.pack(len(data), 0) + data
 
@@ -71,11 +74,11 @@ def write_reply(fd: int, reply: Reply | Hello | Limit, blob: bytes = b"") -> Non
 
 
 class TooLarge(ValueError):
-    """A frame whose value is larger than the judge accepts. An honest sample may send one."""
+    """A message's value is larger than the judge accepts. An honest sample may send one."""
 
 
 class FrameReader:
-    """Reads frames of an untrusted process: one byte of kind, u32 length, payload."""
+    """Reads messages (frames) of an untrusted process: one byte of kind, u32 length, payload."""
 
     def __init__(self, fd: int, largest: int):
         self.fd, self.largest = fd, largest
@@ -83,7 +86,7 @@ class FrameReader:
         self.position = 0
 
     def next(self, wait_s: float) -> tuple[bytes, bytes] | None:
-        """Returns the next frame, or None if none is complete after one wait of `wait_s` seconds.
+        """Returns the next message (kind, payload); None if none is complete after waiting `wait_s` seconds once.
 
         Raises Closed at the end of the stream, and ValueError (TooLarge for a value) for a frame longer than allowed.
         """

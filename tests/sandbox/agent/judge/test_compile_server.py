@@ -146,7 +146,7 @@ def test_a_program_that_compiles_for_ever_ends_as_timeout_and_the_next_is_right(
     pool.prepare(["ts"])
     slow = hello("ts", before=SLOW_TO_COMPILE)
     assert verdict(run_changed(pool, slow, time_s=1.0)) == {
-        "compile": ("timeout", "the 1 s for this step were used up")
+        "compile": ("timeout", "the step exceeded its time limit of 1 s")
     }
     assert pool.run(hello("ts")).parts["run"].status == "passed"
 

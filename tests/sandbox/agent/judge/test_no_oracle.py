@@ -58,7 +58,7 @@ def f(x):
 def test_an_output_after_its_time_is_a_timeout(imports: str, sandbox: ContainerPool) -> None:
     outcome = parts(sandbox, LATE.format(imports=imports), {"base": [(1,), (2,), (3,)]})["base"]
     assert outcome.status == "timeout", outcome
-    late = ("input 1: no output in the time for a call", "the time for the program, or for a call, was used up")
+    late = ("input 1: no output in the time for a call", "the program, or one of its calls, exceeded its time limit")
     assert outcome.detail in late, outcome
 
 

@@ -1,1 +1,1 @@
-"""Decides whether what a sample returned is right."""
+"""Compares the outputs of samples with the expected ones."""

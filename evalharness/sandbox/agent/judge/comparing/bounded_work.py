@@ -1,4 +1,4 @@
-"""Runs work on large values of a sample in a separate process with limits of time and memory.
+"""Runs comparisons of large values in a separate process with limits of time and memory.
 
 The sample's values decide how long a comparison takes and how much memory it needs, and no signal interrupts C code.
 """
@@ -14,17 +14,20 @@ from ...shared import wire
 from ...shared.outcome import PASSED, Outcome
 
 MEMORY_MB = 768
-"""The memory that the work may use beyond that of its process at the start."""
+"""Memory that the work may use beyond that of its process at the start."""
 LONGEST = 4096
-"""Bytes of an outcome."""
+"""Most bytes of an outcome."""
 
 
 class Unfinished(Exception):
-    """The work took too much time or memory."""
+    """A comparison exceeded its limit of time or memory."""
 
 
 def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
-    """Returns the outcome that the work returns. Raises Unfinished."""
+    """Runs `work` in a separate process for at most `seconds`; returns its outcome.
+
+    Raises Unfinished if it exceeds a limit.
+    """
     answers, answer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -48,7 +51,7 @@ def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome |
 
 
 def _limit_memory() -> None:
-    """Limits memory. If the container's is exhausted, the kernel kills this process and not the judge."""
+    """Limits this process's memory. If the container's is exhausted, the kernel kills this process, not the judge."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (now + (MEMORY_MB << 20), now + (MEMORY_MB << 20)))

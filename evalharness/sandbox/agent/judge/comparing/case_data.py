@@ -1,4 +1,4 @@
-"""Reads the test cases of a LiveCodeBench problem from its record's fields, and compares answers with them.
+"""Parses LiveCodeBench's test cases, and compares answers with them by the official rules.
 
 Source: LiveCodeBench/LiveCodeBench, lcb_runner/benchmarks/code_generation.py `CodeGenerationProblem` for the fields,
 lcb_runner/evaluation/testing_util.py `grade_stdio`, `grade_call_based` for the comparisons.
@@ -14,37 +14,40 @@ from decimal import Decimal
 from typing import Any
 
 LARGEST_TESTS = 1 << 30
-"""Bytes of a problem's private tests when they are unpacked."""
+"""Most bytes of a problem's private tests when they are decompressed."""
 TEXT_OPCODES = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 HARMLESS_OPCODES = (*TEXT_OPCODES, "PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "STOP")
 
 
 class Malformed(ValueError):
-    """Test cases that cannot be read: an error of the data, not of the sample."""
+    """Test cases that cannot be parsed: an error of the benchmark's data, not of the sample."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """The input of a program and the expected answer, as texts."""
+    """A LiveCodeBench test case: a program's input and its expected output, as texts."""
 
     input: str
     expected: str
 
 
 def read_cases(public: str, private: str) -> list[Case]:
-    """Returns the cases of the fields `public_test_cases` and `private_test_cases`, in that order. Raises Malformed."""
+    """Returns the test cases in the record's fields `public_test_cases` and `private_test_cases`, in that order.
+
+    Raises Malformed if they cannot be parsed.
+    """
     try:
         rows = json.loads(public) + (_private(private) if private else [])
         return [Case(_text(row["input"]), _text(row["output"])) for row in rows]
     except Malformed:
         raise
     except Exception as error:  # of the many types that malformed data lead to
-        raise Malformed(f"the test cases cannot be read: {type(error).__name__}: {error}") from None
+        raise Malformed(f"the problem's test cases cannot be parsed: {type(error).__name__}: {error}") from None
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed(f"a test case contains a {type(value).__name__} instead of a text")
+        raise Malformed(f"a test case of the problem contains a {type(value).__name__} instead of a string")
     return value
 
 
@@ -60,29 +63,29 @@ def _inflated(field: str) -> bytes:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(field), LARGEST_TESTS)
     except (zlib.error, binascii.Error) as error:
-        raise Malformed(f"the private tests are neither JSON nor packed: {error}") from None
+        raise Malformed(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
     if unpacker.unconsumed_tail:
-        raise Malformed(f"the private tests are more than {LARGEST_TESTS >> 20} MiB when unpacked")
+        raise Malformed(f"the problem's private tests are larger than {LARGEST_TESTS >> 20} MiB when decompressed")
     if not unpacker.eof:
-        raise Malformed("the private tests are incomplete")
+        raise Malformed("the problem's compressed private tests are truncated")
     return data
 
 
 def pickled_text(data: bytes) -> str:
-    """Returns the text in a pickle of one text, read from its opcodes without unpickling. Raises Malformed."""
+    """Returns the string in a pickle of one string, parsed without unpickling. Raises Malformed."""
     texts = []
     for opcode, value, _ in pickletools.genops(data):
         if opcode.name not in HARMLESS_OPCODES:
-            raise Malformed(f"the private tests are a pickle of something other than a text: {opcode.name}")
+            raise Malformed(f"the problem's private tests are a pickle of something other than a string: {opcode.name}")
         if opcode.name in TEXT_OPCODES:
             texts.append(value)
     if len(texts) != 1:
-        raise Malformed(f"the private tests are a pickle of {len(texts)} texts")
+        raise Malformed(f"the problem's private tests are a pickle of {len(texts)} strings instead of one")
     return str(texts[0])
 
 
 def why_different(printed: str, expected: str) -> str:
-    """Returns why the printed text is not the expected one; empty if it is.
+    """Returns why a program's printed text differs from the expected one; empty if it does not.
 
     Compares line by line, without surrounding spaces; lines that differ must consist of exactly equal numbers.
     """
@@ -111,7 +114,7 @@ def _same_numbers(line: str, expected_line: str) -> bool:
 
 
 def is_equal(returned: Any, expected: Any) -> bool:
-    """Returns whether the returned value equals the expected one in Python; a tuple counts as a list.
+    """Returns whether a returned value equals the expected one in Python; a tuple counts as a list.
 
     As in the official grader, the truth value of a comparison of numpy arrays decides, so this may raise.
     """

@@ -1,9 +1,9 @@
-"""Compares outputs by the rules of EvalPlus.
+"""Compares outputs with expected ones by the rules of EvalPlus.
 
 Source: evalplus/evalplus, evalplus/eval/__init__.py `unsafe_execute` and evalplus/eval/_special_oracle.py, in two
-editions: `0.3` as of commit 26d6d00, and `0.2` as of tag v0.2.1, which graded the data versions of its time.
-Quirks that verdicts depend on are kept: once a float is expected, the comparison is tolerant for all later outputs of
-the part (`atol` stays), and oracles that use the input see it as the program left it.
+editions: `0.3` as of commit 26d6d00, and `0.2` as of tag v0.2.1, which graded the data versions of its time. Quirks
+that verdicts depend on are kept: once a float is expected, the comparison is tolerant for all later outputs of the part
+(`atol` stays), and oracles that use the input see it as the program left it.
 """
 
 import math
@@ -19,23 +19,26 @@ EDITIONS = ("0.2", "0.3")
 
 
 class Comparison:
-    """Compares the outputs of one part in order. `oracle` names the rule of the entry point, if it has one."""
+    """Compares the outputs of one group of inputs in order, by EvalPlus's rules.
+
+    `oracle` names the special rule of the function under test, if it has one.
+    """
 
     def __init__(self, edition: str, oracle: str, atol: float):
         if edition not in EDITIONS or (oracle and oracle not in ORACLES):
-            raise ValueError(f"unknown edition {edition!r} or oracle {oracle!r}")
+            raise ValueError(f"unknown edition {edition!r} of EvalPlus's rules, or unknown oracle {oracle!r}")
         self.early = edition == "0.2"
         self.oracle, self.atol = oracle, atol
 
     def expect(self, floats: bool, empty: bool) -> None:
-        """Updates the tolerance for an expected value of this kind. To be called for every output, in order."""
+        """Updates the tolerance for an expected value of this kind. Call it for every output, in order."""
         if self.oracle == "polynomial_root" and not self.early:
             return
         if self.atol == 0 and (floats or (self.early and empty)):
             self.atol = FLOAT_ATOL
 
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
-        """Returns whether the output is right. Raises what the comparison raises, which counts as wrong."""
+        """Returns whether an output is right. Exceptions of the comparison are raised and count as wrong."""
         exact = output == expected
         if self.oracle == "polynomial_root":
             value = polynomial(args[0], output)
@@ -64,19 +67,19 @@ class Comparison:
 
 
 def polynomial(coefficients: Any, x: Any) -> float:
-    """Returns the polynomial with these coefficients, constant first, at x. HumanEval/32."""
+    """Returns the value at x of the polynomial with these coefficients, constant first (oracle of HumanEval/32)."""
     total: float = sum([coefficient * math.pow(x, power) for power, coefficient in enumerate(coefficients)])
     return total
 
 
 def pyramid_surface(base: float, height: float) -> int:
-    """Returns the surface of a square pyramid with this height of its apex. Mbpp/581."""
+    """Returns the surface of a square pyramid with this height of its apex (oracle of Mbpp/581)."""
     slant = math.sqrt((base / 2) ** 2 + height**2)
     return round(base**2 + 4 * (base * slant) / 2)
 
 
 def padded_digit_distance(first: int, second: int) -> int:
-    """Returns the sum of the differences of digits, the shorter number padded with zeros. Mbpp/558."""
+    """Returns the sum of digit differences, the shorter number zero-padded (oracle of Mbpp/558)."""
     one, two = str(first), str(second)
     width = max(len(one), len(two))
     return sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), two.zfill(width), strict=True))

@@ -1,4 +1,4 @@
-"""Decides whether one output of a sample is the expected one."""
+"""Decides whether one output of a sample is right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from ...shared.outputs import (
     ORACLES_WITH_INPUT,
     ORACLES_WITH_VALUE,
     Malformed,
-    announced,
     digest_of,
     items_of,
+    parse_first_piece,
     value_of,
 )
 from ..sample_process import FORGED, SampleProcess, forged
@@ -23,16 +23,16 @@ from .comparison import Comparison
 from .expected import Expected
 
 COMPARE_S = 30.0
-"""The time limit of a comparison."""
+"""Time limit of a comparison in seconds."""
 SMALL = 4096
-"""Bytes of an output and of the expected one together; larger ones are compared in a separate process."""
+"""Bytes of an output and of the expected one together above which they are compared in a separate process."""
 SHOWN = 80
-"""The most characters of a value in a message."""
+"""Most characters of a value in a message."""
 DIFFERS = Outcome("failed", "a large output differs")
 
 
 def shown(value: Any) -> str:
-    """Returns a value in at most `SHOWN` characters."""
+    """Returns a value's repr in at most `SHOWN` characters."""
     try:
         text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
     except (ValueError, RecursionError):  # an int of thousands of digits, deep nesting
@@ -42,14 +42,14 @@ def shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """The output of a call, named by its index."""
+    """The output of a sample's call number `index`, to be compared."""
 
     work: CallOnInputs
     index: int
     comparison: Comparison
 
     def wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
-        """Returns the outcome of a wrong output, None of a right one; both in pieces.
+        """Returns the outcome of a wrong output, None if it is right; output and expected one are in encoded pieces.
 
         `exact`: only equal values are right.
         """
@@ -69,12 +69,12 @@ class Output:
         output, expected, args = value_of(output_pieces), value_of(expected_pieces), None
         if comparison.oracle in ORACLES_WITH_INPUT:
             if isinstance(output, codec.Opaque):
-                return Outcome("failed", "what was returned has no plain form")
+                return Outcome("failed", "the returned value has a type that cannot be compared")
             output, args = output
         try:
             accepted = comparison.accepts(output, expected, args)
             if accepted and args is not None and not comparison.accepts(output, expected, self._arguments()):
-                return Outcome("tampered", "right only for arguments that it has changed")
+                return Outcome("tampered", "right only for arguments that the program itself has changed")
         except Exception as error:
             reason = f"{shown(output)} cannot be compared with {shown(expected)}: {type(error).__name__}"
             return Outcome("failed", reason)
@@ -88,10 +88,10 @@ class Output:
 
 
 def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
-    """Returns whether a long list or tuple has the expected elements, one piece at a time to save memory."""
+    """Returns whether a long list has the expected elements, decoded one piece at a time to save memory."""
     header = codec.decode(output[0])
-    kind, length = announced(codec.decode(expected[0]), len(expected) - 1)
-    if header is None or announced(header, len(output) - 1) != (kind, length):
+    kind, length = parse_first_piece(codec.decode(expected[0]), len(expected) - 1)
+    if header is None or parse_first_piece(header, len(output) - 1) != (kind, length):
         return False
     for number, (piece, expected_piece) in enumerate(zip(output[1:], expected[1:], strict=True)):
         if piece == expected_piece and not codec.NAN.search(piece):
@@ -103,13 +103,13 @@ def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
 
 
 Pieces = Callable[[], list[bytes]]
-"""Returns the pieces of an output. Raises ValueError if they are incomplete or not those that were announced."""
+"""Function that returns an output's encoded pieces. Raises ValueError if they do not match the announced digest."""
 
 
 def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, expected: Expected) -> Outcome | None:
-    """Returns the outcome of a wrong output, None of a right one.
+    """Returns the outcome of a wrong output, None if it is right.
 
-    `kind` and `payload` are the output's frame; `pieces` is called only if the frame does not decide.
+    `kind` and `payload` are the sample's message with the output; `pieces` is called only if that does not decide.
     """
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
@@ -122,7 +122,7 @@ def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, ex
             else:
                 wrong = run_bounded(lambda: output.wrong(output_pieces, expected_pieces, exact), COMPARE_S)
         except Unfinished:
-            return Outcome("failed", "comparing the output did not end")
+            return Outcome("failed", "comparing the output exceeded its time limit")
         except Malformed as error:
             return forged(error)
         except ValueError as error:  # incomplete pieces
@@ -134,7 +134,7 @@ def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, ex
 
 
 def requested_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
-    """Returns the pieces of the large output that the process has announced by its digest."""
+    """Returns the encoded pieces of a large output that the sample's process announced by its digest."""
     process.send(b"s")
     pieces = process.pieces()
     if digest_of(pieces) != digest:

@@ -1,1 +1,1 @@
-"""Namespaces, in which nothing of one run reaches another."""
+"""Linux namespaces that isolate the runs of samples from each other."""

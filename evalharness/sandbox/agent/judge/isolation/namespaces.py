@@ -1,7 +1,7 @@
-"""Namespaces: those of the agent, and new ones for each process of a sample that is not harmless.
+"""Linux namespaces: those of the agent, and new ones for each process of a sample that is not harmless.
 
-At its start the agent moves into a user namespace in which it is root, while to the machine it is an ordinary user.
-So it may make other namespaces, although its container has no right to. A process of a sample then has its own process
+At its start the agent moves into a user namespace in which it is root, while to the machine it is an ordinary user. So
+it may make other namespaces, although its container has no right to. A process of a sample then has its own process
 numbers, mounts, files in memory and System V objects, which end with it: nothing done to them reaches a later run.
 """
 
@@ -21,22 +21,24 @@ BIND, RECURSIVE, PRIVATE, DETACH = 4096, 16384, 1 << 18, 2
 SET_PARENT_SIGNAL, GET_PARENT_SIGNAL, SET_DUMPABLE = 1, 2, 4
 """Operations of prctl."""
 STATIC = "/mnt"
-"""Where the agent's namespace has the static files that replace those of /proc and /sys. Only root may enter it."""
+"""Mount point, in the agent's namespace, of the static files that replace those of /proc and /sys. Only root may enter
+it.
+"""
 FOLDERS = ("/tmp", "/dev/shm")
 """The only folders in which a sample's user may write; both are in memory."""
 FILES = b"mode=1777,size=%dm,nr_inodes=%d"
 FILES_MB, INODES = 256, 65536
-"""Limits of each of `FOLDERS`."""
+"""Most files of each of `FOLDERS`; `FILES_MB` limits their size."""
 KEPT_IN_PROC = ("self", "thread-self", "mounts", "net", "sysvipc")
-"""The entries of /proc that show the reader's own process and namespaces."""
+"""The entries of /proc that show only the reader's own process and namespaces."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _own_pids = -1
-"""A descriptor of the agent's process namespace, in which it has its judges; -1 without its own namespaces."""
+"""A descriptor of the agent's PID namespace, in which it has its judges; -1 without its own namespaces."""
 _masks: list[tuple[bytes, bytes]] = []
 """The mounts that replace entries of a new /proc: source and target."""
 SECOND = 2
-"""The number that a process of `fork` has in its namespace."""
+"""The pid that a process of `fork` has in its PID namespace."""
 isolated = False
 """Whether this process, a judge, gives the processes that it forks their own namespaces."""
 
@@ -67,7 +69,7 @@ def begin_trial() -> int:
             if process.pid == 0:
                 with contextlib.suppress(OSError):
                     enter()
-                    mount_files()
+                    mount_writable_folders()
                     os._exit(0)
                 os._exit(1)
             code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
@@ -82,7 +84,7 @@ def succeeds(trial: int) -> bool:
 
 
 def enter_own() -> None:
-    """Moves this process, which must have no threads, into its own namespaces, as their process 1.
+    """Moves this process, which must have no threads, into its own new namespaces, as their pid 1.
 
     The process itself stays outside, waits for its copy inside, where this function returns, and exits as that does.
     """
@@ -101,13 +103,13 @@ def enter_own() -> None:
         _mount(f"{STATIC}/sys", "/sys", "", BIND)
     _make_devices_read_only()
     _masks.extend(_proc_masks())
-    mount_files()
+    mount_writable_folders()
     global _own_pids
     _own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _new_user_namespace(flags: int) -> None:
-    """Makes this process root of a new user namespace, in which all users but the container's root are mapped."""
+    """Makes this process root of a new user namespace that maps all users but the container's root."""
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
     outside = min(65536, mapped // 4)  # the agent's own user, as the container knows it
@@ -131,7 +133,7 @@ def _new_user_namespace(flags: int) -> None:
         os.close(writing)
         failed = os.waitpid(helper, 0)[1]
     if failed:
-        raise OSError("the users of the namespace could not be mapped")
+        raise OSError("the user ids of the new user namespace could not be mapped")
     signal_at_end = ctypes.c_int()  # of the parent, which an engine may have set and a change of user unsets
     _check(_libc.prctl(GET_PARENT_SIGNAL, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
     os.setgroups([])
@@ -142,7 +144,7 @@ def _new_user_namespace(flags: int) -> None:
 
 
 def _make_devices_read_only() -> None:
-    """Ensures that nobody can set the times of the nodes in /dev, which would be a message for the next sample."""
+    """Ensures that no sample can set the times of nodes in /dev, which the next sample could read."""
     for entry in os.scandir("/dev"):
         if stat.S_ISCHR(entry.stat(follow_symlinks=False).st_mode):
             _mount(entry.path, entry.path, "", BIND)
@@ -150,7 +152,7 @@ def _make_devices_read_only() -> None:
 
 
 def _proc_masks() -> list[tuple[bytes, bytes]]:
-    """Returns the mounts by which a new /proc shows nothing but the reader's own processes and static files."""
+    """Returns the mounts with which a new /proc shows only the reader's own processes and static files."""
     masks = []
     for name in sorted(os.listdir("/proc")):
         if name.isdigit() or name in KEPT_IN_PROC:
@@ -164,26 +166,26 @@ def _proc_masks() -> list[tuple[bytes, bytes]]:
 
 
 class Process(NamedTuple):
-    """A new process, and the first process of its namespace; 0 for a process in the agent's."""
+    """A forked process, and the init process of its PID namespace; 0 for one in the agent's namespace."""
 
     pid: int
     init: int
 
 
 def isolate() -> None:
-    """Lets this process, a judge, give all processes that it forks their own namespaces, if that is possible.
+    """Makes this process, a judge, give all processes that it forks their own namespaces, if possible.
 
     It gets new and empty `FOLDERS` itself.
     """
     global isolated
     if _own_pids >= 0:
         _unshare(NEW_NS | NEW_IPC)
-        mount_files()
+        mount_writable_folders()
         isolated = True
 
 
 def fork() -> Process:
-    """Forks as `os.fork`; if isolated, into a new process namespace, where the new process must call `enter`.
+    """Forks as `os.fork`; if isolated, into a new PID namespace, where the new process must call `enter`.
 
     The namespace's first process only waits, and becomes the parent of those that lose theirs.
     """
@@ -219,13 +221,13 @@ def _wait_forever() -> NoReturn:
         os._exit(1)
 
 
-def seen_by(pid: int) -> tuple[int, str]:
-    """Returns the number that a process of `fork` has itself, and the path to the /proc that it sees after `enter`."""
+def pid_and_proc_of(pid: int) -> tuple[int, str]:
+    """Returns the pid that a process of `fork` has for itself, and the path of the /proc that it sees."""
     return (SECOND, f"/proc/{pid}/root/proc") if isolated else (pid, "/proc")
 
 
 def close(init: int) -> None:
-    """Ends a namespace with its processes, after the caller has waited for its own child in it. 0 does nothing."""
+    """Ends a PID namespace with its processes, given its init process, after waiting for its child. 0 does nothing."""
     if init:
         clock.INITS.discard(init)
         os.kill(init, signal.SIGKILL)
@@ -233,7 +235,7 @@ def close(init: int) -> None:
 
 
 def enter() -> None:
-    """Gives this process, which `fork` has made, its own mounts and System V objects.
+    """Gives this process, made by `fork`, its own mounts and System V IPC namespace.
 
     Its /proc shows only processes of its user in its namespace, and none of the counters of the machine.
     """
@@ -243,14 +245,14 @@ def enter() -> None:
         _check(_libc.mount(source, target, b"", ctypes.c_ulong(BIND), None), "mount")
 
 
-def mount_files() -> None:
-    """Mounts new and empty `FOLDERS` over those that there are."""
+def mount_writable_folders() -> None:
+    """Mounts new and empty writable folders (/tmp, /dev/shm) over the existing ones."""
     for folder in FOLDERS:
         _mount("tmpfs", folder, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, FILES % (FILES_MB, INODES))
 
 
-def renew_files() -> None:
-    """Replaces the `FOLDERS` that this process has mounted by new and empty ones."""
+def replace_writable_folders() -> None:
+    """Replaces the writable folders (/tmp, /dev/shm) that this process has mounted by new and empty ones."""
     for folder in FOLDERS:
         _check(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
-    mount_files()
+    mount_writable_folders()

@@ -1,6 +1,7 @@
-"""Static files that replace /sys and the machine's counters in /proc, for programs that read the machine's size there.
+"""Static files that replace /sys and the machine's counters in /proc, for programs that read the machine's size.
 
-Counters would be a memory: one run changes them, by work, processes or files, and a later one reads them.
+Real counters would carry information between samples: one run changes them, by work, processes or files, and a later
+one reads them.
 """
 
 import contextlib
@@ -18,18 +19,18 @@ COPIED = (
     *("sys/devices/system/cpu/online", "sys/devices/system/cpu/possible", "sys/devices/system/cpu/present"),
     *("sys/kernel/mm/transparent_hugepage/enabled", "sys/kernel/mm/transparent_hugepage/hpage_pmd_size"),
 )
-"""Files whose content no ordinary user changes."""
+"""Files whose content no ordinary user can change."""
 LIMITS = (
     *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.soft_limit_in_bytes", "memory.use_hierarchy"),
     *("memory.max", "memory.high", "memory.swap.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.shares"),
     *("cpu.max", "cpu.weight", "cpuset.cpus", "cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.mems"),
     *("pids.max", "cgroup.controllers"),
 )
-"""The files of control groups that state limits, by which runtimes such as Java's choose their size."""
+"""Files of control groups that state limits, by which runtimes such as Java's choose their size."""
 
 
 def write(folder: str) -> None:
-    """Writes the files below `folder`, in `proc` and `sys`, and an empty file and folder in `empty`."""
+    """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `empty`."""
     for path in COPIED:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
             _write(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
@@ -59,7 +60,7 @@ def _control_groups() -> list[str]:
 
 
 def _without_counters() -> dict[str, str]:
-    """Returns the files of /proc that state the machine's size and its use, as of a machine that nobody uses."""
+    """Returns the files of /proc that state the machine's size and load, as of an idle machine."""
     with open("/proc/meminfo") as file:
         total = next(line.split()[1] for line in file if line.startswith("MemTotal"))
     with open("/proc/stat") as file:

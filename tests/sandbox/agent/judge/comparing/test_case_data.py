@@ -79,7 +79,7 @@ def test_other_private_tests_are_refused_and_nothing_of_them_runs(field: str) ->
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case_data, "LARGEST_TESTS", 1 << 20)
-    with pytest.raises(Malformed, match="more than 1 MiB when unpacked"):
+    with pytest.raises(Malformed, match="larger than 1 MiB when decompressed"):
         read_cases("[]", packed(" " * (2 << 20) + "[]"))
 
 

@@ -49,7 +49,7 @@ class AutoregressiveBackend:
         self._options = parse_options(AROptions, self.name, config.options)
         self._network: Network | None = None
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt if the tokenizer has no FIM sentinel tokens."""
         if prompt.suffix is None:
             return

@@ -33,7 +33,7 @@ class ReferenceBackend:
                 raise UserError(f"problem {request.problem.task_id} has no official solution; use another backend")
             yield Completion(*request.key, text, form="solution", characters=len(text))
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Accepts any prompt: the backend sends none to a model."""
 
     def describe(self) -> Mapping[str, Any]:

@@ -114,7 +114,7 @@ class ReplayBackend:
                 )
             yield self._read_sample(request.key).completion(request.problem)
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Accepts any prompt: the backend sends none to a model."""
 
     def describe(self) -> Mapping[str, Any]:

@@ -57,9 +57,9 @@ class ClusterBackend:
             cause = getattr(error, "cause", None)
             raise UserError(f"backend {self.name} does not start on a node of the cluster: {cause or error}") from None
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
-        self._get(self._actors[0].accept.remote(prompt))
+        self._get(self._actors[0].check_prompt.remote(prompt))
 
     def chat_reason(self) -> str:
         """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""

@@ -103,7 +103,7 @@ class GenerationWorker:
     def ready(self) -> None:
         """Returns None as soon as the backend of this replica is loaded."""
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
         check_prompt(self.backend, prompt)
 

@@ -24,7 +24,7 @@ from evalharness.pipeline.problem_filter import select_problems
 from evalharness.pipeline.resuming.folders import check_deletable, check_folder_of_runs
 from evalharness.pipeline.resuming.same_run import holds_resumable_run
 from evalharness.pipeline.shard import parse_shard
-from evalharness.records import Backend, Problem, Prompt, Request, Sampling, SupportsPromptCheck, Task
+from evalharness.records import Backend, Problem, Prompt, Request, Sampling, Task, prompt_check
 from evalharness.sandbox.factory import parse_sandbox_options
 from evalharness.util.files import check_writable
 from evalharness.util.number_checks import check_at_least
@@ -225,8 +225,8 @@ def check_backend(config: RunConfig) -> Backend | None:
 
 def check_prompt(backend: Backend, prompt: Prompt) -> None:
     """Raises UserError where the backend cannot take prompts of this kind, such as infilling; a task has one kind."""
-    if isinstance(backend, SupportsPromptCheck):
-        backend.accept(prompt)
+    if check := prompt_check(backend):
+        check(prompt)
     elif prompt.suffix is not None:
         raise UserError(
             f"the backend {backend.name} cannot infill; use another --backend, or a recipe that continues text, such "

@@ -40,6 +40,7 @@ from evalharness.records.protocols import (
     Sandbox,
     SupportsPromptCheck,
     Task,
+    prompt_check,
 )
 from evalharness.records.verdicts import (
     STATUSES,
@@ -85,4 +86,5 @@ __all__ = [
     "Trace",
     "UnitTestProgram",
     "Verdict",
+    "prompt_check",
 ]

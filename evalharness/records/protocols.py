@@ -1,6 +1,6 @@
 """The protocols (interfaces) that tasks, backends and sandboxes implement."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from evalharness.records.completions import Completion, Sampling
@@ -53,9 +53,14 @@ class Backend(Protocol):
 class SupportsPromptCheck(Protocol):
     """A backend that checks prompts before the run. A backend without this method takes all but infilling prompts."""
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend cannot take. Called once per task, before any work."""
         ...
+
+
+def prompt_check(backend: Backend) -> Callable[[Prompt], None] | None:
+    """Returns the backend's method `check_prompt`, or `accept`, its name before version 0.3; None without either."""
+    return getattr(backend, "check_prompt", None) or getattr(backend, "accept", None)
 
 
 @runtime_checkable

@@ -29,7 +29,7 @@ class CommandBackend:
         options = parse_options(self.Options, self.name, config.options)
         self.command = shlex.split(options.program)
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Called once per task, before any work. Without this method, a backend gets text and chat prompts."""
         if prompt.text is None or prompt.suffix is not None:
             raise UserError("backend command only continues text; choose a recipe of kind completion")

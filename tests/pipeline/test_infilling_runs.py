@@ -35,7 +35,7 @@ class Plain:
 class InfillingOnly(Plain):
     """A backend that accepts infilling prompts alone."""
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         if prompt.suffix is None:
             raise UserError("infilling prompts only")
 

@@ -53,7 +53,7 @@ class DiffusionBackend:
         self._drafter: Drafter | None = None
         """None also where lookup drafts alone."""
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt whose middle length the network cannot handle."""
         from evalharness.backends.diffusion.rows import check_infilling
 

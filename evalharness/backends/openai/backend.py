@@ -52,7 +52,7 @@ class OpenAIBackend:
         self._client = Client(self._address, self._options)
         self._tokenizer: Any = None
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt if the API is chat, or if its `middle_length` is not free."""
         if prompt.suffix is None:
             return

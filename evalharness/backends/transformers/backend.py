@@ -48,7 +48,7 @@ class TransformersBackend:
         self._lm: CausalLM | None = None
         self._tokenizer: Any = None
 
-    def accept(self, prompt: Prompt) -> None:
+    def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for an infilling prompt if the tokenizer has no known FIM sentinel tokens.
 
         Loads only the tokenizer. Whether the chat template accepts the messages shows only when they are encoded.

@@ -18,7 +18,7 @@ from evalharness.model_server.engine.admission import RowQueue
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import Job, Outcome, Update
 from evalharness.model_server.engine.protocol import EngineLoad
-from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, SupportsPromptCheck
+from evalharness.records import Backend, Completion, Problem, Prompt, Request, Sampling, prompt_check
 from evalharness.util.http.refusals import RequestRefused
 from evalharness.util.text import error_text
 
@@ -84,10 +84,11 @@ class WholeEngine:
         self._backend.close()
 
     def _accepts_infilling(self) -> bool:
-        if not isinstance(self._backend, SupportsPromptCheck):
+        check = prompt_check(self._backend)
+        if check is None:
             return False
         try:
-            self._backend.accept(Prompt("", suffix=""))
+            check(Prompt("", suffix=""))
         except UserError:
             return False
         return True

@@ -95,5 +95,5 @@ def test_sampler_is_described_and_other_rules_are_refused(folder: Path) -> None:
     with pytest.raises(UserError, match=r"option rule has no effect on model .* has its own sampler"):
         backend(folder, rule="factor").describe()
     with pytest.raises(UserError, match="cannot infill; use --option recipe=suffix-first"):
-        backend(folder).accept(infilling_request("free").problem.prompt)
-    backend(folder).accept(text_request("x").problem.prompt)
+        backend(folder).check_prompt(infilling_request("free").problem.prompt)
+    backend(folder).check_prompt(text_request("x").problem.prompt)

@@ -125,7 +125,7 @@ def test_bidirectional_network_denoises_a_canvas(tmp_path: Path) -> None:
     assert filled.output_tokens is not None
     assert filled.output_tokens <= 20
     with pytest.raises(UserError, match="whose length must be known in advance; use --option recipe=canvas"):
-        diffusion(bidirectional).accept(infilling_request("free").problem.prompt)
+        diffusion(bidirectional).check_prompt(infilling_request("free").problem.prompt)
     (text,) = diffusion(bidirectional).generate([text_request("x")], SAMPLING)
     assert text.forwards
 
@@ -212,11 +212,11 @@ def test_user_errors_are_one_line(folder: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UserError, match="does not exist"):
         diffusion(tmp_path / "none").describe()
     with pytest.raises(UserError, match=r"middle: oracle.*backend ar"):
-        ar(folder).accept(infilling_request("oracle", "a").problem.prompt)
+        ar(folder).check_prompt(infilling_request("oracle", "a").problem.prompt)
     bidirectional = build(tmp_path / "bidirectional", "bidirectional")
     with pytest.raises(
         UserError, match="is a diffusion model, which backend ar cannot decode; use --backend diffusion"
     ):
         ar(bidirectional, draft="4").describe()
     with pytest.raises(UserError, match="lacks the FIM sentinel tokens"):
-        diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).accept(infilling_request("free").problem.prompt)
+        diffusion(build(tmp_path / "bare", special=SPECIAL[:3])).check_prompt(infilling_request("free").problem.prompt)

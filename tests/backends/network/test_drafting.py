@@ -112,7 +112,7 @@ def test_infilling_prompts_are_drafted_too(tmp_path: Path) -> None:
     (drafted,) = DiffusionBackend(BackendConfig(str(model), 1, options)).generate([request], GREEDY)
     assert drafted.text == plain.text
     with pytest.raises(UserError, match="middle"):
-        DiffusionBackend(BackendConfig(str(model), 1, options)).accept(infilling_request("search").problem.prompt)
+        DiffusionBackend(BackendConfig(str(model), 1, options)).check_prompt(infilling_request("search").problem.prompt)
 
 
 def test_wrong_options_are_refused(base: Path) -> None:

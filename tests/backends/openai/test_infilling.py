@@ -45,9 +45,9 @@ def test_text_prompt_is_sent_without_suffix(endpoint: Endpoint) -> None:
 
 def test_chat_api_cannot_infill() -> None:
     with pytest.raises(UserError, match=r"a chat API cannot infill.*api=chat") as caught:
-        backend(api="chat").accept(infilling_request(PREFIX, SUFFIX).problem.prompt)
+        backend(api="chat").check_prompt(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)
-    backend(api="chat").accept(TEXT)
+    backend(api="chat").check_prompt(TEXT)
     with pytest.raises(UserError, match="extra cannot set the request field suffix; use --option fim"):
         backend(extra='{"suffix": "x"}')
 
@@ -56,4 +56,4 @@ def test_chat_api_cannot_infill() -> None:
 def test_endpoints_take_only_free_middles(middle_length: MiddleLength) -> None:
     prompt = infilling_request(PREFIX, SUFFIX, middle_length=middle_length).problem.prompt
     with pytest.raises(UserError, match=rf"middle: {middle_length}.*from left to right.*recipe=plain"):
-        backend().accept(prompt)
+        backend().check_prompt(prompt)

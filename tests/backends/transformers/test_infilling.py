@@ -99,11 +99,11 @@ def test_tokenizer_without_sentinels_is_refused_before_the_model_is_loaded(
 ) -> None:
     monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", None)
     source = backend(model)
-    source.accept(request(HEAD).problem.prompt)
+    source.check_prompt(request(HEAD).problem.prompt)
     with pytest.raises(
         UserError, match=r"lacks the sentinel tokens of every known FIM format .*qwen.*recipe=suffix-first"
     ) as caught:
-        source.accept(infilling_request(PREFIX, SUFFIX).problem.prompt)
+        source.check_prompt(infilling_request(PREFIX, SUFFIX).problem.prompt)
     assert "\n" not in str(caught.value)
 
 
@@ -111,4 +111,4 @@ def test_tokenizer_without_sentinels_is_refused_before_the_model_is_loaded(
 def test_left_to_right_models_take_only_free_middles(middle_length: MiddleLength, infilling_model: Path) -> None:
     prompt = infilling_request(PREFIX, SUFFIX, middle_length=middle_length).problem.prompt
     with pytest.raises(UserError, match=rf"middle: {middle_length}.*from left to right.*recipe=plain"):
-        backend(infilling_model).accept(prompt)
+        backend(infilling_model).check_prompt(prompt)

@@ -32,44 +32,44 @@ def open_samples(path: Path) -> IO[bytes]:
     """
     try:
         if path.is_dir():
-            return _temporary(_evalplus_rows(path))
-        return _standard(path, _plain(path))
+            return _rows_to_temporary_file(_evalplus_rows(path))
+        return _convert_rows(path, _decompress(path))
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; give an existing file") from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         raise UserError(f"samples file {path} cannot be read: {error}; give {ACCEPTED}") from None
 
 
-def _plain(path: Path) -> IO[bytes]:
+def _decompress(path: Path) -> IO[bytes]:
     """Returns the file decompressed and as UTF-8, seekable."""
-    file: IO[bytes] = path.open("rb") if path != STDIN else _copied(sys.stdin.buffer)
+    file: IO[bytes] = path.open("rb") if path != STDIN else _copy_to_temporary_file(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
         with expanded(path, file) as compressed:
-            file = _copied(compressed)
+            file = _copy_to_temporary_file(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):
         raise OSError("its name ends in .gz, but it is not gzip-compressed")
     if (mark := file.read(2)) in UTF16:
         file.seek(0)
         text = codecs.getreader("utf-16")(file)
-        return _written(line.encode() for line in text)
+        return _lines_to_temporary_file(line.encode() for line in text)
     file.seek(0)
     if mark + b"\xbf" == codecs.BOM_UTF8 or file.read(3) == codecs.BOM_UTF8:
         file.seek(3)
-        return _copied(file)
+        return _copy_to_temporary_file(file)
     file.seek(0)
     return file
 
 
-def _standard(path: Path, file: IO[bytes]) -> IO[bytes]:
+def _convert_rows(path: Path, file: IO[bytes]) -> IO[bytes]:
     """Returns the file itself if it has this project's format, else another harness's rows converted to it."""
     first = next((line for line in file if line.strip()), b"").strip()
     file.seek(0)
     if first.startswith(b"["):
-        return _temporary(_bigcode_rows(path, file))
+        return _rows_to_temporary_file(_bigcode_rows(path, file))
     if first.startswith(b"{") and b'"resps"' in first and b'"doc"' in first:
-        return _temporary(_lm_eval_rows(path, file))
+        return _rows_to_temporary_file(_lm_eval_rows(path, file))
     return file
 
 
@@ -128,18 +128,18 @@ def _evalplus_rows(folder: Path) -> Iterator[dict[str, Any]]:
         raise UserError(f"{folder} has no EvalPlus results such as HumanEval_0/0.py; give {ACCEPTED}")
 
 
-def _temporary(rows: Iterable[dict[str, Any]]) -> IO[bytes]:
-    return _written(json.dumps(row).encode() + b"\n" for row in rows)
+def _rows_to_temporary_file(rows: Iterable[dict[str, Any]]) -> IO[bytes]:
+    return _lines_to_temporary_file(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def _written(lines: Iterable[bytes]) -> IO[bytes]:
+def _lines_to_temporary_file(lines: Iterable[bytes]) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     file.writelines(lines)
     file.seek(0)
     return file
 
 
-def _copied(source: Any) -> IO[bytes]:
+def _copy_to_temporary_file(source: Any) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     shutil.copyfileobj(source, file)
     file.seek(0)

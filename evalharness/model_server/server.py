@@ -5,7 +5,7 @@ from contextlib import closing
 
 from evalharness.model_server.app import make_app
 from evalharness.model_server.config import ServerConfig
-from evalharness.model_server.engine.opening import open_engine
+from evalharness.model_server.engine.factory import open_engine
 from evalharness.model_server.playground.problems import Problems
 from evalharness.util.http.address import listen
 from evalharness.util.http.serving import CONNECTIONS, run_server

@@ -74,7 +74,7 @@ TRIALS = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class EngineCheck:
     """The result of one check of a sandbox engine."""
 
     good: bool
@@ -82,35 +82,35 @@ class Finding:
     reason: str = ""
 
 
-def check_guarantees(engine: Engine, image: str) -> Iterator[Finding]:
+def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
     """Yields, for each guarantee, whether a fresh container of this image has it, as its agent tests it."""
     container = engine.start(image, 4096, 1.0, SAMPLE_SEED)
     container.close()
     for name, text in GUARANTEES.items():
-        yield Finding(bool(container.hello["guarantees"].get(name)), f"{name}: {text}")
+        yield EngineCheck(bool(container.hello["guarantees"].get(name)), f"{name}: {text}")
 
 
-def check_trials(pool: ContainerPool, image: str) -> Iterator[Finding]:
+def check_trials(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
     """Yields, for each hostile program, whether it ended as expected and left nothing behind."""
     for text, (source, allowed) in TRIALS.items():
         outcome = _status(pool.run(_python(image, source)))
         after = _status(pool.run(_python(image, LOOKS_FRESH)))
         good = outcome[0] in allowed and after[0] == "passed"
-        yield Finding(good, text, "" if good else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}")
+        yield EngineCheck(good, text, "" if good else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}")
 
 
 def _python(image: str, source: str) -> ExecProgram:
     return ExecProgram(image, source, LIMITS)
 
 
-def check_language(pool: ContainerPool, image: str) -> Finding:
+def check_language(pool: ContainerPool, image: str) -> EngineCheck:
     """Checks that the right solution of a language's hello problem passes and that the wrong one fails."""
     language = languages()[image]
     hello, text = language.hello, f"{language.language}: right passes, wrong fails"
     try:
         pool.prepare([image])
     except UserError as error:
-        return Finding(False, text, str(error))
+        return EngineCheck(False, text, str(error))
     reasons = []
     for solution, expected in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
@@ -118,7 +118,7 @@ def check_language(pool: ContainerPool, image: str) -> Finding:
         status, detail = _status(pool.run(program))
         if status != expected:
             reasons.append(f"{'right' if expected == 'passed' else 'wrong'} solution: {status} {detail}")
-    return Finding(not reasons, text, "; ".join(reasons))
+    return EngineCheck(not reasons, text, "; ".join(reasons))
 
 
 def _status(execution: Execution) -> tuple[str, str]:

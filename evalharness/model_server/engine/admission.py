@@ -11,7 +11,7 @@ SMOOTHING = 0.1
 """Weight of the newest completion in the moving average of durations."""
 
 
-class RowQueue:
+class AdmissionQueue:
     """Counts running and waiting completions of an engine, and refuses requests beyond the limit.
 
     A row is one completion in the engine's batch. Not thread-safe; for use in one event loop.

@@ -10,7 +10,7 @@ from pathlib import Path
 from evalharness.diffusion.serving.batch import Batch
 from evalharness.diffusion.serving.decoder import Decoder
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.engine.admission import RowQueue
+from evalharness.model_server.engine.admission import AdmissionQueue
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import Job
@@ -34,7 +34,7 @@ class NetworkEngine:
         self.context: int | None = network.model.config.max_length
         self.detokenizer: Detokenizer | None = network.detokenizer
         self._factory = factory
-        self._queue = RowQueue(concurrency, queue)
+        self._queue = AdmissionQueue(concurrency, queue)
         taps = factory.drafter.config.taps if factory.drafter else ()
         self._encoders = ThreadPoolExecutor(2, "encoder")
         self._loop: asyncio.AbstractEventLoop | None = None

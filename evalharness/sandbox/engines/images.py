@@ -103,7 +103,7 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
             labels={LABEL: "image"},
             decode=True,
         ):
-            _follow(name, event, log)
+            _log_build_event(name, event, log)
     except APIError as error:
         raise UserError(f"building sandbox image {name!r} failed: {str(error)[-600:]}") from None
     image = client.images.get(tag)
@@ -122,7 +122,7 @@ def _packed(files: dict[str, bytes]) -> io.BytesIO:
     return context
 
 
-def _follow(name: str, event: dict[str, Any], log: Log) -> None:
+def _log_build_event(name: str, event: dict[str, Any], log: Log) -> None:
     """Logs a step of an image build. Raises UserError if the step failed."""
     if "error" in event:
         raise UserError(f"building sandbox image {name!r} failed: {' '.join(str(event['error']).split())[-600:]}")

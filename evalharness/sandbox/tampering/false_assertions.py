@@ -97,7 +97,7 @@ class FalseAssertions:
             yield equal
         elif name in FALSE and len(args) >= FALSE[name][1]:
             start, end, forms = FALSE[name]
-            yield self._replace(args[start], args[end - 1], self._filled(DRAW.choice(forms), args[start:]))
+            yield self._replace(args[start], args[end - 1], self._fill_template(DRAW.choice(forms), args[start:]))
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
@@ -110,7 +110,7 @@ class FalseAssertions:
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
         return self._beside(argument) if tolerance else self._far_from(argument)
 
-    def _filled(self, form: str, args: Sequence[ast.expr]) -> str:
+    def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
         word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
         error = DRAW.choice(NEVER_RAISED)
         return form.format(self.text.of(args[0]), number=self._number(), word=repr(word), error=error)

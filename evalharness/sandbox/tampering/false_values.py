@@ -29,7 +29,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
 
     `values` are what all tests of the problem expect. The value differs from all of them, unless some are the same.
     """
-    known = {normal(other) for other in values}
+    known = {normalize_value(other) for other in values}
     distinct = len(known) == len(values) or not values
     if TRUTH.search(value):
         return _changed_truth(value)
@@ -43,7 +43,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
             changed = change(value, values)
             if changed is None:
                 break
-            if _differs(changed, value) and (not distinct or normal(changed) not in known):
+            if _differs(changed, value) and (not distinct or normalize_value(changed) not in known):
                 return changed
     return DRAW.choice(others) if others else None
 
@@ -158,7 +158,7 @@ def _put(value: str, match: re.Match[str], text: str) -> str:
     return value[: match.start()] + text + value[match.end() :]
 
 
-def normal(value: str) -> str:
+def normalize_value(value: str) -> str:
     """Returns a value normalized so that values that some language treats as equal become equal texts.
 
     Spaces, quotes, brackets, small differences, and the spelling of booleans and of null are removed.
@@ -170,14 +170,14 @@ def normal(value: str) -> str:
 
 def _differs(value: str, other: str) -> bool:
     """Returns whether two values are unequal by any comparison, including one that tolerates small differences."""
-    first, second = normal(value), normal(other)
+    first, second = normalize_value(value), normalize_value(other)
     if first == second:
         return False
     if DIGITS.sub("0", first) != DIGITS.sub("0", second):
         return True
-    pairs = zip(_floats(first), _floats(second), strict=True)
+    pairs = zip(_parse_floats(first), _parse_floats(second), strict=True)
     return any(abs(a - b) > 0.01 + 1e-6 * max(a, b) for a, b in pairs)
 
 
-def _floats(text: str) -> list[float]:
+def _parse_floats(text: str) -> list[float]:
     return [float(match[0]) for match in DIGITS.finditer(text)]

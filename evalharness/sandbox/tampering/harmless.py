@@ -21,7 +21,7 @@ from evalharness.records import (
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.tampering.plain_python import is_plain
 from evalharness.sandbox.tampering.plain_text import is_plain_text
-from evalharness.sandbox.tampering.vocabulary import CHECKED, answering, suites
+from evalharness.sandbox.tampering.vocabulary import CHECKED, livecodebench_vocabulary, unittest_vocabulary
 
 TASK_FUNCTION = "task_func"
 """The name that the tests of BigCodeBench call."""
@@ -38,9 +38,9 @@ def is_harmless(program: Program) -> bool:
         case CallsProgram():
             return is_plain(source)
         case CasesProgram():
-            return is_plain(source, answering())
+            return is_plain(source, livecodebench_vocabulary())
         case UnitTestProgram(checks=checks):
-            return is_plain(source, suites(), checks.text, TASK_FUNCTION)
+            return is_plain(source, unittest_vocabulary(), checks.text, TASK_FUNCTION)
         case CommandProgram(image=image, checks=checks):
             language = languages().get(image)
             checks = checks or Checks("")

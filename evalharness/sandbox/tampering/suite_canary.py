@@ -39,10 +39,14 @@ def false_suites(tests: str, count: int) -> list[FalseSuite]:
         return []
     by_name = {node.name: node for node in suites[-1].body if isinstance(node, ast.FunctionDef)}  # the last one counts
     statements = [list(_always_reached(test.body)) for test in by_name.values() if _is_test(test)]
-    return [suite for turn in _turns(count) if (suite := _false_suite(text, suites[-1], statements, turn)).failing]
+    return [
+        suite
+        for turn in _assertion_indices(count)
+        if (suite := _false_suite(text, suites[-1], statements, turn)).failing
+    ]
 
 
-def _turns(count: int) -> list[int]:
+def _assertion_indices(count: int) -> list[int]:
     first = DRAW.randrange(1000)
     return list(range(first, first + count))
 

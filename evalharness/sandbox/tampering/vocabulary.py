@@ -127,7 +127,7 @@ CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 
 
 @functools.cache
-def answering() -> Vocabulary:
+def livecodebench_vocabulary() -> Vocabulary:
     """Returns the vocabulary of programs that answer LiveCodeBench's test cases."""
     modules = _merged(FUNCTIONS, modules_of(ANSWERING))
     known = frozenset().union(*modules.values())
@@ -144,17 +144,17 @@ def answering() -> Vocabulary:
 
 @functools.cache
 def runtime_attributes() -> frozenset[str]:
-    """Returns attribute names of the interpreter's own objects and of the modules of `answering`.
+    """Returns attribute names of the interpreter's own objects and of the modules of `livecodebench_vocabulary`.
 
     If a program defines one of these names, its uses may mean the interpreter's.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
-    modules = map(importlib.import_module, answering().modules)
+    modules = map(importlib.import_module, livecodebench_vocabulary().modules)
     return frozenset().union(*map(dir, [object, *kinds]), *map(dir, modules))
 
 
 @functools.cache
-def suites() -> Vocabulary:
+def unittest_vocabulary() -> Vocabulary:
     """Returns the vocabulary of programs that BigCodeBench's `unittest` suites check."""
     names = frozenset(NAMES.split())
     modules = _merged(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))

@@ -12,7 +12,7 @@ from evalharness.training.recipe import Strict
 from evalharness.util.yaml_text import parse_yaml
 
 
-class Answers(Strict):
+class AnswerSettings(Strict):
     """Recipe section `answers`: the training texts, prompts with the target's own answers."""
 
     tokens: int = Field(default=2_000_000, gt=0)
@@ -36,7 +36,7 @@ class Answers(Strict):
     """Number of texts, the first ones, for evaluation only."""
 
 
-class Features(Strict):
+class FeatureSettings(Strict):
     """Recipe section `features`: which hidden states of the target the drafter sees."""
 
     taps: tuple[int, ...] = (6, 14, 21)
@@ -108,8 +108,8 @@ class DrafterRecipe(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, gt=0)
     """CPU threads."""
-    answers: Answers = Answers()
-    features: Features = Features()
+    answers: AnswerSettings = AnswerSettings()
+    features: FeatureSettings = FeatureSettings()
     drafter: DrafterShape = DrafterShape()
     optimization: Optimization = Optimization()
 

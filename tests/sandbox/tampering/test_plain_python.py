@@ -10,7 +10,13 @@ from evalharness.adapters import open_task
 from evalharness.records import Completion
 from evalharness.sandbox.tampering.harmless import is_harmless
 from evalharness.sandbox.tampering.plain_python import is_plain
-from evalharness.sandbox.tampering.vocabulary import ATTRIBUTES, CHECKED, FUNCTIONS, answering, suites
+from evalharness.sandbox.tampering.vocabulary import (
+    ATTRIBUTES,
+    CHECKED,
+    FUNCTIONS,
+    livecodebench_vocabulary,
+    unittest_vocabulary,
+)
 
 TESTS = "def check(candidate):\n    assert candidate(1) == 1\ncheck(f)"
 PLAIN = [
@@ -131,23 +137,23 @@ SUITE_TESTS = "class TestCases(unittest.TestCase):\n    def test(self):\n       
 
 @pytest.mark.parametrize("source", ANSWERING)
 def test_plain_programs_that_answer_cases(source: str) -> None:
-    assert is_plain(source, answering())
+    assert is_plain(source, livecodebench_vocabulary())
     assert not is_plain(source)
 
 
 @pytest.mark.parametrize("source", NOT_ANSWERING)
 def test_suspicious_programs_that_answer_cases(source: str) -> None:
-    assert not is_plain(source, answering())
+    assert not is_plain(source, livecodebench_vocabulary())
 
 
 @pytest.mark.parametrize("source", SUITE)
 def test_plain_programs_with_a_test_suite(source: str) -> None:
-    assert is_plain(source, suites(), SUITE_TESTS, "task_func")
+    assert is_plain(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.parametrize("source", NOT_SUITE)
 def test_suspicious_programs_with_a_test_suite(source: str) -> None:
-    assert not is_plain(source, suites(), SUITE_TESTS, "task_func")
+    assert not is_plain(source, unittest_vocabulary(), SUITE_TESTS, "task_func")
 
 
 @pytest.mark.data
@@ -169,5 +175,5 @@ def test_few_reference_solutions_are_suspicious(task: str, at_most: int, dataset
 def test_any_text_takes_little_time(unit: str) -> None:
     for size in (60_000, 1_000_000):
         started = time.process_time()
-        is_plain(unit * (size // len(unit)), suites(), SUITE_TESTS, "task_func")
+        is_plain(unit * (size // len(unit)), unittest_vocabulary(), SUITE_TESTS, "task_func")
         assert time.process_time() - started < 2

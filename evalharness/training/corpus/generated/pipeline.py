@@ -40,7 +40,7 @@ SOME = (
 
 
 @dataclass(frozen=True)
-class Parts:
+class CodeParts:
     """The code fragments of one generated function over a sequence, with all names filled in."""
 
     loops: tuple[str, ...]
@@ -80,7 +80,7 @@ def make(random: Random) -> Function:
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
         transformation = random.choice([t for t in TRANSFORMATIONS if _fits(t.takes, source.element)])
     kind = _element_kind(source, transformation)
-    aggregation = random.choice([a for a in AGGREGATIONS if _suits(a, kind, condition, transformation)])
+    aggregation = random.choice([a for a in AGGREGATIONS if _is_meaningful(a, kind, condition, transformation)])
     if aggregation.states_condition:
         transformation = None
     return _assemble(random, source, condition, transformation, aggregation)
@@ -97,7 +97,7 @@ def _element_kind(source: Source, transformation: Transformation | None) -> str:
     return transformation.gives
 
 
-def _suits(
+def _is_meaningful(
     aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
     """Returns whether an aggregation makes sense for elements of this type."""
@@ -131,10 +131,10 @@ def _assemble(
     values, extra_params = draw_extra_values(random, templates, taken)
     params = [Param(name, type_, sample) for name, (type_, sample) in zip(names, source.params, strict=True)]
     values |= {"x": x, "y": y, "p": names[0], "q": names[-1], "pattern": pattern}
-    wanted, noun = _wanted(random, source, condition, clause, element_phrase, aggregation, phrase, values)
+    wanted, noun = _describe_result(random, source, condition, clause, element_phrase, aggregation, phrase, values)
     tests = [fill(template, values) for template in (source.test, test) if template]
     unchanged = not condition and not transformation and not source.test and not y and len(source.loops) == 1
-    parts = Parts(
+    parts = CodeParts(
         loops=tuple(fill(loop, values) for loop in source.loops),
         test=" and ".join(f"({test})" if " or " in test and len(tests) > 1 else test for test in tests),
         element=fill(element, values),
@@ -164,7 +164,7 @@ def _assemble(
     )
 
 
-def _wanted(
+def _describe_result(
     random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
@@ -187,7 +187,7 @@ def _wanted(
 
 
 def _bodies(
-    random: Random, parts: Parts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
+    random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
 ) -> list[str]:
     """Returns equivalent bodies of a generated function in different styles: an expression, a loop, several steps."""
     accumulator = random.choice([name for name in aggregation.accumulators if name not in taken] or ["outcome"])

@@ -11,7 +11,7 @@ from helpers import tiny_model
 from evalharness.errors import UserError
 from evalharness.model_server.app import make_app
 from evalharness.model_server.config import ServerConfig
-from evalharness.model_server.engine.opening import open_engine
+from evalharness.model_server.engine.factory import open_engine
 from evalharness.model_server.playground.problems import Problems
 from evalharness.records import Sampling
 

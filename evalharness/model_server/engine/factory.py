@@ -14,10 +14,10 @@ from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.drafting.packing import pack_target
 from evalharness.errors import UserError
 from evalharness.model_server.config import ServerConfig
+from evalharness.model_server.engine.backend_engine import BackendEngine
 from evalharness.model_server.engine.decoders import DecoderFactory
 from evalharness.model_server.engine.network_engine import NetworkEngine
 from evalharness.model_server.engine.protocol import Engine
-from evalharness.model_server.engine.whole_engine import WholeEngine
 from evalharness.pipeline.config import default_workers
 from evalharness.util.suggest import unknown_name
 
@@ -34,7 +34,7 @@ def open_engine(config: ServerConfig, log: Callable[[str], None]) -> Engine:
         names = sorted({*NETWORK_BACKENDS, "transformers"})
         raise UserError(unknown_name("backend to serve", config.backend, names))
     backend = find_backend(config.backend)(BackendConfig(config.model, config.concurrency, config.options))
-    return WholeEngine(config.backend, config.model or config.backend, backend, config.concurrency, config.queue)
+    return BackendEngine(config.backend, config.model or config.backend, backend, config.concurrency, config.queue)
 
 
 def _is_gemma(config: ServerConfig) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evalharness.errors import UserError
 from evalharness.generation.stopping import Detokenizer
-from evalharness.model_server.engine.admission import RowQueue
+from evalharness.model_server.engine.admission import AdmissionQueue
 from evalharness.model_server.engine.generation import QueuedGeneration
 from evalharness.model_server.engine.job import Job, Outcome, Update
 from evalharness.model_server.engine.protocol import EngineLoad
@@ -36,7 +36,7 @@ class _Entry:
         return Sampling(self.job.temperature, self.job.top_p, self.job.max_new_tokens, seed)
 
 
-class WholeEngine:
+class BackendEngine:
     """An engine that runs any backend of the harness, one whole batch at a time, without streaming."""
 
     context: int | None = None
@@ -48,7 +48,7 @@ class WholeEngine:
         self._backend, self._concurrency = backend, concurrency
         backend.describe()
         self.infills = self._accepts_infilling()
-        self._queue = RowQueue(concurrency, queue)
+        self._queue = AdmissionQueue(concurrency, queue)
         self._waiting: deque[_Entry] = deque()
         self._running = 0
         self._wake = threading.Condition()

@@ -42,7 +42,9 @@ class LiveModel:
             [completion] = self.backend.generate([Request(shown.problem, sample_id)], sampling)
         if completion.error:
             _log.warning("model %s gave no answer to %s: %s", self.label, shown.problem.task_id, completion.error)
-            raise RequestRefused(502, "one of the two models gave no answer; press Enter to retry")
+            raise RequestRefused(
+                502, "one of the two models (hidden until the vote) failed to answer; press Enter to retry"
+            )
         return completion
 
 

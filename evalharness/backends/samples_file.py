@@ -122,7 +122,7 @@ def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
         raise UserError(f"{where}: no text under solution, completion or answer; give one of them")
     if row.get("error"):
         raise UserError(
-            f"{where}: the backend failed, so there is nothing to grade; generate the sample again, or remove the line"
+            f"{where}: a sample without text, because its backend failed; generate the sample again, or remove the line"
         )
     return {row["form"]: row["text"]}
 

@@ -96,7 +96,7 @@ def check(
     all_good = True
     console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)
 
-    def show(finding: conformance.Finding) -> None:
+    def show(finding: conformance.EngineCheck) -> None:
         nonlocal all_good
         all_good = all_good and finding.good
         mark = "[green]yes[/]" if finding.good else "[red]NO [/]"

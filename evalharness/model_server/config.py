@@ -71,6 +71,6 @@ class ServerConfig:
 
     @property
     def limits(self) -> RequestLimits:
-        """The limits of a request."""
+        """Size and time limits of an HTTP request."""
         hosts = served_hosts(self.host, self.allowed_hosts)
         return RequestLimits(self.key, self.body_bytes, self.bodies_bytes, self.read_s, PUBLIC_PATHS, hosts)

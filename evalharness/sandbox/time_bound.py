@@ -41,7 +41,7 @@ class TimeBound:
         self._used, self._started = self.used_s(), 0.0
 
     def used_s(self) -> float:
-        """Returns the counted seconds."""
+        """Returns the seconds of the budget that are used up."""
         return self._used + (time.monotonic() - self._started if self._started else 0.0)
 
     def left_s(self) -> float:

@@ -43,7 +43,7 @@ class WarmContainers:
         """
         with self._lock:
             if self._closed:
-                raise InfrastructureError("the sandbox is closed")
+                raise InfrastructureError("the sandbox is closed, so it starts no more containers")
             for index in reversed(range(len(self.idle))):
                 if self.idle[index][0] == kind:
                     return self.idle.pop(index)[1]
@@ -60,7 +60,7 @@ class WarmContainers:
                 self.all.add(container)
         if closed:
             container.close()
-            raise InfrastructureError("the sandbox is closed")
+            raise InfrastructureError("the sandbox is closed, so it starts no more containers")
         return container
 
     def borrow_unused(self, kind: ContainerKind) -> Container:

@@ -57,7 +57,7 @@ class Average:
 
     @torch.no_grad()
     def swap(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Exchanges the averaged and the current parameters."""
+        """Exchanges the averaged parameters and the network's own."""
         for value, parameter in zip(self.values, parameters, strict=True):
             current = parameter.detach().clone()
             parameter.copy_(value)

@@ -57,7 +57,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """The device of the weights."""
+        """The torch device of the network's weights."""
         return self.model.embed.weight.device
 
 

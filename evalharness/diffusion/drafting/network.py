@@ -17,7 +17,7 @@ from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, 
 
 
 class DrafterCache(KVCache):
-    """Keys and values of the drafter's layers, and the context features [rows, capacity, hidden] that they are of."""
+    """The drafter's KV cache, with the context features [rows, capacity, hidden] that keys and values come from."""
 
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
@@ -144,7 +144,7 @@ class Drafter(nn.Module):
         return self._shared
 
     def new_cache(self, rows: int, capacity: int) -> DrafterCache:
-        """Returns an empty cache for that number of rows of at most `capacity` positions, a block included."""
+        """Returns an empty KV cache for `rows` rows of at most `capacity` positions, a block included."""
         weight = self.norm.weight
         return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
 

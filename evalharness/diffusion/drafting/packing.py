@@ -32,19 +32,19 @@ class PackedFloatLinear(nn.Module):
 
 
 def can_pack(module: nn.Module) -> bool:
-    """Returns whether a module is a float32 linear layer on a CPU, and PyTorch has the operations."""
+    """Returns whether a module can be packed: a float32 linear layer on a CPU that PyTorch supports."""
     if type(module) is not nn.Linear or module.weight.device.type != "cpu" or module.weight.dtype != torch.float32:
         return False
     return bool(torch._C._has_mkldnn) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def pack_linear(module: nn.Module) -> nn.Module:
-    """Returns a float32 linear layer on a CPU in the packed layout; any other module as it is."""
+    """Returns a float32 linear layer on a CPU in the packed layout; any other module unchanged."""
     return PackedFloatLinear(module) if can_pack(module) else module  # type: ignore[arg-type]
 
 
 class PackedFloatRows(nn.Module):
-    """A head whose rows are packed in parts that are read from a file one after another."""
+    """An output head whose matrix is packed in parts that are read from a GGUF file one after another."""
 
     def __init__(self, rows: FileRows) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class PackedFloatRows(nn.Module):
 
 
 def pack_target(model: Transformer) -> None:
-    """Packs a network that verifies drafts, as `pack_linears`.
+    """Packs the linear layers of a target network for verifying drafts, as `pack_linears`.
 
     The head and the embedding of a tied network are not both kept if its file has the rows of the latter.
     """

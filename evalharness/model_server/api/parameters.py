@@ -67,7 +67,7 @@ class Parameters(BaseModel):
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """The stop sequences."""
+        """The request's stop sequences."""
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     @property

@@ -27,7 +27,7 @@ class NetworkEngine:
     def __init__(
         self, factory: DecoderFactory, ways: Sequence[str], concurrency: int, queue: int, workers: int = 1
     ) -> None:
-        """`workers` threads compute passes at a time, with a batch each; a drafter needs a single one."""
+        """`workers`: threads that run forward passes in parallel, with a batch each; with a drafter only one."""
         network = factory.network
         self.name: str = Path(network.name).name.removesuffix(".gguf")
         self.ways, self.infills = tuple(ways), factory.infills

@@ -1,4 +1,4 @@
-"""Threads that each run a batch of one network; rows that wait join the one with the fewest rows."""
+"""Threads that each run a batch of one network; waiting completions join the batch with the fewest rows."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from evalharness.util.text import error_text
 
 @dataclass(eq=False)
 class Entry:
-    """A row on its way through the engine."""
+    """A job in the engine, with its timings and the callback for its updates."""
 
     decoder: Decoder
     arrived: float
     deliver: Callable[[Update], None]
     """Called in the event loop."""
     worker: Worker | None = None
-    """Where the row runs; None while it waits."""
+    """The thread that runs it; None while it waits."""
     joined_s: float = 0.0
     first_s: float | None = None
     sent: int = 0
-    """Output tokens that were reported."""
+    """Output tokens that were reported to the client."""
 
 
 Updates = Sequence[tuple[Entry, Update]]
 
 
 class Workers:
-    """Some threads with a batch each, and the rows that wait for a place in one of them. Thread-safe."""
+    """Threads with a batch each, and the completions that wait for a place in one of them. Thread-safe."""
 
     def __init__(
         self, open_batch: Callable[[], Batch], count: int, concurrency: int, report: Callable[[Updates], None]
     ) -> None:
-        """At most `concurrency` rows run at a time. `report` is called in the threads, after each pass."""
+        """At most `concurrency` completions run at a time. The threads call `report` after each forward pass."""
         self.wake = threading.Condition()
         """Protects what the threads share."""
         self.closed = False
@@ -54,17 +54,17 @@ class Workers:
 
     @property
     def running(self) -> int:
-        """The number of rows in the batches."""
+        """The number of completions in the batches."""
         return sum(worker.rows for worker in self._workers)
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Lets rows join as soon as there is room."""
+        """Queues completions, which join a batch as soon as there is room."""
         with self.wake:
             self._waiting.extend(entries)
             self.wake.notify_all()
 
     def remove(self, entries: Sequence[Entry]) -> None:
-        """Lets rows leave before the next pass, those that have ended excepted."""
+        """Removes completions from queue or batch before the next forward pass, unless they have ended."""
         with self.wake:
             for entry in entries:
                 if entry.worker is not None:
@@ -74,19 +74,19 @@ class Workers:
             self.wake.notify_all()
 
     def may_take(self, worker: Worker) -> bool:
-        """Returns whether a worker should take a row that waits. The caller holds `wake`."""
+        """Returns whether a worker should take a waiting completion. The caller holds `wake`."""
         fewest = min(other.rows for other in self._workers)
         return bool(self._waiting) and self.running < self._concurrency and worker.rows == fewest
 
     def take(self, worker: Worker) -> Entry:
-        """Returns the next row, which the worker then has. The caller holds `wake`."""
+        """Assigns the next waiting completion to the worker and returns it. The caller holds `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
         worker.rows += 1
         return entry
 
     def close(self) -> None:
-        """Ends the threads; rows that are running get no end. Safe to call twice."""
+        """Stops the threads; running completions are abandoned. Safe to call twice."""
         with self.wake:
             self.closed = True
             self.wake.notify_all()
@@ -95,7 +95,7 @@ class Workers:
 
 
 class Worker:
-    """One thread and its batch."""
+    """A thread that runs one batch of completions."""
 
     def __init__(
         self, shared: Workers, open_batch: Callable[[], Batch], report: Callable[[Updates], None], number: int
@@ -125,7 +125,7 @@ class Worker:
         batch.close()
 
     def _admit(self, batch: Batch) -> bool:
-        """Lets rows leave and join; waits while there are none. Returns False once the engine is closed."""
+        """Adds waiting completions to the batch, removes cancelled ones; waits if there are none. False once closed."""
         shared = self._shared
         with shared.wake:
             if self.rows != batch.size:
@@ -147,7 +147,7 @@ class Worker:
         return not shared.closed
 
     def _updates(self, decoder: Decoder) -> list[tuple[Entry, Update]]:
-        """Returns what a pass changed in a row, if it changed something that is to be reported."""
+        """Returns what the latest forward pass changed in a completion, if there is something to report."""
         entry, row = self._entries[decoder], decoder.row
         frames, decoder.frames = tuple(decoder.frames), []
         tokens = tuple(row.output[entry.sent :])

@@ -150,10 +150,12 @@ class BubblewrapChannel:
         try:
             while view:
                 if not select.select([], [self._in], [], wait_s)[1]:
-                    raise InfrastructureError("the agent in the container does not read its input")
+                    raise InfrastructureError("the agent in the sandbox container does not read its input")
                 view = view[self._in.write(view[: select.PIPE_BUF]) or 0 :]
         except (OSError, ValueError) as error:
-            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
+            raise InfrastructureError(
+                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}"
+            ) from None
 
     def receive(self, wait_s: float) -> bytes:
         """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
@@ -161,7 +163,7 @@ class BubblewrapChannel:
             while True:
                 ready = select.select([self._out, self._err], [], [], wait_s)[0]
                 if not ready:
-                    raise InfrastructureError("the container does not answer")
+                    raise InfrastructureError("the agent in the sandbox container does not answer")
                 if self._out not in ready:
                     errors = self._err.read(1 << 16) or b""
                     self._stderr = (self._stderr + errors)[-2000:]
@@ -169,10 +171,12 @@ class BubblewrapChannel:
                         continue
                 data = self._out.read(1 << 20)
                 if not data:
-                    raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
+                    raise InfrastructureError(
+                        f"the sandbox container ended unexpectedly; {last_stderr_line(self._stderr)}"
+                    )
                 return data
         except (OSError, ValueError) as error:
-            raise InfrastructureError(f"the container has ended: {error}") from None
+            raise InfrastructureError(f"the sandbox container has ended: {error}") from None
 
     def cpu_s(self) -> float | None:
         """Returns the CPU seconds of the container so far, from its control group; None if unknown."""

@@ -40,7 +40,9 @@ class DockerChannel:
             self._socket.settimeout(wait_s)
             self._socket.sendall(data)
         except OSError as error:
-            raise InfrastructureError(f"the container has ended: {error}; {last_stderr_line(self._stderr)}") from None
+            raise InfrastructureError(
+                f"the sandbox container has ended: {error}; {last_stderr_line(self._stderr)}"
+            ) from None
 
     def receive(self, wait_s: float) -> bytes:
         """Returns the agent's next bytes on stdout. Keeps the end of stderr for error messages."""
@@ -59,10 +61,10 @@ class DockerChannel:
                 part = self._socket.recv(min(size - len(parts), 1 << 20))
             except OSError as error:
                 raise InfrastructureError(
-                    f"the container does not answer: {error}; {last_stderr_line(self._stderr)}"
+                    f"the agent in the sandbox container does not answer: {error}; {last_stderr_line(self._stderr)}"
                 ) from None
             if not part:
-                raise InfrastructureError(f"the container ended; {last_stderr_line(self._stderr)}")
+                raise InfrastructureError(f"the sandbox container ended unexpectedly; {last_stderr_line(self._stderr)}")
             parts += part
         return bytes(parts)
 

@@ -40,5 +40,8 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     """Returns the tokenizer of a checkpoint folder. Raises UserError if the folder has none."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise UserError(f"{path} does not exist; give a folder that `evalharness train` has written")
+        raise UserError(
+            f"the tokenizer {path} does not exist; set start (or certainty.model) in the recipe to a folder that "
+            "`evalharness train` wrote"
+        )
     return Tokenizer.from_file(str(path))

@@ -27,7 +27,9 @@ class Job:
     stop: StopChecker
     answer: list[int] = field(default_factory=list)
     states: list[Tensor] = field(default_factory=list)
-    """The tapped states of the prompt [tokens, taps * hidden], then those of each token of the answer."""
+    """Hidden states of the tapped layers for the prompt [tokens, taps * hidden], then those of each token of the
+    answer.
+    """
     tops: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     """For each token of the answer, ids and probabilities of the most probable ones."""
 
@@ -41,7 +43,10 @@ class Job:
         return Text(self.source.kind, tuple(self.prompt), tuple(self.answer))
 
     def observed(self) -> Observed:
-        """Returns what the target showed while it wrote the answer. No pass had its last token, whose states are 0."""
+        """Returns the target's features of the text, recorded during generation.
+
+        No forward pass had the answer's last token, whose states are 0.
+        """
         states = [*self.states, torch.zeros_like(self.states[0][:1])]
         ids, probabilities = zip(*self.tops, strict=True)
         return Observed(torch.cat(states), torch.stack(ids), torch.stack(probabilities))
@@ -49,7 +54,7 @@ class Job:
 
 @dataclass(frozen=True)
 class _Begun:
-    """The latest job of a kind, with the keys and values of its prompt."""
+    """The latest job of a kind of prompts, with the keys and values of its prompt, to reuse a common prefix."""
 
     job: Job
     cache: KVCache
@@ -123,7 +128,7 @@ class Slots:
         return ended + self._release()
 
     def _push(self, hidden: Tensor, jobs: Sequence[Job | None]) -> None:
-        """Gives each job the most probable token after its final state in `hidden` [jobs, hidden]."""
+        """Appends to each job the most probable token after its final hidden state in `hidden` [jobs, hidden]."""
         logits = self._model.logits(hidden)
         tops = list(zip(*top_tokens(logits), strict=True)) if self._recorder is not None else []
         for number, (job, token) in enumerate(zip(jobs, logits.max(dim=-1).indices.tolist(), strict=True)):
@@ -133,7 +138,7 @@ class Slots:
                     job.tops.append(tops[number])
 
     def _shared(self, job: Job) -> int:
-        """Returns the number of tokens with which the latest prompt of the job's kind and its own begin.
+        """Returns the length of the common prefix of a job's prompt and the latest prompt of its kind.
 
         The last token is always computed: its state predicts the first token of the answer.
         """

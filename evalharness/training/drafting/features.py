@@ -38,7 +38,7 @@ class TextFeatures:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a pass over a text shows of the target: as in TextFeatures, `states` in bfloat16 and `ids` in int32."""
+    """The target's features of one text, as recorded: `states` in bfloat16 and `ids` in int32 (see TextFeatures)."""
 
     states: Tensor
     ids: Tensor
@@ -67,7 +67,7 @@ def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> Observed:
-    """Returns what the target shows of a text, from one pass over it."""
+    """Returns the target's features of a training text, from one forward pass over it."""
     hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
     return Observed(recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1])))
 
@@ -83,7 +83,7 @@ def write_features(folder: Path, number: int, observed: Sequence[Observed], taps
 
 
 def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the features of that shard are there, of these taps."""
+    """Returns whether the target's features of shard `number` are stored, from these tapped layers."""
     path = features_path(folder, number)
     if not path.exists():
         return False
@@ -96,21 +96,21 @@ def _names(taps: Sequence[int]) -> str:
 
 
 class FeatureSource(Protocol):
-    """The texts that a drafter is trained on, with their features."""
+    """A source of training texts for a drafter, with the target's features."""
 
     def __len__(self) -> int: ...
 
     def text(self, number: int) -> Text:
-        """Returns the text with this number, without its features."""
+        """Returns training text `number`, without its features."""
         ...
 
     def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
-        """Returns the texts with these numbers."""
+        """Returns the training texts with these numbers and their features."""
         ...
 
 
 class LiveFeatures:
-    """The texts of all shards; the target reads them again each time, several in one pass. For a GPU."""
+    """The training texts of all shards, whose features the target computes again at each use. For a GPU."""
 
     def __init__(self, answers: Path, model: Transformer, taps: Sequence[int]) -> None:
         self._texts = list(read_texts(answers))
@@ -120,12 +120,12 @@ class LiveFeatures:
         return len(self._texts)
 
     def text(self, number: int) -> Text:
-        """Returns the text with this number, without its features."""
+        """Returns training text `number`, without its features."""
         return self._texts[number]
 
     @torch.inference_mode()
     def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
-        """Returns the texts with these numbers, on the target's device."""
+        """Returns the training texts with these numbers and their features, on the target's device."""
         texts = [self._texts[number] for number in numbers]
         with TapRecorder(self._model, self._taps) as recorder:
             hidden = forward_segments(self._model, [causal_segment(0, text.tokens) for text in texts], None)
@@ -162,7 +162,7 @@ class FeatureStore:
         return self._entries[number][0]
 
     def fetch(self, numbers: Sequence[int]) -> list[TextFeatures]:
-        """Returns the texts with these numbers."""
+        """Returns the training texts with these numbers and their stored features."""
         return [self[number] for number in numbers]
 
     def __getitem__(self, number: int) -> TextFeatures:

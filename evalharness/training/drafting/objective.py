@@ -22,7 +22,7 @@ class _TextContext(KVCache):
         self._rotation = rotations(drafter.config.network, positions, context.dtype)
 
     def update(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the keys and values [1, kv_heads, context + blocks, head_dim]."""
+        """Returns a layer's keys and values of text context and blocks, [1, kv_heads, context + blocks, head_dim]."""
         module = self._drafter.layers[layer]
         assert isinstance(module, DrafterLayer)
         before_keys, before_values = module.project(self._context, self._rotation)

@@ -145,9 +145,9 @@ def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random
 
 
 def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
-    """Returns a prompt of this kind for a function: its head, or head and body with a part removed to infill.
+    """Returns a prompt of this kind for a function, given its head (up to the docstring) and its body.
 
-    The head stands in a chat turn (kind chat) or alone.
+    To infill, a part of the body is left out.
     """
     if kind == "chat":
         return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))

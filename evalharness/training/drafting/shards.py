@@ -26,7 +26,7 @@ class Text:
 
     @property
     def tokens(self) -> tuple[int, ...]:
-        """Prompt and answer."""
+        """The token ids of prompt and answer together."""
         return self.prompt + self.answer
 
 

@@ -56,7 +56,7 @@ def judge(
 
 
 def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Returns the seconds per call and for a whole group. Source: evalplus/eval/__init__.py `untrusted_check`."""
+    """Returns the seconds per call and for a whole group of inputs, by EvalPlus's `untrusted_check`."""
     limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in times]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 

@@ -47,7 +47,10 @@ class SplitRun:
         self.sample = SampleProcess(work, uid, folder, pipes)
 
     def failure(self, secret: ExecSecret, uid: int, folder: str, keep: set[int]) -> str:
-        """Returns why the checks fail in a separate process; empty if they pass. Processes in `keep` stay."""
+        """Returns why the sample fails its checks in a separate process; empty if it passes.
+
+        Processes in `keep` (pids) are not ended.
+        """
         pipes = (self.to_checks[0], self.to_sample[1])
         work = RunChecks(self.job["memory_mb"], secret["trusted"], secret["checks"], secret["entry_point"], *pipes)
         checks = SampleProcess(work, uid + 1, folder, pipes)

@@ -73,5 +73,5 @@ class FileWatch:
             return b""
 
     def close(self) -> None:
-        """Stops watching."""
+        """Stops watching the files."""
         os.close(self.fd)

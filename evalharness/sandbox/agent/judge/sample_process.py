@@ -235,7 +235,7 @@ class SampleProcess:
         return self.result
 
     def stop(self) -> None:
-        """Ends the process without a result."""
+        """Ends the sample's process without computing a result."""
         self.end(PASSED)
 
     def _ends_by_itself(self) -> bool:

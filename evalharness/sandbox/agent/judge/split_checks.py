@@ -186,7 +186,7 @@ class RunChecks:
     settings = NO_SETTINGS
 
     def prepare(self, text: str) -> None:
-        """Does nothing."""
+        """Does nothing: the checks need no text from the judge at the start."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the checks. Raises the first exception that they raise."""

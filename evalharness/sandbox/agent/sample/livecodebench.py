@@ -101,7 +101,7 @@ class AnswerCases:
     """Seconds per test case, and for loading the program."""
 
     def prepare(self, text: str) -> None:
-        """Does nothing."""
+        """Does nothing: the judge sends each test case later."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Answers the test cases. Raises what the program raises, or AssertionError for an answer that is too long."""

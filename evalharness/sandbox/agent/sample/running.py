@@ -59,13 +59,13 @@ def compiled(source: str) -> Any:
 
 @dataclass
 class RunToEnd:
-    """Runs a program that contains its checks."""
+    """Runs a Python program that contains its checks to its end."""
 
     settings: ProcessSettings
     memory_mb: int
 
     def prepare(self, text: str) -> None:
-        """Keeps the program's text."""
+        """Stores the program's source, which the judge sends at the start."""
         self.source = text
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -93,7 +93,7 @@ class CallOnInputs:
     oracle: str
 
     def prepare(self, text: str) -> None:
-        """Decodes the inputs."""
+        """Decodes the argument lists on which the program is called."""
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
@@ -128,7 +128,7 @@ class RecordOutputs:
     output_not_none: bool
 
     def prepare(self, text: str) -> None:
-        """Decodes the inputs."""
+        """Decodes the argument lists on which the reference solution is called."""
         self.arguments = wire.loads(self.inputs)
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:

@@ -48,7 +48,7 @@ class ServeCalls:
     outbox: int
 
     def prepare(self, text: str) -> None:
-        """Does nothing."""
+        """Does nothing: the program needs no text from the judge at the start."""
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Serves requests. Raises what the program raises at load; exceptions of later calls are answers."""

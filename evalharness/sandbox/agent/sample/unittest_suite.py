@@ -32,7 +32,7 @@ class RunSuite:
     memory_mb: int
 
     def prepare(self, text: str) -> None:
-        """Keeps the source of program and tests."""
+        """Stores the source of program and tests, which the judge sends at the start."""
         self.source = text
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:

@@ -50,7 +50,7 @@ class SilentChannel:
             text = self.messages.pop(0)
             return len(text).to_bytes(4, "big") + bytes(4) + text
         time.sleep(wait_s)
-        raise InfrastructureError("the container does not answer")
+        raise InfrastructureError("the agent in the sandbox container does not answer")
 
     def cpu_s(self) -> float | None:
         return None

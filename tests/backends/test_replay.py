@@ -115,7 +115,10 @@ def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
         ([{"task_id": "a", "solution": "", "completion": ""}], "line 1: both a solution and a completion; leave one"),
         ([{"task_id": "a", "text": "", "form": "poem"}], "line 1: no text under solution"),
         ([{"task_id": "a", "text": ""}], "line 1: no text under solution"),
-        ([{"task_id": "a", "text": "", "form": "answer", "error": "HTTP 500"}], "line 1: the backend failed"),
+        (
+            [{"task_id": "a", "text": "", "form": "answer", "error": "HTTP 500"}],
+            "line 1: a sample without text, because its backend failed",
+        ),
         ([{"task_id": None, "solution": ""}], "line 1: no task_id"),
         ([{"task_id": "a"}], "line 1: no text under solution"),
         ([{"task_id": "a", "solution": None}], "line 1: no text under solution"),

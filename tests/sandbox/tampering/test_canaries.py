@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from evalharness.sandbox.languages import languages
 from evalharness.sandbox.tampering.canaries import canaries, with_token
-from evalharness.sandbox.tampering.false_values import normal as _normal
+from evalharness.sandbox.tampering.false_values import normalize_value as _normal
 from evalharness.sandbox.tampering.false_values import other_value
 
 NAMES = sorted(languages())

@@ -11,7 +11,7 @@ import httpx
 from helpers.local_http import free_port
 from helpers.own_engine import until
 
-START_S = 120
+START_S = 300
 
 
 class ServerProcess:
@@ -30,7 +30,11 @@ class ServerProcess:
     def start(self) -> None:
         """Starts the process and waits until it answers."""
         self.process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True, env=self._environment)
-        until(self.answers, START_S)
+        try:
+            until(self.answers, START_S)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def answers(self) -> bool:
         assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()

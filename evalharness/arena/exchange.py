@@ -81,7 +81,7 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
                 try:
                     vote = copilot_vote(row, number) if copilot else own_vote(row, number)
                 except (ValueError, TypeError) as error:
-                    raise UserError(f"{path}, row {number}: {error}; fix or remove the row") from None
+                    raise UserError(f"votes file {path}, row {number}: {error}; fix or remove the row") from None
                 if vote:
                     votes.append(vote)
                 else:

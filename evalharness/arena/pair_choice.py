@@ -55,7 +55,7 @@ class PairChooser:
         weights = self._weights(pairs)
         while pairs:
             index = self.random.choices(range(len(pairs)), weights)[0]
-            candidate = self._of_models(pairs[index], seen)
+            candidate = self._draw_answers(pairs[index], seen)
             if candidate:
                 return candidate
             del pairs[index], weights[index]
@@ -72,7 +72,7 @@ class PairChooser:
         gains = [self._gains[pair] for pair in pairs]
         return [gain / sum(gains) * (1 - EVEN_SHARE) + EVEN_SHARE / len(pairs) for gain in gains]
 
-    def _of_models(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
+    def _draw_answers(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
         """Returns two answers of these models that the voter has not seen, on the problem drawn least often."""
         drawn, in_front = self._counts(models)
         keys = list(self.entrants.problems)

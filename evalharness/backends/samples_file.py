@@ -115,7 +115,7 @@ def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
     """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
     if len(given := [key for key in texts if key != "program"]) > 1:
-        raise UserError(f"{where}: both a {given[0]} and {_with_article(given[1])}; leave one of them out")
+        raise UserError(f"{where}: both a {given[0]} and {_with_article(given[1])}; give only one of them")
     if texts:
         return texts
     if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:

@@ -83,16 +83,16 @@ def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         task_id = document.get("task_id") if isinstance(document, dict) else None
         if not isinstance(task_id, str | int):
             raise UserError(f"{path}, line {number}: the row of lm-eval has no doc.task_id; grade another task's file")
-        for text in _flat(row.get("resps")):
+        for text in _flatten_texts(row.get("resps")):
             yield {"task_id": str(task_id), "answer": text}
 
 
-def _flat(value: Any) -> Iterator[str]:
+def _flatten_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _flat(item)
+            yield from _flatten_texts(item)
 
 
 def _bigcode_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:

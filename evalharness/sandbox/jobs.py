@@ -164,7 +164,10 @@ def _call_settings(rules: CallRules) -> CallSettings:
 def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
     language = languages().get(program.image)
     if language is None:
-        raise UserError(f"sandbox image {program.image!r} has no language.yaml, so it runs no programs by command")
+        raise UserError(
+            f"sandbox image {program.image!r} has no language.yaml, which says how programs run; add one, or use "
+            "another image in the task's card"
+        )
     token, tests = "", [""]
     if program.checks:
         token = secrets.token_hex(16)

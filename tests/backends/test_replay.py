@@ -112,7 +112,7 @@ def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
         (["[]"], "is a JSON array; write one object per line"),
         (["", " [", {"task_id": "a", "solution": ""}, "]"], "is a JSON array; write one object per line"),
         ([{"task_id": "a", "solution": ""}, "[]"], "line 2: no task_id"),
-        ([{"task_id": "a", "solution": "", "completion": ""}], "line 1: both a solution and a completion; leave one"),
+        ([{"task_id": "a", "solution": "", "completion": ""}], "line 1: both a solution and a completion; give"),
         ([{"task_id": "a", "text": "", "form": "poem"}], "line 1: no text under solution"),
         ([{"task_id": "a", "text": ""}], "line 1: no text under solution"),
         (

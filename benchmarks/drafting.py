@@ -97,6 +97,7 @@ def open_methods(task: str, args: argparse.Namespace, networks: Networks, stack:
     for name in sorted(args.methods or TASKS[task][1], key=lambda name: METHODS[name][0] != "diffusion"):
         prepared = validate_all([(config(task, name, args), args.out / task / name)], lambda _: None)
         executor = stack.enter_context(closing(open_executor(prepared, SilentProgress())))
+        executor.sandbox.prepare(prepared.images)  # the manifest names them
         networks.give_to(name, executor.backend)
         (store,) = open_stores(prepared, executor, stack)
         store.begin_stretch([request.key for request in prepared.runs[0].requests])

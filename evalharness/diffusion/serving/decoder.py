@@ -38,6 +38,9 @@ class Frame:
 class Decoder(ABC):
     """Decodes one row of a changing batch. Rows whose decoders have equal `settings` are advanced together."""
 
+    wide: bool = False
+    """Whether a pass computes many tokens of the row, so that a shared batch saves little."""
+
     def __init__(self, row: Row, settings: Hashable, traced: bool) -> None:
         """`traced`: whether `frames` are kept and confidences computed."""
         self.row, self.settings, self.traced = row, settings, traced

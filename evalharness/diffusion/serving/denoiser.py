@@ -16,6 +16,8 @@ from evalharness.diffusion.serving.decoder import Decoder, Frame, output_positio
 class Denoiser(Decoder):
     """Decodes one row of a changing batch by block diffusion."""
 
+    wide = True
+
     def __init__(self, row: Row, denoising: Denoising, config: ModelConfig, traced: bool = False) -> None:
         super().__init__(row, denoising, traced)
         self._denoising, self._config = denoising, config

@@ -15,6 +15,8 @@ from evalharness.diffusion.serving.tokens import CausalDecoder, next_tokens
 class SelfDrafter(CausalDecoder):
     """Decodes a row by self-speculation: the network drafts `length` tokens, and verifies them in the next pass."""
 
+    wide = True
+
     def __init__(self, row: Row, length: int, sampler: Sampler, traced: bool = False) -> None:
         super().__init__(row, (length, sampler), traced)
         self.sampler, self._length = sampler, length

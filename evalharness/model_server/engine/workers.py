@@ -1,4 +1,8 @@
-"""Threads that each run a batch of one network; waiting completions join the batch with the fewest rows."""
+"""Threads that each run a batch of one network.
+
+Completions that compute a few tokens per pass share the first batch, because a pass over 8 tokens costs little more
+than one over a single token. Those that compute a whole block are spread over all batches.
+"""
 
 from __future__ import annotations
 
@@ -75,14 +79,18 @@ class Workers:
 
     def may_take(self, worker: Worker) -> bool:
         """Returns whether a worker should take a waiting completion. The caller holds `wake`."""
-        fewest = min(other.rows for other in self._workers)
-        return bool(self._waiting) and self.running < self._concurrency and worker.rows == fewest
+        if not self._waiting or self.running >= self._concurrency:
+            return False
+        if not self._waiting[0].decoder.wide:
+            return worker is self._workers[0]
+        return worker is min(self._workers, key=lambda other: other.rows)
 
     def take(self, worker: Worker) -> Entry:
         """Assigns the next waiting completion to the worker and returns it. The caller holds `wake`."""
         entry = self._waiting.popleft()
         entry.worker = worker
         worker.rows += 1
+        self.wake.notify_all()  # another worker may have to take the next one
         return entry
 
     def close(self) -> None:

@@ -48,9 +48,11 @@ def opened(model: Transformer, count: int, concurrency: int) -> Iterator[tuple[W
     workers.close()
 
 
-def entry(seed: int, limit: int, sampler: Sampler = SAMPLER) -> Entry:
+def entry(seed: int, limit: int, sampler: Sampler = SAMPLER, wide: bool = True) -> Entry:
     prompt = torch.randint(3, 40, (1 + seed % 7,), generator=torch.Generator().manual_seed(seed)).tolist()
-    return Entry(TokenDecoder(new_row(prompt, limit), sampler), time.perf_counter(), lambda update: None)
+    decoder = TokenDecoder(new_row(prompt, limit), sampler)
+    decoder.wide = wide
+    return Entry(decoder, time.perf_counter(), lambda update: None)
 
 
 def test_every_row_ends_as_it_does_alone_in_one_of_the_threads() -> None:
@@ -84,6 +86,18 @@ def test_rows_are_spread_evenly_and_leave_when_their_client_does() -> None:
         until(lambda: workers.running == 0, 20)
         workers.add([entry(1, 2)])
         until(lambda: len(reports.ended()) == 1, 20)
+
+
+def test_rows_with_few_tokens_per_pass_share_a_batch() -> None:
+    with opened(tiny_model(), 2, 8) as (workers, _):
+        narrow = [entry(seed, 10**6, ENDLESS, wide=False) for seed in range(4)]
+        wide = [entry(seed, 10**6, ENDLESS) for seed in range(4)]
+        workers.add([*narrow, *wide])
+        until(lambda: workers.running == 8, 20)
+        assert {one.worker for one in narrow} == {workers._workers[0]}
+        assert [worker.rows for worker in workers._workers] == [4, 4]
+        workers.remove([*narrow, *wide])
+        until(lambda: workers.running == 0, 20)
 
 
 def test_a_failed_pass_ends_the_rows_of_its_batch_with_an_error(capsys: object) -> None:
@@ -124,7 +138,8 @@ class Probe:
         return []
     def close(self): pass
 class Once:
-    decoder, worker, arrived = None, None, 0.0
+    decoder, worker, arrived, wide = None, None, 0.0, False
+Once.decoder = Once
 probe = Probe()
 probe.join = lambda decoder, start: None
 workers = Workers(lambda: probe, 1, 1, print)

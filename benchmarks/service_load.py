@@ -133,7 +133,7 @@ def main() -> None:
             results = asyncio.run(run_round(url, port, args.clients, hostile_clients))
             name = f"round {number + 1}" + (f" and {hostile_clients} hostile clients" if hostile_clients else "")
             report(name, results, time.perf_counter() - begin, process.pid)
-        owner = docker_engine.owner(process.pid)
+        owner = docker_engine.owner_label(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait()

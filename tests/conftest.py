@@ -37,10 +37,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from evalharness.sandbox.engines.docker import connect
 
     client = connect()
-    images.build(client, "python", print)
+    images.build_image(client, "python", print)
     client.close()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVALHARNESS_ROOTFS", str(rootfs.folder_of("python").parent))  # large, and the same for all
+        patch.setenv("EVALHARNESS_ROOTFS", str(rootfs.rootfs_folder("python").parent))  # large, and the same for all
         patch.setenv("EVALHARNESS_CACHE", str(tmp_path_factory.mktemp("references")))
         yield
 

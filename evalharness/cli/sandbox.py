@@ -137,5 +137,5 @@ def clean(
     print_line(f"{counted(remove_orphans(client), 'container')} removed")
     print_line(f"{counted(cgroups.remove_orphans(bubblewrap.live_pids()), 'control group')} removed")
     if old_images:
-        print_line(f"{counted(images.remove_old(client), 'image')} of earlier versions removed")
-        print_line(f"{counted(rootfs.remove_old(), 'root file system')} of earlier versions removed")
+        print_line(f"{counted(images.remove_old_images(client), 'image')} of earlier versions removed")
+        print_line(f"{counted(rootfs.remove_old_folders(), 'root file system')} of earlier versions removed")

@@ -67,11 +67,11 @@ class GradingWorker:
 
     def pack(self, image: str) -> bytes:
         """Returns a sandbox image as bytes that `unpack` of another node reads."""
-        return image_transfer.pack(self.pool.engine, image)
+        return image_transfer.pack_image(self.pool.engine, image)
 
     def unpack(self, data: bytes) -> None:
         """Loads a sandbox image from the bytes that `pack` of another node returned."""
-        image_transfer.unpack(self.pool.engine, data)
+        image_transfer.unpack_image(self.pool.engine, data)
 
     def prepare(self, images: list[str]) -> Mapping[str, Any]:
         """Prepares the sandbox images, builds missing ones, and returns the sandbox pool's description."""

@@ -75,7 +75,7 @@ TRIALS = {
 
 @dataclass(frozen=True)
 class EngineCheck:
-    """The result of one check of a sandbox engine."""
+    """The result of one check of a sandbox engine: whether it is good, what was checked, and why it is not good."""
 
     good: bool
     text: str
@@ -91,15 +91,15 @@ def check_guarantees(engine: Engine, image: str) -> Iterator[EngineCheck]:
 
 
 def check_trials(pool: ContainerPool, image: str) -> Iterator[EngineCheck]:
-    """Yields, for each hostile program, whether it ended as expected and left nothing behind."""
+    """Yields, for each hostile program of the list, whether it ended as expected and left nothing behind."""
     for text, (source, allowed) in TRIALS.items():
-        outcome = _status(pool.run(_python(image, source)))
-        after = _status(pool.run(_python(image, LOOKS_FRESH)))
+        outcome = _status_and_detail(pool.run(_python_program(image, source)))
+        after = _status_and_detail(pool.run(_python_program(image, LOOKS_FRESH)))
         good = outcome[0] in allowed and after[0] == "passed"
         yield EngineCheck(good, text, "" if good else f"{outcome[0]} {outcome[1]}; afterwards {after[0]} {after[1]}")
 
 
-def _python(image: str, source: str) -> ExecProgram:
+def _python_program(image: str, source: str) -> ExecProgram:
     return ExecProgram(image, source, LIMITS)
 
 
@@ -115,13 +115,13 @@ def check_language(pool: ContainerPool, image: str) -> EngineCheck:
     for solution, expected in ((hello.right, "passed"), (hello.wrong, "failed")):
         source = hello.prompt + solution
         program = CommandProgram(image, source, Limits(0, 4096), Checks(hello.tests, stem=hello.prompt))
-        status, detail = _status(pool.run(program))
+        status, detail = _status_and_detail(pool.run(program))
         if status != expected:
             reasons.append(f"{'right' if expected == 'passed' else 'wrong'} solution: {status} {detail}")
     return EngineCheck(not reasons, text, "; ".join(reasons))
 
 
-def _status(execution: Execution) -> tuple[str, str]:
+def _status_and_detail(execution: Execution) -> tuple[str, str]:
     if execution.infrastructure:
         return "infrastructure", execution.infrastructure
     last = list(execution.parts.values())[-1]

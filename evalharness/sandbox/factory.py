@@ -98,7 +98,7 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
     runtime = options.get("runtime")
     if runtime and name != "docker":
         raise UserError(f"--option runtime= works only with --sandbox docker, not {name}; remove it")
-    memory_gb, max_text_mb = _positive(options, "memory_gb"), _positive(options, "max_text_mb")
+    memory_gb, max_text_mb = _positive_number(options, "memory_gb"), _positive_number(options, "max_text_mb")
     allow = frozenset(filter(None, options.get("allow", "").split(",")))
     for guarantee in allow:
         if guarantee not in GUARANTEES:
@@ -111,12 +111,12 @@ def parse_sandbox_options(name: str, options: Mapping[str, str]) -> SandboxOptio
         int(memory_gb * 1024) if memory_gb else None,
         allow,
         int(max_text_mb * 1e6) if max_text_mb else MAX_TEXT_BYTES,
-        _positive(options, "bound") or FACTOR,
+        _positive_number(options, "bound") or FACTOR,
         isolation == "containers",
     )
 
 
-def _positive(options: Mapping[str, str], name: str) -> float | None:
+def _positive_number(options: Mapping[str, str], name: str) -> float | None:
     """Returns an option's number; None if it is not given. Raises UserError unless it is a number above 0."""
     if name not in options:
         return None
@@ -134,8 +134,8 @@ def open_sandbox(
 ) -> ContainerPool:
     """Returns a container pool on the sandbox engine `name`. `log` receives the messages of image builds.
 
-    Without `needed`, as for tasks that run nothing, the options are checked but no engine is connected to. Raises
-    UserError as `parse_sandbox_options`, and where the engine is not available.
+    With `needed` false, as for tasks that run no programs, the options are checked but no engine is connected to.
+    Raises UserError as `parse_sandbox_options`, and where the engine is not available.
     """
     parsed = parse_sandbox_options(name, options)
     settings = {"runtime": parsed.runtime} if parsed.runtime else {}

@@ -45,7 +45,8 @@ must fail. A program that passes each run with probability p passes the check wi
 """
 
 
-def _false_runs(harmless: bool) -> int:
+def _false_run_count(harmless: bool) -> int:
+    """Returns how many runs with false tests a program with a `unittest` suite gets."""
     return 1 if harmless else RUNS
 
 
@@ -60,7 +61,7 @@ def job_of(program: Program) -> Job:
                 source=source_without_checks(program),
                 split=program.checks is not None and not harmless,
                 harmless=harmless,
-                settings=_settings(program.rules),
+                settings=_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
             )
@@ -70,7 +71,7 @@ def job_of(program: Program) -> Job:
                 source=source,
                 entry_point=program.reference.entry_point,
                 inputs=dict(program.reference.groups),
-                settings=_settings(program.rules),
+                settings=_process_settings(program.rules),
                 calls=_call_settings(program.calls),
                 harmless=harmless,
                 memory_mb=memory_mb,
@@ -82,15 +83,15 @@ def job_of(program: Program) -> Job:
                 function=program.cases.function,
                 case_s=time_s,
                 harmless=harmless,
-                settings=_settings(program.rules),
+                settings=_process_settings(program.rules),
                 memory_mb=memory_mb,
             )
         case UnitTestProgram():
             return UnitTestJob(
                 kind="unittest",
                 right_runs=1 if harmless else RUNS,
-                false_runs=_false_runs(harmless),
-                settings=_settings(program.rules),
+                false_runs=_false_run_count(harmless),
+                settings=_process_settings(program.rules),
                 time_s=time_s,
                 memory_mb=memory_mb,
             )
@@ -118,7 +119,7 @@ def secret_of(program: Program, expected: bytes) -> Secret:
             return CasesSecret(public=program.cases.public, private=program.cases.private)
         case UnitTestProgram():
             tests = with_own_builtins(program.source, program.checks.text)
-            suites = false_suites(tests, _false_runs(is_harmless(program)))
+            suites = false_suites(tests, _false_run_count(is_harmless(program)))
             false = [(f"{program.source}\n{suite.tests}", suite.failing) for suite in suites]
             return UnitTestSecret(program=whole_source(program), canaries=false)
         case CommandProgram():
@@ -146,7 +147,7 @@ def whole_source(program: ExecProgram | UnitTestProgram) -> str:
     return f"{program.source}\n{checks}"
 
 
-def _settings(rules: ProcessRules) -> ProcessSettings:
+def _process_settings(rules: ProcessRules) -> ProcessSettings:
     return ProcessSettings(guard=rules.guard, stack_depth=rules.stack_depth, address_space_mb=rules.address_space_mb)
 
 
@@ -173,7 +174,7 @@ def _command_job(program: CommandProgram, harmless: bool) -> CommandJob:
         token = secrets.token_hex(16)
         false_tests = _false_tests(program.checks.text, language, token, harmless)
         tests = [with_token(program.checks.text, language.tests, token), *false_tests]
-    programs = [_encoded(f"{program.source}\n{text}") for text in tests]
+    programs = [_utf8_bytes(f"{program.source}\n{text}") for text in tests]
     return CommandJob(
         kind="command",
         **command_rules(language),
@@ -199,7 +200,7 @@ def _false_tests(tests: str, language: Language, token: str, harmless: bool) -> 
     return DRAW.sample(made, RUNS) if len(language.steps) > 1 else made
 
 
-def _encoded(text: str) -> bytes:
+def _utf8_bytes(text: str) -> bytes:
     """Returns a program as UTF-8 bytes. Lone surrogates become question marks."""
     try:
         return text.encode(errors="surrogateescape")

@@ -17,7 +17,7 @@ class _Strict(BaseModel):
 
 
 class Shortcut(_Strict):
-    """A faster command than the step's, with the same result, for programs whose beginning matches `begins`."""
+    """A command that is faster than the step's own and has the same result, for programs that `begins` matches."""
 
     begins: str
     command: list[str]
@@ -46,8 +46,8 @@ class FailsOn(_Strict):
     stderr_not_empty: bool = False
 
 
-class Tests(_Strict):
-    """The form of a language's tests in MultiPL-E."""
+class FormOfTests(_Strict):
+    """The form of a language's tests in MultiPL-E: patterns that find a test, and a test that fails."""
 
     line: str
     """A regular expression for one test; its group `expected` is the text of the expected value."""
@@ -60,13 +60,13 @@ class Tests(_Strict):
 
     @field_validator("line", "end_after")
     @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
+    def _check_regex(cls, pattern: str | None) -> str | None:
         if pattern is not None:
             re.compile(pattern)
         return pattern
 
 
-class Harmless(_Strict):
+class HarmlessWords(_Strict):
     """Word lists by which programs of a language are recognized as harmless (able only to compute).
 
     Each text is a list of words; tampering/plain_text.py applies them.
@@ -86,7 +86,7 @@ class Harmless(_Strict):
     """Texts that its string literals do not contain."""
 
 
-class Hello(_Strict):
+class HelloProblem(_Strict):
     """A small problem in MultiPL-E's format with a right and a wrong solution, for `evalharness sandbox check`."""
 
     prompt: str
@@ -112,11 +112,11 @@ class Language(_Strict):
     """
     steps: list[Step]
     fails_on: FailsOn = FailsOn()
-    tests: Tests
-    harmless: Harmless | None = None
+    tests: FormOfTests
+    harmless: HarmlessWords | None = None
     suspicious: list[str] = []
     """Not used; kept because language files of version 0.2 have it."""
-    hello: Hello
+    hello: HelloProblem
 
 
 @functools.cache

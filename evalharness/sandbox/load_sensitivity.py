@@ -34,7 +34,7 @@ def _may_be_disturbed(part: Outcome) -> bool:
 
 
 def near_limit(program: Program, execution: Execution) -> Execution:
-    """Returns the execution, marked as borderline if a part passed after nearly all of its time."""
+    """Returns the execution, marked as borderline if a part passed but needed nearly all of its time limit."""
     for name, part, limit in _limited_parts(program, execution):
         used = max(part.wall_s - part.waited_s, part.cpu_s)
         if part.status == "passed" and used > NEAR * limit:
@@ -43,7 +43,7 @@ def near_limit(program: Program, execution: Execution) -> Execution:
 
 
 def _limited_parts(program: Program, execution: Execution) -> Iterator[tuple[str, Outcome, float]]:
-    """Yields name, outcome and time limit of the execution's parts that have a limit of their time."""
+    """Yields (name, outcome, time limit in seconds) of each part of the execution that has its own time limit."""
     if isinstance(program, ExecProgram | UnitTestProgram):
         yield from ((name, part, program.limits.time_s) for name, part in execution.parts.items())
     elif isinstance(program, CommandProgram):

@@ -13,12 +13,12 @@ from evalharness.sandbox.agent.shared.messages import (
     CommandJob,
     FailsOnMessage,
     Job,
+    JobTerms,
     NoSecret,
     PartResult,
     Reply,
     Secret,
     StepMessage,
-    Terms,
 )
 from evalharness.sandbox.agent.shared.wire import pack_message
 from evalharness.sandbox.engines.container import Container, Engine
@@ -28,7 +28,7 @@ from evalharness.sandbox.load_sensitivity import near_limit, needs_quiet_rerun
 from evalharness.sandbox.references import ReferenceCache
 from evalharness.sandbox.shared_lock import SharedLock
 from evalharness.sandbox.tampering.harmless import is_harmless
-from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, limit_of
+from evalharness.sandbox.time_bound import FACTOR, TimeBound, TotalTimeExceeded, time_limit_of
 from evalharness.sandbox.warm_containers import ContainerKind, WarmContainers
 from evalharness.sandbox.worker_slots import WorkerSlots
 from evalharness.util.limits.texts import MAX_TEXT_BYTES, is_too_large, larger_than
@@ -92,9 +92,9 @@ class ContainerLost(InfrastructureError):
 class ContainerPool:
     """Runs programs in sandbox containers. `run` may be called from `threads` threads at once; more calls wait.
 
-    At most `workers` containers compute, fewer if their limits together would exceed `budget_mb`. If the budget allows,
-    as many containers again may run programs that only sleep, or be idle, so that several images, and the reference
-    solutions, need not start a container each time.
+    At most `workers` containers compute, fewer if their memory limits together would exceed `budget_mb`. If the budget
+    allows, as many containers again may be idle, or run programs that only sleep, so that containers of several images
+    stay warm.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class ContainerPool:
                 self._containers.give_back(kind, container)
 
     def _start_together(self, kind: ContainerKind, count: int) -> list[Container]:
-        """Returns that many containers, started at the same time: each start keeps one core busy."""
+        """Returns `count` containers, started at the same time, because each start keeps only one core busy."""
         with ThreadPoolExecutor(count) as starters:
             return list(starters.map(self._containers.borrow, [kind] * count))
 
@@ -169,7 +169,7 @@ class ContainerPool:
         """Returns the seconds that a program may take, so that the longest run first; infinite if unknown."""
         if not isinstance(program, CallsProgram):
             return program.limits.time_s
-        known = self.references.seconds(self._key(program.image, program.reference))
+        known = self.references.seconds(self._reference_key(program.image, program.reference))
         return float("inf") if known is None else known
 
     def run(self, program: Program) -> Execution:
@@ -179,17 +179,17 @@ class ContainerPool:
         """
         if is_too_large(program.source, self.max_text_bytes):
             return Execution({"program": Outcome("too_large", f"the program {larger_than(self.max_text_bytes)}")})
-        bound = TimeBound(limit_of(program), self.bound)
+        bound = TimeBound(time_limit_of(program), self.bound)
         try:
             job = job_of(program)
             with self._run_lock.shared():
-                execution = self._execute(program, job, bound)
+                execution = self._run_job(program, job, bound)
             if not needs_quiet_rerun(execution):
                 return near_limit(program, execution)
             with self._run_lock.exclusive(PATIENCE_S):
-                rerun = self._execute(program, job, bound)
+                rerun = self._run_job(program, job, bound)
         except TotalTimeExceeded:
-            return Execution({"program": bound.exceeded()})
+            return Execution({"program": bound.timeout_outcome()})
         except ContainerLost as error:
             if self._harmless_job_runs(program.image, error.seconds):
                 return Execution({"program": ENDS_ITS_CONTAINER})
@@ -201,34 +201,36 @@ class ContainerPool:
         return Execution(rerun.parts, borderline=borderline or near_limit(program, rerun).borderline)
 
     def _harmless_job_runs(self, image: str, seconds: float) -> bool:
-        """Returns whether a container survives a program that only sleeps for longer than `seconds`.
+        """Returns whether a container stays alive while a program only sleeps in it, for longer than `seconds`.
 
-        If so, a program that lost all of its containers has ended them itself and gets a verdict for that.
+        If it does, then a program whose containers all ended has ended them itself, and gets a verdict for that.
         """
         sleep_s = min(SLEEP_FACTOR * seconds + SLEEP_EXTRA_S, LONGEST_SLEEP_S)
         try:
             bound = TimeBound(2 * LONGEST_SLEEP_S)
-            reply, _ = self._ask(ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), bound, tries=1)
+            reply, _ = self._send_with_retries(
+                ContainerKind(image, SAMPLE_SEED), harmless_job(sleep_s), NoSecret(), bound, tries=1
+            )
         except InfrastructureError:
             return False
         return all(part["status"] == "passed" for part in reply["parts"].values())
 
-    def _execute(self, program: Program, job: Job, bound: TimeBound) -> Execution:
+    def _run_job(self, program: Program, job: Job, bound: TimeBound) -> Execution:
         secret = secret_of(program, self._expected_outputs(program))
         kind = ContainerKind(program.image, SAMPLE_SEED)
-        reply, _ = self._ask(kind, job, secret, bound, isolated=not is_harmless(program))
+        reply, _ = self._send_with_retries(kind, job, secret, bound, isolated=not is_harmless(program))
         return Execution(parts={name: outcome_of(result) for name, result in reply["parts"].items()})
 
     def _expected_outputs(self, program: Program) -> bytes:
         if not isinstance(program, CallsProgram):
             return b""
         image, reference = program.image, program.reference
-        return self.references.get(self._key(image, reference), lambda: self._run_reference(image, reference))
+        return self.references.get(self._reference_key(image, reference), lambda: self._run_reference(image, reference))
 
     def _run_reference(self, image: str, reference: Reference) -> tuple[float, bytes]:
         job = reference_job(reference, self.memory_mb)
         bound = TimeBound(REFERENCE_S, factor=1.0)
-        reply, data = self._ask(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
+        reply, data = self._send_with_retries(ContainerKind(image, REFERENCE_SEED), job, NoSecret(), bound)
         for name, part in reply["parts"].items():
             if part["status"] != "passed":
                 raise InfrastructureError(
@@ -236,13 +238,13 @@ class ContainerPool:
                 )
         return sum(part["cpu_s"] for part in reply["parts"].values()), data
 
-    def _key(self, image: str, reference: Reference) -> str:
+    def _reference_key(self, image: str, reference: Reference) -> str:
         if reference not in self._keys:
             interpreter = f"{self._images[image]['image']} {REFERENCE_SEED}"
             self._keys[reference] = self.references.key(interpreter, reference)
         return self._keys[reference]
 
-    def _ask(
+    def _send_with_retries(
         self,
         kind: ContainerKind,
         job: Job,
@@ -251,7 +253,11 @@ class ContainerPool:
         tries: int = TRIES,
         isolated: bool = False,
     ) -> tuple[Reply, bytes]:
-        messages = pack_message(Terms(isolated=isolated)) + pack_message(job) + pack_message(secret)
+        """Sends a job to a container of this kind, and to another one if that is lost; returns the reply and its bytes.
+
+        A job with `isolated` gets its own namespaces. Raises InfrastructureError after `tries` lost containers.
+        """
+        messages = pack_message(JobTerms(isolated=isolated)) + pack_message(job) + pack_message(secret)
         own = isolated and self.own_containers
         with self._slots.occupied() as slot:
             slot.limit_s = bound.limit_s
@@ -259,7 +265,7 @@ class ContainerPool:
                 try:
                     container = (self._containers.borrow_unused if own else self._containers.borrow)(kind)
                     slot.cpu_meter, slot.lower_priority = container.channel.cpu_s, container.channel.lower_priority
-                    reply, blob = self._request(container, messages, bound)
+                    reply, blob = self._send_job(container, messages, bound)
                 except TotalTimeExceeded:
                     raise
                 except InfrastructureError:
@@ -274,7 +280,8 @@ class ContainerPool:
                     return reply, blob
         raise AssertionError("unreachable")
 
-    def _request(self, container: Container, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
+    def _send_job(self, container: Container, messages: bytes, bound: TimeBound) -> tuple[Reply, bytes]:
+        """Sends a job to a borrowed container; returns the reply and its bytes. Ends the container on any error."""
         started = time.monotonic()
         bound.start()
         try:

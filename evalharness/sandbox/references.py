@@ -55,7 +55,7 @@ class ReferenceCache:
             return None
 
     def get(self, key: str, compute: Callable[[], tuple[float, bytes]]) -> bytes:
-        """Returns the expected outputs as the agent's bytes, computed first if they are not cached.
+        """Returns the expected outputs in the agent's encoding; computes and caches them first if they are not cached.
 
         `compute` returns CPU seconds and bytes; one thread calls it. Raises UserError if the cache cannot be written.
         """

@@ -23,9 +23,9 @@ class TotalTimeExceeded(InfrastructureError):
 
 
 class TimeBound:
-    """The time budget of a sample: `factor` times its limit of `limit_s` seconds, for all of its runs.
+    """The time budget of a sample: `factor` times its time limit of `limit_s` seconds, for all of its runs together.
 
-    The sandbox ends the container of a sample whose time is over, so nothing that the sample does can extend it.
+    The sandbox ends the container of a sample whose budget is used up, so nothing that the sample does can extend it.
     """
 
     def __init__(self, limit_s: float, factor: float = FACTOR):
@@ -53,16 +53,16 @@ class TimeBound:
             )
         return left
 
-    def exceeded(self) -> Outcome:
-        """Returns the outcome (timeout) of a sample that has used up its total time."""
+    def timeout_outcome(self) -> Outcome:
+        """Returns the outcome `timeout` of a sample that has used up its time budget."""
         detail = f"its total time was used up: {self.factor:g} times its limit of {self.limit_s:g} s"
         return Outcome("timeout", detail, wall_s=self.used_s())
 
 
-def limit_of(program: Program) -> float:
+def time_limit_of(program: Program) -> float:
     """Returns the time limit of one run of a program in seconds, as far as the host knows it.
 
-    The agent, which alone reads the test cases of a CasesProgram, announces the limit of all of them.
+    For LiveCodeBench programs the agent announces the limit, because only the agent reads the test cases.
     """
     match program:
         case ExecProgram() | UnitTestProgram() | CasesProgram():

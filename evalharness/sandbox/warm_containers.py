@@ -13,7 +13,7 @@ JOBS_PER_CONTAINER = 1000
 
 @dataclass(frozen=True)
 class ContainerKind:
-    """The image and the PYTHONHASHSEED of a container."""
+    """The image of a container, and the PYTHONHASHSEED that its Python processes have."""
 
     image: str
     hash_seed: int
@@ -22,9 +22,9 @@ class ContainerKind:
 class WarmContainers:
     """The warm containers of a sandbox, idle or busy.
 
-    Above `most`, idle ones are ended before another is started. Beside them, up to `spares` have run nothing yet and
-    wait for a sample that needs such a container. Each has `memory_mb` MB of memory for its sample and `cpus` cores.
-    Thread-safe.
+    If there are more than `most`, idle containers are ended before another one starts. In addition, up to `spares`
+    containers that have run nothing wait for samples that need a new one. Each container has `memory_mb` MB of memory
+    for its sample and `cpus` cores. Thread-safe.
     """
 
     def __init__(self, engine: Engine, memory_mb: int, cpus: float, most: int, spares: int):
@@ -37,7 +37,7 @@ class WarmContainers:
         self._closed = False
 
     def borrow(self, kind: ContainerKind) -> Container:
-        """Returns an idle container of this kind, or a new one. An idle one of another kind may be ended for it.
+        """Returns an idle container of this kind, or a new one, for which an idle one of another kind may be ended.
 
         Raises InfrastructureError if it does not start or the sandbox is closed.
         """
@@ -64,9 +64,9 @@ class WarmContainers:
         return container
 
     def borrow_unused(self, kind: ContainerKind) -> Container:
-        """Returns a container of this kind that has run nothing; the caller discards it.
+        """Returns a container of this kind that has run nothing; the caller has to discard it after use.
 
-        Starts another one meanwhile, which the next call finds ready. Raises InfrastructureError as `borrow`.
+        Meanwhile another one is started for the next call. Raises InfrastructureError if none starts.
         """
         with self._lock:
             spare = next((spare for spare in self._spares if spare[0] == kind), None)
@@ -76,6 +76,7 @@ class WarmContainers:
         return spare[1] if spare else self._start(kind)
 
     def _start_spare(self, kind: ContainerKind) -> None:
+        """Starts a container of this kind that `borrow_unused` returns later."""
         with contextlib.suppress(InfrastructureError):  # the next sample starts one itself, and reports why it fails
             container = self._start(kind)
             with self._lock:
@@ -85,7 +86,7 @@ class WarmContainers:
                 self.discard(unneeded)
 
     def give_back(self, kind: ContainerKind, container: Container) -> None:
-        """Makes a borrowed container idle again, or ends it after its last job."""
+        """Makes a borrowed container idle again, or ends it if it has run its maximum number of jobs."""
         if container.jobs >= JOBS_PER_CONTAINER:
             self.discard(container)
             return

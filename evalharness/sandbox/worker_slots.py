@@ -34,7 +34,7 @@ class WorkerSlot:
     shared: bool = False
 
     def may_be_shared(self) -> bool:
-        """Reads the CPU meter; returns whether the program sleeps, or has used more than its limit."""
+        """Reads the CPU meter; returns whether the program sleeps, or has used more CPU time than its limit."""
         before = self.cpu_s
         self.cpu_s = self.cpu_meter() if self.cpu_meter else None
         if self.cpu_s is None:
@@ -51,9 +51,9 @@ class WorkerSlot:
 
 
 class WorkerSlots:
-    """`count` worker slots, of which at most `spare` are shared: at most `count + spare` programs run.
+    """`count` worker slots, of which at most `spare` are shared by two programs at a time.
 
-    A program that wakes up while its slot is shared runs beside the other. No verdict depends on that, because time
+    A program that wakes up while its slot is shared runs beside the other one. No verdict depends on that, because time
     limits do not count waiting for a core.
     """
 
@@ -74,7 +74,7 @@ class WorkerSlots:
         with self._lock:
             self._occupied.add(slot)
             if self._spare and not self._watcher:
-                self._watcher = threading.Thread(target=self._watch, daemon=True)
+                self._watcher = threading.Thread(target=self._watch_slots, daemon=True)
                 self._watcher.start()
         try:
             yield slot
@@ -89,15 +89,15 @@ class WorkerSlots:
         """Stops sharing slots. Safe to call twice."""
         self._closed.set()
 
-    def _watch(self) -> None:
+    def _watch_slots(self) -> None:
         while not self._closed.wait(CHECK_S):
             with self._lock:
                 candidates = [slot for slot in self._occupied if not slot.shared] if self._shared < self._spare else []
             for slot in candidates:
                 if slot.may_be_shared():
-                    self._share(slot)
+                    self._share_slot(slot)
 
-    def _share(self, slot: WorkerSlot) -> None:
+    def _share_slot(self, slot: WorkerSlot) -> None:
         with self._lock:
             if slot not in self._occupied or self._shared >= self._spare:
                 return

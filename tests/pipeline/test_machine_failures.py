@@ -60,7 +60,7 @@ def test_what_is_killed_costs_no_verdict(
 ) -> None:
     client, out = docker_engine.connect(), tmp_path / "run"
     run = start(out)
-    owner = docker_engine.owner(run.pid)
+    owner = docker_engine.owner_label(run.pid)
     for moment in (50, 300, 600):
         until(lambda moment=moment: len(statuses(out)) > moment)  # type: ignore[misc]
         for container in containers_of(client, owner):

@@ -60,8 +60,8 @@ def containers_of(client: docker.DockerClient, owner: str) -> set[str]:
 @pytest.fixture
 def ours(client: docker.DockerClient) -> Callable[[], set[str]]:
     """Ids of the containers that were made in this test."""
-    before = containers_of(client, docker_engine.owner(os.getpid()))
-    return lambda: containers_of(client, docker_engine.owner(os.getpid())) - before
+    before = containers_of(client, docker_engine.owner_label(os.getpid()))
+    return lambda: containers_of(client, docker_engine.owner_label(os.getpid())) - before
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 8) -> bool:
@@ -185,7 +185,7 @@ def test_a_killed_process_leaves_no_container(client: docker.DockerClient) -> No
     holder = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"ready\n"
-    label = docker_engine.owner(holder.pid)
+    label = docker_engine.owner_label(holder.pid)
     assert containers_of(client, label)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
@@ -214,9 +214,9 @@ class Disturbed(ContainerPool):
 
     tries = 0
 
-    def _execute(self, program: Program, job: Job, bound: TimeBound) -> Execution:
+    def _run_job(self, program: Program, job: Job, bound: TimeBound) -> Execution:
         self.tries += 1
-        execution = super()._execute(program, job, bound)
+        execution = super()._run_job(program, job, bound)
         disturbed = Execution({"checks": Outcome("timeout", wall_s=9.0, waited_s=6.0)})
         return disturbed if self.tries == 1 else execution
 

@@ -14,7 +14,7 @@ from .judge import cleaning, compile_server, job, probe
 from .judge.isolation import namespaces
 from .shared import processor_time, wire
 from .shared.clock import Stopwatch
-from .shared.messages import Hello
+from .shared.messages import HelloMessage
 
 FIRST_UID = 100_000
 UIDS_PER_JOB = 2
@@ -36,16 +36,19 @@ STANDARD_MODULES = (
 
 
 def main() -> None:
-    """Judges jobs until stdin ends. Ends also if a judge process dies: the stream may then be out of step."""
-    has_group_clock = processor_time.open_file()  # before the agent covers it
+    """Judges jobs until stdin ends, each in a forked judge process.
+
+    Ends also if a judge process dies, because the position in the stream of messages is then unknown.
+    """
+    has_group_clock = processor_time.open_cpu_time_file()  # before the agent covers it
     guarantees = probe.guarantees() | {"group-clock": has_group_clock}
     trial = namespaces.begin_trial()  # takes as long as the imports, and hardly any processor time
     for name in STANDARD_MODULES:
         importlib.import_module(name)
     kinds = load_judges()
-    isolates = namespaces.succeeds(trial)
+    isolates = namespaces.trial_succeeds(trial)
     if isolates:
-        namespaces.enter_own()
+        namespaces.enter_agent_namespaces()
     # Neither this package's folder nor the working folder, in which samples write: nothing of a sample is imported.
     package_folder = os.path.dirname(os.path.dirname(__file__))
     sys.path[:] = [folder for folder in sys.path if folder not in ("", package_folder)]
@@ -56,7 +59,7 @@ def main() -> None:
     gc.freeze()
     clock = "idle time" if Stopwatch().exact else "wall time"
     guarantees["read-only-devices"] = probe.has_read_only_devices()
-    hello = Hello(versions=versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
+    hello = HelloMessage(versions=versions(), clock=clock, kinds=kinds, guarantees=guarantees, isolates=isolates)
     wire.write_reply(1, hello)
     users = user_ids()
     while True:
@@ -92,9 +95,9 @@ def preload() -> None:
 
 
 def user_ids() -> Iterator[int]:
-    """Yields the first of each job's Linux user ids.
+    """Yields Linux user ids endlessly: the first of the range of ids that each job may use.
 
-    Starts at random, because the kernel counts a user's processes in all containers.
+    Starts at a random one, because the kernel counts a user's processes over all containers.
     """
     with open("/proc/self/uid_map") as file:
         mapped = sum(int(line.split()[2]) for line in file)
@@ -105,11 +108,14 @@ def user_ids() -> Iterator[int]:
 
 
 def load_judges() -> list[str]:
-    """Imports the judge modules; returns the kinds of job that this image can judge. Most judges need numpy."""
+    """Imports the judge modules; returns the kinds of job (`exec`, `calls` ...) that this image can judge.
+
+    An image without numpy lacks most of them.
+    """
     kinds = []
     for kind in job.MODULES:
         try:
-            job.load(kind)
+            job.load_judge_module(kind)
         except ModuleNotFoundError:
             continue
         kinds.append(kind)
@@ -128,8 +134,8 @@ def versions() -> dict[str, str]:
 def serve(uid: int) -> int:
     """Judges one job, in the judge process. Returns the process's exit code: 0, or `CLOSED` without a job."""
     try:
-        job.run(0, 1, uid)
-    except wire.Closed:
+        job.judge_next_job(0, 1, uid)
+    except wire.StreamClosed:
         return CLOSED
     return 0
 

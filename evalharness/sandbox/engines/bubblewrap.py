@@ -50,18 +50,18 @@ class BubblewrapEngine:
 
         Raises UserError if that fails.
         """
-        self._folders[image] = rootfs.ensure(image, self.log)
-        return {"image": images.image_tag(image), "id": rootfs.settings_of(self._folders[image])["id"]}
+        self._folders[image] = rootfs.ensure_rootfs(image, self.log)
+        return {"image": images.image_tag(image), "id": rootfs.read_image_settings(self._folders[image])["id"]}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
         name = f"{cgroups.PREFIX}-{os.getpid()}-{next(self._number)}"
         memory = memory_mb + MEMORY_FOR_AGENT_MB
-        group = cgroups.Group(name, memory, PIDS, cpus)
+        group = cgroups.ControlGroup(name, memory, PIDS, cpus)
         limits = {} if "memory" in group.missing else {"EVALHARNESS_LIMIT_MEMORY": str(memory << 20)}
         limits |= {} if "pids" in group.missing else {"EVALHARNESS_LIMIT_PIDS": str(PIDS)}
         folder = self._folders[image]
-        settings = rootfs.settings_of(folder)
+        settings = rootfs.read_image_settings(folder)
         environment = dict(line.split("=", 1) for line in settings["environment"])
         environment |= {"PYTHONHASHSEED": str(hash_seed), **limits}
         confined = confinement(folder, environment, self._nodes.sources(), group.usage_file())
@@ -75,7 +75,7 @@ class BubblewrapEngine:
 
 
 def user_namespace() -> list[str]:
-    """Returns the command to put before `bwrap` so that an ordinary user gets a range of user ids.
+    """Returns the command to put before `bwrap`, which gives an ordinary user a range of user ids.
 
     Raises UserError if the machine does not allow that.
     """
@@ -123,7 +123,7 @@ def live_pids() -> frozenset[int]:
 class BubblewrapChannel:
     """The pipes to the agent in a `bwrap` container; stdout carries the agent's messages."""
 
-    def __init__(self, command: list[str], group: cgroups.Group):
+    def __init__(self, command: list[str], group: cgroups.ControlGroup):
         self.group = group
         self._stderr = b""
         try:

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from evalharness.sandbox.agent.shared.processor_time import USAGE_FILES, processor_s
+from evalharness.sandbox.agent.shared.processor_time import USAGE_FILES, parse_cpu_seconds
 
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "evalharness"
@@ -13,7 +13,7 @@ PERIOD_US = 100_000
 """The scheduler period of a CPU quota, in microseconds."""
 
 
-class Group:
+class ControlGroup:
     """A control group with limits for one container. `missing` lists the limits that this machine does not support."""
 
     def __init__(self, name: str, memory_mb: int, pids: int, cpus: float):
@@ -21,33 +21,33 @@ class Group:
         self.missing = {"memory", "pids", "cpu"}
         memory, quota = str(memory_mb << 20), str(int(cpus * PERIOD_US))
         if (ROOT / "cgroup.controllers").exists():
-            self._make(
+            self._make_group(
                 _own_folder() / name,
                 {"memory": {"memory.max": memory, "memory.swap.max": "0"}, "pids": {"pids.max": str(pids)}}
                 | {"cpu": {"cpu.max": f"{quota} {PERIOD_US}"}},
             )
         else:
             both = {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory}
-            self._make(ROOT / "memory" / name, {"memory": both})
-            self._make(ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
-            self._make(ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
-            self._make(ROOT / "cpuacct" / name, {})
+            self._make_group(ROOT / "memory" / name, {"memory": both})
+            self._make_group(ROOT / "pids" / name, {"pids": {"pids.max": str(pids)}})
+            self._make_group(ROOT / "cpu" / name, {"cpu": {"cpu.cfs_quota_us": quota}})
+            self._make_group(ROOT / "cpuacct" / name, {})
 
-    def _make(self, folder: Path, limits: dict[str, dict[str, str]]) -> None:
+    def _make_group(self, folder: Path, limits: dict[str, dict[str, str]]) -> None:
         try:
             folder.mkdir()
         except OSError:
             return
         self.folders.append(folder)
         for name, settings in limits.items():
-            written = [_write(folder / key, value) for key, value in settings.items()]
+            written = [_try_to_write(folder / key, value) for key, value in settings.items()]
             if written[0]:  # the kernel may not know the others, such as swap
                 self.missing.discard(name)
 
     def enter(self) -> None:
         """Moves the calling process, and its future children, into the control group."""
         for folder in self.folders:
-            _write(folder / "cgroup.procs", str(os.getpid()))
+            _try_to_write(folder / "cgroup.procs", str(os.getpid()))
 
     def usage_file(self) -> Path | None:
         """Returns the control group's file with the CPU time; None if this machine does not count it."""
@@ -58,7 +58,7 @@ class Group:
         """Returns the CPU seconds that the control group has used; None if unknown."""
         file = self.usage_file()
         with contextlib.suppress(OSError):
-            return processor_s(file.read_bytes()) if file else None
+            return parse_cpu_seconds(file.read_bytes()) if file else None
         return None
 
     def lower_priority(self) -> None:
@@ -66,12 +66,12 @@ class Group:
         for folder in self.folders:
             for name, share in (("cpu.shares", "256"), ("cpu.weight", "25")):
                 if (folder / name).exists():
-                    _write(folder / name, share)
+                    _try_to_write(folder / name, share)
 
     def remove(self) -> None:
         """Kills the control group's processes and removes it."""
         for folder in self.folders:
-            _remove(folder)
+            _remove_group(folder)
 
 
 def remove_orphans(alive: frozenset[int]) -> int:
@@ -80,7 +80,7 @@ def remove_orphans(alive: frozenset[int]) -> int:
     for folder in {*ROOT.glob(f"{PREFIX}-*"), *ROOT.glob(f"*/{PREFIX}-*"), *_own_folder().glob(f"{PREFIX}-*")}:
         pid = folder.name.split("-")[1]
         if not pid.isdigit() or int(pid) not in alive:
-            _remove(folder)
+            _remove_group(folder)
             removed += 1
     return removed
 
@@ -94,7 +94,7 @@ def _own_folder() -> Path:
     return ROOT
 
 
-def _write(file: Path, text: str) -> bool:
+def _try_to_write(file: Path, text: str) -> bool:
     try:
         file.write_text(text)
     except OSError:
@@ -102,7 +102,7 @@ def _write(file: Path, text: str) -> bool:
     return True
 
 
-def _remove(folder: Path) -> None:
+def _remove_group(folder: Path) -> None:
     for _ in range(100):
         with contextlib.suppress(OSError):
             for pid in (folder / "cgroup.procs").read_text().split():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.sandbox.agent.shared.messages import Hello, Limit, Reply
+from evalharness.sandbox.agent.shared.messages import HelloMessage, Reply, TimeLimitMessage
 from evalharness.sandbox.agent.shared.wire import HEADER
 from evalharness.sandbox.time_bound import TimeBound
 
@@ -45,7 +45,7 @@ class Container:
         self._pending = bytearray()
         try:
             hello, _ = self._read_message(lambda: START_S)
-            self.hello = cast(Hello, hello)
+            self.hello = cast(HelloMessage, hello)
         except InfrastructureError:
             channel.close()
             raise
@@ -61,7 +61,7 @@ class Container:
             self.channel.send(messages, bound.left_s())
             message, blob = self._read_message(bound.left_s)
             while "limit_s" in message:
-                bound.limit_s = cast(Limit, message)["limit_s"]
+                bound.limit_s = cast(TimeLimitMessage, message)["limit_s"]
                 message, blob = self._read_message(bound.left_s)
         except InfrastructureError:
             bound.left_s()

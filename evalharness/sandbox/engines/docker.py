@@ -35,13 +35,13 @@ def connect() -> docker.DockerClient:
     except (DockerException, RequestException) as error:
         host = os.environ.get("DOCKER_HOST", "the local Docker socket")
         raise UserError(
-            f"no container engine answers at {host} ({_short(error)}); install and start one: "
+            f"no container engine answers at {host} ({_short_reason(error)}); install and start one: "
             "apt-get install docker.io && (systemctl start docker || dockerd &), or set DOCKER_HOST"
         ) from None
     return client
 
 
-def _short(error: Exception) -> str:
+def _short_reason(error: Exception) -> str:
     text = str(error).replace("\n", " ")
     return (
         "permission denied" if "Permission denied" in text else "not running" if "No such file" in text else text[-80:]
@@ -73,12 +73,12 @@ def hardening(memory_mb: int, cpus: float) -> dict[str, Any]:
     }
 
 
-def owner(pid: int) -> str:
+def owner_label(pid: int) -> str:
     """Returns a label value that identifies a process of this machine as the owner of containers."""
-    return f"{socket.gethostname()} {pid} {_started(pid)}"
+    return f"{socket.gethostname()} {pid} {_start_time(pid)}"
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """Returns when a process started, in clock ticks since boot; empty if there is no such process.
 
     It distinguishes a process from an older one with the same pid.
@@ -96,7 +96,7 @@ def remove_orphans(client: docker.DockerClient) -> int:
         for container in client.containers.list(all=True, filters={"label": f"{LABEL}=sandbox"}, ignore_removed=True):
             host, _, process = container.labels.get(OWNER, "").partition(" ")
             pid, _, started = process.partition(" ")
-            if host == socket.gethostname() and (not pid.isdigit() or not started or _started(int(pid)) != started):
+            if host == socket.gethostname() and (not pid.isdigit() or not started or _start_time(int(pid)) != started):
                 with contextlib.suppress(DockerException, RequestException):
                     container.remove(force=True)
                     removed += 1
@@ -131,7 +131,7 @@ class DockerEngine:
     def prepare(self, image: str) -> dict[str, str]:
         """Builds the sandbox image unless it exists; returns its tag and id for the manifest. Raises UserError."""
         with engine_errors():
-            return {"image": images.image_tag(image), "id": images.build(self.client, image, self.log)}
+            return {"image": images.image_tag(image), "id": images.build_image(self.client, image, self.log)}
 
     def start(self, image: str, memory_mb: int, cpus: float, hash_seed: int) -> Container:
         """Starts a container and waits for the hello message of its agent. Raises InfrastructureError."""
@@ -141,7 +141,7 @@ class DockerEngine:
                 images.image_tag(image),
                 stdin_open=True,
                 host_config=self._host_config(settings),
-                labels={LABEL: "sandbox", OWNER: owner(os.getpid())},
+                labels={LABEL: "sandbox", OWNER: owner_label(os.getpid())},
                 environment={"PYTHONHASHSEED": str(hash_seed)},
             )
             channel = DockerChannel(self.client, str(created["Id"]))

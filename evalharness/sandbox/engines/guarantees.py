@@ -1,6 +1,6 @@
 """The guarantees (no network, read-only root ...) that a sandbox engine must give before it runs samples."""
 
-from evalharness.sandbox.agent.shared.messages import Hello
+from evalharness.sandbox.agent.shared.messages import HelloMessage
 
 GUARANTEES = {
     "network-off": "no network: there is no route to anywhere",
@@ -23,6 +23,6 @@ container.
 """
 
 
-def missing_guarantees(hello: Hello) -> frozenset[str]:
+def missing_guarantees(hello: HelloMessage) -> frozenset[str]:
     """Returns the names of the sandbox guarantees that a container's agent reports as missing."""
     return frozenset(name for name in GUARANTEES if not hello["guarantees"].get(name))

@@ -21,7 +21,7 @@ def image_id(engine: Any, name: str) -> str | None:
             return None
 
 
-def pack(engine: Any, name: str) -> bytes:
+def pack_image(engine: Any, name: str) -> bytes:
     """Returns a sandbox image as a tar archive in Docker's format. Raises UserError if the engine has no images."""
     if not isinstance(engine, DockerEngine):
         raise UserError(
@@ -33,7 +33,7 @@ def pack(engine: Any, name: str) -> bytes:
         return b"".join(engine.client.images.get(tag).save(named=tag))
 
 
-def unpack(engine: Any, data: bytes) -> None:
-    """Loads a sandbox image from an archive that `pack` returned."""
+def unpack_image(engine: Any, data: bytes) -> None:
+    """Loads a sandbox image from an archive that `pack_image` returned."""
     with engine_errors():
         engine.client.images.load(io.BytesIO(data))

@@ -62,23 +62,28 @@ def _folder_files(name: str) -> dict[str, bytes]:
 
 def image_tag(name: str) -> str:
     """Returns a sandbox image's tag: a digest of its build context, the agent included."""
-    return f"evalharness/{name}:{_digest(build_context(name))}"
+    return f"evalharness/{name}:{_digest_of_files(build_context(name))}"
 
 
 def folder_tag(name: str) -> str:
-    """Returns a digest of what is installed in a sandbox image, without the agent and language.yaml."""
+    """Returns a digest of what is installed in a sandbox image.
+
+    The agent and language.yaml, which do not change the installed programs, are left out.
+    """
     files = _folder_files(name)
-    return f"{name}-{_digest({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
+    return (
+        f"{name}-{_digest_of_files({path: content for path, content in files.items() if not path.endswith('.yaml')})}"
+    )
 
 
-def _digest(files: dict[str, bytes]) -> str:
+def _digest_of_files(files: dict[str, bytes]) -> str:
     digest = hashlib.sha256()
     for path, content in files.items():
         digest.update(f"{path}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
 
 
-def build(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
+def build_image(client: docker.DockerClient, name: str, log: Log, base: str | None = None) -> str:
     """Builds a sandbox image unless it exists; returns its id. `base` replaces the Dockerfile's base image.
 
     Raises UserError with the end of the build's output if that fails.
@@ -93,7 +98,7 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
     log(f"building {tag} on {base}")
     try:
         for event in client.api.build(
-            fileobj=_packed(build_context(name)),
+            fileobj=_tar_archive(build_context(name)),
             custom_context=True,
             tag=tag,
             buildargs={"BASE": base, **_certificates(name)},
@@ -111,7 +116,7 @@ def build(client: docker.DockerClient, name: str, log: Log, base: str | None = N
     return str(image.id)
 
 
-def _packed(files: dict[str, bytes]) -> io.BytesIO:
+def _tar_archive(files: dict[str, bytes]) -> io.BytesIO:
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         for path, content in files.items():
@@ -149,7 +154,7 @@ def is_built(name: str) -> bool:
     return next((image is not None for known, image in built_images(docker.from_env()) if known == name), False)
 
 
-def remove_old(client: docker.DockerClient) -> int:
+def remove_old_images(client: docker.DockerClient) -> int:
     """Removes sandbox images of earlier versions; returns their number."""
     current = {image_tag(name) for name in image_names()}
     old = [tag for image in client.images.list(filters={"label": f"{LABEL}=image"}) for tag in image.tags]
@@ -168,7 +173,7 @@ def _official_base(name: str) -> str:
 
 
 def built_images(client: docker.DockerClient) -> Iterator[tuple[str, str | None]]:
-    """Yields each sandbox image's name with its id, or None if it is not built."""
+    """Yields the name of each sandbox image with its id in the container engine; the id is None if it is not built."""
     for name in image_names():
         try:
             yield name, str(client.images.get(image_tag(name)).id)

@@ -23,32 +23,32 @@ SETTINGS = "evalharness.json"
 """The file in a root file system with the image's environment, entry point and id."""
 
 
-class Settings(TypedDict):
-    """The content of `SETTINGS`: what Docker knows of an image besides its files."""
+class ImageSettings(TypedDict):
+    """The content of the file `SETTINGS`: what Docker knows of an image besides its files."""
 
     id: str
     environment: list[str]
     entrypoint: list[str]
 
 
-def folder_of(image: str) -> Path:
+def rootfs_folder(image: str) -> Path:
     """Returns the folder of a sandbox image's root file system, in `$EVALHARNESS_ROOTFS` or else in the cache."""
     chosen = os.environ.get("EVALHARNESS_ROOTFS")
     parent = Path(chosen) if chosen else cache_folder() / "rootfs"
     return parent / images.folder_tag(image)
 
 
-def settings_of(folder: Path) -> Settings:
+def read_image_settings(folder: Path) -> ImageSettings:
     """Returns the image settings stored in a root file system's folder."""
-    return cast(Settings, json.loads((folder / SETTINGS).read_text()))
+    return cast(ImageSettings, json.loads((folder / SETTINGS).read_text()))
 
 
-def ensure(image: str, log: Log) -> Path:
+def ensure_rootfs(image: str, log: Log) -> Path:
     """Returns the folder of a sandbox image's root file system, exported from Docker unless it exists.
 
     Raises UserError, which says what to do, if it does not exist and no engine answers.
     """
-    folder = folder_of(image)
+    folder = rootfs_folder(image)
     if (folder / SETTINGS).exists():
         return folder
     try:
@@ -59,7 +59,7 @@ def ensure(image: str, log: Log) -> Path:
             f"`evalharness sandbox build {image} --sandbox bubblewrap`, and copy the folder here "
             "(EVALHARNESS_ROOTFS is the parent folder)"
         ) from None
-    identity = images.build(client, image, log)
+    identity = images.build_image(client, image, log)
     log(f"exporting {image} to {folder}")
     config = client.images.get(identity).attrs["Config"]
     container = client.api.create_container(identity)
@@ -67,7 +67,7 @@ def ensure(image: str, log: Log) -> Path:
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix="unfinished-"))
     try:
         _unpack(client.api.export(container["Id"]), unfinished)
-        settings = Settings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
+        settings = ImageSettings(id=identity, environment=config["Env"], entrypoint=config["Entrypoint"])
         (unfinished / SETTINGS).write_text(json.dumps(settings))
         unfinished.chmod(0o755)
         unfinished.rename(folder)
@@ -82,9 +82,9 @@ def ensure(image: str, log: Log) -> Path:
     return folder
 
 
-def remove_old() -> int:
+def remove_old_folders() -> int:
     """Removes root file systems of earlier versions of the sandbox images; returns their number."""
-    current = {folder_of(name) for name in images.image_names()}
+    current = {rootfs_folder(name) for name in images.image_names()}
     parent = next(iter(current)).parent
     old = [path for path in parent.glob("*") if path.is_dir() and path not in current]
     for path in old:

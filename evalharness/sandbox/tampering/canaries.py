@@ -9,11 +9,11 @@ original without knowing the right answers.
 import re
 from collections.abc import Iterator
 
-from evalharness.sandbox.languages import Tests
+from evalharness.sandbox.languages import FormOfTests
 from evalharness.sandbox.tampering.false_values import other_value
 
 
-def with_token(tests: str, form: Tests, token: str) -> str:
+def with_token(tests: str, form: FormOfTests, token: str) -> str:
     """Returns the tests with a statement after the last one that prints a secret token.
 
     A program proves by the token that it reached the end of its tests. Raises ValueError if no test is found.
@@ -21,8 +21,11 @@ def with_token(tests: str, form: Tests, token: str) -> str:
     return _insert(tests, form, form.end.replace("{token}", token))
 
 
-def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
-    """Yields copies of the tests with one test made false in each, and with the statement that prints the token."""
+def canaries(tests: str, form: FormOfTests, token: str) -> Iterator[str]:
+    """Yields copies of the tests with one test made false in each.
+
+    All copies have a statement after the last test that prints the secret `token`.
+    """
     matches = list(re.finditer(form.line, tests))
     values = [match["expected"] for match in matches]
     for match in matches:
@@ -34,7 +37,7 @@ def canaries(tests: str, form: Tests, token: str) -> Iterator[str]:
             yield with_token(tests[:start] + other + tests[end:], form, token)
 
 
-def _insert(tests: str, form: Tests, statement: str) -> str:
+def _insert(tests: str, form: FormOfTests, statement: str) -> str:
     ends = [match.end() for match in re.finditer(form.end_after or form.line, tests)]
     if not ends:
         raise ValueError("the program contains no test in the form that language.yaml describes")

@@ -53,7 +53,7 @@ FALSE: dict[str, tuple[int, int, Sequence[str]]] = {
 
 
 class FalseAssertions:
-    """The ways to make assertions of one test suite false."""
+    """The ways to make assertions of one test suite false, each as an edit of the source text."""
 
     def __init__(self, text: SourceText, suite: ast.AST):
         self.text = text
@@ -63,7 +63,7 @@ class FalseAssertions:
         self.literals = [
             self.text.of(node)
             for call in ast.walk(suite)
-            if isinstance(call, ast.Call) and EQUALITY.fullmatch(_name(call))
+            if isinstance(call, ast.Call) and EQUALITY.fullmatch(_called_name(call))
             for node in call.args[:2]
             if is_literal(node)
         ]
@@ -72,28 +72,28 @@ class FalseAssertions:
         """Yields edits that make a statement's assertion false; none for a statement without a known assertion."""
         match statement:
             case ast.Assert(test=test):
-                equal = self._equation(test)
+                equal = self._falsify_equation(test)
                 yield equal or self._replace(test, test, f"(not ({self.text.of(test)}))")
             case ast.Expr(value=ast.Call() as call):
-                yield from self._of_call(call)
+                yield from self._falsify_call(call)
             case ast.With(items=items):
                 for item in items:
                     if isinstance(item.context_expr, ast.Call) and CATCHES.search(self.text.of(item.context_expr.func)):
-                        yield from self._of_call(item.context_expr)
+                        yield from self._falsify_call(item.context_expr)
 
     def after(self, statement: ast.stmt) -> Edit:
         """Returns an edit that adds a false assertion after a simple statement of a test, on the same line."""
         _, end = self.text.span(statement)
-        return Edit(end, end, f"; self.assertEqual({self._number()}, [{self._number()}])")
+        return Edit(end, end, f"; self.assertEqual({self._random_number()}, [{self._random_number()}])")
 
-    def _of_call(self, call: ast.Call) -> Iterator[Edit]:
-        name, args = _name(call), call.args
+    def _falsify_call(self, call: ast.Call) -> Iterator[Edit]:
+        name, args = _called_name(call), call.args
         if any(isinstance(arg, ast.Starred) for arg in args):
             return
         if len(args) > 1 and (EQUALITY.fullmatch(name) or CLOSE.fullmatch(name)):
             index = 0 if is_literal(args[0]) and not is_literal(args[1]) else 1
-            yield self._replace(args[index], args[index], self._other_side(name, call, args[index]))
-        elif name == "assertTrue" and args and (equal := self._equation(args[0])):
+            yield self._replace(args[index], args[index], self._unequal_expression(name, call, args[index]))
+        elif name == "assertTrue" and args and (equal := self._falsify_equation(args[0])):
             yield equal
         elif name in FALSE and len(args) >= FALSE[name][1]:
             start, end, forms = FALSE[name]
@@ -101,51 +101,62 @@ class FalseAssertions:
         elif CALLED.fullmatch(name) and (args or call.keywords):
             last = args[-1] if args else None
             if last is not None:
-                yield self._replace(last, last, f"{self.text.of(last)}, {self._number()}")
+                yield self._replace(last, last, f"{self.text.of(last)}, {self._random_number()}")
 
-    def _other_side(self, name: str, call: ast.Call, argument: ast.expr) -> str:
-        """Returns an expression that the other side of an equality assertion does not equal."""
+    def _unequal_expression(self, name: str, call: ast.Call, argument: ast.expr) -> str:
+        """Returns an expression that is unequal to the argument `argument` of an equality assertion."""
         if not CLOSE.fullmatch(name):
-            return self._other_than(argument, wrapped=name.startswith("assert_"))
+            return self._unequal_value(argument, wrapped=name.startswith("assert_"))
         tolerance = len(call.args) > 2 or any(keyword.arg not in ("msg", "err_msg") for keyword in call.keywords)
-        return self._beside(argument) if tolerance else self._far_from(argument)
+        return self._pair_with_number(argument) if tolerance else self._distant_number(argument)
 
     def _fill_template(self, form: str, args: Sequence[ast.expr]) -> str:
         word = "".join(DRAW.sample(DRAW.choice(self.words), 1)) + "".join(DRAW.choices("bcdfghjklmnpqrstvwxz", k=7))
         error = DRAW.choice(NEVER_RAISED)
-        return form.format(self.text.of(args[0]), number=self._number(), word=repr(word), error=error)
+        return form.format(self.text.of(args[0]), number=self._random_number(), word=repr(word), error=error)
 
-    def _equation(self, test: ast.expr) -> Edit | None:
-        """Returns an edit that makes an assertion `a == b` false.
+    def _falsify_equation(self, test: ast.expr) -> Edit | None:
+        """Returns an edit that makes an assertion `a == b` false; None if the test is no such equation.
 
-        It does not use `!=`, which a value that equals everything satisfies, too.
+        The edit replaces `b`. It does not use `!=`, which an object that equals everything satisfies, too.
         """
         if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
             return None
         other = test.comparators[0]
-        return self._replace(other, other, self._other_than(other))
+        return self._replace(other, other, self._unequal_value(other))
 
-    def _other_than(self, node: ast.expr, wrapped: bool = False) -> str:
-        """Returns an unequal value: one of the suite with the same type, a change of this one, or it in a list."""
+    def _unequal_value(self, node: ast.expr, wrapped: bool = False) -> str:
+        """Returns the source text of a value that is unequal to the expression `node`.
+
+        It is a value of the same type in the suite, a changed copy of a literal, or a list or tuple that contains the
+        expression. With `wrapped`, it is a tuple for every expression that is no literal.
+        """
         if not is_literal(node):
-            return self._beside(node) if wrapped else DRAW.choice([f"[{self.text.of(node)}]", self._beside(node)])
+            return (
+                self._pair_with_number(node)
+                if wrapped
+                else DRAW.choice([f"[{self.text.of(node)}]", self._pair_with_number(node)])
+            )
         value = ast.literal_eval(node)
         others = [text for text in self.literals if _differs(text, value)]
         if others:
             return DRAW.choice(others)
-        return other_value(self.text.of(node)) or self._beside(node)
+        return other_value(self.text.of(node)) or self._pair_with_number(node)
 
-    def _beside(self, node: ast.expr) -> str:
-        return f"({self.text.of(node)}, {self._number()})"
+    def _pair_with_number(self, node: ast.expr) -> str:
+        return f"({self.text.of(node)}, {self._random_number()})"
 
-    def _number(self) -> str:
+    def _random_number(self) -> str:
         return str(DRAW.choice(self.numbers))
 
-    def _far_from(self, node: ast.expr) -> str:
-        """Returns a number of similar size that differs from this one by more than any default tolerance."""
+    def _distant_number(self, node: ast.expr) -> str:
+        """Returns a number of similar size that differs from this one by more than any default tolerance.
+
+        For an expression that is no number, returns a tuple that contains it.
+        """
         value = ast.literal_eval(node) if is_literal(node) else None
         if not isinstance(value, int | float) or not math.isfinite(value):
-            return self._beside(node)
+            return self._pair_with_number(node)
         changed = value * DRAW.choice([0.5, 0.75, 1.25, 1.5, 2]) + DRAW.randint(1, 3)
         changed = changed if abs(changed - value) > 0.1 * abs(value) + 0.5 else value + 3
         return repr(round(changed) if isinstance(value, int) else round(changed, 4))
@@ -154,7 +165,7 @@ class FalseAssertions:
         return self.text.replacement(first, last, text)
 
 
-def _name(call: ast.Call) -> str:
+def _called_name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 

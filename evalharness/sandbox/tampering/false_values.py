@@ -25,9 +25,10 @@ NOTHING = re.compile(r"\b(?:null|undefined|nil|none|nothing|na)\b", re.IGNORECAS
 
 
 def other_value(value: str, values: Sequence[str] = ()) -> str | None:
-    """Returns a value of the same type that is unequal to `value` in every language; None if there is none.
+    """Returns a value of the same type that is unequal to `value` in every language; None if no such value is found.
 
-    `values` are what all tests of the problem expect. The value differs from all of them, unless some are the same.
+    `values` are what all tests of the problem expect. The result differs from all of them, unless some of them are
+    equal.
     """
     known = {normalize_value(other) for other in values}
     distinct = len(known) == len(values) or not values
@@ -38,7 +39,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
         return DRAW.choice(others)
     changes = [_numbers_exchanged, _texts_exchanged, _letters_exchanged]
     DRAW.shuffle(changes)
-    for change in [*changes, _number_between, _other_letter, _number_near]:
+    for change in [*changes, _number_between, _with_other_letter, _number_near]:
         for _ in range(TRIES):
             changed = change(value, values)
             if changed is None:
@@ -51,7 +52,7 @@ def other_value(value: str, values: Sequence[str] = ()) -> str | None:
 def _changed_truth(value: str) -> str:
     """Returns the value with one of its booleans negated, in the language's spelling."""
     match = DRAW.choice(list(TRUTH.finditer(value)))
-    return _put(value, match, _other_truth(match[0]))
+    return _replace_match(value, match, _other_truth(match[0]))
 
 
 def _other_truth(old: str) -> str:
@@ -61,8 +62,8 @@ def _other_truth(old: str) -> str:
     return new.upper() if old.isupper() else new.capitalize() if old[0].isupper() else new
 
 
-def _exchanged(value: str, matches: list[re.Match[str]]) -> str | None:
-    """Returns the value with two different parts of it exchanged; None if there are none."""
+def _with_parts_exchanged(value: str, matches: list[re.Match[str]]) -> str | None:
+    """Returns the text of a value with two different parts of it exchanged; None if all parts are equal."""
     pairs = [(a, b) for a, b in itertools.pairwise(matches) if a[0] != b[0]]
     if not pairs:
         return None
@@ -72,20 +73,23 @@ def _exchanged(value: str, matches: list[re.Match[str]]) -> str | None:
 
 
 def _numbers_exchanged(value: str, values: Sequence[str]) -> str | None:
-    return _exchanged(value, list(_numbers(value)))
+    """Returns the text of a value with two different numbers in it exchanged; None if it has no two."""
+    return _with_parts_exchanged(value, list(_numbers(value)))
 
 
 def _texts_exchanged(value: str, values: Sequence[str]) -> str | None:
-    return None if PAIRS.search(value) else _exchanged(value, list(TEXT.finditer(value)))
+    """Returns the text of a value with two different string literals in it exchanged; None if it has no two."""
+    return None if PAIRS.search(value) else _with_parts_exchanged(value, list(TEXT.finditer(value)))
 
 
 def _letters_exchanged(value: str, values: Sequence[str]) -> str | None:
-    texts = [match for match in TEXT.finditer(value) if _exchanged(match[0], _letters(match[0]))]
+    """Returns the text of a value with two different letters of a string literal exchanged; None if it has no two."""
+    texts = [match for match in TEXT.finditer(value) if _with_parts_exchanged(match[0], _letters(match[0]))]
     if not texts or PAIRS.search(value):
         return None
     match = DRAW.choice(texts)
-    changed = _exchanged(match[0], _letters(match[0]))
-    return _put(value, match, changed) if changed else None
+    changed = _with_parts_exchanged(match[0], _letters(match[0]))
+    return _replace_match(value, match, changed) if changed else None
 
 
 def _letters(text: str) -> list[re.Match[str]]:
@@ -101,32 +105,35 @@ def _numbers(value: str) -> Iterator[re.Match[str]]:
 
 
 def _number_between(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with one number replaced by one between the least and the greatest of the same form."""
-    return _number_changed(value, lambda old: _between(old, values))
+    """Returns the text of a value with one number replaced by a number between the least and the greatest in `values`.
+
+    Only numbers of the same form (sign, decimals) count. Returns None if the value has no number or no other one fits.
+    """
+    return _number_changed(value, lambda old: _random_between(old, values))
 
 
-def _between(old: str, values: Sequence[str]) -> str | None:
+def _random_between(old: str, values: Sequence[str]) -> str | None:
     decimals = len(old.partition(".")[2])
     numbers = [match[0] for other in values for match in _numbers(other)]
     alike = [round(float(number) * 10**decimals) for number in numbers if ("." in number) == ("." in old)]
     if len(set(alike)) < 2:
         return None
-    return _written(DRAW.randint(min(alike), max(alike)), decimals)
+    return _format_decimal(DRAW.randint(min(alike), max(alike)), decimals)
 
 
 def _number_near(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with one number replaced by a slightly larger or smaller one."""
-    return _number_changed(value, _near)
+    """Returns the text of a value with one number made slightly larger or smaller; None if it has no number."""
+    return _number_changed(value, _nearby_number)
 
 
-def _near(old: str) -> str:
+def _nearby_number(old: str) -> str:
     decimals = len(old.partition(".")[2])
     whole = round(float(old) * 10**decimals)
     step = DRAW.randint(1, max(9, whole // 4))
-    return _written(whole - step if step <= whole and DRAW.random() < 0.5 else whole + step, decimals)
+    return _format_decimal(whole - step if step <= whole and DRAW.random() < 0.5 else whole + step, decimals)
 
 
-def _written(whole: int, decimals: int) -> str:
+def _format_decimal(whole: int, decimals: int) -> str:
     scale: int = 10**decimals
     return f"{whole / scale:.{decimals}f}" if decimals else str(whole)
 
@@ -139,11 +146,14 @@ def _number_changed(value: str, change: Callable[[str], str | None]) -> str | No
     changed = change(match[0])
     if changed is None:
         return None
-    return _put(value, match, changed)
+    return _replace_match(value, match, changed)
 
 
-def _other_letter(value: str, values: Sequence[str]) -> str | None:
-    """Returns the value with one letter replaced by one of the problem's other values, or by any other letter."""
+def _with_other_letter(value: str, values: Sequence[str]) -> str | None:
+    """Returns the text of a value with one letter in its string literals replaced by another one of the same case.
+
+    The new letter occurs in the problem's expected `values`, if one does. Returns None if the value has no letter.
+    """
     letters = [(text.start() + match.start(), match[0]) for text in TEXT.finditer(value) for match in _letters(text[0])]
     if not letters:
         return None
@@ -154,7 +164,7 @@ def _other_letter(value: str, values: Sequence[str]) -> str | None:
     return value[:position] + new + value[position + 1 :]
 
 
-def _put(value: str, match: re.Match[str], text: str) -> str:
+def _replace_match(value: str, match: re.Match[str], text: str) -> str:
     return value[: match.start()] + text + value[match.end() :]
 
 

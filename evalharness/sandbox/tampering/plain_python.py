@@ -36,8 +36,9 @@ AGGREGATES = frozenset({"sum", "mean", "median", "count", "min", "max", "std", "
 def is_plain(source: str, vocabulary: Vocabulary = CHECKED, tests: str = "", entry_point: str = "") -> bool:
     """Returns whether a Python program's text shows that it can do nothing but compute.
 
-    `tests` is the text of checks that follow it. If there are checks, the program may not define a builtin, and a name
-    that they use only if it is `entry_point` or, without one, if they call it.
+    `tests` is the text of the checks that follow the program. If there are checks, the program may not define a
+    builtin. It may define a name that the checks use only if it is `entry_point` or, without an entry point, if they
+    call it.
     """
     if len(source) > LARGEST:
         return False
@@ -57,7 +58,7 @@ BUILTIN_NAMES = frozenset(dir(builtins))
 
 @functools.lru_cache(4096)
 def used_names(tests: str, entry_point: str) -> frozenset[str]:
-    """Returns the names that the checks define or use, except those that the sample may define."""
+    """Returns the names that the checks define or use, without those that the sample is allowed to define."""
     nodes = list(ast.walk(parse(tests)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)} - {entry_point}
     used |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
@@ -67,7 +68,10 @@ def used_names(tests: str, entry_point: str) -> frozenset[str]:
 
 
 def bound_globally(tree: ast.Module, with_imports: bool = True) -> Iterator[str]:
-    """Yields the global names that a program binds, except by `global` and assignment expressions."""
+    """Yields the global names that a program defines, except by `global` and assignment expressions.
+
+    `with_imports`: whether imported names count.
+    """
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
@@ -106,7 +110,10 @@ def _is_plain(nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary) -> 
 
 
 class _PlainNodes:
-    """Decides which syntax nodes of a program are plain, by its own names and those of the vocabulary."""
+    """Decides which syntax nodes of a program are plain: can do nothing but compute.
+
+    The names that they use must be the program's own or those of a vocabulary.
+    """
 
     def __init__(self, nodes: list[ast.AST], bound: set[str], vocabulary: Vocabulary):
         self.nodes, self.vocabulary = nodes, vocabulary
@@ -121,7 +128,7 @@ class _PlainNodes:
 
     def _allow_classes(self) -> None:
         """Allows attributes and methods that the program's classes define, unless interpreter objects have them."""
-        own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _is_read(node)}
+        own = {node.attr for node in self.nodes if isinstance(node, ast.Attribute) and not _reads_attribute(node)}
         for node in self.nodes:
             if isinstance(node, ast.ClassDef):
                 own |= {name for statement in node.body for name in _bound_in(statement)}
@@ -134,13 +141,13 @@ class _PlainNodes:
         """Returns whether the program never sets attributes of modules."""
         if not self.stored:
             return True
-        modules = {name for node in self.nodes if isinstance(node, ast.Import) for name in _aliases(node)}
-        read = {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute) and _is_read(node)}
+        modules = {name for node in self.nodes if isinstance(node, ast.Import) for name in _imported_names(node)}
+        read = {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute) and _reads_attribute(node)}
         uses = (node for node in self.nodes if isinstance(node, ast.Name) and node.id in modules)
         return all(id(node) in read for node in uses)
 
     def includes(self, node: ast.AST) -> bool:
-        """Returns whether a syntax node, its children aside, is plain."""
+        """Returns whether a syntax node is plain, regardless of its child nodes."""
         if id(node) in self.in_context:
             return True
         if not isinstance(node, self.syntax):
@@ -151,7 +158,7 @@ class _PlainNodes:
             case ast.Name(id=name):
                 return name in self.names
             case ast.Attribute(attr=attribute):
-                return attribute in (self.attributes if _is_read(node) else self.stored)
+                return attribute in (self.attributes if _reads_attribute(node) else self.stored)
             case ast.Call(func=ast.Attribute(attr=name)) if name in CALLS_BY_NAME:
                 return bool(node.args) and self._is_function(node.args[0])
             case ast.Import(names=names):
@@ -185,7 +192,7 @@ class _PlainNodes:
         return False
 
 
-def _is_read(node: ast.Attribute) -> bool:
+def _reads_attribute(node: ast.Attribute) -> bool:
     return isinstance(node.ctx, ast.Load)
 
 
@@ -193,7 +200,7 @@ def _is_object(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "object"
 
 
-def _aliases(node: ast.Import) -> Iterator[str]:
+def _imported_names(node: ast.Import) -> Iterator[str]:
     for alias in node.names:
         yield alias.asname or alias.name.partition(".")[0]
 
@@ -208,7 +215,10 @@ def _bound_in(statement: ast.stmt) -> Iterator[str]:
 
 
 def _plain_in_context(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields function names that are plain only in context: `type` in a comparison, `format` of a literal."""
+    """Yields the name nodes of functions that are plain only in some uses.
+
+    These are `type` in a comparison and `format` of a literal.
+    """
     match node:
         case ast.Compare(left=left, comparators=others):
             for operand in (left, *others):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evalharness.sandbox.languages import Harmless, Language
+from evalharness.sandbox.languages import HarmlessWords, Language
 from evalharness.sandbox.tampering.common_words import COMMON
 
 LARGEST = 64 << 10
@@ -43,15 +43,15 @@ class Token(NamedTuple):
 def is_plain_text(source: str, language: Language, stem: str = "", tests: str = "") -> bool:
     """Returns whether a program's words show that it can do nothing but compute.
 
-    False for languages without word lists. `source` continues `stem`, whose last line names the function that it
-    defines, and `tests` follow. It may not use the names of the tests.
+    It is false for languages without word lists. `source` continues `stem`, whose last line names the function to
+    define. `tests` follow the program, which may not use the names that they define.
     """
     words = language.harmless
     if words is None or len(source) > LARGEST or any(part in source for part in words.never.split()):
         return False
     tokens = _tokens(source)
     own = CALL.findall(stem.rstrip().rpartition("\n")[2])
-    return tokens is not None and _PlainText(tokens, words, own, tests).holds()
+    return tokens is not None and _PlainText(tokens, words, own, tests).are_all_plain()
 
 
 def _tokens(source: str) -> list[Token] | None:
@@ -73,9 +73,9 @@ def _tokens(source: str) -> list[Token] | None:
 
 
 class _PlainText:
-    """Decides whether the tokens of one program are plain."""
+    """Decides whether the tokens of one program are plain: words and calls that can do nothing but compute."""
 
-    def __init__(self, tokens: Sequence[Token], words: Harmless, own: Sequence[str], tests: str):
+    def __init__(self, tokens: Sequence[Token], words: HarmlessWords, own: Sequence[str], tests: str):
         end = [Token("end", "")] * 3
         self.tokens, self.words = [*end, *tokens, *end], words
         self.inner = range(len(end), len(end) + len(tokens))
@@ -84,7 +84,7 @@ class _PlainText:
         self.reserved = set(WORD.findall(TEXT.sub('""', tests))) - self.library - set(own)
         self.defined = {self.tokens[index].text for index in self.inner if self._is_defined(index)} | set(own)
 
-    def holds(self) -> bool:
+    def are_all_plain(self) -> bool:
         """Returns whether all tokens of the program are plain."""
         return all(map(self._is_plain, self.inner))
 
@@ -92,7 +92,7 @@ class _PlainText:
         return self.tokens[index].text
 
     def _is_defined(self, index: int) -> bool:
-        """Returns whether the token is the name of a function that the program defines at this place."""
+        """Returns whether the token at `index` is the name of a function in its definition."""
         if self.tokens[index].kind != "word":
             return False
         before = self.tokens[index - 1]
@@ -110,10 +110,10 @@ class _PlainText:
             return True
         if first == "[" and self.words.lambdas:
             return True
-        end = self._closing(index) if first == "(" else 0
+        end = self._closing_bracket(index) if first == "(" else 0
         return bool(end) and self._text(end + 1) in ("=>", ":")
 
-    def _closing(self, index: int) -> int:
+    def _closing_bracket(self, index: int) -> int:
         """Returns the index of the bracket that closes the one at `index`; 0 if it is far away."""
         depth = 0
         for position in range(index, min(index + FARTHEST, len(self.tokens))):

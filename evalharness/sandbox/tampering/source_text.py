@@ -41,7 +41,7 @@ class SourceText:
         missing = self.data[start:end].count(b"\n") - text.count("\n")
         return Edit(start, end, text + "\n" * missing)
 
-    def edited(self, edits: Iterable[Edit]) -> str:
+    def with_edits(self, edits: Iterable[Edit]) -> str:
         """Returns the source with all edits applied; they must not overlap."""
         data = self.data
         for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):

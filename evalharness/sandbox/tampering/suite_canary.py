@@ -29,13 +29,13 @@ class FalseSuite(NamedTuple):
 
 
 def false_suites(tests: str, count: int) -> list[FalseSuite]:
-    """Returns `count` different suites with false assertions, none if no test can be made false.
+    """Returns `count` different suites with false assertions; an empty list if no test can be made false.
 
-    Each assertion of a test becomes the false one, one after another.
+    From suite to suite, another assertion of each test is the false one.
     """
     text, tree = SourceText(tests), parse(tests)
     suites = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "TestCases"]
-    if not suites or _skips(suites[-1]):
+    if not suites or _is_skipped(suites[-1]):
         return []
     by_name = {node.name: node for node in suites[-1].body if isinstance(node, ast.FunctionDef)}  # the last one counts
     statements = [list(_always_reached(test.body)) for test in by_name.values() if _is_test(test)]
@@ -59,13 +59,13 @@ def _false_suite(text: SourceText, suite: ast.ClassDef, tests: list[list[ast.stm
         ways = ways or [false.after(statement) for statement in statements if _is_simple(statement)]
         if ways:
             edits.append(ways[turn % len(ways)])
-    if not _parses(text, edits):
-        edits = [edit for edit in edits if _parses(text, [edit])]
-    return FalseSuite(text.edited(edits), len(edits))
+    if not _still_parses(text, edits):
+        edits = [edit for edit in edits if _still_parses(text, [edit])]
+    return FalseSuite(text.with_edits(edits), len(edits))
 
 
-def _parses(text: SourceText, edits: list[Edit]) -> bool:
-    edited = text.edited(edits)
+def _still_parses(text: SourceText, edits: list[Edit]) -> bool:
+    edited = text.with_edits(edits)
     try:
         parse(edited)
     except (SyntaxError, ValueError):
@@ -74,9 +74,9 @@ def _parses(text: SourceText, edits: list[Edit]) -> bool:
 
 
 def with_own_builtins(source: str, tests: str) -> str:
-    """Returns the tests with an explicit import for each builtin that they use and the sample redefines.
+    """Returns the tests with `__import__('builtins')` in front of each builtin that they use and the sample redefines.
 
-    A sample that is too long to be parsed counts as one that redefines all.
+    A sample that is too long to be parsed counts as one that redefines all builtins.
     """
     try:
         bound = set(bound_globally(parse(source))) if len(source) <= LARGEST else BUILTIN_NAMES
@@ -86,13 +86,13 @@ def with_own_builtins(source: str, tests: str) -> str:
         return tests
     text = SourceText(tests)
     names = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
-    return text.edited(
+    return text.with_edits(
         Edit(*text.span(node), f"__import__('builtins').{node.id}") for node in names if node.id in redefined
     )
 
 
 def _outside_texts(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields all syntax nodes except those in f-strings, whose positions Python 3.11 does not provide."""
+    """Yields all syntax nodes except those in f-strings, whose source positions Python 3.11 does not provide."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -102,35 +102,38 @@ def _outside_texts(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_test(node: ast.FunctionDef) -> bool:
-    return node.name.startswith("test") and not _skips(node)
+    return node.name.startswith("test") and not _is_skipped(node)
 
 
 def _is_simple(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr | ast.Assign) and statement.lineno == statement.end_lineno
 
 
-def _skips(node: ast.ClassDef | ast.FunctionDef) -> bool:
+def _is_skipped(node: ast.ClassDef | ast.FunctionDef) -> bool:
     return bool(SKIPS.search(" ".join(map(ast.unparse, node.decorator_list))))
 
 
 def _always_reached(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yields the statements that a passing test always reaches; not those in a `with` that expects an exception."""
+    """Yields the statements of a test that are always executed if the test passes.
+
+    Statements of a `with` block that expects an exception are left out.
+    """
     for statement in body:
         if any(
             isinstance(node, ast.Return) or SKIPS.search(ast.unparse(node)) for node in _simple_statements(statement)
         ):
             return
         yield statement
-        if isinstance(statement, ast.With) and not CATCHES.search(_heads(statement)):
+        if isinstance(statement, ast.With) and not CATCHES.search(_context_expressions(statement)):
             yield from _always_reached(statement.body)
 
 
 def _simple_statements(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """Yields the statement itself, or the simple statements inside a compound one."""
+    """Yields the simple statements inside a compound statement, or the statement itself if it is simple."""
     for node in ast.walk(statement):
         if isinstance(node, ast.stmt) and not hasattr(node, "body"):
             yield node
 
 
-def _heads(statement: ast.With) -> str:
+def _context_expressions(statement: ast.With) -> str:
     return " ".join(ast.unparse(item.context_expr) for item in statement.items)

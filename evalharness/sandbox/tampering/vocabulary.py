@@ -94,33 +94,33 @@ def modules_of(text: str) -> dict[str, frozenset[str]]:
     return by_module
 
 
-def _merged(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def _merged_modules(*tables: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
     names = {name for table in tables for name in table}
     return {name: frozenset().union(*(table.get(name, frozenset()) for table in tables)) for name in names}
 
 
-def _public(value: object) -> frozenset[str]:
+def _public_names(value: object) -> frozenset[str]:
     return frozenset(name for name in dir(value) if not name.startswith("_"))
 
 
 def _callables(module: str) -> set[str]:
-    """Returns the names of a module's functions and classes, of modules in it, and of tables of modules."""
+    """Returns the names of a module's functions and classes, and of its submodules and dispatch tables."""
     loaded = importlib.import_module(module)
     return {
         name
-        for name in _public(loaded)
+        for name in _public_names(loaded)
         if callable(value := getattr(loaded, name)) or isinstance(value, types.ModuleType) or name == "modules"
     }
 
 
-FUNCTIONS = {**modules_of(MODULES), "math": _public(math)}
+FUNCTIONS = {**modules_of(MODULES), "math": _public_names(math)}
 PLAIN_BUILTINS = frozenset(BUILTINS.split()) | {
     name
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
 }
 ATTRIBUTES = (
-    frozenset().union(*map(_public, VALUES)) | {"hexdigest", "digest"} | frozenset().union(*FUNCTIONS.values())
+    frozenset().union(*map(_public_names, VALUES)) | {"hexdigest", "digest"} | frozenset().union(*FUNCTIONS.values())
 ) - {"format", "format_map"}
 CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 """The vocabulary of programs whose checks run in their own process."""
@@ -129,7 +129,7 @@ CHECKED = Vocabulary(FUNCTIONS, PLAIN_BUILTINS, ATTRIBUTES)
 @functools.cache
 def livecodebench_vocabulary() -> Vocabulary:
     """Returns the vocabulary of programs that answer LiveCodeBench's test cases."""
-    modules = _merged(FUNCTIONS, modules_of(ANSWERING))
+    modules = _merged_modules(FUNCTIONS, modules_of(ANSWERING))
     known = frozenset().union(*modules.values())
     return Vocabulary(
         modules=modules,
@@ -144,9 +144,9 @@ def livecodebench_vocabulary() -> Vocabulary:
 
 @functools.cache
 def runtime_attributes() -> frozenset[str]:
-    """Returns attribute names of the interpreter's own objects and of the modules of `livecodebench_vocabulary`.
+    """Returns the attribute names of the interpreter's own objects, and of the modules of LiveCodeBench's vocabulary.
 
-    If a program defines one of these names, its uses may mean the interpreter's.
+    A program that defines one of these names is suspicious, because its uses may mean the interpreter's.
     """
     kinds = [kind for kind in vars(types).values() if isinstance(kind, type)]
     modules = map(importlib.import_module, livecodebench_vocabulary().modules)
@@ -157,7 +157,7 @@ def runtime_attributes() -> frozenset[str]:
 def unittest_vocabulary() -> Vocabulary:
     """Returns the vocabulary of programs that BigCodeBench's `unittest` suites check."""
     names = frozenset(NAMES.split())
-    modules = _merged(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
+    modules = _merged_modules(FUNCTIONS, dict.fromkeys(SUITE_MODULES.split(), names))
     return Vocabulary(
         modules=modules,
         builtins=PLAIN_BUILTINS,

@@ -126,7 +126,7 @@ def test_without_a_root_file_system_it_says_where_to_get_one(
     monkeypatch.setenv("EVALHARNESS_ROOTFS", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
     with pytest.raises(UserError, match=r"no root file system.*sandbox build python --sandbox bubblewrap"):
-        rootfs.ensure("python", print)
+        rootfs.ensure_rootfs("python", print)
 
 
 def test_without_bubblewrap_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_an_image_of_another_agent_is_another_image(client: docker.DockerClient,
 def test_building_an_unchanged_image_does_nothing(client: docker.DockerClient) -> None:
     said: list[str] = []
     begun = time.monotonic()
-    built = images.build(client, NAME, said.append)
+    built = images.build_image(client, NAME, said.append)
     assert time.monotonic() - begun < 1
     assert said == []
     assert built == dict(images.built_images(client))[NAME]
@@ -101,7 +101,7 @@ def test_a_changed_image_is_built_and_the_old_one_stays(client: docker.DockerCli
     built = []
     for word in ("one", "two"):
         (folders / "sandboxes" / "small" / "word").write_text(word)
-        built.append((images.image_tag("small"), images.build(client, "small", print, base=base)))
+        built.append((images.image_tag("small"), images.build_image(client, "small", print, base=base)))
     try:
         for tag, image in built:
             assert client.images.get(tag).id == image
@@ -126,7 +126,7 @@ def test_a_failing_build_is_an_error_with_the_end_of_its_output(
     base = images.image_tag(NAME)
     add_image(folders, "broken", dockerfile)
     with pytest.raises(UserError, match=said) as error:
-        images.build(client, "broken", print, base=base)
+        images.build_image(client, "broken", print, base=base)
     assert "\n" not in str(error.value)
 
 
@@ -134,4 +134,4 @@ def test_a_failing_build_is_an_error_with_the_end_of_its_output(
 def test_a_dockerfile_without_a_base_is_an_error(client: docker.DockerClient, folders: Path) -> None:
     add_image(folders, "baseless", "FROM debian:bookworm-slim\n")
     with pytest.raises(UserError, match="ARG BASE=IMAGE"):
-        images.build(client, "baseless", print)
+        images.build_image(client, "baseless", print)

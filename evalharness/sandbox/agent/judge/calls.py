@@ -14,9 +14,9 @@ from ..shared.messages import CallSettings, CallsJob, CallsSecret, PartResult
 from ..shared.outcome import Outcome
 from . import cleaning
 from .comparing.comparison import Comparison
-from .comparing.expected import Expected
-from .comparing.outputs import Output, requested_pieces, wrong_output
-from .references import recompute
+from .comparing.expected import ExpectedOutputs
+from .comparing.outputs import SampleOutput, outcome_of_wrong_output, requested_pieces
+from .references import recompute_output
 from .sample_process import SampleProcess
 
 LARGEST_OUTPUTS = 256 << 20
@@ -30,9 +30,10 @@ LATE_S = 0.5
 def judge(
     job: CallsJob, read_secret: Callable[[], CallsSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a job that calls a function on groups of inputs; returns the results by group, and no bytes.
+    """Judges a program by what its function returns for groups of inputs.
 
-    Groups after a failed one are absent.
+    Returns the results by group, without the groups after the first failed one, and the bytes for the host: none,
+    because only reference jobs send outputs.
     """
     settings, calls = job["settings"], job["calls"]
     processes = {}
@@ -47,7 +48,7 @@ def judge(
         if has_failed and job["harmless"]:
             process.stop()
             continue
-        calls_of_part = Calls(process, work, expected[name], secret["reference"], folder)
+        calls_of_part = FunctionCalls(process, work, expected[name], secret["reference"], folder)
         result = calls_of_part.judge(calls, at_once=job["harmless"])
         cleaning.clean_between(uid, folder, {later.pid for _, later in processes.values() if not later.ended})
         if not has_failed:
@@ -56,18 +57,24 @@ def judge(
 
 
 def time_limits(times: list[float], calls: CallSettings) -> tuple[list[float], float]:
-    """Returns the seconds per call and for a whole group of inputs, by EvalPlus's `untrusted_check`."""
+    """Returns the time limit of each call, and that of a whole group of inputs, in seconds.
+
+    `times` are the seconds that the reference solution needed for each call. Source: EvalPlus's `untrusted_check`.
+    """
     limits = [max(calls["min_time_s"], calls["time_factor"] * seconds) for seconds in times]
     return limits, min(calls["max_time_s"], sum(limits)) + 1
 
 
-class Calls:
-    """The calls of a sample's function on one group of inputs, in a process not started yet; the expected outputs."""
+class FunctionCalls:
+    """The calls of a sample's function on one group of inputs, with the expected outputs.
+
+    The sample's process exists already, but its code starts only when `judge` is called.
+    """
 
     def __init__(self, process: SampleProcess, work: CallOnInputs, expected: bytes, reference: str, folder: str):
         self.process, self.work = process, work
-        self.expected = Expected(
-            expected, lambda index, seconds: recompute(work, reference, index, seconds, process.uid + 1, folder)
+        self.expected = ExpectedOutputs(
+            expected, lambda index, seconds: recompute_output(work, reference, index, seconds, process.uid + 1, folder)
         )
 
     def judge(self, calls: CallSettings, at_once: bool) -> PartResult:
@@ -84,17 +91,18 @@ class Calls:
 
         return self.process.judged(judge)
 
-    def _frames(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
-        """Runs the sample's process and yields index and message (kind, payload) of each output.
+    def _run_and_yield_outputs(self, calls: CallSettings) -> Iterator[tuple[int, tuple[bytes, bytes] | None]]:
+        """Runs the sample's code; yields the index of each output with the message (kind, payload) that contains it.
 
-        Another kind of message, None or NO_OUTPUT is the last one that it yields.
+        The last pair has a message of another kind, which ends the run; None if the process has ended; or NO_OUTPUT if
+        an output has not arrived in the time for a call.
         """
         process, expected = self.process, self.expected
         limits, total_s = time_limits(expected.times(), calls)
-        process.go(limits, total_s + 1)
+        process.start_sample(limits, total_s + 1)
         last_output_s, watched = 0.0, expected.are_small()
         for index in range(len(expected)):
-            frame = process.next()
+            frame = process.next_message()
             is_output = frame is not None and frame[0] in b"od"
             # The first output also waits for the load of the program; outputs of fast calls arrive with a slow one's.
             late = index and watched and process.watch.elapsed_s() - last_output_s > max(limits) + LATE_S
@@ -103,10 +111,14 @@ class Calls:
                 return
             last_output_s = process.watch.elapsed_s()
             process.call_s = max(limits) + LATE_S if watched else None
-        yield len(expected), process.next()
+        yield len(expected), process.next_message()
 
-    def _end(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the sample's process, whose last message, after `index` outputs, is `frame`."""
+    def _end_process(self, index: int, frame: tuple[bytes, bytes] | None) -> PartResult:
+        """Ends the sample's process and returns its result.
+
+        `index` is the number of outputs received, and `frame` the message after them, as `_run_and_yield_outputs`
+        yields it.
+        """
         if frame is NO_OUTPUT:
             return self.process.end(Outcome("timeout", f"input {index}: no output in the time for a call"))
         if index == len(self.expected):
@@ -114,10 +126,11 @@ class Calls:
         return self.process.finish_early(frame)
 
     def _compare_at_once(self, calls: CallSettings) -> PartResult:
+        """Compares each output when it arrives; ends the process at the first wrong one."""
         process, comparison = self.process, Comparison(calls["edition"], calls["oracle"], calls["atol"])
-        for index, frame in self._frames(calls):
+        for index, frame in self._run_and_yield_outputs(calls):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
-                return self._end(index, frame)
+                return self._end_process(index, frame)
             kind, payload = frame
             asked = False
 
@@ -126,7 +139,9 @@ class Calls:
                 asked = True
                 return requested_pieces(process, payload) if kind == b"d" else [codec.encode(None), payload]
 
-            wrong = wrong_output(Output(self.work, index, comparison), kind, payload, pieces, self.expected)
+            wrong = outcome_of_wrong_output(
+                SampleOutput(self.work, index, comparison), kind, payload, pieces, self.expected
+            )
             if wrong:
                 return process.end(Outcome(wrong.status, f"input {index}: {wrong.detail}"))
             if kind == b"d" and not asked:
@@ -137,27 +152,30 @@ class Calls:
         """Requests all outputs in full, and compares them after the sample's process has ended."""
         outputs: list[tuple[bytes, bytes, list[bytes]]] = []
         room = LARGEST_OUTPUTS
-        for index, frame in self._frames(calls):
+        for index, frame in self._run_and_yield_outputs(calls):
             if index == len(self.expected) or frame is None or frame[0] not in b"od":
-                result = self._end(index, frame)
+                result = self._end_process(index, frame)
                 break
             kind, payload = frame
             pieces = requested_pieces(self.process, payload) if kind == b"d" else [codec.encode(None), payload]
-            if kind == b"d" and self.expected.same_bytes(index, kind, payload):
+            if kind == b"d" and self.expected.has_same_bytes(index, kind, payload):
                 pieces = []  # the digest decides
             room -= sum(map(len, pieces))
             if room < 0:
                 return self.process.end(Outcome("failed", "outputs too large to be compared"))
             outputs.append((kind, payload, pieces))
-        return self._compared(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
+        return self._compare_outputs(result, outputs, Comparison(calls["edition"], calls["oracle"], calls["atol"]))
 
-    def _compared(
+    def _compare_outputs(
         self, result: PartResult, outputs: list[tuple[bytes, bytes, list[bytes]]], comparison: Comparison
     ) -> PartResult:
-        """Returns the process's result, with the outcome of the first wrong output if there is one."""
+        """Compares the outputs of an ended process with the expected ones.
+
+        Returns `result`, the process's own, changed to the outcome of the first wrong output if there is one.
+        """
         for index, (kind, payload, pieces) in enumerate(outputs):
-            output = Output(self.work, index, comparison)
-            wrong = wrong_output(output, kind, payload, partial(list, pieces), self.expected)
+            output = SampleOutput(self.work, index, comparison)
+            wrong = outcome_of_wrong_output(output, kind, payload, partial(list, pieces), self.expected)
             if wrong:
                 result["status"], result["detail"] = wrong.status, f"input {index}: {wrong.detail}"
                 break

@@ -18,9 +18,9 @@ from ..shared.messages import CasesJob, CasesSecret, PartResult
 from ..shared.outcome import Outcome
 from ..shared.wire import pack_message
 from . import limits
-from .comparing.bounded_work import Unfinished, run_bounded
-from .comparing.case_data import Case, Malformed, is_equal, read_cases, why_different
-from .comparing.outputs import COMPARE_S, SMALL, shown
+from .comparing.bounded_work import ComparisonUnfinished, run_bounded
+from .comparing.case_data import Case, MalformedCases, is_equal, read_cases, why_different
+from .comparing.outputs import COMPARE_S, SMALL, short_repr
 from .sample_process import SampleProcess
 
 LARGEST_ANSWERS = 256 << 20
@@ -39,7 +39,11 @@ class JudgedCase(NamedTuple):
 def judge(
     job: CasesJob, read_secret: Callable[[], CasesSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a LiveCodeBench job; returns the result of its only part, `cases`, and no bytes."""
+    """Judges a program by LiveCodeBench's test cases.
+
+    Returns its results by part, here only `cases`, and the bytes for the host: none, because only reference jobs send
+    outputs.
+    """
     sys.set_int_max_str_digits(LARGEST_INTEGER)
     function, case_s = job["function"], job["case_s"]
     work = AnswerCases(job["settings"], job["memory_mb"], job["source"], function, case_s)
@@ -47,33 +51,34 @@ def judge(
     secret = read_secret()
     try:
         cases = decode_cases(read_cases(secret["public"], secret["private"]), function)
-    except Malformed as error:
+    except MalformedCases as error:
         return {"cases": process.end(Outcome("infrastructure", str(error)))}, b""
     judge_in_mode = judge_cases if job["harmless"] else judge_cases_later
     return {"cases": process.judged(lambda: judge_in_mode(process, cases, function, case_s))}, b""
 
 
 def decode_cases(cases: list[Case], function: str) -> list[JudgedCase]:
-    """Returns test cases in the form in which they are sent and compared.
+    """Returns test cases in the form in which they are sent to the sample and compared.
 
-    Raises Malformed if those of a function are not JSON.
+    `function` is the function to call, empty for programs that read stdin. Raises MalformedCases if the arguments or
+    values of a function's cases are not JSON.
     """
     if not function:
         return [JudgedCase(case.input, case.expected) for case in cases]
     try:
         return [JudgedCase([*map(json.loads, case.input.split("\n"))], json.loads(case.expected)) for case in cases]
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"the problem's test cases of function {function} are not JSON: {error}") from None
+        raise MalformedCases(f"the problem's test cases of function {function} are not JSON: {error}") from None
 
 
 def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
     """Sends the test cases one at a time; returns `passed` if every answer is right, stops at the first wrong one."""
     if not cases:
         return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start(process, len(cases), case_s)
+    start_process(process, len(cases), case_s)
     for number, case in enumerate(cases, start=1):
         process.send(pack_message(case.input))
-        frame = process.next()
+        frame = process.next_message()
         process.call_s = case_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             result = process.finish_early(frame)
@@ -83,26 +88,29 @@ def judge_cases(process: SampleProcess, cases: list[JudgedCase], function: str, 
         if wrong:
             return process.end(Outcome("failed", f"case {number} of {len(cases)}: {wrong}"))
     process.send(pack_message(None))
-    return process.finish(process.next())
+    return process.finish(process.next_message())
 
 
-def start(process: SampleProcess, count: int, case_s: float) -> None:
+def start_process(process: SampleProcess, count: int, case_s: float) -> None:
     """Starts the sample's process with the time limits of `count` test cases, and announces their sum to the host."""
     total_s = (case_s + CASE_EXTRA_S) * count + WHOLE_EXTRA_S
     limits.announce_time_limit(total_s)
     process.call_s = 2 * case_s + CASE_EXTRA_S  # the first case also waits for the load of the program
-    process.go([], total_s)
+    process.start_sample([], total_s)
 
 
 def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function: str, case_s: float) -> PartResult:
-    """Judges as `judge_cases`, but sends all test cases, whatever the answers are, and compares at the end."""
+    """Sends all test cases whatever the answers are, and compares the answers after the process has ended.
+
+    The result is that of `judge_cases`, but the sample cannot learn whether an answer was right.
+    """
     if not cases:
         return process.end(Outcome("failed", "the problem has no test cases, so no program can pass"))
-    start(process, len(cases), case_s)
+    start_process(process, len(cases), case_s)
     answers: list[bytes] = []
     for case in cases:
         process.send(pack_message(case.input))
-        frame = process.next()
+        frame = process.next_message()
         process.call_s = case_s + CASE_EXTRA_S
         if frame is None or frame[0] != b"o":
             break
@@ -111,7 +119,7 @@ def judge_cases_later(process: SampleProcess, cases: list[JudgedCase], function:
             return process.end(Outcome("failed", f"answers of more than {LARGEST_ANSWERS >> 20} MiB"))
     if len(answers) == len(cases):
         process.send(pack_message(None))
-        result = process.finish(process.next())
+        result = process.finish(process.next_message())
     else:
         result = process.finish_early(frame)
         result["detail"] = f"case {len(answers) + 1} of {len(cases)}: {result['detail']}"
@@ -136,25 +144,28 @@ def why_wrong(answer: bytes, expected: Any, function: str) -> str:
         return ""
     try:
         if len(answer) <= SMALL:
-            wrong = wrong_value(answer, expected)
+            wrong = outcome_of_wrong_value(answer, expected)
         else:
-            wrong = run_bounded(lambda: wrong_value(answer, expected), COMPARE_S)
-    except Unfinished:
+            wrong = run_bounded(lambda: outcome_of_wrong_value(answer, expected), COMPARE_S)
+    except ComparisonUnfinished:
         return "comparing the returned value with the expected one exceeded its time limit"
     if wrong and wrong.status == "tampered":
         raise ValueError(wrong.detail)
     return wrong.detail if wrong else ""
 
 
-def wrong_value(answer: bytes, expected: Any) -> Outcome | None:
-    """Returns the outcome of a wrong return value; None if it is right, `tampered` for invalid bytes."""
+def outcome_of_wrong_value(answer: bytes, expected: Any) -> Outcome | None:
+    """Returns the outcome of a wrong return value; None if the value is right.
+
+    The outcome is `tampered` for bytes that an unmodified sample process never sends.
+    """
     try:
         returned = codec.decode(answer)
     except ValueError as error:
         return Outcome("tampered", str(error))
     try:
         equal = is_equal(returned, expected)
-        return None if equal else Outcome("failed", f"{shown(returned)}, expected {shown(expected)}")
+        return None if equal else Outcome("failed", f"{short_repr(returned)}, expected {short_repr(expected)}")
     except Exception as error:  # of numpy about an array's truth, of deep nesting, or of the comparison
         reason = f"{type(error).__name__} {error}"
-        return Outcome("failed", f"{shown(returned)} cannot be compared with {shown(expected)}: {reason}")
+        return Outcome("failed", f"{short_repr(returned)} cannot be compared with {short_repr(expected)}: {reason}")

@@ -28,7 +28,7 @@ def make_workdir(uid: int) -> str:
 
 
 def end_processes(uid: int, keep: set[int]) -> bool:
-    """Ends every process of the job except those in `keep` (pids). Returns False if some cannot be ended."""
+    """Ends every process of the job, except those whose pids are in `keep`. Returns False if some cannot be ended."""
     for _ in range(ATTEMPTS):
         if keep.issuperset(clock.job_pids()):
             return True
@@ -115,13 +115,16 @@ def _remove_own_files() -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
                 continue
-            _flatten(entry.path)
+            _empty_folder(entry.path)
             with contextlib.suppress(OSError):
                 os.rmdir(entry.path)
 
 
-def _flatten(top: str) -> None:
-    """Removes a folder's contents. Moves nested folders up first, so that no path is too long."""
+def _empty_folder(top: str) -> None:
+    """Removes a folder's contents.
+
+    Nested folders are moved up first, because a sample may nest them so deeply that their paths are too long.
+    """
     names = (f".{secrets.token_hex(8)}-{number}" for number in itertools.count())  # that no file of the sample has
     moved = True
     while moved:
@@ -130,14 +133,17 @@ def _flatten(top: str) -> None:
             os.chmod(top, 0o700)
         for entry in list(os.scandir(top)):
             if entry.is_dir(follow_symlinks=False):
-                moved = _empty_into(entry.path, top, names) or moved
+                moved = _move_contents_up(entry.path, top, names) or moved
             else:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
 
-def _empty_into(folder: str, top: str, names: Iterator[str]) -> bool:
-    """Moves the contents of the folder to `top` and removes it. Returns whether anything was moved."""
+def _move_contents_up(folder: str, top: str, names: Iterator[str]) -> bool:
+    """Moves the contents of `folder` to the folder `top`, where they get new `names`, and removes `folder`.
+
+    Returns whether anything was moved.
+    """
     moved = False
     with contextlib.suppress(OSError):
         os.chmod(folder, 0o700)

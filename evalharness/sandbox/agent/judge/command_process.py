@@ -15,7 +15,7 @@ from ..shared.signals import signal_name
 from . import cleaning
 from .file_watch import FileWatch
 from .isolation import namespaces
-from .program_source import Source
+from .program_source import ProgramSource
 
 KEPT = 32 << 10
 """Bytes that are kept of each output stream's beginning, and of its end."""
@@ -32,17 +32,17 @@ def time_limit_message(limit_s: float) -> str:
 
 def outcome_of_exit(code: int, message: bytes) -> Outcome:
     """Returns the outcome of a command that exited with this code and printed this message."""
-    return Outcome("failed", f"exit code {code}: {shown(message)}") if code else PASSED
+    return Outcome("failed", f"exit code {code}: {end_of_message(message)}") if code else PASSED
 
 
-def shown(data: bytes) -> str:
-    """Returns the end of a printed message, in one line."""
+def end_of_message(data: bytes) -> str:
+    """Returns the end of what a command printed, as one line of an error message."""
     text = "".join(character if character.isprintable() else " " for character in data.decode(errors="replace"))
     return " ".join(text.split())[-SHOWN:]
 
 
-class Stream:
-    """Reads an output stream of a command, and keeps its beginning and its end."""
+class OutputStream:
+    """Reads an output stream (stdout or stderr) of a command, and keeps only the beginning and the end of it."""
 
     def __init__(self, fd: int):
         self.fd, self.head, self.tail = fd, b"", b""
@@ -60,22 +60,30 @@ class Stream:
         return bool(data)
 
     def drain(self) -> None:
-        """Reads the rest from the pipe, at most a pipe's capacity: some process may still be writing."""
+        """Reads what is left in the pipe after the command has ended.
+
+        Reads at most as much as a pipe holds, because another process may still be writing.
+        """
         for _ in range(32):
             ready = select.select([self.fd], [], [], 0)[0]
             if not ready or not self.read():
                 break
 
-    def kept(self) -> bytes:
+    def kept_output(self) -> bytes:
         """Returns the kept beginning and end of the output."""
         return self.head + self.tail
 
 
-class Command:
-    """A running command of a step. Its output is always read, so that it never blocks on a full pipe."""
+class RunningCommand:
+    """A running command (compiler or program). Its output is always read, so that it never blocks on a full pipe."""
 
     def __init__(
-        self, command: list[str], uid: int, folder: str, watch: FileWatch | None = None, source: Source | None = None
+        self,
+        command: list[str],
+        uid: int,
+        folder: str,
+        watch: FileWatch | None = None,
+        source: ProgramSource | None = None,
     ):
         self.uid, self.watch, self.source = uid, watch, source
         out_read, out_write = os.pipe()
@@ -87,7 +95,7 @@ class Command:
         if self.pid == 0:
             try:
                 if namespaces.isolated:
-                    namespaces.enter()
+                    namespaces.enter_sample_namespaces()
                 os.write(is_ready, b"!")
                 os.read(gate, 1)  # until the process is watched
                 os.dup2(out_write, 1)
@@ -106,8 +114,8 @@ class Command:
             os.write(open_gate, b"!")
         for fd in (ready, open_gate):
             os.close(fd)
-        self.output, self.errors = Stream(out_read), Stream(err_read)
-        self.waits, self.meter = clock.Waits(), clock.JobMeter()
+        self.output, self.errors = OutputStream(out_read), OutputStream(err_read)
+        self.waits, self.meter = clock.WaitMeter(), clock.JobMeter()
         self.waited_s = self.cpu_s = self.wall_s = 0.0
         self.rusage: Any = None
 
@@ -134,7 +142,7 @@ class Command:
         finally:
             os.close(ended)
         _, code, self.rusage = os.wait4(self.pid, 0)
-        namespaces.close(self.init)
+        namespaces.end_namespace(self.init)
         self.wall_s, self.cpu_s = time.monotonic() - self.started, self.meter.used_s()
         for stream in (self.output, self.errors):
             stream.drain()
@@ -146,11 +154,11 @@ class Command:
             name = signal_name(code)
             if name == "SIGKILL":
                 return Outcome("memory", "killed: it exceeded the memory limit")
-            return Outcome("failed", f"ended by {name} {shown(self.errors.kept())}".strip())
-        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept() or self.output.kept())
+            return Outcome("failed", f"ended by {name} {end_of_message(self.errors.kept_output())}".strip())
+        return outcome_of_exit(os.WEXITSTATUS(code), self.errors.kept_output() or self.output.kept_output())
 
     def _check_files(self) -> None:
-        """Checks which watched files were opened, and releases a piped source once a shell has opened it."""
+        """Checks which watched files were opened, and ends the piped source once a shell has opened the pipe."""
         if not self.watch:
             return
         self.watch.update()
@@ -160,7 +168,7 @@ class Command:
 
     def _time_is_over(self, limit_s: float) -> bool:
         self.waited_s, self.cpu_s = self.waits.update(), self.meter.used_s()
-        return clock.is_over(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
+        return clock.exceeds_limit(limit_s, time.monotonic() - self.started, self.waited_s, self.cpu_s)
 
     def usage(self) -> Usage:
         """Returns CPU time, wall time and memory of the command and its children."""

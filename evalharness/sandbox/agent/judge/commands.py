@@ -14,18 +14,20 @@ from typing import NamedTuple
 from ..shared.messages import CommandJob, NoSecret, PartResult, StepMessage, Usage
 from ..shared.outcome import PASSED, Outcome
 from . import cleaning, compile_server
-from .command_process import KEPT, Command, outcome_of_exit, shown, time_limit_message
+from .command_process import KEPT, RunningCommand, end_of_message, outcome_of_exit, time_limit_message
 from .file_watch import FileWatch
-from .program_source import Source
+from .program_source import ProgramSource
 
 
 def judge(
     job: CommandJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a job that runs commands; returns the results by step, and no bytes.
+    """Judges a program of any language by running its commands (compile, run ...).
 
-    Steps after a failed one are absent. The program and its canaries run in random order, the program itself
-    `right_runs` times. It passes if it passes each time; it has tampered if a canary passes, too.
+    Returns the results by command (step), without the steps after the first failed one, and the bytes for the host:
+    none, because only reference jobs send outputs. The program itself runs `right_runs` times, and its canaries (copies
+    with one false check) once each, in random order. It passes if it passes each time; it has tampered if a canary
+    passes, too.
     """
     read_secret()
     programs = [job["program"]] * job["right_runs"] + job["canaries"]
@@ -44,7 +46,7 @@ def judge(
         passed = all(result["status"] == "passed" for result in ran.values())
         if is_right:
             if not passed:
-                return _unstable(ran) if results else ran, b""
+                return _with_unstable_note(ran) if results else ran, b""
             results = ran
         elif passed:
             reason = "passes though one of its checks is false"
@@ -56,22 +58,27 @@ def judge(
     return results, b""
 
 
-def _unstable(results: dict[str, PartResult]) -> dict[str, PartResult]:
-    """Returns the results of a failed run, with a note that another run of the same program passed."""
+def _with_unstable_note(results: dict[str, PartResult]) -> dict[str, PartResult]:
+    """Returns the results of a failed run with a note in their details: another run of the same program passed."""
     last = list(results.values())[-1]
     last["detail"] = f"passes in some runs, not in all: {last['detail']}"
     return results
 
 
 def run_steps(job: CommandJob, program: bytes, uid: int, folder: str) -> dict[str, PartResult]:
-    """Runs a program's steps up to the first that fails. The token printed at its end differs in every run."""
+    """Runs a program's commands (steps) up to the first that fails; returns the results by step.
+
+    In each run the program has to print another secret token at its end.
+    """
     token = os.urandom(len(job["token"]) // 2).hex().encode()
     program = program.replace(job["token"], token) if token else program
-    source = Source(os.path.join(folder, job["file"]), program, job["piped"] and job["file"] in job["opens"])
+    source = ProgramSource(os.path.join(folder, job["file"]), program, job["piped"] and job["file"] in job["opens"])
     results: dict[str, PartResult] = {}
     for step in job["steps"]:
         is_last = step is job["steps"][-1]
-        ran = ask_server(step, job["file"], program, uid, folder) or take_shortcut(job, step, program, uid, folder)
+        ran = run_by_compile_server(step, job["file"], program, uid, folder) or run_shortcut(
+            job, step, program, uid, folder
+        )
         ran = ran or run_command(job, step["command"], step["time_s"], uid, folder, source)
         status, detail = ran.outcome
         if status == "failed" and not is_last:
@@ -101,11 +108,11 @@ class StepRun(NamedTuple):
 
 
 def run_command(
-    job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: Source | None = None
+    job: CommandJob, command: list[str], limit_s: float, uid: int, folder: str, source: ProgramSource | None = None
 ) -> StepRun:
-    """Runs a step's command, and watches how often its source files are opened."""
+    """Runs a step's command, and counts how often the program's source files are opened."""
     watch = FileWatch(job["opens"], folder) if job["opens"] else None
-    process = Command(command, uid, folder, watch, source)
+    process = RunningCommand(command, uid, folder, watch, source)
     try:
         outcome = process.wait(limit_s)
     finally:
@@ -113,11 +120,14 @@ def run_command(
         if watch:
             watch.close()
     violation = watch.violation if watch else ""
-    return StepRun(outcome, process.output.kept(), process.errors.kept(), process.usage(), violation)
+    return StepRun(outcome, process.output.kept_output(), process.errors.kept_output(), process.usage(), violation)
 
 
-def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step's faster command; returns None if it does not apply to this program or does not succeed."""
+def run_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, folder: str) -> StepRun | None:
+    """Runs the step's faster command, if it has one for such a program.
+
+    Returns None if it has none or if the faster command fails; the step's own command then has to run.
+    """
     shortcut = step["shortcut"]
     if not shortcut or not re.match(shortcut["begins"].encode(), program):
         return None
@@ -125,8 +135,8 @@ def take_shortcut(job: CommandJob, step: StepMessage, program: bytes, uid: int, 
     return ran if ran.outcome.status == "passed" else None
 
 
-def ask_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
-    """Runs the step by the compile server; returns None if the step's command has to run instead."""
+def run_by_compile_server(step: StepMessage, file: str, program: bytes, uid: int, folder: str) -> StepRun | None:
+    """Runs the step by the compile server; returns None if the step's own command has to run instead."""
     server, limit_s = compile_server.server, step["time_s"]
     if not step["warm"] or not server or not server.is_alive():
         return None
@@ -152,11 +162,11 @@ def judge_output(job: CommandJob, token: bytes, output: bytes, errors: bytes, is
     """
     rules = job["fails_on"]
     if rules["stderr_not_empty"] and errors:
-        return Outcome("failed", shown(errors))
+        return Outcome("failed", end_of_message(errors))
     marks = [mark for mark in rules["stderr_contains"] if mark.encode() in errors]
     marks += [mark for mark in rules["output_contains"] if mark.encode() in output + b"\n" + errors]
     if marks:
-        return Outcome("failed", shown(errors or output))
+        return Outcome("failed", end_of_message(errors or output))
     if is_last and token and token not in output:
         return Outcome("tampered", "exited with success before all its tests had run")
     return PASSED

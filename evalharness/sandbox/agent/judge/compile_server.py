@@ -106,13 +106,14 @@ class CompileServer:
         return 0.0
 
     def ask(self, fields: list[bytes], watch: "CompileMeter") -> CompilerOutput | None:
-        """Returns the compile server's answer for a program; None if it asks to run the command instead.
+        """Returns what the compile server prints and writes for a program; None if the command has to run instead.
 
-        Raises ServerLost if the server ends, and CompileTimeout.
+        `fields` are the request: the program and its settings. `watch` limits the time. Raises ServerLost if the server
+        ends, and CompileTimeout.
         """
         request = memoryview(b"".join(NUMBER.pack(len(field)) + field for field in fields))
         answer = bytearray()
-        while not (unpacked := _unpacked(answer)):
+        while not (unpacked := _parse_answer(answer)):
             ready = select.select([self.answers, self.ended], [self.requests] if request else [], [], TICK_S)
             if self.answers in ready[0]:
                 data = os.read(self.answers, 1 << 20)
@@ -132,7 +133,7 @@ class CompileServer:
         return CompilerOutput(code, texts[0], texts[1], list(zip(names, texts[3::2], strict=True)))
 
 
-def _unpacked(data: bytearray) -> tuple[int, list[bytes]] | None:
+def _parse_answer(data: bytearray) -> tuple[int, list[bytes]] | None:
     """Returns exit code and fields of a compile server's answer; None while it is incomplete."""
     if len(data) < 2 * NUMBER.size:
         return None
@@ -167,11 +168,14 @@ class CompileMeter:
         return Usage(cpu_s=cpu, wall_s=wall, peak_mb=self._server.resident_mb(), waited_s=waited)
 
     def is_over(self) -> bool:
-        """Returns whether the program would exceed its limit on an idle machine, too; checked once per tick."""
+        """Returns whether the program would exceed its time limit on an idle machine, too.
+
+        The clocks are read at most once per tick.
+        """
         if time.monotonic() < self._next_check:
             return False
         self._next_check = time.monotonic() + TICK_S
-        return clock.is_over(self.limit_s, *self.used())
+        return clock.exceeds_limit(self.limit_s, *self.used())
 
 
 def write_files(uid: int, folder: str, files: list[tuple[str, bytes]]) -> bool:

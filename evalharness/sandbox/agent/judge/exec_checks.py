@@ -23,7 +23,11 @@ SPLIT_FACTOR, SPLIT_EXTRA_S = 3.0, 5.0
 def judge(
     job: ExecJob, read_secret: Callable[[], ExecSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a program that contains its checks; returns the result of its only part, `checks`, and no bytes."""
+    """Judges a Python program that contains its checks by running it to its end.
+
+    Returns its results by part, here only `checks`, and the bytes for the host: none, because only reference jobs send
+    outputs.
+    """
     # Forked before the pipes of the split run are made: a copy of them would hide their end.
     process = SampleProcess(RunToEnd(job["settings"], job["memory_mb"]), uid, folder)
     split = SplitRun(job, uid, folder) if job["split"] else None
@@ -37,7 +41,10 @@ def judge(
 
 
 class SplitRun:
-    """A run with sample and checks in two processes, connected by pipes. The constructor forks the sample's."""
+    """A run of sample and checks in two processes that are connected by pipes.
+
+    The constructor forks the sample's process.
+    """
 
     def __init__(self, job: ExecJob, uid: int, folder: str):
         self.job = job
@@ -57,10 +64,10 @@ class SplitRun:
         for fd in (*self.to_sample, *self.to_checks):
             os.close(fd)
         limit_s = SPLIT_FACTOR * self.job["time_s"] + SPLIT_EXTRA_S
-        self.sample.go([], limit_s)
-        checks.go([limit_s], limit_s + 1)
+        self.sample.start_sample([], limit_s)
+        checks.start_sample([limit_s], limit_s + 1)
         checks.needs.append(self.sample)
-        result = checks.finish(checks.next())
+        result = checks.finish(checks.next_message())
         self.sample.stop()
         cleaning.end_processes(uid + 1, keep)
         is_clean = cleaning.clean_between(uid, folder, keep)

@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class FileWatch:
     """Counts how often files are opened, by inotify.
 
-    `most`: how often the language's own command opens each file of `folder`.
+    `most`: how often each file of `folder` may be opened, which is how often the language's own command opens it.
     """
 
     def __init__(self, most: Mapping[str, int], folder: str):
@@ -42,7 +42,10 @@ class FileWatch:
         self._add(os.path.join(self._folder, name), name)
 
     def watch_process(self, pid: int, files: Sequence[str] = OF_COMMAND, proc: str = "/proc") -> None:
-        """Also watches these files of a process in `proc`, the /proc that it sees, in which it has this pid."""
+        """Also watches files of a process below /proc, such as its memory, which nothing may open.
+
+        `proc` is the path of the /proc that the process itself sees, and `pid` its number there.
+        """
         for form in files:
             name = form.format(pid=pid)
             self._most[name] = 0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..shared import wire
-from ..shared.messages import Job, PartResult, Reply, Terms
+from ..shared.messages import Job, JobTerms, PartResult, Reply
 from . import cleaning
 from .isolation import namespaces
 
@@ -26,24 +26,29 @@ class JudgeModule(Protocol):
     def judge(
         self, job: Any, read_secret: Callable[[], Any], uid: int, folder: str
     ) -> tuple[dict[str, PartResult], bytes]:
-        """Returns the results of a job by part, and bytes for the host. Reads the job's secret exactly once."""
+        """Judges a job, with a sample that runs as user `uid` in `folder`.
+
+        Returns the results by part of the job (for example by group of inputs), and bytes that the host stores: the
+        outputs of a reference job, else none. Calls `read_secret`, which reads the tests or expected outputs, exactly
+        once, after all processes of the sample are forked.
+        """
         ...
 
 
-def load(kind: str) -> JudgeModule:
+def load_judge_module(kind: str) -> JudgeModule:
     """Returns the module that judges jobs of this kind. Raises ModuleNotFoundError if the image lacks a library."""
     module: Any = importlib.import_module(f".{MODULES[kind]}", __package__)
     return module  # type: ignore[no-any-return]
 
 
-def run(stdin: int, stdout: int, uid: int) -> None:
+def judge_next_job(stdin: int, stdout: int, uid: int) -> None:
     """Judges the next job on `stdin`, its sample as user `uid`. Raises wire.Closed if there is no job."""
-    terms: Terms = wire.read_message(stdin)
+    terms: JobTerms = wire.read_message(stdin)
     job: Job = wire.read_message(stdin)
     if terms["isolated"]:
         namespaces.isolate()
     folder = cleaning.make_workdir(uid)
-    results, blob = load(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
+    results, blob = load_judge_module(job["kind"]).judge(job, lambda: wire.read_message(stdin), uid, folder)
     ended = cleaning.end_processes(uid, set())
     removed = cleaning.remove_files(uid, folder)
     wire.write_reply(stdout, Reply(parts=results, clean=ended and removed), blob)

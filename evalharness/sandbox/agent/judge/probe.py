@@ -22,7 +22,7 @@ OTHER_UID = 65000
 
 def guarantees() -> dict[str, bool]:
     """Returns, for each guarantee of the sandbox by name, whether this container has it."""
-    status = _status()
+    status = _process_status()
     return {
         "network-off": _no_network(),
         "read-only-root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
@@ -31,8 +31,8 @@ def guarantees() -> dict[str, bool]:
         "few-capabilities": int(status.get("CapPrm", "f" * 16), 16) & ~ALLOWED_CAPABILITIES == 0,
         "no-new-privileges": status.get("NoNewPrivs") == "1",
         "system-call-filter": syscalls.is_supported(),
-        "memory-limit": _limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
-        "process-limit": _limit("pids/pids.max", "pids.max") < UNLIMITED,
+        "memory-limit": _smallest_limit("memory/memory.limit_in_bytes", "memory.max") < UNLIMITED,
+        "process-limit": _smallest_limit("pids/pids.max", "pids.max") < UNLIMITED,
         "file-limit": _is_small("/tmp") and _is_small("/dev/shm"),
         "no-engine-socket": not any(os.path.exists(path) for path in SOCKETS),
         "idle-clock": Stopwatch().exact,
@@ -46,7 +46,7 @@ def has_read_only_devices() -> bool:
 
 
 def _set_times_of_any(paths: list[str]) -> None:
-    """Sets the times of these files. Raises OSError if it can do so for none."""
+    """Changes the access times of these files. Raises OSError if that fails for all of them."""
     for path in paths:
         with contextlib.suppress(OSError):
             os.utime(path)
@@ -54,7 +54,7 @@ def _set_times_of_any(paths: list[str]) -> None:
     raise PermissionError
 
 
-def _status() -> dict[str, str]:
+def _process_status() -> dict[str, str]:
     with open("/proc/self/status") as file:
         return {key: value.strip() for key, _, value in (line.partition(":") for line in file)}
 
@@ -89,10 +89,11 @@ def _as_other_user(action: Callable[[], None]) -> bool | None:
     return {0: True, 1: False}.get(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _limit(*names: str) -> int:
-    """Returns the smallest limit in these control-group files (v1 or v2); `UNLIMITED` without any.
+def _smallest_limit(*names: str) -> int:
+    """Returns the smallest limit that these control-group files state; `UNLIMITED` if none states one.
 
-    An engine whose limits are not visible in the container passes them in the environment.
+    Names are those of version 1 and 2. An engine whose limits are not visible in the container passes them as
+    environment variables.
     """
     limits = [UNLIMITED]
     for name in names:

@@ -11,10 +11,11 @@ LARGEST_PIPE = 1 << 20
 """Most bytes that a pipe may hold."""
 
 
-class Source:
-    """A program's source file. With `piped`, it is a pipe, and its text one compound command of a shell.
+class ProgramSource:
+    """A program's source file, or a pipe in its place if `piped`.
 
-    A shell parses a compound command whole before it runs it, so that nothing is left to read when the program starts.
+    The text of a pipe is one compound command of a shell, which the shell parses whole before it runs it; so nothing is
+    left to read when the program starts.
     """
 
     def __init__(self, path: str, program: bytes, piped: bool):
@@ -31,18 +32,21 @@ class Source:
         os.write(self.writer, text)
 
     def is_pipe(self) -> bool:
-        """Returns whether the source is in a pipe, which the judge keeps open until a shell opens it."""
+        """Returns whether the source is in a pipe that no shell has opened yet."""
         return self.writer >= 0
 
     def opened(self) -> None:
-        """Ends the text of a pipe that a shell has opened. An empty file takes the pipe's place."""
+        """Closes the pipe after a shell has opened it, and puts an empty file in its place."""
         os.unlink(self.path)
         with open(self.path, "wb"):
             pass
         self.close()
 
     def close(self) -> None:
-        """Closes the pipe: the shell that reads it reaches the end of its script."""
+        """Closes the judge's end of the pipe, if there is one.
+
+        The shell that reads the pipe then reaches the end of its script.
+        """
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1

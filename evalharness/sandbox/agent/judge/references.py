@@ -8,7 +8,7 @@ from ..shared.messages import NoSecret, PartResult, ProcessSettings, ReferenceJo
 from ..shared.outcome import PASSED, Outcome
 from ..shared.outputs import FACTS, Facts
 from . import cleaning
-from .comparing.expected import pack
+from .comparing.expected import pack_expected
 from .sample_process import SampleProcess
 
 REFERENCE_S = 3600.0
@@ -20,9 +20,10 @@ AGAIN_FACTOR, AGAIN_EXTRA_S = 10.0, 60.0
 def judge(
     job: ReferenceJob, read_secret: Callable[[], NoSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Runs a reference solution; returns the results by group of inputs, and the recorded outputs of all groups.
+    """Runs a trusted reference solution to record its outputs.
 
-    Groups after a failed one are absent.
+    Returns the results by group of inputs, without the groups after the first failed one, and the bytes for the host:
+    the outputs of all groups.
     """
     read_secret()
     results: dict[str, PartResult] = {}
@@ -31,22 +32,22 @@ def judge(
         work = RecordOutputs(
             NO_SETTINGS, job["memory_mb"], job["source"], job["entry_point"], inputs, job["output_not_none"]
         )
-        results[name], recorded[name] = record(SampleProcess(work, uid, folder))
+        results[name], recorded[name] = record_outputs(SampleProcess(work, uid, folder))
         cleaning.clean_between(uid, folder, set())
         if results[name]["status"] != "passed":
             break
     return results, wire.dumps(recorded)
 
 
-def record(process: SampleProcess) -> tuple[PartResult, bytes]:
-    """Runs a reference solution on its inputs; returns the result and the packed outputs."""
+def record_outputs(process: SampleProcess) -> tuple[PartResult, bytes]:
+    """Runs a reference solution on one group of inputs; returns the result, and its outputs packed for storage."""
     facts: list[Facts] = []
     small: list[bytes | None] = []
     digests: list[bytes | None] = []
 
-    process.go([], REFERENCE_S)
+    process.start_sample([], REFERENCE_S)
     try:
-        while (frame := process.next()) and frame[0] in b"fod":
+        while (frame := process.next_message()) and frame[0] in b"fod":
             kind, payload = frame
             if kind == b"f":
                 facts.append(FACTS.unpack(payload))
@@ -58,13 +59,13 @@ def record(process: SampleProcess) -> tuple[PartResult, bytes]:
         result = process.finish(frame)
     except wire.TooLarge as error:
         result = process.end(Outcome("failed", f"an output too large to be compared: {error}"))
-    return result, pack(facts, small, digests)
+    return result, pack_expected(facts, small, digests)
 
 
-def recompute(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
-    """Returns the encoded pieces of one large expected output, from another run of the reference solution.
+def recompute_output(work: CallOnInputs, source: str, index: int, seconds: float, uid: int, folder: str) -> list[bytes]:
+    """Returns one large expected output in encoded pieces, by running the trusted reference solution `source` again.
 
-    They come from running the trusted `source` on input `index` of `work`.
+    `work` has the inputs, `index` is the number of the input, and `seconds` is the time that the call needed before.
     """
     inputs = wire.dumps([wire.loads(work.inputs)[index]])
     settings = ProcessSettings(
@@ -74,9 +75,9 @@ def recompute(work: CallOnInputs, source: str, index: int, seconds: float, uid: 
     )
     again = RecordOutputs(settings, work.memory_mb, source, work.entry_point, inputs, output_not_none=False)
     process = SampleProcess(again, uid, folder)
-    process.go([], AGAIN_FACTOR * seconds + AGAIN_EXTRA_S)
+    process.start_sample([], AGAIN_FACTOR * seconds + AGAIN_EXTRA_S)
     pieces: list[bytes] = []
-    while (frame := process.next()) and frame[0] in b"fod":
+    while (frame := process.next_message()) and frame[0] in b"fod":
         if frame[0] == b"d":
             process.send(b"s")
             pieces = process.pieces()

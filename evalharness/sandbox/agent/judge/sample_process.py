@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..sample import running
 from ..sample.reporter import Reporter
-from ..sample.running import Work
+from ..sample.running import SampleWork
 from ..shared import clock, wire
 from ..shared.clock import Stopwatch
 from ..shared.messages import PartResult
@@ -39,7 +39,7 @@ REPORTED = ("timeout", "memory", "failed", "error", "tampered")
 
 
 class RunningCall(NamedTuple):
-    """The call that a sample's process is running: its number, and the process's times when it began."""
+    """The call that a sample's process is running: its index, and elapsed and CPU time of the process when it began."""
 
     number: int
     elapsed_s: float
@@ -47,12 +47,12 @@ class RunningCall(NamedTuple):
 
 
 class SampleProcess:
-    """A forked process that runs a part of a sample; it waits for `go`.
+    """A forked process that runs a part of a sample; its code waits for `start_sample`.
 
-    `next` reads its messages; `end` or `finish` must be called once.
+    `next_message` reads what it sends. `end` or `finish` must be called once.
     """
 
-    def __init__(self, work: Work, uid: int, folder: str, pipes: tuple[int, ...] = ()):
+    def __init__(self, work: SampleWork, uid: int, folder: str, pipes: tuple[int, ...] = ()):
         self.work, self.uid = work, uid
         self.timed_out = self.ended = False
         self.waited_s = 0.0
@@ -64,13 +64,13 @@ class SampleProcess:
         if self.pid == 0:
             try:
                 if namespaces.isolated:
-                    namespaces.enter()
+                    namespaces.enter_sample_namespaces()
                     namespaces.mount_writable_folders()
                     folder = cleaning.make_workdir(uid)
                 os.close(is_ready)
                 limits, text = wire.read_message(control_read)
                 work.prepare(text)
-                running.main(work, limits, Reporter(out_write, control_read), uid, folder, pipes)
+                running.run_sample_process(work, limits, Reporter(out_write, control_read), uid, folder, pipes)
             finally:
                 os._exit(70)
         for fd in (out_write, control_read, is_ready):
@@ -89,11 +89,11 @@ class SampleProcess:
         self.needs: list[SampleProcess] = [self]
         """Processes that must live for this one to continue."""
 
-    def go(self, limits: list[float], total_s: float, text: str = "") -> None:
-        """Starts the sample's code.
+    def start_sample(self, limits: list[float], total_s: float, text: str = "") -> None:
+        """Lets the process start the sample's code.
 
-        `limits`: seconds per call; `total_s`: seconds after which the process is killed; `text`: what the process must
-        not have before it starts.
+        `limits`: seconds per call; `total_s`: seconds after which the process is killed; `text`: what only the sample's
+        code may see, such as its checks, and the process did not have before.
         """
         self.total_s = total_s
         self.watch.restart()
@@ -101,7 +101,7 @@ class SampleProcess:
         wire.write_all(self.control, wire.pack_message((limits, text)))
         os.set_blocking(self.control, False)
 
-    def next(self) -> tuple[bytes, bytes] | None:
+    def next_message(self) -> tuple[bytes, bytes] | None:
         """Returns the process's next message (kind, payload); None after it has ended or exceeded its time limit.
 
         When its time is over, all processes of its user are killed.
@@ -110,8 +110,8 @@ class SampleProcess:
         """
         while True:
             try:
-                frame = self.frames.next(TICK_S)
-            except wire.Closed:
+                frame = self.frames.next_message(TICK_S)
+            except wire.StreamClosed:
                 return None
             if self._time_is_over():
                 return None
@@ -149,6 +149,7 @@ class SampleProcess:
         return self.timed_out
 
     def _call_is_over(self, elapsed_s: float, cpu_s: float) -> bool:
+        """Returns whether the running call has exceeded its time limit."""
         if self.frame_count != self.call.number:
             self.call = RunningCall(self.frame_count, elapsed_s, cpu_s)
         if self.call_s is None:
@@ -156,21 +157,24 @@ class SampleProcess:
         return elapsed_s - self.call.elapsed_s > self.call_s or cpu_s - self.call.cpu_s > clock.CPU_FACTOR * self.call_s
 
     def reached_end(self, frame: tuple[bytes, bytes] | None) -> bool:
-        """Returns whether the process proves by `frame` that it reached its end, with a secret received only then."""
+        """Returns whether the message `frame` proves that the process reached its end.
+
+        It does if it contains a secret that the judge sends only then.
+        """
         if frame != (b"q", b""):
             return False
         token = os.urandom(16)
         self.send(token)
-        return self.next() == (b"p", token)
+        return self.next_message() == (b"p", token)
 
     def pieces(self) -> list[bytes]:
-        """Returns the encoded pieces of a large output that the judge asked for.
+        """Returns a large output that the judge has requested, encoded in pieces (see `shared.outputs.pieces_of`).
 
-        Raises ValueError if they are incomplete or too many.
+        Raises ValueError if the pieces are incomplete or too large.
         """
         pieces: list[bytes] = []
         size = 0
-        while (frame := self.next()) is not None and frame[0] == b"c":
+        while (frame := self.next_message()) is not None and frame[0] == b"c":
             pieces.append(frame[1])
             size += len(frame[1]) + PIECE_OVERHEAD
             if size > LARGEST_OUTPUT:
@@ -180,30 +184,33 @@ class SampleProcess:
         return pieces
 
     def judged(self, judge: Callable[[], PartResult]) -> PartResult:
-        """Returns the result of `judge`, which reads the process's messages; `tampered` if they are forged."""
+        """Returns the result of `judge()`, which reads the process's messages; `tampered` if a message is malformed."""
         try:
             return judge()
         except FORGED as error:
-            status, detail = forged(error)
+            status, detail = outcome_of_forged_message(error)
             if self.result is None:
                 return self.end(Outcome(status, detail))
             return PartResult(**{**self.result, "status": status, "detail": detail})
 
     def run_to_end(self, limit_s: float, text: str) -> PartResult:
-        """Runs a program without outputs to its end; returns the result. `text` is the program."""
+        """Runs a program that sends no outputs to its end; returns its result. `text` is the program's source."""
 
         def judge() -> PartResult:
-            self.go([limit_s], limit_s + 1, text)
-            return self.finish(self.next())
+            self.start_sample([limit_s], limit_s + 1, text)
+            return self.finish(self.next_message())
 
         return self.judged(judge)
 
     def finish(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process after its last message `frame`; it passed if that proves that it reached its end."""
+        """Ends the process after its last message `frame`; returns its result.
+
+        It has passed if the message proves that it reached its end (see `reached_end`).
+        """
         return self.end(PASSED) if self.reached_end(frame) else self.finish_early(frame)
 
     def finish_early(self, frame: tuple[bytes, bytes] | None) -> PartResult:
-        """Ends the process, which sent `frame` instead of an output. It never passes."""
+        """Ends the process, which sent `frame` in place of an output; returns its result, which is never `passed`."""
         if frame is None:
             return self.end()
         if frame[0] == b"e":
@@ -213,12 +220,12 @@ class SampleProcess:
         return self.end(Outcome("tampered", f"sent a frame of kind {frame[0]!r} where none is expected"))
 
     def end(self, outcome: Outcome | None = None) -> PartResult:
-        """Ends the process; returns its result with used resources. By default its exit decides the outcome."""
+        """Ends the process; returns its outcome and used resources. Without an `outcome`, its exit decides."""
         wall_s, waited_s = self.watch.wall_s(), self.watch.wall_s() - self.watch.elapsed_s()
         if outcome or not self._ends_by_itself():
             os.kill(self.pid, signal.SIGKILL)
         _, code, usage = os.wait4(self.pid, 0)
-        namespaces.close(self.init)
+        namespaces.end_namespace(self.init)
         self.ended = True
         os.close(self.out)
         os.close(self.control)
@@ -259,8 +266,8 @@ class SampleProcess:
         return Outcome("error", f"exited with code {os.WEXITSTATUS(code)} before its checks ended")
 
 
-def forged(error: Exception) -> Outcome:
-    """Returns the outcome `tampered` for a process whose messages raise this error when they are read."""
+def outcome_of_forged_message(error: Exception) -> Outcome:
+    """Returns the outcome `tampered` of a process whose message could not be read because of this error."""
     return Outcome("tampered", f"sent forged messages: {type(error).__name__} {error}")
 
 

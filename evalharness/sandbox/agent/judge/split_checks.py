@@ -30,35 +30,36 @@ class SampleConnection:
         self.frames, self.outbox = wire.FrameReader(inbox, LARGEST), outbox
 
     def ask(self, action: str, handle: int = 0, name: str = "", args: Any = (), kwargs: Any = None) -> Any:
-        """Sends a request (call, get, set ...) to the sample's process; returns its answer.
+        """Sends a request (call, get, set ...) about a sample's object to the sample's process; returns the answer.
 
-        Raises what the sample raised, and KeyError for a name that it does not define.
+        `handle` is the object's number in that process. Raises what the sample raised, and KeyError for a name that it
+        does not define.
         """
-        request = codec.encode((action, handle, name, _outgoing(list(args)), _outgoing(kwargs or {})))
+        request = codec.encode((action, handle, name, _with_handles(list(args)), _with_handles(kwargs or {})))
         if isinstance(codec.decode(request), codec.Opaque):
             raise TypeError("the checks pass a value without a plain form")
         wire.write_all(self.outbox, wire.pack_message(request))
-        kind, payload = self._next()
+        kind, payload = self._next_message()
         if kind == b"h":
-            return _mirror(self, HANDLE.unpack(payload)[0], self._revive(*self._next()))
+            return _mirrored_container(self, HANDLE.unpack(payload)[0], self._decode_answer(*self._next_message()))
         if kind == b"-":
             raise KeyError(name)
         if kind == b"x":
             raised_type, text = codec.decode(payload)
-            raise _raised(str(raised_type), str(text))
+            raise _make_exception(str(raised_type), str(text))
         if action == "call":
-            _update_arguments(list(args), codec.decode(self._next()[1]))
-        return self._revive(kind, payload)
+            _update_arguments(list(args), codec.decode(self._next_message()[1]))
+        return self._decode_answer(kind, payload)
 
-    def _next(self) -> tuple[bytes, bytes]:
+    def _next_message(self) -> tuple[bytes, bytes]:
         while True:
-            frame = self.frames.next(WAIT_S)
+            frame = self.frames.next_message(WAIT_S)
             if frame is not None:
                 return frame
 
-    def _revive(self, kind: bytes, payload: bytes) -> Any:
+    def _decode_answer(self, kind: bytes, payload: bytes) -> Any:
         if kind == b"v":
-            return self._remotes(codec.decode(payload))
+            return self._with_proxies(codec.decode(payload))
         if kind == b"r":
             return RemoteObject(self, HANDLE.unpack(payload)[0])
         name = payload.decode()
@@ -66,17 +67,17 @@ class SampleConnection:
             return importlib.import_module(name)
         raise ValueError(f"an answer of unknown kind {kind!r}")
 
-    def _remotes(self, value: Any) -> Any:
+    def _with_proxies(self, value: Any) -> Any:
         if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE and isinstance(value[1], int):
             return RemoteObject(self, value[1])
         if type(value) in (list, tuple):
-            return type(value)(self._remotes(item) for item in value)
+            return type(value)(self._with_proxies(item) for item in value)
         if type(value) is dict:
-            return {key: self._remotes(item) for key, item in value.items()}
+            return {key: self._with_proxies(item) for key, item in value.items()}
         return value
 
 
-def _mirror(link: SampleConnection, handle: int, value: Any) -> Any:
+def _mirrored_container(link: SampleConnection, handle: int, value: Any) -> Any:
     """Returns a copy of a sample's list, dict or set whose changes also apply to the original."""
     base = type(value)
 
@@ -118,16 +119,16 @@ class RemoteObject:
         return iter(self._link.ask("items", self._handle))
 
 
-def _outgoing(value: Any) -> Any:
+def _with_handles(value: Any) -> Any:
     if isinstance(value, RemoteObject):
         return (REMOTE, value._handle)
     base: Any = type(value).__base__
     if base in MUTATORS:
         value = base(value)
     if type(value) in (list, tuple):
-        return type(value)(_outgoing(item) for item in value)
+        return type(value)(_with_handles(item) for item in value)
     if type(value) is dict:
-        return {key: _outgoing(item) for key, item in value.items()}
+        return {key: _with_handles(item) for key, item in value.items()}
     name = getattr(value, "__name__", "")
     if inspect.isclass(value) and getattr(builtins, name, None) is value:
         return (BUILTIN, name)
@@ -137,7 +138,7 @@ def _outgoing(value: Any) -> Any:
 
 
 def _update_arguments(args: list[Any], changed: Any) -> None:
-    """Updates lists, dicts and sets among the checks' arguments as the call changed the sample's copies."""
+    """Changes the lists, dicts and sets that were passed to a call as the sample has changed its copies of them."""
     for mine, theirs in zip(args, changed, strict=True):
         if type(mine) is not type(theirs):
             continue
@@ -148,7 +149,7 @@ def _update_arguments(args: list[Any], changed: Any) -> None:
             mine.update(theirs)
 
 
-def _raised(name: str, text: str) -> BaseException:
+def _make_exception(name: str, text: str) -> BaseException:
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
@@ -175,7 +176,7 @@ class CheckNamespace(dict[str, Any]):
 
 @dataclass
 class RunChecks:
-    """Runs a task's trusted code and then its checks, in which `entry_point` is the sample's function."""
+    """Runs a task's trusted code and then its checks, which call the sample's function `entry_point` by messages."""
 
     memory_mb: int
     trusted: str
@@ -212,11 +213,11 @@ def without_early_end(checks: str) -> ast.Module:
     The sample receives all calls, whatever it answers, and cannot learn whether an answer was right.
     """
     tree = ast.parse(checks)
-    _KeepGoing().visit(tree)
+    _ContinueAfterFailure().visit(tree)
     return ast.fix_missing_locations(tree)
 
 
-class _KeepGoing(ast.NodeTransformer):
+class _ContinueAfterFailure(ast.NodeTransformer):
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
         (statement,) = ast.parse(f"try: pass\nexcept Exception as __error__: {FAILURES}.append(__error__)").body
         assert isinstance(statement, ast.Try)

@@ -23,7 +23,11 @@ FAILED_COUNT = re.compile(r"AssertionError: (\d+) of ")
 def judge(
     job: UnitTestJob, read_secret: Callable[[], UnitTestSecret], uid: int, folder: str
 ) -> tuple[dict[str, PartResult], bytes]:
-    """Judges a program by a `unittest` suite; returns the result of its only part, `checks`, and no bytes."""
+    """Judges a Python program by a `unittest` suite.
+
+    Returns its results by part, here only `checks`, and the bytes for the host: none, because only reference jobs send
+    outputs.
+    """
     works = [RunSuite(job["settings"], job["memory_mb"]) for _ in range(job["right_runs"] + job["false_runs"])]
     processes = [SampleProcess(work, uid, folder) for work in works]
     secret = read_secret()
@@ -46,11 +50,14 @@ def judge(
     for process in processes:
         if not process.ended:
             process.stop()
-    return {"checks": _verdict(passed, failed, caught)}, b""
+    return {"checks": _combined_result(passed, failed, caught)}, b""
 
 
 def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartResult:
-    """Returns the result of a run; `tampered` if the process's memory, which holds its tests, is opened as a file."""
+    """Runs a program with its tests; returns its result, `tampered` if anything opens the process's memory as a file.
+
+    The memory contains the tests.
+    """
     watch = FileWatch({}, "/")
     number, proc = namespaces.pid_and_proc_of(process.pid)
     watch.watch_process(number, MEMORY, proc)
@@ -63,13 +70,18 @@ def run_watched(process: SampleProcess, limit_s: float, program: str) -> PartRes
 
 
 def _passes_canary(result: PartResult, failing: int) -> bool:
-    """Returns whether fewer than `failing` tests failed, although those must fail: the sample has tampered."""
+    """Returns whether a run with false tests shows tampering: fewer tests failed than the `failing` that must fail."""
     count = FAILED_COUNT.match(result["detail"]) if result["status"] == "failed" else None
     return result["status"] == "passed" or (count is not None and int(count[1]) < failing)
 
 
-def _verdict(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
-    """Returns the combined result of the runs: passed only if no run with the right tests failed."""
+def _combined_result(passed: PartResult | None, failed: PartResult | None, caught: bool) -> PartResult:
+    """Returns the result of all runs together.
+
+    `passed` and `failed` are the results of a passed and of a failed run with the right tests, if there is one;
+    `caught`: whether a run with false tests shows tampering. The program passes only if no run with the right tests
+    failed.
+    """
     if failed:
         detail = f"passes in some runs, not in all: {failed['detail']}" if passed else failed["detail"]
         return PartResult(**{**failed, "detail": detail})

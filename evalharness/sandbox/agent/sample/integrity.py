@@ -19,28 +19,29 @@ OWNERS = (
 Attributes = dict[str, dict[str, Any]]
 
 
-def attributes() -> Attributes:
+def callable_attributes() -> Attributes:
     """Returns the callable attributes of the checked modules and classes, to detect later replacements."""
     by_owner = {}
     for name in OWNERS:
-        owner = _reach(name)
+        owner = _find_by_path(name)
         if owner is not None:
             by_owner[name] = {key: value for key, value in vars(owner).items() if callable(value)}
     return by_owner
 
 
-def replaced(before: Attributes) -> list[str]:
+def replaced_attributes(before: Attributes) -> list[str]:
     """Returns the names of library attributes that were removed or replaced since `before` was recorded."""
     missing = object()
     return [
         f"{name}.{key}"
         for name, values in before.items()
         for key, value in values.items()
-        if vars(_reach(name)).get(key, missing) is not value
+        if vars(_find_by_path(name)).get(key, missing) is not value
     ]
 
 
-def _reach(name: str) -> Any:
+def _find_by_path(name: str) -> Any:
+    """Returns the module, class or function with this dotted name."""
     if name in sys.modules:
         return sys.modules[name]
     module, _, attribute = name.rpartition(".")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def apply() -> None:
+def replace_functions() -> None:
     """Replaces functions that end, start or signal processes in this process, as BigCodeBench's grader does."""
     faulthandler.disable()
     os.environ.update(TZ="UTC", OMP_NUM_THREADS="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0")

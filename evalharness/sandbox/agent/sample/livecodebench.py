@@ -33,7 +33,10 @@ class ExitedInCall(Exception):
 
 
 class PrintingAlarm(Alarm):
-    """An alarm that also prints a line, as the official one does: programs that continue have it in their output."""
+    """An alarm that also prints a line, as the official one does.
+
+    The line is in the output of programs that continue after the alarm.
+    """
 
     def _ring(self, signum: int, frame: FrameType | None) -> None:
         try:
@@ -43,12 +46,12 @@ class PrintingAlarm(Alarm):
             raise
 
 
-class Input:
+class OfficialStdin:
     """The `sys.stdin` of a program, as in the official grader: `read` always returns the whole text."""
 
     def __init__(self, text: str):
         self._text, self._lines = text, io.StringIO(text)
-        self.buffer = InputBytes(text)
+        self.buffer = OfficialStdinBuffer(text)
 
     def read(self, *_: object) -> str:
         return self._text
@@ -63,7 +66,7 @@ class Input:
         return getattr(self._lines, name)
 
 
-class InputBytes:
+class OfficialStdinBuffer:
     """The `sys.stdin.buffer` of a program, as in the official grader: `readline` always returns the first line."""
 
     def __init__(self, text: str):
@@ -76,7 +79,7 @@ class InputBytes:
         return self._data.partition(b"\n")[0] + b"\n"
 
 
-def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
+def load_function(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
     """Returns the program's function with this name, or the method of its class Solution if it has one."""
     alarm.start(limit_s)
     try:
@@ -90,7 +93,7 @@ def load(source: str, name: str, alarm: Alarm, limit_s: float) -> Any:
 
 @dataclass
 class AnswerCases:
-    """Runs a LiveCodeBench program on the test cases that the judge sends, until it sends None."""
+    """Runs a LiveCodeBench program on the test cases that the judge sends one at a time, until the judge sends None."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -112,23 +115,23 @@ class AnswerCases:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         if function:
-            method = load(PRELUDE + "\n\n" + self.source, function, alarm, limit_s)
+            method = load_function(PRELUDE + "\n\n" + self.source, function, alarm, limit_s)
         else:
             alarm.start(limit_s)
             try:
                 source = program_as_function(self.source)
             finally:
                 alarm.stop()
-            method = load(source, WRAPPED, alarm, limit_s)
+            method = load_function(source, WRAPPED, alarm, limit_s)
         while (case_input := wire.read_message(reporter.control_fd)) is not None:
-            answer = (_called if function else _printed)(method, case_input, alarm, limit_s)
+            answer = (_call_with_arguments if function else _run_and_capture)(method, case_input, alarm, limit_s)
             if len(answer) > LARGEST_ANSWER:
                 raise AssertionError(f"the answer has {len(answer) >> 20} MiB, more than the size limit")
             reporter.frame(b"o", answer)
             reporter.flush()
 
 
-def _called(method: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes:
+def _call_with_arguments(method: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes:
     alarm.start(limit_s)
     try:
         returned = method(*args)
@@ -139,13 +142,13 @@ def _called(method: Any, args: list[Any], alarm: Alarm, limit_s: float) -> bytes
     return codec.encode(returned)
 
 
-def _printed(method: Any, text: str, alarm: Alarm, limit_s: float) -> bytes:
+def _run_and_capture(method: Any, text: str, alarm: Alarm, limit_s: float) -> bytes:
     alarm.start(limit_s)
     before = sys.stdout
     sys.stdout = captured = io.StringIO()
     captured.close = lambda _: None  # type: ignore[method-assign,assignment,misc]  # closing it fails, as in the official grader
     try:
-        _run(method, text)
+        _run_with_stdin(method, text)
     finally:
         alarm.stop()
         sys.stdout = before
@@ -178,7 +181,7 @@ def _core_time_ns(task: str) -> int:
         return int(file.read().split()[0])
 
 
-def _run(method: Any, text: str) -> None:
+def _run_with_stdin(method: Any, text: str) -> None:
     """Runs a LiveCodeBench program with its input as stdin. SystemExit is a normal end here.
 
     As in the official grader, the patches of `sys.stdin.read` and so on apply to the previous stdin object, which
@@ -189,7 +192,7 @@ def _run(method: Any, text: str) -> None:
         stack.enter_context(patch("sys.stdin.read", lambda *_: text))
         stack.enter_context(patch("sys.stdin.readlines", lambda *_: text.split("\n")))
         stack.enter_context(patch("sys.stdin.readline", lambda *_: next(lines)))
-        stack.enter_context(patch("sys.stdin", Input(text)))
+        stack.enter_context(patch("sys.stdin", OfficialStdin(text)))
         stack.enter_context(patch("builtins.open", mock_open(read_data=text)))
         with suppress(SystemExit):
             method()

@@ -54,14 +54,18 @@ class Reporter:
         self.flush()
         self.frame(b"p", self._read(self.control_fd, 16))
 
-    def out_of_memory(self) -> None:
+    def report_out_of_memory(self) -> None:
         """Reports that memory is exhausted, without allocating any more."""
         for ready in (self.pending, OUT_OF_MEMORY):
             self._write(self.out_fd, ready)
         self.pending.clear()
 
     def output(self, value: Any, items: bool, whole: bool) -> None:
-        """Sends an output to the judge: whole if it is small or `whole`, else its digest, and its pieces on request."""
+        """Sends an output to the judge: encoded as a whole, or for a large output its digest.
+
+        If the judge asks for a large output, its encoded pieces follow. `items` encodes the items of other iterables,
+        too; `whole` sends also large outputs at once.
+        """
         if not (isinstance(value, list | tuple) and len(value) > CHUNK):
             data = codec.encode(value, items)
             if whole or len(data) <= LARGE:

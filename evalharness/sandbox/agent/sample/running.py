@@ -28,8 +28,8 @@ class Tampered(Exception):
     """The sample has changed something that its verdict depends on."""
 
 
-class Work(Protocol):
-    """What a sample's process does: run to the end, call a function on inputs, answer test cases ..."""
+class SampleWork(Protocol):
+    """The work of a sample's process: run a program to its end, call a function on inputs, answer test cases ..."""
 
     settings: ProcessSettings
     memory_mb: int
@@ -39,7 +39,7 @@ class Work(Protocol):
         ...
 
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
-        """Runs the program and reports its outputs. An exception is the outcome; else the end is reached."""
+        """Runs the program and reports its outputs. An exception is its outcome; without one it has reached its end."""
         ...
 
 
@@ -52,7 +52,7 @@ def set_recursion_limit(settings: ProcessSettings) -> None:
     sys.setrecursionlimit(RECURSION_LIMIT - (depth if official is None else official) + depth)
 
 
-def compiled(source: str) -> Any:
+def compile_program(source: str) -> Any:
     """Returns the program's code object, compiled as `exec` would in a file without future imports."""
     return compile(source, "<string>", "exec", dont_inherit=True)
 
@@ -76,7 +76,7 @@ class RunToEnd:
     def _execute(self, limit_s: float, alarm: Alarm) -> None:
         scope: dict[str, Any] = {}
         alarm.start(limit_s)
-        exec(compiled(self.source), scope)
+        exec(compile_program(self.source), scope)
         alarm.stop()
 
 
@@ -99,13 +99,13 @@ class CallOnInputs:
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Calls the entry point on all inputs. Raises what the program raises, at load or in a call."""
         set_recursion_limit(self.settings)
-        self._call(limits, reporter, alarm)
+        self._call_on_inputs(limits, reporter, alarm)
 
-    def _call(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
+    def _call_on_inputs(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         whole, items = self.oracle in ORACLES_WITH_VALUE, self.oracle == "as_sets"
         with_inputs = self.oracle in ORACLES_WITH_INPUT
         scope: dict[str, Any] = {}
-        exec(compiled(self.source), scope)
+        exec(compile_program(self.source), scope)
         function = scope[self.entry_point]
         for args, limit in zip(self.arguments, limits, strict=True):
             alarm.start(limit)
@@ -134,11 +134,11 @@ class RecordOutputs:
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Records the outputs for all inputs. Raises what the reference solution raises."""
         set_recursion_limit(self.settings)
-        self._record(reporter)
+        self._record_outputs(reporter)
 
-    def _record(self, reporter: Reporter) -> None:
+    def _record_outputs(self, reporter: Reporter) -> None:
         scope: dict[str, Any] = {}
-        exec(compiled(self.source), scope)
+        exec(compile_program(self.source), scope)
         function = scope[self.entry_point]
         for args in self.arguments:
             args = deepcopy(args)
@@ -152,8 +152,10 @@ class RecordOutputs:
             reporter.output(output, items=False, whole=False)
 
 
-def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]) -> None:
-    """Runs a sample's process from its start to its end, with `pipes` open. Never returns."""
+def run_sample_process(
+    work: SampleWork, limits: list[float], reporter: Reporter, uid: int, folder: str, pipes: tuple[int, ...]
+) -> None:
+    """Runs a sample's process from its start to its end, and exits. The descriptors in `pipes` stay open in it."""
     leave = os._exit
     watch = Stopwatch()
     settings = work.settings
@@ -168,7 +170,7 @@ def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: 
     )
     gc.enable()
     if guard:
-        guards.apply(guard)
+        guards.disable_functions(guard)
     if guard in guards.DISCARDING:
         guards.discard_io()
     try:
@@ -176,7 +178,7 @@ def main(work: Work, limits: list[float], reporter: Reporter, uid: int, folder: 
         reporter.end()
     except MemoryError:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        reporter.out_of_memory()
+        reporter.report_out_of_memory()
     except BaseException as error:
         signal.setitimer(signal.ITIMER_REAL, 0)
         reporter.frame(b"e", outcome_of(error).pack())

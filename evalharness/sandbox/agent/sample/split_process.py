@@ -20,7 +20,7 @@ from ..shared import codec, wire
 from ..shared.messages import ProcessSettings
 from .alarm import Alarm
 from .reporter import Reporter
-from .running import compiled, set_recursion_limit
+from .running import compile_program, set_recursion_limit
 
 PLAIN = (*codec.BASES, *codec.VIEWS, type(None), bytearray, range, Decimal, Fraction, np.generic, np.ndarray)
 HANDLE = struct.Struct("!I")
@@ -39,7 +39,10 @@ MUTATORS: dict[type, tuple[str, ...]] = {
 
 @dataclass
 class ServeCalls:
-    """Serves the checks' requests from pipe `inbox` on `outbox` until there are no more."""
+    """Serves the requests of the checks, which read and call the sample's functions, until there are no more.
+
+    Requests come from pipe `inbox`, answers go to `outbox`.
+    """
 
     settings: ProcessSettings
     memory_mb: int
@@ -54,51 +57,54 @@ class ServeCalls:
         """Serves requests. Raises what the program raises at load; exceptions of later calls are answers."""
         set_recursion_limit(self.settings)
         scope: dict[str, Any] = {}
-        exec(compiled(self.source), scope)
+        exec(compile_program(self.source), scope)
         objects: list[Any] = []
         while True:
             try:
                 request = codec.decode(wire.read_message(self.inbox))
-            except wire.Closed:
+            except wire.StreamClosed:
                 return
-            wire.write_all(self.outbox, _answer(request, scope, objects))
+            wire.write_all(self.outbox, _answer_request(request, scope, objects))
 
 
-def _answer(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
-    action, handle, name, args, kwargs = _incoming(request, objects)
+def _answer_request(request: Any, scope: dict[str, Any], objects: list[Any]) -> bytes:
+    action, handle, name, args, kwargs = _replace_handles(request, objects)
     try:
         if action == "name":
             if name not in scope:
-                return _frame(b"-", b"")
-            return _value(scope[name], objects)
+                return _pack_frame(b"-", b"")
+            return _encode_value(scope[name], objects)
         if action == "attribute":
             value = getattr(objects[handle], name)
             objects.append(value)
-            handle_frame = _frame(b"h", HANDLE.pack(len(objects) - 1)) if type(value) in MUTATORS else b""
-            return handle_frame + _value(value, objects)
+            handle_frame = _pack_frame(b"h", HANDLE.pack(len(objects) - 1)) if type(value) in MUTATORS else b""
+            return handle_frame + _encode_value(value, objects)
         if action == "method":
-            return _value(getattr(objects[handle], name)(*args), objects)
+            return _encode_value(getattr(objects[handle], name)(*args), objects)
         if action == "set":
             setattr(objects[handle], name, args[0])
-            return _value(None, objects)
+            return _encode_value(None, objects)
         if action == "items":
-            return _value(list(objects[handle]), objects)
-        return _value(objects[handle](*args, **kwargs), objects) + _frame(b"a", codec.encode(args))
+            return _encode_value(list(objects[handle]), objects)
+        return _encode_value(objects[handle](*args, **kwargs), objects) + _pack_frame(b"a", codec.encode(args))
     except Exception as error:
-        return _frame(b"x", codec.encode((type(error).__name__[:100], str(error)[:300])))
+        return _pack_frame(b"x", codec.encode((type(error).__name__[:100], str(error)[:300])))
 
 
-def _value(value: Any, objects: list[Any]) -> bytes:
+def _encode_value(value: Any, objects: list[Any]) -> bytes:
     if isinstance(value, ModuleType):
-        return _frame(b"m", value.__name__.encode())
+        return _pack_frame(b"m", value.__name__.encode())
     if isinstance(value, PLAIN):
-        return _frame(b"v", codec.encode(value if codec.is_plain(value) else _with_handles(value, objects)))
+        return _pack_frame(b"v", codec.encode(value if codec.is_plain(value) else _with_handles(value, objects)))
     objects.append(value)
-    return _frame(b"r", HANDLE.pack(len(objects) - 1))
+    return _pack_frame(b"r", HANDLE.pack(len(objects) - 1))
 
 
 def _with_handles(value: Any, objects: list[Any]) -> Any:
-    """Returns the value with handles in place of its objects that cannot be encoded."""
+    """Returns the value with a handle (a number) in place of each object that cannot be encoded.
+
+    The objects are added to `objects`, where the handle is their index.
+    """
     if type(value) in (list, tuple):
         return type(value)(_with_handles(item, objects) for item in value)
     if type(value) is dict:
@@ -109,17 +115,17 @@ def _with_handles(value: Any, objects: list[Any]) -> Any:
     return (REMOTE, len(objects) - 1)
 
 
-def _frame(kind: bytes, payload: bytes) -> bytes:
+def _pack_frame(kind: bytes, payload: bytes) -> bytes:
     return wire.FRAME.pack(kind, len(payload)) + payload
 
 
-def _incoming(value: Any, objects: list[Any]) -> Any:
+def _replace_handles(value: Any, objects: list[Any]) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and value[0] == REMOTE:
         return objects[value[1]]
     if isinstance(value, tuple) and len(value) == 2 and value[0] == BUILTIN:
         return getattr(builtins, value[1])
     if type(value) in (list, tuple):
-        return type(value)(_incoming(item, objects) for item in value)
+        return type(value)(_replace_handles(item, objects) for item in value)
     if type(value) is dict:
-        return {key: _incoming(item, objects) for key, item in value.items()}
+        return {key: _replace_handles(item, objects) for key, item in value.items()}
     return value

@@ -38,11 +38,11 @@ class RunSuite:
     def run(self, limits: list[float], reporter: Reporter, alarm: Alarm) -> None:
         """Runs the test suite. Raises AssertionError if any test fails."""
         set_recursion_limit(self.settings)
-        seed()
+        seed_generators()
         os.mkdir(FOLDER)  # a program may remove the folder that it runs in
         os.chdir(FOLDER)
         module = ModuleType(MODULE)
-        before = integrity.attributes()
+        before = integrity.callable_attributes()
         vars(module).update(__builtins__=builtins, __file__=f"{MODULE}.py", sys=sys, os=os, environ=os.environ)
         exec(compile(self.source, f"{MODULE}.py", "exec", dont_inherit=True), vars(module))
         sys.modules[MODULE] = module
@@ -58,13 +58,16 @@ class RunSuite:
             reasons = "; ".join(f"{case}: {text.strip().splitlines()[-1]}" for case, text in wrong[:SHOWN])
             failed = {getattr(case, "test_case", case) for case, _ in wrong}  # a test may have several subtests
             raise AssertionError(f"{len(failed)} of {result.testsRun} tests failed: {reasons}")
-        replaced = integrity.replaced(before)
+        replaced = integrity.replaced_attributes(before)
         if replaced:
             raise Tampered(f"replaced {', '.join(replaced[:SHOWN])} permanently")
 
 
-def seed() -> None:
-    """Seeds the random generators, so that verdicts repeat: a forked process continues its parent's sequences."""
+def seed_generators() -> None:
+    """Seeds the random generators.
+
+    Without it a forked process would continue its parent's sequences, and a verdict could differ between runs.
+    """
     random.seed(SEED)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(SEED)

@@ -62,10 +62,10 @@ def waited_seconds(pids: Iterable[int] | None = None) -> float:
 
     The processes are those of `pids`, by default the job's.
     """
-    return sum(_waits(job_pids() if pids is None else pids).values()) / 1e9
+    return sum(_waited_ns_by_thread(job_pids() if pids is None else pids).values()) / 1e9
 
 
-def _waits(pids: Iterable[int]) -> dict[str, int]:
+def _waited_ns_by_thread(pids: Iterable[int]) -> dict[str, int]:
     """Returns the nanoseconds that each thread of these processes has waited for a free core."""
     waits = {}
     for pid in pids:
@@ -75,10 +75,10 @@ def _waits(pids: Iterable[int]) -> dict[str, int]:
     return waits
 
 
-class Waits:
-    """Accumulates the time that a job's threads wait for a free core, including threads that have ended.
+class WaitMeter:
+    """Adds up the time that a job's threads wait for a free core, including threads that have ended.
 
-    A compiler runs its passes as successive processes; the kernel keeps no schedstat of ended ones, so each thread
+    A compiler runs its passes as successive processes. The kernel keeps no schedstat of ended ones, so each thread
     counts with the value that was last read.
     """
 
@@ -87,15 +87,18 @@ class Waits:
         self._ended = 0
 
     def update(self) -> float:
-        """Returns the seconds waited up to now. Threads that start and end between two updates are missed."""
-        for path, waited in _waits(job_pids()).items():
+        """Reads the counters again; returns the seconds waited up to now.
+
+        Threads that start and end between two updates are missed.
+        """
+        for path, waited in _waited_ns_by_thread(job_pids()).items():
             last = self._last.get(path, 0)
             self._ended += last if waited < last else 0  # its number now belongs to another thread
             self._last[path] = waited
         return (self._ended + sum(self._last.values())) / 1e9
 
 
-def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
+def exceeds_limit(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> bool:
     """Returns whether a program would have exceeded its time limit on an idle machine, too.
 
     The waits of all threads are subtracted, because a runtime's main thread may wait for others that wait for a core;
@@ -109,8 +112,8 @@ def is_over(limit_s: float, wall_s: float, waited_s: float, cpu_s: float) -> boo
 class JobMeter:
     """Measures the CPU time of a job's processes from now on.
 
-    It is the control group's, which also counts processes that have ended and that nobody waited for, without what the
-    judge, which makes the meter, and the processes of `PERSISTENT` use. Without a group, live processes count.
+    It is that of the container's control group, which includes ended processes, less what the judge and the processes
+    of `PERSISTENT` use. Without a control group, only live processes count.
     """
 
     def __init__(self) -> None:
@@ -121,7 +124,7 @@ class JobMeter:
         return max(0.0, self._total_s() - self._before)
 
     def _total_s(self) -> float:
-        total = processor_time.group_s()
+        total = processor_time.control_group_cpu_s()
         if total is None:
             return cpu_seconds()
         return total - time.process_time() - (cpu_seconds(PERSISTENT) if PERSISTENT else 0.0)
@@ -137,13 +140,13 @@ class Stopwatch:
         self._fd = -1
         with contextlib.suppress(OSError):
             self._fd = os.open(f"/proc/{pid or 'self'}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        self.exact = self._waited() is not None
+        self.exact = self._waited_s() is not None
         self.restart()
 
     def restart(self) -> None:
         """Restarts the stopwatch at zero."""
         self._wall = time.monotonic()
-        self._wait = self._waited() or 0.0
+        self._wait = self._waited_s() or 0.0
 
     def wall_s(self) -> float:
         """Returns the wall-clock seconds since the start."""
@@ -152,7 +155,7 @@ class Stopwatch:
     def elapsed_s(self) -> float:
         """Returns the seconds since the start as on an idle machine."""
         wall = self.wall_s()
-        waited = self._waited()
+        waited = self._waited_s()
         return wall if waited is None else max(0.0, wall - (waited - self._wait))
 
     def close(self) -> None:
@@ -161,7 +164,7 @@ class Stopwatch:
             os.close(self._fd)
             self._fd = -1
 
-    def _waited(self) -> float | None:
+    def _waited_s(self) -> float | None:
         if self._fd < 0:
             return None
         try:

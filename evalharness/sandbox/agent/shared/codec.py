@@ -78,7 +78,7 @@ def encode(value: Any, items: bool = False) -> bytes:
     """
     try:
         plain = type(value) in ATOMS or (type(value) in CONTAINERS and is_plain(value))
-        return marshal.dumps(value if plain else _tagged(value, items), 2)
+        return marshal.dumps(value if plain else _to_tagged(value, items), 2)
     except Exception:  # the value's own code may run here and raise anything, or it is nested too deeply
         return marshal.dumps((TAG, "opaque", _name_of(value), None), 2)
 
@@ -90,16 +90,17 @@ def _name_of(value: Any) -> str:
         return "object"
 
 
-def _tagged(value: Any, items: bool) -> Any:
+def _to_tagged(value: Any, items: bool) -> Any:
+    """Returns a value of another type (numpy, Decimal ...) as a tuple of a tag and plain values."""
     kind = type(value)
     if kind in ATOMS:
         return value
     if kind is dict:
-        return {_tagged(key, items): _tagged(item, items) for key, item in value.items()}
+        return {_to_tagged(key, items): _to_tagged(item, items) for key, item in value.items()}
     if kind in CONTAINERS:
-        return kind(_tagged(item, items) for item in value)
+        return kind(_to_tagged(item, items) for item in value)
     if kind in (Counter, OrderedDict):
-        return (TAG, kind.__name__, [(_tagged(key, items), _tagged(item, items)) for key, item in value.items()])
+        return (TAG, kind.__name__, [(_to_tagged(key, items), _to_tagged(item, items)) for key, item in value.items()])
     if kind in (Decimal, bytearray):
         return (TAG, kind.__name__, str(value) if kind is Decimal else bytes(value))
     if kind is Fraction:
@@ -110,15 +111,16 @@ def _tagged(value: Any, items: bool) -> Any:
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufc" + text:
         return (TAG, "numpy", value.dtype.str, None if isinstance(value, np.generic) else value.shape, value.tobytes())
     if kind in VIEWS:
-        return (TAG, VIEWS[kind], [_tagged(item, items) for item in value])
+        return (TAG, VIEWS[kind], [_to_tagged(item, items) for item in value])
     for base in BASES:
         if isinstance(value, base):
             plain = dict(dict.items(value)) if base is dict else base(value)
-            return (TAG, "subclass", base.__name__, kind.__name__, _tagged(plain, items))
-    return (TAG, "opaque", kind.__name__, [_tagged(item, items) for item in value] if items else None)
+            return (TAG, "subclass", base.__name__, kind.__name__, _to_tagged(plain, items))
+    return (TAG, "opaque", kind.__name__, [_to_tagged(item, items) for item in value] if items else None)
 
 
-def _revive(tagged: Tagged) -> Any:
+def _from_tagged(tagged: Tagged) -> Any:
+    """Returns the value that a tagged tuple of `_to_tagged` represents."""
     kind, rest = tagged[1], tagged[2:]
     if kind in ("Counter", "OrderedDict"):
         return {"Counter": Counter, "OrderedDict": OrderedDict}[kind](dict(rest[0]))
@@ -131,7 +133,7 @@ def _revive(tagged: Tagged) -> Any:
             raise ValueError(f"a range of more than {LONGEST_RANGE} members")
         return value
     if kind == "numpy":
-        return _array(*rest)
+        return _decode_array(*rest)
     if kind in ("keys", "items"):
         return dict.fromkeys(rest[0]).keys() if kind == "keys" else dict(rest[0]).items()
     if kind == "subclass":
@@ -144,7 +146,7 @@ def _revive(tagged: Tagged) -> Any:
     raise ValueError(f"kind {kind!r} is unknown")
 
 
-def _array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
+def _decode_array(dtype: str, shape: tuple[int, ...] | None, data: bytes) -> Any:
     """Returns a NumPy array, or a scalar for shape None. Raises ValueError unless the data have that shape."""
     if not DTYPE.fullmatch(dtype):
         raise ValueError(f"arrays of {dtype!r}")
@@ -160,7 +162,7 @@ class _Reader:
     def __init__(self, data: bytes):
         self.data, self.at, self.room = data, 0, MOST
 
-    def spend(self, values: int) -> None:
+    def count_values(self, values: int) -> None:
         self.room -= values
         if self.room < 0:
             raise ValueError("too many values")
@@ -176,7 +178,7 @@ class _Reader:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
     def value(self) -> Any:
-        self.spend(1)
+        self.count_values(1)
         code = self.take(1)
         if code in _CONSTANTS:
             return _CONSTANTS[code]
@@ -199,15 +201,15 @@ class _Reader:
                 raise ValueError("a negative number of values")
             items = [self.value() for _ in range(count)]
             if code == b"(" and len(items) > 1 and items[0] is TAG:
-                value = _revive(tuple(items))
-                self.spend(len(value) if type(value) is range else 0)
+                value = _from_tagged(tuple(items))
+                self.count_values(len(value) if type(value) is range else 0)
                 return value
             return {b"(": tuple, b"[": list, b"<": set, b">": frozenset}[code](items)
         raise ValueError(f"type {code!r} is not a plain value")
 
     def long(self) -> int:
         count = self.number()
-        self.spend(abs(count))
+        self.count_values(abs(count))
         digits = struct.unpack(f"<{abs(count)}H", self.take(2 * abs(count)))
         total = int.from_bytes(_pack_digits(digits), "little")
         return -total if count < 0 else total

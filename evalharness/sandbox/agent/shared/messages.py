@@ -7,8 +7,8 @@ the program's text shows that it can do nothing but compute (evalharness/sandbox
 from typing import Literal, TypedDict
 
 
-class Terms(TypedDict):
-    """First message of a job: how to run it, whatever its kind."""
+class JobTerms(TypedDict):
+    """First message of a job: whether the processes of its sample get their own namespaces."""
 
     isolated: bool
     """Whether each process of the sample gets its own namespaces (judge/isolation/namespaces.py)."""
@@ -201,7 +201,7 @@ class Usage(TypedDict):
 
 
 class PartResult(Usage):
-    """Message fields: outcome and resources of one part of a job (`evalharness.records.Outcome`)."""
+    """Message fields: outcome and resources of one part of a job, such as a group of inputs or a command."""
 
     status: str
     detail: str
@@ -217,14 +217,14 @@ class Reply(TypedDict):
     clean: bool
 
 
-class Limit(TypedDict):
+class TimeLimitMessage(TypedDict):
     """Message before the reply of some jobs: the job's time limit in seconds."""
 
     limit_s: float
 
 
-class Hello(TypedDict):
-    """First message of the agent when its container starts: versions, kinds of job, guarantees."""
+class HelloMessage(TypedDict):
+    """First message of the agent when its container starts: versions, kinds of job it can judge, guarantees."""
 
     versions: dict[str, str]
     clock: str

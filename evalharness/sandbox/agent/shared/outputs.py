@@ -19,7 +19,7 @@ whether equal bytes mean an equal value, as they do for plain values without a N
 """
 
 
-class Malformed(ValueError):
+class MalformedPieces(ValueError):
     """Pieces of an output that `pieces_of` does not produce."""
 
 
@@ -44,7 +44,10 @@ def is_empty(value: Any) -> bool:
 
 
 def pieces_of(value: Any) -> Iterator[bytes]:
-    """Yields an output in encoded pieces: for a long list or tuple its type and length, then slices of it."""
+    """Yields an output in encoded pieces of limited size.
+
+    The first piece of a long list or tuple has its type and length, the others have slices of it.
+    """
     if type(value) in (list, tuple) and len(value) > CHUNK:
         yield codec.encode((type(value).__name__, len(value)))
         for start in range(0, len(value), CHUNK):
@@ -55,7 +58,7 @@ def pieces_of(value: Any) -> Iterator[bytes]:
 
 
 def digest_of(pieces: Iterable[bytes]) -> bytes:
-    """Returns the digest of an output's pieces, by which the sample's process announces it."""
+    """Returns the digest of an output that is encoded in these pieces; equal outputs have equal digests."""
     digest = hashlib.blake2b(digest_size=16)
     for piece in pieces:
         digest.update(struct.pack("!I", len(piece)) + piece)
@@ -65,13 +68,13 @@ def digest_of(pieces: Iterable[bytes]) -> bytes:
 def value_of(pieces: list[bytes]) -> Any:
     """Returns the output that was encoded in these pieces by `pieces_of`.
 
-    Raises Malformed if kind, number or sizes of the pieces are not those that the first one announces, and ValueError
-    for too many values.
+    Raises MalformedPieces if kind, number or sizes of the pieces are not those that the first one announces, and
+    ValueError for too many values.
     """
     header = codec.decode(pieces[0]) if pieces else 0
     if header is None:
         if len(pieces) != 2:
-            raise Malformed(f"{len(pieces) - 1} pieces instead of one")
+            raise MalformedPieces(f"{len(pieces) - 1} pieces instead of one")
         return codec.decode(pieces[1])
     kind, length = parse_first_piece(header, len(pieces) - 1)
     if length > codec.MOST:
@@ -83,18 +86,18 @@ def value_of(pieces: list[bytes]) -> Any:
 
 
 def parse_first_piece(header: Any, count: int) -> tuple[str, int]:
-    """Returns type and length of a long list or tuple, from the first of its pieces. Raises Malformed."""
+    """Returns type and length of a long list or tuple, from the first of its pieces. Raises MalformedPieces."""
     match header:
         case ("list" | "tuple" as kind, int(length)) if type(length) is int and length > CHUNK:
             if count == -(-length // CHUNK):
                 return kind, length
-            raise Malformed(f"{count} pieces for {length} elements")
-    raise Malformed("pieces of something other than a long list or tuple")
+            raise MalformedPieces(f"{count} pieces for {length} elements")
+    raise MalformedPieces("pieces of something other than a long list or tuple")
 
 
 def items_of(piece: bytes, count: int) -> list[Any]:
-    """Returns the `count` elements in a piece. Raises Malformed if it is not a list of that length."""
+    """Returns the `count` elements in a piece. Raises MalformedPieces if it is not a list of that length."""
     items = codec.decode(piece)
     if type(items) is not list or len(items) != count:
-        raise Malformed(f"a piece that is not a list of {count} elements")
+        raise MalformedPieces(f"a piece that is not a list of {count} elements")
     return items

@@ -12,7 +12,7 @@ _files: list[int] = []
 """The descriptor of the opened file."""
 
 
-def processor_s(content: bytes) -> float | None:
+def parse_cpu_seconds(content: bytes) -> float | None:
     """Returns the CPU seconds in the content of a control group's file; None if it states none."""
     lines = [line.split() for line in content.splitlines()]
     if len(lines) == 1 and len(lines[0]) == 1:
@@ -20,7 +20,7 @@ def processor_s(content: bytes) -> float | None:
     return next((int(words[1]) / 1e6 for words in lines if words[0] == b"usage_usec"), None)
 
 
-def open_file() -> bool:
+def open_cpu_time_file() -> bool:
     """Opens the CPU-time file of this container's control group. Returns False if there is none.
 
     It must be called before /sys is replaced for samples.
@@ -29,13 +29,13 @@ def open_file() -> bool:
         for name in USAGE_FILES:
             with contextlib.suppress(OSError, ValueError, IndexError):
                 descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
-                if processor_s(os.read(descriptor, 4096)) is not None:
+                if parse_cpu_seconds(os.read(descriptor, 4096)) is not None:
                     _files.append(descriptor)
                     return True
                 os.close(descriptor)
     return False
 
 
-def group_s() -> float | None:
+def control_group_cpu_s() -> float | None:
     """Returns the CPU seconds of the container's control group; None if they are not counted."""
-    return processor_s(os.pread(_files[0], 4096, 0)) if _files else None
+    return parse_cpu_seconds(os.pread(_files[0], 4096, 0)) if _files else None

@@ -116,7 +116,7 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 Step = tuple[int, int, int, int]
 
 
-def program() -> bytes | None:
+def filter_program() -> bytes | None:
     """Returns the seccomp filter as the kernel reads it, or None for an unsupported machine type."""
     if platform.machine() not in MACHINES:
         return None
@@ -124,51 +124,51 @@ def program() -> bytes | None:
     steps: list[Step] = [
         (LOAD, 0, 0, AT_ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, architecture),
-        _refuse(errno.EPERM),
+        _return_error(errno.EPERM),
         (LOAD, 0, 0, AT_NUMBER),
         (JUMP_EQUAL, 0, 1, CLONE3),
-        _refuse(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
+        _return_error(errno.ENOSYS),  # the filter cannot read its flags; libraries fall back to clone
         (JUMP_AT_LEAST, 0, 1, FIRST_NEW),  # among them those of the x32 ABI
-        _refuse(errno.ENOSYS),
+        _return_error(errno.ENOSYS),
     ]
     for calls, error in ((NUMBERS, errno.EPERM), (WITHOUT_EFFECT, 0)):
         for number in (numbers[column] for numbers in calls.values()):
             if number is not None:
-                steps += [(JUMP_EQUAL, 0, 1, number), _refuse(error)]
+                steps += [(JUMP_EQUAL, 0, 1, number), _return_error(error)]
     for call, rule in _rules_of_arguments():
         steps += [(JUMP_EQUAL, 0, len(rule), call[column]), *rule]
     steps.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
-def _refuse(error: int) -> Step:
+def _return_error(error: int) -> Step:
     return (RETURN, 0, 0, REFUSE | error)
 
 
-def _argument(position: int) -> Step:
+def _load_argument(position: int) -> Step:
     """Returns the filter instruction that loads the low half of a system call's argument."""
     return (LOAD, 0, 0, AT_ARGUMENTS + 8 * position)
 
 
 def _rules_of_arguments() -> Iterator[tuple[tuple[int, int], list[Step]]]:
-    """Yields the system calls whose arguments decide, with the filter instructions that decide.
+    """Yields the system calls that are allowed or refused by their arguments.
 
-    All end in a return.
+    Each has the filter instructions that decide, the last of which returns.
     """
     allow = (RETURN, 0, 0, ALLOW)
-    yield CLONE, [_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM), allow]
+    yield CLONE, [_load_argument(0), (JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _return_error(errno.EPERM), allow]
     for call in (SOCKET, SOCKETPAIR):
-        yield call, [_argument(0), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), _refuse(errno.EAFNOSUPPORT), allow]
+        yield call, [_load_argument(0), (JUMP_EQUAL, 1, 0, socket.AF_UNIX), _return_error(errno.EAFNOSUPPORT), allow]
     for call in (READ_FLAGS, WRITE_FLAGS):
-        yield call, [_argument(5), (JUMP_EQUAL, 1, 0, 0), _refuse(errno.EOPNOTSUPP), allow]
-    requests: list[Step] = [_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_REQUESTS)]
-    yield CONTROL, [*requests, _refuse(errno.ENOTTY), allow]
-    hidden: list[Step] = [_argument(1)]
+        yield call, [_load_argument(5), (JUMP_EQUAL, 1, 0, 0), _return_error(errno.EOPNOTSUPP), allow]
+    requests: list[Step] = [_load_argument(1), (AND, 0, 0, 0xFFFFFF00), (JUMP_EQUAL, 1, 0, TERMINAL_REQUESTS)]
+    yield CONTROL, [*requests, _return_error(errno.ENOTTY), allow]
+    hidden: list[Step] = [_load_argument(1)]
     for command in HIDDEN_ATTRIBUTES:
-        hidden += [(JUMP_EQUAL, 0, 1, command), _refuse(errno.EPERM)]
+        hidden += [(JUMP_EQUAL, 0, 1, command), _return_error(errno.EPERM)]
     yield FILE_CONTROL, [*hidden, allow]
-    option = [_argument(1), (JUMP_EQUAL, 0, 3, SOCKET_LEVEL), _argument(2), (JUMP_EQUAL, 0, 1, COOKIE)]
-    yield GET_OPTION, [*option, _refuse(errno.ENOPROTOOPT), allow]
+    option = [_load_argument(1), (JUMP_EQUAL, 0, 3, SOCKET_LEVEL), _load_argument(2), (JUMP_EQUAL, 0, 1, COOKIE)]
+    yield GET_OPTION, [*option, _return_error(errno.ENOPROTOOPT), allow]
 
 
 class _Filter(ctypes.Structure):
@@ -176,7 +176,7 @@ class _Filter(ctypes.Structure):
 
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
-_program = program()
+_program = filter_program()
 _buffer = ctypes.create_string_buffer(_program) if _program else None
 _filter = _Filter(len(_program) // 8, ctypes.addressof(_buffer)) if _program and _buffer else None
 

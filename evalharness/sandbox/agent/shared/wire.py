@@ -10,7 +10,7 @@ import select
 import struct
 from typing import Any
 
-from .messages import Hello, Limit, Reply
+from .messages import HelloMessage, Reply, TimeLimitMessage
 
 HEADER = struct.Struct("!II")
 FRAME = struct.Struct("!cI")
@@ -20,17 +20,17 @@ LARGEST_TEXT = 4096
 """Most bytes of a message of another kind."""
 
 
-class Closed(Exception):
+class StreamClosed(Exception):
     """The other end has closed the stream."""
 
 
 def read_exact(fd: int, size: int) -> bytes:
-    """Returns exactly `size` bytes from a descriptor. Raises Closed at the end of the stream."""
+    """Returns exactly `size` bytes from a descriptor. Raises StreamClosed at the end of the stream."""
     parts: list[bytes] = []
     while size:
         part = os.read(fd, min(size, 1 << 20))
         if not part:
-            raise Closed
+            raise StreamClosed
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
@@ -55,7 +55,7 @@ loads = marshal.loads
 def read_message(fd: int) -> Any:
     """Returns the next plain value from a trusted process.
 
-    Its bytes are u32 length, u32 zero, and those of `dumps`. Raises Closed.
+    Its bytes are u32 length, u32 zero, and those of `dumps`. Raises StreamClosed at the end of the stream.
     """
     size, _ = HEADER.unpack(read_exact(fd, HEADER.size))
     return loads(read_exact(fd, size))
@@ -67,7 +67,7 @@ def pack_message(value: Any) -> bytes:
     return HEADER.pack(len(data), 0) + data
 
 
-def write_reply(fd: int, reply: Reply | Hello | Limit, blob: bytes = b"") -> None:
+def write_reply(fd: int, reply: Reply | HelloMessage | TimeLimitMessage, blob: bytes = b"") -> None:
     """Sends a reply to the host: two u32 lengths, JSON, then bytes that the host stores without decoding them."""
     text = json.dumps(reply).encode()
     write_all(fd, HEADER.pack(len(text), len(blob)) + text + blob)
@@ -85,23 +85,24 @@ class FrameReader:
         self.buffer = bytearray()
         self.position = 0
 
-    def next(self, wait_s: float) -> tuple[bytes, bytes] | None:
-        """Returns the next message (kind, payload); None if none is complete after waiting `wait_s` seconds once.
+    def next_message(self, wait_s: float) -> tuple[bytes, bytes] | None:
+        """Returns the next message (kind, payload); None if no complete one arrives within about `wait_s` seconds.
 
-        Raises Closed at the end of the stream, and ValueError (TooLarge for a value) for a frame longer than allowed.
+        Raises StreamClosed at the end of the stream, and ValueError (TooLarge for a value) for a message longer than
+        allowed.
         """
-        frame = self._take()
+        frame = self._take_message()
         if frame is None and select.select([self.fd], [], [], wait_s)[0]:
             data = os.read(self.fd, 1 << 20)
             if not data:
-                raise Closed
+                raise StreamClosed
             del self.buffer[: self.position]
             self.position = 0
             self.buffer += data
-            frame = self._take()
+            frame = self._take_message()
         return frame
 
-    def _take(self) -> tuple[bytes, bytes] | None:
+    def _take_message(self) -> tuple[bytes, bytes] | None:
         start = self.position + FRAME.size
         if len(self.buffer) < start:
             return None

@@ -7,7 +7,7 @@ from helpers.official_evalplus import Official
 from helpers.programs import calls_program, only
 
 from evalharness.sandbox.agent.judge.calls import time_limits
-from evalharness.sandbox.agent.judge.comparing.outputs import shown
+from evalharness.sandbox.agent.judge.comparing.outputs import short_repr
 from evalharness.sandbox.pool import ContainerPool
 
 
@@ -115,7 +115,7 @@ def test_time_limits_are_those_of_untrusted_check(times: list[float], limits: li
 
 def test_any_value_can_be_shown() -> None:
     for value in (10**5000, [[10**5000]], "x" * 10**6, -0.0, {1: [2]}):
-        assert 0 < len(shown(value)) <= 80
+        assert 0 < len(short_repr(value)) <= 80
 
 
 def test_output_that_is_right_only_for_changed_arguments_is_tampered(sandbox: ContainerPool) -> None:

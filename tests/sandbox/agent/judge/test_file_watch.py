@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evalharness.sandbox.agent.judge.file_watch import FileWatch
-from evalharness.sandbox.agent.judge.program_source import Source
+from evalharness.sandbox.agent.judge.program_source import ProgramSource
 
 READ = "open(sys.argv[1]).read()"
 WAYS = {
@@ -74,7 +74,7 @@ f
     ],
 )
 def test_a_shell_reads_its_program_whole_and_leaves_nothing(end: bytes, output: str, tmp_path: Path) -> None:
-    source = Source(str(tmp_path / "program.sh"), SCRIPT % end, piped=True)
+    source = ProgramSource(str(tmp_path / "program.sh"), SCRIPT % end, piped=True)
     watch = FileWatch({"program.sh": 1}, str(tmp_path))
     process = subprocess.Popen(["bash", "program.sh"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     while source.is_pipe() and process.poll() is None:
@@ -89,7 +89,7 @@ def test_a_shell_reads_its_program_whole_and_leaves_nothing(end: bytes, output: 
 
 
 def test_a_source_is_removed_when_no_step_needs_it(tmp_path: Path) -> None:
-    source = Source(str(tmp_path / "a.c"), b"text", piped=False)
+    source = ProgramSource(str(tmp_path / "a.c"), b"text", piped=False)
     steps = [{"command": ["cc", "a.c"]}, {"command": ["./a"]}]
     source.remove_if_unused(steps[:1] * 2, steps[0])  # type: ignore[arg-type]
     assert (tmp_path / "a.c").exists()

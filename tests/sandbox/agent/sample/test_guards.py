@@ -15,7 +15,7 @@ gone["modules"] = sorted(name for name, module in sys.modules.items() if module 
 print(json.dumps([gone, os.environ.get("OMP_NUM_THREADS"), faulthandler.is_enabled()]))
 """
 OFFICIAL = "from evalplus.eval.utils import reliability_guard\nreliability_guard()\n"
-OURS = "from evalharness.sandbox.agent.sample import guards\nguards.apply({0!r})\n"
+OURS = "from evalharness.sandbox.agent.sample import guards\nguards.disable_functions({0!r})\n"
 
 
 def disabled(guard: str) -> list[Any]:
@@ -48,7 +48,7 @@ def test_an_unknown_guard_is_refused(name: str) -> None:
     from evalharness.sandbox.agent.sample import guards
 
     with pytest.raises(ValueError, match="unknown guard"):
-        guards.apply(name)
+        guards.disable_functions(name)
 
 
 READS = """

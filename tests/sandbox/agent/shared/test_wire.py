@@ -33,10 +33,10 @@ def received(reader: wire.FrameReader) -> list[tuple[bytes, bytes]]:
     frames_read = []
     try:
         while True:
-            frame = reader.next(5)
+            frame = reader.next_message(5)
             if frame is not None:
                 frames_read.append(frame)
-    except wire.Closed:
+    except wire.StreamClosed:
         return frames_read
 
 
@@ -48,10 +48,10 @@ def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], si
     reader, frames_read = wire.FrameReader(read, 50), []
     for start in range(0, len(data), size):
         os.write(write, data[start : start + size])
-        frame = reader.next(0)
+        frame = reader.next_message(0)
         while frame is not None:
             frames_read.append(frame)
-            frame = reader.next(0)
+            frame = reader.next_message(0)
     os.close(write)
     frames_read += received(reader)
     os.close(read)
@@ -61,17 +61,17 @@ def test_frames_arrive_in_pieces_of_any_size(sent: list[tuple[bytes, bytes]], si
 def test_a_frame_longer_than_allowed_is_refused_before_it_is_read(pipe: Pipe) -> None:
     os.write(pipe[1], wire.FRAME.pack(b"o", 51))
     with pytest.raises(ValueError, match="51 bytes"):
-        wire.FrameReader(pipe[0], 50).next(0)
+        wire.FrameReader(pipe[0], 50).next_message(0)
 
 
 def test_an_unfinished_frame_is_none(pipe: Pipe) -> None:
     reader = wire.FrameReader(pipe[0], 50)
-    assert reader.next(0) is None
+    assert reader.next_message(0) is None
     os.write(pipe[1], wire.FRAME.pack(b"o", 2) + b"a")
-    assert reader.next(0) is None
+    assert reader.next_message(0) is None
     os.close(pipe[1])
-    with pytest.raises(wire.Closed):
-        reader.next(0)
+    with pytest.raises(wire.StreamClosed):
+        reader.next_message(0)
 
 
 @pytest.mark.parametrize("job", [None, {"a": [1, (2.5, "é\udc80"), b"\0"]}, ["x" * 300_000]])
@@ -86,7 +86,7 @@ def test_messages_arrive(job: Any, pipe: Pipe) -> None:
 def test_an_incomplete_message_is_the_end(pipe: Pipe) -> None:
     os.write(pipe[1], wire.pack_message([1, 2, 3])[:-1])
     os.close(pipe[1])
-    with pytest.raises(wire.Closed):
+    with pytest.raises(wire.StreamClosed):
         wire.read_message(pipe[0])
 
 

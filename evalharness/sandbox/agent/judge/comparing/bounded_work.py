@@ -19,14 +19,14 @@ LONGEST = 4096
 """Most bytes of an outcome."""
 
 
-class Unfinished(Exception):
+class ComparisonUnfinished(Exception):
     """A comparison exceeded its limit of time or memory."""
 
 
 def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome | None:
-    """Runs `work` in a separate process for at most `seconds`; returns its outcome.
+    """Calls `work` in a separate process with limits of time (`seconds`) and memory; returns its outcome.
 
-    Raises Unfinished if it exceeds a limit.
+    `work` returns the outcome of a wrong output, or None for a right one. Raises ComparisonUnfinished at a limit.
     """
     answers, answer = os.pipe()
     pid = os.fork()
@@ -45,13 +45,13 @@ def run_bounded(work: Callable[[], Outcome | None], seconds: float) -> Outcome |
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     if not data:
-        raise Unfinished
+        raise ComparisonUnfinished
     outcome = Outcome.unpack(data)
     return None if outcome == PASSED else outcome
 
 
 def _limit_memory() -> None:
-    """Limits this process's memory. If the container's is exhausted, the kernel kills this process, not the judge."""
+    """Limits the memory of this process, and lets the kernel kill it before the judge if the container's is used up."""
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (now + (MEMORY_MB << 20), now + (MEMORY_MB << 20)))

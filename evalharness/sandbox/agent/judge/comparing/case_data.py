@@ -19,7 +19,7 @@ TEXT_OPCODES = ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE")
 HARMLESS_OPCODES = (*TEXT_OPCODES, "PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "PUT", "STOP")
 
 
-class Malformed(ValueError):
+class MalformedCases(ValueError):
     """Test cases that cannot be parsed: an error of the benchmark's data, not of the sample."""
 
 
@@ -32,55 +32,58 @@ class Case:
 
 
 def read_cases(public: str, private: str) -> list[Case]:
-    """Returns the test cases in the record's fields `public_test_cases` and `private_test_cases`, in that order.
+    """Returns LiveCodeBench's public and then its private test cases, from two fields of the problem's record.
 
-    Raises Malformed if they cannot be parsed.
+    `public` is `public_test_cases`, JSON; `private` is `private_test_cases`, possibly compressed. Raises MalformedCases
+    if they cannot be parsed.
     """
     try:
-        rows = json.loads(public) + (_private(private) if private else [])
+        rows = json.loads(public) + (_decode_private_cases(private) if private else [])
         return [Case(_text(row["input"]), _text(row["output"])) for row in rows]
-    except Malformed:
+    except MalformedCases:
         raise
     except Exception as error:  # of the many types that malformed data lead to
-        raise Malformed(f"the problem's test cases cannot be parsed: {type(error).__name__}: {error}") from None
+        raise MalformedCases(f"the problem's test cases cannot be parsed: {type(error).__name__}: {error}") from None
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Malformed(f"a test case of the problem contains a {type(value).__name__} instead of a string")
+        raise MalformedCases(f"a test case of the problem contains a {type(value).__name__} instead of a string")
     return value
 
 
-def _private(field: str) -> Any:
+def _decode_private_cases(field: str) -> Any:
     try:
         return json.loads(field)
     except ValueError:
-        return json.loads(pickled_text(_inflated(field)))
+        return json.loads(pickled_text(_decompress(field)))
 
 
-def _inflated(field: str) -> bytes:
+def _decompress(field: str) -> bytes:
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(base64.b64decode(field), LARGEST_TESTS)
     except (zlib.error, binascii.Error) as error:
-        raise Malformed(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
+        raise MalformedCases(f"the problem's private tests are neither JSON nor compressed JSON: {error}") from None
     if unpacker.unconsumed_tail:
-        raise Malformed(f"the problem's private tests are larger than {LARGEST_TESTS >> 20} MiB when decompressed")
+        raise MalformedCases(f"the problem's private tests are larger than {LARGEST_TESTS >> 20} MiB when decompressed")
     if not unpacker.eof:
-        raise Malformed("the problem's compressed private tests are truncated")
+        raise MalformedCases("the problem's compressed private tests are truncated")
     return data
 
 
 def pickled_text(data: bytes) -> str:
-    """Returns the string in a pickle of one string, parsed without unpickling. Raises Malformed."""
+    """Returns the string in a pickle of one string, parsed without unpickling. Raises MalformedCases for other data."""
     texts = []
     for opcode, value, _ in pickletools.genops(data):
         if opcode.name not in HARMLESS_OPCODES:
-            raise Malformed(f"the problem's private tests are a pickle of something other than a string: {opcode.name}")
+            raise MalformedCases(
+                f"the problem's private tests are a pickle of something other than a string: {opcode.name}"
+            )
         if opcode.name in TEXT_OPCODES:
             texts.append(value)
     if len(texts) != 1:
-        raise Malformed(f"the problem's private tests are a pickle of {len(texts)} strings instead of one")
+        raise MalformedCases(f"the problem's private tests are a pickle of {len(texts)} strings instead of one")
     return str(texts[0])
 
 
@@ -99,7 +102,7 @@ def why_different(printed: str, expected: str) -> str:
     ):
         line, expected_line = line.strip(), expected_line.strip()
         if line != expected_line and not _same_numbers(line, expected_line):
-            return f"line {number}: {_shown(line)}, expected {_shown(expected_line)}"
+            return f"line {number}: {_shorten_line(line)}, expected {_shorten_line(expected_line)}"
     return ""
 
 
@@ -123,6 +126,6 @@ def is_equal(returned: Any, expected: Any) -> bool:
     return bool(returned == expected)
 
 
-def _shown(line: str) -> str:
+def _shorten_line(line: str) -> str:
     text = repr(line)
     return text if len(text) <= 80 else text[:77] + "..."

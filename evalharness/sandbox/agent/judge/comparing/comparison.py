@@ -30,15 +30,21 @@ class Comparison:
         self.early = edition == "0.2"
         self.oracle, self.atol = oracle, atol
 
-    def expect(self, floats: bool, empty: bool) -> None:
-        """Updates the tolerance for an expected value of this kind. Call it for every output, in order."""
+    def update_tolerance(self, floats: bool, empty: bool) -> None:
+        """Updates the tolerance for the next expected value. Call it for every output, in order.
+
+        `floats`: whether the value consists of floats; `empty`: whether it is an empty list or tuple.
+        """
         if self.oracle == "polynomial_root" and not self.early:
             return
         if self.atol == 0 and (floats or (self.early and empty)):
             self.atol = FLOAT_ATOL
 
     def accepts(self, output: Any, expected: Any, args: Any) -> bool:
-        """Returns whether an output is right. Exceptions of the comparison are raised and count as wrong."""
+        """Returns whether an output is right; `args` are the arguments of the call.
+
+        Exceptions of the comparison, such as those of a sample's `__eq__`, are raised; they count as a wrong output.
+        """
         exact = output == expected
         if self.oracle == "polynomial_root":
             value = polynomial(args[0], output)
@@ -48,12 +54,12 @@ class Comparison:
                 return False
         elif self.oracle:
             exact = ORACLES[self.oracle](exact, output, expected, args, self.atol)
-        self.expect(is_floats(expected), is_empty(expected))
+        self.update_tolerance(is_floats(expected), is_empty(expected))
         if exact or self.atol == 0:
             return bool(exact)
-        return self._close(output, expected)
+        return self._is_close(output, expected)
 
-    def _close(self, output: Any, expected: Any) -> bool:
+    def _is_close(self, output: Any, expected: Any) -> bool:
         if np.size(output) == 0 and np.size(expected) != 0:
             return False  # the official comparison accepts an empty output for any expected value
         if self.early:

@@ -6,15 +6,19 @@ from ...shared import codec, wire
 from ...shared.outputs import Facts
 
 
-def pack(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
-    """Returns expected outputs as bytes for storage. All lists have one item per input."""
+def pack_expected(facts: list[Facts], small: list[bytes | None], digests: list[bytes | None]) -> bytes:
+    """Returns the expected outputs of a reference solution as bytes for storage; all lists have one item per input.
+
+    An output is in `small` as encoded bytes, or None and in `digests` as the digest of a large one.
+    """
     return wire.dumps((facts, small, digests))
 
 
-class Expected:
+class ExpectedOutputs:
     """Expected outputs of one group of inputs, by index.
 
-    `recompute(index, seconds of the first run)` returns the pieces of a large output, of which only a digest is stored.
+    Only a digest is stored of a large output. `recompute(index, seconds)` returns its encoded pieces by running the
+    reference solution again, which took `seconds` in its first run.
     """
 
     def __init__(self, data: bytes, recompute: Callable[[int, float], list[bytes]]):
@@ -36,13 +40,17 @@ class Expected:
         """Returns whether an expected output consists of floats, and whether it is an empty list or tuple."""
         return self.facts[index][1], self.facts[index][2]
 
-    def same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
-        """Returns whether an output has the expected bytes or digest, if these imply an equal value."""
+    def has_same_bytes(self, index: int, kind: bytes, payload: bytes) -> bool:
+        """Returns whether an output is equal to the expected one because its encoded bytes or its digest are.
+
+        `kind` and `payload` are the sample's message. False does not mean that the output is wrong: the values may be
+        equal.
+        """
         if not self.facts[index][3]:
             return False
         return bool(payload == (self.small[index] if kind == b"o" else self.digests[index]))
 
     def pieces(self, index: int) -> list[bytes]:
-        """Returns an expected output in encoded pieces (see `shared.outputs.pieces_of`)."""
+        """Returns an expected output, encoded in pieces of limited size (see `shared.outputs.pieces_of`)."""
         small = self.small[index]
         return self.recompute(index, self.times()[index]) if small is None else [codec.encode(None), small]

@@ -11,16 +11,16 @@ from ...shared.outputs import (
     CHUNK,
     ORACLES_WITH_INPUT,
     ORACLES_WITH_VALUE,
-    Malformed,
+    MalformedPieces,
     digest_of,
     items_of,
     parse_first_piece,
     value_of,
 )
-from ..sample_process import FORGED, SampleProcess, forged
-from .bounded_work import Unfinished, run_bounded
+from ..sample_process import FORGED, SampleProcess, outcome_of_forged_message
+from .bounded_work import ComparisonUnfinished, run_bounded
 from .comparison import Comparison
-from .expected import Expected
+from .expected import ExpectedOutputs
 
 COMPARE_S = 30.0
 """Time limit of a comparison in seconds."""
@@ -31,7 +31,7 @@ SHOWN = 80
 DIFFERS = Outcome("failed", "a large output differs")
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Returns a value's repr in at most `SHOWN` characters."""
     try:
         text = f"<{value.name}>" if isinstance(value, codec.Opaque) else repr(value)
@@ -41,26 +41,27 @@ def shown(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Output:
-    """The output of a sample's call number `index`, to be compared."""
+class SampleOutput:
+    """The output of a sample's call number `index`, to be compared with the expected one."""
 
     work: CallOnInputs
     index: int
     comparison: Comparison
 
     def wrong(self, output: list[bytes], expected: list[bytes], exact: bool) -> Outcome | None:
-        """Returns the outcome of a wrong output, None if it is right; output and expected one are in encoded pieces.
+        """Returns the outcome of a wrong output; None if it is right.
 
-        `exact`: only equal values are right.
+        `output` and `expected` are encoded in pieces (see `shared.outputs.pieces_of`). With `exact`, only equal values
+        are right, without a tolerance or special rules.
         """
         try:
             return self._compare(output, expected, exact)
-        except Malformed as error:
-            return forged(error)
+        except MalformedPieces as error:
+            return outcome_of_forged_message(error)
         except ValueError as error:
             return Outcome("failed", str(error))
         except FORGED as error:
-            return forged(error)
+            return outcome_of_forged_message(error)
 
     def _compare(self, output_pieces: list[bytes], expected_pieces: list[bytes], exact: bool) -> Outcome | None:
         comparison = self.comparison
@@ -76,19 +77,22 @@ class Output:
             if accepted and args is not None and not comparison.accepts(output, expected, self._arguments()):
                 return Outcome("tampered", "right only for arguments that the program itself has changed")
         except Exception as error:
-            reason = f"{shown(output)} cannot be compared with {shown(expected)}: {type(error).__name__}"
+            reason = f"{short_repr(output)} cannot be compared with {short_repr(expected)}: {type(error).__name__}"
             return Outcome("failed", reason)
         if accepted:
             return None
-        arguments = "(" + ", ".join(map(shown, self._arguments())) + ")"
-        return Outcome("failed", f"{arguments} gave {shown(output)}, expected {shown(expected)}")
+        arguments = "(" + ", ".join(map(short_repr, self._arguments())) + ")"
+        return Outcome("failed", f"{arguments} gave {short_repr(output)}, expected {short_repr(expected)}")
 
     def _arguments(self) -> Any:
         return wire.loads(self.work.inputs)[self.index]
 
 
 def _equal_in_pieces(output: list[bytes], expected: list[bytes]) -> bool:
-    """Returns whether a long list has the expected elements, decoded one piece at a time to save memory."""
+    """Returns whether two long lists, encoded in pieces, have equal elements.
+
+    They are decoded one piece at a time to save memory.
+    """
     header = codec.decode(output[0])
     kind, length = parse_first_piece(codec.decode(expected[0]), len(expected) - 1)
     if header is None or parse_first_piece(header, len(output) - 1) != (kind, length):
@@ -106,14 +110,17 @@ Pieces = Callable[[], list[bytes]]
 """Function that returns an output's encoded pieces. Raises ValueError if they do not match the announced digest."""
 
 
-def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, expected: Expected) -> Outcome | None:
-    """Returns the outcome of a wrong output, None if it is right.
+def outcome_of_wrong_output(
+    output: SampleOutput, kind: bytes, payload: bytes, pieces: Pieces, expected: ExpectedOutputs
+) -> Outcome | None:
+    """Returns the outcome of a wrong output; None if it is right.
 
-    `kind` and `payload` are the sample's message with the output; `pieces` is called only if that does not decide.
+    `kind` and `payload` are the sample's message: the encoded output, or the digest of a large one. `pieces()` requests
+    the whole output and is called only if the message does not decide.
     """
     index, comparison = output.index, output.comparison
     bytes_decide = comparison.oracle not in ORACLES_WITH_VALUE
-    if not (bytes_decide and expected.same_bytes(index, kind, payload)):
+    if not (bytes_decide and expected.has_same_bytes(index, kind, payload)):
         try:
             output_pieces, expected_pieces = pieces(), expected.pieces(index)
             exact = bytes_decide and not any(expected.kind(index))
@@ -121,22 +128,25 @@ def wrong_output(output: Output, kind: bytes, payload: bytes, pieces: Pieces, ex
                 wrong = output.wrong(output_pieces, expected_pieces, exact)
             else:
                 wrong = run_bounded(lambda: output.wrong(output_pieces, expected_pieces, exact), COMPARE_S)
-        except Unfinished:
+        except ComparisonUnfinished:
             return Outcome("failed", "comparing the output exceeded its time limit")
-        except Malformed as error:
-            return forged(error)
+        except MalformedPieces as error:
+            return outcome_of_forged_message(error)
         except ValueError as error:  # incomplete pieces
             return Outcome("failed", str(error))
         if wrong:
             return wrong
-    comparison.expect(*expected.kind(index))
+    comparison.update_tolerance(*expected.kind(index))
     return None
 
 
 def requested_pieces(process: SampleProcess, digest: bytes) -> list[bytes]:
-    """Returns the encoded pieces of a large output that the sample's process announced by its digest."""
+    """Requests a large output from the sample's process, which has sent only its digest.
+
+    Returns the output, encoded in pieces (see `shared.outputs.pieces_of`).
+    """
     process.send(b"s")
     pieces = process.pieces()
     if digest_of(pieces) != digest:
-        raise Malformed("pieces of another output than the announced one")
+        raise MalformedPieces("pieces of another output than the announced one")
     return pieces

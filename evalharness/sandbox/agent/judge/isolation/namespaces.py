@@ -43,50 +43,51 @@ isolated = False
 """Whether this process, a judge, gives the processes that it forks their own namespaces."""
 
 
-def _check(result: int, what: str) -> None:
+def _check_system_call(result: int, what: str) -> None:
     if result:
         raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
 
 
 def _unshare(flags: int) -> None:
-    _check(_libc.unshare(flags), "unshare")
+    _check_system_call(_libc.unshare(flags), "unshare")
 
 
 def _mount(source: str, target: str, kind: str, flags: int, data: bytes = b"") -> None:
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data or None)
-    _check(result, f"mount {target}")
+    _check_system_call(result, f"mount {target}")
 
 
 def begin_trial() -> int:
-    """Starts a process that tries whether this container may make the namespaces; returns its number for `succeeds`."""
+    """Forks a process that tries to make the namespaces; returns its pid, for `trial_succeeds`."""
     pid = os.fork()
     if pid == 0:
         code = 1
         with contextlib.suppress(OSError):
-            enter_own()
+            enter_agent_namespaces()
             isolate()
             process = fork()
             if process.pid == 0:
                 with contextlib.suppress(OSError):
-                    enter()
+                    enter_sample_namespaces()
                     mount_writable_folders()
                     os._exit(0)
                 os._exit(1)
             code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
-            close(process.init)
+            end_namespace(process.init)
         os._exit(code)
     return pid
 
 
-def succeeds(trial: int) -> bool:
-    """Waits for the process of `begin_trial` and returns whether the namespaces can be made."""
+def trial_succeeds(trial: int) -> bool:
+    """Waits for the process `trial` of `begin_trial`; returns whether this container may make the namespaces."""
     return os.waitpid(trial, 0)[1] == 0
 
 
-def enter_own() -> None:
-    """Moves this process, which must have no threads, into its own new namespaces, as their pid 1.
+def enter_agent_namespaces() -> None:
+    """Continues in a copy of this process inside new namespaces, as pid 1 there.
 
-    The process itself stays outside, waits for its copy inside, where this function returns, and exits as that does.
+    The original process stays outside, waits for the copy, and exits with its exit code; so the function returns only
+    in the copy. The process must have no threads.
     """
     _new_user_namespace(NEW_USER | NEW_NS | NEW_IPC | NEW_PID)
     pid = os.fork()
@@ -98,7 +99,7 @@ def enter_own() -> None:
     _mount("none", "/", "", RECURSIVE | PRIVATE)
     _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
     _mount("tmpfs", STATIC, "tmpfs", NO_SUID | NO_DEV | NO_ATIME, b"mode=0700")
-    static_files.write(STATIC)
+    static_files.write_static_files(STATIC)
     if os.path.isdir("/sys"):
         _mount(f"{STATIC}/sys", "/sys", "", BIND)
     _make_devices_read_only()
@@ -135,12 +136,12 @@ def _new_user_namespace(flags: int) -> None:
     if failed:
         raise OSError("the user ids of the new user namespace could not be mapped")
     signal_at_end = ctypes.c_int()  # of the parent, which an engine may have set and a change of user unsets
-    _check(_libc.prctl(GET_PARENT_SIGNAL, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
+    _check_system_call(_libc.prctl(GET_PARENT_SIGNAL, ctypes.byref(signal_at_end), 0, 0, 0), "prctl")
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    _check(_libc.prctl(SET_PARENT_SIGNAL, signal_at_end.value, 0, 0, 0), "prctl")
-    _check(_libc.prctl(SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # or its files in /proc would belong to nobody
+    _check_system_call(_libc.prctl(SET_PARENT_SIGNAL, signal_at_end.value, 0, 0, 0), "prctl")
+    _check_system_call(_libc.prctl(SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # or its files in /proc would belong to nobody
 
 
 def _make_devices_read_only() -> None:
@@ -152,7 +153,10 @@ def _make_devices_read_only() -> None:
 
 
 def _proc_masks() -> list[tuple[bytes, bytes]]:
-    """Returns the mounts with which a new /proc shows only the reader's own processes and static files."""
+    """Returns the mounts (source, target) that cover files of a new /proc by static ones.
+
+    They hide the machine's counters.
+    """
     masks = []
     for name in sorted(os.listdir("/proc")):
         if name.isdigit() or name in KEPT_IN_PROC:
@@ -165,17 +169,17 @@ def _proc_masks() -> list[tuple[bytes, bytes]]:
     return masks
 
 
-class Process(NamedTuple):
-    """A forked process, and the init process of its PID namespace; 0 for one in the agent's namespace."""
+class ForkedProcess(NamedTuple):
+    """The pid of a forked process, and that of the init process of its PID namespace; 0 without its own namespace."""
 
     pid: int
     init: int
 
 
 def isolate() -> None:
-    """Makes this process, a judge, give all processes that it forks their own namespaces, if possible.
+    """Makes all processes that this judge process forks later get their own namespaces, if the container permits it.
 
-    It gets new and empty `FOLDERS` itself.
+    The judge itself gets new and empty writable folders.
     """
     global isolated
     if _own_pids >= 0:
@@ -184,13 +188,14 @@ def isolate() -> None:
         isolated = True
 
 
-def fork() -> Process:
-    """Forks as `os.fork`; if isolated, into a new PID namespace, where the new process must call `enter`.
+def fork() -> ForkedProcess:
+    """Forks as `os.fork`; after `isolate`, into a new PID namespace.
 
-    The namespace's first process only waits, and becomes the parent of those that lose theirs.
+    The new process must then call `enter_sample_namespaces`. The init process of the namespace only waits and adopts
+    orphaned processes.
     """
     if not isolated:
-        return Process(os.fork(), 0)
+        return ForkedProcess(os.fork(), 0)
     _unshare(NEW_PID)
     init = os.fork()
     if init == 0:
@@ -199,16 +204,16 @@ def fork() -> Process:
         pid = os.fork()
     except OSError:
         _return_to_own_pids()
-        close(init)
+        end_namespace(init)
         raise
     if pid:
         _return_to_own_pids()
         clock.INITS.add(init)
-    return Process(pid, init)
+    return ForkedProcess(pid, init)
 
 
 def _return_to_own_pids() -> None:
-    _check(_libc.setns(_own_pids, NEW_PID), "setns")
+    _check_system_call(_libc.setns(_own_pids, NEW_PID), "setns")
 
 
 def _wait_forever() -> NoReturn:
@@ -222,19 +227,19 @@ def _wait_forever() -> NoReturn:
 
 
 def pid_and_proc_of(pid: int) -> tuple[int, str]:
-    """Returns the pid that a process of `fork` has for itself, and the path of the /proc that it sees."""
+    """Returns the pid that a process made by `fork` has for itself, and the path of the /proc that it sees."""
     return (SECOND, f"/proc/{pid}/root/proc") if isolated else (pid, "/proc")
 
 
-def close(init: int) -> None:
-    """Ends a PID namespace with its processes, given its init process, after waiting for its child. 0 does nothing."""
+def end_namespace(init: int) -> None:
+    """Ends a PID namespace with its processes, by killing its init process. Does nothing for `init` 0, no namespace."""
     if init:
         clock.INITS.discard(init)
         os.kill(init, signal.SIGKILL)
         os.waitpid(init, 0)
 
 
-def enter() -> None:
+def enter_sample_namespaces() -> None:
     """Gives this process, made by `fork`, its own mounts and System V IPC namespace.
 
     Its /proc shows only processes of its user in its namespace, and none of the counters of the machine.
@@ -242,7 +247,7 @@ def enter() -> None:
     _unshare(NEW_NS | NEW_IPC)
     _mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC, b"hidepid=2")
     for source, target in _masks:
-        _check(_libc.mount(source, target, b"", ctypes.c_ulong(BIND), None), "mount")
+        _check_system_call(_libc.mount(source, target, b"", ctypes.c_ulong(BIND), None), "mount")
 
 
 def mount_writable_folders() -> None:
@@ -254,5 +259,5 @@ def mount_writable_folders() -> None:
 def replace_writable_folders() -> None:
     """Replaces the writable folders (/tmp, /dev/shm) that this process has mounted by new and empty ones."""
     for folder in FOLDERS:
-        _check(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
+        _check_system_call(_libc.umount2(folder.encode(), DETACH), f"umount {folder}")
     mount_writable_folders()

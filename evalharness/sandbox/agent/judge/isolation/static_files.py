@@ -29,23 +29,23 @@ LIMITS = (
 """Files of control groups that state limits, by which runtimes such as Java's choose their size."""
 
 
-def write(folder: str) -> None:
+def write_static_files(folder: str) -> None:
     """Writes the static /proc and /sys files below `folder`, and an empty file and folder in `empty`."""
     for path in COPIED:
         with contextlib.suppress(OSError), open(f"/{path}") as file:
-            _write(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
+            _write_file(f"{folder}/{path}", re.sub(r"(?m)^(cpu MHz\s*: ).*", r"\g<1>1000.000", file.read()))
     for group in _control_groups():
         for name in LIMITS:
             with contextlib.suppress(OSError), open(f"{group}/{name}") as file:
-                _write(f"{folder}{group}/{name}", file.read())
+                _write_file(f"{folder}{group}/{name}", file.read())
     for name, text in _without_counters().items():
-        _write(f"{folder}/proc/{name}", text)
+        _write_file(f"{folder}/proc/{name}", text)
     os.makedirs(f"{folder}/sys", exist_ok=True)
     os.makedirs(f"{folder}/empty/folder")
-    _write(f"{folder}/empty/file", "")
+    _write_file(f"{folder}/empty/file", "")
 
 
-def _write(path: str, text: str) -> None:
+def _write_file(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path, "w") as file:
         file.write(text)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from evalharness.sandbox.agent.judge.comparing import case_data
 from evalharness.sandbox.agent.judge.comparing.case_data import (
     Case,
-    Malformed,
+    MalformedCases,
     is_equal,
     pickled_text,
     read_cases,
@@ -73,13 +73,13 @@ class Evil:
     ],
 )
 def test_other_private_tests_are_refused_and_nothing_of_them_runs(field: str) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedCases):
         read_cases("[]", field)
 
 
 def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(case_data, "LARGEST_TESTS", 1 << 20)
-    with pytest.raises(Malformed, match="larger than 1 MiB when decompressed"):
+    with pytest.raises(MalformedCases, match="larger than 1 MiB when decompressed"):
         read_cases("[]", packed(" " * (2 << 20) + "[]"))
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalharness.sandbox.agent.judge.comparing.comparison import Comparison
-from evalharness.sandbox.agent.judge.comparing.expected import Expected, pack
-from evalharness.sandbox.agent.judge.comparing.outputs import Output, wrong_output
+from evalharness.sandbox.agent.judge.comparing.expected import ExpectedOutputs, pack_expected
+from evalharness.sandbox.agent.judge.comparing.outputs import SampleOutput, outcome_of_wrong_output
 from evalharness.sandbox.agent.sample.running import NO_SETTINGS, CallOnInputs
 from evalharness.sandbox.agent.shared import codec, wire
-from evalharness.sandbox.agent.shared.outputs import CHUNK, Malformed, digest_of, pieces_of, value_of
+from evalharness.sandbox.agent.shared.outputs import CHUNK, MalformedPieces, digest_of, pieces_of, value_of
 
 LONG = CHUNK + 5
 WORK = CallOnInputs(NO_SETTINGS, 64, "", "f", wire.dumps([[1]]), "")
@@ -25,10 +25,10 @@ def accepted(expected: Any, pieces: list[bytes], floats: bool = False, atol: flo
     """The status of an output of these pieces, `passed` if it is right."""
     expected_pieces = list(pieces_of(expected))
     facts = (0.0, floats, False, True)
-    data = pack([facts], [None], [digest_of(expected_pieces)])
-    known = Expected(data, lambda index, seconds: expected_pieces)
-    output = Output(WORK, 0, Comparison(edition, "", atol))
-    wrong = wrong_output(output, b"d", b"another digest 0", partial(list, pieces), known)
+    data = pack_expected([facts], [None], [digest_of(expected_pieces)])
+    known = ExpectedOutputs(data, lambda index, seconds: expected_pieces)
+    output = SampleOutput(WORK, 0, Comparison(edition, "", atol))
+    wrong = outcome_of_wrong_output(output, b"d", b"another digest 0", partial(list, pieces), known)
     return wrong.status if wrong else "passed"
 
 
@@ -113,7 +113,7 @@ def test_missing_or_repeated_pieces_are_refused(drop: int, repeat: int, exchange
     if exchange:
         changed[1:] = changed[:0:-1]
     if changed != pieces:
-        with pytest.raises(Malformed):
+        with pytest.raises(MalformedPieces):
             value_of(changed)
 
 

@@ -86,7 +86,7 @@ class Networks:
                 if hasattr(backend, name):
                     setattr(backend, name, getattr(self._loaded[kind], name))
         else:
-            backend._load_network() if kind == "diffusion" else backend._load()  # type: ignore[attr-defined]
+            backend._load_network()  # type: ignore[attr-defined]
             self._loaded[kind] = backend
 
 

@@ -20,7 +20,7 @@ from ray_nodes import Cluster, ray_cluster
 from ray_scale import TASK
 
 from evalharness.adapters import open_task
-from evalharness.cluster.executor import connect
+from evalharness.cluster.executor import connect_to_ray
 from evalharness.cluster.grading import ClusterGrader
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.pipeline.config import RunConfig
@@ -40,7 +40,7 @@ def measure(cluster: Cluster, count: int, folder: Path) -> None:
     """Grades `count` rows and prints the cost for this process."""
     task, context = open_task(TASK, "sample", {})
     problems = {problem.task_id: problem for problem in task.problems()}
-    connect(cluster.address)
+    connect_to_ray(cluster.address)
     config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])

@@ -16,7 +16,7 @@ from ray_nodes import Cluster, ray_cluster
 from ray_scale import TASK, cluster_cpu_s, cpu_s
 
 from evalharness.adapters import open_task
-from evalharness.cluster.executor import connect
+from evalharness.cluster.executor import connect_to_ray
 from evalharness.cluster.nodes import ClusterSandboxes
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.grading import judge
@@ -63,7 +63,7 @@ def grade_on_node(problems: dict[str, Problem], completions: Sequence[Completion
     import ray
 
     task, context = open_task(TASK, "sample", {})
-    connect(cluster.address)
+    connect_to_ray(cluster.address)
     config = RunConfig(TASK, "reference", workers=0, data="sample", executor="ray", ray_address=cluster.address)
     sandboxes = ClusterSandboxes(config, print, needed=True)
     sandboxes.prepare([context.image])

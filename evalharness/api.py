@@ -79,7 +79,7 @@ def run(
     bars and notes on stderr, or takes an object that receives them.
     Raises UserError before any work where the configuration is not possible.
     """
-    config = _config(task, backend, model, options, dict(settings))
+    config = _run_config(task, backend, model, options, dict(settings))
     runs = run_all([config], out=out, progress=progress, alone=True)
     return runs[0]
 
@@ -117,23 +117,23 @@ def run_all(
     progress: bool | Progress = True,
     alone: bool = False,
 ) -> list[Run]:
-    """Evaluates one backend on several tasks, or resumes; the configurations differ in the task alone.
+    """Evaluates one backend on several tasks, or resumes these runs; the configurations differ only in the task.
 
     Each run has a folder below `out` with the name of its task; with `alone`, for a single configuration, `out` itself
-    is the run directory. Tasks without a bundled sample of their data, or without official solutions, are left out
-    where the configuration asks for those.
+    is the run directory. Of several tasks, `data="sample"` leaves out those without a bundled sample of their data,
+    and the backend `reference` those without official solutions.
     """
     from evalharness.pipeline.run import run_all as run_jobs
 
     folders = [run_folder(config, out, alone=alone) for config in configs]
-    done = run_jobs(list(zip(configs, folders, strict=True)), _progress(progress))
+    done = run_jobs(list(zip(configs, folders, strict=True)), _progress_receiver(progress))
     return [load_run(folder) for folder in done]
 
 
 def run_folder(config: RunConfig, out: PathLike | None, *, alone: bool) -> Path:
-    """Returns the directory that a run is written to: `out` itself if the task is `alone`, else a folder in it.
+    """Returns the directory that a run is written to: `out` itself if `alone`, else the folder `out`/TASK.
 
-    Without `out` it is a folder in `results/` whose name depends on the configuration.
+    Without `out`, the directory is a folder in `results/` whose name depends on the configuration.
     """
     if out is None:
         return Path("results") / config.folder_name()
@@ -147,9 +147,9 @@ def compare(first: PathLike | Run, second: PathLike | Run) -> "Comparison":
     """
     from evalharness.report.compare.comparison import compare_all
 
-    comparisons = compare_all([_run(first)], [_run(second)])
+    comparisons = compare_all([_opened_run(first)], [_opened_run(second)])
     if len(comparisons) != 1:
-        raise UserError("the two runs are of different tasks or hold several tasks; give two runs of one same task")
+        raise UserError("the two runs are of different tasks or hold several tasks; give two runs of the same task")
     return comparisons[0]
 
 
@@ -167,15 +167,15 @@ def frontier(
     beside published points, which are of one request, else aggregate. `published` adds points from sets of
     `results/published`, separated by commas, or `all`.
     """
-    from evalharness.report.frontier.picture import draw
+    from evalharness.report.frontier.picture import write_frontier_plot
     from evalharness.report.frontier.points import panels
     from evalharness.report.published import load_published
     from evalharness.report.run_metrics import speed_kind
 
     kind = speed_kind(speed, bool(published))
-    drawn = panels(_runs(runs), load_published(published), metric, kind, _ignore)
+    drawn = panels(_opened_runs(runs), load_published(published), metric, kind, _discard_note)
     if out is not None:
-        draw(drawn, Path(out), metric, kind, bool(published))
+        write_frontier_plot(drawn, Path(out), metric, kind, bool(published))
     return drawn
 
 
@@ -184,7 +184,7 @@ def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "p
     import pandas as pd
 
     rows = []
-    for record in _runs(runs):
+    for record in _opened_runs(runs):
         summary = record.summary
         rate = summary["metrics"].get(metric)
         rows.append(
@@ -204,7 +204,7 @@ def leaderboard(runs: Sequence[PathLike | Run], *, metric: str = "pass@1") -> "p
     return pd.DataFrame(rows)
 
 
-def _config(
+def _run_config(
     task: str,
     backend: str,
     model: str | None,
@@ -227,7 +227,7 @@ def _config(
     return RunConfig(task=task, backend=backend, model=model, options=texts, workers=workers, **settings)
 
 
-def _progress(progress: bool | Progress) -> Progress:
+def _progress_receiver(progress: bool | Progress) -> Progress:
     if isinstance(progress, bool):
         from rich.console import Console
 
@@ -235,16 +235,18 @@ def _progress(progress: bool | Progress) -> Progress:
     return progress
 
 
-def _run(run: PathLike | Run) -> Run:
+def _opened_run(run: PathLike | Run) -> Run:
     return run if isinstance(run, Run) else load_run(run)
 
 
-def _runs(runs: Sequence[PathLike | Run]) -> list[Run]:
+def _opened_runs(runs: Sequence[PathLike | Run]) -> list[Run]:
     """Returns the opened runs; a path may be a run directory or a folder with several of them."""
     from evalharness.report.runs import load_runs
 
-    return [record for run in runs for record in ([run] if isinstance(run, Run) else load_runs([Path(run)], _ignore))]
+    return [
+        record for run in runs for record in ([run] if isinstance(run, Run) else load_runs([Path(run)], _discard_note))
+    ]
 
 
-def _ignore(text: str) -> None:
+def _discard_note(text: str) -> None:
     """Discards a remark that only the command line shows."""

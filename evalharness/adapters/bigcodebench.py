@@ -63,7 +63,7 @@ class BigCodeBench:
                 reference=f"{record['complete_prompt']}\n{record['canonical_solution']}",
                 entry_point=record["entry_point"],
                 prefix=record["complete_prompt"],
-                facets=self._facets(record["task_id"]),
+                facets=self._problem_facets(record["task_id"]),
             )
             for record in cast(Sequence[BigCodeBenchRecord], self.context.records)
         ]
@@ -75,7 +75,7 @@ class BigCodeBench:
         prompt = record["complete_prompt"]
         return {"prompt": prompt, "task": f"```\n{prompt.strip()}\n```"}
 
-    def _facets(self, task_id: str) -> dict[str, str]:
+    def _problem_facets(self, task_id: str) -> dict[str, str]:
         if not self._unsolvable:
             return {}
         cause = self._unsolvable.get(task_id)
@@ -86,14 +86,14 @@ class BigCodeBench:
         found = extract(problem, completion, self.context.recipe)
         return UnitTestProgram(
             image=self.context.image,
-            source=self._calibrate(problem, found.source),
+            source=self._calibrated_code(problem, found.source),
             limits=self.context.limits,
             rules=self.context.process_rules,
             checks=Checks(problem.record["test"], entry_point=problem.entry_point),
             found_by=found.rule,
         )
 
-    def _calibrate(self, problem: Problem, code: str) -> str:
+    def _calibrated_code(self, problem: Problem, code: str) -> str:
         """Returns the code after the prompt's imports and an empty function, unless it starts with them already.
 
         Source: bigcodebench/evaluate.py `evaluate`, option `calibrated`.
@@ -102,7 +102,7 @@ class BigCodeBench:
         return head + code if self._calibrated and not code.startswith(head) else code
 
     def verdict(self, completion: Completion, execution: Execution) -> Verdict:
-        """Returns the verdict: passed if no unit test failed or raised. Its detail names problems that cannot pass."""
+        """Returns the verdict: passed if no unit test failed or raised. The detail says if no program can pass."""
         verdict = verdict_of(completion, execution)
         cause = self._unsolvable.get(completion.task_id)
         if cause is None or verdict.passed or verdict.status == "infrastructure":

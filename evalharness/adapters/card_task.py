@@ -54,10 +54,10 @@ class CardTask:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the task's problems in the order of their ids."""
-        return [self._problem(record) for record in self.context.records]
+        return [self._make_problem(record) for record in self.context.records]
 
-    def _problem(self, record: Record) -> Problem:
-        prompt = build_prompt(self.context.recipe, self._values(record))
+    def _make_problem(self, record: Record) -> Problem:
+        prompt = build_prompt(self.context.recipe, self._template_values(record))
         prefix = prompt.text or str(record.get("prefix", ""))
         if self._language and not re.search(
             self._language.tests.end_after or self._language.tests.line, self._tests_of(record)
@@ -70,7 +70,7 @@ class CardTask:
             task_id=str(record["task_id"]),
             prompt=prompt,
             record=record,
-            reference=_reference(record, prefix),
+            reference=_official_solution(record, prefix),
             entry_point=str(record.get("entry_point") or tested_function(self._tests_of(record))),
             prefix=prefix,
         )
@@ -91,17 +91,17 @@ class CardTask:
         return verdict_of(completion, execution)
 
     def _tests_of(self, record: Mapping[str, Any]) -> str:
-        return fill_template(self._tests, self._values(record))
+        return fill_template(self._tests, self._template_values(record))
 
-    def _values(self, record: Mapping[str, Any]) -> dict[str, str]:
+    def _template_values(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Returns a record's values for templates, by field; a list, such as of assertions, has one item per line."""
-        return {name: _text(record[name]) for name in self.context.version.fields}
+        return {name: _field_text(record[name]) for name in self.context.version.fields}
 
 
 def tested_function(tests: str) -> str:
     """Returns the one function that Python tests call and do not define themselves; empty if there is not exactly one.
 
-    Extraction searches an answer for it.
+    The extraction of programs searches a model's answer for this function.
     """
     try:
         nodes = list(ast.walk(ast.parse(tests)))
@@ -115,11 +115,11 @@ def tested_function(tests: str) -> str:
     return tested.pop() if len(tested) == 1 else ""
 
 
-def _text(value: Any) -> str:
+def _field_text(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _reference(record: Mapping[str, Any], prefix: str) -> str | None:
+def _official_solution(record: Mapping[str, Any], prefix: str) -> str | None:
     """Returns a record's official solution: the field solution, else prefix and the field completion, else None."""
     if "solution" in record:
         return str(record["solution"])

@@ -74,12 +74,12 @@ class EvalPlus:
             source=found.source,
             limits=self.context.limits,
             rules=self.context.process_rules,
-            calls=CallRules(**self._call_rules, oracle=self._oracle(problem), atol=problem.record["atol"]),
+            calls=CallRules(**self._call_rules, oracle=self._comparison_rule(problem), atol=problem.record["atol"]),
             reference=self._reference(problem),
             found_by=found.rule,
         )
 
-    def _oracle(self, problem: Problem) -> str:
+    def _comparison_rule(self, problem: Problem) -> str:
         """Returns the name of EvalPlus's special comparison rule for a problem; "" for plain equality."""
         return str(self._oracles.get(problem.entry_point, ""))
 
@@ -91,14 +91,14 @@ class EvalPlus:
                 source=problem.reference or "",
                 entry_point=problem.entry_point,
                 groups={
-                    "base": self._encode(record, record["base_input"]),
-                    "plus": self._encode(record, record["plus_input"]),
+                    "base": self._encode_inputs(record, record["base_input"]),
+                    "plus": self._encode_inputs(record, record["plus_input"]),
                 },
-                output_not_none=self._oracle(problem) == "not_none",
+                output_not_none=self._comparison_rule(problem) == "not_none",
             )
         return self._references[problem.task_id]
 
-    def _encode(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
+    def _encode_inputs(self, record: EvalPlusRecord, inputs: list[Any]) -> bytes:
         if self.context.entry.name == "mbpp-plus" and not self.context.is_sample:
             inputs = restore_inputs(record["task_id"], inputs)
         return dumps(inputs)

@@ -25,7 +25,7 @@ TASK_METHODS = ("problems", "program", "verdict")
 
 
 def open_task(name: str, source: DataSources, options: Mapping[str, str]) -> tuple[Task, TaskContext]:
-    """Opens a task by name: loads its data, and returns its adapter and the context that this got.
+    """Opens a task by name: loads its data, and returns its adapter and the context that the adapter received.
 
     Raises UserError for an unknown task or option, and for data that cannot be loaded.
     """
@@ -92,7 +92,7 @@ def choose_extraction(recipe: Recipe, name: str, choice: str | None) -> Recipe:
     has no such choice.
     """
     if choice not in (None, "official", "robust"):
-        raise UserError(f"--option extraction={choice} is neither official nor robust; use one of these")
+        raise UserError(f"--option extraction={choice} is neither official nor robust; give one of these two values")
     is_own = recipe.kind == "chat" and not recipe.robust_extraction
     if choice is None or choice == ("robust" if is_own else "official"):
         return recipe

@@ -39,9 +39,9 @@ class HumanEvalInfilling:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the task's problems in the order of their numbers."""
-        return [self._problem(cast(InfillingRecord, record)) for record in self.context.records]
+        return [self._make_problem(cast(InfillingRecord, record)) for record in self.context.records]
 
-    def _problem(self, record: InfillingRecord) -> Problem:
+    def _make_problem(self, record: InfillingRecord) -> Problem:
         prefix, middle, suffix = record["prompt"], record["canonical_solution"], record["suffix"]
         return Problem(
             task_id=record["task_id"],

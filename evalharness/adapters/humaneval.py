@@ -35,9 +35,9 @@ class HumanEval:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the task's problems in the order of their numbers."""
-        return [self._problem(cast(HumanEvalRecord, record)) for record in self.context.records]
+        return [self._make_problem(cast(HumanEvalRecord, record)) for record in self.context.records]
 
-    def _problem(self, record: HumanEvalRecord) -> Problem:
+    def _make_problem(self, record: HumanEvalRecord) -> Problem:
         prompt = record["prompt"]
         return Problem(
             task_id=record["task_id"],

@@ -82,7 +82,7 @@ class Mbpp:
 
 
 def _tested_function(record: MbppRecord) -> str:
-    """Returns the function that a record's reference defines and every assertion calls; "" if it is not unique."""
+    """Returns the function that a record's reference defines and every assertion calls; "" if there is not one."""
     defined = re.findall(r"^def\s+(\w+)", record["code"], re.MULTILINE)
     tested = {name for name in defined if all(re.search(rf"\b{name}\s*\(", test) for test in record["test_list"])}
     return tested.pop() if len(tested) == 1 else ""

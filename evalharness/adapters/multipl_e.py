@@ -46,9 +46,9 @@ class MultiPlE:
 
     def problems(self) -> Sequence[Problem]:
         """Returns the problems of the task's split in the order of their numbers."""
-        return [self._problem(cast(MultiPlERecord, record)) for record in self.context.records]
+        return [self._make_problem(cast(MultiPlERecord, record)) for record in self.context.records]
 
-    def _problem(self, record: MultiPlERecord) -> Problem:
+    def _make_problem(self, record: MultiPlERecord) -> Problem:
         recipe, prompt = self.context.recipe, record["prompt"]
         values = {**self.context.entry.values, "prompt": prompt, "stripped_prompt": prompt.strip()}
         stops = tuple(record["stop_tokens"]) if recipe.kind == "completion" else ()

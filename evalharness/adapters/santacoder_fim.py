@@ -33,10 +33,10 @@ class SantaCoderFim:
 
     def __init__(self, context: TaskContext):
         self.context, self.name = context, context.name
-        problems = (self._problem(cast(SantaCoderRecord, record)) for record in context.records)
+        problems = (self._make_problem(cast(SantaCoderRecord, record)) for record in context.records)
         self._problems = {problem.task_id: problem for problem in problems}
 
-    def _problem(self, record: SantaCoderRecord) -> Problem:
+    def _make_problem(self, record: SantaCoderRecord) -> Problem:
         prefix, middle, suffix = record["prompt"], record["canonical_solution"], record["suffix"]
         return Problem(
             task_id=record["task_id"],

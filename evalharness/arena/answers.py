@@ -27,7 +27,7 @@ class Answer:
     output_tokens: int | None
 
     def side(self, wait_s: float = 0.0) -> Side:
-        """Returns the answer as one side of a recorded pair. `wait_s`: seconds until a voter sees all of it."""
+        """Returns the answer as one side of a recorded pair. `wait_s`: seconds until a voter sees the whole answer."""
         judged = self.verdict if self.verdict and self.verdict.status != "infrastructure" else None
         return Side(
             self.model,
@@ -70,7 +70,7 @@ class ShownProblem:
     def answer(self, model: str, completion: Completion, verdict: Verdict | None = None) -> Answer:
         """Returns a model's completion of this problem as voters see it."""
         prefix, suffix = self.problem.prefix, self.problem.suffix
-        program = self._program(completion)
+        program = self._extracted_program(completion)
         middle = middle_of(program, prefix, suffix)
         if middle is None and prefix and completion.form != "solution":
             by_itself = program == completion.text and bool(suffix)  # the task makes no program of an infilled text
@@ -88,7 +88,7 @@ class ShownProblem:
             completion.output_tokens,
         )
 
-    def _program(self, completion: Completion) -> str:
+    def _extracted_program(self, completion: Completion) -> str:
         """Returns the program that the task extracts from a completion, else the completion's text."""
         if completion.form == "program":
             return completion.text

@@ -15,7 +15,7 @@ def hide_name(text: str, label: str, problem: str) -> str:
     """Returns the text with the name of a model, and that of its family, replaced by blocks.
 
     `label` is the model's label in reports. Words that the text of the problem has stay, and so do labels that are
-    plain words, such as `reference`: they are names of backends, which no answer knows.
+    plain words, such as `reference`: such a label names a backend, not a model.
     """
     name = label.partition(" (")[0].casefold()
     family = LEADING_FAMILY.match(name)

@@ -30,8 +30,8 @@ LARGEST_FIELD = 1 << 27
 """Most characters of a CSV field; Copilot Arena's rows contain whole files."""
 
 
-class Imported(NamedTuple):
-    """Counts of what an import of votes did."""
+class ImportCounts(NamedTuple):
+    """How many votes an import added, found in the folder already, or could not use."""
 
     added: int
     known: int
@@ -53,8 +53,8 @@ def export_votes(store: VoteStore, out: Path) -> int:
     return len(votes)
 
 
-def import_votes(path: Path, store: VoteStore) -> Imported:
-    """Adds the votes of a CSV file to the votes folder, except votes whose id it already has.
+def import_votes(path: Path, store: VoteStore) -> ImportCounts:
+    """Adds the votes of a CSV file to the votes folder, except votes whose id is in the folder already.
 
     Raises UserError, naming the line, for a file that is not a CSV of votes; then no vote is added.
     """
@@ -64,7 +64,7 @@ def import_votes(path: Path, store: VoteStore) -> Imported:
         if vote.pair.id not in store:
             store.add_vote(vote)
             added += 1
-    return Imported(added, len(votes) - added, unusable)
+    return ImportCounts(added, len(votes) - added, unusable)
 
 
 def read_votes(path: Path) -> tuple[list[Vote], int]:
@@ -87,13 +87,15 @@ def read_votes(path: Path) -> tuple[list[Vote], int]:
                 else:
                     unusable += 1
     except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as CSV: {error}") from None
+        raise UserError(
+            f"{path} cannot be read as CSV: {error}; give a file of `arena export`, or one of Copilot Arena's"
+        ) from None
     return votes, unusable
 
 
 def own_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
-    """Returns the vote in a row of an exported CSV file. Raises ValueError for an impossible value."""
-    values = {key: _value(key, text) for key, text in row.items() if key and text}
+    """Returns the vote in a row of a CSV file of `arena export`. Raises ValueError for an impossible value."""
+    values = {key: _parse_csv_value(key, text) for key, text in row.items() if key and text}
     sides = {
         side: {name: values[f"{side}_{name}"] for name in SIDE_COLUMNS if f"{side}_{name}" in values}
         for side in ("first", "second")
@@ -112,7 +114,7 @@ def copilot_vote(row: Mapping[str, str | None], number: int) -> Vote | None:
     if not index or not first or not second or first == second:
         return None
     if float(index) not in (0, 1):
-        raise ValueError(f"acceptedIndex is {index!r}, not 0 or 1")
+        raise ValueError(f"the column acceptedIndex has {index!r}, not 0 or 1")
     pair = Pair(
         f"{COPILOT_ARENA_TASK}-{_row_id(row, number)}",
         COPILOT_ARENA_TASK,
@@ -135,36 +137,36 @@ def _check_columns(path: Path, columns: Sequence[str], copilot: bool) -> None:
 def _csv_lines(votes: Sequence[Vote]) -> Iterator[str]:
     lines: list[str] = []
 
-    class Collector:
+    class _LineList:
         def write(self, text: str) -> None:
             lines.append(text)
 
-    writer = csv.DictWriter(Collector(), COLUMNS)
+    writer = csv.DictWriter(_LineList(), COLUMNS)
     writer.writeheader()
     for vote in votes:
         row: dict[str, Any] = vote_row(vote)
         for side in ("first", "second"):
-            row |= {f"{side}_{name}": _text(value) for name, value in row.pop(side).items()}
+            row |= {f"{side}_{name}": _csv_value(value) for name, value in row.pop(side).items()}
         writer.writerow(row)
         yield from lines
         lines.clear()
     yield from lines
 
 
-def _text(value: Any) -> Any:
+def _csv_value(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _value(column: str, text: str) -> Any:
+def _parse_csv_value(column: str, text: str) -> Any:
     name = column.removeprefix("first_").removeprefix("second_")
     if name == "passed":
         if text.lower() not in ("true", "false"):
-            raise ValueError(f"{column} is {text!r}, not true or false")
+            raise ValueError(f"the column {column} has {text!r}, not true or false")
         return text.lower() == "true"
     try:
         return NUMBERS[name](text) if name in NUMBERS else text
     except ValueError:
-        raise ValueError(f"{column} is {text!r}, not a number") from None
+        raise ValueError(f"the column {column} has {text!r}, not a number") from None
 
 
 def _row_id(row: Mapping[str, str | None], number: int) -> str:

@@ -72,7 +72,9 @@ def judge(
             continue
         pair = asked[completion.sample_id]
         seconds = completion.total_s
-        store.add_vote(Vote(_pair(pair, voter), choice, None if seconds is None else round(1000 * seconds), utc_now()))
+        store.add_vote(
+            Vote(_recorded_pair(pair, voter), choice, None if seconds is None else round(1000 * seconds), utc_now())
+        )
         result.votes += 1
     return result
 
@@ -96,7 +98,7 @@ def unjudged_pairs(
         orders = [
             JudgedPair(key, *order)
             for order in ((first, second), (second, first))
-            if (_key(key, first, second), order[0].model) not in done
+            if (_pair_key(key, first, second), order[0].model) not in done
         ]
         if orders and (limit is None or count < limit):
             count += 1
@@ -107,11 +109,14 @@ def judge_request(entrants: Entrants, pair: JudgedPair, number: int) -> Request:
     """Returns the chat request that asks the judge model about a pair; `number` becomes the `sample_id`."""
     shown = entrants.problems[pair.problem]
     in_place = pair.first.middle is not None and pair.second.middle is not None and bool(shown.problem.suffix)
-    parts = [_block("Problem", shown.question)]
+    parts = [_fenced_block("Problem", shown.question)]
     if in_place:
-        parts = [_block("Text before the answer", shown.problem.prefix), _block("Text after it", shown.problem.suffix)]
+        parts = [
+            _fenced_block("Text before the answer", shown.problem.prefix),
+            _fenced_block("Text after it", shown.problem.suffix),
+        ]
     for letter, answer in (("A", pair.first), ("B", pair.second)):
-        parts.append(_block(f"Answer {letter}", answer.middle or "" if in_place else answer.program))
+        parts.append(_fenced_block(f"Answer {letter}", answer.middle or "" if in_place else answer.program))
     prompt = Prompt(messages=(Message("system", SYSTEM), Message("user", "\n\n".join(parts))))
     return Request(Problem("/".join(pair.problem), prompt, {}, None), number)
 
@@ -124,14 +129,14 @@ def choice_of(text: str) -> Choice | None:
     return WORDS[words.pop()] if len(words) == 1 else None
 
 
-def _block(title: str, text: str) -> str:
+def _fenced_block(title: str, text: str) -> str:
     """Returns a text in a Markdown code block whose fence is longer than any fence in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{title}:\n{fence}\n{text}\n{fence}"
 
 
-def _pair(pair: JudgedPair, voter: str) -> Pair:
+def _recorded_pair(pair: JudgedPair, voter: str) -> Pair:
     task, task_id = pair.problem
     sides = "|".join(f"{answer.model}#{answer.sample_id}" for answer in (pair.first, pair.second))
     return Pair(
@@ -140,6 +145,6 @@ def _pair(pair: JudgedPair, voter: str) -> Pair:
     )  # fmt: skip
 
 
-def _key(problem: ProblemKey, first: Answer, second: Answer) -> PairKey:
+def _pair_key(problem: ProblemKey, first: Answer, second: Answer) -> PairKey:
     sides: Sequence[tuple[str, int]] = sorted((answer.model, answer.sample_id) for answer in (first, second))
     return (*problem, sides[0], sides[1])

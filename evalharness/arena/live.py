@@ -61,16 +61,16 @@ class LiveModels:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, key: ProblemKey, models: tuple[str, str]) -> dict[str, Answer]:
-        """Returns answers to a problem from those of two models that are live, asked concurrently.
+        """Asks those of two models that are live, both at once, and returns their answers to a problem.
 
         Raises RequestRefused if one of them fails to answer.
         """
         asked = [self.models[model] for model in models if model in self.models]
         with ThreadPoolExecutor(len(asked)) as pool:
-            answers = pool.map(lambda model: self._ask(key, model), asked)
+            answers = pool.map(lambda model: self._ask_model(key, model), asked)
             return {answer.model: answer for answer in answers}
 
-    def _ask(self, key: ProblemKey, model: LiveModel) -> Answer:
+    def _ask_model(self, key: ProblemKey, model: LiveModel) -> Answer:
         shown = self.entrants.problems[key]
         completion = model.answer(shown, len(self.entrants.answers(key, model.label)), self.sampling)
         verdict = judge(shown.task, shown.problem, completion, self.sandbox) if self.sandbox else None
@@ -85,7 +85,7 @@ class LiveModels:
         return answer
 
     def grade_in(self, sandbox: ContainerPool) -> None:
-        """Grades the answers from now on; the caller closes the sandbox. Raises UserError where an image is missing."""
+        """Makes a sandbox grade all later answers; the caller closes it. Raises UserError for a missing image."""
         self.sandbox = sandbox
         sandbox.prepare(sorted({shown.image for shown in self.entrants.problems.values()} - {""}))
 
@@ -122,7 +122,7 @@ def open_live_models(
     Their sampling parameters are those of the first run, else those of the task's recipe. Raises UserError if a model
     cannot be loaded, or for a wrong name or option.
     """
-    configs = {name: _config(name, task, data, options) for name in names}
+    configs = {name: _live_model_config(name, task, data, options) for name in names}
     sampling = add_problems(entrants, next(iter(configs.values()))) if task else _sampling_of(runs[0])
     models = {}
     for name, config in configs.items():
@@ -154,7 +154,7 @@ def add_problems(entrants: Entrants, config: RunConfig) -> Sampling:
     return prepared.sampling
 
 
-def _config(name: str, task: str, data: str | None, options: Mapping[str, str]) -> RunConfig:
+def _live_model_config(name: str, task: str, data: str | None, options: Mapping[str, str]) -> RunConfig:
     backend, colon, model = name.partition(":")
     if not colon or not backend:
         raise UserError(f"--live {name} is not of the form BACKEND:MODEL; give for example --live openai:qwen2.5-coder")

@@ -13,7 +13,7 @@ from evalharness.arena.answers import Answer
 from evalharness.arena.entrants import Entrants, ProblemKey
 from evalharness.arena.records import PairKey
 from evalharness.arena.statistics.ballots import Ballots
-from evalharness.arena.statistics.davidson import derivatives, fit, information, parameter_layout
+from evalharness.arena.statistics.davidson import derivatives, fit, information_matrix, parameter_layout
 from evalharness.arena.statistics.tally import ballots_of
 from evalharness.arena.store import VoteStore
 
@@ -31,7 +31,7 @@ REFIT_SHARE = 0.05
 
 @dataclass(frozen=True)
 class CandidatePair:
-    """Two answers to a problem that may be shown to a voter, in this order. A live model's answer is still None."""
+    """Two answers to a problem that may be shown to a voter, in this order; None for one that is not generated yet."""
 
     problem: ProblemKey
     models: tuple[str, str]
@@ -48,11 +48,11 @@ class PairChooser:
         self._fitted_votes = -1
         self._gains: dict[tuple[str, str], float] = {}
 
-    def choose(self, voter: str) -> CandidatePair | None:
+    def choose_pair(self, voter: str) -> CandidatePair | None:
         """Returns the next pair of answers for a voter; None if the voter has seen all pairs."""
         seen = self.store.seen(voter)
         pairs = list(combinations(self.entrants.models, 2))
-        weights = self._weights(pairs)
+        weights = self._pair_weights(pairs)
         while pairs:
             index = self.random.choices(range(len(pairs)), weights)[0]
             candidate = self._draw_answers(pairs[index], seen)
@@ -61,7 +61,7 @@ class PairChooser:
             del pairs[index], weights[index]
         return None
 
-    def _weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def _pair_weights(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Returns the probability of drawing each pair of models: by information gain, mixed with a uniform share."""
         if self.uniform or not pairs:
             return [1.0] * len(pairs)
@@ -74,11 +74,13 @@ class PairChooser:
 
     def _draw_answers(self, models: tuple[str, str], seen: set[PairKey]) -> CandidatePair | None:
         """Returns two answers of these models that the voter has not seen, on the problem drawn least often."""
-        drawn, in_front = self._counts(models)
+        drawn, in_front = self._draw_counts(models)
         keys = list(self.entrants.problems)
         self.random.shuffle(keys)
         for key in sorted(keys, key=lambda key: drawn[key]):
-            if options := [option for option in self._options(key, models) if not _is_seen(key, models, option, seen)]:
+            if options := [
+                option for option in self._candidate_answers(key, models) if not _is_seen(key, models, option, seen)
+            ]:
                 answers = self.random.choice(options)
                 lead = in_front[models[0]] - in_front[models[1]]
                 chance = 0.5 if lead == 0 else SIDE_PROBABILITY if lead < 0 else 1 - SIDE_PROBABILITY
@@ -87,7 +89,9 @@ class PairChooser:
                 return CandidatePair(key, models[::-1], answers[::-1])
         return None
 
-    def _options(self, key: ProblemKey, models: tuple[str, str]) -> Iterator[tuple[Answer | None, Answer | None]]:
+    def _candidate_answers(
+        self, key: ProblemKey, models: tuple[str, str]
+    ) -> Iterator[tuple[Answer | None, Answer | None]]:
         """Yields the pairs of answers of two models to a problem whose texts differ."""
         left, right = ([None] if model in self.entrants.live else self.entrants.answers(key, model) for model in models)
         for first in left:
@@ -95,7 +99,7 @@ class PairChooser:
                 if first is None or second is None or first.program.strip() != second.program.strip():
                     yield first, second
 
-    def _counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
+    def _draw_counts(self, models: tuple[str, str]) -> tuple[Counter[ProblemKey], Counter[str]]:
         """Returns how often each problem was drawn for two models, and how often each model was shown first."""
         drawn: Counter[ProblemKey] = Counter()
         in_front: Counter[str] = Counter()
@@ -129,7 +133,7 @@ def information_gains(ballots: Ballots) -> dict[tuple[str, str], float]:
     if len(ballots):
         fitted = fit(ballots, penalty=PRIOR_PRECISION)
         layout, parameters = fitted.layout, fitted.parameters
-        precision = information(ballots, layout, derivatives(ballots, layout, parameters), PRIOR_PRECISION)
+        precision = information_matrix(ballots, layout, derivatives(ballots, layout, parameters), PRIOR_PRECISION)
     else:
         layout = parameter_layout(trial, position=False)
         parameters, precision = np.zeros(layout.size), PRIOR_PRECISION * np.eye(layout.size)

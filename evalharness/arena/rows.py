@@ -35,7 +35,7 @@ def pair_of(row: Mapping[str, Any]) -> Pair:
     known = {field.name for field in fields(Pair)}
     try:
         values = {key: value for key, value in row.items() if key in known}
-        pair = Pair(**{**values, "first": _side_of(row["first"]), "second": _side_of(row["second"])})
+        pair = Pair(**{**values, "first": _side_from_row(row["first"]), "second": _side_from_row(row["second"])})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a field is missing or of the wrong type ({error})") from None
     _check_pair(pair)
@@ -46,9 +46,9 @@ def vote_of(row: Mapping[str, Any]) -> Vote:
     """Returns the arena vote in a JSON object. Raises ValueError with the reason if it is invalid."""
     pair, choice, ms = pair_of(row), row.get("choice"), row.get("ms")
     if choice not in CHOICES:
-        raise ValueError(f"choice is {choice!r}, not one of {', '.join(CHOICES)}")
+        raise ValueError(f"the field choice is {choice!r}, not one of {', '.join(CHOICES)}")
     if ms is not None and (not isinstance(ms, int) or ms < 0):
-        raise ValueError(f"ms is {ms!r}, not a whole number of at least 0")
+        raise ValueError(f"the field ms (milliseconds until the vote) is {ms!r}, not a whole number of at least 0")
     return Vote(pair, choice, ms, str(row.get("voted_at") or ""))
 
 
@@ -70,13 +70,13 @@ def voter_name(text: str) -> str:
 def _check_pair(pair: Pair) -> None:
     texts = (pair.id, pair.task, pair.task_id, pair.voter, pair.drawn_at, pair.first.model, pair.second.model)
     if not all(isinstance(text, str) for text in texts) or not pair.id:
-        raise ValueError("id, task, task_id, voter and models must be texts")
+        raise ValueError("one of the fields id, task, task_id, voter and model is not a text")
     if pair.first.model == pair.second.model:
-        raise ValueError(f"both answers are of model {pair.first.model!r}")
+        raise ValueError(f"both answers are of model {pair.first.model!r}, but a pair has two models")
     if pair.arm not in ARMS:
-        raise ValueError(f"arm is {pair.arm!r}, not one of {', '.join(ARMS)}")
+        raise ValueError(f"the field arm is {pair.arm!r}, not one of {', '.join(ARMS)}")
     if pair.voter_kind not in ("person", "model"):
-        raise ValueError(f"voter_kind is {pair.voter_kind!r}, not person or model")
+        raise ValueError(f"the field voter_kind is {pair.voter_kind!r}, not person or model")
     if is_model_voter(pair.voter) != (pair.voter_kind == "model"):
         raise ValueError(
             f"voter_kind is {pair.voter_kind!r} and voter is {pair.voter!r}: names of models, and no others, begin "
@@ -88,6 +88,6 @@ def _side_row(side: Side) -> dict[str, Any]:
     return {key: value for key, value in asdict(side).items() if value is not None}
 
 
-def _side_of(row: Mapping[str, Any]) -> Side:
+def _side_from_row(row: Mapping[str, Any]) -> Side:
     known = {field.name for field in fields(Side)}
     return Side(**cast(dict[str, Any], {key: value for key, value in row.items() if key in known}))

@@ -71,8 +71,8 @@ class VoteStore:
     def add_pair(self, pair: Pair) -> None:
         """Stores a pair drawn for a voter. Raises UserError if the disk cannot be written."""
         with self._locked():
-            self._append(PAIRS, pair_row(pair))
-            self._note_pair(pair)
+            self._append_row(PAIRS, pair_row(pair))
+            self._index_pair(pair)
 
     def add_vote(self, vote: Vote) -> Vote:
         """Stores a vote and returns the vote that counts: the first one on a pair is final.
@@ -81,8 +81,8 @@ class VoteStore:
         """
         with self._locked():
             if vote.pair.id not in self._votes:
-                self._append(VOTES, vote_row(vote))
-                self._note_vote(vote)
+                self._append_row(VOTES, vote_row(vote))
+                self._index_vote(vote)
             return self._votes[vote.pair.id]
 
     def __contains__(self, pair_id: str) -> bool:
@@ -106,10 +106,10 @@ class VoteStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for name in (PAIRS, VOTES):
                 remove_incomplete_line(self.folder / name)  # of a process that was killed while it wrote
-                self._read(name)
+                self._read_new_rows(name)
             yield
 
-    def _read(self, name: str) -> None:
+    def _read_new_rows(self, name: str) -> None:
         path = self.folder / name
         if not path.exists():
             return
@@ -120,14 +120,14 @@ class VoteStore:
                 row = parse_line(path, self._lines[name], line)
                 try:
                     if name == PAIRS:
-                        self._note_pair(pair_of(row))
+                        self._index_pair(pair_of(row))
                     else:
-                        self._note_vote(vote_of(row))
+                        self._index_vote(vote_of(row))
                 except (ValueError, AttributeError) as error:
                     raise UserError(f"{path}, line {self._lines[name]}: {error}; fix or remove the line") from None
             self._read_to[name] = file.tell()
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
+    def _append_row(self, name: str, row: Mapping[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=True).encode() + b"\n"
         with (self.folder / name).open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -152,13 +152,13 @@ class VoteStore:
         finally:
             os.close(folder)
 
-    def _note_pair(self, pair: Pair) -> None:
+    def _index_pair(self, pair: Pair) -> None:
         self._pairs[pair.id] = pair
         self._seen.setdefault(pair.voter, set()).add(pair.key)
         if pair.id not in self._votes:
             self._open[pair.voter] = pair
 
-    def _note_vote(self, vote: Vote) -> None:
+    def _index_vote(self, vote: Vote) -> None:
         pair = vote.pair
         self._votes.setdefault(pair.id, vote)
         self._pairs.setdefault(pair.id, pair)

@@ -17,7 +17,7 @@ from evalharness.backends.network.options import NetworkOptions
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import batches, check_batch_size
-from evalharness.generation.chat_template import chat_reason
+from evalharness.generation.chat_template import why_chat_is_expected
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
@@ -54,7 +54,7 @@ class AutoregressiveBackend:
         if prompt.suffix is None:
             return
         require_free_middle(self.name, prompt)
-        network = self._load()
+        network = self._load_network()
         if network.infilling is None:
             raise UserError(
                 f"the tokenizer of model {network.name} lacks the FIM sentinel tokens that infilling needs; give "
@@ -62,9 +62,9 @@ class AutoregressiveBackend:
                 "--option recipe=suffix-first"
             )
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
-        return chat_reason(self._load().tokenizer)
+        return why_chat_is_expected(self._load_network().tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time."""
@@ -79,7 +79,7 @@ class AutoregressiveBackend:
         )
         from evalharness.diffusion.autoregression import autoregress, speculate
 
-        network, options = self._load(), self._options
+        network, options = self._load_network(), self._options
         sampler, model = make_sampler(network, sampling), network.model
         engine = engine_for(network, options, sampler)
         for batch in batches(requests, self._config.batch_size):
@@ -110,13 +110,13 @@ class AutoregressiveBackend:
         from evalharness.backends.network.loading import describe
 
         options = self._options.model_dump(exclude={"dtype", "device", "threads", "kernels", "weights", "w8a8_rows"})
-        return {**describe(self._load()), "batch_size": self._config.batch_size, "options": options}
+        return {**describe(self._load_network()), "batch_size": self._config.batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the network's memory."""
         self._network = None
 
-    def _load(self) -> Network:
+    def _load_network(self) -> Network:
         from evalharness.backends.network.loading import load_network, without_engine
 
         if self._network is None:

@@ -43,23 +43,26 @@ def parse_options(schema: type[Schema], backend: str, options: Mapping[str, str]
         if first["type"] == "literal_error":
             choices = re.findall(r"'(.*?)'", first["ctx"]["expected"])
             raise UserError(unknown_name(f"{option} of backend {backend}", str(first["input"]), choices)) from None
-        raise UserError(f"option {option}={first.get('input')!r} of backend {backend}: {first['msg']}") from None
+        raise UserError(
+            f"option {option}={first.get('input')!r} of backend {backend} is not valid: {first['msg']}; "
+            f"see `evalharness backends {backend}`"
+        ) from None
 
 
 def describe_options(schema: type[BaseModel]) -> list[OptionDescription]:
     """Returns a description of each option of a backend, in the order of definition."""
     properties: Mapping[str, Mapping[str, Any]] = schema.model_json_schema().get("properties", {})
     return [
-        OptionDescription(name, _values(entry), _default(entry), entry.get("description", ""))
+        OptionDescription(name, _allowed_values(entry), _default_text(entry), entry.get("description", ""))
         for name, entry in properties.items()
     ]
 
 
-def _values(entry: Mapping[str, Any]) -> str:
+def _allowed_values(entry: Mapping[str, Any]) -> str:
     """Returns the allowed values of a JSON-schema property. `X | None` counts as `X`: None cannot be written."""
     for variant in entry.get("anyOf", ()):
         if variant.get("type") != "null":
-            return _values(variant)
+            return _allowed_values(variant)
     if "enum" in entry:
         return ", ".join(map(str, entry["enum"]))
     if "const" in entry:
@@ -70,7 +73,7 @@ def _values(entry: Mapping[str, Any]) -> str:
     return _KINDS.get(entry.get("type", ""), "text") + limits
 
 
-def _default(entry: Mapping[str, Any]) -> str:
+def _default_text(entry: Mapping[str, Any]) -> str:
     value = entry.get("default")
     if value is None:
         return ""

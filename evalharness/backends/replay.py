@@ -30,7 +30,7 @@ class ReplayOptions(BackendOptions):
     samples: Path | None = Field(None, description="The samples file, .jsonl or .jsonl.gz; required")
 
 
-class _Position(NamedTuple):
+class _SamplePosition(NamedTuple):
     """The place of a sample in its file: line number from 1, and byte offset. Texts are read again when needed."""
 
     line: int
@@ -53,10 +53,10 @@ class ReplayBackend:
             raise UserError("backend replay needs --option samples=FILE, a file of JSON lines")
         self.path = options.samples
         self._file, self._file_lock = open_samples(self.path), threading.Lock()
-        self._positions: dict[Key, _Position] = {}
+        self._positions: dict[Key, _SamplePosition] = {}
         digest = hashlib.sha256()
         for offset, sample in scan_samples(self.path, self._file):
-            self._positions[sample.key] = _Position(sample.line, offset)
+            self._positions[sample.key] = _SamplePosition(sample.line, offset)
             digest.update(json.dumps([sample.task_id, sample.sample_id, dict(sample.texts)]).encode())
         self._sha256 = digest.hexdigest()
 
@@ -80,8 +80,8 @@ class ReplayBackend:
     def requests(self, problems: Mapping[str, Problem]) -> list[Key]:
         """Returns the (task_id, sample_id) keys of all samples in the file's order.
 
-        `problems` has the task's problems by task_id. Files that number problems get their ids. Raises UserError for a
-        sample that none of the problems accepts.
+        `problems` has the task's problems by task_id. In files that number the problems, the numbers are replaced by
+        ids. Raises UserError for a sample that none of the problems accepts.
         """
         self._name_numbered(list(problems))
         for sample in self.samples():
@@ -93,7 +93,7 @@ class ReplayBackend:
 
         Raises UserError if the file has more problems than the task.
         """
-        named: dict[Key, _Position] = {}
+        named: dict[Key, _SamplePosition] = {}
         for (task_id, sample_id), position in self._positions.items():
             number = int(task_id.removeprefix(NUMBERED)) if task_id.startswith(NUMBERED) else -1
             if number >= len(task_ids):

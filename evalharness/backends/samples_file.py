@@ -11,8 +11,8 @@ from evalharness.backends.samples_formats import open_samples
 from evalharness.errors import UserError
 from evalharness.records import Completion, Key, Problem
 from evalharness.util.jsonl import parse_line
-from evalharness.util.key_set import KeySet
 from evalharness.util.limits.files import lines_of
+from evalharness.util.sample_key_set import SampleKeySet
 
 Form = Literal["program", "solution", "completion", "answer"]
 """How a task makes a program of a text (see `Completion.form`)."""
@@ -71,7 +71,7 @@ def scan_samples(path: Path, file: IO[bytes]) -> Iterator[tuple[int, Sample]]:
 
     Raises UserError as `read_samples` does.
     """
-    keys = KeySet()
+    keys = SampleKeySet()
     counts: dict[str, int] = {}
     offset = 0
     file.seek(0)
@@ -99,7 +99,8 @@ def parse_sample(where: str, number: int, row: Any, counts: dict[str, int]) -> S
     """
     if not isinstance(row, dict) or not isinstance(row.get("task_id"), str | int):
         raise UserError(
-            f"{where}: no task_id; every sample must be an object with task_id and solution, completion or answer"
+            f"{where}: the sample has no task_id; "
+            "every sample must be an object with task_id and solution, completion or answer"
         )
     task_id = sys.intern(str(row["task_id"]))
     texts = _parse_texts(where, row)
@@ -115,14 +116,16 @@ def _parse_texts(where: str, row: Mapping[str, Any]) -> dict[Form, str]:
     """Returns the texts of a samples-file row by their form (solution, completion, answer or program)."""
     texts: dict[Form, str] = {key: row[key] for key in KEYS if isinstance(row.get(key), str)}
     if len(given := [key for key in texts if key != "program"]) > 1:
-        raise UserError(f"{where}: both a {given[0]} and {_with_article(given[1])}; give only one of them")
+        raise UserError(
+            f"{where}: the sample has both a {given[0]} and {_with_article(given[1])}; give only one of them"
+        )
     if texts:
         return texts
     if not isinstance(row.get("text"), str) or row.get("form") not in RUN_FORMS:
-        raise UserError(f"{where}: no text under solution, completion or answer; give one of them")
+        raise UserError(f"{where}: the sample has no solution, completion or answer; give one of them")
     if row.get("error"):
         raise UserError(
-            f"{where}: a sample without text, because its backend failed; generate the sample again, or remove the line"
+            f"{where}: the sample has no text, because its backend failed; generate it again, or remove the line"
         )
     return {row["form"]: row["text"]}
 
@@ -142,4 +145,6 @@ def check_sample(where: str, sample: Sample, problems: Mapping[str, Problem]) ->
             f"({', '.join(list(problems)[:2])}, ...); check --task and its options version and split"
         )
     if sample.form(problems[sample.task_id]) is None:
-        raise UserError(f"{where}: only a program, which this task does not accept; give a solution or a completion")
+        raise UserError(
+            f"{where}: the sample has only a program, which this task does not accept; give a solution or a completion"
+        )

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from evalharness.errors import UserError
 from evalharness.util.jsonl import parse_line
-from evalharness.util.limits.files import expanded
+from evalharness.util.limits.files import decompressed
 
 STDIN = Path("-")
 GZIP = b"\x1f\x8b"
@@ -28,28 +28,29 @@ def open_samples(path: Path) -> IO[bytes]:
     """Returns an open binary file with the samples as UTF-8 JSON lines, seekable. `-` is stdin.
 
     Recognized by content: gzip, UTF-16 and UTF-8 with a byte order mark, `--log_samples` files of lm-eval, and
-    generations of bigcode-evaluation-harness. A folder is one of EvalPlus. Raises UserError for a file of another form.
+    generations of bigcode-evaluation-harness. A folder must contain results of EvalPlus. Raises UserError for a file of
+    another form.
     """
     try:
         if path.is_dir():
             return _rows_to_temporary_file(_evalplus_rows(path))
-        return _convert_rows(path, _decompress(path))
+        return _convert_rows(path, _open_as_utf8(path))
     except FileNotFoundError:
         raise UserError(f"samples file {path} does not exist; give an existing file") from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         raise UserError(f"samples file {path} cannot be read: {error}; give {ACCEPTED}") from None
 
 
-def _decompress(path: Path) -> IO[bytes]:
+def _open_as_utf8(path: Path) -> IO[bytes]:
     """Returns the file decompressed and as UTF-8, seekable."""
     file: IO[bytes] = path.open("rb") if path != STDIN else _copy_to_temporary_file(sys.stdin.buffer)
     while file.read(2) == GZIP:
         file.seek(0)
-        with expanded(path, file) as compressed:
+        with decompressed(path, file) as compressed:
             file = _copy_to_temporary_file(compressed)
     file.seek(0)
     if path.suffix == ".gz" and file.name == str(path):
-        raise OSError("its name ends in .gz, but it is not gzip-compressed")
+        raise OSError("the name ends in .gz, but the content is not gzip-compressed")
     if (mark := file.read(2)) in UTF16:
         file.seek(0)
         text = codecs.getreader("utf-16")(file)
@@ -82,7 +83,10 @@ def _lm_eval_rows(path: Path, file: IO[bytes]) -> Iterator[dict[str, Any]]:
         document = row.get("doc") if isinstance(row, dict) else None
         task_id = document.get("task_id") if isinstance(document, dict) else None
         if not isinstance(task_id, str | int):
-            raise UserError(f"{path}, line {number}: the row of lm-eval has no doc.task_id; grade another task's file")
+            raise UserError(
+                f"{path}, line {number}: the row of lm-eval has no doc.task_id, so that its problem is not known; "
+                "give another file"
+            )
         for text in _flatten_texts(row.get("resps")):
             yield {"task_id": str(task_id), "answer": text}
 

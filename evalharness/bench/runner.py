@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 from evalharness.backends import find_backend, option_names
 from evalharness.bench.config import CODE_TOKENS, BenchConfig, check_numbers
 from evalharness.bench.levels import LevelResult, measure_level
-from evalharness.bench.workload import code_problems, fingerprint, select_requests
+from evalharness.bench.workload import code_problems, prompts_fingerprint, select_requests
 from evalharness.data.run_files import MANIFEST
 from evalharness.data.run_types import Environment
 from evalharness.errors import UserError
@@ -108,7 +108,7 @@ def run_levels(prepared: PreparedBench, log: Callable[[str], None]) -> list[Leve
         append_rows(folder / f"completions-{concurrency}.jsonl", rows)
         content: BenchFile = {
             "config": prepared.settings,
-            "workload": {"prompts": len(prepared.problems), "fingerprint": fingerprint(prepared.problems)},
+            "workload": {"prompts": len(prepared.problems), "fingerprint": prompts_fingerprint(prepared.problems)},
             "sampling": asdict(prepared.sampling),
             "backend": description,
             "environment": environment,

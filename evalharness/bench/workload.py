@@ -45,7 +45,7 @@ def code_problems(count: int, tokens: int, count_tokens: Callable[[str], int] | 
         )
     chosen = [starts[len(starts) * number // count] for number in range(count)]
     return [
-        Problem(f"code/{number}", Prompt(text=_prompt(lines, start, tokens, count_tokens)), {}, None)
+        Problem(f"code/{number}", Prompt(text=_code_prompt(lines, start, tokens, count_tokens)), {}, None)
         for number, start in enumerate(chosen)
     ]
 
@@ -68,7 +68,7 @@ def _unique_starts(lines: Sequence[str]) -> list[int]:
     return [number for number in top_level if lines[number][0] not in ")]}\"'" and occurrences[lines[number]] == 1]
 
 
-def _prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
+def _code_prompt(lines: Sequence[str], start: int, tokens: int, count_tokens: Callable[[str], int] | None) -> str:
     """Returns a coding prompt: the instruction and whole lines from `start` on, with at least `tokens` tokens.
 
     After the last line, it continues with the first.
@@ -93,7 +93,7 @@ def select_requests(problems: Sequence[Problem], begin: int, count: int) -> list
     return [Request(problems[number % total], number // total) for number in range(begin, begin + count)]
 
 
-def fingerprint(problems: Sequence[Problem]) -> str:
+def prompts_fingerprint(problems: Sequence[Problem]) -> str:
     """Returns a hash of all prompts of a bench, which shows whether two benches sent the same ones."""
     digest = hashlib.sha256()
     for problem in problems:

@@ -71,7 +71,7 @@ def bench(
     """
     from evalharness.bench.config import BenchConfig
     from evalharness.bench.runner import bench as run_bench
-    from evalharness.bench.tables import level_table, remarks
+    from evalharness.bench.tables import level_remarks, level_table
 
     config = BenchConfig(
         backend=backend,
@@ -92,6 +92,6 @@ def bench(
     folder = out or Path("results") / config.folder_name()
     levels = run_bench(config, folder, log)
     print_table(level_table(levels))
-    for line in remarks(levels):
+    for line in level_remarks(levels):
         print(line)
     print(f"written to {folder}")

@@ -67,7 +67,7 @@ def show_help(context: typer.Context) -> None:
 
 def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
     """Ends the command with exit code 1 if some samples have no verdict because the infrastructure failed."""
-    missing = sum(summary["asked"] - summary["samples"] + _infrastructure(summary) for summary in summaries)
+    missing = sum(summary["asked"] - summary["samples"] + _infrastructure_failures(summary) for summary in summaries)
     if missing:
         reasons = [reason for summary in summaries for reason in summary.get("without_verdict", [])]
         example = f" ({reason_text(reasons[0])})" if reasons else ""
@@ -80,7 +80,7 @@ def require_verdicts(summaries: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
-def _infrastructure(summary: Mapping[str, Any]) -> int:
+def _infrastructure_failures(summary: Mapping[str, Any]) -> int:
     return int(summary["statuses"].get("infrastructure", 0))
 
 
@@ -94,22 +94,22 @@ def _run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
     if not any(isinstance(handler, RemarkHandler) for handler in logger.handlers):
         logger.addHandler(RemarkHandler())
     try:
-        code = _invoke(app, arguments)
+        code = _run_command(app, arguments)
         sys.stdout.flush()
     except UserError as error:
         log(f"error: {_one_line(str(error))}")
         return ExitCode.USER
     except BrokenPipeError as error:
-        if not _reader_is_gone():
-            return _crash(error)
+        if not _stdout_reader_has_ended():
+            return _report_crash(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
         return ExitCode.BROKEN_PIPE
     except Exception as error:
-        return _crash(error)
+        return _report_crash(error)
     return code
 
 
-def _crash(error: Exception) -> ExitCode:
+def _report_crash(error: Exception) -> ExitCode:
     """Prints an unexpected exception's traceback, then one line that says where it arose; returns the exit code."""
     traceback.print_exception(error)
     frames = traceback.extract_tb(error.__traceback__)
@@ -121,7 +121,7 @@ def _crash(error: Exception) -> ExitCode:
     return ExitCode.CRASH
 
 
-def _invoke(app: typer.Typer, arguments: Sequence[str]) -> int:
+def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         # `command.main` would handle KeyboardInterrupt differently from one version of typer to the next.
@@ -155,7 +155,7 @@ def _with_new_names(arguments: Sequence[str]) -> list[str]:
     return renamed
 
 
-def _reader_is_gone() -> bool:
+def _stdout_reader_has_ended() -> bool:
     """Returns whether stdout is a pipe whose reader has ended, as `head` does when it has its lines."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)

@@ -26,7 +26,7 @@ def print_plans(configs: Sequence["RunConfig"], out: Path | None, alone: bool, p
         for request in plan.first_requests:
             print_prompt(request.problem.task_id, request.problem.prompt)
     for plan in plans:
-        print(summary(plan, prices))
+        print(plan_summary(plan, prices))
     if len(plans) > 1 and prices:
         costs = [cost for plan in plans if (cost := plan.cost(prices)) is not None]
         print(f"cost of all tasks: at most {sum(costs):.2f}")
@@ -44,7 +44,7 @@ def print_prompt(task_id: str, prompt: "Prompt") -> None:
     print()
 
 
-def summary(plan: "RunPlan", prices: "Prices | None") -> str:
+def plan_summary(plan: "RunPlan", prices: "Prices | None") -> str:
     """Returns one line about what a run would need: problems, requests, tokens and price."""
     extent = f"{plan.task}: {counted(plan.problems, 'problem')}, {counted(plan.samples, 'sample')}, into {plan.folder}"
     if not plan.requests:

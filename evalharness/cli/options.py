@@ -261,4 +261,6 @@ def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UserError(f"{flag} {text!r} is not a list of numbers such as 1,10") from None
+        raise UserError(
+            f"{flag} {text!r} is not a list of numbers; give numbers separated by commas, such as 1,10"
+        ) from None

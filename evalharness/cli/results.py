@@ -55,12 +55,14 @@ def compare(
     Prints differences of quality and speed with confidence intervals, and the problems whose result changed.
     """
     from evalharness.report.compare.comparison import compare_all
-    from evalharness.report.compare.text import report
+    from evalharness.report.compare.text import comparison_lines
     from evalharness.report.runs import load_runs
 
     check_at_least(0, {"--show": show})
     check_above_zero({"--margin": margin})
-    for line in report(compare_all(load_runs([first], log), load_runs([second], log), log), margin, show, data):
+    for line in comparison_lines(
+        compare_all(load_runs([first], log), load_runs([second], log), log), margin, show, data
+    ):
         print(line)
 
 
@@ -89,7 +91,7 @@ def frontier(
     Also lists the runs on the Pareto frontier.
     """
     from evalharness.report.frontier.captions import pareto_listing
-    from evalharness.report.frontier.picture import draw
+    from evalharness.report.frontier.picture import write_frontier_plot
     from evalharness.report.frontier.points import panels
     from evalharness.report.published import load_published
     from evalharness.report.run_metrics import speed_kind
@@ -97,7 +99,7 @@ def frontier(
 
     kind = speed_kind(speed, bool(published))
     drawn = panels(load_runs(runs, log), load_published(published), metric, kind, log)
-    omitted_labels = draw(drawn, out, metric, kind, bool(published))
+    omitted_labels = write_frontier_plot(drawn, out, metric, kind, bool(published))
     for panel in drawn:
         print("\n".join(pareto_listing(panel)))
     if omitted_labels:

@@ -96,7 +96,7 @@ def check(
     all_good = True
     console = Console(file=raw_stream(sys.stdout), soft_wrap=True, highlight=False)
 
-    def show(finding: conformance.EngineCheck) -> None:
+    def print_check_result(finding: conformance.EngineCheck) -> None:
         nonlocal all_good
         all_good = all_good and finding.good
         mark = "[green]yes[/]" if finding.good else "[red]NO [/]"
@@ -107,16 +107,16 @@ def check(
         pool.prepare(["python"])
         console.print(f"{pool.describe()['engine']}")
         for finding in conformance.check_guarantees(pool.engine, "python"):
-            show(finding)
+            print_check_result(finding)
         for finding in conformance.check_trials(pool, "python"):
-            show(finding)
+            print_check_result(finding)
         for name in selected:
             if everything and images.needs_registry(name) and not images.is_built(name):
                 console.print(
                     f"-    {languages()[name].language}: not checked; building its image needs a container registry"
                 )
             else:
-                show(conformance.check_language(pool, name))
+                print_check_result(conformance.check_language(pool, name))
     finally:
         pool.close()
     if not all_good:

@@ -65,7 +65,7 @@ def print_table(table: Table, whole_words: bool = False) -> None:
 
 
 def fit_widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Returns a width for each column of texts, together at most `room`, as far as no word is broken.
+    """Returns a width for each column of texts, together at most `room`, so that no word is broken if possible.
 
     The widest columns that can be narrower give way. (rich measures the columns anew after it made them narrower, and
     cuts what is too wide then.)

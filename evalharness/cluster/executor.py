@@ -26,7 +26,7 @@ def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_ne
     `stored` is a backend whose completions exist already; it is used on the driver. Raises UserError if Ray is not
     installed, no cluster answers, or no node can do the work.
     """
-    connect(config.ray_address)
+    connect_to_ray(config.ray_address)
     sandboxes = ClusterSandboxes(config, log, sandbox_needed)
     try:
         backend = stored or ClusterBackend(config, log)
@@ -40,7 +40,7 @@ def open_cluster(config: RunConfig, stored: Backend | None, log: Log, sandbox_ne
     return Executor(sandboxes, backend, grader, backend.replicas if isinstance(backend, ClusterBackend) else 1)
 
 
-def connect(address: str | None) -> None:
+def connect_to_ray(address: str | None) -> None:
     """Connects this process to the Ray cluster at an address, or starts one on this machine if it is None.
 
     Raises UserError if Ray is not installed or no cluster answers.

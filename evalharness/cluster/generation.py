@@ -42,10 +42,10 @@ class ClusterBackend:
         remote_class: Any = ray.remote(GenerationWorker)
         options = {"num_cpus": 0, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "scheduling_strategy": "SPREAD"}
         self._actors = [remote_class.options(**options).remote(config) for _ in range(self.replicas)]
-        self._description: Mapping[str, Any] = self._get(self._actors[0].describe.remote())
+        self._description: Mapping[str, Any] = self._result_of_call(self._actors[0].describe.remote())
         self.chunk_size = BATCHES_PER_CHUNK * max(config.batch_size, int(self._description.get("concurrency") or 1))
 
-    def _get(self, reference: Any) -> Any:
+    def _result_of_call(self, reference: Any) -> Any:
         """Returns the result of a remote call of a backend replica. Raises the UserError that the replica raised."""
         import ray
 
@@ -55,15 +55,18 @@ class ClusterBackend:
             raise error.cause if isinstance(error.cause, UserError) else error from None
         except ray.exceptions.ActorDiedError as error:
             cause = getattr(error, "cause", None)
-            raise UserError(f"backend {self.name} does not start on a node of the cluster: {cause or error}") from None
+            raise UserError(
+                f"backend {self.name} does not start on a node of the cluster: {cause or error}; "
+                "correct --model or the node"
+            ) from None
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
-        self._get(self._actors[0].check_prompt.remote(prompt))
+        self._result_of_call(self._actors[0].check_prompt.remote(prompt))
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
-        return str(self._get(self._actors[0].chat_reason.remote()))
+        return str(self._result_of_call(self._actors[0].why_chat_is_expected.remote()))
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the backend's description for the manifest; the number of replicas is not in it."""
@@ -78,7 +81,7 @@ class ClusterBackend:
         work = _RequestQueue(pending)
         threads = [
             threading.Thread(
-                target=work.serve, args=(actor, problems, sampling, self.chunk_size, self.log), daemon=True
+                target=work.serve_replica, args=(actor, problems, sampling, self.chunk_size, self.log), daemon=True
             )
             for actor in self._actors
         ]
@@ -131,18 +134,18 @@ class _RequestQueue:
             self._unanswered -= 1
             yield result
 
-    def _take(self, size: int) -> list[Request]:
+    def _take_requests(self, size: int) -> list[Request]:
         with self._lock:
             retried = [self._retries.popleft() for _ in range(min(size, len(self._retries)))]
             return retried or list(itertools.islice(self._requests, size))
 
-    def serve(self, actor: Any, problems: Any, sampling: Sampling, chunk_size: int, log: Log) -> None:
+    def serve_replica(self, actor: Any, problems: Any, sampling: Sampling, chunk_size: int, log: Log) -> None:
         """Sends chunks of requests to a backend replica, one at a time, until `stop` is set."""
         import ray
 
         losses = 0
         while self._wait_until_ready(actor):
-            unanswered = {request.key: request for request in self._take(chunk_size)}
+            unanswered = {request.key: request for request in self._take_requests(chunk_size)}
             if not unanswered:
                 self.stop.wait(0.2)  # another replica may still be lost, and its requests come back
                 continue
@@ -152,18 +155,20 @@ class _RequestQueue:
                     for reference in generate.remote([problems], list(unanswered), sampling):
                         completion = ray.get(reference)
                         if unanswered.pop(completion.key, None):
-                            self._put(completion)
+                            self._put_result(completion)
                             losses = 0
                         if self.stop.is_set():
                             return
                 except ray.exceptions.RayTaskError as error:
-                    self._put(error.cause if isinstance(error.cause, UserError) else error)
+                    self._put_result(error.cause if isinstance(error.cause, UserError) else error)
                     return
                 except ray.exceptions.RayError as error:
                     losses += 1
                     log(f"a replica of the backend is lost ({type(error).__name__}); its requests are sent again")
                     if losses > LOSSES_IN_A_ROW:
-                        self._put(InfrastructureError(f"a replica of the backend was lost {losses} times: {error}"))
+                        self._put_result(
+                            InfrastructureError(f"a replica of the backend was lost {losses} times: {error}")
+                        )
                         return
             with self._lock:
                 self._retries.extend(unanswered.values())
@@ -196,7 +201,7 @@ class _RequestQueue:
                 self.stop.wait(1.0)
         return False
 
-    def _put(self, result: "Completion | BaseException") -> None:
+    def _put_result(self, result: "Completion | BaseException") -> None:
         while not self.stop.is_set():
             try:
                 self._ready.put(result, timeout=0.2)

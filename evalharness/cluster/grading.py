@@ -64,7 +64,7 @@ class ClusterGrader:
         self._threads: list[threading.Thread] = []
         for node in list(sandboxes.nodes.values()):
             self._start_threads(node)
-        self._watcher = threading.Thread(target=self._guard, args=(self._watch_nodes,), daemon=True)
+        self._watcher = threading.Thread(target=self._run_guarded, args=(self._watch_nodes,), daemon=True)
         self._watcher.start()
 
     def put(self, completion: Completion) -> None:
@@ -100,11 +100,11 @@ class ClusterGrader:
 
     def _start_threads(self, node: Node) -> None:
         for _ in range(CHUNKS_PER_NODE):
-            thread = threading.Thread(target=self._guard, args=(self._serve_node, node), daemon=True)
+            thread = threading.Thread(target=self._run_guarded, args=(self._serve_node, node), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _guard(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _run_guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """Runs a thread's function; an exception in it stops the grader."""
         try:
             function(*arguments)
@@ -134,7 +134,7 @@ class ClusterGrader:
                 continue
             try:
                 begin = time.monotonic()
-                verdicts = self._wait(node.actor.judge.remote([self._task_reference], chunk))
+                verdicts = self._wait_for_verdicts(node.actor.judge.remote([self._task_reference], chunk))
             except ray.exceptions.RayTaskError:
                 raise
             except ray.exceptions.RayError as error:
@@ -144,7 +144,7 @@ class ClusterGrader:
                 self._update_sample_s((time.monotonic() - begin) * node.workers / len(chunk))
                 self._handle_verdicts(chunk, verdicts)
 
-    def _wait(self, reference: Any) -> list[Verdict] | None:
+    def _wait_for_verdicts(self, reference: Any) -> list[Verdict] | None:
         """Returns the verdicts of a remote call to a node; None if the grader stops before."""
         import ray
 
@@ -197,7 +197,7 @@ class ClusterGrader:
                 continue
             detail = f"each of the {RETRIES + 1} nodes that graded this sample was lost ({reason})"
             self._pass_on(Verdict(*completion.key, passed=False, status="infrastructure", detail=detail))
-        self.sandboxes.drop(node)  # last, since it waits for a node that is being started
+        self.sandboxes.remove_node(node)  # last, since it waits for a node that is being started
 
     def _pass_on(self, verdict: Verdict) -> None:
         self.on_verdict(verdict)

@@ -74,7 +74,9 @@ class ClusterSandboxes:
         reasons: list[str] = []
         self.refresh(reasons)
         if not self.nodes:
-            raise UserError(f"no node of the cluster can grade: {'; '.join(reasons) or 'all nodes have 0 CPUs'}")
+            raise UserError(
+                f"no node of the cluster can grade: {'; '.join(reasons) or 'all have 0 CPUs'}; correct a node"
+            )
 
     def refresh(self, reasons: list[str] | None = None) -> list[Node]:
         """Adds nodes that have joined the Ray cluster and removes those that have left; returns the new ones.
@@ -96,7 +98,7 @@ class ClusterSandboxes:
                 if cpus := int(alive[node_id]["Resources"].get("CPU", 0)):
                     address = alive[node_id]["NodeManagerAddress"]
                     try:
-                        added.append(self._start(node_id, address, cpus))
+                        added.append(self._start_node(node_id, address, cpus))
                     except (UserError, InfrastructureError) as error:
                         if isinstance(error, UserError):
                             self._starts[node_id] = STARTS
@@ -106,7 +108,7 @@ class ClusterSandboxes:
                             reasons.append(reason)
             return added
 
-    def _start(self, node_id: str, address: str, cpus: int) -> Node:
+    def _start_node(self, node_id: str, address: str, cpus: int) -> Node:
         """Starts the sandbox pool of a node. Raises UserError or InfrastructureError if the node cannot grade."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -128,14 +130,14 @@ class ClusterSandboxes:
             return node
         except ray.exceptions.GetTimeoutError:
             ray.kill(actor)
-            raise InfrastructureError(f"its {cpus} CPUs were not free for {START_S:g} s") from None
+            raise InfrastructureError(f"the node's {cpus} CPUs were not free for {START_S:g} s") from None
         except ray.exceptions.RayTaskError as error:
             ray.kill(actor)
             if isinstance(error.cause, UserError | InfrastructureError):
                 raise error.cause from None
             raise
         except ray.exceptions.RayError as error:
-            raise InfrastructureError(f"its processes were lost: {type(error).__name__}") from None
+            raise InfrastructureError(f"the node's processes were lost: {type(error).__name__}") from None
 
     def _copy_images(self, actor: Any) -> None:
         """Copies sandbox images from the first node to a node that lacks them or has others of the same name."""
@@ -159,7 +161,10 @@ class ClusterSandboxes:
             for description_ in (self._description, description)
         )
         for name, of_first, of_other in differences(first, other):
-            raise UserError(f"its sandbox differs from the first node's: {name} is {of_other} instead of {of_first}")
+            raise UserError(
+                f"the node's sandbox differs from the first node's: {name} is {of_other} instead of {of_first}; "
+                "make them equal"
+            )
 
     def describe(self) -> Mapping[str, Any]:
         """Returns, for the manifest, the sandbox's description, equal on all nodes, and the size of the cluster."""
@@ -168,7 +173,7 @@ class ClusterSandboxes:
         cluster = {"ray": ray.__version__, "nodes": len(self.nodes), "workers": self.workers}
         return {**self._description, "cluster": cluster}
 
-    def drop(self, node: Node) -> None:
+    def remove_node(self, node: Node) -> None:
         """Removes a node that does not answer from the cluster's sandboxes."""
         import ray
 

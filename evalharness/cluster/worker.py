@@ -54,7 +54,9 @@ class GradingWorker:
         Raises UserError if this node has no container engine, or another `version` of the package than the driver.
         """
         if version != __version__:
-            raise UserError(f"it has evalharness {__version__}, the driver {version}; install the same on every node")
+            raise UserError(
+                f"the node has evalharness {__version__}, the driver {version}; install the same on every node"
+            )
         options = self.config.sandbox_options()
         workers = self.config.workers or self.cpus
         self.pool = open_sandbox(self.config.sandbox, workers, options, self.messages.append, needed=self.needed)
@@ -101,15 +103,15 @@ class GenerationWorker:
         self._cache = CachedObject()
 
     def ready(self) -> None:
-        """Returns None as soon as the backend of this replica is loaded."""
+        """Returns as soon as the backend of this replica is loaded."""
 
     def check_prompt(self, prompt: Prompt) -> None:
         """Raises UserError for a kind of prompt that the backend does not support."""
         check_prompt(self.backend, prompt)
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the backend's model expects chat messages; "" if it does not, as far as is known."""
-        return self.backend.chat_reason() if isinstance(self.backend, KnowsChat) else ""
+        return self.backend.why_chat_is_expected() if isinstance(self.backend, KnowsChat) else ""
 
     def describe(self) -> Mapping[str, Any]:
         """Returns the backend's description for the manifest."""

@@ -46,10 +46,10 @@ def pull(tasks: Sequence[str], folder: Path, every_version: bool = False) -> Ite
             is_published = version.hub is not None or version.evalplus is not None
             if name == entry.default_version or (every_version and is_published):
                 for split in entry.splits if version.by_split else [None]:
-                    yield _pull(card, entry, find_version(entry, name, split), folder)
+                    yield _pull_version(card, entry, find_version(entry, name, split), folder)
 
 
-def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> PulledVersion:
+def _pull_version(card: Card, entry: TaskEntry, version: Version, folder: Path) -> PulledVersion:
     if version.hub is not None and version.hub.files:
         return _pull_files(card, entry, version, version.hub, folder)
     path = pulled_path(entry, version, folder)
@@ -66,7 +66,7 @@ def _pull(card: Card, entry: TaskEntry, version: Version, folder: Path) -> Pulle
     except UserError as error:
         return PulledVersion(entry.name, version.name, error=_without_hint(error))
     if not path.exists():
-        _write(path, loaded)
+        _write_records(path, loaded)
     return PulledVersion(entry.name, version.name, len(loaded.records), path)
 
 
@@ -76,7 +76,7 @@ def _pull_files(card: Card, entry: TaskEntry, version: Version, hub: HubSource, 
     try:
         if not all(path.exists() for path in paths):
             for source, path in zip(hub_files(hub), paths, strict=True):
-                _copy(source, path)
+                _copy_file(source, path)
         loaded = load_records(card, entry, version.name, folder)
         if version.sha256 and not loaded.official:
             raise UserError(
@@ -92,12 +92,12 @@ def _without_hint(error: UserError) -> str:
     return str(error).removesuffix(DATA_HINT)
 
 
-def _copy(source: Path, path: Path) -> None:
+def _copy_file(source: Path, path: Path) -> None:
     with source.open("rb") as original, _atomic_write(path) as copy:
         shutil.copyfileobj(original, copy)
 
 
-def _write(path: Path, loaded: LoadedData) -> None:
+def _write_records(path: Path, loaded: LoadedData) -> None:
     with _atomic_write(path) as compressed, gzip.open(compressed, "wt", encoding="utf-8") as file:
         for record in loaded.records:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")

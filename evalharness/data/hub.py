@@ -66,7 +66,7 @@ def _hub_or_cache(source: HubSource) -> Iterator[str]:
     """
     unreachable = _why_unreachable(source)
     try:
-        with _quiet(), _offline() if unreachable else contextlib.nullcontext():
+        with _without_progress_bars(), _without_network() if unreachable else contextlib.nullcontext():
             yield unreachable
     except Exception as error:  # The libraries' errors have no common class.
         reason = unreachable or error_with_cause(error)
@@ -97,7 +97,7 @@ def _check_cached_revision(rows: Any, revision: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _offline() -> Iterator[None]:
+def _without_network() -> Iterator[None]:
     """Makes `datasets` and `huggingface_hub` use their caches alone, without a network, during the block."""
     import datasets
     from huggingface_hub import constants
@@ -114,7 +114,7 @@ def _offline() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _without_progress_bars() -> Iterator[None]:
     """Turns off the hub libraries' progress bars and warnings about retries during the block."""
     import datasets
 

@@ -56,7 +56,7 @@ def load_records(
     version = find_version(entry, version_name, split)
     if release is not None:
         version = _select_files(version, slice(release[0] - 1, release[1]))
-    records, origin, checksums = _read(card, entry, version, source, split)
+    records, origin, checksums = _read_version(card, entry, version, source, split)
     records = [record for record in records if all(record.get(field) == value for field, value in entry.where.items())]
     records = _with_ids(card, entry, named_records(records, version.fields))
     records = sorted(records, key=lambda record: natural_key(record.get("task_id")))
@@ -96,24 +96,24 @@ def _select_files(version: Version, selection: slice) -> Version:
     return version.model_copy(update={**files, "hub": hub})
 
 
-def _read(
+def _read_version(
     card: Card, entry: TaskEntry, version: Version, source: DataSource, split: str | None
 ) -> tuple[list[Record], str, tuple[str, ...]]:
     """Returns a version's records, their origin, and the checksum of each file if the card has some to compare."""
     if version.shipped and source != "sample":
         paths = shipped_paths(card.folder, version.shipped)
-        return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _checksums(paths, version)
+        return _read_files(paths), SHIPPED + ", ".join(map(str, paths)), _file_checksums(paths, version)
     if isinstance(source, Path):
         check_data_folder(source)
         paths = version_files(entry, version, source)
         _check_present(entry, version, paths, source)
-        return _read_files(paths), f"folder {source}", _checksums(paths, version)
+        return _read_files(paths), f"folder {source}", _file_checksums(paths, version)
     if source == "sample":
         return _read_sample(card, entry, version, split), "sample", ()
     if version.hub is not None and version.hub.files:
         paths = hub_files(version.hub)
         origin = f"hub {version.hub.repo}@{version.hub.revision or 'main'}"
-        return _read_files(paths), origin, _checksums(paths, version)
+        return _read_files(paths), origin, _file_checksums(paths, version)
     records, origin = _read_published(entry, version, use_override=version.name == entry.default_version)
     return records, origin, ()
 
@@ -143,7 +143,7 @@ def _check_present(entry: TaskEntry, version: Version, paths: Sequence[Path], fo
         )
 
 
-def _checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
+def _file_checksums(paths: Sequence[Path], version: Version) -> tuple[str, ...]:
     """Returns the sha256 of each data file; nothing if the card has no checksums to compare."""
     if not version.sha256:
         return ()

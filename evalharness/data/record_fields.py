@@ -14,18 +14,21 @@ def named_records(records: Iterable[Record], fields: Mapping[str, str]) -> list[
     """
     renamed = {name: field for name, field in fields.items() if name != field}
     return [
-        {**record, **{name: value for name, field in renamed.items() if (value := _value(record, field)) is not None}}
+        {
+            **record,
+            **{name: value for name, field in renamed.items() if (value := _field_value(record, field)) is not None},
+        }
         for record in records
     ]
 
 
-def _value(record: Mapping[str, Any], field: str) -> Any:
+def _field_value(record: Mapping[str, Any], field: str) -> Any:
     """Returns the value of a record's field, such as "a" or "a.b"; None where the record does not have it."""
     if field in record:
         return record[field]
     outer, dot, inner = field.partition(".")
     nested = record.get(outer) if dot else None
-    return _value(nested, inner) if isinstance(nested, Mapping) else None
+    return _field_value(nested, inner) if isinstance(nested, Mapping) else None
 
 
 def check_records(records: Sequence[Record], fields: Mapping[str, str], data: str) -> None:
@@ -38,7 +41,7 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
     seen = set()
     for record in records:
         task_id = str(record.get("task_id"))
-        if missing := [_described(name, field) for name, field in fields.items() if name not in record]:
+        if missing := [_field_with_card_name(name, field) for name, field in fields.items() if name not in record]:
             has = ", ".join(key for key in record if key not in fields and key != "task_id")
             hint = f"; it has {has}" if has else ""
             raise UserError(
@@ -50,5 +53,5 @@ def check_records(records: Sequence[Record], fields: Mapping[str, str], data: st
         seen.add(task_id)
 
 
-def _described(name: str, field: str) -> str:
+def _field_with_card_name(name: str, field: str) -> str:
     return name if name == field else f"{field} (the card's {name})"

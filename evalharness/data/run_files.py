@@ -12,7 +12,7 @@ from evalharness.errors import UserError
 from evalharness.records import Completion, DraftCounts, RejectedDraft, Trace, Verdict
 from evalharness.records.row_checks import check_row, repeated_row
 from evalharness.util.jsonl import complete_lines
-from evalharness.util.key_set import KeySet
+from evalharness.util.sample_key_set import SampleKeySet
 
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
 COMPLETIONS, VERDICTS = "completions.jsonl", "verdicts.jsonl"
@@ -69,7 +69,7 @@ def read_rows(path: Path, kind: type[Row]) -> Iterator[Row]:
     Raises UserError, naming the line, at an invalid line, and at a second line of a sample.
     """
     known = {field.name for field in fields(kind)}
-    keys = KeySet()
+    keys = SampleKeySet()
     for number, line in complete_lines(path):
         try:
             content = json.loads(line)
@@ -93,7 +93,7 @@ def _field_value(key: str, value: Any) -> Any:
     if key == "task_id":
         return sys.intern(value)
     if key == "trace" and value is not None:
-        return _trace(value)
+        return _parse_trace(value)
     if key == "drafts" and value is not None:
         return tuple(
             DraftCounts(part["source"], part["passes"], tuple(part["drafted"]), tuple(part["accepted"]))
@@ -102,7 +102,7 @@ def _field_value(key: str, value: Any) -> Any:
     return value
 
 
-def _trace(value: Any) -> Trace:
+def _parse_trace(value: Any) -> Trace:
     rejected = tuple(
         RejectedDraft(part["step"], part["position"], tuple(part["tokens"])) for part in value.get("rejected", ())
     )

@@ -195,7 +195,7 @@ takes no such prompt, or a filter ends the answer. unanswered: the backend faile
 the user let the run settle it (--settle-failures)."""
 
 
-class Reason(TypedDict):
+class FailureReason(TypedDict):
     """Summary: a reason why the backend or the machine failed, and on which problems."""
 
     reason: str
@@ -222,7 +222,7 @@ class Answers(TypedDict):
     """The endpoint's count of the tokens of that reasoning."""
     reasoning_common_tokens: NotRequired[int]
     """The common tokenizer's count of the tokens of that reasoning."""
-    reasons: NotRequired[dict[AnswerKind, list[Reason]]]
+    reasons: NotRequired[dict[AnswerKind, list[FailureReason]]]
     """What the endpoint said about refused and unanswered prompts, the most frequent reason first."""
 
 
@@ -246,7 +246,7 @@ class Figures(TypedDict):
     """Answers by the rule that found their program; absent where no program is searched for."""
     answers: NotRequired[Answers]
     """Absent for the official solutions, and in runs of earlier versions."""
-    without_verdict: NotRequired[list[Reason]]
+    without_verdict: NotRequired[list[FailureReason]]
     """Why samples have no verdict, the most frequent reason first."""
     without_completion: NotRequired[int]
     """Samples that have no verdict because the backend failed."""

@@ -7,7 +7,7 @@ from evalharness.errors import UserError
 
 
 def shipped_paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    """Returns the paths of the data files that come with a task card (`shipped`). `folder` is the card's.
+    """Returns the paths of the data files that come with a task card (`shipped`). `folder` is the card's folder.
 
     A name is relative to the folder, or PACKAGE:PATH. Raises UserError for a package that is not installed.
     """

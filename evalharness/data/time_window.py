@@ -42,16 +42,18 @@ class TimeWindow:
                 f"the records of {data_name} have no date field {field}; leave out --option start= and end=, or use "
                 "another --option version="
             )
-        selected = [record for record in records if self._contains(record[field], data_name)]
+        selected = [record for record in records if self._is_in_window(record[field], data_name)]
         if not selected:
             raise UserError(f"no problem of {data_name} is in the time window; change --option start= or end=")
         return selected
 
-    def _contains(self, timestamp: object, data_name: str) -> bool:
+    def _is_in_window(self, timestamp: object, data_name: str) -> bool:
         try:
             date = datetime.fromisoformat(str(timestamp))
         except ValueError:
-            raise UserError(f"{timestamp!r} in the records of {data_name} is not a date; replace the data") from None
+            raise UserError(
+                f"{data_name} has a record with {timestamp!r}, which is not a date; replace the data file"
+            ) from None
         return (self.start is None or self.start <= date) and (self.end is None or date <= self.end)
 
 

@@ -32,6 +32,6 @@ def encode_prompt(tokenizer: Any, model: str, prompt: Prompt, fix: str = "") -> 
     return encode_bare(tokenizer, text + prompt.prefill)
 
 
-def chat_reason(tokenizer: Any) -> str:
+def why_chat_is_expected(tokenizer: Any) -> str:
     """Returns the reason to send a model chat messages: its tokenizer has a chat template; empty if it has none."""
     return "the model's tokenizer has a chat template" if getattr(tokenizer, "chat_template", None) else ""

@@ -39,7 +39,7 @@ def served_task(name: str, config: ServiceConfig) -> str:
     """
     cards = {task_name(task): task for task in config.tasks if card_path(task)}
     if card_path(name) and name not in cards.values():
-        raise UserError(f"unknown task {name!r}; the service serves only the card files of --task")
+        raise UserError(f"unknown task {name!r}: only card files that the service was started with (--task) are served")
     return cards.get(name, name)
 
 

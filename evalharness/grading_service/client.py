@@ -42,10 +42,10 @@ class SandboxClient:
         verdicts: list[VerdictRow] = []
         for first in range(0, len(samples), SAMPLES_PER_REQUEST):
             part = [dict(sample) for sample in samples[first : first + SAMPLES_PER_REQUEST]]
-            verdicts += self._post({"task": task, "options": dict(options or {}), "samples": part})
+            verdicts += self._post_submission({"task": task, "options": dict(options or {}), "samples": part})
         return verdicts
 
-    def _post(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
+    def _post_submission(self, submission: Mapping[str, Any]) -> list[VerdictRow]:
         deadline, warned = time.monotonic() + self.retry_s, False
         while True:
             pause_s = 1.0
@@ -59,7 +59,7 @@ class SandboxClient:
             else:
                 if response.status_code == 200:
                     return cast(list[VerdictRow], response.json()["verdicts"])
-                reason = _reason(response)
+                reason = _refusal_reason(response)
                 if response.status_code < 500 and response.status_code not in RETRIED_STATUSES:
                     raise UserError(f"the grading service at {self._http.base_url} refuses the samples: {reason}")
                 pause_s = float(response.headers.get("retry-after", 1))
@@ -86,7 +86,7 @@ class SandboxClient:
         self.close()
 
 
-def _reason(response: httpx.Response) -> str:
+def _refusal_reason(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"])
     except (ValueError, KeyError, TypeError):

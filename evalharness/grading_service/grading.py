@@ -45,10 +45,10 @@ class GradingPool:
         Raises UserError for an unknown task or option, and where data or image are not available.
         """
         key = (name, tuple(sorted(options.items())))
-        if loaded := self._find(key):
+        if loaded := self._find_loaded(key):
             return loaded
         with self._loading:
-            if loaded := self._find(key):
+            if loaded := self._find_loaded(key):
                 return loaded
             task, context = open_task(name, self.source, options)
             self.sandbox.prepare([context.image] if context.image else [])
@@ -59,7 +59,7 @@ class GradingPool:
                     self._loaded.popitem(last=False)
             return loaded
 
-    def _find(self, key: TaskKey) -> LoadedTask | None:
+    def _find_loaded(self, key: TaskKey) -> LoadedTask | None:
         with self._lock:
             if key in self._loaded:
                 self._loaded.move_to_end(key)

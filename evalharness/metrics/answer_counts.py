@@ -25,7 +25,7 @@ def count_answers(
 
     Completions that failed do not count.
 
-    `token_limit` is the one that the answers were generated under; without it, none is known to have reached it.
+    `token_limit`, the limit under which the answers were generated, is only stored with the counts.
     `final_text` returns an answer without reasoning that is in its text.
     """
     counts = Counter[AnswerKind]()

@@ -68,7 +68,7 @@ def rates(tallies: Mapping[str, ProblemCounts], ks: Sequence[int] = DEFAULT_KS) 
     """
     judged = [(counts.samples, counts.passed) for counts in tallies.values()]
     base = [(counts.base_samples, counts.base_passed) for counts in tallies.values()]
-    return _rates("pass", judged, ks) | _rates("base_pass", base, ks)
+    return _rates_at_ks("pass", judged, ks) | _rates_at_ks("base_pass", base, ks)
 
 
 def rates_by_facet(
@@ -85,16 +85,16 @@ def rates_by_facet(
     }
 
 
-def _rates(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
+def _rates_at_ks(name: str, counts: Iterable[tuple[int, int]], ks: Sequence[int]) -> dict[str, Rate]:
     """Returns NAME@k for each k in `ks` that is possible, from (samples, passed) of each problem."""
     judged = [(samples, passed) for samples, passed in counts if samples]
     fewest = min((samples for samples, _ in judged), default=0)
     return {
-        f"{name}@{k}": _estimate([pass_at_k(samples, passed, k) for samples, passed in judged])
+        f"{name}@{k}": _mean_with_interval([pass_at_k(samples, passed, k) for samples, passed in judged])
         for k in ks
         if k <= fewest
     }
 
 
-def _estimate(values: Sequence[float]) -> Rate:
+def _mean_with_interval(values: Sequence[float]) -> Rate:
     return {"value": float(np.mean(values)), "ci95": list(mean_interval(values))}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from evalharness.data.run_types import Reason
+from evalharness.data.run_types import FailureReason
 from evalharness.util.text import counted, shortened
 
 MOST_REASONS = 5
@@ -13,9 +13,9 @@ SHOWN_CHARACTERS = 200
 """Maximum length of a reason, in characters."""
 
 
-def group_reasons(failures: Iterable[tuple[str, str]]) -> list[Reason]:
+def group_reasons(failures: Iterable[tuple[str, str]]) -> list[FailureReason]:
     """Returns the reasons of failures, the most frequent first, with their problems; a failure is (problem, reason)."""
-    groups: dict[str, Reason] = {}
+    groups: dict[str, FailureReason] = {}
     for task_id, text in failures:
         reason = shortened(text, SHOWN_CHARACTERS)
         group = groups.setdefault(reason, {"reason": reason, "samples": 0, "problems": []})
@@ -25,7 +25,7 @@ def group_reasons(failures: Iterable[tuple[str, str]]) -> list[Reason]:
     return sorted(groups.values(), key=lambda group: -group["samples"])[:MOST_REASONS]
 
 
-def reason_text(reason: Reason) -> str:
+def reason_text(reason: FailureReason) -> str:
     """Returns a failure reason with its problems as text, such as "HumanEval/3, HumanEval/8: HTTP 500: no"."""
     problems = ", ".join(reason["problems"])
     is_whole = len(reason["problems"]) < MOST_PROBLEMS or reason["samples"] == len(reason["problems"])

@@ -36,7 +36,7 @@ class OutputSpan:
 
 @dataclass(frozen=True)
 class Window:
-    """The steady window: the time span of a run in which the most requests were in progress."""
+    """The steady window: the time span of a run in which the most requests were in progress at once."""
 
     start: float
     end: float
@@ -59,7 +59,7 @@ def output_span(completion: Completion, amount: float, first_amount: float | Non
 
 
 def steady_window(spans: Sequence[tuple[float, float]], after: float = float("-inf")) -> Window | None:
-    """Returns the steady window of requests: from first to last moment of the highest concurrency; None for no time.
+    """Returns the steady window of requests: from first to last moment of the highest concurrency; None without one.
 
     `spans` are (start, end) of each request. The highest concurrency is the largest that was reached or exceeded for a
     tenth of the busy time. Nothing before `after` belongs to the window.

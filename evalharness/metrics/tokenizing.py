@@ -40,8 +40,10 @@ def common_tokenizer(given: str | None = None) -> CommonTokenizer | None:
     # The bundled tokenizer may change between releases, and counts by different tokenizers must not be compared.
     name = given or f"{BUNDLED_NAME}{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}"
     # The library refuses unpaired surrogates.
-    return CommonTokenizer(name, lambda text: len(loaded.encode(_valid(text), add_special_tokens=False).ids))
+    return CommonTokenizer(
+        name, lambda text: len(loaded.encode(_without_surrogates(text), add_special_tokens=False).ids)
+    )
 
 
-def _valid(text: str) -> str:
+def _without_surrogates(text: str) -> str:
     return text.encode(errors="replace").decode()

@@ -9,7 +9,7 @@ from evalharness.metrics.tokenizing import common_tokenizer
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.pipeline.validate import Job, PreparedRun, validate_all
 from evalharness.records import Prompt, Request
-from evalharness.util.key_set import KeySet
+from evalharness.util.sample_key_set import SampleKeySet
 
 Prices = tuple[float, float]
 """The price of a million prompt tokens, and of a million output tokens."""
@@ -52,15 +52,15 @@ def plan_all(jobs: Sequence[Job], prompts: int) -> list[RunPlan]:
     notes: list[str] = []
     prepared = validate_all(jobs, notes.append)
     try:
-        return [_plan(run, prompts, is_stored=prepared.stored is not None) for run in prepared.runs]
+        return [_plan_run(run, prompts, is_stored=prepared.stored is not None) for run in prepared.runs]
     finally:
         if prepared.stored:
             prepared.stored.close()
 
 
-def _plan(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
+def _plan_run(run: PreparedRun, prompts: int, is_stored: bool) -> RunPlan:
     again = run.prepared.config.ask_again
-    done = KeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
+    done = SampleKeySet(row.key for row in read_completions(run.folder) if not (again and is_unanswered(row)))
     missing = [] if is_stored else [request for request in run.requests if request.key not in done]
     tokenizer = common_tokenizer(run.prepared.config.tokenizer)
     counts = {

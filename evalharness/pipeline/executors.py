@@ -89,7 +89,7 @@ def find_executor(name: str) -> OpenExecutor:
 def open_local(config: RunConfig, stored: Backend | None, log: Log, sandbox_needed: bool) -> Executor:
     """Returns the executor that works on this machine. Raises UserError where sandbox or backend are not available.
 
-    `stored` is the backend if its completions exist already, such as a samples file.
+    `stored` is a backend whose completions exist already, such as a samples file; None opens the configured one.
     """
     sandbox = open_sandbox(config.sandbox, config.workers, config.sandbox_options(), log, needed=sandbox_needed)
     try:

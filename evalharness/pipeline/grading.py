@@ -17,7 +17,7 @@ POLL_S = 0.2
 
 
 @dataclass(order=True)
-class _Job:
+class _GradingJob:
     priority: float
     """Minus the expected grading time in seconds; jobs with low values go first."""
     number: int
@@ -44,11 +44,11 @@ class Grader:
         self.task, self.problems, self.sandbox = task, problems, sandbox
         self.expected_seconds, self.on_verdict = expected_seconds, on_verdict
         self._seconds: dict[str, float] = {}
-        self._queue: queue.PriorityQueue[_Job] = queue.PriorityQueue(MAX_WAITING)
+        self._queue: queue.PriorityQueue[_GradingJob] = queue.PriorityQueue(MAX_WAITING)
         self._number = itertools.count()
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        self._threads = [threading.Thread(target=self._grade_queued_jobs, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -57,9 +57,9 @@ class Grader:
         task_id = completion.task_id
         if task_id not in self._seconds:
             self._seconds[task_id] = self.expected_seconds(self.problems[task_id])
-        self._enqueue(_Job(-self._seconds[task_id], next(self._number), completion))
+        self._enqueue(_GradingJob(-self._seconds[task_id], next(self._number), completion))
 
-    def _enqueue(self, job: _Job) -> None:
+    def _enqueue(self, job: _GradingJob) -> None:
         while True:
             if self._error:
                 raise self._error
@@ -71,7 +71,7 @@ class Grader:
     def finish(self) -> None:
         """Waits until every queued completion has a verdict. Raises the exception of a grading thread, if any."""
         for _ in self._threads:
-            self._enqueue(_Job(float("inf"), next(self._number), None))
+            self._enqueue(_GradingJob(float("inf"), next(self._number), None))
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(POLL_S)
@@ -87,7 +87,7 @@ class Grader:
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _grade_queued_jobs(self) -> None:
         STOPPED.set(self._stop)
         while not self._stop.is_set():
             try:

@@ -38,9 +38,9 @@ def hardware() -> Hardware:
     """Returns this machine's processor, cores, clock, memory and, where torch is imported already, accelerators."""
     described: Hardware = {
         "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
+        "processor": _processor_name(),
         "cores": os.cpu_count(),
-        "cpu_mhz": _mhz(),
+        "cpu_mhz": _processor_mhz(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
     }
     torch = sys.modules.get("torch")
@@ -60,13 +60,13 @@ def git_version() -> str | None:
     if not (folder / ".git").exists():
         return None
     try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(folder, "status", "--porcelain") else "")
+        commit = _git_output(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git_output(folder, "status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git_output(folder: Path, *words: str) -> str:
     result = subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True)
     return result.stdout.strip()
 
@@ -78,7 +78,7 @@ def _package_version(name: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -86,7 +86,7 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _mhz() -> float | None:
+def _processor_mhz() -> float | None:
     """Returns the CPU's highest clock in MHz, else that of the fastest core now; None where it is not known."""
     try:
         return int(Path("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq").read_text()) / 1000

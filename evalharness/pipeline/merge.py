@@ -64,12 +64,13 @@ def merge(out: Path, runs: Sequence[Path], data: str | None = None, ks: tuple[in
         for folder in folders:
             groups.setdefault(folder.relative_to(run), []).append(folder)
     for place, folders in groups.items():
-        if len({folder.resolve() for folder in folders}) < len(folders):
-            raise UserError(f"a run directory is named twice, or overlaps with itself: {folders[0]}; name each once")
+        resolved = [folder.resolve() for folder in folders]
+        if repeated := next((folder for folder in folders if resolved.count(folder.resolve()) > 1), None):
+            raise UserError(f"the run directory {repeated} is given twice; name each run directory once")
         if (out / place).exists() and any((out / place).iterdir()):
             raise UserError(f"{out / place} is not empty; name a new folder to merge into")
     sharded = {place: _check_shards(folders, data, ks) for place, folders in groups.items()}
-    return [_write(out / place, run) for place, run in sharded.items()]
+    return [_write_merged_run(out / place, run) for place, run in sharded.items()]
 
 
 def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]) -> ShardedRun:
@@ -83,7 +84,7 @@ def _check_shards(folders: Sequence[Path], data: str | None, ks: tuple[int, ...]
     for folder, other in configs.items():
         for place, old, new in differences(shared, other):
             raise UserError(
-                f"{first} and {folder} are not shards of one run: {place} is {old} and {new}; leave one out"
+                f"{first} and {folder} are not shards of one run: their {place} differs ({old}, {new}); leave one out"
             )
     counts = {shard.of for shard in map(_shard_of, manifests.values()) if shard}
     if len(counts) > 1:
@@ -142,11 +143,13 @@ def _prepare_again(
         )
     )
     if prepared.context.data.fingerprint != task["data"]["fingerprint"]:
-        raise UserError(f"the data of {name} differ from those of the runs; give the data of the runs with --data")
+        raise UserError(
+            f"the data of {name} differ from those that the runs used; give the data of the runs with --data"
+        )
     return prepared
 
 
-def _write(out: Path, run: ShardedRun) -> MergedRun:
+def _write_merged_run(out: Path, run: ShardedRun) -> MergedRun:
     """Writes the joined run directory under a temporary name, and renames it when it is complete."""
     part = out.with_name(out.name + ".part")
     header = _common_header(run)
@@ -158,7 +161,7 @@ def _write(out: Path, run: ShardedRun) -> MergedRun:
         judged = _join_rows(part / VERDICTS, run)
         environments = [manifest["environment"] for manifest in run.manifests.values()]
         environment = cast(Environment, {**environments[0], "merged": environments})
-        stretches = _stretches(run)
+        stretches = _stretches_of_shards(run)
         write_json(part / MANIFEST, {"config": run.config, "environment": environment, "stretches": stretches})
         summary = cast(Summary, {**header, **count_figures(run.prepared, part, run.asked)})
         write_json(part / SUMMARY, summary)
@@ -167,10 +170,10 @@ def _write(out: Path, run: ShardedRun) -> MergedRun:
         part.rename(out)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}; free some space, or choose another folder") from None
-    return MergedRun(out, summary, tuple(_missing(run, run.asked - judged)))
+    return MergedRun(out, summary, tuple(_missing_verdict_reasons(run, run.asked - judged)))
 
 
-def _stretches(run: ShardedRun) -> list[Stretch]:
+def _stretches_of_shards(run: ShardedRun) -> list[Stretch]:
     """Returns the stretches (parts that one process wrote) of all shards, as if these had followed each other."""
     completions = [sum(1 for _ in complete_lines(folder / COMPLETIONS)) for folder in run.manifests]
     return joined_stretches(list(run.manifests.values()), completions)
@@ -186,7 +189,7 @@ def _common_header(run: ShardedRun) -> dict[str, Any]:
 
 
 def _join_rows(path: Path, run: ShardedRun) -> int:
-    """Joins all shards' files of that name, in the order of problems and samples; returns the number of lines."""
+    """Writes `path` with the lines of the shards' files of that name, sorted by sample; returns their number."""
     order = {task_id: position for position, task_id in enumerate(run.prepared.problems)}
     sources: dict[Key, tuple[Path, int]] = {}
     for folder in run.manifests:
@@ -229,7 +232,7 @@ def _row_offsets(path: Path) -> Iterator[tuple[Key, int]]:
         offset += len(line)
 
 
-def _missing(run: ShardedRun, samples: int) -> Iterator[str]:
+def _missing_verdict_reasons(run: ShardedRun, samples: int) -> Iterator[str]:
     """Yields the reasons, as parts of a message, why `samples` samples of a merged run have no verdict."""
     if samples <= 0:
         return

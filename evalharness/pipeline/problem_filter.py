@@ -20,5 +20,5 @@ def select_problems(
         raise UserError("--only and --limit both choose problems; leave one out")
     for task_id in only:
         if task_id not in selected:
-            raise UserError(f"--only: {task} has no problem {task_id!r}; its ids are such as {next(iter(selected))}")
+            raise UserError(f"--only: {task} has no problem {task_id!r}; give ids such as {next(iter(selected))}")
     return {task_id: problem for task_id, problem in selected.items() if task_id in only}

@@ -96,16 +96,16 @@ class ProgressCounts:
     def tokens_per_s(self) -> str:
         """Generated tokens/s so far as text, with those of a batch that is being decoded; empty where not known."""
         tokens = max(self._completed_tokens, generated_tokens.count - self._meter_at_start)
-        return f"{tokens / self._seconds:,.0f} tokens/s" if tokens else ""
+        return f"{tokens / self._elapsed_seconds:,.0f} tokens/s" if tokens else ""
 
     @property
-    def _seconds(self) -> float:
+    def _elapsed_seconds(self) -> float:
         return max(time.monotonic() - self._started, 1e-6)
 
     def line(self) -> str:
         """Returns one line of progress: samples generated and graded, pass rate, samples/s, tokens/s, time left."""
         done = self.graded - self._graded_before or self.generated - self._generated_before
-        rate = done / self._seconds
+        rate = done / self._elapsed_seconds
         left = self.total - (self.graded if self.graded > self._graded_before else self.generated)
         parts = [
             f"{self.generated} of {self.total} generated",
@@ -113,12 +113,12 @@ class ProgressCounts:
             self.passed,
             f"{rate:.2g} samples/s" if rate < 10 else f"{rate:.0f} samples/s",
             self.tokens_per_s,
-            f"about {duration(left / rate)} left" if rate else "time left unknown",
+            f"about {duration_text(left / rate)} left" if rate else "time left unknown",
         ]
         return ", ".join(filter(None, parts))
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Returns a time in the largest unit that fits, such as "40 s", "12 min" or "3.5 h"."""
     if seconds < 100:
         return f"{seconds:.0f} s"
@@ -147,7 +147,7 @@ class ConsoleProgress:
         if in_terminal:
             self._show_bars()
         period, show = (REFRESH_S, self._update_bars) if in_terminal else (LINE_S, self._print_line)
-        self._thread = threading.Thread(target=_repeat, args=(show, period, self._stopped), daemon=True)
+        self._thread = threading.Thread(target=_call_repeatedly, args=(show, period, self._stopped), daemon=True)
         self._thread.start()
 
     def _show_bars(self) -> None:
@@ -190,7 +190,7 @@ class ConsoleProgress:
             self._bars = None
 
 
-def _repeat(action: Callable[[], None], period: float, stopped: threading.Event) -> None:
+def _call_repeatedly(action: Callable[[], None], period: float, stopped: threading.Event) -> None:
     """Calls a function every `period` seconds until the event `stopped` is set."""
     while not stopped.wait(period):
         action()

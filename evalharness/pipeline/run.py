@@ -19,7 +19,7 @@ from evalharness.pipeline.unanswered import generate_unless_refused
 from evalharness.pipeline.validate import Job, PreparedRun, PreparedRuns, check_prompt, validate_all
 from evalharness.records import AdjustsOptions, Backend, Completion, KnowsChat, Request, Verdict
 from evalharness.report.answer_remarks import answer_warning
-from evalharness.util.key_set import KeySet
+from evalharness.util.sample_key_set import SampleKeySet
 from evalharness.util.text import counted
 
 
@@ -29,7 +29,7 @@ def run(config: RunConfig, out: Path, progress: Progress | None = None) -> Summa
 
 
 def run_all(jobs: Sequence[Job], progress: Progress) -> dict[Path, Summary]:
-    """Evaluates one backend on several tasks, each in its own directory, or resumes; returns summaries by directory.
+    """Evaluates one backend on several tasks, or resumes them; returns the summaries by run directory.
 
     The configurations differ in the task alone.
     Raises UserError before any work is done where the user must change something.
@@ -63,7 +63,9 @@ def base_recipe_warning(run: PreparedRun, backend: Backend) -> str:
     """
     prepared, context = run.prepared, run.prepared.context
     prompt = next(iter(prepared.problems.values())).prompt
-    reason = backend.chat_reason() if isinstance(backend, KnowsChat) and context.recipe.kind == "completion" else ""
+    reason = (
+        backend.why_chat_is_expected() if isinstance(backend, KnowsChat) and context.recipe.kind == "completion" else ""
+    )
     if prompt.messages or not reason:
         return ""
     recipes = context.card.recipes_of(context.entry)
@@ -177,7 +179,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
         progress.graded(verdict)
 
     requests = run.requests
-    wanted = KeySet(request.key for request in requests)
+    wanted = SampleKeySet(request.key for request in requests)
     graded = sum(request.key in store.judged for request in requests)
     missing = [request for request in requests if request.key not in store.completed]
     progress.start(len(requests), len(requests) - len(missing), graded)
@@ -186,7 +188,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
     try:
         for completion in ungraded:
             grader.put(completion)
-        for completion in _generate(run, executor, missing):
+        for completion in _generate_missing(run, executor, missing):
             if not completion.error:
                 store.add_completion(completion)
             progress.generated(completion)
@@ -201,7 +203,7 @@ def generate_and_grade(run: PreparedRun, executor: Executor, store: Store, progr
         progress.stop()
 
 
-def _generate(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
+def _generate_missing(run: PreparedRun, executor: Executor, missing: Sequence[Request]) -> Iterator[Completion]:
     if missing:
         any_answered = len(missing) < len(run.requests)
         settle_failures = run.prepared.config.settle_failures

@@ -18,14 +18,16 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
-    def choose(self, requests: Sequence[Request]) -> list[Request]:
+    def select_requests(self, requests: Sequence[Request]) -> list[Request]:
         """Returns this shard's part of a run's requests, in order. Raises UserError for more shards than problems."""
         positions = {
             task_id: position for position, task_id in enumerate(dict.fromkeys(request.key[0] for request in requests))
         }
         if self.of > len(positions):
             count = len(positions)
-            raise UserError(f"--shard {self}: {count} problems can be divided into at most {count} shards")
+            raise UserError(
+                f"--shard {self}: {count} problems can be divided into at most {count} shards; use a smaller N in I/N"
+            )
         return [request for request in requests if positions[request.key[0]] % self.of == self.number - 1]
 
 

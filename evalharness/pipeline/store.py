@@ -33,7 +33,7 @@ from evalharness.pipeline.resuming.stretches import new_stretch, stretches_of
 from evalharness.pipeline.unanswered import is_unanswered
 from evalharness.records import Completion, Key, Verdict
 from evalharness.util.files import atomic_write, write_atomically
-from evalharness.util.key_set import KeySet
+from evalharness.util.sample_key_set import SampleKeySet
 
 SYNC_S = 1.0
 """Seconds between fsyncs of the .jsonl files; if the machine itself crashes, later lines may be lost."""
@@ -55,7 +55,7 @@ class Store:
     ):
         """Opens or creates the run directory; with `overwrite`, deletes the run that it holds.
 
-        With `ask_again`, deletes the rows of prompts that were refused or settled without an answer.
+        With `ask_again`, deletes the rows of prompts that were refused, or given up without an answer.
         Raises UserError where another process has locked it, or where it belongs to a run with another configuration.
         """
         self.folder = folder
@@ -84,35 +84,35 @@ class Store:
                 delete_rows(folder)
                 self._write_manifest([new_stretch(config, environment, 0)], environment)
             with disk_errors_as_user_errors(folder):
-                self._clean()
+                self._remove_unusable_rows()
                 if ask_again:
                     self._remove_unanswered()
-            self.completed = KeySet(row.key for row in self.completions())
-            self.judged = KeySet(row.key for row in self.verdicts())
+            self.completed = SampleKeySet(row.key for row in self.completions())
+            self.judged = SampleKeySet(row.key for row in self.verdicts())
         except BaseException:
             self.close()
             raise
 
-    def _clean(self) -> None:
+    def _remove_unusable_rows(self) -> None:
         """Removes an incomplete last line, and verdicts of status "infrastructure", whose samples are graded again."""
         for name in (COMPLETIONS, VERDICTS):
             remove_incomplete_line(self.folder / name)
         if any(row.status == "infrastructure" for row in self.verdicts()):
             with atomic_write(self.folder / VERDICTS) as file:
-                file.writelines(_line(row) for row in self.verdicts() if row.status != "infrastructure")
+                file.writelines(_json_line(row) for row in self.verdicts() if row.status != "infrastructure")
 
     def _remove_unanswered(self) -> None:
         """Removes completions and verdicts of prompts without an answer, so that these prompts are sent again."""
-        unanswered = KeySet(row.key for row in self.completions() if is_unanswered(row))
+        unanswered = SampleKeySet(row.key for row in self.completions() if is_unanswered(row))
         if not unanswered:
             return
         for name, rows in ((VERDICTS, self.verdicts), (COMPLETIONS, self.completions)):
             with atomic_write(self.folder / name) as file:
-                file.writelines(_line(row) for row in rows() if row.key not in unanswered)
+                file.writelines(_json_line(row) for row in rows() if row.key not in unanswered)
 
     def refuse_foreign_rows(self, requests: Collection[Key]) -> None:
         """Raises UserError where the directory has a completion or verdict of a sample that is not in the run."""
-        asked = KeySet(requests)
+        asked = SampleKeySet(requests)
         for name, keys in ((COMPLETIONS, self.completed), (VERDICTS, self.judged)):
             for task_id, sample_id in keys:
                 if (task_id, sample_id) not in asked:
@@ -161,19 +161,19 @@ class Store:
     def add_completion(self, completion: Completion) -> None:
         """Writes a completion; a second one of the same sample is ignored. Raises UserError where the disk fails."""
         if self._is_new(completion.key, self.completed):
-            self._append(COMPLETIONS, completion)
+            self._append_row(COMPLETIONS, completion)
 
     def add_verdict(self, verdict: Verdict) -> None:
         """Writes a verdict; a second one of the same sample is ignored. Raises UserError where the disk fails."""
         if self._is_new(verdict.key, self.judged):
-            self._append(VERDICTS, verdict)
+            self._append_row(VERDICTS, verdict)
 
-    def _is_new(self, key: Key, keys: KeySet) -> bool:
+    def _is_new(self, key: Key, keys: SampleKeySet) -> bool:
         with self._lock:
             return keys.add(key)
 
-    def _append(self, name: str, row: Completion | Verdict) -> None:
-        line = _line(row)
+    def _append_row(self, name: str, row: Completion | Verdict) -> None:
+        line = _json_line(row)
         with self._lock:
             if self._failure:
                 raise self._failure
@@ -183,14 +183,14 @@ class Store:
                     if file is None:
                         file = self._files[name] = (self.folder / name).open("ab", buffering=0)
                         self._synced_at = time.monotonic()
-                    self._write(file, line)
+                    self._append_line(file, line)
                     if time.monotonic() - self._synced_at > SYNC_S:
-                        self._sync()
+                        self._sync_to_disk()
             except UserError as error:
                 self._failure = error
                 raise
 
-    def _write(self, file: IO[bytes], line: bytes) -> None:
+    def _append_line(self, file: IO[bytes], line: bytes) -> None:
         """Appends a line to a file of the run directory, whole or, as far as the disk allows, not at all."""
         size = os.fstat(file.fileno()).st_size
         rest = memoryview(line)
@@ -202,7 +202,7 @@ class Store:
                 file.truncate(size)
             raise
 
-    def _sync(self) -> None:
+    def _sync_to_disk(self) -> None:
         """Writes the .jsonl files to the disk (fsync), and checks that they were not deleted or replaced."""
         for name, file in self._files.items():
             os.fsync(file.fileno())
@@ -222,7 +222,7 @@ class Store:
         with self._lock:
             try:
                 with disk_errors_as_user_errors(self.folder):
-                    self._sync()
+                    self._sync_to_disk()
             except UserError:
                 if not self._failure:
                     raise
@@ -236,7 +236,7 @@ class Store:
 def append_rows(path: Path, rows: Iterable[Completion]) -> None:
     """Appends completions to a .jsonl file outside a run directory, such as one of `evalharness bench`."""
     with path.open("ab") as file:
-        file.writelines(_line(row) for row in rows)
+        file.writelines(_json_line(row) for row in rows)
 
 
 def json_row(row: Completion | Verdict) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def _json_value(value: Any) -> Any:
     return [_json_value(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _line(row: Completion | Verdict) -> bytes:
+def _json_line(row: Completion | Verdict) -> bytes:
     return json.dumps(json_row(row), ensure_ascii=True).encode() + b"\n"
 
 

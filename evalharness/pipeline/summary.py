@@ -18,7 +18,7 @@ from evalharness.pipeline.resuming.stretches import measured_conditions
 from evalharness.pipeline.validate import PreparedTask
 from evalharness.records import STATUSES, Backend, Completion, Status
 from evalharness.util.jsonl import complete_lines
-from evalharness.util.key_set import KeySet
+from evalharness.util.sample_key_set import SampleKeySet
 
 
 def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int) -> Summary:
@@ -47,7 +47,7 @@ def summarize(prepared: PreparedTask, backend: Backend, folder: Path, asked: int
 def middle_policy(prepared: PreparedTask, backend: Backend) -> str | None:
     """Returns how the length of an infilled middle is chosen; None for a task that does not infill.
 
-    For samples made elsewhere it is known only where the user names the recipe; else it is "unknown".
+    For samples made elsewhere the policy is known only where the user names the recipe; else it is "unknown".
     """
     middle = prepared.context.recipe.middle
     known = not isinstance(backend, ReplayBackend) or "recipe" in prepared.config.options
@@ -81,7 +81,7 @@ def count_figures(prepared: PreparedTask, folder: Path, asked: int) -> Figures:
     if statuses["infrastructure"]:
         failed = [(row.key, row.detail) for row in read_verdicts(folder) if row.status == "infrastructure"]
         figures["without_verdict"] = group_reasons((key[0], detail) for key, detail in failed)
-        completed = KeySet(row.key for row in read_completions(folder))
+        completed = SampleKeySet(row.key for row in read_completions(folder))
         if unanswered := sum(key not in completed for key, _ in failed):
             figures["without_completion"] = unanswered
     return figures

@@ -51,7 +51,7 @@ def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     return fixed, swept
 
 
-def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
+def option_combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
     """Returns every combination of option values, the last option changing fastest."""
     return [
         Combination(
@@ -62,7 +62,7 @@ def combinations(swept: Mapping[str, Sequence[str]]) -> list[Combination]:
     ]
 
 
-def configure(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
+def with_option_values(base: RunConfig, values: Mapping[str, str]) -> RunConfig:
     """Returns a run's configuration with these option values. Raises UserError for a flag's value that is no number."""
     fields: dict[str, Any] = {}
     for key, value in values.items():
@@ -85,9 +85,12 @@ def sweep(
     A finished combination is not run again: its rows are all there.
     Raises UserError, before the first combination runs, where one of them is not possible.
     """
-    chosen = combinations(swept)
+    chosen = option_combinations(swept)
     jobs = [
-        [(configure(base, combination.values), out / combination.name / task_name(base.task)) for base in bases]
+        [
+            (with_option_values(base, combination.values), out / combination.name / task_name(base.task))
+            for base in bases
+        ]
         for combination in chosen
     ]
     opened: OpenedTasks = {}

@@ -38,16 +38,18 @@ def generate_unless_refused(
     answered prompts and then failed for all.
     """
     gate = _RequestGate(requests, any_answered)
-    failures = _Failures(any_answered) if settle_failures else None
+    failures = _HeldBackFailures(any_answered) if settle_failures else None
     while gate.paused:
         gate.paused = False
         for completion in backend.generate(gate, sampling):
-            for settled in gate.settle(completion):
-                yield from failures.settle(settled) if failures else [settled]
+            for settled in gate.add_and_release(completion):
+                yield from failures.add_and_release(settled) if failures else [settled]
         if gate.waiting:
-            raise UserError(f"{gate.waiting[0].refusal}; change --model, the sampling or an --option")
+            raise UserError(
+                f"no prompt was answered: {gate.waiting[0].refusal}; change --model, the sampling or an --option"
+            )
     if failures:
-        yield from failures.rest()
+        yield from failures.release_rest()
 
 
 class _RequestGate:
@@ -69,7 +71,7 @@ class _RequestGate:
             raise StopIteration
         return next(self._requests)
 
-    def settle(self, completion: Completion) -> list[Completion]:
+    def add_and_release(self, completion: Completion) -> list[Completion]:
         """Takes a completion and returns those that can be passed on; refusals wait for the first answered prompt."""
         refused = completion.finish_reason == "refused"
         self._any_answered |= not refused and not completion.error
@@ -83,7 +85,7 @@ class _RequestGate:
         return settled
 
 
-class _Failures:
+class _HeldBackFailures:
     """Holds back the completions of failed prompts until a later prompt shows that the backend works."""
 
     def __init__(self, any_answered: bool) -> None:
@@ -93,30 +95,31 @@ class _Failures:
         self._stopped = False
         """Whether the backend sent no more requests because it failed for several in a row."""
 
-    def settle(self, completion: Completion) -> list[Completion]:
+    def add_and_release(self, completion: Completion) -> list[Completion]:
         """Takes a completion and returns those that can be passed on; failures wait for the next answered prompt."""
         if completion.error:
             self._stopped |= completion.finish_reason != UNANSWERED
             self._waiting.append(completion)
             return []
         self._answered_now = True
-        settled = [*map(_settled, self._waiting), completion]
+        settled = [*map(_as_unsolved, self._waiting), completion]
         self._waiting = []
         return settled
 
-    def rest(self) -> list[Completion]:
-        """Returns the completions of prompts that failed after the last answer.
+    def release_rest(self) -> list[Completion]:
+        """Returns the completions held back at the end of the run: of prompts that failed after the last answer.
 
-        They become empty answers (not solved) if an endpoint that answered before was asked for all of them, or has
-        answered none since the run was resumed: then they may be the prompts that are left because they always fail.
+        They become empty answers (not solved) if the endpoint has answered before, in this or an earlier stretch, and
+        is not likely to be down: either all of these prompts were sent, or none was answered since the run was resumed,
+        so that they may be the prompts that always fail. Otherwise they stay failed, to be sent again.
         """
         answered = self._answered_before or self._answered_now
         settle = answered and not (self._stopped and self._answered_now)
-        return [_settled(completion) if settle else completion for completion in self._waiting]
+        return [_as_unsolved(completion) if settle else completion for completion in self._waiting]
 
 
-def _settled(completion: Completion) -> Completion:
-    """Returns the completion of a failed prompt as an empty answer with the reason; an unsent prompt's stays failed."""
+def _as_unsolved(completion: Completion) -> Completion:
+    """Returns the completion of a failed prompt as an empty answer with the reason; unchanged if it was not sent."""
     if completion.finish_reason != UNANSWERED:
         return completion
     return replace(completion, error="", refusal=completion.error)

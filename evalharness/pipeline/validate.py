@@ -126,7 +126,7 @@ def validate_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks | None = Non
 
 
 def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTask:
-    """Returns a configuration's task with its data, unless `opened` has them. Raises UserError for bad settings."""
+    """Returns a configuration's task with its data, read or taken from `opened`. Raises UserError for bad settings."""
     options = config.task_options()
     key = (config.task, config.data, tuple(sorted(options.items())))
     opened = {} if opened is None else opened
@@ -150,7 +150,7 @@ def prepare(config: RunConfig, opened: OpenedTasks | None = None) -> PreparedTas
 
 
 def prepare_all(jobs: Sequence[Job], log: Log, opened: OpenedTasks) -> list[tuple[PreparedTask, Path]]:
-    """Returns tasks with their data, each with its run directory; skips those without a bundled sample if needed.
+    """Returns tasks with their data, each with its run directory; with `--data sample` skips those without a sample.
 
     Raises UserError where a task cannot be prepared, or where none has a bundled sample.
     """
@@ -224,7 +224,7 @@ def check_backend(config: RunConfig) -> Backend | None:
 
 
 def check_prompt(backend: Backend, prompt: Prompt) -> None:
-    """Raises UserError where the backend cannot take prompts of this kind, such as infilling; a task has one kind."""
+    """Raises UserError where the backend cannot take prompts of this kind, such as infilling."""
     if check := prompt_check(backend):
         check(prompt)
     elif prompt.suffix is not None:
@@ -268,7 +268,7 @@ def _prepare_run(prepared: PreparedTask, folder: Path, stored: Backend | None) -
     )
     if config.shard:
         shard = parse_shard(config.shard)
-        requests = shard.choose(requests)
+        requests = shard.select_requests(requests)
         asked["shard"] = str(shard)
     if config.only:
         asked["only"] = list(prepared.problems)

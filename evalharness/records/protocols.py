@@ -67,7 +67,7 @@ def prompt_check(backend: Backend) -> Callable[[Prompt], None] | None:
 class KnowsChat(Protocol):
     """A backend that knows whether its model expects chat messages."""
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the model expects chat messages, such as "its tokenizer has a chat template"; else ""."""
         ...
 

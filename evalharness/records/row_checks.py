@@ -14,35 +14,35 @@ Row = Completion | Verdict
 
 
 def check_row(row: Row) -> None:
-    """Raises ValueError where a field of a stored completion or verdict is invalid; its text is as "its x is 5"."""
+    """Raises ValueError where a field of a stored completion or verdict is invalid, such as "the field x is 5"."""
     kind: Any = type(row)
     for name, allowed in _checked_fields(kind).items():
         value = getattr(row, name)
         if not _is_allowed(value, allowed):
-            raise ValueError(f"its {name} is {_short(value)}")
+            raise ValueError(f"the field {name} is {_shortened_text(value)}")
     if not row.task_id:
-        raise ValueError("its task_id is empty")
+        raise ValueError("the field task_id is empty")
     if row.sample_id < 0:
-        raise ValueError(f"its sample_id is {row.sample_id}")
+        raise ValueError(f"the field sample_id is {row.sample_id}, below 0")
     if isinstance(row, Verdict):
         _check_verdict(row)
 
 
 def _check_verdict(verdict: Verdict) -> None:
     if verdict.passed != (verdict.status == "passed"):
-        raise ValueError(f"its status is {verdict.status}, but passed is {str(verdict.passed).lower()}")
+        raise ValueError(f"the field status is {verdict.status}, but passed is {str(verdict.passed).lower()}")
     if verdict.passed and verdict.base_passed is False:
-        raise ValueError("it passed, but base_passed is false")
+        raise ValueError("the field passed is true, but base_passed is false")
     for name in ("cpu_s", "wall_s", "peak_mb"):
         if getattr(verdict, name) < 0:
-            raise ValueError(f"its {name} is {getattr(verdict, name)}")
+            raise ValueError(f"the field {name} is {getattr(verdict, name)}")
 
 
 @cache
 def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
     """Returns, by name, the allowed types and values of a dataclass's fields, without fields that are dataclasses."""
     hints = get_type_hints(kind)
-    allowed = {field.name: _alternatives(hints[field.name]) for field in fields(kind)}
+    allowed = {field.name: _allowed_types(hints[field.name]) for field in fields(kind)}
     return {
         name: kinds
         for name, kinds in allowed.items()
@@ -50,10 +50,10 @@ def _checked_fields(kind: type[Any]) -> Mapping[str, tuple[Any, ...]]:
     }
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
+def _allowed_types(hint: Any) -> tuple[Any, ...]:
     """Returns the alternatives of a type hint: the types of a union, and the values of a Literal."""
     if get_origin(hint) in (Union, types.UnionType):
-        return tuple(part for alternative in get_args(hint) for part in _alternatives(alternative))
+        return tuple(part for alternative in get_args(hint) for part in _allowed_types(alternative))
     return get_args(hint) if get_origin(hint) is Literal else (hint,)
 
 
@@ -66,13 +66,11 @@ def _is_allowed(value: Any, allowed: tuple[Any, ...]) -> bool:
     )
 
 
-def _short(value: Any) -> str:
+def _shortened_text(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 def repeated_row(where: str, row: Row) -> UserError:
     """Returns the error for a sample that is in a file twice; `where` names file and line."""
-    return UserError(
-        f"{where}: sample {row.sample_id} of {row.task_id} is there a second time; remove one of the lines"
-    )
+    return UserError(f"{where}: sample {row.sample_id} of {row.task_id} has a second line; remove one of the two lines")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from evalharness.data.run_types import AnswerKind, Answers, Reason, Summary
+from evalharness.data.run_types import AnswerKind, Answers, FailureReason, Summary
 from evalharness.metrics.answer_counts import KINDS
 from evalharness.metrics.reasons import reason_text
 
@@ -28,12 +28,12 @@ REMEDIES: Mapping[AnswerKind, str] = {
 def answer_remarks(summary: Summary, least_rate: float = 0.0) -> list[str]:
     """Returns remarks about cut, empty or refused answers of a run, such as "1 of 9 answers was empty (11.1%)".
 
-    Kinds of which at most the fraction `least_rate` of the answers is are left out.
+    A kind, such as empty, with at most the fraction `least_rate` of the answers is left out.
     """
     answers = summary.get("answers")
     if not answers:
         return []
-    return [_remark(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
+    return [_remark_on_kind(answers, kind) for kind in KINDS if answers["rates"].get(kind, 0.0) > least_rate]
 
 
 def short_remarks(summary: Summary) -> list[str]:
@@ -52,7 +52,7 @@ def token_limit(summary: Summary) -> str:
 def problem_remarks(summary: Summary) -> list[str]:
     """Returns remarks about a run's problems without answer or verdict, such as "refused: HumanEval/3: HTTP 400"."""
     answers = summary.get("answers")
-    reasons: dict[str, list[Reason]] = {}
+    reasons: dict[str, list[FailureReason]] = {}
     if answers:
         reasons = {SHORT[kind]: group for kind, group in answers.get("reasons", {}).items()}
     reasons["without a verdict"] = summary.get("without_verdict", [])
@@ -62,7 +62,7 @@ def problem_remarks(summary: Summary) -> list[str]:
 def answer_warning(summary: Summary) -> str:
     """Returns a warning, with what to do, if many answers of a run were cut, empty or refused; else "".
 
-    Many are more than `WARNING_RATE`.
+    Many: more than the fraction `WARNING_RATE` of the answers.
     """
     remarks = answer_remarks(summary, WARNING_RATE)
     if not remarks:
@@ -73,7 +73,7 @@ def answer_warning(summary: Summary) -> str:
     return f"warning: {summary['task']}: {', '.join(remarks)}; {remedies}"
 
 
-def _remark(answers: Answers, kind: AnswerKind) -> str:
+def _remark_on_kind(answers: Answers, kind: AnswerKind) -> str:
     count, total = answers["counts"][kind], answers["answers"]
     verb = "" if kind == "at_limit" else "was " if count == 1 else "were "
     limit = f" of {answers['token_limit']}" if kind == "at_limit" and "token_limit" in answers else ""

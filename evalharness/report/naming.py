@@ -47,7 +47,7 @@ class RunName:
         """The settings that distinguish the run, such as "threshold=0.9", or its folder."""
         if len(self.settings) > MAX_SETTINGS:
             return self.folder
-        shown = [f"{key}={_short(value)}" for key, value in self.settings]
+        shown = [f"{key}={_shortened_value(value)}" for key, value in self.settings]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown) or self.folder
 
     @property
@@ -61,7 +61,7 @@ class RunName:
     @property
     def short(self) -> str:
         """The run's short name within a curve of the frontier plot: the values of swept options such as 0.9."""
-        shown = [_short(value) for key, value in self.settings if _is_swept(key, value)]
+        shown = [_shortened_value(value) for key, value in self.settings if _is_swept(key, value)]
         return ", ".join([*shown, self.folder] if self.ambiguous else shown)
 
     @property
@@ -71,7 +71,7 @@ class RunName:
 
     @property
     def curve(self) -> Curve:
-        """The key of the run's curve in the frontier plot: the model and every setting that is not a swept number."""
+        """The key of the run's curve in the frontier plot: the model and all settings but swept numbers."""
         return (self.model, self.family, *(item for item in self.settings if not _is_swept(*item)))
 
 
@@ -85,7 +85,7 @@ def name_runs(runs: Sequence[Run]) -> list[RunName]:
     differing: dict[ModelKey, set[str]] = defaultdict(set)
     for (model, _), indices in groups.items():
         differing[model] |= _differing_keys([settings[index] for index in indices])
-    shown = [_shown(differing[model], values) for model, values in zip(models, settings, strict=True)]
+    shown = [_shown_settings(differing[model], values) for model, values in zip(models, settings, strict=True)]
     model_names = _model_names(models)
     names = []
     for index, run in enumerate(runs):
@@ -116,21 +116,23 @@ def _data_identity(run: Run) -> str:
 
 
 def _differing_keys(settings: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Returns the keys of the settings in which runs differ, without `NOT_SHOWN` if there are others."""
+    """Returns the keys of the settings in which runs differ; minor ones (`NOT_SHOWN`) only if there are no others."""
     keys = {key for values in settings for key in values}
     differing = {key for key in keys if len({repr(values.get(key)) for values in settings}) > 1}
-    return {key for key in differing if _last_part(key) not in NOT_SHOWN} or differing
+    return {key for key in differing if _last_part_of_key(key) not in NOT_SHOWN} or differing
 
 
-def _shown(differing: set[str], settings: Mapping[str, Any]) -> Settings:
-    """Returns the differing settings that a run's name shows; those that it lacks only if it has no other."""
-    items = tuple((_last_part(key), settings.get(key)) for key in sorted(differing))
+def _shown_settings(differing: set[str], settings: Mapping[str, Any]) -> Settings:
+    """Returns the differing settings that a run's name shows: those that are set, or all as None if none is set."""
+    items = tuple((_last_part_of_key(key), settings.get(key)) for key in sorted(differing))
     return tuple(item for item in items if item[1] is not None) or items
 
 
 def _look_equal(first: Settings, second: Settings) -> bool:
     """Returns whether two runs' settings look the same in their names, where long values are shortened."""
-    return [(key, _short(value)) for key, value in first] == [(key, _short(value)) for key, value in second]
+    return [(key, _shortened_value(value)) for key, value in first] == [
+        (key, _shortened_value(value)) for key, value in second
+    ]
 
 
 def _folder_names(runs: Sequence[Run]) -> list[str]:
@@ -170,10 +172,10 @@ def _is_swept(key: str, value: Any) -> bool:
     return key != "seed" and (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _last_part(key: str) -> str:
+def _last_part_of_key(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _short(value: Any) -> str:
+def _shortened_value(value: Any) -> str:
     text = f"{value:g}" if isinstance(value, float) else visible(one_line(str(value)))
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 3] + "..."

@@ -28,14 +28,14 @@ class RunProblems:
 def problems_of(run: Run, data: str | None = None) -> RunProblems:
     """Returns the run's problems with the prompts of its recipe; none where the data's fingerprint is not the run's.
 
-    `data` is a folder, "hub" or "sample", as for a run. By default a run on the sample reads the bundled sample, and
-    any other $EVALHARNESS_DATA or the folder that the run read. Nothing is downloaded unless `data` is "hub".
+    `data` is a folder, "hub" or "sample", as for a run. By default a run on sample data reads the bundled sample, any
+    other run $EVALHARNESS_DATA, else the folder that the run read. Nothing is downloaded unless `data` is "hub".
     """
     try:
         task = run.manifest["config"]["task"]
         sample = task["data"]["origin"] == "sample"
         name = run.manifest["environment"].get("card", base_task(task["name"]) if sample else task["name"])
-        source = "sample" if sample else _source(task["data"]["origin"], data)
+        source = "sample" if sample else _problem_source(task["data"]["origin"], data)
         if source is None:
             return RunProblems(missing="The task's data are not available here; set $EVALHARNESS_DATA to their folder.")
         options = {"version": task["version"], "recipe": task["recipe"]["name"], **task["options"]}
@@ -53,7 +53,7 @@ def problems_of(run: Run, data: str | None = None) -> RunProblems:
         return RunProblems(missing=f"The task's data could not be read: {error}")
 
 
-def _source(origin: str, data: str | None) -> DataSources | None:
+def _problem_source(origin: str, data: str | None) -> DataSources | None:
     if origin.startswith(SHIPPED):
         return "hub"  # The records come with the card, whatever the source.
     if data is not None or os.environ.get("EVALHARNESS_DATA"):

@@ -9,13 +9,13 @@ from evalharness.util.limits.texts import is_too_large
 
 def program_source(task: Task, problem: Problem, completion: Completion) -> str | None:
     """Returns the program of a completion without its tests; None where no program ran."""
-    program = _program(task, problem, completion)
+    program = _sandbox_program(task, problem, completion)
     return program.source if program else None
 
 
 def tests_of(task: Task, problem: Problem) -> str:
     """Returns the tests of a problem as text; "" where answers are compared as text, without running."""
-    program = _program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
+    program = _sandbox_program(task, problem, Completion(problem.task_id, 0, "", form="solution"))
     if program is None:
         return ""
     if isinstance(program, CallsProgram):
@@ -29,7 +29,7 @@ def tests_of(task: Task, problem: Problem) -> str:
     return program.checks.text if program.checks else ""
 
 
-def _program(task: Task, problem: Problem, completion: Completion) -> Program | None:
+def _sandbox_program(task: Task, problem: Problem, completion: Completion) -> Program | None:
     """Returns the sandbox program of a completion; None if there is none, such as for an answer over the size limit."""
     if is_too_large(completion.text):
         return None

@@ -77,11 +77,11 @@ def load_published(names: str) -> list[PublishedPoint]:
     for name in filter(None, (part.strip() for part in names.split(","))):
         if name == "all":
             for set_name in published_sets():
-                points += _read(bundled("results/published") / f"{set_name}.json")
+                points += _read_published_file(bundled("results/published") / f"{set_name}.json")
         elif name in published_sets():
-            points += _read(bundled("results/published") / f"{name}.json")
+            points += _read_published_file(bundled("results/published") / f"{name}.json")
         elif Path(name).is_file():
-            points += _read(Path(name))
+            points += _read_published_file(Path(name))
         else:
             raise UserError(unknown_name("published set", name, ["all", *published_sets()]))
     return points
@@ -101,7 +101,7 @@ def published_speed_of(rate: PublishedPoint, points: Sequence[PublishedPoint]) -
     return next(iter([*same, *general]), None)
 
 
-def _read(path: Path) -> list[PublishedPoint]:
+def _read_published_file(path: Path) -> list[PublishedPoint]:
     known = {field.name for field in fields(PublishedPoint)}
     try:
         content: Mapping[str, Any] = json.loads(path.read_bytes())

@@ -34,8 +34,8 @@ class RateEstimate:
 def speed_kind(chosen: str, beside_published: bool) -> str:
     """Returns the kind of tokens/s that a report shows: that of --speed, or the default.
 
-    Published speeds are of one request. Beside them the default is the same; otherwise it is that of the whole run.
-    Raises UserError for an unknown kind.
+    The default beside published speeds, which are of one request, is "request"; otherwise it is "aggregate", over the
+    whole run. Raises UserError for an unknown kind.
     """
     if chosen and chosen not in SPEEDS:
         raise UserError(f"--speed {chosen} is unknown; known: {', '.join(SPEEDS)}")
@@ -123,7 +123,7 @@ def hardware_of(run: Run) -> str:
     return str(hardware or UNKNOWN_HARDWARE) + copies + merged
 
 
-def shortfall(run: Run) -> str:
+def why_incomplete(run: Run) -> str:
     """Returns why a run is incomplete, such as "only the first 20 of 164 problems"; "" for a complete run."""
     summary = run.summary
     limit = run.config.get("samples", {}).get("limit")

@@ -41,7 +41,7 @@ def selected_problems(run: Run) -> str:
 def family_of(run: Run) -> Family:
     """Returns the family of a run's model (ar, diffusion, other): as the backend states, or from tokens per pass.
 
-    An endpoint that states nothing is "other", unless it commits more than 1.5 tokens per forward pass.
+    A model whose backend states nothing is diffusion above 1.5 tokens per forward pass, else "other".
     """
     stated = run.config.get("backend", {}).get("family")
     for family in FAMILIES:

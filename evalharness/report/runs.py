@@ -39,11 +39,11 @@ def load_runs(paths: Sequence[Path], note: Callable[[str], None] = lambda text: 
         if unfinished:
             note(f"{counted(unfinished, 'unfinished run')} in {path} left out; their commands, run again, finish them")
         for folder in finished:
-            runs.setdefault(folder.resolve(), _load(folder))
+            runs.setdefault(folder.resolve(), _open_finished_run(folder))
     return list(runs.values())
 
 
-def _load(folder: Path) -> Run:
+def _open_finished_run(folder: Path) -> Run:
     """Opens the finished run in a folder. Raises UserError where its manifest or summary cannot be read."""
     manifest = cast(Manifest, _read_object(folder / MANIFEST))
     return Run(folder, manifest, cast(Summary, _read_object(folder / SUMMARY)))

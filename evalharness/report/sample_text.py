@@ -21,17 +21,17 @@ def sample_lines(run: Run, task_id: str, sample_id: int, data: str | None) -> It
     completion = sample.completion
     if completion is not None:
         if completion.reasoning:
-            yield from _part("reasoning (not graded)", completion.reasoning)
+            yield from _lines_with_heading("reasoning (not graded)", completion.reasoning)
         reason = "" if completion.finish_reason == "unknown" else f", finish reason {completion.finish_reason}"
-        yield from _part(completion.form + reason, completion.text or "(empty)")
+        yield from _lines_with_heading(completion.form + reason, completion.text or "(empty)")
     problem = problems.by_id.get(task_id)
     if problem and completion and problems.task:
         source = program_source(problems.task, problem, completion)
         found = f", {sample.verdict.extraction}" if sample.verdict and sample.verdict.extraction else ""
         if source is not None:
-            yield from _part(f"program{found}", source)
+            yield from _lines_with_heading(f"program{found}", source)
         if tests := tests_of(problems.task, problem):
-            yield from _part("tests", tests)
+            yield from _lines_with_heading("tests", tests)
     yield from _verdict_lines(sample)
 
 
@@ -41,7 +41,7 @@ def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
     if not samples:
         known = list(dict.fromkeys(sample.task_id for sample in run.samples()))
         near = get_close_matches(task_id, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"its ids are such as {', '.join(known[:3]) or 'none'}"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"give an id such as {', '.join(known[:3]) or 'none'}"
         raise UserError(f"{run.folder} has no problem {task_id!r}; {hint}")
     if sample_id not in samples:
         raise UserError(f"{task_id} has no sample {sample_id}; its samples are {', '.join(map(str, sorted(samples)))}")
@@ -51,27 +51,27 @@ def find_sample(run: Run, task_id: str, sample_id: int) -> Sample:
 def _problem_lines(problems: RunProblems, sample: Sample) -> Iterator[str]:
     problem = problems.by_id.get(sample.task_id)
     if problem is None:
-        yield from _part("prompt", problems.missing or "The task's data do not have this problem.")
+        yield from _lines_with_heading("prompt", problems.missing or "The task's data do not have this problem.")
         return
     for name, text in prompt_parts(problem.prompt):
-        yield from _part(f"prompt, {name}", text)
+        yield from _lines_with_heading(f"prompt, {name}", text)
 
 
 def _verdict_lines(sample: Sample) -> Iterator[str]:
     verdict = sample.verdict
     if verdict is None:
-        yield from _part("verdict", "none: the sample is not graded")
+        yield from _lines_with_heading("verdict", "none: the sample is not graded")
         return
     base = "" if verdict.base_passed is None else f", base tests {'passed' if verdict.base_passed else 'not passed'}"
-    yield from _part(
+    yield from _lines_with_heading(
         "verdict",
         f"{verdict.status}{base} ({verdict.cpu_s:.2f} s CPU, {verdict.wall_s:.2f} s, {verdict.peak_mb:.0f} MB)",
     )
     if verdict.detail:
-        yield from _part("output", verdict.detail)
+        yield from _lines_with_heading("output", verdict.detail)
 
 
-def _part(name: str, text: str) -> Iterator[str]:
+def _lines_with_heading(name: str, text: str) -> Iterator[str]:
     yield f"=== {name} ==="
     yield text.rstrip("\n")
     yield ""

@@ -27,18 +27,18 @@ def summary_table(summaries: Sequence[Summary], mean: str | None = None) -> Tabl
     for name in (*rate_names, "tokens/s", *(["E2E latency"] if timed else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
-        table.add_row(*_row(summary, rate_names, timed), end_section=len(summaries) > 1)
+        table.add_row(*_table_row(summary, rate_names, timed), end_section=len(summaries) > 1)
     if mean and len(summaries) > 1:
-        table.add_row(f"mean of {mean}", "", "", *(_mean(summaries, name) for name in rate_names))
+        table.add_row(f"mean of {mean}", "", "", *(_mean_text(summaries, name) for name in rate_names))
     return table
 
 
 def table_remarks(summaries: Sequence[Summary]) -> list[str]:
     """Returns remarks below the table of results: about cut or missing answers, and changed measurement conditions."""
-    return [f"{summary['task']}: {remark}" for summary in summaries for remark in _remarks(summary)]
+    return [f"{summary['task']}: {remark}" for summary in summaries for remark in _run_remarks(summary)]
 
 
-def _remarks(summary: Summary) -> list[str]:
+def _run_remarks(summary: Summary) -> list[str]:
     mixed = mixed_conditions(summary["speed"])
     return [*answer_remarks(summary), *problem_remarks(summary), *([f"speed of {mixed}"] if mixed else [])]
 
@@ -52,31 +52,31 @@ def facet_tables(summaries: Sequence[Summary]) -> Iterator[Table]:
             for name in (facet, "problems", *rate_names):
                 table.add_column(name, justify="left" if name == facet else "right", no_wrap=True, min_width=9)
             for name, kind in kinds.items():
-                rates = (_rate(kind["metrics"].get(rate)).replace("\n", " ") for rate in rate_names)
+                rates = (_rate_text(kind["metrics"].get(rate)).replace("\n", " ") for rate in rate_names)
                 table.add_row(name, str(kind["problems"]), *rates)
             yield table
 
 
-def _row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
+def _table_row(summary: Summary, rate_names: Sequence[str], timed: bool) -> list[str]:
     speed = summary["speed"]
     return [
         "\n".join(filter(None, [summary["task"], run_conditions(summary), token_limit(summary)])),
         summary["backend"] + (f"\n{summary['model']}" if summary["model"] else ""),
-        "\n".join([_size(summary), *_counts(summary)]),
-        *(_rate(summary["metrics"].get(name)) for name in rate_names),
-        _number(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions(speed) else ""),
-        *([_latency(speed)] if timed else []),
+        "\n".join([_size_text(summary), *_count_texts(summary)]),
+        *(_rate_text(summary["metrics"].get(name)) for name in rate_names),
+        _number_text(speed.get("output_tokens_per_s")) + ("\n(mixed)" if mixed_conditions(speed) else ""),
+        *([_latency_text(speed)] if timed else []),
     ]
 
 
-def _counts(summary: Summary) -> list[str]:
-    """Returns counts of a run's samples for the table: by status, without code, and cut, empty or refused."""
+def _count_texts(summary: Summary) -> list[str]:
+    """Returns counts of a run's samples for the table: by status, without code, and how answers ended."""
     counts = [f"{count} {status}" for status, count in summary["statuses"].items()]
     without_code = summary.get("extraction", {}).get("nothing found", 0)
     return [*counts, *([f"{without_code} without code"] if without_code else []), *short_remarks(summary)]
 
 
-def _size(summary: Summary) -> str:
+def _size_text(summary: Summary) -> str:
     """Returns a run's number of samples as text; with that of problems where it differs or the run is partial."""
     problems, total = summary["problems"], summary.get("problems_of_task", summary["problems"])
     if problems < total:
@@ -84,23 +84,23 @@ def _size(summary: Summary) -> str:
     return str(summary["samples"]) + (f"\n{counted(problems, 'problem')}" if problems != summary["samples"] else "")
 
 
-def _rate(rate: Rate | None) -> str:
+def _rate_text(rate: Rate | None) -> str:
     if rate is None:
         return ABSENT
     low, high = rate["ci95"]
     return f"{rate['value']:.1%}\n[{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _mean(summaries: Sequence[Summary], name: str) -> str:
+def _mean_text(summaries: Sequence[Summary], name: str) -> str:
     values = [summary["metrics"][name]["value"] for summary in summaries if name in summary["metrics"]]
     return f"{sum(values) / len(values):.1%}" if len(values) == len(summaries) else ABSENT
 
 
-def _number(value: float | None) -> str:
+def _number_text(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.1f}"
 
 
-def _latency(speed: Speed) -> str:
+def _latency_text(speed: Speed) -> str:
     """Returns a run's end-to-end latency percentiles, and its median TTFT where measured, as lines of a cell."""
     lines = [f"{rank} {seconds:.2f} s" for rank, seconds in speed.get("latency_s", {}).items()]
     if "first_output_s" in speed:

@@ -23,9 +23,9 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[Difference]:
         for key in [*old, *(key for key in new if key not in old)]:
             yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else str(key))
     elif old != new:
-        yield Difference(place, _short(old), _short(new))
+        yield Difference(place, _shortened_json(old), _shortened_json(new))
 
 
-def _short(value: Any) -> str:
+def _shortened_json(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."

@@ -4,7 +4,7 @@ import ctypes
 
 
 def return_free_memory() -> None:
-    """Returns to the system what the C library keeps of freed memory. Does nothing where it is not glibc."""
+    """Gives memory that was freed, but that glibc keeps, back to the system. Does nothing with another C library."""
     try:
         trim = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

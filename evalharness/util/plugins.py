@@ -23,7 +23,7 @@ def plugin_points(group: str) -> list[EntryPoint]:
     by_name: dict[str, EntryPoint] = {}
     for point in points:
         if by_name.setdefault(point.name, point) is not point and by_name[point.name].value != point.value:
-            report_disabled(origin(point), f"the name {point.name!r} is taken in the group {group}")
+            report_disabled(package_of_plugin(point), f"the name {point.name!r} is taken in the group {group}")
     return sorted(by_name.values(), key=lambda point: point.name)
 
 
@@ -46,7 +46,8 @@ def load_plugin(group: str, kind: str, name: str) -> Any:
         if _is_own(points[name]):
             raise
         raise UserError(
-            f"{kind} {name} ({origin(points[name])}) cannot be loaded: {described(error)}; fix or uninstall its package"
+            f"{kind} {name} ({package_of_plugin(points[name])}) cannot be loaded: {error_line(error)}; "
+            "fix or uninstall its package"
         ) from error
 
 
@@ -58,18 +59,18 @@ def load_plugins(group: str) -> Iterator[tuple[str, Any]]:
         except PLUGIN_ERRORS as error:
             if _is_own(point):
                 raise
-            report_disabled(origin(point), described(error))
+            report_disabled(package_of_plugin(point), error_line(error))
         else:
             yield point.name, loaded
 
 
-def origin(point: EntryPoint) -> str:
+def package_of_plugin(point: EntryPoint) -> str:
     """Returns which package registered an entry point, for messages: "package NAME", else "entry point NAME"."""
     return f"package {point.dist.name}" if point.dist else f"entry point {point.name}"
 
 
-def described(error: BaseException) -> str:
-    """Returns an exception as one line: its message, after its type unless the message is made for users."""
+def error_line(error: BaseException) -> str:
+    """Returns an exception as one line: type and message, or the message alone of a UserError or ValueError."""
     text = error_text(error)
     is_readable = isinstance(error, UserError | ValueError) or text == type(error).__name__
     return text if is_readable else f"{type(error).__name__}: {text}"

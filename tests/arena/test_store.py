@@ -76,7 +76,7 @@ def test_a_damaged_row_is_named(tmp_path: Path) -> None:
     VoteStore(tmp_path).add_vote(vote(1, "first"))
     with (tmp_path / VOTES).open("a") as file:
         file.write(json.dumps({**vote_row(vote(2, "tie")), "choice": "neither"}) + "\n")
-    with pytest.raises(UserError, match=r"votes.jsonl, line 2: choice is 'neither'"):
+    with pytest.raises(UserError, match=r"votes.jsonl, line 2: the field choice is 'neither'"):
         VoteStore(tmp_path)
 
 

@@ -49,7 +49,11 @@ def test_options_are_parsed_from_text() -> None:
     [
         ({"modee": "slow"}, "unknown option of backend b 'modee'; did you mean mode?"),
         ({"mode": "slov"}, "unknown mode of backend b 'slov'; did you mean slow?"),
-        ({"rows": "0"}, "option rows='0' of backend b: Input should be greater than or equal to 1"),
+        (
+            {"rows": "0"},
+            "option rows='0' of backend b is not valid: Input should be greater than or equal to 1; "
+            "see `evalharness backends b`",
+        ),
     ],
 )
 def test_wrong_options_are_user_errors(options: dict[str, str], message: str) -> None:

@@ -81,7 +81,8 @@ def test_program_is_used_only_if_the_problem_accepts_one(tmp_path: Path) -> None
 def test_single_program_is_refused_if_the_problem_accepts_none(tmp_path: Path) -> None:
     path = write_samples(tmp_path / "a.jsonl", {"task_id": "a", "program": "p"})
     with pytest.raises(
-        UserError, match="line 1: only a program, which this task does not accept; give a solution or a completion"
+        UserError,
+        match="line 1: the sample has only a program, which this task does not accept; give a solution or a completion",
     ):
         backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "")})
     assert backend(path).requests({"a": Problem("a", Prompt(text=""), {}, "", accepts_programs=True)}) == [("a", 0)]
@@ -108,20 +109,23 @@ def test_description_depends_only_on_the_content(tmp_path: Path) -> None:
     [
         ([], "contains no samples"),
         (["", "{"], "line 2: not JSON"),
-        (["3"], "line 1: no task_id"),
+        (["3"], "line 1: the sample has no task_id"),
         (["[]"], "is a JSON array; write one object per line"),
         (["", " [", {"task_id": "a", "solution": ""}, "]"], "is a JSON array; write one object per line"),
-        ([{"task_id": "a", "solution": ""}, "[]"], "line 2: no task_id"),
-        ([{"task_id": "a", "solution": "", "completion": ""}], "line 1: both a solution and a completion; give"),
-        ([{"task_id": "a", "text": "", "form": "poem"}], "line 1: no text under solution"),
-        ([{"task_id": "a", "text": ""}], "line 1: no text under solution"),
+        ([{"task_id": "a", "solution": ""}, "[]"], "line 2: the sample has no task_id"),
+        (
+            [{"task_id": "a", "solution": "", "completion": ""}],
+            "line 1: the sample has both a solution and a completion; give",
+        ),
+        ([{"task_id": "a", "text": "", "form": "poem"}], "line 1: the sample has no solution"),
+        ([{"task_id": "a", "text": ""}], "line 1: the sample has no solution"),
         (
             [{"task_id": "a", "text": "", "form": "answer", "error": "HTTP 500"}],
-            "line 1: a sample without text, because its backend failed",
+            "line 1: the sample has no text, because its backend failed",
         ),
-        ([{"task_id": None, "solution": ""}], "line 1: no task_id"),
-        ([{"task_id": "a"}], "line 1: no text under solution"),
-        ([{"task_id": "a", "solution": None}], "line 1: no text under solution"),
+        ([{"task_id": None, "solution": ""}], "line 1: the sample has no task_id"),
+        ([{"task_id": "a"}], "line 1: the sample has no solution"),
+        ([{"task_id": "a", "solution": None}], "line 1: the sample has no solution"),
         (
             [{"task_id": "a", "solution": "", "sample_id": True}],
             "line 1: sample_id True is not an integer",

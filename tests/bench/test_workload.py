@@ -4,7 +4,13 @@ import ast
 
 import pytest
 
-from evalharness.bench.workload import INSTRUCTION, code_problems, fingerprint, refuse_random_tokens, select_requests
+from evalharness.bench.workload import (
+    INSTRUCTION,
+    code_problems,
+    prompts_fingerprint,
+    refuse_random_tokens,
+    select_requests,
+)
 from evalharness.errors import UserError
 
 
@@ -43,8 +49,12 @@ def test_prompts_are_real_code() -> None:
 
 
 def test_prompts_are_the_same_every_time() -> None:
-    assert fingerprint(code_problems(5, 100, count_words)) == fingerprint(code_problems(5, 100, count_words))
-    assert fingerprint(code_problems(5, 100, count_words)) != fingerprint(code_problems(5, 200, count_words))
+    assert prompts_fingerprint(code_problems(5, 100, count_words)) == prompts_fingerprint(
+        code_problems(5, 100, count_words)
+    )
+    assert prompts_fingerprint(code_problems(5, 100, count_words)) != prompts_fingerprint(
+        code_problems(5, 200, count_words)
+    )
 
 
 def test_more_prompts_than_the_code_has_are_refused() -> None:

@@ -76,7 +76,10 @@ def assert_refused(done: "subprocess.CompletedProcess[str]", folder: Path, *word
             (*SAMPLE, *TASK, "--k", "10", "--n", "1"),
             ["needs 10 samples per problem, not 1; set --n 10"],
         ),
-        ((*SAMPLE, *TASK, "--k", "1;10"), ["--k '1;10' is not a list of numbers such as 1,10"]),
+        (
+            (*SAMPLE, *TASK, "--k", "1;10"),
+            ["--k '1;10' is not a list of numbers; give numbers separated by commas, such as 1,10"],
+        ),
         ((*SAMPLE, *TASK, "--k", "0"), ["--k", "at least 1"]),
         ((*SAMPLE, *TASK, "--backend", "openai", "--model", "m", "--n", "2"), ["--n 2", "--temperature"]),
         ((*SAMPLE, *TASK, "--limit", "0"), ["--limit 0 is not possible; it must be at least 1"]),
@@ -143,8 +146,8 @@ def test_an_invalid_option_or_command_is_refused(
         ('{"solution": "x"}\n', ["line 1", "no task_id"]),
         (LINE + '\n{"task_id": "Sample/99", "solution": "x"}\n', ["line 3", "'Sample/99'", "--task"]),
         (LINE + LINE.replace("}", ', "sample_id": 0}'), ["line 2", "is already in line 1"]),
-        ('{"task_id": "Sample/0"}\n', ["line 1", "no text under solution"]),
-        ('{"task_id": "Sample/0", "solution": 1}\n', ["line 1", "no text under solution"]),
+        ('{"task_id": "Sample/0"}\n', ["line 1", "the sample has no solution, completion or answer"]),
+        ('{"task_id": "Sample/0", "solution": 1}\n', ["line 1", "the sample has no solution, completion or answer"]),
         ('{"task_id": "Sample/0", "solution": "", "sample_id": "a"}\n', ["line 1", "sample_id 'a'"]),
     ],
 )

@@ -92,7 +92,11 @@ def test_evalplus_folders_lm_eval_and_bigcode_outputs_are_read(cli: Command, eng
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl.gz", b"{}\n", "cannot be read: its name ends in .gz, but it is not gzip-compressed; give JSON lines"),
+        (
+            "a.jsonl.gz",
+            b"{}\n",
+            "cannot be read: the name ends in .gz, but the content is not gzip-compressed; give JSON lines",
+        ),
         (
             "a.json",
             b'[{"task_id": "Sample/0"}]',

@@ -55,7 +55,7 @@ def test_a_sample_or_problem_that_is_not_there_is_named(run: Path, cli: Command,
     for arguments, message in [
         ((run, "Sample/1", 7), "error: Sample/1 has no sample 7; its samples are 0, 1\n"),
         ((run, "Sample/11"), f"error: {run} has no problem 'Sample/11'; did you mean Sample/1 or Sample/0?\n"),
-        ((run, "x"), f"error: {run} has no problem 'x'; its ids are such as Sample/0, Sample/1\n"),
+        ((run, "x"), f"error: {run} has no problem 'x'; give an id such as Sample/0, Sample/1\n"),
         (
             (tmp_path, "x"),
             f"error: {tmp_path} is not a run directory (no manifest.json); name one that a run wrote\n",

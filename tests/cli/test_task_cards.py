@@ -131,7 +131,7 @@ def test_records_without_ids_are_numbered_and_prompts_may_be_continued(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": None}, "not a task card: it has neither name (of one task) nor tasks"),
+        ({"name": None}, "not a task card: it has neither the key name (for one task) nor the key tasks"),
         ({"data": None}, "data: missing"),
         ({"fields": None}, "fields: missing"),
         ({"recipe": None}, "recipe: missing"),

@@ -117,7 +117,7 @@ def test_a_version_may_have_one_file_per_split(
     cards.load_cards.cache_clear()
     with pytest.raises(UserError, match="unknown task 'adding'"):
         cards.find_task("adding")
-    assert "version v1 needs a value for each split: a, b" in caplog.text
+    assert "the keys problems and fingerprint of version v1 need a value for each split: a, b" in caplog.text
 
 
 def test_bundled_images_exist() -> None:
@@ -200,7 +200,11 @@ def test_a_plugin_card_needs_no_grader_family_licence_or_defaults(plugin: Callab
         ("recipes.plain.middle", "long", "recipes.plain.middle: "),
         ("tasks.adding.recipes", ["chatty"], "tasks.adding.recipes is 'chatty'"),
         ("tasks.adding.versions.v1.fields", None, "tasks.adding.versions.v1.fields: missing"),
-        ("tasks.adding.versions.v1.file", None, "tasks.adding.versions.v1: a version needs either file or shipped"),
+        (
+            "tasks.adding.versions.v1.file",
+            None,
+            "tasks.adding.versions.v1: a version of the data needs one of the keys file and shipped",
+        ),
         ("tasks.adding.versions.v1.fingerprint", "sha256:1", "tasks.adding.versions.v1.fingerprint: "),
         ("tasks.adding.default_version", "v2", "default_version is 'v2'"),
         ("tasks.adding.default_recipe", "chatty", "tasks.adding.default_recipe is 'chatty'"),

@@ -27,23 +27,23 @@ def test_every_status_is_read(status: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"status": "solved"}, "its status is 'solved'"),
-        ({"status": ["passed"]}, "its status is"),
-        ({"passed": False}, "its status is passed, but passed is false"),
-        ({"status": "failed"}, "its status is failed, but passed is true"),
-        ({"passed": 1}, "its passed is 1"),
-        ({"passed": "false"}, "its passed is 'false'"),
-        ({"base_passed": False}, "it passed, but base_passed is false"),
-        ({"base_passed": "no"}, "its base_passed is 'no'"),
-        ({"sample_id": -1}, "its sample_id is -1"),
-        ({"sample_id": "0"}, "its sample_id is '0'"),
-        ({"sample_id": True}, "its sample_id is True"),
-        ({"sample_id": 0.5}, "its sample_id is 0.5"),
-        ({"task_id": ""}, "its task_id is empty"),
-        ({"cpu_s": float("nan")}, "its cpu_s is nan"),
-        ({"wall_s": float("inf")}, "its wall_s is inf"),
-        ({"cpu_s": -1.0}, "its cpu_s is -1.0"),
-        ({"detail": None}, "its detail is None"),
+        ({"status": "solved"}, "the field status is 'solved'"),
+        ({"status": ["passed"]}, "the field status is"),
+        ({"passed": False}, "the field status is passed, but passed is false"),
+        ({"status": "failed"}, "the field status is failed, but passed is true"),
+        ({"passed": 1}, "the field passed is 1"),
+        ({"passed": "false"}, "the field passed is 'false'"),
+        ({"base_passed": False}, "the field passed is true, but base_passed is false"),
+        ({"base_passed": "no"}, "the field base_passed is 'no'"),
+        ({"sample_id": -1}, "the field sample_id is -1"),
+        ({"sample_id": "0"}, "the field sample_id is '0'"),
+        ({"sample_id": True}, "the field sample_id is True"),
+        ({"sample_id": 0.5}, "the field sample_id is 0.5"),
+        ({"task_id": ""}, "the field task_id is empty"),
+        ({"cpu_s": float("nan")}, "the field cpu_s is nan"),
+        ({"wall_s": float("inf")}, "the field wall_s is inf"),
+        ({"cpu_s": -1.0}, "the field cpu_s is -1.0"),
+        ({"detail": None}, "the field detail is None"),
         ({"task_id": 3}, "is damaged"),
         ({"task_id": None}, "is damaged"),
     ],
@@ -65,7 +65,7 @@ def test_a_line_that_is_no_row_is_refused(line: str, tmp_path: Path) -> None:
 
 def test_a_second_row_of_a_sample_is_refused(tmp_path: Path) -> None:
     write(tmp_path, GOOD, {**GOOD, "sample_id": 1}, GOOD)
-    with pytest.raises(UserError, match="line 3: sample 0 of a is there a second time; remove one of the lines"):
+    with pytest.raises(UserError, match="line 3: sample 0 of a has a second line; remove one of the two lines"):
         list(read_verdicts(tmp_path))
 
 
@@ -75,5 +75,5 @@ def test_completions_are_checked_too(tmp_path: Path) -> None:
     assert list(read_completions(tmp_path)) == [good]
     for changes in ({"text": 3}, {"form": "essay"}, {"output_tokens": "9"}, {"total_s": float("nan")}):
         write(tmp_path, {"task_id": "a", "sample_id": 0, "text": "", **changes}, name="completions")
-        with pytest.raises(UserError, match=r"line 1 is not a valid (verdict|completion): its"):
+        with pytest.raises(UserError, match=r"line 1 is not a valid (verdict|completion): the field"):
             list(read_completions(tmp_path))

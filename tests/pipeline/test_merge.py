@@ -15,7 +15,7 @@ from evalharness.errors import UserError
 from evalharness.metrics.tokenizing import BUNDLED
 from evalharness.pipeline.shard import Shard, parse_shard
 from evalharness.records import Problem, Prompt, Request
-from evalharness.report.run_metrics import hardware_of, shortfall
+from evalharness.report.run_metrics import hardware_of, why_incomplete
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -47,12 +47,12 @@ def test_shards_are_disjoint_and_together_the_whole(problems: int, samples: int,
         for place in range(problems)
         for sample in range(samples)
     ]
-    shares = [Shard(number, of).choose(every) for number in range(1, of + 1)]
+    shares = [Shard(number, of).select_requests(every) for number in range(1, of + 1)]
     assert sorted(one.key for share in shares for one in share) == sorted(one.key for one in every)
     sizes = [len(share) for share in shares]
     assert max(sizes) - min(sizes) <= samples
     with pytest.raises(UserError, match=f"at most {problems} shards"):
-        Shard(1, problems + 1).choose(every)
+        Shard(1, problems + 1).select_requests(every)
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/7", "8/7", "-1/7", "a/b", "1/7/2", "1.5/7", "0/0"])
@@ -102,8 +102,8 @@ def test_merged_speeds_are_counted_by_the_runs_tokenizer_and_say_that_they_are_m
     assert speed["tokenizer"] == str(BUNDLED)
     assert speed["conditions"]["merged_runs"] == 2
     [record] = load_runs([tmp_path / "merged"])
-    assert shortfall(record) == "only the first 4 of 16 problems"
-    assert shortfall(load_runs([tmp_path / "1"])[0]) == "only 2 of 16 problems"
+    assert why_incomplete(record) == "only the first 4 of 16 problems"
+    assert why_incomplete(load_runs([tmp_path / "1"])[0]) == "only 2 of 16 problems"
     assert hardware_of(record).endswith("(2 merged runs)")
     assert cli(*run, "--shard", "2/2", "--out", tmp_path / "2").returncode == 0
     done = cli("merge", tmp_path / "again", tmp_path / "1", tmp_path / "2")
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_refused_and_nothing_written(runs: Path, tmp_path: 
         ((first, other), "sampling.seed is 0 and 5; leave one out"),
         ((first, tmp_path / "eighth"), "different numbers of shards (7, 8); name runs whose --shard"),
         ((first, runs / "whole"), "overlap: both have sample 0 of"),
-        ((first, first), "named twice"),
+        ((first, first), "given twice"),
         ((first, tmp_path / "nowhere"), "holds no run"),
     ):
         done = cli("merge", tmp_path / "merged", *given_runs)

@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.problem_filter import select_problems
 from evalharness.records import Problem, Prompt
-from evalharness.report.run_metrics import shortfall
+from evalharness.report.run_metrics import why_incomplete
 from evalharness.report.runs import load_runs
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -25,7 +25,7 @@ def test_the_first_those_named_or_all() -> None:
 
 
 def test_what_cannot_be_chosen() -> None:
-    with pytest.raises(UserError, match="t has no problem 'p/9'; its ids are such as p/0"):
+    with pytest.raises(UserError, match="t has no problem 'p/9'; give ids such as p/0"):
         select_problems(PROBLEMS, None, ("p/1", "p/9"), "t")
     with pytest.raises(UserError, match="--only and --limit"):
         select_problems(PROBLEMS, 2, ("p/1",), "t")
@@ -45,10 +45,10 @@ def test_named_problems_in_shards_and_merged(engine: None, tmp_path: Path, cli: 
     [record] = load_runs([whole])
     assert [row.task_id for row in record.verdicts()] == ["Sample/2", "Sample/5"]
     assert record.manifest["config"]["samples"]["only"] == ["Sample/2", "Sample/5"]
-    assert shortfall(record) == "only 2 of 16 problems"
+    assert why_incomplete(record) == "only 2 of 16 problems"
     for number in (1, 2):
         assert cli(*run, "--shard", f"{number}/2", "--out", tmp_path / str(number)).returncode == 0
     assert cli("merge", tmp_path / "merged", tmp_path / "1", tmp_path / "2").returncode == 0
     [merged] = load_runs([tmp_path / "merged"])
     assert merged.manifest["config"] == record.manifest["config"]
-    assert shortfall(merged) == shortfall(record)
+    assert why_incomplete(merged) == why_incomplete(record)

@@ -10,7 +10,7 @@ from evalharness.errors import UserError
 from evalharness.pipeline import validate
 from evalharness.pipeline.config import RunConfig
 from evalharness.pipeline.progress import SilentProgress
-from evalharness.pipeline.sweep import combinations, configure, split_options, sweep
+from evalharness.pipeline.sweep import option_combinations, split_options, sweep, with_option_values
 
 
 def test_options_with_several_values_are_swept() -> None:
@@ -20,7 +20,7 @@ def test_options_with_several_values_are_swept() -> None:
 
 
 def test_every_combination_has_a_folder_of_its_own() -> None:
-    found = combinations({"threshold": ["0.5", "0.9"], "steps": ["8", "16"]})
+    found = option_combinations({"threshold": ["0.5", "0.9"], "steps": ["8", "16"]})
     assert [one.name for one in found] == [
         "threshold=0.5_steps=8", "threshold=0.5_steps=16", "threshold=0.9_steps=8", "threshold=0.9_steps=16",
     ]  # fmt: skip
@@ -28,11 +28,13 @@ def test_every_combination_has_a_folder_of_its_own() -> None:
 
 
 def test_flags_of_run_are_swept_as_flags() -> None:
-    config = configure(RunConfig("humaneval", "x", options={"a": "1"}), {"temperature": "0.5", "threshold": "0.9"})
+    config = with_option_values(
+        RunConfig("humaneval", "x", options={"a": "1"}), {"temperature": "0.5", "threshold": "0.9"}
+    )
     assert config.temperature == 0.5
     assert config.options == {"a": "1", "threshold": "0.9"}
     with pytest.raises(UserError, match="not a number"):
-        configure(RunConfig("humaneval", "x"), {"temperature": "hot"})
+        with_option_values(RunConfig("humaneval", "x"), {"temperature": "hot"})
 
 
 def test_nothing_swept_and_values_twice() -> None:

@@ -37,7 +37,7 @@ class CodeBlock:
     """The language that the fence names, in lower case; empty if it names none."""
 
 
-def clean(answer: str) -> str:
+def clean_answer(answer: str) -> str:
     """Returns a model's answer with Unix line breaks, without byte order marks, NUL and special tokens at its end."""
     text = answer.replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "").replace("\0", "")
     end = END_TOKENS.search(text, max(0, len(text) - 400))
@@ -74,15 +74,15 @@ def language_tag(info: str) -> str:
 def loose_blocks(answer: str) -> list[CodeBlock]:
     """Returns the parts of an answer between marks of code, such as fences and tags, even where these are unpaired.
 
-    Each text between two neighbouring marks comes first; then the longer texts that contain marks, as the code does
-    whose docstring has a fence. Without any mark, the answer itself is the only block.
+    The texts between two neighbouring marks come first; then longer texts that contain marks themselves, because code
+    may have a fence in a docstring. Without any mark, the answer itself is the only block.
     """
     marks = list(MARK.finditer(answer))[-MAX_LOOSE:]
     edges = [(0, 0), *(mark.span() for mark in marks), (len(answer), len(answer))]
-    blocks = [_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
+    blocks = [_block_between(answer, start, end) for (_, start), (end, _) in itertools.pairwise(edges)]
     if 2 < len(edges) < 20:
         longer = [
-            _between(answer, edges[first][1], edges[last][0])
+            _block_between(answer, edges[first][1], edges[last][0])
             for first in range(len(edges))
             for last in range(first + 2, len(edges))
         ]
@@ -90,8 +90,8 @@ def loose_blocks(answer: str) -> list[CodeBlock]:
     return blocks
 
 
-def _between(answer: str, start: int, end: int) -> CodeBlock:
-    """Returns a part of an answer as a code block, without the rest of its fence's line and without quote marks."""
+def _block_between(answer: str, start: int, end: int) -> CodeBlock:
+    """Returns a part of an answer as a code block, without the line of its fence and the `>` of quotations."""
     text, tag = answer[start:end], ""
     if start > 0 and (info := INFO.match(text)):
         tag, text = language_tag(info[0]), text[info.end() :]
@@ -102,7 +102,7 @@ def _between(answer: str, start: int, end: int) -> CodeBlock:
 
 
 def small_pieces(answer: str) -> list[CodeBlock]:
-    """Returns code within lines and indented code blocks of an answer, the last resort for a short function."""
+    """Returns the inline code and the indented code blocks of an answer, in which a short function may be."""
     indented = [token.content for token in markdown_parser().parse(answer) if token.type == "code_block"]
     spans = [match[2].strip() for match in SPAN.finditer(answer)]
     return [CodeBlock(text) for text in (*spans, *indented)]

@@ -23,20 +23,20 @@ def extract_middle(problem: Problem, completion: Completion, recipe: Recipe) -> 
     if completion.form == "completion":
         return completion.text
     if completion.form == "solution":
-        return _between(problem, completion.text)
+        return _text_between_prefix_and_suffix(problem, completion.text)
     if recipe.extraction not in MIDDLE_EXTRACTIONS:
         raise UserError(unknown_name("infilling extraction rule", recipe.extraction, list(MIDDLE_EXTRACTIONS)))
     return MIDDLE_EXTRACTIONS[recipe.extraction](problem, completion.text)
 
 
-def _between(problem: Problem, program: str) -> str | None:
+def _text_between_prefix_and_suffix(problem: Problem, program: str) -> str | None:
     start, end = len(problem.prefix), len(program) - len(problem.suffix)
     if start > end or not (program.startswith(problem.prefix) and program.endswith(problem.suffix)):
         return None
     return program[start:end]
 
 
-def _unchanged(problem: Problem, text: str) -> str:
+def _text_unchanged(problem: Problem, text: str) -> str:
     return text
 
 
@@ -64,11 +64,11 @@ def _without_overlap(problem: Problem, text: str) -> str:
     suffix is computed after the overlap with the prefix is removed.
     Source: NVIDIA-NeMo/Skills, nemo_skills/evaluation/evaluator/code.py `eval_human_eval_infilling`.
     """
-    text = text[_overlap(problem.prefix, text) :]
-    return text[: len(text) - _overlap(text, problem.suffix)]
+    text = text[_overlap_length(problem.prefix, text) :]
+    return text[: len(text) - _overlap_length(text, problem.suffix)]
 
 
-def _overlap(before: str, after: str) -> int:
+def _overlap_length(before: str, after: str) -> int:
     """Returns the largest number of characters that both end `before` and begin `after`."""
     for size in range(min(len(before), len(after)), 0, -1):
         shared = after[:size]
@@ -78,7 +78,7 @@ def _overlap(before: str, after: str) -> int:
 
 
 MIDDLE_EXTRACTIONS: Mapping[str, Callable[[Problem, str], str]] = {
-    "as_it_is": _unchanged,
+    "as_it_is": _text_unchanged,
     "first_line": _first_line,
     "first_filled_line": _first_filled_line,
     "without_overlap": _without_overlap,

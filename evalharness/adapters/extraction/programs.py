@@ -76,11 +76,11 @@ def _continue_prompt(problem: Problem, text: str) -> Extracted:
     return Extracted((problem.prompt.text or "") + text, "")
 
 
-def _unchanged(problem: Problem, text: str) -> Extracted:
+def _answer_unchanged(problem: Problem, text: str) -> Extracted:
     return Extracted(text, "")
 
 
-def _stripped(problem: Problem, text: str) -> Extracted:
+def _answer_stripped(problem: Problem, text: str) -> Extracted:
     return Extracted(text.strip(), "")
 
 
@@ -114,42 +114,42 @@ def _last_code_block(problem: Problem, text: str) -> Extracted:
     return Extracted("\n".join(lines[fences[-2] + 1 : fences[-1]]), "lines between the last two fences")
 
 
-def _sanitized(problem: Problem, text: str) -> Extracted:
+def _sanitized_continuation(problem: Problem, text: str) -> Extracted:
     """Runs EvalPlus's sanitizer on prompt and completion, as evalplus/codegen.py does for local models."""
     program = sanitize((problem.prompt.text or "") + text.replace("\t", "    "), problem.entry_point)
-    return _of_sanitizer(program, "EvalPlus's sanitizer")
+    return _extracted_by_sanitizer(program, "EvalPlus's sanitizer")
 
 
 def _sanitized_answer(problem: Problem, text: str) -> Extracted:
     """Runs EvalPlus's sanitizer on the answer alone, as evalplus/codegen.py does for models behind an API."""
-    return _of_sanitizer(sanitize(text, problem.entry_point), "EvalPlus's sanitizer")
+    return _extracted_by_sanitizer(sanitize(text, problem.entry_point), "EvalPlus's sanitizer")
 
 
 def _bigcodebench(problem: Problem, text: str) -> Extracted:
     """Runs BigCodeBench's sanitizer on prompt and completion, as bigcodebench/generate.py does for local models."""
     program = (problem.prompt.text or "") + text.replace("\t", "    ")
-    return _of_sanitizer(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
+    return _extracted_by_sanitizer(sanitize_for_bigcodebench(program, problem.entry_point), "BigCodeBench's sanitizer")
 
 
 def _bigcodebench_answer(problem: Problem, text: str) -> Extracted:
     """Runs BigCodeBench's sanitizer on the answer alone, as bigcodebench/generate.py for models behind an API."""
-    return _of_sanitizer(sanitize_for_bigcodebench(text, problem.entry_point), "BigCodeBench's sanitizer")
+    return _extracted_by_sanitizer(sanitize_for_bigcodebench(text, problem.entry_point), "BigCodeBench's sanitizer")
 
 
-def _of_sanitizer(program: str, rule: str) -> Extracted:
+def _extracted_by_sanitizer(program: str, rule: str) -> Extracted:
     return Extracted(program, rule if program.strip() else NOTHING)
 
 
 EXTRACTIONS: Mapping[str, Callable[[Problem, str], Extracted]] = {
     "continue_stem": _continue_prefix,
     "continue_prompt": _continue_prompt,
-    "as_it_is": _unchanged,
-    "stripped": _stripped,
+    "as_it_is": _answer_unchanged,
+    "stripped": _answer_stripped,
     "fenced": _python_function,
     "fenced_function": _multipl_e,
     "fenced_program": _contest_program,
     "last_fences": _last_code_block,
-    "sanitized": _sanitized,
+    "sanitized": _sanitized_continuation,
     "sanitized_answer": _sanitized_answer,
     "bigcodebench": _bigcodebench,
     "bigcodebench_answer": _bigcodebench_answer,

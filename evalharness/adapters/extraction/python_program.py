@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks, small_pieces
+from evalharness.adapters.extraction.code_blocks import CodeBlock, clean_answer, code_blocks, loose_blocks, small_pieces
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
 from evalharness.adapters.extraction.python_syntax import (
     ParsedCode,
     bound_by,
-    defines,
-    demonstrations,
+    defines_all,
+    demonstration_statements,
     future_imports,
     is_body,
     is_stub,
@@ -36,8 +36,8 @@ INPUTS = frozenset({"input", "stdin", "open", "raw_input", "fileinput"})
 """Names by which a program reads its standard input."""
 
 
-class _Reading(NamedTuple):
-    """A way to read an answer as code blocks: the blocks, parsed, and the name of such a block."""
+class _AnswerAsBlocks(NamedTuple):
+    """An answer split into code blocks in one way: the blocks, their syntax trees, and what such a block is called."""
 
     form: str
     """The name of its blocks, such as "fenced block"."""
@@ -49,40 +49,40 @@ class _Reading(NamedTuple):
 def function_program(answer: str, prefix: str, names: Sequence[str]) -> Extracted:
     """Returns the Python program in an answer that defines the functions or classes `names`, which the tests call.
 
-    `prefix` is the text that the task has before and in the first function: its imports and helper functions come
-    before the answer's code. Empty `names` accept any code.
+    `prefix` is the prompt's code, up to where the answer continues it; its imports and helper functions are put before
+    the answer's code. Empty `names` accept any code.
     """
-    text = clean(without_reasoning(answer))
+    text = clean_answer(without_reasoning(answer))
     head = _before_definition(prefix, names)
     seen: list[ParsedCode] = []
-    readings: list[_Reading] = []
-    for form, blocks in _readings(text):
-        readings.append(_Reading(form, blocks, [parse_code(block.text) for block in blocks]))
+    readings: list[_AnswerAsBlocks] = []
+    for form, blocks in _splits_into_blocks(text):
+        readings.append(_AnswerAsBlocks(form, blocks, [parse_code(block.text) for block in blocks]))
         seen += [code for code in readings[-1].codes if code]
-        if found := _found(readings[-1], head, names):
+        if found := _program_of_blocks(readings[-1], head, names):
             return found
     for reading in readings:
         methods = [code and with_methods(code, names) for code in reading.codes]
-        if found := _found(reading._replace(form=METHOD, codes=methods), head, names):
+        if found := _program_of_blocks(reading._replace(form=METHOD, codes=methods), head, names):
             return found
-    if sanitized := _sanitized(text, head, names):
+    if sanitized := _program_by_sanitizer(text, head, names):
         return Extracted(sanitized, "sanitizer")
     texts = [text, *(block.text for block in code_blocks(text))]
-    if body := _continued(texts, prefix, seen, names):
+    if body := _prefix_with_body(texts, prefix, seen, names):
         return Extracted(body, "body of the function")
     return Extracted(f"{head}\n{sanitize(text, names[0] if names else '')}", NOTHING)
 
 
-def _found(reading: "_Reading", head: str, names: Sequence[str]) -> Extracted | None:
-    """Returns the program of the last code block of a reading that defines the names; None if none does."""
+def _program_of_blocks(reading: "_AnswerAsBlocks", head: str, names: Sequence[str]) -> Extracted | None:
+    """Returns the program of the answer's last code block that defines the names; None if none does."""
     codes = reading.codes
-    position = _position(codes, reading.blocks, names)
+    position = _chosen_block_index(codes, reading.blocks, names)
     if position is None:
         return None
     code = codes[position]
     assert code is not None
     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
-    return Extracted(_assemble(code, others, head, names), _rule(reading.form, position, len(codes)))
+    return Extracted(_assemble_program(code, others, head, names), _rule_text(reading.form, position, len(codes)))
 
 
 def contest_program(answer: str, method: str) -> Extracted:
@@ -97,23 +97,23 @@ def contest_program(answer: str, method: str) -> Extracted:
 
 
 def stdin_program(answer: str) -> Extracted:
-    """Returns the program in an answer to a stdin problem: the last code block that reads stdin, else that prints."""
-    text = clean(without_reasoning(answer))
-    for form, blocks in _readings(text):
+    """Returns the program in an answer to a stdin problem: the last block that reads stdin, else one that prints."""
+    text = clean_answer(without_reasoning(answer))
+    for form, blocks in _splits_into_blocks(text):
         codes = [parse_code(block.text) for block in blocks]
         for wanted in (INPUTS, {"print", "stdout"}):
             for position in sorted(range(len(blocks)), key=lambda number: (blocks[number].tag in TAGS, number))[::-1]:
                 code = codes[position]
-                if code and _mentions(code, wanted):
+                if code and _uses_any_name(code, wanted):
                     others = [other for other in (*codes[:position][::-1], *codes[position + 1 :]) if other]
-                    return Extracted(_assemble(code, others, "", ()), _rule(form, position, len(blocks)))
+                    return Extracted(_assemble_program(code, others, "", ()), _rule_text(form, position, len(blocks)))
     run = parse_code(longest_parsable_run(text))
-    if run and _mentions(run, INPUTS):
+    if run and _uses_any_name(run, INPUTS):
         return Extracted(run.text, "sanitizer")
     return Extracted(text, NOTHING)
 
 
-def _readings(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
+def _splits_into_blocks(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
     """Yields ways to read an answer as code blocks, the strictest first: (name of such a block, the blocks)."""
     blocks = code_blocks(text)
     if blocks:
@@ -122,14 +122,16 @@ def _readings(text: str) -> Iterator[tuple[str, list[CodeBlock]]]:
     yield "indented block or code in a line", small_pieces(text)
 
 
-def _rule(form: str, position: int, number: int) -> str:
+def _rule_text(form: str, position: int, number: int) -> str:
     """Returns how a program was found, such as "fenced block 2 of 3"; only fenced blocks are numbered."""
     return f"{form} {position + 1} of {number}" if form == FENCED and number > 1 else form
 
 
-def _position(codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], names: Sequence[str]) -> int | None:
+def _chosen_block_index(
+    codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], names: Sequence[str]
+) -> int | None:
     """Returns the index of the code block to use: the last that defines the names, preferably tagged as Python."""
-    defining = [position for position, code in enumerate(codes) if code and defines(code, names)]
+    defining = [position for position, code in enumerate(codes) if code and defines_all(code, names)]
     ranked = [
         (not is_stub(code, names), blocks[position].tag in TAGS, position)
         for position in defining
@@ -138,7 +140,7 @@ def _position(codes: Sequence[ParsedCode | None], blocks: Sequence[CodeBlock], n
     return max(ranked)[2] if ranked else None
 
 
-def _mentions(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
+def _uses_any_name(code: ParsedCode, names: set[str] | frozenset[str]) -> bool:
     attributes = {node.attr for node in ast.walk(code.tree) if isinstance(node, ast.Attribute)}
     imported = {name for statement in code.tree.body for name in bound_by(statement)}
     return bool((used_by(code.tree) | attributes | imported) & names)
@@ -150,29 +152,31 @@ def _before_definition(prefix: str, names: Sequence[str]) -> str:
     return prefix[: match.start()] if match else ""
 
 
-def _assemble(code: ParsedCode, others: Sequence[ParsedCode], head: str, names: Sequence[str]) -> str:
+def _assemble_program(code: ParsedCode, others: Sequence[ParsedCode], head: str, names: Sequence[str]) -> str:
     """Returns a program's text: `__future__` imports, the task's prefix, needed parts of other blocks, the code."""
     known = set[str]()
     if head_code := parse_code(head):
         known = {name for statement in head_code.tree.body for name in bound_by(statement)}
     helpers = needed_from(code, others, known)
     futures = [part for other in (code, *others) for part in future_imports(other)]
-    removed = [*future_imports(code), *(demonstrations(code, names) if names else ())]
+    removed = [*future_imports(code), *(demonstration_statements(code, names) if names else ())]
     future = "".join(f"{ast.unparse(part)}\n" for part in futures)
     parts = [future, head, *helpers, without_statements(code, removed).strip("\n") + "\n"]
     return "\n".join(part for part in parts if part)
 
 
-def _sanitized(text: str, head: str, names: Sequence[str]) -> str | None:
+def _program_by_sanitizer(text: str, head: str, names: Sequence[str]) -> str | None:
     """Returns the program that EvalPlus's sanitizer finds in an answer; None if it does not define the names."""
     for sanitized in (longest_parsable_run, lambda text: sanitize(text, names[0] if names else "")):
         code = parse_code(sanitized(text))
-        if code and names and defines(code, names):
-            return _assemble(code, [], head, names)
+        if code and names and defines_all(code, names):
+            return _assemble_program(code, [], head, names)
     return None
 
 
-def _continued(texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], names: Sequence[str]) -> str | None:
+def _prefix_with_body(
+    texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], names: Sequence[str]
+) -> str | None:
     """Returns the task's prefix, continued by an answer's code as the function's body; None if none fits."""
     if not prefix.strip():
         return None
@@ -180,7 +184,7 @@ def _continued(texts: Sequence[str], prefix: str, seen: Sequence[ParsedCode], na
     for body in (*bodies, *texts):
         program = f"{prefix.rstrip()}\n{body.rstrip()}\n"
         code = parse_code(program)
-        if code and defines(code, names) and not is_stub(code, names):
-            shown = demonstrations(code, names)
+        if code and defines_all(code, names) and not is_stub(code, names):
+            shown = demonstration_statements(code, names)
             return without_statements(code, shown) + "\n" if shown else program
     return None

@@ -36,7 +36,7 @@ class ParsedCode:
 def parse_code(text: str) -> ParsedCode | None:
     """Parses a text as Python, with harmless repairs such as of indentation; returns None if it does not parse."""
     text = textwrap.dedent(text.expandtabs(8) if _mixes_tabs(text) else text).strip("\n")
-    for attempt in (text, _repaired(text)):
+    for attempt in (text, _repaired_code(text)):
         try:
             tree = parse(attempt)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -49,7 +49,7 @@ def _mixes_tabs(text: str) -> bool:
     return "\t" in text and "\n    " in text
 
 
-def _repaired(text: str) -> str:
+def _repaired_code(text: str) -> str:
     """Returns code without notebook commands, `>>>` prompts, invisible characters and HTML entities."""
     text = INVISIBLE.sub("", text.replace("\u00a0", " "))
     if HTML.search(text):
@@ -89,7 +89,7 @@ def used_by(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
 
 
-def defines(code: ParsedCode, names: Iterable[str]) -> bool:
+def defines_all(code: ParsedCode, names: Iterable[str]) -> bool:
     """Returns whether Python code defines all the names at the top level of its module."""
     bound = set[str]().union(*map(bound_by, code.tree.body))
     return bound.issuperset(names)
@@ -150,7 +150,8 @@ def is_body(code: ParsedCode) -> bool:
 def needed_from(code: ParsedCode, others: Sequence[ParsedCode], known: set[str]) -> list[str]:
     """Returns the source of statements in an answer's other code blocks that define what this code uses but lacks.
 
-    `known` are names that need no definition. The nearest code before counts first: `others` is in that order.
+    `known` are names that need no definition. `others` are the other code blocks, the nearest one before first; of two
+    definitions the first one in this order counts.
     """
     definitions: dict[str, tuple[ParsedCode, ast.stmt]] = {}
     for other in others:
@@ -189,31 +190,31 @@ def _bound_anywhere(node: ast.AST) -> Iterator[str]:
 
 
 def _text_of(code: ParsedCode, statement: ast.stmt) -> str:
-    first, last = span(statement)
+    first, last = line_range(statement)
     return "\n".join(code.lines[first - 1 : last])
 
 
-def span(statement: ast.stmt) -> tuple[int, int]:
+def line_range(statement: ast.stmt) -> tuple[int, int]:
     """Returns a statement's first and last line, counted from 1, with its decorators."""
     decorators = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(node.lineno for node in decorators)]), statement.end_lineno or statement.lineno
 
 
-def demonstrations(code: ParsedCode, names: Sequence[str]) -> list[ast.stmt]:
+def demonstration_statements(code: ParsedCode, names: Sequence[str]) -> list[ast.stmt]:
     """Returns the top-level statements that only print or test the results of the functions `names`.
 
     These are assertions, the main program, calls of functions such as `print`, and statements that call the functions,
     unless the functions use what such a statement defines.
     """
-    needed = _reachable(code, names)
+    needed = _names_used_by(code, names)
     return [
         statement
         for statement in code.tree.body
-        if not bound_by(statement) & needed and _demonstrates(statement, _callers(code, names))
+        if not bound_by(statement) & needed and _is_demonstration(statement, _names_of_callers(code, names))
     ]
 
 
-def _reachable(code: ParsedCode, names: Iterable[str]) -> set[str]:
+def _names_used_by(code: ParsedCode, names: Iterable[str]) -> set[str]:
     """Returns `names` and all names that the functions of these names use, directly or not."""
     uses: dict[str, set[str]] = {}
     for statement in code.tree.body:
@@ -228,7 +229,7 @@ def _reachable(code: ParsedCode, names: Iterable[str]) -> set[str]:
     return reached
 
 
-def _callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
+def _names_of_callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
     """Returns `names` and the names of the module's functions and classes that use them, directly or not."""
     callers, grown = set(names), True
     definitions = [
@@ -243,11 +244,11 @@ def _callers(code: ParsedCode, names: Iterable[str]) -> set[str]:
     return callers
 
 
-def _demonstrates(statement: ast.stmt, callers: set[str]) -> bool:
+def _is_demonstration(statement: ast.stmt, callers: set[str]) -> bool:
     match statement:
         case ast.Assert():
             return True
-        case ast.Expr(value=value) if not isinstance(value, ast.Constant) and not _calls(value):
+        case ast.Expr(value=value) if not isinstance(value, ast.Constant) and not _contains_call(value):
             return True  # A word of prose.
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
             return False
@@ -263,15 +264,25 @@ def _demonstrates(statement: ast.stmt, callers: set[str]) -> bool:
     return bool(used_by(statement) & (callers | {"input"}))
 
 
-def _calls(value: ast.expr) -> bool:
+def _contains_call(value: ast.expr) -> bool:
     return any(isinstance(node, ast.Call | ast.Await | ast.Yield | ast.YieldFrom) for node in ast.walk(value))
 
 
 def without_statements(code: ParsedCode, removed: Iterable[ast.stmt]) -> str:
     """Returns code's text without the removed statements; one that shares its line with another stays."""
     gone = {id(statement) for statement in removed}
-    dropped = {line for part in code.tree.body if id(part) in gone for line in range(span(part)[0], span(part)[1] + 1)}
-    kept = {line for part in code.tree.body if id(part) not in gone for line in range(span(part)[0], span(part)[1] + 1)}
+    dropped = {
+        line
+        for part in code.tree.body
+        if id(part) in gone
+        for line in range(line_range(part)[0], line_range(part)[1] + 1)
+    }
+    kept = {
+        line
+        for part in code.tree.body
+        if id(part) not in gone
+        for line in range(line_range(part)[0], line_range(part)[1] + 1)
+    }
     dropped -= kept
     return "\n".join(line for number, line in enumerate(code.lines, 1) if number not in dropped)
 

@@ -28,7 +28,7 @@ def without_reasoning(text: str) -> str:
     A closing tag without an opening one ends reasoning that began before the text, as where the chat template opens it.
     """
     if CHANNEL.search(text):
-        return "\n".join(_messages(text, "final"))
+        return "\n".join(_channel_messages(text, "final"))
     if text.lstrip().startswith("analysis") and BARE_FINAL in text:
         return text.rpartition(BARE_FINAL)[2]
     kept: list[str] = []
@@ -47,7 +47,7 @@ def without_reasoning(text: str) -> str:
     return "".join([*kept, "" if is_open else text[start:]])
 
 
-def _messages(text: str, channel: str) -> list[str]:
+def _channel_messages(text: str, channel: str) -> list[str]:
     """Returns the contents of the messages of one channel in a text of the harmony format (gpt-oss)."""
     contents = []
     for match in CHANNEL.finditer(text):

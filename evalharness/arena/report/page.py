@@ -16,7 +16,7 @@ from evalharness.arena.statistics.summary import VoteSummary
 from evalharness.errors import UserError
 from evalharness.report.frontier.html import wide_and_narrow_svg
 from evalharness.report.frontier.layout import NARROW
-from evalharness.report.page.document import FILE_POLICY, document
+from evalharness.report.page.document import FILE_POLICY, html_document
 from evalharness.report.page.static_files import STATIC
 
 STYLES = ("theme.css", "page.css", "tables.css", "embedded.css")
@@ -46,28 +46,29 @@ def write_report(
         for path in (*(STATIC / name for name in (*STYLES, "theme.js")), OWN_STYLE):
             shutil.copyfile(path, out / "static" / path.name)
         parts = [
-            _part(section, _picture(summary, facts, out)) for summary, section in zip(summaries, sections, strict=True)
+            _section_html(section, _plot_html(summary, facts, out))
+            for summary, section in zip(summaries, sections, strict=True)
         ]
-        (out / RESULTS).write_text(json.dumps([_plain(asdict(summary)) for summary in summaries], indent=2) + "\n")
+        (out / RESULTS).write_text(json.dumps([_json_value(asdict(summary)) for summary in summaries], indent=2) + "\n")
         page = out / "index.html"
         body = BODY.format(parts="\n".join(parts))
-        html = document("evalharness arena report", body, (*STYLES, OWN_STYLE.name), policy=FILE_POLICY)
+        html = html_document("evalharness arena report", body, (*STYLES, OWN_STYLE.name), policy=FILE_POLICY)
         page.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the report to {out}: {error.strerror}; give another folder with --out") from None
     return page
 
 
-def _part(section: Section, picture: str) -> str:
+def _section_html(section: Section, picture: str) -> str:
     lines = "".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
-    strengths, *others = map(_table, section.tables)
+    strengths, *others = map(_table_html, section.tables)
     return (
         f'<section class="part"><h2>{escape(section.title)}</h2>{strengths}{picture}'
         f'<div class="sentences">{lines}</div>{"".join(others)}</section>'
     )
 
 
-def _table(table: Table) -> str:
+def _table_html(table: Table) -> str:
     headings = "".join(
         f'<th scope="col"{" class=number" if column else ""}>{escape(text)}</th>'
         for column, text in enumerate(table.headings)
@@ -85,7 +86,7 @@ def _table(table: Table) -> str:
     )
 
 
-def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
+def _plot_html(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -> str:
     """Plots preference against speed into `out`; returns its HTML, empty without speeds or for a judge model."""
     panel = None if summary.judge else preference_panel(summary, facts)
     if panel is None:
@@ -97,10 +98,10 @@ def _picture(summary: VoteSummary, facts: Mapping[str, ModelFacts], out: Path) -
     return f'<h3>Preference and speed</h3><div class="drawing">{drawings}</div>'
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Returns a value that JSON can represent: an infinite end of an interval becomes null."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_json_value(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

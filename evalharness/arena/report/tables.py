@@ -41,14 +41,16 @@ def section(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Section:
     """Returns the report's section on the votes of people, or of one model as judge."""
     title = f"Model as judge: {summary.judge.removeprefix(MODEL_VOTER)}" if summary.judge else "Votes of people"
     sentences = [
-        _votes(summary),
-        _method(summary),
-        _position(summary),
-        *_latency(summary),
-        *_verdicts(summary),
-        *_agreement(summary),
+        _votes_text(summary),
+        _method_text(summary),
+        _position_text(summary),
+        *_latency_sentences(summary),
+        *_verdict_sentences(summary),
+        *_agreement_sentences(summary),
     ]
-    return Section(title, tuple(sentences), (_strengths(summary, facts), _wins(summary), _differences(summary)))
+    return Section(
+        title, tuple(sentences), (_strength_table(summary, facts), _win_table(summary), _difference_table(summary))
+    )
 
 
 def mean_rate(facts: ModelFacts | None) -> float | None:
@@ -68,7 +70,7 @@ def win_share(strength: float) -> float:
     return float(special.expit(strength))
 
 
-def _votes(summary: VoteSummary) -> str:
+def _votes_text(summary: VoteSummary) -> str:
     whose = f"of {counted(summary.voters, 'voter')} " if summary.voters and not summary.judge else ""
     skipped = f", and {counted(summary.skipped, 'skipped pair')}" if summary.skipped else ""
     time = f"; the median vote took {summary.median_ms / 1000:.1f} s" if summary.median_ms is not None else ""
@@ -76,7 +78,7 @@ def _votes(summary: VoteSummary) -> str:
     return f"{mark}{counted(summary.votes, 'vote')} {whose}on {counted(len(summary.models), 'model')}{skipped}{time}."
 
 
-def _method(summary: VoteSummary) -> str:
+def _method_text(summary: VoteSummary) -> str:
     clusters = {
         "voter": f"by a jackknife over {counted(summary.clusters, 'voter')}",
         "problem": f"by a jackknife over {counted(summary.clusters, 'problem')}",
@@ -89,26 +91,26 @@ def _method(summary: VoteSummary) -> str:
     )
 
 
-def _position(summary: VoteSummary) -> str:
+def _position_text(summary: VoteSummary) -> str:
     first, decided = summary.first_share
     low, high = summary.position[1]
     says = "this does not differ from zero" if low <= 0 <= high else "it differs from zero: the position matters"
     return (
         f"Position: the first answer won {first} of {decided} decided votes; its advantage (log odds) is "
-        f"{estimate(summary.position)}; {says}. Strengths are free of it."
+        f"{estimate_text(summary.position)}; {says}. Strengths are free of it."
     )
 
 
-def _latency(summary: VoteSummary) -> list[str]:
+def _latency_sentences(summary: VoteSummary) -> list[str]:
     if summary.latency is None:
         return []
     return [
         f"Latency: with {counted(summary.recorded_votes, 'vote')} at recorded speed, an answer that took half as long "
-        f"as the other had an advantage (log odds) of {estimate(summary.latency)}. Strengths are free of it."
+        f"as the other had an advantage (log odds) of {estimate_text(summary.latency)}. Strengths are free of it."
     ]
 
 
-def _verdicts(summary: VoteSummary) -> list[str]:
+def _verdict_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.verdicts
     sentences = []
     if agreement.interval:
@@ -125,7 +127,7 @@ def _verdicts(summary: VoteSummary) -> list[str]:
     return sentences
 
 
-def _agreement(summary: VoteSummary) -> list[str]:
+def _agreement_sentences(summary: VoteSummary) -> list[str]:
     agreement = summary.voter_agreement
     if not agreement.pairs:
         return []
@@ -137,7 +139,7 @@ def _agreement(summary: VoteSummary) -> list[str]:
     ]
 
 
-def _strengths(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Table:
+def _strength_table(summary: VoteSummary, facts: Mapping[str, ModelFacts]) -> Table:
     headings = ("model", "rating", "strength", "95 % interval", "votes", "won", "lost", "tie", "both bad", "pass@1",
                 "tokens/s")  # fmt: skip
     rows = tuple(_strength_row(row, facts.get(row.model)) for row in summary.models)
@@ -164,7 +166,7 @@ def _strength_row(row: ModelStrength, facts: ModelFacts | None) -> tuple[str, ..
     )
 
 
-def _wins(summary: VoteSummary) -> Table:
+def _win_table(summary: VoteSummary) -> Table:
     models = [row.model for row in summary.models]
     wins = {(pair.first, pair.second): (pair.wins, pair.votes) for pair in summary.pairs}
     wins |= {(pair.second, pair.first): (pair.votes - pair.wins, pair.votes) for pair in summary.pairs}
@@ -178,11 +180,11 @@ def _win_cell(wins: tuple[float, int] | None) -> str:
     return f"{wins[0]:g} of {wins[1]}" if wins and wins[1] else ABSENT
 
 
-def _differences(summary: VoteSummary) -> Table:
+def _difference_table(summary: VoteSummary) -> Table:
     headings = ("models", "difference", "95 % interval", "votes", "further votes needed")
     rows = tuple(
         (f"{pair.first} – {pair.second}", f"{pair.difference[0]:.2f}", interval_text(pair.difference[1]),
-         str(pair.votes), _more(pair))
+         str(pair.votes), _more_votes_text(pair))
         for pair in summary.pairs
     )  # fmt: skip
     return Table(
@@ -192,7 +194,7 @@ def _differences(summary: VoteSummary) -> Table:
     )  # fmt: skip
 
 
-def _more(pair: ModelPair) -> str:
+def _more_votes_text(pair: ModelPair) -> str:
     if pair.more_votes is None:
         return ABSENT
     if pair.more_votes == 0:
@@ -200,7 +202,7 @@ def _more(pair: ModelPair) -> str:
     return f"over {MANY_VOTES:,}" if pair.more_votes > MANY_VOTES else f"{pair.more_votes:,}"
 
 
-def estimate(value: Estimate) -> str:
+def estimate_text(value: Estimate) -> str:
     """Returns a value with its confidence interval as text, or that the votes do not determine it."""
     return f"{value[0]:.2f} {interval_text(value[1])}" if math.isfinite(value[1][0]) else "not bounded by the votes"
 

@@ -13,13 +13,13 @@ def markdown(sections: Sequence[Section]) -> Iterator[str]:
         for sentence in section.sentences:
             yield from (sentence, "")
         for table in section.tables:
-            yield from (f"### {table.title}", "", *_table(table), "")
+            yield from (f"### {table.title}", "", *_table_lines(table), "")
             if table.note:
                 yield from (printable(table.note), "")
 
 
-def _table(table: Table) -> Iterator[str]:
-    rows = [[_cell(text) for text in row] for row in (table.headings, *table.rows)]
+def _table_lines(table: Table) -> Iterator[str]:
+    rows = [[_escaped_cell(text) for text in row] for row in (table.headings, *table.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(table.headings))]
     for number, row in enumerate(rows):
         cells = [
@@ -37,6 +37,6 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def _cell(text: str) -> str:
+def _escaped_cell(text: str) -> str:
     """Returns the text of a Markdown table cell, with the characters escaped that would end the cell."""
     return printable(text).replace("|", "\\|")

@@ -17,7 +17,7 @@ class PairRequest(BaseModel):
 
 
 class Timing(BaseModel):
-    """When an answer appears, in seconds, in the arm `recorded`: nothing until `first_s`, all from `total_s`."""
+    """Seconds at which an answer appears that is shown at its recorded speed: from `first_s`, all at `total_s`."""
 
     first_s: float
     total_s: float

@@ -28,7 +28,7 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
     store = VoteStore(config.votes)
     if not config.live:
         check_entrants(entrants)
-        return _serve(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
+        return _serve_session(config, Session(entrants, store, uniform=config.uniform, recorded=config.recorded), log)
     with ExitStack() as stack:
         sandbox = None
         if config.sandbox:
@@ -41,10 +41,10 @@ def serve(config: ArenaConfig, log: Callable[[str], None]) -> None:
         if sandbox:
             live.grade_in(sandbox)
         session = Session(entrants, store, uniform=config.uniform, recorded=config.recorded, ask=live.ask)
-        return _serve(config, session, log)
+        return _serve_session(config, session, log)
 
 
-def _serve(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
+def _serve_session(config: ArenaConfig, session: Session, log: Callable[[str], None]) -> None:
     entrants, store = session.entrants, session.store
     write_facts(store.folder, entrants.facts)
     with listen(config.host, config.port, CONNECTIONS) as listener:

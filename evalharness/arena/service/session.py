@@ -49,13 +49,13 @@ class Session:
         """Returns the pair that a voter has not voted on yet, else a new one; none if the voter has seen all."""
         with self._drawing:
             view = self._open_view(voter)
-            candidate = None if view else self.chooser.choose(voter)
+            candidate = None if view else self.chooser.choose_pair(voter)
             if candidate and None not in candidate.answers:
-                view = self._draw(voter, candidate, candidate.answers)
+                view = self._store_drawn_pair(voter, candidate, candidate.answers)
                 candidate = None
         if candidate:
             view = self._draw_live(voter, candidate)
-        return PairResponse(pair=view, votes=self._votes(voter))
+        return PairResponse(pair=view, votes=self._vote_count(voter))
 
     def vote(self, pair_id: str, voter: str, choice: Choice, ms: int | None) -> Reveal:
         """Records a vote and reveals the pair's models; the first vote on a pair is final.
@@ -70,12 +70,12 @@ class Session:
         counted = self.store.add_vote(Vote(pair, choice, ms, utc_now()))
         return Reveal(
             choice=counted.choice,
-            first=_revealed(counted.pair.first),
-            second=_revealed(counted.pair.second),
-            votes=self._votes(voter),
+            first=_revealed_side(counted.pair.first),
+            second=_revealed_side(counted.pair.second),
+            votes=self._vote_count(voter),
         )
 
-    def _votes(self, voter: str) -> int:
+    def _vote_count(self, voter: str) -> int:
         return len(self.store.seen(voter)) - (self.store.open_pair(voter) is not None)
 
     def _open_view(self, voter: str) -> PairView | None:
@@ -87,7 +87,7 @@ class Session:
         first, second = self.entrants.find(key, pair.first), self.entrants.find(key, pair.second)
         if key not in self.entrants.problems or first is None or second is None:
             return None
-        return _view(pair, self.entrants.problems[key], first, second)
+        return _pair_view(pair, self.entrants.problems[key], first, second)
 
     def _draw_live(self, voter: str, candidate: CandidatePair) -> PairView:
         answers = self.ask(candidate.problem, candidate.models)
@@ -95,15 +95,20 @@ class Session:
             known or answers[model] for model, known in zip(candidate.models, candidate.answers, strict=True)
         )
         with self._drawing:
-            return self._open_view(voter) or self._draw(voter, candidate, (first, second), "live")
+            return self._open_view(voter) or self._store_drawn_pair(voter, candidate, (first, second), "live")
 
-    def _draw(
+    def _store_drawn_pair(
         self, voter: str, candidate: CandidatePair, answers: tuple[Answer | None, Answer | None], arm: Arm = "equal"
     ) -> PairView:
         first, second = answers
         assert first is not None
         assert second is not None
-        if arm == "equal" and self.random.random() < self.recorded and _replayable(first) and _replayable(second):
+        if (
+            arm == "equal"
+            and self.random.random() < self.recorded
+            and _can_be_replayed(first)
+            and _can_be_replayed(second)
+        ):
             arm = "recorded"
         waits = [answer.total_s or 0.0 if arm == "recorded" else 0.0 for answer in (first, second)]
         task, task_id = candidate.problem
@@ -112,14 +117,14 @@ class Session:
             drawn_at=utc_now(),
         )  # fmt: skip
         self.store.add_pair(pair)
-        return _view(pair, self.entrants.problems[candidate.problem], first, second)
+        return _pair_view(pair, self.entrants.problems[candidate.problem], first, second)
 
 
-def _replayable(answer: Answer) -> bool:
+def _can_be_replayed(answer: Answer) -> bool:
     return answer.total_s is not None and 0 < answer.total_s <= LONGEST_WAIT_S
 
 
-def _view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
+def _pair_view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> PairView:
     """Returns a pair as the voting page shows it, with both answers in the same form."""
     suffix = shown.problem.suffix
     in_place = first.middle is not None and second.middle is not None
@@ -132,13 +137,13 @@ def _view(pair: Pair, shown: ShownProblem, first: Answer, second: Answer) -> Pai
         question=shown.question,
         prefix=shown.problem.prefix if in_place else "",
         suffix=suffix if in_place else "",
-        first=_shown(first, in_place, pair.arm),
-        second=_shown(second, in_place, pair.arm),
+        first=_shown_answer(first, in_place, pair.arm),
+        second=_shown_answer(second, in_place, pair.arm),
         arm=pair.arm,
     )
 
 
-def _shown(answer: Answer, in_place: bool, arm: Arm) -> ShownAnswer:
+def _shown_answer(answer: Answer, in_place: bool, arm: Arm) -> ShownAnswer:
     text = answer.middle if in_place and answer.middle is not None else answer.program
     if arm != "recorded" or answer.total_s is None:
         return ShownAnswer(text=text)
@@ -146,5 +151,5 @@ def _shown(answer: Answer, in_place: bool, arm: Arm) -> ShownAnswer:
     return ShownAnswer(text=text, timing=Timing(first_s=first_s, total_s=answer.total_s))
 
 
-def _revealed(side: Side) -> RevealedSide:
+def _revealed_side(side: Side) -> RevealedSide:
     return RevealedSide(model=side.model, status=side.status, total_s=side.total_s, output_tokens=side.output_tokens)

@@ -48,12 +48,12 @@ def voter_agreement(votes: Sequence[Vote]) -> VoterAgreement:
     """Returns the inter-voter agreement on which answer is better, a tie, or both bad; independent of their order.
 
     Krippendorff's alpha for nominal data, 1 - D_observed / D_expected over the pairs with two votes or more. Source:
-    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. None if all votes are equal.
+    Krippendorff 2011, Computing Krippendorff's alpha-reliability, section C. Alpha is None if all votes are equal.
     """
     by_pair: dict[object, list[str]] = defaultdict(list)
     for vote in votes:
         if vote.choice != "skip":
-            by_pair[vote.pair.key].append(_judgement(vote))
+            by_pair[vote.pair.key].append(_preferred_answer(vote))
     units = [Counter(judgements) for judgements in by_pair.values() if len(judgements) > 1]
     if not units:
         return VoterAgreement(0, None)
@@ -79,7 +79,7 @@ def rank_correlation(strengths: Mapping[str, float], rates: Mapping[str, float])
     return None if np.isnan(value) else value
 
 
-def _judgement(vote: Vote) -> str:
+def _preferred_answer(vote: Vote) -> str:
     """Returns a vote as the preferred answer, tie or both bad, independent of the order of the answers."""
     if vote.choice not in ("first", "second"):
         return vote.choice

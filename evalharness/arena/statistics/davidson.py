@@ -94,7 +94,7 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
     if not len(ballots):
         raise ValueError("a Bradley-Terry fit needs at least one vote")
     layout = parameter_layout(ballots, position)
-    design = _design(ballots, layout)
+    design = _design_matrix(ballots, layout)
 
     def objective(parameters: Floats) -> tuple[float, Floats]:
         parts = derivatives(ballots, layout, parameters, design)
@@ -102,7 +102,7 @@ def fit(ballots: Ballots, position: bool = True, penalty: float = PENALTY) -> Fi
         return value, -(ballots.weight @ parts.scores) + penalty * parameters
 
     def hessian(parameters: Floats) -> Floats:
-        return information(ballots, layout, derivatives(ballots, layout, parameters, design), penalty)
+        return information_matrix(ballots, layout, derivatives(ballots, layout, parameters, design), penalty)
 
     result = optimize.minimize(
         objective,
@@ -119,14 +119,14 @@ def derivatives(
     ballots: Ballots, layout: ParameterLayout, parameters: Floats, design: Floats | None = None
 ) -> Derivatives:
     """Returns log likelihood, gradient and curvature of each vote at the given `parameters`."""
-    design = _design(ballots, layout) if design is None else design
+    design = _design_matrix(ballots, layout) if design is None else design
     advantage = design @ parameters[: layout.terms]
     count = len(ballots)
     extra = parameters[layout.terms :]
     predictors = np.column_stack([advantage / 2, -advantage / 2, *(np.full(count, value) for value in extra)])
     log_probability = predictors - special.logsumexp(predictors, axis=1, keepdims=True)
     probability = np.exp(log_probability)
-    column = _columns(layout)[ballots.outcome]
+    column = _predictor_columns(layout)[ballots.outcome]
     rows = np.arange(count)
     chosen = np.zeros_like(probability)
     chosen[rows, column] = 1
@@ -143,7 +143,9 @@ def derivatives(
     return Derivatives(log_probability[rows, column], scores, design, curvature)
 
 
-def information(ballots: Ballots, layout: ParameterLayout, parts: Derivatives, penalty: float = PENALTY) -> Floats:
+def information_matrix(
+    ballots: Ballots, layout: ParameterLayout, parts: Derivatives, penalty: float = PENALTY
+) -> Floats:
     """Returns the (p, p) matrix of negative second derivatives of the fit's penalized log likelihood."""
     weighted = parts.curvature * ballots.weight[:, None, None]
     terms = layout.terms
@@ -155,7 +157,7 @@ def information(ballots: Ballots, layout: ParameterLayout, parts: Derivatives, p
     return matrix + penalty * np.eye(layout.size)
 
 
-def _design(ballots: Ballots, layout: ParameterLayout) -> Floats:
+def _design_matrix(ballots: Ballots, layout: ParameterLayout) -> Floats:
     count = len(ballots)
     rows = np.arange(count)
     design = np.zeros((count, layout.terms))
@@ -168,6 +170,6 @@ def _design(ballots: Ballots, layout: ParameterLayout) -> Floats:
     return design
 
 
-def _columns(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _predictor_columns(layout: ParameterLayout) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Returns, for each outcome, its column among the linear predictors (advantage, tie, both bad)."""
     return np.array([0, 1, 2, 2 + layout.tie])

@@ -8,7 +8,7 @@ from scipy import sparse, stats
 from scipy.sparse import csgraph
 
 from evalharness.arena.statistics.ballots import Ballots, Floats, Integers
-from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit, information
+from evalharness.arena.statistics.davidson import PENALTY, Fit, derivatives, fit, information_matrix
 from evalharness.metrics.intervals import CONFIDENCE, Interval
 
 FEWEST_CLUSTERS = 1.5
@@ -97,7 +97,7 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
     cluster = ballots.cluster if cluster is None else cluster
     clusters = int(cluster.max()) + 1
     parts = derivatives(ballots, layout, fitted.parameters)
-    whole = information(ballots, layout, parts)
+    whole = information_matrix(ballots, layout, parts)
     order = np.argsort(cluster, kind="stable")
     starts = np.searchsorted(cluster[order], np.arange(clusters))
     scores = np.add.reduceat(parts.scores[order] * ballots.weight[order, None], starts, axis=0)
@@ -119,7 +119,7 @@ def covariance(fitted: Fit, cluster: Integers | None = None) -> Covariance:
         total * (clusters - 1) / clusters,
         effective_clusters(cluster, ballots.weight),
         penalty_shift(fitted),
-        components(ballots),
+        vote_components(ballots),
     )
 
 
@@ -128,7 +128,7 @@ def penalty_shift(fitted: Fit) -> Floats:
     return fit(fitted.ballots, fitted.layout.position, PENALTY / 100).parameters - fitted.parameters
 
 
-def components(ballots: Ballots) -> Integers:
+def vote_components(ballots: Ballots) -> Integers:
     """Returns, for each model, its connected component in the graph whose edges are the votes."""
     models = len(ballots.models)
     edges = sparse.coo_array((np.ones(len(ballots)), (ballots.first, ballots.second)), shape=(models, models))

@@ -105,7 +105,7 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
     """Returns the statistics of these votes, of which at least one must not be `skip`. `rates` are pass@1 by model."""
     ballots, judged, dependence = ballots_of(votes)
     estimates = covariance(fit(ballots))
-    strengths = _strengths(ballots, estimates)
+    strengths = _model_strengths(ballots, estimates)
     ranking = [ballots.models.index(row.model) for row in strengths]
     decided = int((ballots.outcome <= Outcome.SECOND).sum())
     times = [vote.ms for vote in judged if vote.ms is not None]
@@ -120,10 +120,10 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
         clusters=ballots.clusters,
         median_ms=float(np.median(times)) if times else None,
         models=strengths,
-        pairs=tuple(_pair(ballots, estimates, first, second) for first, second in combinations(ranking, 2)),
-        position=_term(estimates, layout.models),
+        pairs=tuple(_compare_models(ballots, estimates, first, second) for first, second in combinations(ranking, 2)),
+        position=_term_estimate(estimates, layout.models),
         first_share=(int((ballots.outcome == Outcome.FIRST).sum()), decided),
-        latency=_term(estimates, layout.terms - 1) if layout.latency else None,
+        latency=_term_estimate(estimates, layout.terms - 1) if layout.latency else None,
         recorded_votes=sum(vote.pair.arm == "recorded" for vote in judged),
         verdicts=verdict_agreement(judged),
         voter_agreement=voter_agreement(judged),
@@ -131,7 +131,7 @@ def summarize(votes: Sequence[Vote], rates: Mapping[str, float], judge: str = ""
     )
 
 
-def _strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStrength, ...]:
+def _model_strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStrength, ...]:
     rows = []
     for index, model in enumerate(ballots.models):
         as_first, as_second = ballots.first == index, ballots.second == index
@@ -150,7 +150,7 @@ def _strengths(ballots: Ballots, estimates: Covariance) -> tuple[ModelStrength, 
     return tuple(sorted(rows, key=lambda row: -row.strength[0]))
 
 
-def _pair(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
+def _compare_models(ballots: Ballots, estimates: Covariance, i: int, j: int) -> ModelPair:
     contrast = estimates.difference(i, j)
     value, interval = float(contrast @ estimates.fit.parameters), estimates.interval(contrast)
     forward = (ballots.first == i) & (ballots.second == j)
@@ -181,7 +181,7 @@ def _more_votes(difference: float, interval: Interval, error: float, votes: int)
     return max(1, math.ceil(votes * ((z * error / difference) ** 2 - 1)))
 
 
-def _term(estimates: Covariance, index: int) -> Estimate:
+def _term_estimate(estimates: Covariance, index: int) -> Estimate:
     """Returns a fitted parameter other than a strength, with its confidence interval."""
     contrast = np.zeros(estimates.fit.layout.size)
     contrast[index] = 1

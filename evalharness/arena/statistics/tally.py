@@ -36,11 +36,13 @@ def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Ta
     asked in both orders.
     """
     judged = [vote for vote in votes if vote.choice != "skip"]
-    names = sorted({side.model for vote in judged for side in _sides(vote)}) if models is None else list(models)
+    names = (
+        sorted({side.model for vote in judged for side in _answers_of_vote(vote)}) if models is None else list(models)
+    )
     index = {name: number for number, name in enumerate(names)}
-    kept = [vote for vote in judged if all(side.model in index for side in _sides(vote))]
-    dependence = _dependence(kept)
-    clusters = [_cluster(vote, number, dependence) for number, vote in enumerate(kept)]
+    kept = [vote for vote in judged if all(side.model in index for side in _answers_of_vote(vote))]
+    dependence = _dependence_of_votes(kept)
+    clusters = [_cluster_of_vote(vote, number, dependence) for number, vote in enumerate(kept)]
     numbers = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
     ballots = Ballots.of(
         names,
@@ -55,15 +57,15 @@ def ballots_of(votes: Iterable[Vote], models: Sequence[str] | None = None) -> Ta
 
 def log2_wait_ratio(vote: Vote) -> float:
     """Returns log2(wait for the second answer / wait for the first) of a vote; 0 if both appeared at once."""
-    first, second = (side.wait_s for side in _sides(vote))
+    first, second = (side.wait_s for side in _answers_of_vote(vote))
     return math.log2(second / first) if vote.pair.arm == "recorded" and first > 0 and second > 0 else 0.0
 
 
-def _sides(vote: Vote) -> tuple[Side, Side]:
+def _answers_of_vote(vote: Vote) -> tuple[Side, Side]:
     return vote.pair.first, vote.pair.second
 
 
-def _dependence(votes: Sequence[Vote]) -> Dependence:
+def _dependence_of_votes(votes: Sequence[Vote]) -> Dependence:
     if votes and all(vote.pair.voter_kind == "model" for vote in votes):
         return "problem"
     counts = Counter(vote.pair.voter or number for number, vote in enumerate(votes))
@@ -72,7 +74,7 @@ def _dependence(votes: Sequence[Vote]) -> Dependence:
     return "voter" if known and effective > FEWEST_VOTERS - 0.5 else "vote"
 
 
-def _cluster(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:
+def _cluster_of_vote(vote: Vote, number: int, dependence: Dependence) -> tuple[str, object]:
     if dependence == "problem":
         return ("problem", (vote.pair.task, vote.pair.task_id))
     if dependence == "voter" and vote.pair.voter:

@@ -22,7 +22,7 @@ from evalharness.backends.factory import BackendConfig
 from evalharness.backends.options import parse_options
 from evalharness.errors import UserError
 from evalharness.generation.batching import batches, check_batch_size
-from evalharness.generation.chat_template import chat_reason
+from evalharness.generation.chat_template import why_chat_is_expected
 from evalharness.generation.infilling import require_free_middle
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
@@ -66,9 +66,9 @@ class DiffusionBackend:
             if self._drafting:
                 require_free_middle(self.name, prompt)
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the model expects chat messages; empty if nothing indicates it. Loads the network."""
-        return chat_reason((self._load_gemma() or self._load_network()).tokenizer)
+        return why_chat_is_expected((self._load_gemma() or self._load_network()).tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, one batch at a time.

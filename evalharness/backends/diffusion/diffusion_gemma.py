@@ -49,7 +49,7 @@ class DiffusionGemma:
 class GenerationObserver:
     """Observes one `generate` call of transformers: counts forward passes, stores drafts, ends at a stop sequence.
 
-    It is passed as streamer and as stopping criterion.
+    One object is passed both as the streamer and as the stopping criterion of the call.
     """
 
     row: Row

@@ -84,8 +84,8 @@ def hybrid_drafting(
 def describe_drafter(network: Network, drafter: Drafter | None) -> Mapping[str, Any]:
     """Returns the manifest's entry on a drafter; only that there is none if drafts come from prompt lookup alone.
 
-    `target_matches` is False for a network that differs from the one that the drafter was trained for: the text is the
-    same, but fewer drafts are accepted.
+    `target_matches` is False for a network that differs from the one that the drafter was trained for: the output
+    is the same, but fewer drafts are accepted.
     """
     if drafter is None:
         return {"drafter_target": None}

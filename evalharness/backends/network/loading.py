@@ -74,7 +74,9 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
             "`evalharness train` wrote"
         )
     device = select_device(options.device)
-    loaded = _open(name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision)
+    loaded = _open_checkpoint(
+        name or str(BUNDLED_NETWORK), select_dtype(options.dtype, device), device, options.revision
+    )
     kernels = select_kernels(options.kernels, loaded.model, options.weights)
     parameters = sum(p.numel() for p in loaded.model.parameters())
     if options.threads or (device.type == "cpu" and parameters < SMALL):
@@ -96,7 +98,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     )
 
 
-def _open(name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
+def _open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revision: str | None) -> Checkpoint:
     """Returns the checkpoint of a folder, GGUF file or hub id. Imports `gguf`, which is slow, only for such files."""
     if is_gguf(name):
         from evalharness.diffusion.checkpoints.gguf import open_gguf
@@ -118,7 +120,10 @@ def without_engine(network: Network, options: NetworkOptions, what: str) -> Netw
     Raises UserError if an option requires the fused kernels.
     """
     if required_by := fused_kernels_option(options.kernels, options.weights):
-        raise UserError(f"{required_by}: {what} run on torch; leave them out, or {fallback_hint(options.weights)}")
+        raise UserError(
+            f"{required_by} needs the fused kernels, but {what} run on torch only; leave them out, or "
+            f"{fallback_hint(options.weights)}"
+        )
     return replace(network, kernels=KernelSelection("torch", f"{what} run on torch"), engine=None)
 
 

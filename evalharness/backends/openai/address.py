@@ -20,19 +20,19 @@ class Secrets:
 
     texts: tuple[str, ...] = field(default=(), repr=False)
 
-    def scrub(self, text: str) -> str:
+    def mask_text(self, text: str) -> str:
         """Returns the text with secrets masked, except those below 6 characters (placeholders for local servers)."""
         for secret in sorted(self.texts, key=len, reverse=True):
             text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
         return text
 
-    def clean(self, value: Any) -> Any:
+    def mask_value(self, value: Any) -> Any:
         """Returns a JSON-like value with the secrets masked in every text."""
         if isinstance(value, Mapping):
-            return {self.clean(key): self.clean(item) for key, item in value.items()}
+            return {self.mask_value(key): self.mask_value(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.clean(item) for item in value]
-        return self.scrub(value) if isinstance(value, str) else value
+            return [self.mask_value(item) for item in value]
+        return self.mask_text(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_address(options: OpenAIOptions) -> Address:
     secrets = Secrets((key, url.password, *url.params.values()))
     return Address(
         url=url.copy_with(userinfo=b""),
-        shown=secrets.scrub(str(url.copy_with(userinfo=b"", query=None, fragment=None))),
+        shown=secrets.mask_text(str(url.copy_with(userinfo=b"", query=None, fragment=None))),
         key_name=options.api_key_env,
         key=key,
         login=login,
@@ -105,5 +105,5 @@ def _read_key(name: str) -> str:
             "option takes no key)"
         )
     if not key.isascii() or not key.isprintable():
-        raise UserError(f"the key in {name} contains characters that no key has; set {name} to a valid key")
+        raise UserError(f"the API key in ${name} contains characters that no key has; set ${name} to a valid key")
     return key

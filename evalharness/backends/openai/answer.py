@@ -94,7 +94,7 @@ class AnswerReader:
             self._first_s = at_s if self._first_s is None else self._first_s
             self._usage = {}  # A count that is followed by more text is not the count of the whole answer.
             searched, self._text = len(self._text), self._text + content
-            tokens_so_far = _count((chunk.usage or {}).get("completion_tokens"))
+            tokens_so_far = _valid_token_count((chunk.usage or {}).get("completion_tokens"))
             self._arrivals.append((at_s, len(self._text), tokens_so_far))
             stop = find_stop(self._text, self._stops, searched)
             self._cut = min((position for position in (stop, self._cut) if position is not None), default=None)
@@ -105,7 +105,7 @@ class AnswerReader:
         self.finish_reason = chunk.finish_reason or self.finish_reason
 
     def _new_part(self, message: str) -> str:
-        """Returns the text that a `message` field adds. In a stream with deltas it holds the whole text so far."""
+        """Returns the text that a `message` field adds; after deltas, the field repeats the whole text so far."""
         if not self._has_deltas:
             return message
         return message.removeprefix(self._text) if message.startswith(self._text) else ""
@@ -123,7 +123,7 @@ class AnswerReader:
             reasoning=_join_surrogates("".join(self._reasoning)),
             refusal=self._refusal,
             finish_reason="stop" if cut else self.finish_reason or "unknown",
-            prompt_tokens=_count(self._usage.get("prompt_tokens")),
+            prompt_tokens=_valid_token_count(self._usage.get("prompt_tokens")),
             output_tokens=None if cut else self._output_tokens(),
             reasoning_tokens=self._reasoning_tokens(),
             started_at=started_at,
@@ -142,15 +142,15 @@ class AnswerReader:
 
     def _output_tokens(self) -> int | None:
         """Returns the endpoint's token count; None for zero tokens with a non-empty text, a field without a value."""
-        count = _count(self._usage.get("completion_tokens"), least=0)
+        count = _valid_token_count(self._usage.get("completion_tokens"), least=0)
         return None if count == 0 and (self._text or self._reasoning) else count
 
     def _reasoning_tokens(self) -> int | None:
         details = self._usage.get("completion_tokens_details") or self._usage.get("output_tokens_details")
-        return _count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
+        return _valid_token_count((details if isinstance(details, Mapping) else self._usage).get("reasoning_tokens"))
 
 
-def _count(value: Any, least: int = 1) -> int | None:
+def _valid_token_count(value: Any, least: int = 1) -> int | None:
     """Returns a reported token count if it is an integer of at least `least`, else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 

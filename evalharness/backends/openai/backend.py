@@ -16,7 +16,7 @@ from evalharness.backends.openai.options import OpenAIOptions, check_extra
 from evalharness.backends.openai.request_body import SEED_HEADER, is_chat, make_fields, stop_sequences
 from evalharness.backends.options import parse_options
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.generation.chat_template import chat_reason
+from evalharness.generation.chat_template import why_chat_is_expected
 from evalharness.generation.infilling import require_free_middle
 from evalharness.generation.sampling import sample_seed
 from evalharness.records import Completion, Prompt, Request, Sampling
@@ -63,12 +63,12 @@ class OpenAIBackend:
                 "if the endpoint's completions API has no field suffix"
             )
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the model expects chat messages: option api=chat, or its tokenizer has a chat template."""
         if self._options.api == "chat":
             return "the chat API sends the text as a user's message"
         self._load_tokenizer()
-        return chat_reason(self._tokenizer)
+        return why_chat_is_expected(self._tokenizer)
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions as they finish, with at most `concurrency` requests in flight.
@@ -89,12 +89,12 @@ class OpenAIBackend:
             closing(as_completed(requests, work, self._options.concurrency, thread)) as results,
         ):
             for request, result in results:
-                yield self._completion(request, result)
+                yield self._make_completion(request, result)
 
     def describe(self) -> Mapping[str, Any]:
         """Returns model, address (without login and query) and options for the manifest; not `api_key_env`."""
         options = self._options.model_dump(exclude={"base_url", "api_key_env"})
-        return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.clean(options)}
+        return {"model": self._model, "base_url": self._address.shown, **self._address.secrets.mask_value(options)}
 
     def adjustments(self) -> Mapping[str, str]:
         """Returns options that the client changed because the endpoint required it, with their new values."""
@@ -112,7 +112,7 @@ class OpenAIBackend:
         headers = {SEED_HEADER: str(sample_seed(sampling.seed, request.key))}
         return EndpointRequest(url, fields, headers, stops, options.stream, stop_early=len(stops) > options.max_stops)
 
-    def _completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
+    def _make_completion(self, request: Request, result: Answer | InfrastructureError | PromptRefused) -> Completion:
         task_id, sample_id = request.key
         if isinstance(result, InfrastructureError):
             reason = "not_sent" if isinstance(result, NotSent) else "error"
@@ -142,13 +142,13 @@ class OpenAIBackend:
         if answer.output_tokens is not None or self._tokenizer is None:
             return answer.output_tokens
         reasoning = self._reasoning_tokens(answer)
-        return self._count(answer.text) + (reasoning or 0)
+        return self._count_tokens(answer.text) + (reasoning or 0)
 
     def _reasoning_tokens(self, answer: Answer) -> int | None:
         """Returns the token count of an answer's reasoning: the endpoint's, else the tokenizer's."""
         if answer.reasoning_tokens is not None or not answer.reasoning or self._tokenizer is None:
             return answer.reasoning_tokens
-        return self._count(answer.reasoning)
+        return self._count_tokens(answer.reasoning)
 
     def _first_output_tokens(self, answer: Answer, total: int | None) -> int | None:
         """Returns the token count of the first chunk: the endpoint's, else a share of `total`, at least one.
@@ -160,10 +160,10 @@ class OpenAIBackend:
             return None
         if answer.first_tokens is not None:
             return min(answer.first_tokens, total)
-        size = len if self._tokenizer is None else self._count
+        size = len if self._tokenizer is None else self._count_tokens
         return min(total, max(1, round(total * size(answer.first_text) / size(answer.text))))
 
-    def _count(self, text: str) -> int:
+    def _count_tokens(self, text: str) -> int:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _load_tokenizer(self) -> None:

@@ -29,22 +29,22 @@ class CircuitBreaker:
     async def call(self, send: Callable[[], Awaitable[Result]]) -> Result:
         """Returns the result of `send` or raises its error; raises NotSent while the circuit is open."""
         if self._failures < FAILURES_IN_A_ROW:
-            return await self._count(send)
+            return await self._send_and_count_failures(send)
         async with self._one_at_a_time:
             if self._reason:
                 raise NotSent(self._reason)
             if self._failures >= FAILURES_IN_A_ROW:
-                return await self._probe(send)
-        return await self._count(send)
+                return await self._send_alone(send)
+        return await self._send_and_count_failures(send)
 
-    async def _probe(self, send: Callable[[], Awaitable[Result]]) -> Result:
+    async def _send_alone(self, send: Callable[[], Awaitable[Result]]) -> Result:
         try:
-            return await self._count(send)
+            return await self._send_and_count_failures(send)
         except InfrastructureError as error:
             self._reason = f"not sent, because the last {self._failures} requests failed: {error}"
             raise
 
-    async def _count(self, send: Callable[[], Awaitable[Result]]) -> Result:
+    async def _send_and_count_failures(self, send: Callable[[], Awaitable[Result]]) -> Result:
         try:
             result = await send()
         except InfrastructureError:

@@ -95,27 +95,27 @@ class Client:
         """Returns the endpoint's answer from the first attempt that succeeds; failed attempts are discarded.
 
         Raises PromptRefused if the endpoint refuses this prompt, InfrastructureError if all retries fail, and UserError
-        for a failure that no retry can fix. None of them has the failed attempt as its cause or context: that would
-        carry the request, and so the key.
+        for a failure that no retry can fix. None of these exceptions has a cause or context, because a
+        chained exception would carry the request and, with it, the key.
         """
-        return await self._breaker.call(lambda: self._ask(http, request))
+        return await self._breaker.call(lambda: self._ask_with_either_field(http, request))
 
-    async def _ask(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
+    async def _ask_with_either_field(self, http: httpx.AsyncClient, request: EndpointRequest) -> Answer:
         """Returns the answer; if the endpoint rejects the token limit's field name, tries the other name."""
         field = self.token_field
         try:
-            return await self._retry(http, request, field)
+            return await self._ask_with_retries(http, request, field)
         except TokenFieldRefused as refused:
             first_refusal = str(refused)
         other = other_token_field(field)
         try:
-            answer = await self._retry(http, request, other)
+            answer = await self._ask_with_retries(http, request, other)
         except TokenFieldRefused:
             raise PromptRefused(first_refusal) from None
         self.token_field = other
         return answer
 
-    async def _retry(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _ask_with_retries(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(AttemptError),
             stop=self._is_last_attempt,
@@ -124,7 +124,7 @@ class Client:
             retry_error_callback=self._give_up,
             sleep=asyncio.sleep,
         )
-        answer: Answer = await retrying(self._attempt, http, request, token_field)
+        answer: Answer = await retrying(self._ask_once, http, request, token_field)
         return answer
 
     def _is_last_attempt(self, state: RetryCallState) -> bool:
@@ -132,33 +132,39 @@ class Client:
         return retries >= self._options.max_retries or (self._never_reached(state) and retries >= _UNREACHED_RETRIES)
 
     def _never_reached(self, state: RetryCallState) -> bool:
-        return _failure(state).unreached and not self._reached
+        return _latest_failure(state).unreached and not self._reached
 
     def _pause_s(self, state: RetryCallState) -> float:
         """Returns the pause in seconds before a retry: Retry-After plus exponential back-off with full jitter.
 
         The back-off is added so that requests that were refused at the same time do not return at the same time.
         """
-        return (_failure(state).retry_after_s or 0.0) + self._backoff(state)
+        return (_latest_failure(state).retry_after_s or 0.0) + self._backoff(state)
 
     def _log_retry(self, state: RetryCallState) -> None:
-        _log.info("request failed (%s); retrying in %.1f s", self._shown(str(_failure(state))), state.upcoming_sleep)
+        _log.info(
+            "request failed (%s); retrying in %.1f s",
+            self._masked_message(str(_latest_failure(state))),
+            state.upcoming_sleep,
+        )
 
     def _give_up(self, state: RetryCallState) -> NoReturn:
-        reason = self._shown(str(_failure(state)))
+        reason = self._masked_message(str(_latest_failure(state)))
         if self._never_reached(state):
             raise UserError(
                 f"cannot connect to {self._address.shown} ({reason}); start the server or correct --option base_url"
             )
         raise InfrastructureError(f"{reason} (attempt {state.attempt_number} of {self._options.max_retries + 1})")
 
-    async def _attempt(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
+    async def _ask_once(self, http: httpx.AsyncClient, request: EndpointRequest, token_field: str) -> Answer:
         """Returns the answer of one HTTP attempt. Raises AttemptError if another attempt may succeed.
 
         Raises PromptRefused, TokenFieldRefused or UserError if none can.
         """
         reader = AnswerReader(request.stops)
-        body = json.dumps({_renamed(name, token_field): value for name, value in request.fields.items()}).encode()
+        body = json.dumps(
+            {_token_field_change(name, token_field): value for name, value in request.fields.items()}
+        ).encode()
         started_at, start = now(), time.perf_counter()
         try:
             async with (
@@ -167,7 +173,7 @@ class Client:
             ):
                 self._reached = True
                 if response.status_code != 200:
-                    await self._refuse(response, token_field)
+                    await self._raise_for_status(response, token_field)
                 streamed = request.streamed and "json" not in response.headers.get("content-type", "")
                 if streamed:
                     streamed = await self._read_stream(response, request, reader, timeout, start)
@@ -181,9 +187,11 @@ class Client:
         except PromptRefused as refused:
             if _has_whole_answer(reader, request):
                 return reader.answer(started_at, streamed)
-            raise PromptRefused(f"{self._address.shown} refuses the prompt ({self._shown(str(refused))})") from None
+            raise PromptRefused(
+                f"{self._address.shown} refuses the prompt ({self._masked_message(str(refused))})"
+            ) from None
         if not _has_whole_answer(reader, request):
-            raise AttemptError("the connection closed before the end of the answer")
+            raise AttemptError("the endpoint closed the connection before the end of its answer")
         return reader.answer(started_at, streamed)
 
     async def _read_stream(
@@ -212,27 +220,27 @@ class Client:
             return False
         return True
 
-    async def _refuse(self, response: httpx.Response, token_field: str) -> NoReturn:
+    async def _raise_for_status(self, response: httpx.Response, token_field: str) -> NoReturn:
         """Raises the exception that fits an HTTP status other than 200 (see `status_error`)."""
-        message = self._shown(error_message(await response.aread())) or response.reason_phrase
+        message = self._masked_message(error_message(await response.aread())) or response.reason_phrase
         retry_after_s = parse_retry_after(response.headers.get("retry-after", ""))
         is_chat = response.request.url.path.endswith("/chat/completions")
         status = RefusedStatus(response.status_code, message, response.text, retry_after_s, token_field, is_chat)
         raise status_error(status, self._address)
 
-    def _shown(self, text: str) -> str:
+    def _masked_message(self, text: str) -> str:
         """Returns an endpoint's message for display: secrets masked, at most 300 characters.
 
         It is cut last, because a part of a key would not be recognized.
         """
-        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.scrub(text))[:_LONGEST_QUOTE]
+        return re.sub(r"\S*\*{2,}\S*", "***", self._address.secrets.mask_text(text))[:_LONGEST_QUOTE]
 
 
-def _renamed(name: str, token_field: str) -> str:
+def _token_field_change(name: str, token_field: str) -> str:
     return token_field if name in TOKEN_FIELDS else name
 
 
-def _failure(state: RetryCallState) -> AttemptError:
+def _latest_failure(state: RetryCallState) -> AttemptError:
     """Returns the exception of a request's latest attempt."""
     failure = state.outcome.exception() if state.outcome else None
     assert isinstance(failure, AttemptError)
@@ -254,6 +262,6 @@ def _add_events(events: list[bytes], reader: AnswerReader, at_s: float) -> None:
 def _add_body(body: bytes, reader: AnswerReader, at_s: float) -> None:
     """Passes a whole (not streamed) answer to the reader. Raises AttemptError for a body that is no JSON object."""
     if not body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{"):
-        raise AttemptError(f"no answer, but {error_message(body) or 'an empty body'}")
+        raise AttemptError(f"the endpoint sent no answer, but {error_message(body) or 'an empty body'}")
     reader.add(parse_chunk(body), at_s)
     reader.done = True

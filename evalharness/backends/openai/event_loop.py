@@ -32,9 +32,9 @@ class LoopThread:
 
     def submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Starts a coroutine in the loop and returns its future. Cancelling the future cancels the coroutine."""
-        return asyncio.run_coroutine_threadsafe(self._track(work), self._loop)
+        return asyncio.run_coroutine_threadsafe(self._run_and_track(work), self._loop)
 
-    async def _track(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _run_and_track(self, work: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -88,13 +88,13 @@ def as_completed(
         future = completed.get()
         item = pending.pop(future)
         if (failure := future.exception()) is not None:
-            yield from _successful(completed, pending)
+            yield from _successful_results(completed, pending)
             raise failure
         submit_more()
         yield item, future.result()
 
 
-def _successful(
+def _successful_results(
     completed: "SimpleQueue[Future[Result]]", pending: dict[Future[Result], Item]
 ) -> Iterator[tuple[Item, Result]]:
     """Yields the completed (item, result) pairs in the queue, without those that failed."""

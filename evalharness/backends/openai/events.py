@@ -104,9 +104,9 @@ def parse_chunk(data: bytes) -> Chunk:
         choice = choices[0] if choices else {}
         delta, message = choice.get("delta"), choice.get("message")
         parts = [part for part in (delta, message) if part]
-        content = _text((delta or {}).get("content")) or _text(choice.get("text"))
-        text_of_message = _text((message or {}).get("content"))
-        reasoning = next(filter(None, map(_reasoning, parts)), "")
+        content = _text_of_content((delta or {}).get("content")) or _text_of_content(choice.get("text"))
+        text_of_message = _text_of_content((message or {}).get("content"))
+        reasoning = next(filter(None, map(_reasoning_text, parts)), "")
         refusal = next((part["refusal"] for part in parts if part.get("refusal")), "")
         finish_reason, usage = choice.get("finish_reason"), value.get("usage")
     except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
@@ -133,7 +133,7 @@ def _finish_reason(value: Any) -> str | None:
     return "length" if str(value).lower() in _AT_LIMIT else str(value)
 
 
-def _text(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
+def _text_of_content(content: Any, types: Collection[str | None] = _TEXT_PARTS) -> str:
     """Returns the text of a message's content, which some endpoints send as a list of typed parts."""
     if isinstance(content, list):
         return "".join(_part_text(part) for part in content if part.get("type") in types)
@@ -147,10 +147,10 @@ def _part_text(part: Mapping[str, Any]) -> str:
     return str(value.get("value", "") if isinstance(value, Mapping) else value)
 
 
-def _reasoning(message: Mapping[str, Any]) -> str:
+def _reasoning_text(message: Mapping[str, Any]) -> str:
     """Returns the reasoning in a message, under any field name that servers use for it."""
     for key in _REASONING_KEYS:
         if isinstance(value := message.get(key), str) and value:
             return value
     content = message.get("content")
-    return _text(content, _REASONING_PARTS) if isinstance(content, list) else ""
+    return _text_of_content(content, _REASONING_PARTS) if isinstance(content, list) else ""

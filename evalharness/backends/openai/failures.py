@@ -74,13 +74,13 @@ def error_message(data: bytes) -> str:
     """Returns the error message in a response's body, on one line: from JSON, an HTML page, or plain text."""
     text = data.decode("utf-8-sig", "replace")
     try:
-        message = _innermost(json.loads(text))
+        message = _innermost_message(json.loads(text))
     except (ValueError, RecursionError):
         message = _text_of_page(text) if _HTML.match(text) else text
     return " ".join((message if isinstance(message, str) else json.dumps(message)).split())
 
 
-def _innermost(value: Any) -> Any:
+def _innermost_message(value: Any) -> Any:
     for _ in range(len(_MESSAGE_KEYS)):
         value = value[0] if isinstance(value, list) and value else value
         inner = next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None) if isinstance(value, dict) else None

@@ -78,7 +78,7 @@ def other_token_field(name: str) -> str:
 
 
 def _is_about_token_field(text: str, sent: str) -> bool:
-    """Returns whether an error body rejects the token limit's field name: proposes the other or does not know it."""
+    """Returns whether an error text rejects `sent` as the name of the token-limit field, or proposes the other name."""
     if not re.search(rf"\b{sent}\b", text):
         return False
     return bool(re.search(rf"\b{other_token_field(sent)}\b", text) or _UNKNOWN_FIELD.search(text))

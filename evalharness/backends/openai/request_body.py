@@ -67,7 +67,7 @@ def endpoint_seed(seed: int, request: Request) -> int:
 
 def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
     if is_chat(prompt, options):
-        return {"messages": _messages(prompt)}
+        return {"messages": _chat_messages(prompt)}
     if prompt.suffix is not None:
         prefix = prompt.text or ""
         if options.fim == "suffix":
@@ -80,7 +80,7 @@ def _prompt_fields(prompt: Prompt, options: OpenAIOptions) -> dict[str, Any]:
     return {"prompt": prompt.text + prompt.prefill}
 
 
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
+def _chat_messages(prompt: Prompt) -> list[dict[str, str]]:
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
     if prompt.text is not None:
         messages = [{"role": "user", "content": prompt.text}]

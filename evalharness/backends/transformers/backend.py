@@ -20,7 +20,7 @@ from evalharness.backends.options import parse_options
 from evalharness.backends.transformers.options import TransformersOptions
 from evalharness.errors import UserError
 from evalharness.generation.batching import check_batch_size
-from evalharness.generation.chat_template import chat_reason
+from evalharness.generation.chat_template import why_chat_is_expected
 from evalharness.generation.infilling import find_infilling, require_free_middle
 from evalharness.generation.infilling_formats import FORMAT_NAMES
 from evalharness.records import Completion, Prompt, Request, Sampling
@@ -62,9 +62,9 @@ class TransformersBackend:
                 f"({', '.join(FORMAT_NAMES)}); use a model that was trained to infill, or --option recipe=suffix-first"
             )
 
-    def chat_reason(self) -> str:
+    def why_chat_is_expected(self) -> str:
         """Returns why the model expects chat messages; empty if nothing indicates it. Loads the tokenizer."""
-        return chat_reason(self._load_tokenizer())
+        return why_chat_is_expected(self._load_tokenizer())
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yields completions in the order of the requests, generated one batch at a time.
@@ -76,7 +76,7 @@ class TransformersBackend:
         """
         from evalharness.backends.transformers.batch import encode_row
 
-        lm = self._load()
+        lm = self._load_model()
         waiting = iter(requests)
         while chunk := list(islice(waiting, self._batch_size)):
             yield from self._generate_rows(lm, [encode_row(lm, request, sampling) for request in chunk], sampling)
@@ -89,7 +89,7 @@ class TransformersBackend:
         from evalharness.backends.transformers.causal_lm import describe
 
         options = self._options.model_dump(exclude={"dtype", "device", "attn"})
-        return {**describe(self._load()), "batch_size": self._requested_batch_size, "options": options}
+        return {**describe(self._load_model()), "batch_size": self._requested_batch_size, "options": options}
 
     def close(self) -> None:
         """Frees the model and its device memory."""
@@ -97,7 +97,7 @@ class TransformersBackend:
             self._lm = None
             _free_device_memory()
 
-    def _load(self) -> CausalLM:
+    def _load_model(self) -> CausalLM:
         from evalharness.backends.transformers.causal_lm import load
 
         if self._lm is None:

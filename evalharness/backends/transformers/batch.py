@@ -45,7 +45,9 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
 
     Times count from before the prompts are copied to the device.
     """
-    checkers = [StopChecker(lm.detokenizer, *_ends(lm, row.request.problem.prompt), row.limit) for row in rows]
+    checkers = [
+        StopChecker(lm.detokenizer, *_end_tokens_and_stops(lm, row.request.problem.prompt), row.limit) for row in rows
+    ]
     processors = LogitsProcessorList()
     if sampling.temperature > 0:
         seeds = [sample_seed(sampling.seed, row.request.key) for row in rows]
@@ -64,17 +66,17 @@ def generate_batch(lm: CausalLM, rows: list[Row], sampling: Sampling) -> list[Co
         logits_processor=processors, stopping_criteria=StoppingCriteriaList([stop_checker]),
     )  # fmt: skip
     results = stop_checker.results()
-    return [_completion(row, result, started_at, len(rows)) for row, result in zip(rows, results, strict=True)]
+    return [_make_completion(row, result, started_at, len(rows)) for row, result in zip(rows, results, strict=True)]
 
 
-def _ends(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
+def _end_tokens_and_stops(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int], tuple[str, ...]]:
     """Returns the EOS tokens and the stop sequences that end an answer to the prompt."""
     if prompt.suffix is None or lm.infilling is None:
         return lm.end_tokens, prompt.stops
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops
 
 
-def _completion(row: Row, result: RowResult, started_at: float, batch: int) -> Completion:
+def _make_completion(row: Row, result: RowResult, started_at: float, batch: int) -> Completion:
     return Completion(
         *row.request.key,
         text=result.text,

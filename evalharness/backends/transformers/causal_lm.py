@@ -90,7 +90,7 @@ def _explain_failure(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # what a broken checkpoint, its own code or the hub client raises has no common type
-        raise UserError(f"model {name!r} cannot be loaded: {error_text(error)}; {_advice(error)}") from error
+        raise UserError(f"model {name!r} cannot be loaded: {error_text(error)}; {_loading_advice(error)}") from error
 
 
 def _hub_arguments(options: TransformersOptions) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _read_template(path: str) -> str:
         raise UserError(f"option chat_template={path} cannot be read: {error_text(error)}; give a Jinja file") from None
 
 
-def _advice(error: Exception) -> str:
+def _loading_advice(error: Exception) -> str:
     """Returns what a user can do about a model that cannot be loaded, given the exception."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return "use a smaller dtype or another device: --option dtype=bfloat16, --option device=cuda:N"

@@ -50,12 +50,14 @@ def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> Gg
     file = read_gguf(path)
     ends = end_tokens(file)
     ours = gguf_config(file, min(ends))
-    config = _config(file, ours)
+    config = _transformers_config(file, ours)
     arguments = {} if attention is None else {"attn_implementation": attention}
     # Without a device, no random weights are drawn and discarded.
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
-    model.load_state_dict(_state(read_gguf_state(file, ours, dtype), ours), assign=True, strict=not ours.tied)
+    model.load_state_dict(
+        _transformers_weights(read_gguf_state(file, ours, dtype), ours), assign=True, strict=not ours.tied
+    )
     model.tie_weights()
     # Its frequencies are computed and not stored, so that they are still without a device.
     model.model.rotary_emb = type(model.model.rotary_emb)(config)
@@ -63,7 +65,7 @@ def load_gguf_model(path: Path, dtype: torch.dtype, attention: str | None) -> Gg
     return GgufModel(model.eval().requires_grad_(False), ends)
 
 
-def _config(file: GgufFile, ours: ModelConfig) -> Any:
+def _transformers_config(file: GgufFile, ours: ModelConfig) -> Any:
     values: dict[str, Any] = {
         "vocab_size": ours.vocab_size, "hidden_size": ours.hidden, "num_hidden_layers": ours.layers,
         "num_attention_heads": ours.heads, "num_key_value_heads": ours.kv_heads,
@@ -78,7 +80,7 @@ def _config(file: GgufFile, ours: ModelConfig) -> Any:
     return _CONFIGS[architecture](**values)
 
 
-def _state(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+def _transformers_weights(state: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Returns GGUF weights under the parameter names of transformers, with fused matrices split."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     found: dict[str, Tensor] = {}

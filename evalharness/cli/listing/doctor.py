@@ -22,33 +22,33 @@ def doctor() -> None:
     Prints how to install what is missing. Exits 2 if something is missing that every run needs.
     """
     complete = True
-    for finding in findings():
+    for finding in doctor_findings():
         print(f"{finding.label:<8}{finding.text}", flush=True)
         complete = complete and (finding.ok or not finding.required)
     if not complete:
         raise typer.Exit(ExitCode.USER)
 
 
-def findings() -> Iterator[Finding]:
+def doctor_findings() -> Iterator[Finding]:
     """Yields the result of each check: Python, packages, extras, GPU, memory, disks, container engine, images, data."""
     yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or newer)")
     for package in PACKAGES:
         installed = is_installed(package)
         yield Finding(installed, f"package {package}" + ("" if installed else " is not installed; run: make setup"))
-    yield from _extras()
+    yield from _check_extras()
     yield from machine_findings()
-    yield from _engine()
-    yield from _data()
+    yield from _check_container_engine()
+    yield from _check_data_sources()
 
 
-def _extras() -> Iterator[Finding]:
+def _check_extras() -> Iterator[Finding]:
     for extra in EXTRAS.values():
         missing = missing_modules(extra)
         hint = f" lacks {', '.join(missing)}; install with: {install_command(extra)}" if missing else ""
         yield Finding(not missing, f"extra {extra.name} ({extra.purpose}){hint}", required=False)
 
 
-def _engine() -> Iterator[Finding]:
+def _check_container_engine() -> Iterator[Finding]:
     from evalharness.sandbox.engines import docker as docker_engine
     from evalharness.sandbox.engines import images
 
@@ -70,7 +70,7 @@ def _engine() -> Iterator[Finding]:
     yield Finding(mmdebstrap, f"mmdebstrap, which builds images without a registry{hint}", required=False)
 
 
-def _data() -> Iterator[Finding]:
+def _check_data_sources() -> Iterator[Finding]:
     folder = os.environ.get("EVALHARNESS_DATA")
     if not folder:
         text = "EVALHARNESS_DATA is not set: tasks are downloaded from the hub, or use --data sample"
@@ -78,12 +78,12 @@ def _data() -> Iterator[Finding]:
         return
     parts = [folder] if Path(folder).expanduser().is_dir() else folder.split(os.pathsep)
     for name in parts:
-        problem = _folder_problem(Path(name).expanduser())
+        problem = _why_folder_has_no_data(Path(name).expanduser())
         hint = f" {problem}; run: evalharness data pull --dir {name}" if problem else ""
         yield Finding(not problem, f"benchmark data in EVALHARNESS_DATA={name}{hint}")
 
 
-def _folder_problem(folder: Path) -> str:
+def _why_folder_has_no_data(folder: Path) -> str:
     """Returns why a data folder cannot have benchmark data, such as "is empty"; an empty text if it can."""
     if not folder.is_dir():
         return "is not a folder"

@@ -33,12 +33,12 @@ class Finding:
 
 def machine_findings() -> Iterator[Finding]:
     """Yields the results of the checks for GPUs that PyTorch can use, memory, and free disk space."""
-    yield _gpus()
-    yield _memory()
-    yield from _disks()
+    yield _check_gpus()
+    yield _check_memory()
+    yield from _check_disk_space()
 
 
-def _gpus() -> Finding:
+def _check_gpus() -> Finding:
     """Returns the GPUs that PyTorch can use; a note if there is none, or if PyTorch does not fit the driver."""
     if not is_installed("torch"):
         return Finding(False, "GPU: not known without the package torch", required=False)
@@ -56,7 +56,7 @@ def _gpus() -> Finding:
     return Finding(False, "no GPU: local models run on the CPU; endpoints and grading need none", required=False)
 
 
-def _memory() -> Finding:
+def _check_memory() -> Finding:
     total, available = memory_bytes()
     text = f"memory {total / GIB:.1f} GiB, {available / GIB:.1f} GiB available, {os.cpu_count()} CPU cores"
     enough = available >= LITTLE_MEMORY
@@ -75,7 +75,7 @@ def memory_bytes() -> tuple[int, int]:
     return total, min(total, available)
 
 
-def _disks() -> Iterator[Finding]:
+def _check_disk_space() -> Iterator[Finding]:
     """Yields the free disk space of each file system that holds results, downloads or caches."""
     uses = {
         "results": Path.cwd(),

@@ -27,7 +27,7 @@ def tasks(
         for number, task in enumerate(expand_task_names(name)):
             if number:
                 print()
-            describe(*find_task(task))
+            print_task(*find_task(task))
         return
     table = make_table(*HEADINGS)
     for row in task_rows():
@@ -54,7 +54,7 @@ def task_rows() -> Iterator[TaskRow]:
             )
 
 
-def describe(card: Card, entry: TaskEntry) -> None:
+def print_task(card: Card, entry: TaskEntry) -> None:
     """Prints a task's official grader, recipes and options, and the options of the sandbox."""
     from evalharness.data.cards.task_options import describe_task_options
     from evalharness.sandbox.factory import DESCRIBED_OPTIONS

@@ -47,23 +47,25 @@ def read_card(path: Path) -> Card:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: not a task card: the YAML is not a mapping of keys to values")
     if not {"tasks", "name"} & set(content):
-        raise ValueError(f"{path}: not a task card: it has neither name (of one task) nor tasks")
+        raise ValueError(f"{path}: not a task card: it has neither the key name (for one task) nor the key tasks")
     if "tasks" not in content:
-        content = _validated(path, ShortCard, content, SHORT).expand()
-    return _validated(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
+        content = _validate_card(path, ShortCard, content, SHORT).expand()
+    return _validate_card(path, Card, {**content, "folder": path.parent.resolve()}, FULL)
 
 
-def _validated(path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]) -> Model:
+def _validate_card(
+    path: Path, model: type[Model], content: Mapping[str, Any], parts: Sequence[type[BaseModel]]
+) -> Model:
     """Returns a card's content as a pydantic model. Raises ValueError with the file and each invalid field."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
         known = list(dict.fromkeys(name for part in parts for name in part.model_fields))
-        problems = (_problem(dict(item), known) for item in error.errors())
+        problems = (_field_error(dict(item), known) for item in error.errors())
         raise ValueError(f"{path}: {'; '.join(dict.fromkeys(problems))}") from error
 
 
-def _problem(error: Mapping[str, Any], known: Sequence[str]) -> str:
+def _field_error(error: Mapping[str, Any], known: Sequence[str]) -> str:
     """Returns a pydantic error about one field of a card as "FIELD: what is wrong"; `known` are names to suggest."""
     place = ".".join(map(str, error["loc"])) or "card"
     if error["type"] == "missing":

@@ -11,7 +11,7 @@ from typing import Any
 
 from evalharness.data.cards.files import card_files, check_unique_names, read_card
 from evalharness.data.cards.schema import Card
-from evalharness.util.plugins import PLUGIN_ERRORS, described, origin, plugin_points, report_disabled
+from evalharness.util.plugins import PLUGIN_ERRORS, error_line, package_of_plugin, plugin_points, report_disabled
 
 GROUP = "evalharness.cards"
 """The entry-point group of task cards."""
@@ -30,18 +30,18 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
         try:
             paths = card_paths(point)
         except PLUGIN_ERRORS as error:
-            report_disabled(origin(point), described(error))
+            report_disabled(package_of_plugin(point), error_line(error))
             continue
         for path in paths:
             try:
                 card = read_card(path)
             except ValueError as error:
-                report_disabled(origin(point), described(error))
+                report_disabled(package_of_plugin(point), error_line(error))
                 continue
             try:
                 check_unique_names([*accepted, card])
             except ValueError as error:
-                report_disabled(origin(point), f"{path}: {error}")
+                report_disabled(package_of_plugin(point), f"{path}: {error}")
                 continue
             accepted.append(card)
             yield card
@@ -50,14 +50,14 @@ def plugin_cards(own: tuple[Card, ...]) -> Iterator[Card]:
 def card_paths(point: EntryPoint) -> list[Path]:
     """Returns the task-card files of a plug-in's entry point. Raises what its package raises, or FileNotFoundError.
 
-    It may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a path's text,
-    a dotted name or a resource of `importlib.resources`, or a function that returns one of these.
+    The entry point may name a module or package (its folder, or the folder `cards` in it), an attribute with a path, a
+    path's text, a dotted name or a resource of `importlib.resources`, or a function that returns one of these.
     """
     value: Any = point.load()
-    return _files_at(_path_of(value() if callable(value) else value))
+    return _files_at(_path_of_plugin_object(value() if callable(value) else value))
 
 
-def _path_of(value: Any) -> Path:
+def _path_of_plugin_object(value: Any) -> Path:
     if isinstance(value, str) and DOTTED_NAME.fullmatch(value) and not Path(value).exists():
         value = import_module(value)
     if isinstance(value, ModuleType):
@@ -73,8 +73,8 @@ def _files_at(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise FileNotFoundError(f"its task cards are not there: {path} is neither a folder nor a file")
+        raise FileNotFoundError(f"the plug-in's folder of task cards does not exist: {path}; correct the entry point")
     for folder in (path, path / SUBFOLDER):
         if folder.is_dir() and (cards := card_files(folder)):
             return cards
-    raise FileNotFoundError(f"{path} has no task card (*.yaml), and no folder {SUBFOLDER} with one")
+    raise FileNotFoundError(f"no task card (*.yaml) is in {path} or in its folder {SUBFOLDER}; correct the entry point")

@@ -48,5 +48,5 @@ class Recipe(StrictModel):
     def _has_template(self) -> Self:
         template = TEMPLATES.get(self.kind)
         if template and template not in self.fields:
-            raise ValueError(f"a recipe of kind {self.kind} needs the template fields.{template}")
+            raise ValueError(f"a recipe of kind {self.kind} needs the template fields.{template}; add this key")
         return self

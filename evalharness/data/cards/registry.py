@@ -40,7 +40,7 @@ def user_card(path: Path) -> Card:
     try:
         check_unique_names([*load_cards(), card])
     except ValueError as error:
-        raise UserError(f"task card {path}: {error}; give the task another name") from None
+        raise UserError(f"task card {path} cannot be used: {error}; give the task another name") from None
     return card
 
 

@@ -92,7 +92,10 @@ class TaskEntry(StrictModel):
         for version in self.versions.values():
             for by_split in (version.problems, version.fingerprint):
                 if isinstance(by_split, Mapping) and set(by_split) != set(self.splits):
-                    raise ValueError(f"version {version.name} needs a value for each split: {', '.join(self.splits)}")
+                    raise ValueError(
+                        f"the keys problems and fingerprint of version {version.name} need a value for each split: "
+                        f"{', '.join(self.splits)}"
+                    )
         if self.default_release is not None or self.releases:
             check_known("default_release", self.default_release, self.releases)
         return self

@@ -38,7 +38,9 @@ class ShortRecipe(StrictModel):
         if bool(self.user) == bool(self.prompt):
             raise ValueError("a recipe needs either user (for a chat model) or prompt (for a base model)")
         if self.prompt and (self.system or self.prefill):
-            raise ValueError("system and prefill belong to user, not to prompt")
+            raise ValueError(
+                "a recipe with prompt (for a base model) has no system or prefill; remove them, or use user"
+            )
         return self
 
     @property

@@ -41,8 +41,10 @@ def check_task_options(name: str, card: Card, options: Mapping[str, str]) -> Non
 def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescription]:
     """Returns a description of each `--option` of a task, for tables; options without a choice are left out."""
     described = [
-        _choice("version", entry.versions, entry.default_version, "Version of the data"),
-        _choice("recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"),
+        _option_with_choice("version", entry.versions, entry.default_version, "Version of the data"),
+        _option_with_choice(
+            "recipe", card.recipes_of(entry), entry.default_recipe, "How prompts are made and programs extracted"
+        ),
     ]
     described.append(
         OptionDescription("prompt", "FILE", "", "Own templates: YAML with system and user or prompt, or one text")
@@ -51,10 +53,12 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
         help_text = "Recipes with an official rule: that one, or the project's own; see docs/extraction.md"
         described.append(OptionDescription("extraction", "official, robust", "official", help_text))
     if entry.splits:
-        described.append(_choice("split", entry.splits, entry.default_split or "", "Part of the problems"))
+        described.append(_option_with_choice("split", entry.splits, entry.default_split or "", "Part of the problems"))
     if entry.releases:
         described.append(
-            _choice("release", entry.releases, entry.default_release or "", "Files of the data, by date of release")
+            _option_with_choice(
+                "release", entry.releases, entry.default_release or "", "Files of the data, by date of release"
+            )
         )
     if card.date_field:
         described += [
@@ -67,6 +71,6 @@ def describe_task_options(card: Card, entry: TaskEntry) -> list[OptionDescriptio
     ]
 
 
-def _choice(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
+def _option_with_choice(name: str, names: Iterable[str], default: str, meaning: str) -> OptionDescription:
     ordered = sorted(names, key=lambda choice: choice != default)
     return OptionDescription(name, ", ".join(ordered), default, meaning)

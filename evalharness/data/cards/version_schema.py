@@ -49,7 +49,7 @@ class HubSource(StrictModel):
     @model_validator(mode="after")
     def _has_splits_or_files(self) -> Self:
         if bool(self.splits) == bool(self.files):
-            raise ValueError("a hub source needs either splits or files")
+            raise ValueError("the entry hub needs one of the keys splits and files")
         return self
 
 
@@ -98,14 +98,14 @@ class Version(StrictModel):
     @model_validator(mode="after")
     def _has_file_or_shipped(self) -> Self:
         if bool(self.file) == bool(self.shipped):
-            raise ValueError("a version needs either file or shipped")
+            raise ValueError("a version of the data needs one of the keys file and shipped")
         return self
 
     @model_validator(mode="after")
     def _lists_have_equal_lengths(self) -> Self:
         files = self.file or self.shipped
         if self.sha256 and len(self.sha256) != len(files):
-            raise ValueError(f"sha256 has {len(self.sha256)} entries, not one for each of {len(files)} files")
+            raise ValueError(f"sha256 has {len(self.sha256)} entries for {len(files)} files; give one for each")
         if self.hub and self.hub.files and len(self.hub.files) != len(self.file):
             raise ValueError(
                 f"hub.files has {len(self.hub.files)} entries for {len(self.file)} files; give one for each"
@@ -117,7 +117,9 @@ class Version(StrictModel):
     def _is_fingerprint(cls, value: str | Mapping[str, str] | None) -> str | Mapping[str, str] | None:
         for fingerprint in value.values() if isinstance(value, Mapping) else (value,):
             if fingerprint is not None and not FINGERPRINT.fullmatch(fingerprint):
-                raise ValueError(f"{fingerprint!r} is not sha256: and 64 hexadecimal digits")
+                raise ValueError(
+                    f"the fingerprint {fingerprint!r} is not sha256: and 64 hexadecimal digits; correct it"
+                )
         return value
 
     split: str = Field("", exclude=True, repr=False)

@@ -19,22 +19,22 @@ def has_rows(folder: Path) -> bool:
 
 def check_no_foreign_files(folder: Path) -> None:
     """Raises UserError where a folder without a run's manifest contains files other than hidden ones."""
-    contents = _contents(folder)
+    contents = _visible_files(folder)
     runs = [path for path in contents if (path / MANIFEST).exists()]
     if runs:
         names = ", ".join(path.name for path in runs)
         raise UserError(f"{folder} holds runs of several tasks ({names}); name one of them, such as --out {runs[0]}")
     if contents:
-        raise UserError(_foreign(folder, contents))
+        raise UserError(_foreign_files_message(folder, contents))
 
 
 def check_folder_of_runs(folder: Path) -> None:
     """Raises UserError where a folder for the runs of several tasks is itself a run, or contains unrelated files."""
     if (folder / MANIFEST).exists():
         raise UserError(f"{folder} holds the run of one task; name another folder with --out for several tasks")
-    contents = _contents(folder)
+    contents = _visible_files(folder)
     if contents and not any((path / MANIFEST).exists() for path in contents):
-        raise UserError(_foreign(folder, contents))
+        raise UserError(_foreign_files_message(folder, contents))
 
 
 def check_deletable(folder: Path, samples: str | None) -> None:
@@ -45,14 +45,14 @@ def check_deletable(folder: Path, samples: str | None) -> None:
         check_no_foreign_files(folder)
 
 
-def _contents(folder: Path) -> list[Path]:
+def _visible_files(folder: Path) -> list[Path]:
     """Returns the files and folders in a folder, without hidden files; nothing where there is no folder."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("."))
 
 
-def _foreign(folder: Path, contents: list[Path]) -> str:
+def _foreign_files_message(folder: Path, contents: list[Path]) -> str:
     names = contents[0].name + (", ..." if len(contents) > 1 else "")
     return f"{folder} is not empty and holds no run ({names}); name a new folder with --out"
 

@@ -19,9 +19,9 @@ TRANSPORT_OPTIONS = ("concurrency", "base_url", "hardware", *RETRY_OPTIONS)
 def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
     """Returns whether a directory holds a run that can resume with this configuration; False if it holds no samples.
 
-    `TRANSPORT_OPTIONS` may differ, and `n` and `limit` may be larger than before. `config` may be a part of a
-    configuration; only the keys that it has are compared.
-    Raises UserError if the directory holds another run, naming the first difference, or unrelated files.
+    Options that change no answer (`TRANSPORT_OPTIONS`) may differ, and `n` and `limit` may be larger than before.
+    `config` may be a part of a configuration; only the keys that it has are compared. Raises UserError if the directory
+    holds another run, naming the first difference, or unrelated files.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -51,7 +51,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
             "folder with --out, or resume the run with that version"
         )
     if "samples" in compared and "samples" in wanted:
-        compared["samples"] = _grown(compared["samples"], wanted["samples"])
+        compared["samples"] = _with_larger_counts(compared["samples"], wanted["samples"])
     difference = next(differences(compared, wanted), None)
     if difference:
         remedy = "choose another folder with --out, or the old settings, or delete that run with --overwrite"
@@ -65,7 +65,7 @@ def holds_resumable_run(folder: Path, config: Mapping[str, Any]) -> bool:
 
 
 def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a run's configuration, or a part of one, without the backend's `TRANSPORT_OPTIONS`."""
+    """Returns a run's configuration, or a part of one, without options that change no answer (`TRANSPORT_OPTIONS`)."""
     if "backend" not in config:
         return dict(config)
     return {
@@ -75,11 +75,11 @@ def without_transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def transport_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those backend options of a run's configuration that are `TRANSPORT_OPTIONS`."""
+    """Returns the backend options in a run's configuration that change no answer, such as its base URL."""
     return {key: value for key, value in config.get("backend", {}).items() if key in TRANSPORT_OPTIONS}
 
 
-def _grown(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _with_larger_counts(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the saved `samples` entry of a manifest, with the wanted `n` and `limit` where they are larger."""
     grown = dict(saved)
     if {"n", "limit"} <= saved.keys() & wanted.keys():

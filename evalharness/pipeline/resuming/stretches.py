@@ -19,7 +19,7 @@ SHOWN_OTHERWISE = ("base_url", "max_tokens_field")
 def new_stretch(config: RunConfiguration, environment: Environment, completions: int) -> Stretch:
     """Returns the manifest entry of a new stretch (the part of a run that one process writes).
 
-    `completions` is the number of completions that exist when it begins.
+    `completions` is the number of completions that exist when the stretch begins.
     """
     return {
         "environment": environment,

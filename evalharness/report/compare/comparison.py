@@ -28,7 +28,7 @@ class ChangedProblem:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two runs of one task: pass rates, test, speeds, changed problems; second relative to first."""
+    """The comparison of two runs of one task: pass rates with a test, speeds, and the problems whose result changed."""
 
     title: str
     first: Run
@@ -70,7 +70,7 @@ def compare_all(
     first_by_task, second_by_task = _by_task(first), _by_task(second)
     shared = [task for task in first_by_task if task in second_by_task]
     if not shared:
-        _refuse(first_by_task, second_by_task)
+        _raise_no_common_task(first_by_task, second_by_task)
     if unshared := sorted(set(first_by_task) ^ set(second_by_task)):
         note(f"tasks not compared, because only one side has them: {', '.join(unshared)}")
     return [compare(first_by_task[task], second_by_task[task]) for task in shared]
@@ -83,7 +83,7 @@ def compare(first: Run, second: Run) -> Comparison:
     with a verdict in common.
     """
     if task_of(first.summary) != task_of(second.summary):
-        _refuse({task_of(first.summary): first}, {task_of(second.summary): second})
+        _raise_no_common_task({task_of(first.summary): first}, {task_of(second.summary): second})
     before, after = pass_shares(first), pass_shares(second)
     shared = [task_id for task_id in before if task_id in after]
     if not shared:
@@ -134,7 +134,7 @@ def _by_task(runs: Sequence[Run]) -> dict[str, Run]:
     return by_task
 
 
-def _refuse(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
+def _raise_no_common_task(first: Mapping[str, Run], second: Mapping[str, Run]) -> NoReturn:
     """Raises the UserError for two lists of runs, by task, that have no task in common."""
     for task, run in first.items():
         for other_task, other in second.items():

@@ -49,7 +49,7 @@ class RunSamples:
                 self.completions[completion.task_id].append(completion)
         self.verdicts: dict[Key, Verdict] = {row.key: row for row in run.verdicts() if row.task_id in task_ids}
 
-    def example(self, task_id: str, passed: bool) -> Completion | None:
+    def find_example(self, task_id: str, passed: bool) -> Completion | None:
         """Returns a problem's first sample that passed (or failed), otherwise its first; None without completions."""
         completions: Sequence[Completion] = self.completions.get(task_id, [])
         verdicts = ((completion, self.verdicts.get(completion.key)) for completion in completions)
@@ -58,7 +58,7 @@ class RunSamples:
 
 
 def _sample_lines(name: str, samples: RunSamples, task_id: str, passed: bool) -> Iterator[str]:
-    completion = samples.example(task_id, passed)
+    completion = samples.find_example(task_id, passed)
     if completion is None:
         yield f"  {name}: no completion in the run directory"
         return

@@ -33,19 +33,19 @@ def unfair_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
             same_name = recipes[0] == recipes[1]
             by_subject[subject] = ["its text differs" if same_name else f"{recipes[0]} vs {recipes[1]}"]
         elif subject:
-            by_subject[subject].append(_versus(place, old, new))
+            by_subject[subject].append(_difference_text(place, old, new))
     for part, subject in (("samples", "samples"), ("sampling", "sampling"), ("sandbox", "grading")):
         for place, old, new in differences(first.config.get(part, {}), second.config.get(part, {})):
             if place == "max_new_tokens":
-                by_subject["token limit"] = [_versus("", old, new)]
+                by_subject["token limit"] = [_difference_text("", old, new)]
             elif place != "seed":
-                by_subject[subject].append(_versus(place, old, new))
+                by_subject[subject].append(_difference_text(place, old, new))
     by_subject["answers"] = _answer_differences(first, second)
     by_subject["speed"] = _speed_differences(first, second, names)
     return [f"{subject}: {'; '.join(by_subject[subject])}" for subject in SUBJECTS if by_subject[subject]]
 
 
-def _versus(place: str, old: str, new: str, absent: str = "none") -> str:
+def _difference_text(place: str, old: str, new: str, absent: str = "none") -> str:
     """Returns "KEY OLD vs NEW", the text of a difference; `absent` is the text for a value that is missing."""
     values = [absent if value == "null" else value for value in (old, new)]
     return f"{place} {values[0]} vs {values[1]}".strip()
@@ -57,13 +57,13 @@ def _answer_differences(first: Run, second: Run) -> list[str]:
     if not answers[0] or not answers[1]:
         return []
     return [
-        f"{_share(answers[0], kind)} vs {_share(answers[1], kind)} {WORDS[kind]}"
+        f"{_answer_share_text(answers[0], kind)} vs {_answer_share_text(answers[1], kind)} {WORDS[kind]}"
         for kind in KINDS
         if answers[0]["rates"].get(kind, 0.0) != answers[1]["rates"].get(kind, 0.0)
     ]
 
 
-def _share(answers: Answers, kind: AnswerKind) -> str:
+def _answer_share_text(answers: Answers, kind: AnswerKind) -> str:
     count = answers["counts"].get(kind)
     return "unknown" if count is None else f"{count} of {answers['answers']}"
 
@@ -74,7 +74,7 @@ def _speed_differences(first: Run, second: Run, names: tuple[str, str]) -> list[
     if unmeasured:
         return [f"not measured for {unmeasured[0]}"] if len(unmeasured) == 1 else []
     different = differences(_speed_conditions(first), _speed_conditions(second))
-    return [_versus(place.replace("_", " "), old, new, "not stated") for place, old, new in different]
+    return [_difference_text(place.replace("_", " "), old, new, "not stated") for place, old, new in different]
 
 
 def _speed_conditions(run: Run) -> dict[str, Any]:

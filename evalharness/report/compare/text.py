@@ -12,7 +12,9 @@ LISTED = 12
 """Most changed problems that a list names."""
 
 
-def report(comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None) -> Iterator[str]:
+def comparison_lines(
+    comparisons: Sequence[Comparison], margin: float | None, show: int, data: str | None
+) -> Iterator[str]:
     """Yields the lines of a text about comparisons of runs, one per task.
 
     P-values of several tasks are adjusted for their number (Holm). `margin`, in percentage points, adds a test for
@@ -36,7 +38,7 @@ def _comparison_lines(comparison: Comparison, adjusted_p: float | None, margin: 
     ]
     yield f"  problems    {comparison.shared} in both{''.join(unshared)}"
     yield f"  pass@1      {comparison.rates[0]:.1%} -> {comparison.rates[1]:.1%}"
-    yield f"  difference  {_points(difference.value)} points, 95 % CI {_interval(difference.ci95)}"
+    yield f"  difference  {_percentage_points(difference.value)} points, 95 % CI {_interval_text(difference.ci95)}"
     holm = "" if adjusted_p is None else f", {_p_value(adjusted_p)} adjusted for the number of tasks (Holm)"
     yield f"  test        {difference.test}: p {_p_value(difference.p)}{holm}"
     yield f"  detectable  a true difference of {100 * difference.detectable:.1f} points (80 % power, 5 % level)"
@@ -68,9 +70,9 @@ def _why_no_ratio(comparison: Comparison) -> str:
     return f"not measured for {unmeasured[0]}" if unmeasured else "no measure that both runs have"
 
 
-def _points(value: float) -> str:
+def _percentage_points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
-def _interval(ends: Interval) -> str:
-    return f"[{_points(ends[0])}, {_points(ends[1])}]"
+def _interval_text(ends: Interval) -> str:
+    return f"[{_percentage_points(ends[0])}, {_percentage_points(ends[1])}]"

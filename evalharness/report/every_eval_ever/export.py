@@ -12,7 +12,7 @@ from evalharness.backends.reference import ReferenceBackend
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.every_eval_ever.instances import instances_of
-from evalharness.report.every_eval_ever.model import UNKNOWN, identity_of, model_info, portable
+from evalharness.report.every_eval_ever.model import UNKNOWN, identity_of, model_info, portable_name
 from evalharness.report.every_eval_ever.results import results_of, started_at
 from evalharness.report.every_eval_ever.schema import (
     SCHEMA_VERSION,
@@ -42,7 +42,7 @@ class Evaluator:
 
 
 def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log) -> list[Path]:
-    """Writes data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl for each run below `out`; returns the former.
+    """Writes data/TASK/DEVELOPER/MODEL/UUID.json and UUID_samples.jsonl per run below `out`; returns the .json paths.
 
     A run has the same UUID each time. Runs of the official solutions are left out, and `log` names them, and the runs
     whose samples cannot be written because the task's data are not available.
@@ -52,9 +52,9 @@ def write_records(runs: Sequence[Run], out: Path, evaluator: Evaluator, log: Log
     if len(models) < len(runs):
         log("runs of the backend reference are left out, since they are of no model")
     if not models:
-        raise UserError("no run is of a model, but all of the backend reference; give runs of a model")
+        raise UserError("no run is of a model: all are of the backend reference; give runs of another --backend")
     try:
-        written = [_write(run, name, out, evaluator, log) for run, name in models]
+        written = [_write_run_record(run, name, out, evaluator, log) for run, name in models]
     except OSError as error:
         raise UserError(f"cannot write to {out}: {reason_of(error)}; choose another folder with --out") from None
     if any(path.parts[-3] == UNKNOWN for path in written):
@@ -66,11 +66,11 @@ def _is_reference(run: Run) -> bool:
     return run.summary.get("backend") == ReferenceBackend.name
 
 
-def _write(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -> Path:
+def _write_run_record(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -> Path:
     identity = identity_of(run, evaluator.developer)
     task = task_of(run.summary)
-    parent = Path("data") / portable(task) / identity.folder
-    stem = _uuid(run)
+    parent = Path("data") / portable_name(task) / identity.folder
+    stem = _run_uuid(run)
     (out / parent).mkdir(parents=True, exist_ok=True)
     now = f"{time.time():.6f}"
     evaluation_id = f"{task}/{identity.id}/{now}"
@@ -98,11 +98,11 @@ def _write(run: Run, name: RunName, out: Path, evaluator: Evaluator, log: Log) -
     elif details := _write_samples(out, samples, instances_of(run, problems, evaluation_id, identity.id)):
         record["detailed_evaluation_results"] = details
     path = out / parent / f"{stem}.json"
-    write_atomically(path, _json(record, indent=2))
+    write_atomically(path, _to_json_bytes(record, indent=2))
     return path
 
 
-def _uuid(run: Run) -> str:
+def _run_uuid(run: Run) -> str:
     """Returns a run's UUID for its records: always the same, in the form of a random one, as the datastore demands."""
     described = [run.config, started_at(run), run.summary]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).digest()
@@ -114,7 +114,7 @@ def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> 
     digest, count = hashlib.sha256(), 0
     with atomic_write(out / path) as file:
         for record in records:
-            line = _json(record)
+            line = _to_json_bytes(record)
             file.write(line)
             digest.update(line)
             count += 1
@@ -130,6 +130,6 @@ def _write_samples(out: Path, path: Path, records: Iterable[InstanceRecord]) -> 
     }
 
 
-def _json(value: Mapping[str, object], indent: int | None = None) -> bytes:
+def _to_json_bytes(value: Mapping[str, object], indent: int | None = None) -> bytes:
     """Returns a record as JSON in UTF-8; unpaired surrogates become question marks."""
     return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"

@@ -30,7 +30,7 @@ def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: 
         completion, verdict, problem = sample.completion, sample.verdict, problems.by_id.get(sample.task_id)
         if not (completion and verdict and problem and problems.task) or verdict.status == "infrastructure":
             continue
-        record = _record(sample, completion, verdict, problem, problems.task)
+        record = _common_record(sample, completion, verdict, problem, problems.task)
         for result in results:
             passed = verdict.base_passed if result.startswith("base") else verdict.passed
             if passed is not None:
@@ -44,7 +44,9 @@ def instances_of(run: Run, problems: RunProblems, evaluation_id: str, model_id: 
                 }
 
 
-def _record(sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task) -> InstanceRecord:
+def _common_record(
+    sample: Sample, completion: Completion, verdict: Verdict, problem: Problem, task: Task
+) -> InstanceRecord:
     """Returns the part of a sample's Every Eval Ever record that is the same for each of the run's rates."""
     parts = prompt_parts(problem.prompt)
     raw = parts[0][1] if len(parts) == 1 else "\n\n".join(f"[{name}]\n{text}" for name, text in parts)
@@ -56,11 +58,11 @@ def _record(sample: Sample, completion: Completion, verdict: Verdict, problem: P
         "evaluation_name": "",
         "evaluation_result_id": "",
         "sample_id": sample.task_id,
-        "sample_hash": _hash({"raw": raw, "reference": reference}),
+        "sample_hash": _json_digest({"raw": raw, "reference": reference}),
         "interaction_type": "single_turn",
         "input": {"raw": raw, "reference": reference},
         "output": {"raw": [completion.text]},
-        "answer_attribution": [_attribution(task, problem, completion, verdict)],
+        "answer_attribution": [_answer_attribution(task, problem, completion, verdict)],
         "evaluation": {"score": 0.0, "is_correct": False},
         "metadata": {
             "sample": str(sample.sample_id),
@@ -71,20 +73,20 @@ def _record(sample: Sample, completion: Completion, verdict: Verdict, problem: P
     }
     if completion.reasoning:
         record["output"]["reasoning_trace"] = [completion.reasoning]
-    if usage := _usage(completion):
+    if usage := _token_usage(completion):
         record["token_usage"] = usage
-    if performance := _performance(completion):
+    if performance := _request_performance(completion):
         record["performance"] = performance
     if error := completion.refusal or (verdict.status if verdict.status not in ("passed", "failed") else ""):
         record["error"] = error
     return record
 
 
-def _hash(value: Any) -> str:
+def _json_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _attribution(task: Task, problem: Problem, completion: Completion, verdict: Verdict) -> AnswerAttribution:
+def _answer_attribution(task: Task, problem: Problem, completion: Completion, verdict: Verdict) -> AnswerAttribution:
     source = program_source(task, problem, completion)
     return {
         "turn_idx": 0,
@@ -95,7 +97,7 @@ def _attribution(task: Task, problem: Problem, completion: Completion, verdict: 
     }
 
 
-def _usage(completion: Completion) -> TokenUsage | None:
+def _token_usage(completion: Completion) -> TokenUsage | None:
     """Returns a completion's token counts for its record; None where prompt or output tokens were not counted."""
     prompt, output = completion.prompt_tokens, completion.output_tokens
     if prompt is None or output is None:
@@ -106,7 +108,7 @@ def _usage(completion: Completion) -> TokenUsage | None:
     return usage
 
 
-def _performance(completion: Completion) -> Performance:
+def _request_performance(completion: Completion) -> Performance:
     """Returns a completion's measured times for its record; empty where none was measured."""
     performance: Performance = {}
     if completion.total_s is not None:

@@ -41,7 +41,7 @@ class ModelIdentity:
     @property
     def folder(self) -> Path:
         """The folder of the model's records, relative to that of a task."""
-        return Path(portable(self.developer)) / portable(self.name)
+        return Path(portable_name(self.developer)) / portable_name(self.name)
 
 
 def identity_of(run: Run, developer: str) -> ModelIdentity:
@@ -55,7 +55,7 @@ def identity_of(run: Run, developer: str) -> ModelIdentity:
     return ModelIdentity(developer or UNKNOWN, name.rstrip("/").rpartition("/")[2] or UNKNOWN)
 
 
-def portable(part: str) -> str:
+def portable_name(part: str) -> str:
     """Returns a name changed into a part of a path that every file system accepts, and that the schema allows.
 
     The schema reserves the name `data`.
@@ -68,7 +68,7 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
     """Returns the description of a run's model, and of the software that ran it, for Every Eval Ever records."""
     backend: dict[str, Any] = run.config.get("backend", {})
     details = {
-        "deployment_type": _deployment(backend),
+        "deployment_type": _deployment_of(backend),
         "model_availability": UNKNOWN,
         "generation": name.family,
         "variant": name.variant,
@@ -81,7 +81,7 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
     }
     if identity.developer != UNKNOWN:
         info["developer"] = identity.developer
-    if host := _host(backend):
+    if host := _endpoint_host(backend):
         info["inference_platform"] = host
     if backend.get("name") == "transformers":
         packages = run.manifest.get("environment", {}).get("packages", {})
@@ -92,13 +92,13 @@ def model_info(run: Run, name: RunName, identity: ModelIdentity) -> ModelInfo:
     return info
 
 
-def _host(backend: dict[str, Any]) -> str:
+def _endpoint_host(backend: dict[str, Any]) -> str:
     """Returns the host name of a backend's endpoint on another machine; "" for other backends."""
     host = urlsplit(str(backend.get("base_url", ""))).hostname or ""
     return "" if host in _LOCAL_HOSTS else host
 
 
-def _deployment(backend: dict[str, Any]) -> Deployment:
+def _deployment_of(backend: dict[str, Any]) -> Deployment:
     if backend.get("name") in OWN_BACKENDS:
         return "self_deployed"
     host = urlsplit(str(backend.get("base_url", ""))).hostname or ""

@@ -39,7 +39,7 @@ def results_of(run: Run) -> list[Result]:
     """Returns the scores of a run for its Every Eval Ever record: pass rates, tokens/s and latencies."""
     data, generation, timestamp = source_data(run), generation_config(run), started_at(run)
     results = []
-    for metric, details in _scores(run):
+    for metric, details in _metric_scores(run):
         result: Result = {
             "evaluation_result_id": metric["metric_name"],
             "evaluation_name": task_of(run.summary),
@@ -63,7 +63,7 @@ def started_at(run: Run) -> str:
         return ""
 
 
-def _scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
+def _metric_scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
     for name, rate in run.summary.get("metrics", {}).items():
         yield _rate_metric(name), _rate_score(run, rate)
     speed, conditions = run.speed, {"measured_on": speed_conditions(run)}
@@ -71,17 +71,17 @@ def _scores(run: Run) -> Iterator[tuple[Metric, ScoreDetails]]:
         score: ScoreDetails = {"score": speed["output_tokens_per_s"], "details": conditions}
         if ends := speed.get("output_tokens_per_s_ci95"):
             score["uncertainty"] = {
-                "confidence_interval": _interval(ends, SPEED_METHOD),
+                "confidence_interval": _confidence_interval(ends, SPEED_METHOD),
                 "num_samples": speed.get("requests", 0),
             }
         description = "Output tokens of all requests / seconds in which at least one was in progress"
-        yield _measure("output_tokens_per_s", "throughput", "tokens/s", description, lower_is_better=False), score
+        yield _speed_metric("output_tokens_per_s", "throughput", "tokens/s", description, lower_is_better=False), score
     for key, (kind, description) in LATENCIES.items():
         percentiles: Percentiles = speed.get(key, {})  # type: ignore[assignment]
         for rank, seconds in percentiles.items():
             name = f"{key}.{rank}"
             yield (
-                _measure(name, kind, "seconds", f"{description}: {rank} over requests", lower_is_better=True),
+                _speed_metric(name, kind, "seconds", f"{description}: {rank} over requests", lower_is_better=True),
                 {"score": seconds, "details": conditions},
             )
 
@@ -116,18 +116,18 @@ def _rate_score(run: Run, rate: Rate) -> ScoreDetails:
     return {
         "score": rate["value"],
         "uncertainty": {
-            "confidence_interval": _interval(rate["ci95"], RATE_METHOD),
+            "confidence_interval": _confidence_interval(rate["ci95"], RATE_METHOD),
             "num_samples": summary.get("problems", 0),
         },
         "details": details,
     }
 
 
-def _interval(ends: list[float], method: str) -> ConfidenceInterval:
+def _confidence_interval(ends: list[float], method: str) -> ConfidenceInterval:
     return {"lower": ends[0], "upper": ends[1], "confidence_level": CONFIDENCE, "method": method}
 
 
-def _measure(name: str, kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
+def _speed_metric(name: str, kind: str, unit: str, description: str, *, lower_is_better: bool) -> Metric:
     return {
         "evaluation_description": description,
         "metric_id": f"evalharness.{name}",
@@ -145,8 +145,8 @@ def source_data(run: Run) -> SourceData:
     """Returns where a run's problems come from, for its Every Eval Ever record."""
     task = run.config.get("task", {})
     data = task.get("data", {})
-    details = _texts({key: task.get(key) for key in ("family", "version", "split", "options")})
-    details |= _texts({"fingerprint": data.get("fingerprint"), "official": data.get("official")})
+    details = _settings_as_texts({key: task.get(key) for key in ("family", "version", "split", "options")})
+    details |= _settings_as_texts({"fingerprint": data.get("fingerprint"), "official": data.get("official")})
     source: SourceData = {
         "dataset_name": str(task.get("family") or task_of(run.summary)),
         "source_type": "other",
@@ -185,7 +185,7 @@ def generation_config(run: Run) -> GenerationConfig:
         answers = run.summary.get("answers")
         if answers:
             arguments["reasoning"] = bool(answers.get("with_reasoning"))
-    if template := _template(task):
+    if template := _recipe_templates_text(task):
         arguments["prompt_template"] = template
     if image := task.get("image"):
         arguments["sandbox"] = {"type": str(config.get("sandbox", {}).get("isolation", "container")), "config": image}
@@ -193,16 +193,16 @@ def generation_config(run: Run) -> GenerationConfig:
         arguments["execution_command"] = " ".join(["evalharness", *command[1:]])
     others = {"conditions": run_conditions(run.summary), "seed": sampling.get("seed"), **config.get("samples", {})}
     settings = {f"backend.{key}": value for key, value in backend.items() if key not in NOT_PUBLISHED}
-    return {"generation_args": arguments, "additional_details": _texts({**others, **settings})}
+    return {"generation_args": arguments, "additional_details": _settings_as_texts({**others, **settings})}
 
 
-def _template(task: Mapping[str, Any]) -> str:
+def _recipe_templates_text(task: Mapping[str, Any]) -> str:
     recipe = task.get("recipe", {})
     fields = recipe.get("fields", {}) if isinstance(recipe, dict) else {}
     return "\n\n".join(f"{name}:\n{text}" for name, text in fields.items())
 
 
-def _texts(values: Mapping[str, Any]) -> Details:
+def _settings_as_texts(values: Mapping[str, Any]) -> Details:
     """Returns settings as texts by name, without those that are None."""
     kept = {key: value for key, value in values.items() if value not in (None, "", {}, [])}
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in kept.items()}

@@ -83,7 +83,7 @@ def write_html(figure: "Figure", narrow: "Figure", panels: Sequence[Panel], out:
 
 
 def inline_svg(figure: "Figure", salt: str = "evalharness") -> str:
-    """Returns a figure as an SVG element; two figures of one page need different salts, from which ids are made."""
+    """Returns a figure as an SVG element; `salt` makes its element ids unique within a page."""
     import matplotlib
 
     matplotlib.rcParams["svg.hashsalt"] = salt
@@ -102,7 +102,7 @@ def wide_and_narrow_svg(figure: "Figure", narrow: "Figure") -> str:
 
 
 def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "point") -> dict[str, str]:
-    """Returns the text note about each point of the frontier plot, by the id of its SVG marker."""
+    """Returns the text note about each point of the frontier plot, by the id of its SVG marker in that layout."""
     return {
         point_id(panel_index, point_index, layout): point_note(panel, point, metric)
         for panel_index, panel in enumerate(panels)
@@ -112,12 +112,12 @@ def point_notes(panels: Sequence[Panel], metric: str = "pass@1", layout: str = "
 
 def point_note(panel: Panel, point: Point, metric: str) -> str:
     """Returns the text note about a point of the frontier plot: name, task, rate, speed, conditions."""
-    rate = f"{metric} {100 * point.rate:.1f} %" + _interval(point.rate_ci95, 100)
-    speed = f"{point.speed:.1f} tokens/s" + _interval(point.speed_ci95, 1)
+    rate = f"{metric} {100 * point.rate:.1f} %" + _interval_text(point.rate_ci95, 100)
+    speed = f"{point.speed:.1f} tokens/s" + _interval_text(point.speed_ci95, 1)
     on_frontier = "on the Pareto frontier" if point in panel.pareto else ""
     kind = "published, not measured here" if point.published else on_frontier
     return "\n".join(filter(None, [point.label, panel.title, rate, speed, kind, point.detail]))
 
 
-def _interval(ends: Interval | None, scale: float) -> str:
+def _interval_text(ends: Interval | None, scale: float) -> str:
     return f" [{scale * ends[0]:.1f}, {scale * ends[1]:.1f}]" if ends else ""

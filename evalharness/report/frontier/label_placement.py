@@ -66,7 +66,7 @@ def place_labels(
     for (x, y), size in zip(points, sizes, strict=True):
         possible = [
             box
-            for box in _candidates(x, y, size, scale)
+            for box in _candidate_boxes(x, y, size, scale)
             if box.lies_within(area)
             and not any(box.overlaps(other) for other in occupied)
             and _is_nearest(box, (x, y), others, scale)
@@ -84,7 +84,7 @@ def _is_nearest(box: Box, own: tuple[float, float], others: Sequence[tuple[float
     return all(box.distance(*other) > distance for other in others if math.dist(own, other) > scale)
 
 
-def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
+def _candidate_boxes(x: float, y: float, size: tuple[float, float], scale: float) -> Iterator[Box]:
     """Yields possible label boxes around a point, nearest first."""
     for ring in RINGS:
         for right, up in DIRECTIONS:
@@ -92,7 +92,7 @@ def _candidates(x: float, y: float, size: tuple[float, float], scale: float) -> 
 
 
 def _box_beside(x: float, y: float, size: tuple[float, float], right: float, up: int, distance: float) -> Box:
-    """Returns a label's box whose nearest edge or corner is at that distance from its point, in that direction."""
+    """Returns a label's box at a distance from its point, in the direction `right`, `up` (each from -1 to 1)."""
     width, height = size
     if abs(right) == 1 and up:
         distance *= 0.75

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalharness.report.frontier.label_placement import Box, place_labels
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, position, segments
+from evalharness.report.frontier.shapes import STYLES, line_segments, point_position
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width:
     """Draws at most `limit` labels of a panel's points, `width` characters wide; returns how many points have none.
 
     The Pareto frontier's points come first, then other measured ones, then published ones. The fastest point of a
-    curve has the whole label, the others have the swept numbers alone.
+    curve has the whole label, the others have only the values of the swept options.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
@@ -42,9 +42,9 @@ def draw_labels(figure: "Figure", axes: "Axes", panel: Panel, limit: int, width:
     scale, font = figure.dpi / 72, FontProperties(size=LABEL_SIZE)
     sizes = [_text_size(renderer, text, font, scale) for text in texts]
     (left, bottom), (right, top) = axes.transAxes.transform([(0, 0), (1, 1)])
-    anchors = _pixels(axes, labelled)
+    anchors = _points_in_pixels(axes, labelled)
     radius = POINT_RADIUS * scale
-    all_points = _pixels(axes, panel.points)
+    all_points = _points_in_pixels(axes, panel.points)
     obstacles = [Box(x - radius, y - radius, 2 * radius, 2 * radius) for x, y in all_points]
     area = Box(left, bottom, right - left, top - bottom)
     boxes = place_labels(anchors, sizes, area, obstacles, _line_boxes(axes, panel, scale), scale, all_points)
@@ -73,15 +73,15 @@ def _fastest_of_curves(panel: Panel) -> dict[Any, Point]:
     return {point.curve: point for point in panel.points}  # Points are sorted by speed: the last of a curve remains.
 
 
-def _pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in axes.transData.transform([position(point) for point in points])]
+def _points_in_pixels(axes: "Axes", points: Sequence[Point]) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in axes.transData.transform([point_position(point) for point in points])]
 
 
 def _line_boxes(axes: "Axes", panel: Panel, scale: float) -> list[Box]:
     """Returns boxes, in pixels, along the lines drawn in a panel, so that labels can avoid them."""
     import numpy as np
 
-    lines = segments(panel)
+    lines = line_segments(panel)
     if not lines:
         return []
     ends = axes.transData.transform(np.asarray(lines).reshape(-1, 2)).reshape(-1, 2, 2)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from evalharness.report.frontier.layout import Layout
 from evalharness.report.frontier.points import Panel, Point
-from evalharness.report.frontier.shapes import STYLES, curves, interval_bars, position
+from evalharness.report.frontier.shapes import STYLES, curves, interval_bars, point_position
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,11 +53,11 @@ def draw_panel(axes: "Axes", panel: Panel, index: int, metric: str, speed: str, 
     for number, point in enumerate(panel.points):
         _draw_point(axes, point, point_id(index, number, layout.name), crowded)
     _set_limits(axes, panel)
-    axes.set_xlabel(fill(f"{speed} (log scale), {conditions(panel)}", layout.axis_width), fontsize=8.5)
+    axes.set_xlabel(fill(f"{speed} (log scale), {panel_conditions(panel)}", layout.axis_width), fontsize=8.5)
     axes.set_ylabel(f"{metric} (%)", fontsize=8.5)
 
 
-def conditions(panel: Panel) -> str:
+def panel_conditions(panel: Panel) -> str:
     """Returns the hardware, batch sizes and concurrencies of a panel's measured speeds, for its axis label."""
     measured = [point for point in panel.points if not point.published]
     hardware = dict.fromkeys(point.hardware for point in measured)
@@ -68,7 +68,7 @@ def conditions(panel: Panel) -> str:
 
 def _draw_point(axes: "Axes", point: Point, marker_id: str, crowded: bool) -> None:
     style = STYLES[point.family]
-    speed, percent = position(point)
+    speed, percent = point_position(point)
     [marker] = axes.plot(
         [speed], [percent], style.marker, color=style.color, zorder=4, ls="none",
         markersize=(5.5 if crowded else 7) + (1 if style.marker == "^" else 0),

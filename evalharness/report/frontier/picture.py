@@ -28,7 +28,7 @@ LEGEND_LINE = 0.18
 """Height of one line of the plot's legend, in inches."""
 
 
-def draw(
+def write_frontier_plot(
     panels: Sequence[Panel], out: Path, metric: str = "pass@1", kind: str = "aggregate", published: bool = False
 ) -> int:
     """Writes the frontier plot to `out` and returns how many points' labels had no room.

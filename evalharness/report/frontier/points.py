@@ -14,10 +14,10 @@ from evalharness.report.run_metrics import (
     batch_of,
     hardware_of,
     rate_of,
-    shortfall,
     speed_conditions,
     speed_interval,
     speed_of,
+    why_incomplete,
 )
 from evalharness.report.run_settings import Family
 from evalharness.report.task_variant import DataKind, data_kind, task_of, task_title
@@ -90,7 +90,8 @@ def panels(
         note(f"{counted(left_out, 'run')} without {metric} or tokens/s left out")
     if not points:
         raise UserError(
-            f"no run has both {metric} and tokens/s; give runs of a backend that generates, with enough samples (--n)"
+            f"no run has both {metric} and tokens/s; give runs with enough samples (--n), of a backend other than "
+            "reference and replay"
         )
     kinds = {title: data_kind(run.summary) for title, run in first_of_panel.items()}
     if metric == "pass@1":
@@ -108,7 +109,7 @@ def _measured_point(run: Run, name: RunName, metric: str, kind: str) -> Point | 
     rate, speed = rate_of(run, metric), speed_of(run, kind)
     if rate is None or speed is None:
         return None
-    missing = shortfall(run)
+    missing = why_incomplete(run)
     return Point(
         label=name.label + ("*" if missing else ""),
         family=name.family,

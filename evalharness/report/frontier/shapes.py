@@ -28,13 +28,13 @@ STYLES: dict[Family, Style] = {
 }
 
 
-def position(point: Point) -> Position:
+def point_position(point: Point) -> Position:
     """Returns a point's coordinates in the frontier plot: tokens/s and pass rate in percent."""
     return point.speed, 100 * point.rate
 
 
 def curves(panel: Panel) -> list[list[Point]]:
-    """Returns a panel's measured points grouped into curves: runs of one model that differ in swept numbers alone."""
+    """Returns a panel's measured points grouped into curves: runs of one model that differ only in numeric options."""
     by_curve: dict[Curve, list[Point]] = defaultdict(list)
     for point in panel.points:
         if not point.published:
@@ -44,7 +44,7 @@ def curves(panel: Panel) -> list[list[Point]]:
 
 def interval_bars(point: Point) -> list[Segment]:
     """Returns the line segments of a point's confidence intervals of rate and speed."""
-    speed, percent = position(point)
+    speed, percent = point_position(point)
     bars: list[Segment] = []
     if point.rate_ci95:
         low, high = point.rate_ci95
@@ -55,14 +55,14 @@ def interval_bars(point: Point) -> list[Segment]:
     return bars
 
 
-def segments(panel: Panel) -> list[Segment]:
+def line_segments(panel: Panel) -> list[Segment]:
     """Returns all line segments of a panel: steps of the Pareto frontier, curves and confidence intervals."""
     lines: list[Segment] = []
-    for slower, faster in pairwise(map(position, panel.pareto)):
+    for slower, faster in pairwise(map(point_position, panel.pareto)):
         corner = (slower[0], faster[1])
         lines += [(corner, faster), (slower, corner)]
     for curve in curves(panel):
-        lines += list(pairwise(map(position, curve)))
+        lines += list(pairwise(map(point_position, curve)))
     for point in panel.points:
         lines += interval_bars(point)
     return lines

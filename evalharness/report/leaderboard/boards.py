@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.report.leaderboard.cells import Cell, ModelRow
-from evalharness.report.leaderboard.columns import Column, ordered
-from evalharness.report.leaderboard.ranking import mark_best, ranked, with_group_means
+from evalharness.report.leaderboard.columns import Column, sorted_columns
+from evalharness.report.leaderboard.ranking import mark_best, sorted_by_rate, with_group_means
 from evalharness.report.leaderboard.rows import published_rows, rows_of_runs
 from evalharness.report.naming import name_runs
 from evalharness.report.published import PublishedPoint
@@ -69,7 +69,7 @@ def leaderboard(
         if of_kind:
             boards.append(_measured_board(heading, rows_of_runs(of_kind, metric)))
     if metric == "pass@1" and (rows := published_rows(published)):
-        boards.append(_board(PUBLISHED_HEADING, rows, _columns_of(rows)))
+        boards.append(_make_board(PUBLISHED_HEADING, rows, _columns_of(rows)))
     return boards
 
 
@@ -77,11 +77,11 @@ def _measured_board(heading: str, rows: Sequence[ModelRow]) -> LeaderboardTable:
     """Returns a leaderboard table of measured runs, with the means of task groups and the best rates marked."""
     rows = with_group_means(rows, _columns_of(rows))
     columns = _columns_of(rows)
-    return _board(heading, mark_best(rows, columns), columns)
+    return _make_board(heading, mark_best(rows, columns), columns)
 
 
-def _board(heading: str, rows: Sequence[ModelRow], columns: Sequence[Column]) -> LeaderboardTable:
-    rows = ranked(rows, columns)
+def _make_board(heading: str, rows: Sequence[ModelRow], columns: Sequence[Column]) -> LeaderboardTable:
+    rows = sorted_by_rate(rows, columns)
     notes = dict.fromkeys(
         note for row in rows for column in columns if column in row.cells for note in row.cells[column].notes
     )
@@ -89,4 +89,4 @@ def _board(heading: str, rows: Sequence[ModelRow], columns: Sequence[Column]) ->
 
 
 def _columns_of(rows: Sequence[ModelRow]) -> list[Column]:
-    return ordered({column for row in rows for column in row.cells})
+    return sorted_columns({column for row in rows for column in row.cells})

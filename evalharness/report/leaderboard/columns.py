@@ -56,7 +56,7 @@ def column_of(summary: Summary) -> Column:
     return Column(base_task(task_of(summary)), ", ".join(variant_parts(summary)))
 
 
-def ordered(columns: Iterable[Column]) -> list[Column]:
+def sorted_columns(columns: Iterable[Column]) -> list[Column]:
     """Returns leaderboard columns in display order: a group's mean before its tasks, unknown tasks last by name."""
 
     def sort_key(column: Column) -> tuple[int, bool, str, str]:
@@ -68,7 +68,7 @@ def ordered(columns: Iterable[Column]) -> list[Column]:
 
 
 def group_columns(columns: Sequence[Column]) -> list[tuple[Column, list[Column]]]:
-    """Returns the mean column of each task group whose tasks all have exactly one column, with these columns."""
+    """Returns (mean column, columns of its tasks) of each task group of which every task has exactly one column."""
     by_task: dict[str, list[Column]] = {}
     for column in columns:
         by_task.setdefault(column.task, []).append(column)

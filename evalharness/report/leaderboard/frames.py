@@ -14,7 +14,7 @@ SPEED_HEADINGS = ("tokens/s", "speed conditions")
 def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) -> pd.DataFrame:
     """Returns a leaderboard table as a DataFrame of texts: rows are models, columns are tasks, tokens/s, conditions.
 
-    `write_cell` receives a cell and its footnote marks.
+    `write_cell` returns the text of a cell, from the cell and its footnote marks.
     """
     headings = [f"{column.title} ({column.data})" if column.data else column.title for column in board.columns]
 
@@ -31,7 +31,8 @@ def wide_frame(board: LeaderboardTable, write_cell: Callable[[Cell, str], str]) 
 def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], str] = str) -> pd.DataFrame:
     """Returns leaderboard tables as one DataFrame with a row per model and task, in full precision, and speed rows.
 
-    `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` writes texts.
+    `low` and `high` are empty for published rates, which have no interval, and for speeds. `write_text` converts each
+    text, such as by escaping.
     """
     records: list[dict[str, object]] = []
     for board in boards:
@@ -39,7 +40,7 @@ def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], s
             model = {"table": board.name, "model": row.name, "family": row.family}
             for column in board.columns:
                 if cell := row.cells.get(column):
-                    records.append({**model, "task": column.name, "data": column.data, **_figures(cell)})
+                    records.append({**model, "task": column.name, "data": column.data, **_cell_fields(cell)})
             if row.tokens_per_s is not None:
                 speed = {"task": "output_tokens_per_s", "value": row.tokens_per_s, "notes": row.speed_conditions}
                 records.append({**model, **speed})
@@ -49,7 +50,7 @@ def long_frame(boards: Sequence[LeaderboardTable], write_text: Callable[[str], s
     return pd.DataFrame(records, columns=columns, dtype=object)  # Integers stay integers beside empty values.
 
 
-def _figures(cell: Cell) -> dict[str, object]:
+def _cell_fields(cell: Cell) -> dict[str, object]:
     ends = {"low": cell.rate.low, "high": cell.rate.high} if cell.rate.has_interval else {}
     flags = {"best": int(cell.best), "complete": int(cell.complete)}
     return {"value": cell.rate.value, **ends, **flags, "notes": "; ".join(cell.notes)}

@@ -71,9 +71,13 @@ def html(boards: Sequence[LeaderboardTable]) -> str:
 def board_html(board: LeaderboardTable) -> str:
     """Returns the HTML of one leaderboard table with its heading and footnotes, as a part of a page."""
     speed_heading, conditions_heading = SPEED_HEADINGS
-    headings = [_heading("model", text=True), *(_heading(column.title, column.data) for column in board.columns),
-                _heading(speed_heading), _heading(conditions_heading, text=True)]  # fmt: skip
-    rows = "\n".join(_row(board, row) for row in board.rows)
+    headings = [
+        _heading_html("model", text=True),
+        *(_heading_html(column.title, column.data) for column in board.columns),
+        _heading_html(speed_heading),
+        _heading_html(conditions_heading, text=True),
+    ]
+    rows = "\n".join(_row_html(board, row) for row in board.rows)
     notes = [f"<li>{footnote_mark(index)}: {escape(note)}</li>" for index, note in enumerate(board.notes)]
     if board.has_incomplete_runs:
         notes.insert(0, f"<li>*: {INCOMPLETE}</li>")
@@ -85,17 +89,17 @@ def board_html(board: LeaderboardTable) -> str:
     )
 
 
-def _heading(title: str, data: str = "", text: bool = False) -> str:
+def _heading_html(title: str, data: str = "", text: bool = False) -> str:
     """Returns the HTML of a column heading; `text` marks a column that is sorted as text, not as numbers."""
     small = f"<small>{escape(data)}</small>" if data else ""
     kind = ' data-text=""' if text else ""
     return f'<th scope="col"{kind}><button type="button">{escape(title)}</button>{small}</th>'
 
 
-def _row(board: LeaderboardTable, row: ModelRow) -> str:
+def _row_html(board: LeaderboardTable, row: ModelRow) -> str:
     name, sign = escape(row.name), FAMILY_SIGNS[row.family]
     cells = [f'<th scope="row" data-key="{name}"><span class="{row.family}">{sign}</span> {name}</th>']
-    cells += [_cell(board, row.cells.get(column)) for column in board.columns]
+    cells += [_cell_html(board, row.cells.get(column)) for column in board.columns]
     speed = row.tokens_per_s
     cells.append(f'<td data-key="">{ABSENT}</td>' if speed is None else f'<td data-key="{speed:.4f}">{speed:.1f}</td>')
     conditions = escape(row.speed_conditions)
@@ -103,7 +107,7 @@ def _row(board: LeaderboardTable, row: ModelRow) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(board: LeaderboardTable, cell: Cell | None) -> str:
+def _cell_html(board: LeaderboardTable, cell: Cell | None) -> str:
     if cell is None:
         return f'<td data-key="">{ABSENT}</td>'
     value, interval = percent(cell)

@@ -45,7 +45,7 @@ def mark_best(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[Model
     return [replace(row, cells=marked[row.name]) for row in rows]
 
 
-def ranked(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
+def sorted_by_rate(rows: Sequence[ModelRow], columns: Sequence[Column]) -> list[ModelRow]:
     """Returns leaderboard rows sorted by descending rate in the first column, then in the next columns."""
     return sorted(
         rows, key=lambda row: [-row.cells[column].rate.value if column in row.cells else 1.0 for column in columns]

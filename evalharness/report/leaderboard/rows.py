@@ -9,7 +9,7 @@ from evalharness.report.leaderboard.cells import Cell, ModelRow
 from evalharness.report.leaderboard.columns import Column, column_of
 from evalharness.report.naming import RunName
 from evalharness.report.published import PublishedPoint
-from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, rate_of, shortfall, speed_conditions
+from evalharness.report.run_metrics import UNKNOWN_HARDWARE, RateEstimate, rate_of, speed_conditions, why_incomplete
 from evalharness.report.run_settings import Family
 
 
@@ -28,7 +28,7 @@ def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[Mode
         ModelRow(
             label + (f" [{repetition + 1}]" if repetition else ""),
             families[label, repetition],
-            {column: _cell(run, metric, recipes[column]) for column, run in runs.items()},
+            {column: _cell_of_run(run, metric, recipes[column]) for column, run in runs.items()},
             total_tokens_per_s(list(runs.values())),
             "; ".join(dict.fromkeys(filter(None, map(speed_conditions, runs.values())))),
         )
@@ -37,8 +37,8 @@ def rows_of_runs(named: Sequence[tuple[Run, RunName]], metric: str) -> list[Mode
     ]
 
 
-def _cell(run: Run, metric: str, usual_recipe: str) -> Cell:
-    rate, missing = rate_of(run, metric), shortfall(run)
+def _cell_of_run(run: Run, metric: str, usual_recipe: str) -> Cell:
+    rate, missing = rate_of(run, metric), why_incomplete(run)
     assert rate is not None
     summary = run.summary
     recipe, middle = str(summary.get("recipe", "")), summary.get("middle", "free")
@@ -66,7 +66,7 @@ def total_tokens_per_s(runs: Sequence[Run]) -> float | None:
 
 
 def published_rows(points: Sequence[PublishedPoint]) -> list[ModelRow]:
-    """Returns leaderboard rows of published results, one per model and set; of a repeated figure the first is used."""
+    """Returns leaderboard rows of published results, one per model and set, with the first of repeated figures."""
     cells: dict[tuple[str, str], dict[Column, Cell]] = defaultdict(dict)
     speeds: dict[tuple[str, str], PublishedPoint] = {}
     families: dict[tuple[str, str], Family] = {}

@@ -42,7 +42,7 @@ class BreakdownRow(TypedDict):
 
 
 class Breakdown(TypedDict):
-    """A breakdown table: pass@1 by problem category. `facet` is "" in a table by language, of one run per cell."""
+    """A table of pass@1 by problem category; `facet` names the category, such as "month"; "" in a table by language."""
 
     title: str
     facet: str
@@ -66,11 +66,13 @@ def _by_facet(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
             rows: list[BreakdownRow] = [
                 {
                     "kind": kind,
-                    "cells": [_cell(entry, of_run.get(kind)) for entry, of_run in zip(of_task, values, strict=True)],
+                    "cells": [
+                        _rate_cell(entry, of_run.get(kind)) for entry, of_run in zip(of_task, values, strict=True)
+                    ],
                 }
                 for kind in _sorted_kinds(facet, {kind for of_run in values for kind in of_run})
             ]
-            yield _table(f"{title} by {facet}", facet, of_task, rows)
+            yield _breakdown_table(f"{title} by {facet}", facet, of_task, rows)
 
 
 def _by_language(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
@@ -87,13 +89,15 @@ def _by_language(entries: Sequence[RunEntry]) -> Iterator[Breakdown]:
             cells: list[Cell] = []
             for column in columns.values():
                 entry_of_language = column.get(language)
-                cells.append(_cell(entry_of_language, entry_of_language.run.summary) if entry_of_language else None)
+                cells.append(
+                    _rate_cell(entry_of_language, entry_of_language.run.summary) if entry_of_language else None
+                )
             rows.append({"kind": language, "cells": cells})
         first_of_columns = [next(iter(column.values())) for column in columns.values()]
-        yield _table(f"{family} by language", "", first_of_columns, rows)
+        yield _breakdown_table(f"{family} by language", "", first_of_columns, rows)
 
 
-def _table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[BreakdownRow]) -> Breakdown:
+def _breakdown_table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[BreakdownRow]) -> Breakdown:
     columns: list[BreakdownColumn] = [
         {
             "label": entry.name.label,
@@ -105,7 +109,7 @@ def _table(title: str, facet: str, entries: Iterable[RunEntry], rows: list[Break
     return {"title": title, "facet": facet, "columns": columns, "rows": rows}
 
 
-def _cell(entry: RunEntry, value: FacetValue | Summary | None) -> Cell:
+def _rate_cell(entry: RunEntry, value: FacetValue | Summary | None) -> Cell:
     rate = value["metrics"].get(RATE) if value else None
     return (entry.slug, rate["value"], rate["ci95"][0], rate["ci95"][1], value["problems"]) if value and rate else None
 

@@ -15,7 +15,7 @@ Location = tuple[int, int]
 
 def write_script(folder: Path, name: str, value: Any) -> None:
     """Writes a value as a data file of the report page; `name` is such as "runs" or "a-run/rows"."""
-    _write(folder, name, to_json(value))
+    _write_data_file(folder, name, to_json(value))
 
 
 def to_json(value: Any) -> str:
@@ -23,7 +23,7 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
-def _write(folder: Path, name: str, text: str) -> None:
+def _write_data_file(folder: Path, name: str, text: str) -> None:
     path = folder / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"evalharness.receive({to_json(name)},{text});\n", encoding="ascii")
@@ -52,7 +52,7 @@ class ChunkWriter:
     def flush(self) -> None:
         """Writes the current chunk to its file unless it is empty."""
         if self._texts:
-            _write(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
+            _write_data_file(self._folder, f"{self._name}{self.written}", f"[{','.join(self._texts)}]")
             self.written += 1
         self._texts, self._bytes = [], 0
 

@@ -20,7 +20,7 @@ class EmbeddedReport:
     """The note about each point of a drawing, by the id of its marker."""
 
 
-def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+def embedded_frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the plot of pass@1 against tokens/s for the report page, as two SVG elements: for phones a narrow one."""
     from evalharness.report.frontier.html import point_notes, wide_and_narrow_svg
     from evalharness.report.frontier.layout import NARROW
@@ -38,7 +38,7 @@ def frontier(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> E
     return EmbeddedReport(f"<div>{wide_and_narrow_svg(figure, narrow)}</div>", notes=notes)
 
 
-def leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
+def embedded_leaderboard(runs: Sequence[Run], published: Sequence[PublishedPoint] = ()) -> EmbeddedReport:
     """Returns the leaderboard's tables for the report page, as HTML."""
     from evalharness.report.leaderboard.boards import leaderboard as boards_of
     from evalharness.report.leaderboard.html import board_html

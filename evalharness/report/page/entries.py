@@ -12,7 +12,7 @@ from evalharness.report.answer_remarks import answer_remarks, token_limit
 from evalharness.report.leaderboard.boards import HEADINGS
 from evalharness.report.naming import RunName
 from evalharness.report.problems import RunProblems
-from evalharness.report.run_metrics import shortfall, speed_conditions
+from evalharness.report.run_metrics import speed_conditions, why_incomplete
 from evalharness.report.task_variant import base_task, data_kind, language_of, run_conditions, task_of
 
 
@@ -88,7 +88,7 @@ def run_overview(entry: RunEntry) -> RunOverview:
         "samples": summary["samples"],
         "speed": entry.run.speed,
         "speed_conditions": speed_conditions(entry.run),
-        "shortfall": shortfall(entry.run),
+        "shortfall": why_incomplete(entry.run),
         "answers": answer_remarks(summary),
         "conditions": ", ".join(filter(None, [run_conditions(summary), token_limit(summary)])),
         "language": language_of(task_of(summary))[1],

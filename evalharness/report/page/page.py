@@ -14,8 +14,8 @@ from evalharness.errors import UserError
 from evalharness.report.naming import name_runs
 from evalharness.report.page.breakdowns import breakdowns
 from evalharness.report.page.chunks import write_script
-from evalharness.report.page.document import FILE_POLICY, document
-from evalharness.report.page.embedded import frontier, leaderboard
+from evalharness.report.page.document import FILE_POLICY, html_document
+from evalharness.report.page.embedded import embedded_frontier, embedded_leaderboard
 from evalharness.report.page.entries import RunEntry, manifest_lines, run_overview, slugs_of
 from evalharness.report.page.rows import write_rows
 from evalharness.report.page.static_files import STATIC
@@ -51,7 +51,7 @@ def write_page(
     unfinished = out.with_name(f".{out.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        _write(runs, unfinished, data, published, note)
+        _write_report_files(runs, unfinished, data, published, note)
         shutil.rmtree(out, ignore_errors=True)
         os.replace(unfinished, out)
     except OSError as error:
@@ -67,7 +67,7 @@ def check_report_folder(out: Path) -> None:
         raise UserError(f"{out} exists and is not a report; choose another folder with --out")
 
 
-def _write(
+def _write_report_files(
     runs: Sequence[Run],
     folder: Path,
     data: str | None,
@@ -79,11 +79,11 @@ def _write(
     for run, slug, name in zip(runs, slugs_of(runs), name_runs(runs), strict=True):
         entry = RunEntry(run, slug, name, problems_of(run, data))
         if entry.problems.missing:
-            note(f"{run.folder}: without prompts. {entry.problems.missing}")
+            note(f"the page of {run.folder} has no prompts. {entry.problems.missing}")
         write_rows(run, folder / "data", slug, entry.problems)
         write_script(folder / "data", f"{slug}/settings", manifest_lines(run))
         entries.append(entry.without_problems())
-    embedded = {"frontier": frontier(runs, published), "leaderboard": leaderboard(runs, published)}
+    embedded = {"frontier": embedded_frontier(runs, published), "leaderboard": embedded_leaderboard(runs, published)}
     report = {
         "runs": [run_overview(entry) for entry in entries],
         "breakdowns": breakdowns(entries),
@@ -93,5 +93,5 @@ def _write(
     write_script(folder / "data", "runs", report)
     markup = {name: part.markup for name, part in embedded.items()}
     body = Template((STATIC / "body.html").read_text()).substitute(markup)
-    page = document("evalharness report", body, STYLES, SCRIPTS, FILE_POLICY)
+    page = html_document("evalharness report", body, STYLES, SCRIPTS, FILE_POLICY)
     (folder / "index.html").write_text(page, encoding="utf-8")

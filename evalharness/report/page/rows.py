@@ -84,13 +84,13 @@ def _sample_rows(run: Run, problems: RunProblems, samples: ChunkWriter) -> Itera
     """Yields (problem id, table row) of each sample of a run. The row's `problem` index is not set yet."""
     verdicts = {verdict.key: verdict for verdict in run.verdicts()}
     for completion in run.completions():
-        source = _program(completion, problems)
+        source = _program_if_extracted(completion, problems)
         yield completion.task_id, _sample_row(completion, verdicts.pop(completion.key, None), source, samples)
     for verdict in verdicts.values():
         yield verdict.task_id, _sample_row(Completion(*verdict.key, text="", finish_reason=""), verdict, "", samples)
 
 
-def _program(completion: Completion, problems: RunProblems) -> str:
+def _program_if_extracted(completion: Completion, problems: RunProblems) -> str:
     """Returns the program that was extracted from a completion, if it differs from the completion's text; else ""."""
     problem = problems.by_id.get(completion.task_id)
     if problem is None or problems.task is None or completion.error:
@@ -100,7 +100,7 @@ def _program(completion: Completion, problems: RunProblems) -> str:
 
 
 def _sample_row(completion: Completion, verdict: Verdict | None, program: str, samples: ChunkWriter) -> SampleRow:
-    chunk, index = samples.add(_sample(completion, verdict, program))
+    chunk, index = samples.add(_sample_object(completion, verdict, program))
     detail_lines = (verdict.detail if verdict else "").strip().splitlines() or [""]
     return SampleRow(
         problem=-1,
@@ -115,7 +115,7 @@ def _sample_row(completion: Completion, verdict: Verdict | None, program: str, s
     )
 
 
-def _sample(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
+def _sample_object(completion: Completion, verdict: Verdict | None, program: str) -> dict[str, Any]:
     """Returns a sample as a JSON object: the set fields of its completion and verdict, and the program that ran."""
     fields = asdict(completion) | (asdict(verdict) if verdict else {}) | {"program": program}
     return {key: value for key, value in fields.items() if value not in (None, "")}
@@ -126,10 +126,10 @@ def _problem_row(task_id: str, problems: RunProblems, facets: list[str], prompts
     if problem is None:
         return ProblemRow(task_id, "", ["" for _ in facets], None)
     kinds = [problem.facets.get(facet, "") for facet in facets]
-    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt(problem, problems.task)))
+    return ProblemRow(task_id, problem.entry_point, kinds, prompts.add(_prompt_object(problem, problems.task)))
 
 
-def _prompt(problem: Problem, task: Task | None) -> Mapping[str, Any]:
+def _prompt_object(problem: Problem, task: Task | None) -> Mapping[str, Any]:
     """Returns a problem's prompt and tests as a JSON object."""
     prompt = problem.prompt
     messages = [{"role": message.role, "content": message.content} for message in prompt.messages]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from fastapi import FastAPI, Request, Response
 
 from evalharness.errors import InfrastructureError, UserError
-from evalharness.util.http.refusals import ErrorBody, RequestRefused, one_error, refusal
+from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal
 from evalharness.util.text import one_line
 
 
 def add_error_responses(
-    app: FastAPI, user_error: int = 422, retry_s: Callable[[], int] = lambda: 1, body: ErrorBody = one_error
+    app: FastAPI, user_error: int = 422, retry_s: Callable[[], int] = lambda: 1, body: ErrorBody = default_error_body
 ) -> None:
     """Adds exception handlers to an application that answer RequestRefused, UserError and InfrastructureError.
 

@@ -31,12 +31,12 @@ ErrorBody = Callable[[RequestRefused], Mapping[str, Any]]
 """Returns the JSON body of the response to a refused request."""
 
 
-def one_error(refused: RequestRefused) -> Mapping[str, Any]:
+def default_error_body(refused: RequestRefused) -> Mapping[str, Any]:
     """Returns the default JSON body of the response to a refused request, an `ErrorResponse`."""
     return ErrorResponse(error=refused.reason).model_dump()
 
 
-def refusal(refused: RequestRefused, close: bool = False, body: ErrorBody = one_error) -> JSONResponse:
+def refusal(refused: RequestRefused, close: bool = False, body: ErrorBody = default_error_body) -> JSONResponse:
     """Returns the HTTP response to a refused request.
 
     `close` ends the connection, for requests that are not read to their end.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from evalharness.util.http.hosts import is_served
-from evalharness.util.http.refusals import ErrorBody, RequestRefused, one_error, refusal
+from evalharness.util.http.refusals import ErrorBody, RequestRefused, default_error_body, refusal
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RequestChecks:
         app: ASGIApp,
         limits: RequestLimits,
         on_response: Callable[[int], None],
-        error_body: ErrorBody = one_error,
+        error_body: ErrorBody = default_error_body,
     ):
         self.app, self.limits, self.on_response, self.error_body = app, limits, on_response, error_body
         self.buffered_bytes = 0

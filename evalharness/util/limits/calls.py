@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, TypeVar, cast
 
 from evalharness.errors import InfrastructureError
-from evalharness.util.limits.child import Answer, Call
+from evalharness.util.limits.child import CallResult, FunctionCall
 
 CPU_S = 1.0
 """Limit of a call's processor time, in seconds. The texts of honest samples need some milliseconds."""
@@ -45,7 +45,7 @@ class LimitExceeded(Exception):
     """Raised where a function call in a child process needs more processor time or memory than its limits."""
 
 
-class _Worker(NamedTuple):
+class _ChildProcess(NamedTuple):
     channel: Connection
     pid: int
 
@@ -55,22 +55,22 @@ def bounded_call(
 ) -> Value:
     """Returns `function(*arguments)`, computed in a child process with limits of time and memory; thread-safe.
 
-    The function is one of a module's own names. Its value consists of JSON's types: None, bool, numbers, str, list and
-    dict; a tuple arrives as a list. `imports` are modules that the function imports itself, which does not count.
-    Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor
-    time or `MEMORY_MB` of memory, or ends its process; RuntimeError for any other exception of the function;
-    InfrastructureError where no child process can be started.
+    The function must be defined at the top level of a module. Its value consists of JSON's types: None, bool, numbers,
+    str, list and dict; a tuple arrives as a list. `imports` are modules that the function imports; importing them does
+    not count. Raises LimitExceeded where the call needs more than `cpu_s` seconds of processor time or `MEMORY_MB` of
+    memory, or ends its process; RuntimeError for any other exception of the function; InfrastructureError where no
+    child process can be started.
     """
     return cast(Value, _pool.call(function, arguments, cpu_s, imports))
 
 
-class _Pool:
+class _ChildProcessPool:
     """The child processes of this process that run bounded calls, at most one per core, and their fork server."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = threading.BoundedSemaphore(os.cpu_count() or 1)
-        self._idle: list[_Worker] = []
+        self._idle: list[_ChildProcess] = []
         self._modules: set[str] = set()
         self._control: socket.socket | None = None
         self._server: subprocess.Popen[bytes] | None = None
@@ -78,13 +78,13 @@ class _Pool:
     def call(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], cpu_s: float, imports: tuple[str, ...]
     ) -> Any:
-        call = Call(
+        call = FunctionCall(
             imports=(*imports, function.__module__), function=function.__name__, arguments=arguments, cpu_s=cpu_s
         )
         with self._running:
-            worker = self._take(call["imports"])
+            worker = self._idle_or_new_child(call["imports"])
             try:
-                answer = _ask(worker, call)
+                answer = _send_call(worker, call)
             except BaseException:
                 worker.channel.close()
                 with contextlib.suppress(OSError):
@@ -95,21 +95,21 @@ class _Pool:
         if "error" not in answer:
             return answer.get("value")
         if answer["error"] in EXCEEDED:
-            raise LimitExceeded(_too_much(cpu_s))
+            raise LimitExceeded(_over_limits_message(cpu_s))
         raise RuntimeError(f"{answer['error']}: {answer.get('message', '')}")
 
-    def _take(self, modules: Sequence[str]) -> _Worker:
+    def _idle_or_new_child(self, modules: Sequence[str]) -> _ChildProcess:
         with self._lock:
             self._modules.update(modules)
             if self._idle:
                 return self._idle.pop()
             try:
-                return self._start()
+                return self._start_child()
             except (OSError, EOFError) as error:
                 self.close()
                 raise InfrastructureError(f"cannot start a child process that parses answers: {error!r}") from None
 
-    def _start(self) -> _Worker:
+    def _start_child(self) -> _ChildProcess:
         """Returns a new child process. Starts the fork server if there is none."""
         if self._server is None or self._server.poll() is not None:
             self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -135,8 +135,8 @@ class _Pool:
         channel = Connection(ours.detach())
         if not channel.poll(WALL_S):
             channel.close()
-            raise OSError(f"no answer within {WALL_S:g} s")
-        return _Worker(channel, int(channel.recv_bytes(100)))
+            raise OSError(f"the child process did not answer within {WALL_S:g} s")
+        return _ChildProcess(channel, int(channel.recv_bytes(100)))
 
     def close(self) -> None:
         """Ends all child processes."""
@@ -150,7 +150,7 @@ class _Pool:
             self._server.wait()
         self._control = self._server = None
 
-    def forget(self) -> None:
+    def close_in_forked_process(self) -> None:
         """Closes the connections to the child processes, in a forked process; the children belong to its parent."""
         for worker in self._idle:
             worker.channel.close()
@@ -158,15 +158,15 @@ class _Pool:
             self._control.close()
 
 
-def _ask(worker: _Worker, call: Call) -> Answer:
+def _send_call(worker: _ChildProcess, call: FunctionCall) -> CallResult:
     """Sends a call to a child process and returns its answer. Raises LimitExceeded where none comes."""
     try:
         worker.channel.send_bytes(pickle.dumps(call))
         if not _has_answer(worker.channel):
             raise LimitExceeded(f"needs more than {WALL_S:g} s")
-        return cast(Answer, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
+        return cast(CallResult, json.loads(worker.channel.recv_bytes(MAX_ANSWER_BYTES)))
     except (EOFError, OSError):
-        raise LimitExceeded(_too_much(call["cpu_s"])) from None
+        raise LimitExceeded(_over_limits_message(call["cpu_s"])) from None
 
 
 def _has_answer(channel: Connection) -> bool:
@@ -178,17 +178,17 @@ def _has_answer(channel: Connection) -> bool:
     return True
 
 
-def _too_much(cpu_s: float) -> str:
+def _over_limits_message(cpu_s: float) -> str:
     return f"needs more than {cpu_s:g} s of processor time or {MEMORY_MB} MB of memory"
 
 
-_pool = _Pool()
+_pool = _ChildProcessPool()
 
 
 def _after_fork() -> None:
     global _pool
-    _pool.forget()
-    _pool = _Pool()
+    _pool.close_in_forked_process()
+    _pool = _ChildProcessPool()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -20,7 +20,7 @@ FD_BYTES = 1 << 16
 """Maximum size of a request to the fork server, in bytes."""
 
 
-class Call(TypedDict):
+class FunctionCall(TypedDict):
     """A function call that a child process is asked to make; pickled, as the parent is trusted and the child is not."""
 
     imports: tuple[str, ...]
@@ -30,7 +30,7 @@ class Call(TypedDict):
     cpu_s: float
 
 
-class Answer(TypedDict, total=False):
+class CallResult(TypedDict, total=False):
     """A child process's reply to a call, as JSON: the function's value, or its exception's type and message."""
 
     value: object
@@ -56,11 +56,11 @@ def main(control_fd: int) -> None:
         if os.fork() == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _serve(Connection(fds[0]), int(memory_mb))
+            _answer_calls(Connection(fds[0]), int(memory_mb))
         os.close(fds[0])
 
 
-def _serve(channel: Connection, memory_mb: int) -> None:
+def _answer_calls(channel: Connection, memory_mb: int) -> None:
     """Answers calls on the channel, as a child process, until the parent has ended. Never returns."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + (memory_mb << 20)
@@ -69,13 +69,13 @@ def _serve(channel: Connection, memory_mb: int) -> None:
     try:
         channel.send_bytes(str(os.getpid()).encode())
         while True:
-            channel.send_bytes(_answer(pickle.loads(channel.recv_bytes())))
+            channel.send_bytes(_answer_call(pickle.loads(channel.recv_bytes())))
     except (EOFError, OSError):
         os._exit(0)
 
 
-def _answer(call: Call) -> bytes:
-    answer: Answer
+def _answer_call(call: FunctionCall) -> bytes:
+    answer: CallResult
     try:
         *_, module = [importlib.import_module(name) for name in call["imports"]]
         function = vars(module)[call["function"]]
@@ -86,7 +86,7 @@ def _answer(call: Call) -> bytes:
             signal.setitimer(signal.ITIMER_PROF, 0)
         return json.dumps(answer).encode()
     except Exception as error:
-        return json.dumps(Answer(error=type(error).__name__, message=str(error)[:1000])).encode()
+        return json.dumps(CallResult(error=type(error).__name__, message=str(error)[:1000])).encode()
 
 
 if __name__ == "__main__":

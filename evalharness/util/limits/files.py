@@ -31,23 +31,23 @@ def lines_of(path: Path, file: IO[bytes]) -> Iterator[bytes]:
 def open_uncompressed(path: Path) -> IO[bytes]:
     """Opens a file for reading; a gzip file, recognized by its content, is decompressed.
 
-    Raises OSError where it cannot be opened. Reading raises as for `expanded`.
+    Raises OSError where it cannot be opened. Reading raises as for `decompressed`.
     """
     file = path.open("rb")
     compressed = file.read(2) == GZIP_MARK
     file.seek(0)
-    return expanded(path, file) if compressed else file
+    return decompressed(path, file) if compressed else file
 
 
-def expanded(path: Path, file: IO[bytes]) -> IO[bytes]:
+def decompressed(path: Path, file: IO[bytes]) -> IO[bytes]:
     """Returns the decompressed content of a gzip file as a readable file. `path` is for messages only.
 
     Reading raises what `gzip` raises, and UserError where the content is far larger than the file.
     """
-    return io.BufferedReader(_Expanded(path, file), BLOCK)
+    return io.BufferedReader(_DecompressedFile(path, file), BLOCK)
 
 
-class _Expanded(io.RawIOBase):
+class _DecompressedFile(io.RawIOBase):
     """The decompressed content of a gzip file; reading fails where it is far larger than the file."""
 
     def __init__(self, path: Path, file: IO[bytes]):

@@ -10,5 +10,5 @@ def is_too_large(text: str, limit: int = MAX_TEXT_BYTES) -> bool:
 
 
 def larger_than(limit: int) -> str:
-    """Returns "is larger than N MB", which ends a message about an answer or program over the limit of bytes."""
+    """Returns "is larger than N MB", the end of a message about a text over the size `limit` in bytes."""
     return f"is larger than {limit / 1e6:g} MB"

@@ -2,7 +2,13 @@
 
 import pytest
 
-from evalharness.adapters.extraction.code_blocks import clean, code_blocks, language_tag, loose_blocks, small_pieces
+from evalharness.adapters.extraction.code_blocks import (
+    clean_answer,
+    code_blocks,
+    language_tag,
+    loose_blocks,
+    small_pieces,
+)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +73,4 @@ def test_language_tag(info: str, tag: str) -> None:
     ],
 )
 def test_clean(answer: str, cleaned: str) -> None:
-    assert clean(answer) == cleaned
+    assert clean_answer(answer) == cleaned

@@ -70,7 +70,9 @@ def test_decoding_without_fused_kernels_is_an_error_only_if_they_are_required(fo
     assert describe(without_engine(network, auto, "drafts"))["kernels"] == "torch"
     with pytest.raises(UserError, match="drafts run on torch"):
         without_engine(network, fused, "drafts")
-    with pytest.raises(UserError, match=r"weights=fp8: drafts run on torch.*weights=network"):
+    with pytest.raises(
+        UserError, match=r"weights=fp8 needs the fused kernels, but drafts run on torch.*weights=network"
+    ):
         without_engine(network, eight, "drafts")
 
 

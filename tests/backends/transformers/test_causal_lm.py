@@ -28,8 +28,8 @@ def test_prompt_is_not_stripped(model: Path) -> None:
 
 
 def test_a_model_with_a_chat_template_is_known_to_expect_chats(model: Path, chat_model: Path) -> None:
-    assert backend(chat_model).chat_reason() == "the model's tokenizer has a chat template"
-    assert backend(model).chat_reason() == ""
+    assert backend(chat_model).why_chat_is_expected() == "the model's tokenizer has a chat template"
+    assert backend(model).why_chat_is_expected() == ""
 
 
 def test_chat_template_and_prefill(chat_model: Path) -> None:

@@ -10,7 +10,7 @@ from evalharness.data.runs import Run
 from evalharness.errors import UserError
 from evalharness.metrics.paired_tests import mcnemar_p
 from evalharness.report.compare.comparison import Comparison, compare, compare_all
-from evalharness.report.compare.text import report
+from evalharness.report.compare.text import comparison_lines
 from evalharness.report.runs import load_runs
 
 
@@ -20,7 +20,7 @@ def run(folder: Path) -> Run:
 
 
 def lines(comparison: Comparison, margin: float | None = None, show: int = 0) -> str:
-    return "\n".join(report([comparison], margin, show, None))
+    return "\n".join(comparison_lines([comparison], margin, show, None))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_folders_are_compared_task_by_task(tmp_path: Path) -> None:
     comparisons = compare_all(load_runs([tmp_path / "x"]), load_runs([tmp_path / "y"]), notes.append)
     assert [comparison.first.summary["task"] for comparison in comparisons] == ["humaneval", "mbpp"]
     assert "livecodebench" in notes[0]
-    assert "Holm" in "\n".join(report(comparisons, None, 0, None))
+    assert "Holm" in "\n".join(comparison_lines(comparisons, None, 0, None))
     with pytest.raises(UserError, match="both of humaneval"):
         compare_all(load_runs([tmp_path]), load_runs([tmp_path / "y"]))
 

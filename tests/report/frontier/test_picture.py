@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from evalharness.errors import UserError
 from evalharness.report.frontier.captions import caption, pareto_listing
 from evalharness.report.frontier.label_placement import Box, place_labels
-from evalharness.report.frontier.panel import conditions
-from evalharness.report.frontier.picture import draw, make_figure
+from evalharness.report.frontier.panel import panel_conditions
+from evalharness.report.frontier.picture import make_figure, write_frontier_plot
 from evalharness.report.frontier.points import Panel, Point, panels, pareto_frontier
-from evalharness.report.frontier.shapes import curves, position
+from evalharness.report.frontier.shapes import curves, point_position
 from evalharness.report.published import load_published
 from evalharness.report.runs import load_runs
 
@@ -43,7 +43,9 @@ def test_a_point_is_on_the_frontier_if_and_only_if_no_other_dominates_it(pairs: 
             for other in points
         )
 
-    assert {position(point) for point in frontier} == {position(point) for point in points if not is_dominated(point)}
+    assert {point_position(point) for point in frontier} == {
+        point_position(point) for point in points if not is_dominated(point)
+    }
     assert [point.speed for point in frontier] == sorted({point.speed for point in frontier})
 
 
@@ -174,14 +176,14 @@ def test_no_label_covers_another(count: int) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.html"])
 def test_the_three_formats(runs: Path, tmp_path: Path, name: str) -> None:
     drawn = panels(load_runs([runs]), load_published("mercury"))
-    draw(drawn, tmp_path / "new" / name, published=True)
+    write_frontier_plot(drawn, tmp_path / "new" / name, published=True)
     data = (tmp_path / "new" / name).read_bytes()
     assert data.startswith({"a.png": b"\x89PNG", "a.svg": b"<?xml", "a.html": b"<!doctype html>"}[name])
 
 
 def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path, tmp_path: Path) -> None:
     drawn = panels(load_runs([runs]), load_published("mercury"))
-    draw(drawn, tmp_path / "a.html", published=True)
+    write_frontier_plot(drawn, tmp_path / "a.html", published=True)
     page = (tmp_path / "a.html").read_text()
     notes = json.loads(re.search(r"const points = (.*);", page)[1])  # type: ignore[index]
     assert len(notes) == 2 * sum(len(panel.points) for panel in drawn)  # the wide drawing and the one for phones
@@ -194,13 +196,13 @@ def test_the_page_has_a_note_about_every_point_and_loads_nothing_else(runs: Path
 
 def test_an_unknown_format(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\.png, \.svg, \.pdf, \.html"):
-        draw(panels(load_runs([runs])), tmp_path / "a.jpeg")
+        write_frontier_plot(panels(load_runs([runs])), tmp_path / "a.jpeg")
 
 
 def test_the_notes_name_the_rate(tmp_path: Path) -> None:
     write_run(tmp_path / "a", "m", [True, *[False] * 9] * 20, n=10)
     drawn = panels(load_runs([tmp_path / "a"]), metric="pass@10")
-    draw(drawn, tmp_path / "a.html", "pass@10")
+    write_frontier_plot(drawn, tmp_path / "a.html", "pass@10")
     page = (tmp_path / "a.html").read_text()
     note, _ = json.loads(re.search(r"const points = (.*);", page)[1]).values()  # type: ignore[index]
     assert "\npass@10 100.0 %" in note
@@ -236,7 +238,7 @@ def test_no_line_connects_runs_on_different_problems(tmp_path: Path) -> None:
 
 
 def test_a_window_shows_a_row_of_panels_in_full(runs: Path, tmp_path: Path, browser: Any) -> None:
-    draw(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
+    write_frontier_plot(panels(load_runs([runs / "ar"])), tmp_path / "a.html")
     page = browser.new_page(viewport={"width": 1300, "height": 900})
     page.goto(f"file://{tmp_path / 'a.html'}")
     box = page.locator(".wide svg").bounding_box()
@@ -250,7 +252,9 @@ def test_a_window_shows_a_row_of_panels_in_full(runs: Path, tmp_path: Path, brow
 def test_on_a_phone_the_text_is_legible_and_nothing_is_wider_than_the_window(
     runs: Path, tmp_path: Path, browser: Any
 ) -> None:
-    draw(panels(load_runs([runs]), load_published("mercury"), kind="request"), tmp_path / "a.html", published=True)
+    write_frontier_plot(
+        panels(load_runs([runs]), load_published("mercury"), kind="request"), tmp_path / "a.html", published=True
+    )
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(f"file://{tmp_path / 'a.html'}")
     assert not page.locator(".wide").is_visible()
@@ -292,9 +296,9 @@ def test_beside_published_points_the_default_is_the_speed_of_one_request(
 
 def test_the_axis_names_batch_and_concurrency(runs: Path) -> None:
     [panel] = panels(load_runs([runs / "ar"]))
-    assert conditions(panel) == "Xeon Platinum 8481C; batch 1"
+    assert panel_conditions(panel) == "Xeon Platinum 8481C; batch 1"
     points = tuple(replace(point(float(number), 0.5), batch=f"concurrency {number}") for number in range(1, 7))
-    assert conditions(Panel("t", points, ())) == "H100; concurrency 1 / concurrency 2 / concurrency 3 / others"
+    assert panel_conditions(Panel("t", points, ())) == "H100; concurrency 1 / concurrency 2 / concurrency 3 / others"
 
 
 spots = st.tuples(st.floats(0, 400), st.floats(0, 300))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from helpers.made_runs import outcomes, write_run
 
-from evalharness.report.frontier.picture import draw
+from evalharness.report.frontier.picture import write_frontier_plot
 from evalharness.report.frontier.points import panels
 from evalharness.report.leaderboard.boards import leaderboard
 from evalharness.report.leaderboard.html import html
@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_run(made / "runs" / "mbpp", "c-mid", outcomes(0.7), task="mbpp")
     runs, published = load_runs([made / "runs"]), load_published("mercury")
     (made / "leaderboard.html").write_text(html(leaderboard(runs, published)))
-    draw(panels(runs, published), made / "frontier.html", published=True)
+    write_frontier_plot(panels(runs, published), made / "frontier.html", published=True)
     return made
 
 

@@ -17,7 +17,7 @@ JS_IMPORT = re.compile(
 GO_IMPORT = re.compile(r'(?:([\w.]+)[ \t]+)?("[^"\n]+"|`[^`\n]+`)')
 
 
-def assemble(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction) -> str:
+def assemble_program(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str, target: TestedFunction) -> str:
     """Returns a program's text from the items of an answer: leading items, imports, the prompt's beginning, code.
 
     `others` are the items of the answer's other code blocks, and `head` is the prompt before the function.
@@ -31,7 +31,7 @@ def assemble(unit: ParsedBlock, others: Sequence[Sequence[CodeItem]], head: str,
     inner = [item for item in code if item not in outer]
     texts = [_without_exports(item) for item in inner]
     if syntax.grammar == "javascript":
-        used = frozenset[str]().union(*(item.words for item in inner if item.type != "import_statement"))
+        used = frozenset[str]().union(*(item.tokens for item in inner if item.type != "import_statement"))
         texts = [
             text if item.type != "import_statement" else as_require(text, used)
             for item, text in zip(inner, texts, strict=False)
@@ -54,7 +54,7 @@ def _without_exports(item: CodeItem) -> str:
 
 
 def as_require(text: str, used: frozenset[str]) -> str:
-    """Returns a JavaScript `import` statement as `require` calls, since tests are no module; "" if it is not used."""
+    """Returns a JavaScript `import` statement as `require` calls, since tests run as a script; "" for unused names."""
     match = JS_IMPORT.fullmatch(text.strip())
     if match is None or not used & frozenset(re.findall(r"[\w$]+", match["names"])):
         return ""
@@ -70,7 +70,7 @@ def _with_imports(head: str, imports: Sequence[str], code: Sequence[CodeItem], s
     if syntax.grammar != "go":
         new = [text for text in imports if " ".join(text.split()) not in known]
         return "".join(f"{text.strip()}\n" for text in new) + head
-    used = frozenset[str]().union(*(item.words for item in code)) if code else frozenset[str]()
+    used = frozenset[str]().union(*(item.tokens for item in code)) if code else frozenset[str]()
     lines = []
     for text in imports:
         for name, path in _go_imports(text):

@@ -4,12 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 
-from evalharness.adapters.extraction.code_blocks import CodeBlock, clean, code_blocks, loose_blocks
+from evalharness.adapters.extraction.code_blocks import CodeBlock, clean_answer, code_blocks, loose_blocks
 from evalharness.adapters.extraction.extracted import NOTHING, Extracted
-from evalharness.adapters.extraction.languages.assembly import assemble
-from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse, split
+from evalharness.adapters.extraction.languages.assembly import assemble_program
+from evalharness.adapters.extraction.languages.items import CodeItem, ParsedBlock, parse, split_into_items
 from evalharness.adapters.extraction.languages.nodes import leaves, text_of
-from evalharness.adapters.extraction.languages.selection import defines
+from evalharness.adapters.extraction.languages.selection import defines_function
 from evalharness.adapters.extraction.languages.syntax import OTHER_TAGS, LanguageSyntax
 from evalharness.adapters.extraction.languages.target import TestedFunction, before_definition, definition_pattern
 from evalharness.adapters.extraction.python_program import function_program as python_function_program
@@ -26,7 +26,7 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
     """
     if target.language == "py":
         return python_function_program(answer, target.prompt, [target.name])
-    text = clean(without_reasoning(answer))
+    text = clean_answer(without_reasoning(answer))
     head = before_definition(target)
     fenced = code_blocks(text)
     for form, blocks in (
@@ -34,8 +34,8 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
         ("text between marks" if fenced else "whole answer", loose_blocks(text)),
     ):
         is_strict = form == "fenced block"
-        units = [_unit(block, target, is_strict) for block in blocks]
-        position = _position(units, blocks, target)
+        units = [_parse_block(block, target, is_strict) for block in blocks]
+        position = _chosen_block_index(units, blocks, target)
         if position is not None:
             unit = units[position]
             order = (*range(position)[::-1], *range(position + 1, len(units)))
@@ -45,7 +45,7 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
                 if _is_tagged(blocks[other], target)
             ]
             rule = f"{form} {position + 1} of {len(blocks)}" if is_strict and len(blocks) > 1 else form
-            return Extracted(assemble(unit, others, head, target), rule)
+            return Extracted(assemble_program(unit, others, head, target), rule)
     bodies = [block for block in fenced if _is_tagged(block, target)] or fenced
     pattern = definition_pattern(target)
     if not target.syntax.classes and (defining := [block for block in bodies if pattern.search(block.text)]):
@@ -57,10 +57,10 @@ def function_program(answer: str, target: TestedFunction) -> Extracted:
     return Extracted(target.prompt + _until_closing_brace(body.rstrip("\n"), target.syntax), rule)
 
 
-def _unit(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
+def _parse_block(block: CodeBlock, target: TestedFunction, is_strict: bool) -> ParsedBlock:
     """Returns a code block parsed into items; unless it is fenced, only items without syntax errors are kept."""
     text = block.text if is_strict else _from_code_on(block.text, target)
-    unit = split(text, target.syntax, target.name)
+    unit = split_into_items(text, target.syntax, target.name)
     if is_strict:
         return unit
     understood = [item for item in unit.items if (item.names or _is_import(item, target)) and not item.has_error]
@@ -76,14 +76,14 @@ def _from_code_on(text: str, target: TestedFunction) -> str:
     ends = [len(text), *(start for start, _ in reversed(breaks) if start > first)][:most]
     for start in starts:
         for end in ends:
-            if start < end and _is_understood(text[start:end], target):
+            if start < end and _is_code_up_to_function(text[start:end], target):
                 return text[start:end]
     return text
 
 
-def _is_understood(text: str, target: TestedFunction) -> bool:
+def _is_code_up_to_function(text: str, target: TestedFunction) -> bool:
     """Returns whether a text parses as only imports and definitions up to that of the tested function."""
-    for item in split(text, target.syntax, target.name).items:
+    for item in split_into_items(text, target.syntax, target.name).items:
         if item.has_error or not (item.names or _is_import(item, target)):
             return False
         if target.name in item.names:
@@ -94,7 +94,7 @@ def _is_understood(text: str, target: TestedFunction) -> bool:
 def _is_import(item: CodeItem, target: TestedFunction) -> bool:
     syntax = target.syntax
     kinds = (*syntax.imports, *syntax.first, *syntax.dropped, "using_declaration", "preproc_include", "use_declaration")
-    return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.words
+    return item.type in kinds or item.type.startswith(("use_", "import")) or "require" in item.tokens
 
 
 def _is_tagged(block: CodeBlock, target: TestedFunction) -> bool:
@@ -102,12 +102,14 @@ def _is_tagged(block: CodeBlock, target: TestedFunction) -> bool:
     return block.tag in OTHER_TAGS or block.tag in (syntax.grammar, target.language, *syntax.tags)
 
 
-def _position(units: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction) -> int | None:
+def _chosen_block_index(
+    units: Sequence[ParsedBlock], blocks: Sequence[CodeBlock], target: TestedFunction
+) -> int | None:
     """Returns the index of the code block to use: the last that defines the function, preferably in the language."""
     ranked = [
         (_is_tagged(blocks[position], target), not any(item.has_error for item in defining), position)
         for position, unit in enumerate(units)
-        if (defining := [item for item in unit.items if defines(item, target)])
+        if (defining := [item for item in unit.items if defines_function(item, target)])
     ]
     return max(ranked)[2] if ranked else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 from tree_sitter_language_pack import get_parser
 
-from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared_names, text_of, words
+from evalharness.adapters.extraction.languages.nodes import COMMENTS, declared_names, text_of, tokens_in
 from evalharness.adapters.extraction.languages.syntax import LanguageSyntax
 
 ATTRIBUTES = frozenset({"attribute_item", "decorator", "annotation"})
@@ -26,8 +26,8 @@ class CodeItem:
     """Its text with the comments and attributes before it."""
     names: frozenset[str]
     """The names that it declares; empty for a statement."""
-    words: frozenset[str]
-    """The words of its code."""
+    tokens: frozenset[str]
+    """The tokens of its code, and the words in them, such as x in $x; without comments and string literals."""
     in_class: bool = False
     """Whether it is a member of the class around the function."""
     has_error: bool = False
@@ -50,21 +50,21 @@ def parse(grammar: str, source: bytes) -> Node:
     return get_parser(grammar).parse(source).root_node  # type: ignore[arg-type]
 
 
-def split(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
-    """Returns code split into top-level items; members of the class that declares the function `name` replace it."""
+def split_into_items(text: str, syntax: LanguageSyntax, name: str) -> ParsedBlock:
+    """Returns code split into top-level items; a class with the function `name` is replaced by its members."""
     if syntax.grammar == "php":
         text = _with_opening_tag(text)
     source = text.encode()
     items: list[CodeItem] = []
     class_name = ""
-    for node, part in _parts(parse(syntax.grammar, source), syntax, source):
+    for node, part in _items_below(parse(syntax.grammar, source), syntax, source):
         body = _class_with(node, syntax, name)
         if body is None:
-            items.append(_item(node, part))
+            items.append(_make_item(node, part))
             continue
         named = node.child_by_field_name("name")
         class_name = text_of(named) if named else ""
-        items += [replace(_item(*member), in_class=True) for member in _parts(body, syntax, source)]
+        items += [replace(_make_item(*member), in_class=True) for member in _items_below(body, syntax, source)]
     return ParsedBlock(tuple(items), class_name)
 
 
@@ -84,16 +84,16 @@ def _class_with(node: Node, syntax: LanguageSyntax, name: str) -> Node | None:
     return None
 
 
-def _item(node: Node, text: str) -> CodeItem:
+def _make_item(node: Node, text: str) -> CodeItem:
     return CodeItem(
-        node.type, text, declared_names(node), words(node), has_error=node.has_error or node.type == "ERROR"
+        node.type, text, declared_names(node), tokens_in(node), has_error=node.has_error or node.type == "ERROR"
     )
 
 
-def _parts(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
+def _items_below(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tuple[Node, str]]:
     """Yields the items below a syntax node: each node, and its text with the comments and attributes before it."""
     before: list[Node] = []
-    children = _contents(parent, syntax)
+    children = _children_without_containers(parent, syntax)
     for position, node in enumerate(children):
         if not node.is_named:
             continue
@@ -101,21 +101,21 @@ def _parts(parent: Node, syntax: LanguageSyntax, source: bytes) -> Iterator[tupl
             before.append(node)
             continue
         start = (before[0] if before else node).start_byte
-        yield node, _text(source, start, _end(children, position))
+        yield node, _indented_text(source, start, _end_after_punctuation(children, position))
         before = []
 
 
-def _contents(parent: Node, syntax: LanguageSyntax) -> list[Node]:
+def _children_without_containers(parent: Node, syntax: LanguageSyntax) -> list[Node]:
     """Returns a syntax node's children; containers such as namespaces are replaced by their own children."""
     nodes: list[Node] = []
     for node in parent.children:
-        inner = _inside(node, syntax)
-        nodes += [node] if inner is None else _contents(inner, syntax)
+        inner = _container_contents(node, syntax)
+        nodes += [node] if inner is None else _children_without_containers(inner, syntax)
     return nodes
 
 
-def _inside(node: Node, syntax: LanguageSyntax) -> Node | None:
-    """Returns the node with the contents of a container such as a namespace; None for a node that is no container."""
+def _container_contents(node: Node, syntax: LanguageSyntax) -> Node | None:
+    """Returns the child node with the contents of a container such as a namespace; None for other nodes."""
     if node.type == "export_statement" and node.type in syntax.containers:
         return node if node.child_by_field_name("declaration") else None
     if node.type in syntax.containers:
@@ -126,7 +126,7 @@ def _inside(node: Node, syntax: LanguageSyntax) -> Node | None:
     return None
 
 
-def _end(children: Sequence[Node], position: int) -> int:
+def _end_after_punctuation(children: Sequence[Node], position: int) -> int:
     """Returns the byte at which a node's text ends, after the punctuation that follows it."""
     end = children[position].end_byte
     for node in children[position + 1 :]:
@@ -136,7 +136,7 @@ def _end(children: Sequence[Node], position: int) -> int:
     return end
 
 
-def _text(source: bytes, start: int, end: int) -> str:
+def _indented_text(source: bytes, start: int, end: int) -> str:
     """Returns the source's text between two bytes, with the indentation of its first line."""
     line = source.rfind(b"\n", 0, start) + 1
     if not source[line:start].strip():

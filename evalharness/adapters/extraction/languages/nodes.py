@@ -1,4 +1,4 @@
-"""Reads tree-sitter syntax nodes: the names that they declare, and the words that they use."""
+"""Reads tree-sitter syntax nodes: the names that they declare, and the tokens that they use."""
 
 import re
 from collections.abc import Iterator
@@ -52,8 +52,8 @@ def leaves(node: Node) -> Iterator[Node]:
                     return
 
 
-def words(node: Node) -> frozenset[str]:
-    """Returns the words in a syntax node's code, without those of comments and string literals."""
+def tokens_in(node: Node) -> frozenset[str]:
+    """Returns the tokens in a syntax node's code, and words in them (x in $x), without comments and string literals."""
     found: set[str] = set()
     for leaf in leaves(node):
         if leaf.type not in COMMENTS and leaf.type not in TEXTS:

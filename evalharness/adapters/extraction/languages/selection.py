@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from evalharness.adapters.extraction.languages.items import CodeItem, split
+from evalharness.adapters.extraction.languages.items import CodeItem, split_into_items
 from evalharness.adapters.extraction.languages.target import TestedFunction
 
 SHOWS = re.compile(
@@ -22,7 +22,7 @@ ENDING = frozenset({"exit", "exit!", "quit", "die", "abort", "halt"})
 TESTING = re.compile(r"(?:#\[cfg\(test\)\]|@(?:Test|main)\b|use\s+Test::)")
 
 
-def defines(item: CodeItem, target: TestedFunction) -> bool:
+def defines_function(item: CodeItem, target: TestedFunction) -> bool:
     """Returns whether a code item defines the tested function, and does not only declare its signature."""
     is_prototype = item.type == "function_signature" or (item.type == "declaration" and "{" not in item.text)
     return target.name in item.names and not is_prototype and item.type != "signature"
@@ -36,41 +36,43 @@ def needed_items(
     `others` are the items of each other block, the nearest block before first; of two definitions of a name, the first
     in this order counts.
     """
-    needed = _reachable([*items, *(item for block in others for item in block)], target.name)
+    needed = _tokens_used_by([*items, *(item for block in others for item in block)], target.name)
     known = {name for item in items for name in item.names}
     helpers: list[CodeItem] = []
     for block in others:
-        of_block = [item for item in block if _helps(item, needed - known, needed, target)]
+        of_block = [item for item in block if _is_needed_from_other_block(item, needed - known, needed, target)]
         known |= {name for item in of_block for name in item.names}
         helpers = [*of_block, *helpers]
-    callers = _callers(items, target.name, needed)
+    callers = _names_of_callers(items, target.name, needed)
     taken = _declared_in(head, target) | _declared_in(target.tests, target)
     chosen = [
         item
         for item in items
-        if defines(item, target)
+        if defines_function(item, target)
         or target.name in item.names
         or not (_is_left_out(item, target, needed, callers) or (item.names & taken and not item.names - taken))
     ]
     return [*helpers, *chosen]
 
 
-def _helps(item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction) -> bool:
+def _is_needed_from_other_block(
+    item: CodeItem, missing: frozenset[str], needed: frozenset[str], target: TestedFunction
+) -> bool:
     """Returns whether an item of another code block defines a missing name, or imports what is needed."""
-    is_import = item.type in target.syntax.imports and bool(item.words & needed)
-    return target.name not in item.words and (is_import or bool(item.names & missing))
+    is_import = item.type in target.syntax.imports and bool(item.tokens & needed)
+    return target.name not in item.tokens and (is_import or bool(item.names & missing))
 
 
 def _is_left_out(item: CodeItem, target: TestedFunction, needed: frozenset[str], callers: frozenset[str]) -> bool:
-    """Returns whether to leave out a code item: it prints, tests or exports the function, or is about a whole file."""
+    """Returns whether to leave out a code item: it prints, tests or exports the function, or is a package clause."""
     code = _code_of(item)
     if item.type in target.syntax.dropped or TESTING.match(item.text.lstrip()):
         return True
     if item.names:
         is_main = bool(item.names & set(target.syntax.main))
-        return not item.names & needed and (is_main or bool(item.words & callers))
+        return not item.names & needed and (is_main or bool(item.tokens & callers))
     return (
-        bool(item.words & (callers | ENDING) or SHOWS.match(code) or EXPORTS.match(code))
+        bool(item.tokens & (callers | ENDING) or SHOWS.match(code) or EXPORTS.match(code))
         and item.type not in target.syntax.imports
     )
 
@@ -83,12 +85,12 @@ def _code_of(item: CodeItem) -> str:
     return "\n".join(lines).lstrip()
 
 
-def _reachable(items: Iterable[CodeItem], name: str) -> frozenset[str]:
-    """Returns the words that the function `name` uses, directly or through other code items, and its name."""
+def _tokens_used_by(items: Iterable[CodeItem], name: str) -> frozenset[str]:
+    """Returns the name of a function and all tokens (identifiers) that it uses, directly or through other items."""
     uses: dict[str, set[str]] = {}
     for item in items:
         for declared in item.names:
-            uses.setdefault(declared, set()).update(item.words)
+            uses.setdefault(declared, set()).update(item.tokens)
     reached, pending = set[str](), [name]
     while pending:
         word = pending.pop()
@@ -98,12 +100,12 @@ def _reachable(items: Iterable[CodeItem], name: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _callers(items: Sequence[CodeItem], name: str, needed: frozenset[str]) -> frozenset[str]:
-    """Returns the function's name, and the names of items that use it, directly or not, and that it does not need."""
+def _names_of_callers(items: Sequence[CodeItem], name: str, needed: frozenset[str]) -> frozenset[str]:
+    """Returns a function's name and the names of items that use the function, directly or not, unless needed."""
     callers, grown = {name}, True
     while grown:
         new = {
-            declared for item in items if item.words & callers and not item.names & needed for declared in item.names
+            declared for item in items if item.tokens & callers and not item.names & needed for declared in item.names
         } - callers
         callers |= new
         grown = bool(new)
@@ -114,4 +116,4 @@ def _declared_in(text: str, target: TestedFunction) -> frozenset[str]:
     """Returns the names that a text (the prompt's beginning, or the tests) declares; none in languages with classes."""
     if target.syntax.classes:
         return frozenset()
-    return frozenset(name for item in split(text, target.syntax, target.name).items for name in item.names)
+    return frozenset(name for item in split_into_items(text, target.syntax, target.name).items for name in item.names)

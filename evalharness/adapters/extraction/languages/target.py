@@ -44,7 +44,7 @@ def called_function(tests: str, prompt: str) -> str:
 def before_definition(target: TestedFunction) -> str:
     """Returns the prompt's beginning, before the last definition of the tested function.
 
-    Without a definition, it ends before the last line that has the name: C# of 2024-04 has the definition in a comment.
+    Without a definition, it ends before the last line with the name; the C# data of 2024-04 define it in a comment.
     """
     prompt, name = target.prompt, re.escape(target.name)
     starts = [match.start() for match in definition_pattern(target).finditer(prompt)]

@@ -6,7 +6,7 @@ import pytest
 from helpers.function_answers import CODES, answers, target_of
 
 from evalharness.adapters.extraction.languages.function_program import function_program
-from evalharness.adapters.extraction.languages.items import parse, split
+from evalharness.adapters.extraction.languages.items import parse, split_into_items
 from evalharness.adapters.extraction.languages.syntax import SYNTAX
 from evalharness.sandbox.languages import languages
 
@@ -36,7 +36,7 @@ def test_every_form_gives_one_function_and_no_other_program(code: str, form: str
     assert len(re.findall(r"\b[mM]ain\s*\(", whole)) == main, whole
     assert not re.search(r"\b(?:module\.exports|export |exit 0|__END__|return M\b|=> *\{ it\()", found.source), whole
     assert "usage" not in found.source
-    items = split(whole, SYNTAX[code], target.name).items
+    items = split_into_items(whole, SYNTAX[code], target.name).items
     defining = [
         item for item in items if target.name in item.names and item.type not in ("signature", "function_signature")
     ]

@@ -5,14 +5,14 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalharness.util.key_set import LARGEST, KeySet
+from evalharness.util.sample_key_set import LARGEST, SampleKeySet
 
 KEYS = st.tuples(st.sampled_from(["a", "b/1", ""]), st.integers(-3, 40) | st.integers(LARGEST - 2, LARGEST + 2))
 
 
 @given(st.lists(KEYS), KEYS)
 def test_it_is_the_set_of_what_was_added(added: list[tuple[str, int]], other: tuple[str, int]) -> None:
-    keys, plain = KeySet(), set[tuple[str, int]]()
+    keys, plain = SampleKeySet(), set[tuple[str, int]]()
     for key in added:
         assert keys.add(key) == (key not in plain)
         plain.add(key)
@@ -23,7 +23,7 @@ def test_it_is_the_set_of_what_was_added(added: list[tuple[str, int]], other: tu
 
 
 def test_what_is_no_key_is_not_in_it() -> None:
-    keys = KeySet([("a", 0)])
+    keys = SampleKeySet([("a", 0)])
     assert "a" not in keys
     assert ("a",) not in keys
     assert ("a", "0") not in keys
@@ -32,7 +32,7 @@ def test_what_is_no_key_is_not_in_it() -> None:
 def test_a_million_keys_take_little_memory() -> None:
     tracemalloc.start()
     try:
-        keys = KeySet((f"p/{number % 100}", number // 100) for number in range(1_000_000))
+        keys = SampleKeySet((f"p/{number % 100}", number // 100) for number in range(1_000_000))
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -8,7 +8,7 @@ LARGEST = 1 << 16
 """Sample ids below this are stored as bits, at most 8 KB per problem; larger ones in a plain set."""
 
 
-class KeySet(Set[Key]):
+class SampleKeySet(Set[Key]):
     """A set of sample keys (task_id, sample_id) that needs one bit per key; a set of tuples needs over 100 bytes."""
 
     def __init__(self, keys: Iterable[Key] = ()):

@@ -21,7 +21,7 @@ from evalharness.diffusion.decoding import denoise, prefill
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.forward import Segment, forward_segments
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.packing import can_pack, pack
+from evalharness.diffusion.packing import can_pack, pack_linears
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
 from evalharness.generation.stopping import Detokenizer, StopChecker
@@ -108,7 +108,7 @@ def main() -> None:
         torch.manual_seed(0)
         model = Transformer(config).eval().requires_grad_(False).to(dtype)
         if can_pack(model):
-            pack(model)
+            pack_linears(model)
         count = sum(p.numel() for p in model.parameters())
         print(f"{count / 1e6:.1f} M parameters, {dtype}, {args.threads} threads, {CONTEXT} tokens of context")
         with torch.inference_mode():

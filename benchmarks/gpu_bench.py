@@ -28,7 +28,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from evalharness.diffusion.config import ModelConfig
-    from evalharness.diffusion.kernels.step import Weights
+    from evalharness.diffusion.kernels.step import KernelWeights
 
 BLOCK, CONTEXT, PER_PASS = 32, 1024, 4
 BATCHES = (1, 2, 4, 8, 16, 32)
@@ -87,7 +87,7 @@ def measure_model(report: Report, name: str, config: ModelConfig, context: int, 
         time = fused.step_seconds(bench)
         return {"s": time, "bytes": bench.bytes, "tokens_per_s": tokens / time}
 
-    def sweep(weights: Weights, batch: int, per_pass: int) -> dict[str, Any]:
+    def sweep(weights: KernelWeights, batch: int, per_pass: int) -> dict[str, Any]:
         prepared = fused.prepare(weights, batch, context, BLOCK if per_pass > 1 else 0)
         return {"batch": batch, "per_pass": per_pass} | forward(prepared, batch * per_pass)
 

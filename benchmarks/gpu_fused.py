@@ -14,10 +14,10 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.decoding import denoise
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import attention, gemm, head, mlp, norm, qkv
-from evalharness.diffusion.kernels.commit import Policy
+from evalharness.diffusion.kernels.commit import CommitPolicy
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.layout import State, lay_out, new_state
-from evalharness.diffusion.kernels.step import Buffers, Weights, new_buffers, step
+from evalharness.diffusion.kernels.layout import DecodingState, lay_out, new_state
+from evalharness.diffusion.kernels.step import KernelWeights, StepBuffers, new_buffers, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.diffusion.rules import find_rule
@@ -31,11 +31,11 @@ L2_BYTES = 50 << 20
 class Bench:
     """A prepared step of B sequences: blocks of masks after a context, or next tokens."""
 
-    weights: Weights
-    state: State
-    buffers: Buffers
+    weights: KernelWeights
+    state: DecodingState
+    buffers: StepBuffers
     cache: KVCache
-    policy: Policy | None
+    policy: CommitPolicy | None
 
     def run(self) -> None:
         """Runs one step."""
@@ -59,7 +59,7 @@ def random_model(config: ModelConfig, device: torch.device) -> Transformer:
     return model
 
 
-def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench:
+def prepare(weights: KernelWeights, sequences: int, context: int, block: int) -> Bench:
     """A step of blocks of `block` tokens, or with 0 of the next token, after random keys and values."""
     config, device = weights.config, weights.embed.device
     size = block or 1
@@ -80,10 +80,10 @@ def prepare(weights: Weights, sequences: int, context: int, block: int) -> Bench
     state.done.zero_()
     state.live.fill_(sequences)
     buffers = new_buffers(weights, cache, size, size, (config.mask_id,))
-    return Bench(weights, state, buffers, cache, Policy("threshold", 0.9) if block else None)
+    return Bench(weights, state, buffers, cache, CommitPolicy("threshold", 0.9) if block else None)
 
 
-def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> Bench:
+def prepare_whole(weights: KernelWeights, sequences: int, before: int, block: int) -> Bench:
     """A step of a bidirectional network: a block of masks after `before` tokens, all of which are computed."""
     config = replace(weights.config, attention="bidirectional")
     weights, size, device = replace(weights, config=config), before + block, weights.embed.device
@@ -97,7 +97,7 @@ def prepare_whole(weights: Weights, sequences: int, before: int, block: int) -> 
     state.done.zero_()
     state.live.fill_(sequences)
     buffers = new_buffers(weights, cache, size, block, (config.mask_id,))
-    return Bench(weights, state, buffers, cache, Policy("threshold", 0.9))
+    return Bench(weights, state, buffers, cache, CommitPolicy("threshold", 0.9))
 
 
 def step_seconds(bench: Bench) -> float:

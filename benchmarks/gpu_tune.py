@@ -26,17 +26,17 @@ from triton.runtime.errors import OutOfResources
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import gemm, mlp, norm
 from evalharness.diffusion.kernels.fp8 import Matrix
-from evalharness.diffusion.kernels.gemm import Plan
+from evalharness.diffusion.kernels.gemm import TilingPlan
 from evalharness.diffusion.kernels.shapes import MODELS
 
 SHARED = 227 * 1024
 COLD_BYTES = 200e6
 """Bytes of weights that are read round robin: four times the size of the L2 cache."""
 
-Timed = Callable[[Plan], float]
+Timed = Callable[[TilingPlan], float]
 
 
-def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[Plan]:
+def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[TilingPlan]:
     """All plans that fit into shared memory."""
     tokens = gemm.tokens_per_program(rows)
     splits = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16) if splittable else (1,)
@@ -45,7 +45,7 @@ def candidates(inner: int, rows: int, fp8: bool, splittable: bool) -> Iterator[P
         if shared <= SHARED and inner % step == 0:
             for count in splits:
                 if count <= inner // step:
-                    yield Plan(tile, tokens, step, count, warps, stages)
+                    yield TilingPlan(tile, tokens, step, count, warps, stages)
 
 
 def timer(setting: Setting, name: str, weights: list[Matrix], rows: int) -> Timed:
@@ -57,7 +57,7 @@ def timer(setting: Setting, name: str, weights: list[Matrix], rows: int) -> Time
     x, live = setting.random(rows, inner), setting.live()
     gated, row, gain = setting.random(rows, width // 2), setting.random(rows, width), setting.random(width)
 
-    def seconds(division: Plan) -> float:
+    def seconds(division: TilingPlan) -> float:
         partials = torch.empty(division.splits, rows, width, device=setting.device)
 
         def once() -> None:
@@ -111,7 +111,7 @@ def main() -> None:
         weights = [make_weight(setting, width, inner, fp8) for _ in range(math.ceil(COLD_BYTES / size))]
         timed = timer(setting, name, weights, args.rows)
         gate = name == "gate and up"
-        find = partial(mlp.plan, width // 2) if gate else partial(gemm.plan, width)
+        find = partial(mlp.plan_gate_up_tiling, width // 2) if gate else partial(gemm.plan_tiling, width)
         now = find(inner, args.rows, fp8)
         times = {division: timed(division) for division in candidates(inner, args.rows, fp8, not gate)}
         best = min(times, key=lambda division: times[division])

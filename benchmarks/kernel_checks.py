@@ -95,7 +95,7 @@ def check_products(setting: Setting, config: ModelConfig, rows: int, weights: We
     for name, (width, inner) in shapes.items():
         (x, exact), weight = make_rows(setting, rows, inner, weights), make_weight(setting, width, inner, fp8)
         dense = weight.dense(torch.float64)
-        splits = gemm.plan(width, inner, rows, fp8).splits
+        splits = gemm.plan_tiling(width, inner, rows, fp8).splits
         partials, again = (setting.poison(splits, rows, width, dtype=torch.float32) for _ in range(2))
         gemm.product(x, weight, partials, setting.live())
         gemm.product(x, weight, again, setting.live())
@@ -222,7 +222,7 @@ def check_head(setting: Setting, config: ModelConfig, rows: int, fp8: bool) -> I
     order = torch.randperm(rows, device=setting.device).int()
     places = torch.randperm(rows, device=setting.device).int()
     figures = (setting.poison(rows, dtype=torch.float32) for _ in range(3))
-    found = head.Statistics(torch.full((rows,), -1, device=setting.device, dtype=torch.int32), *figures)
+    found = head.TokenStatistics(torch.full((rows,), -1, device=setting.device, dtype=torch.int32), *figures)
     work = head.workspace(config.vocab_size, rows, setting.device)
     count = torch.tensor([selected], device=setting.device, dtype=torch.int32)
     head.predict(states, weight, order, places, count, banned, work, found, rows, setting.live())
@@ -256,14 +256,14 @@ def check_samples(setting: Setting, sequences: int, length: int) -> Iterator[Che
     weight = Matrix(2 * setting.random(vocabulary, hidden) / math.sqrt(hidden))
     states, device = setting.random(1, hidden), setting.device
     seeds = torch.randint(0, 2**62, (sequences,), device=device)
-    noise = head.Noise(0.8, seeds, torch.arange(sequences, device=device, dtype=torch.int32) * 1000)
+    noise = head.SamplingNoise(0.8, seeds, torch.arange(sequences, device=device, dtype=torch.int32) * 1000)
     rows, places = torch.zeros(total, dtype=torch.int32, device=device), torch.arange(total, device=device).int()
     banned = torch.tensor([3], dtype=torch.int32, device=device)
     count = torch.tensor([total], dtype=torch.int32, device=device)
 
     def drawn() -> Tensor:
         tokens = torch.full((total,), -1, dtype=torch.int32, device=device)
-        found = head.Statistics(tokens, *(setting.poison(total, dtype=torch.float32) for _ in range(3)))
+        found = head.TokenStatistics(tokens, *(setting.poison(total, dtype=torch.float32) for _ in range(3)))
         work = head.workspace(vocabulary, total, device)
         head.predict(states, weight, rows, places, count, banned, work, found, length, setting.live(), noise)
         return tokens

@@ -29,11 +29,11 @@ def autoregress(
         return
     if engine is not None and engine.supports(sampler):
         engine_cache, start = engine.cache(rows, sampler), time.perf_counter()
-        _begin(model, rows, 0, start, engine_cache)
+        _prefill_prompts(model, rows, 0, start, engine_cache)
         engine.decode_tokens(rows, push_token, start)
         return
     start = time.perf_counter()
-    cache = _begin(model, rows, 0, start)
+    cache = _prefill_prompts(model, rows, 0, start)
     running = list(rows)
     while running:
         hidden = forward_segments(model, [causal_segment(row.cached, row.text[row.cached :]) for row in running], cache)
@@ -47,19 +47,20 @@ def autoregress(
 
 @torch.inference_mode()
 def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler) -> None:
-    """Decodes the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next verifies them.
+    """Decodes the same text as `autoregress` in fewer passes: one drafts `block` tokens, the next one verifies them.
 
-    The drafting pass also computes the last final token, so the first token of a draft is always accepted. Verification
-    replaces the first rejected token by the network's own. With a temperature, both passes use the same random numbers.
-    Source: self-speculation of a jointly trained network, as in LinearSpec of Nemotron-Labs Diffusion (SGLang).
+    A drafting pass has the row's last final token and masks, so the first token of a draft needs no verification and is
+    always accepted. Verification replaces the first rejected token by the network's own. With a temperature, both
+    passes use the same random numbers. Source: self-speculation of a jointly trained network, as in LinearSpec of
+    Nemotron-Labs Diffusion (SGLang).
     """
     if not rows:
         return
     start = time.perf_counter()
-    cache = _begin(model, rows, block, start)
+    cache = _prefill_prompts(model, rows, block, start)
     running = list(rows)
     while running:
-        drafts = _draft(model, running, block, sampler, cache)
+        drafts = _draft_tokens(model, running, block, sampler, cache)
         segments = [causal_segment(len(row.text), draft) for row, draft in zip(running, drafts, strict=True)]
         hidden = forward_segments(model, segments, cache)
         verified = sample_positions(model, hidden, running, range(block), 1, sampler)
@@ -76,8 +77,13 @@ def speculate(model: Transformer, rows: Sequence[Row], block: int, sampler: Samp
         running = _keep_running(running, cache)
 
 
-def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Prefills all but the last token of each row's prompt; the pass over that one predicts the first token."""
+def _prefill_prompts(
+    model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None
+) -> KVCache:
+    """Prefills each row's prompt without its last token, whose forward pass predicts the first output token.
+
+    Returns the KV cache: `cache`, or a new one with room for `block` more tokens.
+    """
     for row in rows:
         row.text = row.prompt[:-1]
     cache = prefill(model, rows, block, start, cache)
@@ -86,8 +92,13 @@ def _begin(model: Transformer, rows: Sequence[Row], block: int, start: float, ca
     return cache
 
 
-def _draft(model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache) -> list[list[int]]:
-    """Returns `block` drafted tokens for each row: the one after its last final token, then predictions for masks."""
+def _draft_tokens(
+    model: Transformer, rows: Sequence[Row], block: int, sampler: Sampler, cache: KVCache
+) -> list[list[int]]:
+    """Returns `block` drafted tokens for each row, from one forward pass.
+
+    The first one follows the row's last final token; the others are predictions for mask tokens after it.
+    """
     hidden = forward_segments(model, [draft_segment(row, block, model.config.mask_id) for row in rows], cache)
     return sample_positions(model, hidden, rows, [0, *range(2, block + 1)], 0, sampler)
 
@@ -102,10 +113,11 @@ def draft_segment(row: Row, block: int, mask_id: int) -> Segment:
 def sample_positions(
     model: Transformer, hidden: Tensor, rows: Sequence[Row], positions: Sequence[int], skipped: int, sampler: Sampler
 ) -> list[list[int]]:
-    """Returns sampled tokens for consecutive positions of each row in a forward pass.
+    """Returns sampled tokens for several positions of each row in a forward pass.
 
-    They are consecutive output tokens after `skipped` others. The n-th output token of a row always uses the row's n-th
-    random number, so that a draft and its verification agree as often as possible.
+    They are consecutive output tokens of the row, after `skipped` output tokens that are not final yet. The n-th output
+    token of a row always uses the row's n-th random number, so that a draft and its verification agree as often as
+    possible.
     """
     sources = [(row, position) for row in range(len(rows)) for position in positions]
     logits = sampler.mask_banned(model.logits(gather_states(hidden, sources)))

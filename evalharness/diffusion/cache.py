@@ -8,17 +8,16 @@ from evalharness.diffusion.config import ModelConfig
 
 
 class KVCache:
-    """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch, one slot per token position.
+    """Keys and values [layers, rows, kv_heads, capacity, head_dim] of a batch of rows (sequences).
 
-    A forward pass writes its tokens into consecutive slots, for each row from the slot that `seek` was given. It
-    overwrites what was there before, so that dropping the end of a row's text needs no more than a `seek` to an earlier
-    slot.
+    A forward pass stores those of its tokens in consecutive slots, for each row from the slot that `seek` was given,
+    over what was there before. So to drop the end of a row's text, `seek` to an earlier slot.
     """
 
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
     ) -> None:
-        """Allocates a KV cache. `capacity`: most positions of a row, including padding in a forward pass."""
+        """Allocates a KV cache; `capacity` is the maximum number of token positions of a row, padding included."""
         shape = (config.layers, rows, config.kv_heads, capacity, config.head_dim)
         # Slots that the mask hides take part in sums with weight zero, and zero times NaN is NaN: start with zeros.
         self._keys = torch.zeros(shape, dtype=dtype, device=device)
@@ -52,7 +51,7 @@ class KVCache:
             self._indices = rows, torch.tensor(starts, device=device)[:, None] + torch.arange(size, device=device)
 
     def update(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim]; returns all up to the last slot written.
+        """Stores a layer's new keys and values [rows, kv_heads, T, head_dim]; returns those of all slots in use.
 
         Both results are [rows, kv_heads, S, head_dim] with S = max(starts) + T.
         """

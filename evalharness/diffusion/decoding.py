@@ -64,10 +64,10 @@ def advance_blocks(
     denoising: Denoising,
     on_commit: Callable[[BlockState], None] | None = None,
 ) -> list[Row]:
-    """Commits the tokens that the rule chooses after a forward pass, and opens the next block of finished ones.
+    """Commits the tokens that the rule chooses after a forward pass, and opens the next block of each finished one.
 
-    `hidden` are the hidden states of the pass over `segments`; `on_commit` receives each block before the next one is
-    opened. Returns the rows whose block is finished or that have ended.
+    `hidden` are the hidden states of the pass, whose input was `segments`, one per row. `on_commit` receives each block
+    after its commit and before the next block is opened. Returns the rows that have ended or whose block is finished.
     """
     statistics, editable = block_statistics(model, hidden, blocks, segments, denoising)
     chosen = choose_positions(statistics, denoising) & editable
@@ -87,9 +87,9 @@ def advance_blocks(
 
 
 def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, cache: KVCache | None = None) -> KVCache:
-    """Computes the keys and values of the rows' text before the first block; returns the KV cache.
+    """Computes the keys and values of the rows' text before the first block of `block` tokens; returns the KV cache.
 
-    It is `cache`, or a new one with enough room. Records each row's time.
+    It is `cache`, or a new one with enough room. The time since `start` is recorded in each row.
     """
     config, weight = model.config, model.embed.weight
     # A segment is padded to the longest one of the pass: another row's finished block and its next one.
@@ -110,9 +110,9 @@ def prefill(model: Transformer, rows: Sequence[Row], block: int, start: float, c
 def block_statistics(
     model: Transformer, hidden: Tensor, blocks: Sequence[BlockState], segments: Sequence[Segment], denoising: Denoising
 ) -> tuple[Blocks, Tensor]:
-    """Returns the network's predictions for the block positions that the rule may change.
+    """Returns the network's predictions for the positions of the blocks that the decoding rule may change.
 
-    The second result marks these positions, bool [B, L].
+    The second result is true at these positions, bool [B, L].
     """
     config, device = model.config, hidden.device
     size = max(len(block.tokens) for block in blocks)
@@ -177,7 +177,7 @@ def hold_end_tokens(
 ) -> None:
     """Sets the logits [N, V] of end tokens to minus infinity, in place, at the output's first `hold_end` positions.
 
-    `positions` are those of each block, in the order of the logits. Source: ML-GSAI/LLaDA generate.py,
+    `positions` are, for each block, the positions that the logits are for, in order. Source: ML-GSAI/LLaDA generate.py,
     `logits_eos_inf`, which does so at all positions (LLaDA, arXiv 2502.09992, appendix B.4).
     """
     if not denoising.hold_end:

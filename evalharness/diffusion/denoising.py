@@ -37,7 +37,7 @@ class Denoising:
     """The end tokens that `hold_end` excludes."""
 
     def text_end(self, prompt_tokens: int) -> int:
-        """Returns the number of prompt tokens before the first block."""
+        """Returns how many tokens of a prompt with `prompt_tokens` tokens come before the first block."""
         return prompt_tokens - (prompt_tokens % self.block if self.aligned else 0)
 
 
@@ -45,7 +45,7 @@ class DecodingEngine(Protocol):
     """A decoder that takes over after prefill, such as the fused kernels."""
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
-        """Returns whether the engine can decode with these settings; `denoising` None: autoregressively."""
+        """Returns whether the engine can decode with these settings; without `denoising`, autoregressively."""
 
     def cache(self, rows: Sequence[Row], sampler: Sampler, denoising: Denoising | None = None) -> KVCache:
         """Returns the KV cache that prefill has to fill before the engine decodes these rows."""
@@ -62,7 +62,7 @@ class DecodingEngine(Protocol):
 
 @dataclass
 class BlockState:
-    """The block of a row that is being denoised: its tokens, which are masks, and when each was committed."""
+    """The block of a row (sequence) that is being denoised: its tokens, its masks, and when each was committed."""
 
     row: Row
     number: int = -1
@@ -113,9 +113,9 @@ class BlockState:
         self.committed_at, self.confidence = [0] * len(self.tokens), [1.0] * len(self.tokens)
 
     def segment(self, config: ModelConfig, block: int) -> Segment:
-        """Returns the input tokens of the row's next forward pass: text that is not yet cached, and the block.
+        """Returns the input tokens of the row's next forward pass: text that is not in the KV cache yet, and the block.
 
-        For a bidirectional network these are the whole canvas and the suffix.
+        For a bidirectional network they are the whole canvas and the suffix. `block` is the block length.
         """
         row = self.row
         if config.attention == "bidirectional":
@@ -128,9 +128,9 @@ class BlockState:
         )
 
     def commit(self, proposed: Sequence[int], chosen: Sequence[bool], confidence: Sequence[float], rule: Rule) -> bool:
-        """Writes the `proposed` tokens at the `chosen` positions of the block; returns whether it is finished.
+        """Writes the `proposed` tokens at the `chosen` positions of the block; returns whether the block is finished.
 
-        Final tokens are appended to the row's output.
+        Tokens that become final are appended to the row's output.
         """
         row = self.row
         self.changed = changes = [position for position in range(len(self.tokens)) if chosen[position]]

@@ -12,7 +12,7 @@ from evalharness.diffusion.network import RowPacking, Transformer
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive tokens of one row (sequence) that a forward pass computes."""
+    """The input of one row (sequence) to a forward pass: consecutive tokens."""
 
     start: int
     """The position of the first token; the tokens before it are in the KV cache."""
@@ -27,17 +27,17 @@ def causal_segment(start: int, tokens: Sequence[int]) -> Segment:
 
 
 def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVCache | None) -> Tensor:
-    """Runs one forward pass over a segment per row; returns the hidden states [rows, T, hidden].
+    """Runs one forward pass over a batch of rows with their own input tokens; returns hidden states [rows, T, hidden].
 
-    T is the length of the longest segment. Values after the end of a shorter segment are undefined. Without a cache,
-    every segment has to start at position 0.
+    There is one segment (consecutive tokens) per row, and T is the length of the longest one. Values after the end of a
+    shorter segment are undefined. Without a cache, every segment has to start at position 0.
     """
     device = model.embed.weight.device
     size = max(len(segment.tokens) for segment in segments)
     starts = [segment.start for segment in segments]
     end = max(starts) + size
     lengths = [len(segment.tokens) for segment in segments]
-    packing = _packing(lengths, device) if min(lengths) < size else None
+    packing = _row_packing(lengths, device) if min(lengths) < size else None
     if packing is None:
         tokens = torch.tensor([list(segment.tokens) for segment in segments], device=device)
     else:
@@ -57,8 +57,8 @@ def forward_segments(model: Transformer, segments: Sequence[Segment], cache: KVC
     return hidden if packing is None else packing.pad(hidden)
 
 
-def _packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
-    """Returns the packing of rows with these numbers of tokens."""
+def _row_packing(lengths: Sequence[int], device: torch.device) -> RowPacking:
+    """Returns where the tokens of rows with these lengths are when the rows are joined without padding."""
     size = max(lengths)
     padded: list[int] = []
     packed: list[int] = []

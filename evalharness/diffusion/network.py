@@ -20,9 +20,9 @@ Rotation = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class RowPacking:
-    """Where the tokens of a pass are whose rows are joined without padding between them.
+    """Where tokens are in a forward pass whose rows (sequences) are joined without padding between them.
 
-    Only attention needs them as rows of equal length. The products, which take most of the time, skip the padding.
+    Only attention needs rows of equal length. The matrix products, which take most of the time, skip the padding.
     """
 
     rows: int
@@ -71,8 +71,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Returns the final hidden states [B, T, hidden], after the last norm, of token ids [B, T] at `positions`.
 
-        With a `packing`, tokens are [1, tokens] and results [1, tokens,
-        hidden]; positions and mask are those of the padded rows.
+        With a `packing`, tokens are [1, tokens] and results [1, tokens, hidden]; positions and mask are those of the
+        padded rows.
 
         `mask` [B or 1, 1, T, S] is true where a position attends to a slot; S is the number of slots in the cache, or T
         without a cache. Without a mask, every position attends to all slots.

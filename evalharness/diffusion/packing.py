@@ -39,7 +39,7 @@ def can_pack(model: Transformer) -> bool:
     return bool(bfloat16) or weight.dtype == torch.float32
 
 
-def pack(model: Transformer) -> None:
+def pack_linears(model: Transformer) -> None:
     """Replaces the linear layers of a network that gain by packed ones. The network must not be trained afterwards."""
     for module in list(model.modules()):
         for name, child in list(module.named_children()):

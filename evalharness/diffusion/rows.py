@@ -83,7 +83,7 @@ class Row:
         return self.ended
 
     def record_draft(self, position: int, tokens: Sequence[int], accepted: int, source: str) -> None:
-        """Records a draft that the latest forward pass verified."""
+        """Records a draft that the latest forward pass verified, and how many of its tokens were accepted."""
         self.drafts = self.drafts or []
         self.drafts.append(VerifiedDraft(self.forward_passes - 1, position, tuple(tokens), accepted, source))
 
@@ -134,10 +134,10 @@ class Sampler:
         return scaled
 
     def sample(self, logits: torch.Tensor, uniforms: Sequence[float]) -> torch.Tensor:
-        """Returns the token ids [N] sampled from logits [N, V]: greedy at temperature 0.
+        """Returns the token ids [N] chosen from logits [N, V]: the most probable ones at temperature 0.
 
-        Else they are drawn by inverse transform sampling with `uniforms`, N random numbers in [0, 1). Call
-        `mask_banned` first.
+        At higher temperatures they are drawn by inverse transform sampling with `uniforms`, N random numbers in [0, 1).
+        Call `mask_banned` first.
         """
         if self.temperature == 0:
             return logits.max(dim=-1).indices  # three times as fast as argmax on a CPU

@@ -87,7 +87,7 @@ def above_threshold(blocks: Blocks, threshold: float) -> Tensor:
 
     Source: Fast-dLLM (arXiv 2505.22618) section 3.3.
     """
-    return blocks.masked & ((blocks.probability >= threshold) | _best(blocks.masked, blocks.probability, 1))
+    return blocks.masked & ((blocks.probability >= threshold) | _highest_scoring(blocks.masked, blocks.probability, 1))
 
 
 def factor(blocks: Blocks, bound: float) -> Tensor:
@@ -95,33 +95,33 @@ def factor(blocks: Blocks, bound: float) -> Tensor:
 
     Source: Fast-dLLM section 3.3, theorem 1.
     """
-    ordered = _score(blocks.masked, blocks.probability).sort(dim=-1, descending=True).values
+    ordered = _masked_scores(blocks.masked, blocks.probability).sort(dim=-1, descending=True).values
     ranks = torch.arange(2, ordered.shape[1] + 2, device=ordered.device)
     counts = ((1 - ordered) * ranks <= bound).sum(dim=-1).clamp_min(1)
-    return _best(blocks.masked, blocks.probability, counts)
+    return _highest_scoring(blocks.masked, blocks.probability, counts)
 
 
 def confidence(blocks: Blocks, steps: int, schedule: Schedule = even_schedule) -> Tensor:
     """Rule `confidence` (LLaDA's low-confidence remasking): the most probable masks, as many as scheduled."""
-    return _best(blocks.masked, blocks.probability, _counts(blocks, steps, schedule))
+    return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, schedule))
 
 
 def static(blocks: Blocks, steps: int, length: int) -> Tensor:
-    """Rule `static`: the most probable masks, as many as the schedule of a block of `length` masks says.
+    """Rule `static`: the most probable masks, as many as scheduled for a block that began with `length` masks.
 
     Source: SDAR's low_confidence_static.
     """
-    return _best(blocks.masked, blocks.probability, _counts(blocks, steps, even_schedule, length))
+    return _highest_scoring(blocks.masked, blocks.probability, _scheduled_counts(blocks, steps, even_schedule, length))
 
 
 def margin(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `margin` (Dream's topk_margin): the masks with the largest margin, as many as scheduled."""
-    return _best(blocks.masked, blocks.margin, _counts(blocks, steps, schedule))
+    return _highest_scoring(blocks.masked, blocks.margin, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy(blocks: Blocks, steps: int, schedule: Schedule = linear_schedule) -> Tensor:
     """Rule `entropy` (Dream): the masks with the lowest entropy, as many as scheduled."""
-    return _best(blocks.masked, -blocks.entropy, _counts(blocks, steps, schedule))
+    return _highest_scoring(blocks.masked, -blocks.entropy, _scheduled_counts(blocks, steps, schedule))
 
 
 def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
@@ -129,26 +129,26 @@ def entropy_bounded(blocks: Blocks, bound: float) -> Tensor:
 
     Source: arXiv 2505.24857.
     """
-    score = _score(blocks.masked, -blocks.entropy)
+    score = _masked_scores(blocks.masked, -blocks.entropy)
     total = -score.sort(dim=-1, descending=True).values.cumsum(dim=-1)
-    return _best(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
+    return _highest_scoring(blocks.masked, score, (total <= bound).sum(dim=-1).clamp_min(1))
 
 
 def dynamic(blocks: Blocks, threshold: float, steps: int, length: int) -> Tensor:
-    """Rule `dynamic`: all masks with a probability above `threshold` if those are more than `static` commits.
+    """Rule `dynamic`: all masks with a probability above `threshold`, if they are more than rule `static` commits.
 
-    Else those of `static`. Source: SDAR, LLaDA2.0.
+    Otherwise it commits the masks of rule `static`. Source: SDAR, LLaDA2.0.
     """
-    counts = _counts(blocks, steps, even_schedule, length)
+    counts = _scheduled_counts(blocks, steps, even_schedule, length)
     confident = blocks.masked & (blocks.probability > threshold)
     enough = confident.sum(dim=-1, keepdim=True) >= counts[:, None]
-    return torch.where(enough, confident, _best(blocks.masked, blocks.probability, counts))
+    return torch.where(enough, confident, _highest_scoring(blocks.masked, blocks.probability, counts))
 
 
 def editing(blocks: Blocks, threshold: float, edit_threshold: float) -> Tensor:
-    """Rule `editing`: the choice of `above_threshold`, and committed tokens to replace.
+    """Rule `editing`: the masks of rule `threshold`, and committed tokens that are to be replaced.
 
-    A token is replaced if another one is more probable than `edit_threshold`.
+    A committed token is replaced if the probability of another token exceeds `edit_threshold`.
 
     Source: LLaDA2.1 sections 2 to 4.
     """
@@ -192,21 +192,24 @@ def find_rule(
     return rules[name]
 
 
-def _score(masked: Tensor, score: Tensor) -> Tensor:
+def _masked_scores(masked: Tensor, score: Tensor) -> Tensor:
     """Returns the scores [B, L] of block positions, with minus infinity for positions that are not masks."""
     return score.masked_fill(~masked, -torch.inf)
 
 
-def _best(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
-    """Returns the `counts` [B] masks [B, L] with the highest scores; among equal scores, the first positions."""
-    order = _score(masked, score).sort(dim=-1, descending=True, stable=True).indices
+def _highest_scoring(masked: Tensor, score: Tensor, counts: Tensor | int) -> Tensor:
+    """Returns true at the `counts` [B] masks of each block with the highest scores, bool [B, L].
+
+    Among equal scores the first positions are chosen.
+    """
+    order = _masked_scores(masked, score).sort(dim=-1, descending=True, stable=True).indices
     ranks = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )
     return masked & (ranks < (counts[:, None] if isinstance(counts, Tensor) else counts))
 
 
-def _counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
+def _scheduled_counts(blocks: Blocks, steps: int, schedule: Schedule, length: int = 0) -> Tensor:
     """Returns how many masks [B] the schedule commits in each block's current step.
 
     The schedule is that of the block's masks, or of `length` masks.

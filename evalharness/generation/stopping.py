@@ -16,7 +16,7 @@ TAIL_MARGIN = 8
 
 
 @dataclass(frozen=True)
-class RowResult:
+class GeneratedRow:
     """The generated text, token count and timings of one row of a batch, in seconds since the batch's start."""
 
     text: str
@@ -67,7 +67,7 @@ def cut_at_stop(text: str, stops: Sequence[str]) -> str:
 
 
 def count_tokens(detokenizer: Detokenizer, tokens: Sequence[int], kept: str) -> int:
-    """Returns how many leading tokens are needed to produce `kept`, a prefix of the text of all `tokens`.
+    """Returns how many of `tokens`, from the first, are needed to produce `kept`, a prefix of their text.
 
     So a stop sequence that begins at a token boundary adds no token to the count; if it begins inside a token, only
     that token counts.
@@ -98,7 +98,7 @@ class StopChecker:
         """The finish reason, "stop" or "length", once the row has ended; empty before."""
 
     def push(self, token: int) -> bool:
-        """Takes the next generated token of the row. Returns whether it ends the row."""
+        """Adds the row's next generated token; returns whether the row has ended with it."""
         if token in self.end_tokens:
             self.reason = "stop"
             return True
@@ -153,9 +153,9 @@ class BatchStopChecker:
                 self._ended_s[number] = now_s
         return torch.tensor([ended_s is not None for ended_s in self._ended_s], device=input_ids.device)
 
-    def results(self) -> list[RowResult]:
+    def results(self) -> list[GeneratedRow]:
         """Returns the outcome of each row of the batch, in order."""
         return [
-            RowResult(*row.result(), row.reason, self._first_s, ended_s)
+            GeneratedRow(*row.result(), row.reason, self._first_s, ended_s)
             for row, ended_s in zip(self._rows, self._ended_s, strict=True)
         ]

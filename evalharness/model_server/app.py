@@ -20,7 +20,7 @@ from evalharness.model_server.engine.protocol import Engine
 from evalharness.model_server.metrics import ServerMetrics
 from evalharness.model_server.playground.problems import Problems
 from evalharness.model_server.playground.routes import add_playground
-from evalharness.model_server.responding import Responder, now
+from evalharness.model_server.responding import Responder, current_time
 from evalharness.util.http.error_responses import add_error_responses
 from evalharness.util.http.refusals import RequestRefused, refusal
 from evalharness.util.http.request_checks import RequestChecks
@@ -71,18 +71,18 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
         ("/v1/edit/completions", edit),
         ("/v1/apply/completions", apply),
     ):
-        app.post(path)(_endpoint(read, responder, config.max_new_tokens))
+        app.post(path)(_make_endpoint(read, responder, config.max_new_tokens))
 
     @app.get("/v1/models")
     async def models() -> Response:
         """Lists the model under all names by which requests can select it."""
-        return JSONResponse({"object": "list", "data": [_model(name, engine) for name in served.ids]})
+        return JSONResponse({"object": "list", "data": [_describe_model(name, engine) for name in served.ids]})
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
         """Describes the model with this name."""
         served.way_of(name, {})
-        return JSONResponse(_model(name, engine))
+        return JSONResponse(_describe_model(name, engine))
 
     @app.get("/health")
     async def health() -> Response:
@@ -110,9 +110,9 @@ def make_app(config: ServerConfig, engine: Engine, problems: Problems) -> FastAP
     return app
 
 
-def _endpoint(read: Read, responder: Responder, max_new_tokens: int) -> Callable[[Request], Awaitable[Response]]:
+def _make_endpoint(read: Read, responder: Responder, max_new_tokens: int) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(http: Request) -> Response:
-        arrived = now()
+        arrived = current_time()
         seed = http.headers.get(SEED_HEADER, "")
         defaults = Defaults(max_new_tokens, int(seed) if seed.isascii() and seed.isdigit() else None)
         return await responder.respond(http, read(await http.body(), defaults), arrived)
@@ -120,7 +120,7 @@ def _endpoint(read: Read, responder: Responder, max_new_tokens: int) -> Callable
     return endpoint
 
 
-def _model(name: str, engine: Engine) -> dict[str, object]:
+def _describe_model(name: str, engine: Engine) -> dict[str, object]:
     way = name.rpartition(":")[2] if ":" in name else engine.ways[0]
     return {
         "id": name,

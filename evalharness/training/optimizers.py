@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from evalharness.diffusion.network import Transformer
-from evalharness.training.recipe import Optimizer, Recipe
+from evalharness.training.recipe import OptimizerSettings, Recipe
 
 
-def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: Transformer, settings: OptimizerSettings) -> list[torch.optim.Optimizer]:
     """Returns the optimizers of a training run: Muon for the layers' matrices, AdamW for the rest.
 
     Updates of Muon are scaled to match those of AdamW.
@@ -28,9 +28,9 @@ def make_optimizers(model: Transformer, settings: Optimizer) -> list[torch.optim
 
 
 def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
-    """Returns the learning-rate factor at a training step: linear warm-up, constant, then linear decay to zero.
+    """Returns the factor of the learning rate: linear warm-up, then constant, then linear decay to zero.
 
-    The decay ends at progress 1.
+    Warm-up depends on the number of the `step`, decay on the run's `progress` from 0 to 1.
     """
     settings = recipe.optimizer
     up = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
@@ -38,10 +38,10 @@ def rate_factor(recipe: Recipe, step: int, progress: float) -> float:
     return up * max(0.0, down)
 
 
-class Average:
+class WeightAverage:
     """Exponential moving average (EMA) of a network's parameters in float32.
 
-    After few steps it is nearly their mean.
+    In the first steps it is nearly the mean of all values so far.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:

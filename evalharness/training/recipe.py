@@ -11,13 +11,13 @@ from evalharness.util.text import error_text
 from evalharness.util.yaml_text import parse_yaml
 
 
-class Strict(BaseModel):
+class StrictSection(BaseModel):
     """Base class of a recipe's sections. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Data(Strict):
+class CorpusSettings(StrictSection):
     """Recipe section `data`: the training corpus."""
 
     functions: int = 60_000
@@ -37,7 +37,7 @@ class Data(Strict):
     """Longer documents, in tokens, are dropped."""
 
 
-class Shape(Strict):
+class NetworkShape(StrictSection):
     """Recipe section `shape`: the shape of a new network; the fields are those of `ModelConfig`."""
 
     hidden: int
@@ -53,7 +53,7 @@ class Shape(Strict):
     qk_norm: bool = True
 
 
-class Objective(Strict):
+class Objective(StrictSection):
     """Recipe section `objective`: autoregressive loss on clean text, plus `alpha` times the denoising loss."""
 
     alpha: float = 1.0
@@ -83,7 +83,7 @@ class Objective(Strict):
         return self
 
 
-class Certainty(Strict):
+class CertaintySettings(StrictSection):
     """Recipe section `certainty`: fine-tuning of `model` on its own answers that pass their tests."""
 
     model: Path
@@ -103,7 +103,7 @@ class Certainty(Strict):
     workers: int = 2
 
 
-class Optimizer(Strict):
+class OptimizerSettings(StrictSection):
     """Recipe section `optimizer`: Muon for matrices and AdamW for other parameters, or AdamW for all."""
 
     kind: Literal["muon", "adamw"] = "muon"
@@ -123,7 +123,7 @@ class Optimizer(Strict):
     """The last fraction of the run, in which the learning rates fall linearly to zero."""
 
 
-class Recipe(Strict):
+class Recipe(StrictSection):
     """A training recipe. The run ends after `steps` or after `minutes`."""
 
     seed: int = 0
@@ -151,15 +151,17 @@ class Recipe(Strict):
 
     On two CPUs it is 1.3 to 1.7 times as fast (benchmarks/training_step.py).
     """
-    data: Data = Field(default_factory=Data)
-    shape: Shape | None = None
+    data: CorpusSettings = Field(default_factory=CorpusSettings)
+    shape: NetworkShape | None = None
     """The shape of a new network."""
     start: Path | None = None
     """Instead of a shape, the folder of a network to continue with: its weights and its tokenizer."""
     objective: Objective = Field(default_factory=Objective)
-    optimizer: Optimizer = Field(default_factory=Optimizer, validation_alias=AliasChoices("optimizer", "optimiser"))
+    optimizer: OptimizerSettings = Field(
+        default_factory=OptimizerSettings, validation_alias=AliasChoices("optimizer", "optimiser")
+    )
     """The former key `optimiser` still works."""
-    certainty: Certainty | None = None
+    certainty: CertaintySettings | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":

@@ -28,9 +28,9 @@ from evalharness.util.text import error_text
 
 @dataclass(frozen=True)
 class LossRequest:
-    """Batches for a replica, each with the seed of its masks.
+    """A request to a replica for the losses of training batches, each given with the seed of its random masks.
 
-    With `answer_tokens`, gradients are computed and divided by that number.
+    With `answer_tokens`, gradients are computed, too, and divided by that number.
     """
 
     batches: Sequence[tuple[int, Batch]]
@@ -52,11 +52,11 @@ class Replica:
             self.token_losses = torch.compile(token_losses, dynamic=True)
 
     def losses(self, request: LossRequest) -> list[Losses]:
-        """Returns the losses of the requested batches; adds up their gradients if the request asks for them."""
+        """Returns the losses of the requested batches; adds up their gradients if the request asks for gradients."""
         losses_of_batches = []
         for seed, batch in request.batches:
             generator = torch.Generator().manual_seed(seed)
-            with torch.set_grad_enabled(request.answer_tokens is not None), _attention(batch.tokens.device):
+            with torch.set_grad_enabled(request.answer_tokens is not None), _fast_cpu_attention(batch.tokens.device):
                 losses = joint_loss(self.network, batch, request.objective, generator, self.token_losses)
                 if request.answer_tokens is not None:
                     (losses.total / request.answer_tokens).backward()  # type: ignore[no-untyped-call]
@@ -65,10 +65,10 @@ class Replica:
 
 
 class Replicas:
-    """Data-parallel training: `count` copies of a network with `dtype`.
+    """Data-parallel training: `count` copies of a network with `dtype` weights, each in its own process.
 
-    They are one copy in this process, or several in separate processes. Raises UserError if compilation needs a missing
-    compiler, or if processes cannot be started.
+    A single copy is in this process. Raises UserError if compilation needs a missing compiler, or if processes cannot
+    be started.
     """
 
     def __init__(self, model: Transformer, count: int, dtype: torch.dtype, compile: bool) -> None:
@@ -85,7 +85,9 @@ class Replicas:
             for network, gradients in zip(self.networks, self.gradients, strict=True):
                 own_end, other_end = context.Pipe()
                 # Network and gradients are passed as shared memory.
-                process = context.Process(target=_serve, args=(other_end, network, gradients, compile), daemon=True)
+                process = context.Process(
+                    target=_serve_requests, args=(other_end, network, gradients, compile), daemon=True
+                )
                 try:
                     process.start()
                 except (RuntimeError, OSError) as error:
@@ -97,12 +99,12 @@ class Replicas:
                 self.processes.append(process)
                 self._connections.append(own_end)
             # Runs before multiprocessing terminates the processes by SIGTERM, which they ignore.
-            Finalize(self, _close, (self._connections,), exitpriority=0)
+            Finalize(self, _close_connections, (self._connections,), exitpriority=0)
 
     def losses(
         self, batches: Sequence[tuple[int, Batch]], objective: Objective, answer_tokens: int | None
     ) -> list[Losses]:
-        """Returns the losses of batches, each given with the seed of its masks, in the same order.
+        """Returns the losses of training batches, in order; each batch is given with the seed of its random masks.
 
         With `answer_tokens`, the gradients divided by that number are kept for `gather`. Raises InfrastructureError if
         a process has died.
@@ -133,12 +135,12 @@ class Replicas:
             torch._foreach_zero_(gradients)
 
 
-def _close(connections: Sequence[Connection]) -> None:
+def _close_connections(connections: Sequence[Connection]) -> None:
     for connection in connections:
         connection.close()
 
 
-def _serve(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
+def _serve_requests(connection: Connection, network: Transformer, gradients: Sequence[Tensor], compile: bool) -> None:
     """Runs a replica in its process: answers loss requests until the training process closes the connection.
 
     Ignores signals, which the training process handles.
@@ -158,7 +160,7 @@ def _serve(connection: Connection, network: Transformer, gradients: Sequence[Ten
 
 
 @contextlib.contextmanager
-def _attention(device: torch.device) -> Iterator[None]:
+def _fast_cpu_attention(device: torch.device) -> Iterator[None]:
     """A context that selects attention by plain matrix products on a CPU: faster for a few hundred positions."""
     if device.type != "cpu":
         yield

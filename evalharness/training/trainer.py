@@ -17,12 +17,12 @@ from evalharness.diffusion.checkpoints import folder as weights
 from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.batches import Batch, make_batch, plan_held_out, stream
+from evalharness.training.batches import Batch, endless_batches, make_batch, plan_held_out
 from evalharness.training.corpus.encoding import Corpus
 from evalharness.training.corpus.tokenizer import END, MASK, PAD
 from evalharness.training.loss_plot import plot_losses
 from evalharness.training.objectives import Losses
-from evalharness.training.optimizers import Average, make_optimizers, rate_factor
+from evalharness.training.optimizers import WeightAverage, make_optimizers, rate_factor
 from evalharness.training.recipe import Objective, Recipe
 from evalharness.training.replicas import Replicas
 
@@ -34,7 +34,7 @@ Row = dict[str, float | int | str]
 
 
 @dataclass
-class State:
+class TrainingState:
     """The progress of a training run, as its checkpoint stores it."""
 
     step: int = 0
@@ -66,7 +66,9 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.device = torch.device(recipe.device)
         if recipe.initial_network:
-            self.model = weights.load(recipe.initial_network, device=self.device).train().requires_grad_(True)
+            self.model = (
+                weights.load_checkpoint(recipe.initial_network, device=self.device).train().requires_grad_(True)
+            )
         else:
             self.model = Transformer(model_config(recipe, tokenizer)).to(self.device)
         self.config = self.model.config
@@ -75,8 +77,8 @@ class Trainer:
         self.replicas = Replicas(self.model, recipe.processes, dtype, recipe.compile)
         self.optimizers = make_optimizers(self.model, recipe.optimizer)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
-        self.average = Average(self.model.parameters(), recipe.optimizer.ema)
-        self.state = State()
+        self.average = WeightAverage(self.model.parameters(), recipe.optimizer.ema)
+        self.state = TrainingState()
 
     def progress(self) -> float:
         """Returns the completed fraction of the run, from 0 to 1.
@@ -97,7 +99,7 @@ class Trainer:
         SIGTERM and SIGINT stop after the current step. SIGUSR1 starts the cool-down of a run that is limited by
         minutes.
         """
-        rows = stream(
+        rows = endless_batches(
             self.corpus, self.recipe.seed, self.config.block_size, self.recipe.micro_tokens, self.state.batches
         )
         last_save = clock = time.monotonic()
@@ -127,7 +129,10 @@ class Trainer:
         self.save()
 
     def step(self, rows: Iterator[Any]) -> Row:
-        """Runs one optimizer step over as many batches as the recipe's `step_tokens` need; returns its log row."""
+        """Runs one optimizer step; returns its log row.
+
+        `rows` yields document numbers of batches; as many are used as the recipe's `step_tokens` need.
+        """
         recipe, state = self.recipe, self.state
         factor = rate_factor(recipe, state.step, self.progress())
         batches: list[Batch] = []
@@ -166,7 +171,7 @@ class Trainer:
         return row
 
     def batch(self, rows: Any) -> Batch:
-        """Returns the training batch of these documents on the run's device."""
+        """Returns the training batch of the documents with these numbers, on the run's device."""
         batch = make_batch(self.corpus, rows, self.config.block_size, self.config.end_id, self.config.pad_id)
         return batch.to(self.device)
 
@@ -211,7 +216,7 @@ class Trainer:
         torch.save(values, part)
         part.replace(self.out / CHECKPOINT)
         (self.out / LOG).write_text("".join(json.dumps(row) + "\n" for row in self.state.log))
-        export(self, self.out / "model")
+        export_network(self, self.out / "model")
         if self.state.log:
             plot_losses(self.state.log, self.out / "losses.png")
 
@@ -235,7 +240,7 @@ class Trainer:
         for optimizer, state in zip(self.optimizers, optimizer_states, strict=True):
             optimizer.load_state_dict(state)
         self.average.values, self.average.count = values["average"]
-        self.state = State(**values["state"])
+        self.state = TrainingState(**values["state"])
         return True
 
 
@@ -248,11 +253,11 @@ def model_config(recipe: Recipe, tokenizer: Tokenizer) -> ModelConfig:
     return ModelConfig(vocab_size=tokenizer.get_vocab_size(), **recipe.shape.model_dump(), **ids)
 
 
-def export(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
+def export_network(trainer: Trainer, folder: Path, quantized: bool = True) -> None:
     """Writes a trainer's averaged weights with configuration and tokenizer as a folder that the backends load."""
     parameters = list(trainer.model.parameters())
     trainer.average.swap(parameters)
-    weights.save(trainer.model, folder, quantized=quantized)
+    weights.save_checkpoint(trainer.model, folder, quantized=quantized)
     trainer.average.swap(parameters)
     trainer.tokenizer.save(str(folder / "tokenizer.json"))
 
@@ -266,7 +271,10 @@ def format_row(row: Row) -> str:
 
 @contextlib.contextmanager
 def handle_signals() -> Iterator[dict[str, bool]]:
-    """A context that catches signals; yields a dictionary with the requests `stop` and `cool` (cool-down)."""
+    """A context that catches SIGTERM, SIGINT and SIGUSR1.
+
+    Yields a dictionary that tells whether a `stop` or the learning rate's cool-down (`cool`) is requested.
+    """
     requests = {"stop": False, "cool": False}
     names = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "cool"}
     before = {}

@@ -9,7 +9,7 @@ import torch
 from helpers.tiny_network import causal_mask, tiny_config, tiny_model
 
 from evalharness.diffusion.cache import KVCache
-from evalharness.diffusion.checkpoints.folder import dequantize, load, quantize, save
+from evalharness.diffusion.checkpoints.folder import dequantize, load_checkpoint, quantize, save_checkpoint
 from evalharness.diffusion.config import read_config, write_config
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
@@ -70,12 +70,12 @@ def test_kept_rows_continue_in_their_new_order() -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_saved_network_loads_unchanged(tmp_path: Path, tied: bool) -> None:
     model, tokens, positions = tiny_model(tied=tied), draw(1, 9), torch.arange(9)[None]
-    save(model, tmp_path, quantized=False)
-    again = load(tmp_path)
+    save_checkpoint(model, tmp_path, quantized=False)
+    again = load_checkpoint(tmp_path)
     assert again.config == model.config
     assert torch.equal(again.logits(again(tokens, positions)), model.logits(model(tokens, positions)))
     assert sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
-    assert load(tmp_path, torch.bfloat16)(tokens, positions).dtype == torch.bfloat16
+    assert load_checkpoint(tmp_path, torch.bfloat16)(tokens, positions).dtype == torch.bfloat16
     assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1  # all files have the same permissions
 
 
@@ -86,24 +86,24 @@ def test_eight_bit_weights_are_rounded_to_nearest(tmp_path: Path) -> None:
     assert torch.equal(again["zero"], state["zero"])
     step = state["m"].abs().amax(1, keepdim=True) / 127
     assert ((again["m"] - state["m"]).abs() <= step * 0.5001).all()
-    save(tiny_model(), tmp_path / "small", quantized=True)
-    save(tiny_model(), tmp_path / "large", quantized=False)
+    save_checkpoint(tiny_model(), tmp_path / "small", quantized=True)
+    save_checkpoint(tiny_model(), tmp_path / "large", quantized=False)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("small", "large")]
     assert sizes[0] < sizes[1] / 2
-    assert load(tmp_path / "small").config == tiny_config()
+    assert load_checkpoint(tmp_path / "small").config == tiny_config()
 
 
 def test_incomplete_folders_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config\.json cannot be read: .*; give --model a checkpoint folder"):
-        load(tmp_path)
+        load_checkpoint(tmp_path)
     write_config(tiny_config(), tmp_path)
     assert read_config(tmp_path) == tiny_config()
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read: .*"):
-        load(tmp_path)
-    save(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantized=True)
+        load_checkpoint(tmp_path)
+    save_checkpoint(Transformer(replace(tiny_config(), layers=1)), tmp_path, quantized=True)
     write_config(tiny_config(), tmp_path)
     with pytest.raises(UserError, match=r"do not fit its config\.json \(.*layers\.1"):
-        load(tmp_path)
+        load_checkpoint(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(UserError, match="has model_type 'llama'"):
         read_config(tmp_path)

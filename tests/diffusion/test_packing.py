@@ -5,7 +5,7 @@ import torch
 from helpers.tiny_network import tiny_model
 
 from evalharness.diffusion import packing
-from evalharness.diffusion.packing import PackedLinear, can_pack, pack
+from evalharness.diffusion.packing import PackedLinear, can_pack, pack_linears
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -17,7 +17,7 @@ def test_packing_does_not_change_logits(tied: bool) -> None:
     given = [(torch.randint(3, 40, (rows, size)), torch.arange(size)[None]) for rows, size in ((1, 1), (1, 32), (3, 7))]
     with torch.inference_mode():
         before = [model.logits(model(*each)) for each in given]
-        pack(model)
+        pack_linears(model)
         after = [model.logits(model(*each)) for each in given]
     assert sum(isinstance(module, PackedLinear) for module in model.modules()) == 4 * 2 + 1
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
@@ -33,7 +33,7 @@ def test_in_float32_only_large_matrices_are_packed(monkeypatch: pytest.MonkeyPat
     tokens, positions = torch.randint(3, 40, (3, 7)), torch.arange(7)[None]
     with torch.inference_mode():
         before = model.logits(model(tokens, positions))
-        pack(model)
+        pack_linears(model)
         after = model.logits(model(tokens, positions))
     packed = [name for name, module in model.named_modules() if isinstance(module, PackedLinear)]
     assert packed == ["layers.0.qkv", "layers.1.qkv", "head"]

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from evalharness.backends import BackendConfig
 from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion.backend import DiffusionBackend
-from evalharness.diffusion.checkpoints.folder import save
+from evalharness.diffusion.checkpoints.folder import save_checkpoint
 from evalharness.diffusion.config import Attention, ModelConfig
 from evalharness.diffusion.network import Transformer
 from evalharness.records import MiddleLength, Oracle, Problem, Prompt, Request
@@ -39,7 +39,7 @@ def build(folder: Path, attention: Attention = "causal", seed: int = 0, special:
     for parameter in model.parameters():
         if parameter.dim() == 2:
             parameter.data.mul_(10)
-    save(model, folder, quantized=True)
+    save_checkpoint(model, folder, quantized=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 

@@ -4,10 +4,10 @@ import pytest
 
 import evalharness
 from evalharness.errors import UserError
-from evalharness.training.certainty import answer_corpus, generate_answers, is_clean, problems
+from evalharness.training.certainty import answer_corpus, generate_answers, generate_problems, is_clean
 from evalharness.training.corpus.build import benchmark_folders, build_corpus
-from evalharness.training.corpus.decontamination import collect
-from evalharness.training.recipe import Certainty, Recipe, read_recipe
+from evalharness.training.corpus.decontamination import collect_benchmark_parts
+from evalharness.training.recipe import CertaintySettings, Recipe, read_recipe
 from evalharness.training.trainer import Trainer
 
 RECIPES = Path(evalharness.__file__).parent / "training" / "recipes"
@@ -19,7 +19,7 @@ def quiet(text: str) -> None:
 
 
 def test_reference_solutions_pass_the_tests() -> None:
-    for problem, tests in problems(20, seed=9):
+    for problem, tests in generate_problems(20, seed=9):
         assert problem.reference is not None
         assert problem.reference.startswith(problem.prefix)
         exec(problem.reference + "\n" + tests, {})
@@ -27,10 +27,10 @@ def test_reference_solutions_pass_the_tests() -> None:
 
 def test_answers_that_overlap_with_a_benchmark_are_rejected() -> None:
     prompt, answer = "def area(width, height):\n", "    return width * height\n"
-    assert is_clean((prompt, answer), collect(["def volume(width, height, depth): pass"]))
-    assert not is_clean((prompt, answer), collect(["def area(width, height): ..."]))
+    assert is_clean((prompt, answer), collect_benchmark_parts(["def volume(width, height, depth): pass"]))
+    assert not is_clean((prompt, answer), collect_benchmark_parts(["def area(width, height): ..."]))
     whole = "\n".join(f"    value_{number} = {number} + 1" for number in range(9))
-    assert not is_clean((prompt, whole), collect([whole]))
+    assert not is_clean((prompt, whole), collect_benchmark_parts([whole]))
 
 
 def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_a_folder_without_benchmark_data_is_refused(tmp_path: Path, monkeypatch:
 def test_too_few_passing_answers_are_an_error(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY.model_dump() | {"steps": 1})
     Trainer(recipe, *build_corpus(recipe.data, tmp_path / "corpus"), tmp_path).run(quiet)
-    settings = Certainty(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
+    settings = CertaintySettings(model=tmp_path / "model", functions=4, least=3, max_new_tokens=24, decontaminate=False)
     assert len(generate_answers(tmp_path / "model", settings).passed) < 3
     with pytest.raises(UserError, match="train the model longer"):
         answer_corpus(tmp_path / "model", settings, tmp_path / "answers")

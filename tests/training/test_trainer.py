@@ -51,7 +51,7 @@ def test_training_reduces_losses_and_writes_loadable_weights(made: tuple[Corpus,
     after = trainer.evaluate()
     assert after["held_ar"] < before["held_ar"] - 1.5  # type: ignore[operator]
     assert after["held_denoising"] < before["held_denoising"] - 0.8  # type: ignore[operator]
-    model = weights.load(tmp_path / "model")
+    model = weights.load_checkpoint(tmp_path / "model")
     assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in trainer.model.parameters())
     assert (tmp_path / "losses.png").read_bytes().startswith(b"\x89PNG")
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -93,10 +93,12 @@ def test_compiled_layers_give_the_same_losses(made: tuple[Corpus, Tokenizer], tm
 
 
 def _rows(trainer: Trainer):  # type: ignore[no-untyped-def]
-    from evalharness.training.batches import stream
+    from evalharness.training.batches import endless_batches
 
     recipe = trainer.recipe
-    return stream(trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches)
+    return endless_batches(
+        trainer.corpus, recipe.seed, trainer.config.block_size, recipe.micro_tokens, trainer.state.batches
+    )
 
 
 def test_two_replicas_compute_the_gradient_of_one(made: tuple[Corpus, Tokenizer], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from evalharness.diffusion.checkpoints.loading import Checkpoint, describe_gguf,
 from evalharness.diffusion.kernels.kernel_options import Precision, fallback_hint, fused_kernels_option
 from evalharness.diffusion.kernels.select import KernelSelection, select_kernels
 from evalharness.diffusion.network import Transformer
-from evalharness.diffusion.packing import can_pack, pack
+from evalharness.diffusion.packing import can_pack, pack_linears
 from evalharness.diffusion.rows import Sampler
 from evalharness.errors import UserError
 from evalharness.generation.devices import select_device, select_dtype
@@ -82,7 +82,7 @@ def load_network(name: str | None, options: NetworkOptions) -> Network:
     if options.threads or (device.type == "cpu" and parameters < SMALL):
         torch.set_num_threads(options.threads or 1)
     if parameters < SMALL and can_pack(loaded.model):
-        pack(loaded.model)
+        pack_linears(loaded.model)
     return Network(
         name or "bundled",
         loaded.model,

@@ -9,7 +9,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from evalharness.backends.transformers.causal_lm import CausalLM, encode
 from evalharness.generation.completions import empty_completion
 from evalharness.generation.sampling import SeededSampler, sample_seed
-from evalharness.generation.stopping import BatchStopChecker, RowResult, StopChecker
+from evalharness.generation.stopping import BatchStopChecker, GeneratedRow, StopChecker
 from evalharness.records import Completion, Prompt, Request, Sampling
 from evalharness.util.clock import now
 
@@ -76,7 +76,7 @@ def _end_tokens_and_stops(lm: CausalLM, prompt: Prompt) -> tuple[frozenset[int],
     return lm.end_tokens | lm.infilling.end_tokens, prompt.stops + lm.infilling.stops
 
 
-def _make_completion(row: Row, result: RowResult, started_at: float, batch: int) -> Completion:
+def _make_completion(row: Row, result: GeneratedRow, started_at: float, batch: int) -> Completion:
     return Completion(
         *row.request.key,
         text=result.text,

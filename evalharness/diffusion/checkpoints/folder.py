@@ -16,7 +16,7 @@ FILE = "model.safetensors"
 SCALE = ".scale"
 
 
-def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
+def save_checkpoint(model: Transformer, folder: Path, *, quantized: bool) -> None:
     """Writes a network's configuration and weights into `folder`.
 
     If `quantized`, matrices are stored as int8 with one scale per row.
@@ -32,7 +32,9 @@ def save(model: Transformer, folder: Path, *, quantized: bool) -> None:
     (folder / FILE).write_bytes(to_bytes(state, metadata={"format": "pt"}))
 
 
-def load(folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
+def load_checkpoint(
+    folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Transformer:
     """Returns the network in a checkpoint folder of this project's format, in evaluation mode.
 
     Raises UserError if files are missing or do not fit.

@@ -91,7 +91,7 @@ def gguf_config(file: GgufFile, end_id: int) -> ModelConfig:
         rotary=int(value("rope.dimension_count", head_dim)) / head_dim,
         qkv_bias="blk.0.attn_q.bias" in file.tensors,
         qk_norm="blk.0.attn_q_norm.weight" in file.tensors,
-        tied=_tied(file),
+        tied=_is_tied(file),
         norm_eps=round(float(value("attention.layer_norm_rms_epsilon")), 12),
     )
 
@@ -112,7 +112,7 @@ def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> 
         sources = {
             name: [f"blk.{number}.{part}" for part in parts] for name, parts in _LAYER.items() if name not in unused
         }
-        layer = _empty({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
+        layer = _empty_tensors({name: file.stacked_shape(parts) for name, parts in sources.items()}, dtype)
         for name, parts in sources.items():
             file.read_stacked(parts, layer[name])
             if name == "qkv.weight" and file.metadata["general.architecture"] == "llama":
@@ -121,7 +121,7 @@ def read_gguf_state(file: GgufFile, config: ModelConfig, dtype: torch.dtype) -> 
     return state
 
 
-def _empty(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
+def _empty_tensors(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
     """Returns tensors of these shapes, all matrices in one piece of memory.
 
     The C library returns so large a piece to the system when the last matrix is freed. It keeps the memory of single
@@ -137,18 +137,21 @@ def _empty(shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[st
 
 
 def _embedding_name(file: GgufFile) -> str:
-    """Returns the tensor of a tied network's matrix: files keep it at a higher precision as the head's, if at all."""
+    """Returns the name of the tensor with the matrix that embedding and output head of a tied network share.
+
+    If a file has both, it is the head's, which files keep at a higher precision.
+    """
     return "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
 
 
 def _restore_order(qkv: Tensor, config: ModelConfig) -> None:
     """Reorders the rows of a Llama GGUF's query and key matrices, in place, to the Hugging Face order."""
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    qkv[:queries] = unpermute(qkv[:queries], config.heads)
-    qkv[queries : queries + keys] = unpermute(qkv[queries : queries + keys], config.kv_heads)
+    qkv[:queries] = undo_permutation(qkv[:queries], config.heads)
+    qkv[queries : queries + keys] = undo_permutation(qkv[queries : queries + keys], config.kv_heads)
 
 
-def unpermute(rows: Tensor, heads: int) -> Tensor:
+def undo_permutation(rows: Tensor, heads: int) -> Tensor:
     """Returns query or key weights `rows` [heads * head_dim, ...] of a Llama GGUF in the order of this project's RoPE.
 
     llama.cpp rotates pairs of neighbouring dimensions; this project rotates dimension i with i + head_dim / 2.
@@ -158,10 +161,10 @@ def unpermute(rows: Tensor, heads: int) -> Tensor:
     return rows.view(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape)
 
 
-def _tied(file: GgufFile) -> bool:
-    """Returns whether a GGUF file's embedding and output head are one (tied) matrix.
+def _is_tied(file: GgufFile) -> bool:
+    """Returns whether embedding and output head of a GGUF file are one (tied) matrix.
 
-    They are if the file has no head, or one that differs from the embedding by quantization alone.
+    They are if the file has no head, or a head that differs from the embedding only by its quantization.
     """
     if "output.weight" not in file.tensors:
         return True

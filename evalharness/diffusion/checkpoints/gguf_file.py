@@ -80,12 +80,12 @@ class GgufFile:
         return np.memmap(self.path, np.uint8, "r", entry.offset, (entry.rows, entry.row_bytes))
 
     def stacked_shape(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Returns the shape of the tensors of those names below each other."""
+        """Returns the shape of the tensors with these names, concatenated by rows."""
         shapes = [self.entry(name).shape for name in names]
         return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
     def read_stacked(self, names: Sequence[str], weights: Tensor) -> None:
-        """Fills `weights` with the tensors of these names, concatenated by rows, without a second copy."""
+        """Fills `weights` with the tensors of these names, concatenated by rows, without another copy in memory."""
         entries = [self.entry(name) for name in names]
         parts = weights.split([entry.shape[0] for entry in entries])  # type: ignore[no-untyped-call]
         for entry, part in zip(entries, parts, strict=True):
@@ -161,13 +161,13 @@ def _parse(path: Path, content: mmap.mmap) -> GgufFile:
     at = 24
     metadata: dict[str, Any] = {}
     for _ in range(value_count):
-        key, at = _string(content, at)
-        kind, at = _number(content, at, "I")
-        metadata[key], at = _value(content, at, int(kind))
+        key, at = _read_string(content, at)
+        kind, at = _read_number(content, at, "I")
+        metadata[key], at = _read_value(content, at, int(kind))
     entries: list[tuple[str, tuple[int, ...], gguf.GGMLQuantizationType, int]] = []
     for _ in range(tensor_count):
-        name, at = _string(content, at)
-        dimensions, at = _number(content, at, "I")
+        name, at = _read_string(content, at)
+        dimensions, at = _read_number(content, at, "I")
         shape = struct.unpack_from(f"<{dimensions}Q", content, at)
         kind, offset = struct.unpack_from("<IQ", content, at + 8 * dimensions)
         at += 8 * dimensions + 12
@@ -181,36 +181,36 @@ def _parse(path: Path, content: mmap.mmap) -> GgufFile:
     return GgufFile(path, metadata, tensors)
 
 
-def _number(content: mmap.mmap, at: int, form: str) -> tuple[Any, int]:
+def _read_number(content: mmap.mmap, at: int, form: str) -> tuple[Any, int]:
     return struct.unpack_from("<" + form, content, at)[0], at + struct.calcsize("<" + form)
 
 
-def _string(content: mmap.mmap, at: int) -> tuple[str, int]:
+def _read_string(content: mmap.mmap, at: int) -> tuple[str, int]:
     (size,) = struct.unpack_from("<Q", content, at)
     if at + 8 + size > len(content):
         raise ValueError("it ends within a string")
     return content[at + 8 : at + 8 + size].decode("utf-8", errors="replace"), at + 8 + size
 
 
-def _value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
-    """Returns the metadata value of this GGUF type at an offset, and the offset after it."""
+def _read_value(content: mmap.mmap, at: int, kind: int) -> tuple[Any, int]:
+    """Returns the metadata value of GGUF type `kind` at offset `at` of a file, and the offset after the value."""
     if kind == _STRING:
-        return _string(content, at)
+        return _read_string(content, at)
     if kind != _ARRAY:
-        return _number(content, at, _form(kind))
+        return _read_number(content, at, _struct_format(kind))
     item, count = struct.unpack_from("<IQ", content, at)
     at += 12
     if item in (_STRING, _ARRAY):
         values = []
         for _ in range(count):
-            value, at = _value(content, at, item)
+            value, at = _read_value(content, at, item)
             values.append(value)
         return values, at
-    form = f"<{count}{_form(item)}"
+    form = f"<{count}{_struct_format(item)}"
     return list(struct.unpack_from(form, content, at)), at + struct.calcsize(form)
 
 
-def _form(kind: int) -> str:
+def _struct_format(kind: int) -> str:
     if kind not in _VALUES:
         raise ValueError(f"a metadata value has the unknown type {kind}")
     return _VALUES[kind]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from evalharness.diffusion.checkpoints.families import FAMILIES, OWN, Family
-from evalharness.diffusion.checkpoints.folder import build_network, load
+from evalharness.diffusion.checkpoints.folder import build_network, load_checkpoint
 from evalharness.diffusion.checkpoints.hugging_face import model_config, read_state
 from evalharness.diffusion.checkpoints.tokenizer import read_tokenizer
 from evalharness.diffusion.config import MODEL_TYPE
@@ -43,7 +43,7 @@ def open_checkpoint(name: str, dtype: torch.dtype, device: torch.device, revisio
         raise UserError(f"{folder / 'config.json'} cannot be read; give --model a checkpoint folder")
     kind = str(values.get("model_type"))
     if kind == MODEL_TYPE:
-        model = load(folder, dtype, device)
+        model = load_checkpoint(folder, dtype, device)
         return Checkpoint(model, read_tokenizer(folder), OWN, frozenset({model.config.end_id}))
     if kind not in FAMILIES:
         known = ", ".join(sorted({MODEL_TYPE, *FAMILIES}))

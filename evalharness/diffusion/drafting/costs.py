@@ -58,7 +58,10 @@ class CostCurve:
 
 
 class AcceptanceTracker:
-    """Running estimates of the acceptance probability at each position of the drafts of one source."""
+    """Running estimates of how probable it is that a draft token is accepted, at each position of a draft.
+
+    There is one tracker for each source of drafts (prompt lookup, drafter).
+    """
 
     def __init__(self, longest: int, prior: float = 0.6, weight: float = 8.0) -> None:
         """`longest`: number of draft positions to track.
@@ -70,7 +73,7 @@ class AcceptanceTracker:
         self._accepted = [weight * prior] * longest
 
     def record(self, drafted: int, accepted: int) -> None:
-        """Updates the estimates with one verification."""
+        """Updates the estimates with one verified draft: how many tokens it had, and how many of them were accepted."""
         for position in range(min(drafted, accepted + 1)):
             self._tried[position] += 1
             self._accepted[position] += position < accepted
@@ -94,7 +97,7 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
     def verify(width: int) -> Tensor:
         return model.logits(forward_segments(model, [causal_segment(CONTEXT, [1] * width)], cache))
 
-    seconds = [_fastest(partial(verify, width)) for width in WIDTHS]
+    seconds = [_fastest_s(partial(verify, width)) for width in WIDTHS]
     # A pass is at most as slow as one over more tokens; where it was, another program had the processor.
     seconds = [min(seconds[number:]) for number in range(len(seconds))]
     draft_s = 0.0
@@ -106,7 +109,7 @@ def measure_costs(model: Transformer, drafter: Drafter | None) -> CostCurve:
             states = drafter(anchor, [CONTEXT], context)
             drafter.logits(states, drafter.index(anchor)[:, None].expand(states.shape[:2]))
 
-        draft_s = _fastest(draft)
+        draft_s = _fastest_s(draft)
     return CostCurve(WIDTHS, tuple(seconds), draft_s)
 
 
@@ -137,7 +140,7 @@ def cost_curve(model: Transformer, drafter: Drafter | None) -> CostCurve:
     return curve
 
 
-def _fastest(call: Callable[[], object]) -> float:
+def _fastest_s(call: Callable[[], object]) -> float:
     call()
     best = float("inf")
     for _ in range(REPEATS):

@@ -103,9 +103,9 @@ def verify(
 
 
 def _close_tokens(logits: Tensor, drafts: Sequence[Draft], threshold: float) -> list[bool]:
-    """Returns, for each verified position, whether the drafted token is nearly as probable as the top token.
+    """Returns, for each verified position, whether the drafted token is almost as probable as the most probable one.
 
-    It is if its probability is at least `threshold` times the top token's.
+    It is if its probability is at least `threshold` times that of the most probable token.
     """
     tokens = [token for draft in drafts for token in (*draft.tokens, 0)]
     own = logits.gather(1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0]

@@ -27,9 +27,9 @@ class NgramLookup:
             self._text.append(token)
 
     def propose(self, count: int) -> tuple[list[int], int]:
-        """Returns up to `count` drafted tokens that followed the latest n-gram before, and the n-gram's length.
+        """Drafts up to `count` tokens that followed an earlier occurrence of the n-gram at the end of the text.
 
-        Without an n-gram, returns no tokens and 0.
+        Returns the tokens and the n-gram's length; no tokens and 0 if it has not occurred before.
         """
         for size in self._sizes:
             position = self._following.get(tuple(self._text[-size:])) if len(self._text) >= size else None

@@ -17,7 +17,7 @@ from evalharness.diffusion.network import Layer, Rotation, Transformer, rotate, 
 
 
 class DrafterCache(KVCache):
-    """The drafter's KV cache, with the context features [rows, capacity, hidden] that keys and values come from."""
+    """The drafter's KV cache, and the context features [rows, capacity, hidden] from which its keys and values come."""
 
     def __init__(
         self, config: ModelConfig, rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
@@ -41,9 +41,9 @@ class DrafterCache(KVCache):
 
 
 class DrafterLayer(Layer):
-    """A Transformer layer of the drafter that also attends to context features of the target.
+    """A Transformer layer of the drafter that also attends to context features, made from the target's hidden states.
 
-    Their keys and values come from the same projections as those of the block.
+    Keys and values of the context come from the same projections as those of the drafted block.
     """
 
     def project(self, context: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
@@ -65,8 +65,8 @@ class DrafterLayer(Layer):
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """What the drafter uses of its target: the target itself, and its output head's rows of the draft vocabulary.
+class _TargetParts:
+    """What the drafter uses of its target: the target, and its output head restricted to the draft vocabulary.
 
     `index` gives a token's position in the draft vocabulary by its id.
     """
@@ -77,9 +77,9 @@ class _Shared:
 
 
 class Drafter(nn.Module):
-    """The drafter network: drafts `block` tokens in one forward pass from the last committed token and masks.
+    """The drafter network: drafts `block` tokens in one forward pass over the last committed token and masks.
 
-    Embedding and output head are the target's, see `attach`; only the drafter's own parameters are in its state dict.
+    Embedding and output head are the target's, see `attach`; the state dict has only the drafter's own parameters.
     """
 
     vocabulary: Tensor
@@ -109,7 +109,7 @@ class Drafter(nn.Module):
         self.register_buffer("vocabulary", torch.zeros(network.vocab_size, dtype=torch.int32))
         self.size = sum(parameter.numel() for parameter in self.parameters())
         """Number of parameters."""
-        self._shared: _Shared | None = None
+        self._shared: _TargetParts | None = None
         self._initialize()
 
     def _initialize(self) -> None:
@@ -122,23 +122,23 @@ class Drafter(nn.Module):
         nn.init.zeros_(self.following.weight)
 
     def attach(self, target: Transformer) -> None:
-        """Takes over the target's embedding, and the rows of its output head for the draft vocabulary.
+        """Gives the drafter the target's embedding, and the rows of the target's output head for the draft vocabulary.
 
-        The head must not be packed yet.
+        Call it before the target's head is packed.
         """
         ids = self.vocabulary.long()
         index = torch.full((target.config.vocab_size,), len(ids), dtype=torch.long, device=ids.device)
         index[ids] = torch.arange(len(ids), device=ids.device)
-        self._shared = _Shared(target, linear_layer(target.head.weight.detach()[ids]), index)
+        self._shared = _TargetParts(target, linear_layer(target.head.weight.detach()[ids]), index)
 
     def pack(self) -> None:
         """Packs all matrices for float32 passes over a few tokens on a CPU; the drafter cannot be saved afterwards."""
         shared = self.shared
-        self._shared = _Shared(shared.target, pack_linear(shared.head), shared.index)
+        self._shared = _TargetParts(shared.target, pack_linear(shared.head), shared.index)
         pack_linears(self)
 
     @property
-    def shared(self) -> "_Shared":
+    def shared(self) -> "_TargetParts":
         """What the drafter uses of its target."""
         assert self._shared is not None
         return self._shared
@@ -149,19 +149,26 @@ class Drafter(nn.Module):
         return DrafterCache(self.config.network, rows, capacity, weight.dtype, weight.device)
 
     def index(self, tokens: Tensor) -> Tensor:
-        """Returns token ids' positions in the draft vocabulary; its size for tokens outside it. Takes any shape."""
+        """Returns the positions in the draft vocabulary of token ids, of any shape.
+
+        Tokens outside the draft vocabulary get its size.
+        """
         return self.shared.index[tokens]
 
     def context(self, states: Tensor) -> Tensor:
-        """Returns the context features [..., hidden] of the target's hidden states [..., taps * hidden]."""
+        """Returns the drafter's context features [..., hidden].
+
+        They are computed from the target's hidden states after some layers, the taps, [..., taps * hidden].
+        """
         parts = states.chunk(len(self.config.taps), dim=-1)
         normed = [norm(part) for norm, part in zip(self.tap_norms, parts, strict=True)]
         return self.fuse_norm(self.fuse(torch.cat(normed, dim=-1)))  # type: ignore[no-any-return]
 
     def extend(self, states: Tensor, starts: Sequence[int], cache: DrafterCache) -> None:
-        """Adds the target's hidden states [rows, T, taps * hidden] to the drafter's KV cache.
+        """Adds the target's hidden states [rows, T, taps * hidden] to the drafter's KV cache, as context.
 
-        Each row's T tokens begin at its position in `starts`.
+        They are those of T tokens per row, which begin at the row's position in `starts`. Taps are the layers after
+        which states are recorded.
         """
         size = states.shape[1]
         positions = torch.tensor(starts, device=states.device)[:, None] + torch.arange(size, device=states.device)
@@ -207,14 +214,15 @@ class Drafter(nn.Module):
     def logits(self, states: Tensor, previous: Tensor) -> Tensor:
         """Returns the logits [..., V] over the draft vocabulary for final hidden states [..., hidden].
 
-        `previous` [...] are the draft-vocabulary positions (see `index`) of the tokens one position before.
+        `previous` [...] are the tokens one position before, as positions in the draft vocabulary (see `index`).
         """
         bias: Tensor = self.following(self.previous(previous))
         return self.shared.head(states) + bias  # type: ignore[no-any-return]
 
     def acceptance(self, states: Tensor, previous: Tensor) -> Tensor:
-        """Returns logits [...] of the probability that the target accepts a drafted token if it accepts those before.
+        """Returns the logits [...] of the probability that the target accepts each drafted token.
 
-        `previous` as in `logits`.
+        It is the probability given that the target accepts the tokens before. `states` and `previous` are as in
+        `logits`.
         """
         return self.confidence(torch.cat((states, self.previous(previous)), dim=-1))[..., 0]  # type: ignore[no-any-return]

@@ -62,7 +62,8 @@ class PackedFloatRows(nn.Module):
 def pack_target(model: Transformer) -> None:
     """Packs the linear layers of a target network for verifying drafts, as `pack_linears`.
 
-    The head and the embedding of a tied network are not both kept if its file has the rows of the latter.
+    A tied network's output head needs the packed matrix and its embedding the plain one. If the matrix is in a GGUF
+    file, the embedding reads its rows from there, so that only the packed matrix is kept in memory.
     """
     embed = model.embed
     if isinstance(embed, FileEmbedding) and model.config.tied and can_pack(model.head):
@@ -82,7 +83,8 @@ def linear_layer(weight: Tensor) -> nn.Linear:
 def pack_linears(module: nn.Module) -> None:
     """Replaces the float32 linear layers of a module on a CPU, one at a time, by packed ones.
 
-    The replaced matrices are freed, so take what needs them (a drafter, a digest) before.
+    The original matrices are freed. Before the call, make what needs them: a drafter's output head, a digest of
+    weights.
     """
     # A list of the linear layers would keep all their matrices until the end.
     parents = [child for child in module.modules() if not isinstance(child, nn.Linear)]

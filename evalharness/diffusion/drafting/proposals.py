@@ -32,7 +32,7 @@ class Drafting:
 
 @dataclass
 class Draft:
-    """Drafted tokens for one row of the batch; none if nothing is drafted."""
+    """The drafted tokens for one row of the batch; empty if nothing is drafted."""
 
     tokens: list[int] = field(default_factory=list)
     kind: str = "none"
@@ -45,7 +45,7 @@ class Draft:
 
 
 class Proposer:
-    """Drafts tokens for the rows of a batch, and adapts to how many of them are accepted."""
+    """Drafts tokens for the rows of a batch; the drafts' lengths adapt to how many of their tokens are accepted."""
 
     def __init__(self, drafting: Drafting, rows: Sequence[Row], sampler: Sampler, capacity: int) -> None:
         self._drafting, self._sampler = drafting, sampler
@@ -72,7 +72,7 @@ class Proposer:
         ):
             probing = self._parked == 1
             self._parked = max(0, self._parked - 1)
-            if not self._parked and (probing or self._pays(len(rows))):
+            if not self._parked and (probing or self._is_worthwhile(len(rows))):
                 drafted = self._draft(rows)
                 for number, draft in enumerate(drafts):
                     if not draft.tokens and limits[number] > 0:
@@ -82,7 +82,7 @@ class Proposer:
         return drafts
 
     def observe(self, states: Tensor, starts: Sequence[int]) -> None:
-        """Takes the target's hidden states of a forward pass; row i's tokens began at position `starts[i]`."""
+        """Gives the drafter the target's hidden states of a forward pass; row i's tokens began at `starts[i]`."""
         if self._cache is not None and self._drafting.drafter is not None:
             self._drafting.drafter.extend(states, starts, self._cache)
 
@@ -112,8 +112,8 @@ class Proposer:
             tokens = tokens[: self._drafting.costs.best_length(probabilities, rows)[0]]
         return Draft(tokens, kind) if tokens else Draft()
 
-    def _pays(self, rows: int) -> bool:
-        """Returns whether drafting is expected to be faster than a forward pass without drafts."""
+    def _is_worthwhile(self, rows: int) -> bool:
+        """Returns whether drafting for `rows` rows is expected to be faster than forward passes without drafts."""
         costs = self._drafting.costs
         if costs is None:
             return True
@@ -121,7 +121,7 @@ class Proposer:
         return speed > 1.0 / costs.verify_s(rows)
 
     def _draft(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Returns the drafter's tokens for each row, shortened if more are not expected to pay."""
+        """Returns the drafter's tokens for each row, without those too unlikely to be worth verifying."""
         drafter, costs = self._drafting.drafter, self._drafting.costs
         assert drafter is not None
         assert self._cache is not None

@@ -10,7 +10,10 @@ from evalharness.diffusion.network import RowPacking, Transformer
 
 
 class TapRecorder:
-    """A context that keeps the hidden states after some layers (taps) of the latest forward pass."""
+    """A context that records hidden states during forward passes of a network, and keeps those of the latest pass.
+
+    Recorded are the states after the layers with the numbers `taps`.
+    """
 
     def __init__(self, model: Transformer, taps: Sequence[int]) -> None:
         self._layers = [model.layers[tap] for tap in taps]
@@ -18,7 +21,9 @@ class TapRecorder:
         self._hooks: list[torch.utils.hooks.RemovableHandle] = []
 
     def __enter__(self) -> "TapRecorder":
-        self._hooks = [layer.register_forward_hook(self._keeper(place)) for place, layer in enumerate(self._layers)]
+        self._hooks = [
+            layer.register_forward_hook(self._recording_hook(place)) for place, layer in enumerate(self._layers)
+        ]
         return self
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
@@ -30,7 +35,7 @@ class TapRecorder:
         """The recorded hidden states [rows, T, taps * hidden] of the latest forward pass."""
         return torch.cat([state for state in self._states if state is not None], dim=-1)
 
-    def _keeper(self, place: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
+    def _recording_hook(self, place: int) -> Callable[[nn.Module, tuple[object, ...], Tensor], None]:
         def keep(_: nn.Module, arguments: tuple[object, ...], output: Tensor) -> None:
             packing = next((argument for argument in arguments if isinstance(argument, RowPacking)), None)
             self._states[place] = output if packing is None else packing.pad(output)

@@ -107,23 +107,25 @@ def merge_splits(
 
 
 def tile_shape(size: int, group: int) -> tuple[int, int]:
-    """Returns rows per tile and number of tiles for attention of `size` tokens with `group` query heads each.
+    """Returns the rows per tile of queries, and the number of tiles, for attention of `size` tokens per sequence.
 
-    wgmma takes tiles of 64 or 128 rows.
+    A row is one of the `group` query heads that share a key-value head, at one token. wgmma takes tiles of 64 or 128
+    rows.
     """
     block = 64 if size * group <= 64 else 128
     return block, ceil_div(size * group, block)
 
 
 def warps(block: int) -> int:
-    """Returns the warps per attention program: four for every 64 rows of its tile."""
+    """Returns the number of warps of an attention program: four for every 64 rows of its tile of queries."""
     return block // 16
 
 
 def choose_splits(capacity: int, sequences: int, kv_heads: int, size: int, group: int, processors: int = 132) -> int:
-    """Returns into how many splits attention divides the KV cache, so that all multiprocessors have work.
+    """Returns into how many parts attention divides the KV cache, so that all multiprocessors have work.
 
-    A power of two, at most 16.
+    It is a power of two, at most 16. `group` is the number of query heads per key-value head, `size` the number of
+    tokens per sequence, and `processors` the number of multiprocessors of the GPU.
     """
     programs = sequences * kv_heads * tile_shape(size, group)[1]
     target = min(16, ceil_div(capacity, BLOCK_S), max(1, processors // programs))

@@ -11,9 +11,9 @@ import triton
 import triton.language as tl
 
 from evalharness.diffusion.denoising import Denoising
-from evalharness.diffusion.kernels.head import Statistics
+from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
-from evalharness.diffusion.kernels.layout import State
+from evalharness.diffusion.kernels.layout import DecodingState
 from evalharness.diffusion.rules import Rule, even_schedule, linear_schedule
 
 SCHEDULES = {
@@ -27,8 +27,8 @@ RULES = ("threshold", "factor", "entropy-bounded", *SCHEDULES)
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A block diffusion decoding rule with its settings, in the form that the kernels take."""
+class CommitPolicy:
+    """The rule that decides which masks a denoising step commits, with its settings, as the kernels take it."""
 
     rule: str
     threshold: float = 0.0
@@ -40,7 +40,7 @@ class Policy:
     seeded: bool = False
 
     def counts(self, masks: int) -> tuple[int, ...]:
-        """Returns how many masks each forward pass commits in a block that began with `masks` masks.
+        """Returns how many masks each forward pass over a block commits; `masks` is their number at the block's start.
 
         The tuple is empty for rules without a schedule.
         """
@@ -48,13 +48,13 @@ class Policy:
         return schedule(self.length or masks, self.steps) if schedule and masks else ()
 
 
-def make_policy(denoising: Denoising) -> Policy:
+def make_policy(denoising: Denoising) -> CommitPolicy:
     """Returns the decoding rule of `denoising`, one of RULES, in the form that the kernels take."""
     rule: Rule = denoising.rule
     assert isinstance(rule.choose, partial)
     settings = rule.choose.keywords
     threshold = settings.get("threshold", settings.get("bound", 0.0))
-    return Policy(
+    return CommitPolicy(
         rule.name, threshold, settings.get("steps", 0), settings.get("length", 0), denoising.sub_block, denoising.seeded
     )
 
@@ -85,7 +85,10 @@ def choose(
     masked: tl.tensor, probability: tl.tensor, second: tl.tensor, entropy: tl.tensor, count: tl.tensor,
     threshold: tl.tensor, RULE: tl.constexpr, BLOCK_L: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: the masks [L] that the decoding rule commits; `count` is the rule's schedule's count."""
+    """Kernel function: true at the masks [L] that the decoding rule commits.
+
+    `count` is the number of masks that the rule's schedule commits in this pass.
+    """
     score = probability
     if RULE == "margin":
         score = probability - second
@@ -118,7 +121,7 @@ def choose(
 
 @triton.jit
 def mark_done(sequence: tl.tensor, over: tl.tensor, done: tl.tensor, live: tl.tensor) -> None:
-    """Kernel function: marks a sequence as done if it is `over`."""
+    """Kernel function: marks a sequence as done, and decrements the number of live sequences, if it is `over`."""
     if over:
         tl.store(done + sequence, 1)
         tl.atomic_add(live, -1)
@@ -212,10 +215,12 @@ def append_token(
     mark_done(sequence, over, done, live)
 
 
-def commit(state: State, statistics: Statistics, policy: Policy, shift: bool, whole: bool = False) -> None:
+def commit(
+    state: DecodingState, statistics: TokenStatistics, policy: CommitPolicy, shift: bool, whole: bool = False
+) -> None:
     """Commits in each block the tokens that `policy` chooses from `statistics`; marks finished sequences as done.
 
-    Afterwards the context counts as cached, unless each pass computes the `whole` sequence.
+    The context of a sequence then counts as stored in the KV cache, unless each pass computes the `whole` sequence.
     """
     sequences, length = state.tokens.shape
     block = triton.next_power_of_2(length)
@@ -231,7 +236,7 @@ def commit(state: State, statistics: Statistics, policy: Policy, shift: bool, wh
     )  # fmt: skip
 
 
-def append(state: State, statistics: Statistics) -> None:
+def append(state: DecodingState, statistics: TokenStatistics) -> None:
     """Appends each sequence's next token (autoregressive decoding), from `statistics` [B].
 
     A sequence is done when it ends or has L new tokens since the host last wrote the state.

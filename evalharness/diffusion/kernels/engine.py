@@ -15,12 +15,12 @@ import torch
 
 from evalharness.diffusion.cache import KVCache
 from evalharness.diffusion.denoising import BlockState, Denoising
-from evalharness.diffusion.kernels.commit import RULES, Policy, make_policy
+from evalharness.diffusion.kernels.commit import RULES, CommitPolicy, make_policy
 from evalharness.diffusion.kernels.graphs import capture_steps, current_device, run_until_done, steps_per_graph
 from evalharness.diffusion.kernels.kernel_options import Precision
 from evalharness.diffusion.kernels.launch import ceil_div
-from evalharness.diffusion.kernels.layout import State, new_state
-from evalharness.diffusion.kernels.step import Weights, new_buffers, read_weights, step
+from evalharness.diffusion.kernels.layout import DecodingState, new_state
+from evalharness.diffusion.kernels.step import KernelWeights, new_buffers, read_weights, step
 from evalharness.diffusion.network import Transformer
 from evalharness.diffusion.rows import Row, Sampler, record_times
 
@@ -40,11 +40,11 @@ Tables = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Session:
-    """Device state, KV cache and CUDA graphs for batches of one size and the same decoding settings."""
+class DecodingSession:
+    """What batches of one size with the same decoding settings share: device state, KV cache and CUDA graphs."""
 
-    state: State
-    host: State
+    state: DecodingState
+    host: DecodingState
     tables: Tables
     """The fields of `host` as NumPy arrays of the same memory, which are faster to write."""
     cache: KVCache
@@ -53,9 +53,9 @@ class Session:
     later_passes: Callable[[], None]
 
     def run(self, finished_blocks: bool) -> None:
-        """Copies the host's state to the device, decodes until all sequences are done, and copies it back.
+        """Copies the host's state to the device, decodes until all sequences are done, and copies the state back.
 
-        `finished_blocks` says whether the first pass has to take finished blocks into the cache.
+        `finished_blocks`: whether the first pass also has to store the keys and values of finished blocks.
         """
         self.tables["live"][0] = (self.tables["done"] == 0).sum()
         with current_device(self.state.live.device):
@@ -65,14 +65,14 @@ class Session:
 
 
 class Engine:
-    """Decodes one network with the fused kernels; `select.select_kernels` says whether they support it."""
+    """A decoding engine for one network with the fused kernels; see `select.select_kernels` for what they support."""
 
     def __init__(self, model: Transformer, precision: Precision | None = None) -> None:
         """Prepares the network's weights in the given `precision`; prefill still uses the weights of `model`."""
-        self.weights: Weights = read_weights(model, precision)
+        self.weights: KernelWeights = read_weights(model, precision)
         self._whole = model.config.attention == "bidirectional"
         self._key: tuple[Any, ...] = ()
-        self._session: Session | None = None
+        self._session: DecodingSession | None = None
 
     def supports(self, sampler: Sampler, denoising: Denoising | None = None) -> bool:
         """Returns whether the fused kernels can decode with these settings; `denoising` None: autoregressively.
@@ -105,7 +105,7 @@ class Engine:
         if self._session is None or key != self._key or self._session.cache.capacity < capacity:
             self._session = None
             with current_device(self.weights.embed.device):
-                self._session, self._key = self._open(len(rows), capacity, block, sampler, policy), key
+                self._session, self._key = self._open_session(len(rows), capacity, block, sampler, policy), key
         return self._session.cache
 
     def denoise(self, blocks: Iterable[BlockState], denoising: Denoising, start: float) -> None:
@@ -176,11 +176,13 @@ class Engine:
             running = {sequence: row for sequence, row in running.items() if not row.ended}
             first = False
 
-    def _running(self) -> Session:
+    def _running(self) -> DecodingSession:
         assert self._session is not None
         return self._session
 
-    def _open(self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: Policy | None) -> Session:
+    def _open_session(
+        self, sequences: int, capacity: int, block: int, sampler: Sampler, policy: CommitPolicy | None
+    ) -> DecodingSession:
         """Allocates a session and captures its CUDA graphs; without a `policy`, for autoregressive decoding."""
         weights, config = self.weights, self.weights.config
         device = weights.embed.device
@@ -197,17 +199,17 @@ class Engine:
         tables = {name: table.numpy() for name, table in vars(host).items()}
         steps_per_launch = steps_per_graph(KERNELS_PER_LAYER * config.layers)
 
-        def graph(size: int, policy: Policy | None, count: int) -> Callable[[], None]:
+        def graph(size: int, policy: CommitPolicy | None, count: int) -> Callable[[], None]:
             buffers = new_buffers(weights, cache, size, length if policy else 1, sampler.banned)
             single_step = partial(step, weights, state, buffers, cache, policy, block, sampler.temperature)
             return capture_steps(single_step, count, state.live)
 
         if self._whole:
             passes = graph(capacity, policy, steps_per_launch)
-            return Session(state, host, tables, cache, passes, passes)
+            return DecodingSession(state, host, tables, cache, passes, passes)
         later_passes = graph(block + config.shift if policy else 1, policy, steps_per_launch)
         first_pass = graph(2 * block + config.shift, policy, 1) if policy else later_passes
-        return Session(state, host, tables, cache, first_pass, later_passes)
+        return DecodingSession(state, host, tables, cache, first_pass, later_passes)
 
 
 def _write_end_tokens(host: Tables, rows: Sequence[Row]) -> None:
@@ -226,7 +228,7 @@ def _write_random_state(host: Tables, sequence: int, row: Row, index: int) -> No
         host["seeds"][sequence], host["offsets"][sequence] = row.generator.initial_seed(), index
 
 
-def _write_block(host: Tables, sequence: int, block: BlockState, policy: Policy, mask_id: int | None) -> None:
+def _write_block(host: Tables, sequence: int, block: BlockState, policy: CommitPolicy, mask_id: int | None) -> None:
     """Writes an opened block, and the row's text that is not yet cached, to the device state.
 
     For a bidirectional network, `mask_id` is its mask token: nothing is cached, and the pass includes the tokens after

@@ -23,9 +23,9 @@ TINY = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix in full precision or e4m3. With a `scale` [rows], float32, row i is values[i] * scale[i].
+    """A weight or activation matrix, in full precision or as 8-bit floats (e4m3) with one scale per row.
 
-    `values` [rows, in] are row-major.
+    `values` [rows, in] are row-major. With a `scale` [rows], float32, row i is values[i] * scale[i].
     """
 
     values: Tensor

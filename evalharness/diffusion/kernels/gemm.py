@@ -21,8 +21,8 @@ PROCESSORS = 132
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The tiling of a matrix product among kernel programs, with warps and pipeline stages."""
+class TilingPlan:
+    """How a matrix product is divided into tiles among kernel programs, and their warps and pipeline stages."""
 
     tile: int
     """Weight rows per program."""
@@ -132,7 +132,7 @@ def multiply(
     tl.store(target, total, mask=(line[:, None] < width) & (row[None, :] < rows))
 
 
-def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
+def plan_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
     """Returns the tiling to multiply weights [width, inner] with `rows` rows of activations.
 
     All programs should run at the same time, two per multiprocessor, so that none is left for a second wave. With many
@@ -144,7 +144,7 @@ def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
     programs = ceil_div(width, tile) * ceil_div(rows, tokens)
     concurrent = PROCESSORS if fp8 and tokens == 128 else 2 * PROCESSORS
     splits = max(1, min(10, concurrent // programs, inner // 128))
-    return Plan(tile, tokens, step, splits, warps=tile // 16, stages=4 if tokens <= 64 else 3)
+    return TilingPlan(tile, tokens, step, splits, warps=tile // 16, stages=4 if tokens <= 64 else 3)
 
 
 def tokens_per_program(rows: int) -> int:
@@ -153,7 +153,7 @@ def tokens_per_program(rows: int) -> int:
 
 
 def step_along(inner: int, fp8: bool) -> int:
-    """Returns how many elements of the inner dimension the matrix product reads at a time.
+    """Returns how many elements of the inner dimension the matrix product reads in one step of its loop.
 
     They are 128 bytes of each weight row, or fewer if these do not divide the dimension.
     """
@@ -167,17 +167,19 @@ def values_and_scale(x: Tensor | Matrix) -> tuple[Tensor, Tensor | None]:
     return (x, None) if isinstance(x, Tensor) else (x.values, x.scale)
 
 
-def product(x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, division: Plan | None = None) -> None:
-    """Multiplies activations `x` [N, in] by transposed weights; writes the split sums to `partials`.
+def product(
+    x: Tensor | Matrix, weight: Matrix, partials: Tensor, live: Tensor, division: TilingPlan | None = None
+) -> None:
+    """Multiplies activations `x` [N, in] by transposed weights; writes the product in parts to `partials`.
 
-    `partials` [splits, N, out], float32, add up to the product. `plan` gives a useful number of splits, and the tiling
-    unless `division` is given. `in` is a multiple of 16; of 32 if x is quantized, and the weights must be quantized
-    then too.
+    `partials` [splits, N, out], float32, have to be added up: each is the product over a part of the inner dimension.
+    `plan_tiling` gives a useful number of parts, and the tiling unless `division` is given. `in` is a multiple of 16;
+    of 32 if x is quantized, and the weights must be quantized then too.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     splits, _, width = partials.shape
-    division = division or plan(width, inner, rows, weight.scale is not None)
+    division = division or plan_tiling(width, inner, rows, weight.scale is not None)
     multiply[(ceil_div(rows, division.tokens), ceil_div(width, division.tile), splits)](
         live, values, row_scale, weight.values, weight.scale, partials, rows, width, inner,
         SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=division.tile,

@@ -135,8 +135,8 @@ def merge_tiles(
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """The output head's statistics of the chosen token for each position of the blocks [B * L]."""
+class TokenStatistics:
+    """The output head's statistics for each position of the blocks [B * L]: the chosen token, its probability ..."""
 
     proposed: Tensor
     """The chosen token, int32; the other fields are float32."""
@@ -146,8 +146,8 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Sampling noise: position p of sequence b uses the random number `offsets[b] + p` of seed `seeds[b]`."""
+class SamplingNoise:
+    """The random numbers to sample with: position p of sequence b uses number `offsets[b] + p` of seed `seeds[b]`."""
 
     temperature: float
     seeds: Tensor
@@ -180,7 +180,8 @@ def workspace(vocabulary: int, most: int, device: torch.device | str) -> tuple[T
 
 def predict(
     states: Tensor, weight: Matrix, rows: Tensor, positions: Tensor, count: Tensor, banned: Tensor,
-    work: tuple[Tensor, Tensor], statistics: Statistics, length: int, live: Tensor, noise: Noise | None = None,
+    work: tuple[Tensor, Tensor], statistics: TokenStatistics, length: int, live: Tensor,
+    noise: SamplingNoise | None = None,
 ) -> None:  # fmt: skip
     """Computes the output head's token statistics for the first `count` [1] of `positions`, into `statistics`.
 
@@ -211,7 +212,7 @@ def predict(
     )  # fmt: skip
 
 
-def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> Statistics:
+def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Tensor | None = None) -> TokenStatistics:
     """Returns the result of the kernel `predict` for all `states` [N, hidden], from their logits.
 
     `noise` [N, vocabulary], if given, is added to the logits: Gumbel noise times the temperature.
@@ -222,7 +223,7 @@ def predict_reference(states: Tensor, weight: Matrix, banned: Tensor, noise: Ten
     log_probabilities = logits.log_softmax(dim=-1)
     second = log_probabilities.scatter(1, proposed[:, None], -torch.inf).amax(dim=-1).exp()
     entropy = torch.special.entr(log_probabilities.exp()).sum(dim=-1)
-    return Statistics(proposed.int(), log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), second, entropy)
+    return TokenStatistics(proposed.int(), log_probabilities.gather(1, proposed[:, None])[:, 0].exp(), second, entropy)
 
 
 def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
@@ -233,7 +234,7 @@ def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
     words = [torch.arange(vocabulary), torch.full((vocabulary,), offset), *torch.zeros(2, vocabulary, dtype=torch.long)]
     key = [seed & 0xFFFFFFFF, seed >> 32]
     for _ in range(10):
-        low, high = _multiply(0xD2511F53, words[0]), _multiply(0xCD9E8D57, words[2])
+        low, high = _multiply_words(0xD2511F53, words[0]), _multiply_words(0xCD9E8D57, words[2])
         words = [high[0] ^ words[1] ^ key[0], high[1], low[0] ^ words[3] ^ key[1], low[1]]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     uniforms = ((words[0].float() + 0.5) * 2.0**-32).clamp(max=1 - 2.0**-24)
@@ -241,7 +242,7 @@ def gumbel_reference(seed: int, offset: int, vocabulary: int) -> Tensor:
     return noise.float()
 
 
-def _multiply(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
+def _multiply_words(factor: int, words: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the high and the low 32 bits of a product of 32-bit words.
 
     The words are split, because the full product needs 64 unsigned bits.

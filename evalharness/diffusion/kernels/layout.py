@@ -12,7 +12,7 @@ from evalharness.diffusion.kernels.launch import begin_kernel, launch_options
 
 
 @dataclass(frozen=True)
-class State:
+class DecodingState:
     """The decoding state of B sequences on the device: blocks of up to L tokens, or the next L tokens one by one.
 
     Fields are int32 unless stated otherwise; the host writes them only between blocks. For each sequence a pass
@@ -64,7 +64,7 @@ class State:
 
 def new_state(
     sequences: int, length: int, context: int, steps: int, end_tokens: int, device: torch.device | str, tail: int = 0
-) -> State:
+) -> DecodingState:
     """Returns a device decoding state of these sizes, in which all sequences are done."""
     one, block = (sequences,), (sequences, length)
     shapes = {
@@ -83,12 +83,15 @@ def new_state(
     views["seeds"] = views["seeds"].view(torch.int64)[:, 0]
     views["done"].fill_(1)
     views["end_tokens"].fill_(-1)
-    return State(flat, **views)
+    return DecodingState(flat, **views)
 
 
 @dataclass(frozen=True)
 class Segments:
-    """The input rows of a forward pass on the device, T per sequence, and which rows the head reads; all int32."""
+    """The input of a forward pass on the device: T tokens per sequence, and which of them the output head reads.
+
+    All tensors are int32.
+    """
 
     tokens: Tensor
     """[N]; 0 in padding rows."""
@@ -174,7 +177,7 @@ def lay_out_segment(
 
 
 def lay_out(
-    state: State, segments: Segments, *, block: int, shift: bool, next_token: bool, whole: bool = False
+    state: DecodingState, segments: Segments, *, block: int, shift: bool, next_token: bool, whole: bool = False
 ) -> None:
     """Writes the input of the next forward pass from the decoding `state`; positions of done sequences are -1.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from evalharness.diffusion.kernels.fp8 import Matrix
 from evalharness.diffusion.kernels.gemm import (
     PROCESSORS,
-    Plan,
+    TilingPlan,
     accumulate,
     prefetch,
     step_along,
@@ -57,25 +57,25 @@ def gate_up_tile(
     tl.store(target, (active * up).to(dtype), mask=(column[:, None] < width) & (row[None, :] < rows))
 
 
-def plan(width: int, inner: int, rows: int, fp8: bool = False) -> Plan:
-    """Returns the tiling to compute `width` gated feed-forward values for `rows` rows.
+def plan_gate_up_tiling(width: int, inner: int, rows: int, fp8: bool = False) -> TilingPlan:
+    """Returns how to divide the kernel `gate_up` into tiles, for `width` feed-forward values of `rows` rows.
 
-    The inner dimension is not split, because the activation is not linear.
+    The inner dimension is not split, because the activation function is not linear.
     """
     tile = 128 if width >= 64 * PROCESSORS else 64
-    return Plan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
+    return TilingPlan(tile, tokens_per_program(rows), step_along(inner, fp8), splits=1, warps=tile // 16, stages=3)
 
 
-def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: Plan | None = None) -> None:
+def gate_up(x: Tensor | Matrix, weight: Matrix, out: Tensor, live: Tensor, division: TilingPlan | None = None) -> None:
     """Computes SiLU(gate) * up of the feed-forward layer for `x` [N, in], into `out` [N, intermediate].
 
     `weight` [2 * intermediate, in] has the lines of gate first. `in` is a multiple of 16; of 32 if x and the weights
-    are quantized. `plan` gives the division among programs unless `division` is given.
+    are quantized. `plan_gate_up_tiling` gives the division among programs unless `division` is given.
     """
     values, row_scale = values_and_scale(x)
     rows, inner = values.shape
     width = out.shape[1]
-    division = division or plan(width, inner, rows, weight.scale is not None)
+    division = division or plan_gate_up_tiling(width, inner, rows, weight.scale is not None)
     gate_up_tile[(ceil_div(rows, division.tokens), ceil_div(width, division.tile // 2))](
         live, values, row_scale, weight.values, weight.scale, out, rows, width, inner,
         SCALED_ROWS=row_scale is not None, SCALED_WEIGHTS=weight.scale is not None, TILE=division.tile,

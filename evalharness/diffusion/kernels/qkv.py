@@ -23,7 +23,10 @@ def head_values(
     width: tl.tensor, column: tl.tensor, eps: tl.tensor, D: tl.constexpr, SPLITS: tl.constexpr, BIAS: tl.constexpr,
     NORM: tl.constexpr, dtype: tl.constexpr,
 ) -> tl.tensor:  # fmt: skip
-    """Kernel function: the `column`s of one attention head of one row, rounded as in the network's layers."""
+    """Kernel function: the `column`s of one attention head of one row, from the parts of the QKV product.
+
+    They are rounded as in the network's layers, after bias and norm.
+    """
     index = head * D + column
     values = tl.zeros([D], tl.float32)
     for part in tl.static_range(SPLITS):

@@ -10,7 +10,7 @@ from evalharness.diffusion.config import ModelConfig
 from evalharness.diffusion.kernels import attention, commit, gemm, head, mlp, norm, qkv
 from evalharness.diffusion.kernels.fp8 import Matrix, empty_fp8, quantize, quantize_rows
 from evalharness.diffusion.kernels.kernel_options import Precision
-from evalharness.diffusion.kernels.layout import Segments, State, lay_out, new_segments
+from evalharness.diffusion.kernels.layout import DecodingState, Segments, lay_out, new_segments
 from evalharness.diffusion.network import Layer, Transformer
 
 
@@ -30,7 +30,7 @@ class LayerWeights:
 
 
 @dataclass(frozen=True)
-class Weights:
+class KernelWeights:
     """The weights of a network as the kernels read them: those of `Transformer`, or 8-bit copies of its matrices."""
 
     config: ModelConfig
@@ -47,7 +47,7 @@ class Weights:
         return sum(matrix.values.numel() * matrix.values.element_size() for matrix in matrices)
 
 
-def read_weights(model: Transformer, precision: Precision | None = None) -> Weights:
+def read_weights(model: Transformer, precision: Precision | None = None) -> KernelWeights:
     """Returns the weights of a network for the kernels, quantized as `precision` says.
 
     The network must not be trained afterwards.
@@ -75,12 +75,17 @@ def read_weights(model: Transformer, precision: Precision | None = None) -> Weig
                 down=matrix(layer.down),
             )
         )
-    return Weights(config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head), precision)
+    return KernelWeights(
+        config, model.embed.weight.detach(), tuple(layers), model.norm.weight, matrix(model.head), precision
+    )
 
 
 @dataclass(frozen=True)
-class Buffers:
-    """The buffers between the kernels of a step, for N rows in segments of N / B tokens and P predicted positions."""
+class StepBuffers:
+    """The tensors between the kernels of a decoding step, for N rows (N / B tokens of each sequence).
+
+    P positions are predicted.
+    """
 
     segments: Segments
     residual: Tensor
@@ -97,13 +102,18 @@ class Buffers:
     """Work space of attention: `partials` and `log_sums`."""
     log_sums: Tensor
     table: qkv.Table
-    statistics: head.Statistics
+    statistics: head.TokenStatistics
     work: tuple[Tensor, Tensor]
     banned: Tensor
 
 
-def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, banned: tuple[int, ...]) -> Buffers:
-    """Allocates the kernels' buffers for `size` tokens and `predicted` positions per sequence in the cache."""
+def new_buffers(
+    weights: KernelWeights, cache: KVCache, size: int, predicted: int, banned: tuple[int, ...]
+) -> StepBuffers:
+    """Allocates the tensors between the kernels, for the sequences of the cache.
+
+    Each has `size` input tokens and `predicted` positions; `banned` are tokens that are never generated.
+    """
     config, device, dtype = weights.config, weights.embed.device, weights.embed.dtype
     rows, wide = cache.rows * size, config.heads * config.head_dim
     group = config.heads // config.kv_heads
@@ -114,7 +124,7 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, ban
 
     def partial_products(weight: Matrix) -> Tensor:
         width, inner = weight.values.shape
-        division = gemm.plan(width, inner, rows, weight.scale is not None)
+        division = gemm.plan_tiling(width, inner, rows, weight.scale is not None)
         return empty(division.splits, rows, width, dtype=torch.float32)
 
     layer = weights.layers[0]
@@ -126,7 +136,7 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, ban
             empty_fp8(rows, config.intermediate, device),
         )
     floats = empty(3, cache.rows * predicted, dtype=torch.float32)
-    return Buffers(
+    return StepBuffers(
         segments=new_segments(cache.rows, size, predicted, device),
         residual=empty(rows, config.hidden),
         normed=empty(rows, config.hidden),
@@ -138,14 +148,14 @@ def new_buffers(weights: Weights, cache: KVCache, size: int, predicted: int, ban
         partials=empty(splits, rows, config.heads, config.head_dim, dtype=torch.float32),
         log_sums=empty(splits, rows, config.heads, dtype=torch.float32),
         table=qkv.rotation_table(config, cache.capacity, dtype, device),
-        statistics=head.Statistics(empty(cache.rows * predicted, dtype=torch.int32), *floats),
+        statistics=head.TokenStatistics(empty(cache.rows * predicted, dtype=torch.int32), *floats),
         work=head.workspace(config.vocab_size, cache.rows * predicted, device),
         banned=torch.tensor(banned, dtype=torch.int32, device=device),
     )
 
 
-def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) -> None:
-    """Runs the network's forward pass by kernels over the prepared segments.
+def forward(weights: KernelWeights, buffers: StepBuffers, cache: KVCache, live: Tensor) -> None:
+    """Runs the network's forward pass by kernels, over the input that `layout.lay_out` has written.
 
     Writes the final normalized states to `buffers.normed`, and keys and values to the cache.
     """
@@ -180,8 +190,8 @@ def forward(weights: Weights, buffers: Buffers, cache: KVCache, live: Tensor) ->
 
 
 def step(
-    weights: Weights, state: State, buffers: Buffers, cache: KVCache, policy: commit.Policy | None, block: int,
-    temperature: float = 0.0,
+    weights: KernelWeights, state: DecodingState, buffers: StepBuffers, cache: KVCache,
+    policy: commit.CommitPolicy | None, block: int, temperature: float = 0.0,
 ) -> None:  # fmt: skip
     """Runs one decoding step of all sequences: a forward pass, then commits masks or appends a token.
 
@@ -198,7 +208,7 @@ def step(
     head.predict(
         buffers.normed, weights.head, segments.rows, segments.block_positions, segments.count, buffers.banned,
         buffers.work, buffers.statistics, length, live,
-        head.Noise(temperature, state.seeds, state.offsets) if temperature else None,
+        head.SamplingNoise(temperature, state.seeds, state.offsets) if temperature else None,
     )  # fmt: skip
     if policy is None:
         commit.append(state, buffers.statistics)

@@ -22,11 +22,10 @@ PREFILL_TOKENS = 256
 
 
 class Batch:
-    """The rows of one network that share forward passes, each with its own decoding settings. For one thread.
+    """The rows (sequences) of one network that share forward passes, each with its own decoding settings.
 
-    Several batches of a network may run in different threads at a time, except with `taps`.
-
-    A row's tokens do not depend on the other rows, up to the rounding of sums.
+    A row's tokens do not depend on the other rows, up to the rounding of sums. A batch is for one thread; several
+    batches of a network may run in different threads at a time, except with `taps`.
     """
 
     def __init__(self, model: Transformer, taps: Sequence[int] = (), prefill_tokens: int = PREFILL_TOKENS) -> None:
@@ -88,22 +87,22 @@ class Batch:
 
     @torch.inference_mode()
     def step(self) -> list[Decoder]:
-        """Prefills a part of a waiting prompt, if any, and runs one forward pass of the running rows.
+        """Prefills a part of the waiting prompts, if any, and runs one forward pass of the running rows.
 
         Returns the decoders that ran; those that have ended are no longer in the batch.
         """
-        for decoder in self._due():
+        for decoder in self._decoders_to_prefill():
             self._prefill(decoder)
         running = list(self._running)
         if running:
-            self._pass(running)
+            self._run_forward_pass(running)
         for decoder in running:
             if decoder.row.ended:
                 self.leave(decoder)
         return running
 
-    def _due(self) -> Iterator[Decoder]:
-        """Yields joining rows until about `prefill_tokens` tokens of their prompts are prefilled."""
+    def _decoders_to_prefill(self) -> Iterator[Decoder]:
+        """Yields the decoders whose prompts to prefill next, until about `prefill_tokens` tokens are prefilled."""
         budget = self._prefill_tokens
         while self._joining and budget > 0:
             decoder = self._joining[0]
@@ -113,7 +112,7 @@ class Batch:
             budget -= max(1, decoder.row.cached - before)
 
     def _prefill(self, decoder: Decoder) -> None:
-        """Prefills a part of a row's prompt. A row whose prompt is complete runs from then on."""
+        """Prefills a part of a row's prompt. A row whose prompt is complete takes part in the next forward pass."""
         if self._prefilling is None:
             self._prefilling = decoder
             if self._cache is not None:
@@ -131,7 +130,7 @@ class Batch:
         if self._taps is not None:
             decoder.observe(self._taps.states, segment.start)
 
-    def _pass(self, running: list[Decoder]) -> None:
+    def _run_forward_pass(self, running: list[Decoder]) -> None:
         segments = [decoder.segment(self._model) for decoder in running]
         hidden = self._forward(segments)
         states = self._taps.states if self._taps is not None else None

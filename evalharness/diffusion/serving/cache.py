@@ -12,9 +12,9 @@ CAPACITY_STEP = 256
 
 
 class SharedCache(KVCache):
-    """A KV cache for the rows of a changing batch: row n of a pass uses slot n of the storage.
+    """A KV cache for the rows (sequences) of a changing batch, whose capacity grows with their text.
 
-    The rows in use are always the first ones: another row is moved into the slot of one that leaves.
+    Row n of a forward pass uses row n of the storage. When a row leaves, the last row is moved to its place.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, device: torch.device | str) -> None:
@@ -26,7 +26,7 @@ class SharedCache(KVCache):
         number = self.rows
         if number == self._key_storage.shape[1]:
             self._resize(2 * number or 1, self.capacity)
-        self._use(number + 1)
+        self._use_rows(number + 1)
         return number
 
     def move_row(self, source: int, target: int) -> None:
@@ -39,7 +39,7 @@ class SharedCache(KVCache):
         if self.rows == 1:
             self._key_storage = self._key_storage[:, :0, :, :0].clone()
             self._value_storage = self._value_storage[:, :0, :, :0].clone()
-        self._use(self.rows - 1)
+        self._use_rows(self.rows - 1)
 
     def reserve(self, positions: int) -> None:
         """Makes room for at least this number of token positions per row."""
@@ -61,7 +61,7 @@ class SharedCache(KVCache):
             new = old.new_zeros(layers, rows, heads, capacity, size)
             new[:, :old_rows, :, :old_capacity] = old
             setattr(self, name, new)
-        self._use(used)
+        self._use_rows(used)
 
-    def _use(self, rows: int) -> None:
+    def _use_rows(self, rows: int) -> None:
         self._keys, self._values = self._key_storage[:, :rows], self._value_storage[:, :rows]

@@ -13,7 +13,7 @@ from evalharness.diffusion.rows import Row
 
 @dataclass(frozen=True)
 class Frame:
-    """What one forward pass changed in a row. Positions count the row's output tokens from 0."""
+    """What one forward pass changed in a row (sequence). Positions count the row's output tokens from 0."""
 
     forward_pass: int
     """The number of the forward pass among those of the row, from 1."""
@@ -36,28 +36,31 @@ class Frame:
 
 
 class Decoder(ABC):
-    """Decodes one row of a changing batch. Rows whose decoders have equal `settings` are advanced together."""
+    """Decodes one row (sequence) of a changing batch. Rows with equal `settings` are advanced in one call."""
 
     wide: bool = False
     """Whether a pass computes many tokens of the row, so that a shared batch saves little."""
 
     def __init__(self, row: Row, settings: Hashable, traced: bool) -> None:
-        """`traced`: whether `frames` are kept and confidences computed."""
+        """`traced`: whether the decoder keeps what each pass changed (`frames`) and computes confidences."""
         self.row, self.settings, self.traced = row, settings, traced
         self.frames: list[Frame] = []
         """What the passes changed since the frames were last taken."""
 
     @property
     def group(self) -> Hashable:
-        """A key: decoders with equal keys are advanced together."""
+        """What decides which rows `advance` may process in one call: those whose decoders have equal values."""
         return (type(self), self.settings)
 
     @abstractmethod
     def prefill_segment(self, size: int) -> Segment | None:
-        """Returns about `size` further prompt tokens to prefill; None if all are."""
+        """Returns about `size` further prompt tokens to prefill; None if the whole prompt is prefilled."""
 
     def observe(self, states: Tensor, start: int) -> None:  # noqa: B027 -- most decoders have no drafter
-        """Takes the target's hidden states [1, T, ...] of a forward pass over the row's tokens from `start` on."""
+        """Receives the target's hidden states [1, T, ...] of a forward pass over the row's tokens.
+
+        The first of these tokens is at position `start`.
+        """
 
     @abstractmethod
     def segment(self, model: Transformer) -> Segment:
@@ -67,12 +70,13 @@ class Decoder(ABC):
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: "Sequence[Decoder]"
     ) -> list[Row]:
-        """Advances all `members` of this decoder's group after a forward pass over their `segments`.
+        """Appends to all `members`, the rows with this decoder's `group`, what a forward pass predicted for them.
 
-        `hidden` are the members' states [members, T, hidden]. Returns the rows with new final output.
+        `segments` were their input and `hidden` [members, T, hidden] are their states. Returns the rows with new final
+        output.
         """
 
 
 def output_position(row: Row, position: int) -> int:
-    """Returns the index among the row's output tokens of a position in its text."""
+    """Returns which output token of the row (from 0) is at this position of its text, which includes the prompt."""
     return position - len(row.prompt)

@@ -25,9 +25,9 @@ class Denoiser(Decoder):
         row.text = row.prompt[: denoising.text_end(len(row.prompt))]
 
     def prefill_segment(self, size: int) -> Segment | None:
-        """Returns the next prompt tokens to prefill, in whole blocks with block-causal attention.
+        """Returns the next prompt tokens to prefill; None if all are prefilled or the network is bidirectional.
 
-        A bidirectional network needs no prefill.
+        With block-causal attention they are whole blocks.
         """
         row, config, block = self.row, self._config, self._denoising.block
         if config.attention != "bidirectional" and row.cached < len(row.text):
@@ -66,7 +66,7 @@ class Denoiser(Decoder):
 
 
 def frame_of(block: BlockState) -> Frame:
-    """Returns what the latest forward pass changed in a block."""
+    """Returns the tokens of a block that the latest forward pass committed or changed."""
     first = output_position(block.row, block.start)
     return Frame(
         block.row.forward_passes,

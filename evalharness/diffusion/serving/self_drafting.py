@@ -25,11 +25,11 @@ class SelfDrafter(CausalDecoder):
 
     @property
     def group(self) -> Hashable:
-        """A key that separates rows that draft from rows that verify."""
+        """Whether the row drafts or verifies next, with its settings: rows with equal values are advanced together."""
         return (type(self), self.settings, bool(self._draft))
 
     def segment(self, model: Transformer) -> Segment:
-        """Returns the row's input: its last token and masks to draft, or the draft to verify."""
+        """Returns the row's next input: to draft, its last token and masks; to verify, the drafted tokens."""
         if self._draft:
             return causal_segment(len(self.row.text), self._draft)
         return draft_segment(self.row, self._length, model.config.mask_id)
@@ -37,7 +37,7 @@ class SelfDrafter(CausalDecoder):
     def advance(
         self, model: Transformer, hidden: Tensor, segments: Sequence[Segment], members: Sequence[Decoder]
     ) -> list[Row]:
-        """Takes the drafts of all rows, or accepts the verified tokens."""
+        """Stores the drafts that a forward pass predicted for the rows, or accepts the tokens that it verified."""
         verifying, length = bool(self._draft), self._length
         places = range(length) if verifying else (0, *range(2, length + 1))
         sources = [(number, place) for number in range(len(members)) for place in places]

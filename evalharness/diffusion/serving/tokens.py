@@ -46,8 +46,8 @@ class TokenDecoder(CausalDecoder):
         """Appends one sampled token to each row."""
         rows = [member.row for member in members]
         tokens, confidences = next_tokens(
-            model, hidden, [(number, 0) for number in range(len(rows))], _uniforms(rows, self.sampler), self.sampler,
-            any(member.traced for member in members),
+            model, hidden, [(number, 0) for number in range(len(rows))], _random_numbers(rows, self.sampler),
+            self.sampler, any(member.traced for member in members),
         )  # fmt: skip
         for member, token, confidence in zip(members, tokens, confidences, strict=True):
             row, position = member.row, len(member.row.output)
@@ -64,7 +64,7 @@ class TokenDecoder(CausalDecoder):
         return rows
 
 
-def _uniforms(rows: Sequence[Row], sampler: Sampler) -> list[float]:
+def _random_numbers(rows: Sequence[Row], sampler: Sampler) -> list[float]:
     return [row.uniform(len(row.text) - len(row.prompt)) for row in rows] if sampler.temperature else []
 
 

@@ -38,7 +38,7 @@ class Choice:
     """Why the text is empty, for the client."""
 
     def wrapped(self, before: str, after: str) -> "Choice":
-        """Returns the choice with the given texts around its own text."""
+        """Returns a copy of the choice with the texts `before` and `after` around its own text."""
         return replace(self, text=before + self.text + after)
 
 
@@ -74,7 +74,10 @@ class AnswerFormat:
         return {**self._head(kind), "choices": rows, "usage": usage, "timings": timings}
 
     def chunk(self, index: int, text: str, first: bool, end: Choice | None = None) -> dict[str, Any]:
-        """Returns a JSON chunk of a streamed answer. `end` is set in the last chunk of a choice."""
+        """Returns a JSON chunk of a streamed answer: new `text` of choice `index`.
+
+        `first`: whether it is the choice's first chunk; `end`: the finished choice, in its last chunk.
+        """
         row: dict[str, Any] = {"index": index, "finish_reason": end.finish_reason if end else None}
         if self.form != "text":
             row["delta"] = {"role": "assistant", "content": text} if first else {"content": text}

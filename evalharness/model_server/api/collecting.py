@@ -44,7 +44,7 @@ class ChoiceText:
         self.outcome: Outcome | None = None
 
     def add(self, update: Update) -> str:
-        """Takes an update of the engine; returns the text that has become final with it."""
+        """Adds an update of the engine; returns the text of the choice that has become final with it."""
         self._tokens += update.tokens
         self._confidences += update.confidences
         self._show(update.frames)
@@ -55,9 +55,9 @@ class ChoiceText:
         return new + (self._stream.finish(self.outcome.text) if self._stream else self.outcome.text)
 
     def due(self, text: str, at_s: float, interval_s: float = CHUNK_S) -> str:
-        """Takes final text; returns the text to send at time `at_s`, in seconds since the request arrived.
+        """Adds final text; returns the text to send now, empty if the last chunk was sent less than `interval_s` ago.
 
-        There are at least `interval_s` seconds between two chunks.
+        `at_s` is the time now, in seconds since the request arrived.
         """
         self._held += text
         if self.outcome is None and at_s - self._sent_s < interval_s:

@@ -23,7 +23,7 @@ class EditBody(ChatBody):
     """The body of POST /v1/edit/completions; tags in the last user message mark code and cursor."""
 
     def parts(self) -> tuple[Prompt, Wrapping]:
-        """Returns the infilling prompt of an edit request, and the text to put around the model's output.
+        """Returns the infilling prompt of an edit request, and the text to put before and after the model's output.
 
         Raises RequestRefused if a tag is missing.
         """

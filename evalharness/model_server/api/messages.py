@@ -85,7 +85,10 @@ def timings_of(outcomes: list[Outcome]) -> Timings:
 
 
 def note_on_empty(outcome: Outcome, generated: int) -> str | None:
-    """Returns why an answer has no text; None if it has some. `generated`: tokens before cutting at a stop sequence."""
+    """Returns the reason if an answer has no text, else None.
+
+    `generated` is the number of generated tokens before the text was cut at a stop sequence.
+    """
     if outcome.text:
         return None
     if outcome.finish_reason == "length":

@@ -102,11 +102,11 @@ def parse_body(schema: type[Body], raw: bytes) -> Body:
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise _refused(error, schema) from None
+        raise _refusal_of(error, schema) from None
 
 
 def _require_neutral(name: str, value: Any) -> None:
-    """Raises RequestRefused for an unsupported parameter unless its value changes nothing."""
+    """Raises RequestRefused if an unsupported parameter has a value that would change the answer."""
     # True equals 1 in Python, and an API distinguishes them.
     if not any(value == neutral and isinstance(value, bool) == isinstance(neutral, bool) for neutral in NEUTRAL[name]):
         raise RequestRefused(
@@ -114,7 +114,7 @@ def _require_neutral(name: str, value: Any) -> None:
         )
 
 
-def _refused(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
+def _refusal_of(error: ValidationError, schema: type[Parameters]) -> RequestRefused:
     first = error.errors(include_url=False, include_context=False)[0]
     # Names of a union's members and positions in it are no part of the parameter's name.
     names = [str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)]

@@ -136,7 +136,7 @@ def make_request(
     return AnswerRequest(form, parameters.model or engine.name, jobs, parameters, wrapping or Wrapping())
 
 
-def wrong_option(error: UserError, job: Job) -> RequestRefused:
+def wrong_option_error(error: UserError, job: Job) -> RequestRefused:
     """Returns the HTTP 400 error for a decoding option that the backend rejects."""
     # A message about an option begins with it; others that it mentions come later.
     named = sorted((str(error).find(name), name) for name in job.options if name in str(error))

@@ -59,7 +59,7 @@ class DecoderFactory:
         limit = min(job.max_new_tokens, self.network.model.config.max_length)
         sampling = Sampling(job.temperature, job.top_p, limit, job.seed)
         options = {**self._options[job.way], **job.options}
-        make = self._ar if job.way == "ar" else self._diffusion
+        make = self._autoregressive_decoder if job.way == "ar" else self._diffusion_decoder
         decoder = make(request, sampling, options, job)
         if job.temperature > 0:
             decoder.row.generator = torch.Generator().manual_seed(job.seed & SEED_BITS)
@@ -70,10 +70,12 @@ class DecoderFactory:
         """Whether the network can infill (FIM)."""
         return self.network.infilling is not None or self.network.model.config.attention == "bidirectional"
 
-    def _ar(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
+    def _autoregressive_decoder(
+        self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job
+    ) -> Decoder:
         network, chosen = self.network, parse_options(AROptions, "ar", options)
         sampler = make_sampler(network, sampling)
-        row = self._row(request, sampling)
+        row = self._make_row(request, sampling)
         if chosen.draft == "lookup":
             return Verifier(row, self.lookup_drafting(), sampler, job.traced)
         if chosen.draft:
@@ -85,7 +87,7 @@ class DecoderFactory:
             return SelfDrafter(row, chosen.draft, sampler, job.traced)
         return TokenDecoder(row, sampler, job.traced)
 
-    def _diffusion(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
+    def _diffusion_decoder(self, request: Request, sampling: Sampling, options: Mapping[str, str], job: Job) -> Decoder:
         network, chosen = self.network, parse_options(DiffusionOptions, "diffusion", options)
         if chosen.rule in DRAFTING_RULES or not network.family.diffusion:
             if self.drafter is None:
@@ -95,12 +97,12 @@ class DecoderFactory:
             if chosen.rule == "typical":
                 threshold = 0.5 if chosen.threshold is None else chosen.threshold
             drafting = self._hybrid_drafting(self.drafter, threshold, chosen.lookup, chosen.block)
-            return Verifier(self._row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
+            return Verifier(self._make_row(request, sampling), drafting, make_sampler(network, sampling), job.traced)
         denoising = make_denoising(network, chosen, sampling, fixed_length=False)
         row = _with_room(make_denoising_row(network, request, sampling, denoising), network)
         return Denoiser(row, denoising, network.model.config, job.traced)
 
-    def _row(self, request: Request, sampling: Sampling) -> Row:
+    def _make_row(self, request: Request, sampling: Sampling) -> Row:
         ids = encode(self.network, request.problem.prompt)
         return _with_room(make_row(self.network, request, sampling, ids, sampling.max_new_tokens), self.network)
 

@@ -51,7 +51,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
     log(f"loading model {config.model or 'bundled'}")
     network = without_engine(load_network(config.model, chosen), chosen, "changing batches")
     drafter = _find_drafter(network, config.backend, chosen)
-    ways = [way for way in NETWORK_BACKENDS if _can(network, drafter, way)]
+    ways = [way for way in NETWORK_BACKENDS if _can_decode(network, drafter, way)]
     if config.backend not in ways:
         raise UserError(
             f"model {network.name} is a diffusion model, which backend ar cannot decode; use --backend diffusion"
@@ -72,7 +72,7 @@ def _open_network_engine(config: ServerConfig, log: Callable[[str], None]) -> Ne
 
 
 def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Drafter | None:
-    """Returns the drafter of an autoregressive network for speculative decoding; None if none exists or is needed."""
+    """Returns the drafter of an autoregressive network; None if none exists or the options do not use one."""
     needed = backend == "diffusion" and not network.family.diffusion
     needed |= getattr(options, "rule", None) in DRAFTING_RULES
     if not needed and (network.family.diffusion or network.model.config.attention != "causal"):
@@ -85,7 +85,8 @@ def _find_drafter(network: Network, backend: str, options: NetworkOptions) -> Dr
         return None
 
 
-def _can(network: Network, drafter: Drafter | None, way: str) -> bool:
+def _can_decode(network: Network, drafter: Drafter | None, way: str) -> bool:
+    """Returns whether the network, with its drafter, can decode by the method `way`."""
     if way == "ar":
         return network.model.config.attention == "causal"
     return network.family.diffusion or drafter is not None

@@ -16,7 +16,7 @@ class QueuedGeneration:
         self._on_cancel, self._on_end = on_cancel, on_end
 
     def receiver(self, number: int) -> Callable[[Update], None]:
-        """Returns the callback by which the engine delivers updates of job `number`."""
+        """Returns the callback by which the engine delivers the updates of job `number` of the request."""
 
         def receive(update: Update) -> None:
             if number not in self._open:

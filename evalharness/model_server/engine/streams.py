@@ -19,7 +19,7 @@ class TextStream:
         """All text that was returned."""
 
     def add(self, tokens: Sequence[int]) -> str:
-        """Takes the next tokens; returns the text that has become final, often empty."""
+        """Adds tokens; returns the text that has become final with them, often empty."""
         self._pending += tokens
         text = self._detokenizer.text(self._pending)
         if text and not text.endswith(REPLACEMENT):
@@ -30,13 +30,13 @@ class TextStream:
         return new
 
     def finish(self, text: str) -> str:
-        """Takes the completion's whole text; returns the part that was not returned before."""
+        """Ends the stream, given the completion's whole text; returns the part that was not returned before."""
         rest = text[len(self.sent) :] if text.startswith(self.sent) else ""
         self.sent += rest
         return rest
 
     def _certain_end(self) -> int:
-        """Returns the length of the text before the first stop sequence, or before what may become one."""
+        """Returns the length of the final text: up to the first stop sequence, or the beginning of a possible one."""
         text, end = self._text, len(self._text)
         for stop in self._stops:
             found = text.find(stop, max(0, len(self.sent) - len(stop)))

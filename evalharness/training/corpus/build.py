@@ -21,8 +21,8 @@ from evalharness.training.corpus.encoding import Corpus, encode, load_corpus, sa
 from evalharness.training.corpus.generated.stream import functions
 from evalharness.training.corpus.library import packages, snippets
 from evalharness.training.corpus.tokenizer import train_tokenizer
-from evalharness.training.corpus.views import Document, documents, infilling_document, reading_order
-from evalharness.training.recipe import Data
+from evalharness.training.corpus.views import Document, infilling_document, reading_order, training_documents
+from evalharness.training.recipe import CorpusSettings
 from evalharness.util.paths import bundled
 
 CORPUS_FILE = "corpus.npz"
@@ -30,7 +30,7 @@ TOKENIZER_LINE = "\ntokenizer "
 """In `settings.json`, the start of the line with the digest of the tokenizer that was passed in."""
 
 
-def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
+def build_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None = None) -> tuple[Corpus, Tokenizer]:
     """Returns the training corpus and its tokenizer in `folder`; builds them unless it has ones with these settings.
 
     The corpus is encoded with `tokenizer`; without one, a new tokenizer is trained on the corpus.
@@ -43,14 +43,14 @@ def build_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None = None) -
     return load_corpus(folder / CORPUS_FILE), Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def _has_settings(text: str, data: Data, tokenizer: Tokenizer | None) -> bool:
-    """Returns whether the text of a corpus's `settings.json` states these settings.
+def _has_settings(text: str, data: CorpusSettings, tokenizer: Tokenizer | None) -> bool:
+    """Returns whether `text`, the content of a corpus's `settings.json`, states these settings.
 
     A file with old names of settings counts as equal.
     """
     values, separator, digest = text.partition(TOKENIZER_LINE)
     try:
-        return Data.model_validate_json(values) == data and separator + digest == _tokenizer_line(tokenizer)
+        return CorpusSettings.model_validate_json(values) == data and separator + digest == _tokenizer_line(tokenizer)
     except ValidationError:
         return False
 
@@ -89,11 +89,11 @@ def count_overlaps(benchmarks: Benchmarks, corpus: Corpus, tokenizer: Tokenizer)
     return overlaps
 
 
-def _write_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None:
+def _write_corpus(data: CorpusSettings, folder: Path, tokenizer: Tokenizer | None) -> None:
     benchmarks = read_benchmarks(benchmark_folders()) if data.decontaminate else None
     card = DataCard(data.model_dump())
     # The documents of one function stay together, so that held-out functions are not trained on in another view.
-    groups = [*_generated(data, benchmarks, card), *([d] for d in _library(data, benchmarks, card))]
+    groups = [*_generated_documents(data, benchmarks, card), *([d] for d in _library_documents(data, benchmarks, card))]
     Random(data.seed).shuffle(groups)
     kept = [document for group in groups for document in group]
     if tokenizer is None:
@@ -118,15 +118,17 @@ def _write_corpus(data: Data, folder: Path, tokenizer: Tokenizer | None) -> None
     (folder / "DATA_CARD.md").write_text(card_text(card))
 
 
-def _generated(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> Iterator[list[Document]]:
+def _generated_documents(
+    data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard
+) -> Iterator[list[Document]]:
     """Yields, for each generated function, its training documents."""
     random = Random(data.seed + 1)
     for function, cases in itertools.islice(functions(data.seed), data.functions):
-        views = documents(function, cases, random, data.infilling)
-        yield [document for view in views for document in _clean(view, benchmarks, card, "generated")]
+        views = training_documents(function, cases, random, data.infilling)
+        yield [document for view in views for document in _drop_overlapping(view, benchmarks, card, "generated")]
 
 
-def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
+def _library_documents(data: CorpusSettings, benchmarks: Benchmarks | None, card: DataCard) -> list[Document]:
     """Returns documents of library functions from randomly chosen files of all packages, half of them for infilling."""
     if not data.library:
         return []
@@ -146,7 +148,7 @@ def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[
             document = (
                 infilling_document(snippet.head, snippet.body, random, family) if random.random() < 0.5 else whole
             )
-            for clean in _clean(document, benchmarks, card, "library"):
+            for clean in _drop_overlapping(document, benchmarks, card, "library"):
                 kept.append(clean)
                 entry = PackageEntry(package.version, package.license.strip()[:80])
                 card.packages.setdefault(package.name, entry)
@@ -155,8 +157,13 @@ def _library(data: Data, benchmarks: Benchmarks | None, card: DataCard) -> list[
     return kept[: data.library]
 
 
-def _clean(document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str) -> Iterator[Document]:
-    """Yields the document unless it overlaps with a benchmark; dropped documents are counted in `card`."""
+def _drop_overlapping(
+    document: Document, benchmarks: Benchmarks | None, card: DataCard, origin: str
+) -> Iterator[Document]:
+    """Yields the document unless it overlaps with a benchmark.
+
+    Each dropped document is counted in `card`, by `origin` and by what it shares with a benchmark.
+    """
     reason = None if benchmarks is None else benchmarks.overlap(reading_order(document.prompt + document.answer))
     if reason:
         name = f"{origin}: {reason}"

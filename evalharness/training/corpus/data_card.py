@@ -43,22 +43,22 @@ def card_text(card: DataCard) -> str:
         f"Built from {settings['functions']:,} generated functions (seed {settings['seed']}), each run on its "
         f"examples, and at most {settings['library']:,} functions of the standard library and of installed packages.",
         "",
-        *_table(
+        *_markdown_table(
             ("view", "documents", "tokens"),
             [(view, counts[f"documents of view {view}"], counts[f"tokens of view {view}"]) for view in views],
         ),
         "",
-        *_table(("family", "tokens"), [(family, counts[f"tokens of family {family}"]) for family in families]),
+        *_markdown_table(("family", "tokens"), [(family, counts[f"tokens of family {family}"]) for family in families]),
         "",
         "## Decontamination",
         "",
-        _policy(settings["decontaminate"]),
+        _decontamination_text(settings["decontaminate"]),
         "",
-        *_table(("dropped", "documents"), sorted(card.dropped.items())),
+        *_markdown_table(("dropped", "documents"), sorted(card.dropped.items())),
         "",
         "## Packages",
         "",
-        *_table(
+        *_markdown_table(
             ("package", "version", "license", "tokens"),
             [(name, entry.version, entry.license, entry.tokens) for name, entry in packages],
         ),
@@ -67,7 +67,7 @@ def card_text(card: DataCard) -> str:
     return "\n".join(lines)
 
 
-def _policy(decontaminated: bool) -> str:
+def _decontamination_text(decontaminated: bool) -> str:
     if not decontaminated:
         return "None: this corpus is for trials, and scores of a model trained on it are meaningless."
     return (
@@ -77,6 +77,6 @@ def _policy(decontaminated: bool) -> str:
     )
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+def _markdown_table(heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
     cells = [tuple(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row) for row in rows]
     return [f"| {' | '.join(row)} |" for row in (heads, tuple("---" for _ in heads), *cells)]

@@ -36,7 +36,8 @@ Hashes = npt.NDArray[np.uint64]
 class Benchmarks:
     """Parts of the benchmarks that no training document may contain.
 
-    They are sorted hashes of runs of 20 code tokens, sentences, and function signatures.
+    `runs` are sorted hashes of all runs of 20 consecutive code tokens; `sentences` have at least eight words;
+    `signatures` are function names with parameter names.
     """
 
     runs: Hashes
@@ -44,12 +45,12 @@ class Benchmarks:
     signatures: frozenset[str]
 
     def overlap(self, text: str) -> Reason | None:
-        """Returns what a text shares with a benchmark: a run of tokens, a sentence, or a signature; else None."""
+        """Returns which kind of part a text shares with a benchmark (token run, sentence, signature); None if none."""
         if not self.signatures.isdisjoint(signatures(text)):
             return "signature"
         if not self.sentences.isdisjoint(sentences(text)):
             return "sentence"
-        hashes = runs(text)
+        hashes = token_run_hashes(text)
         if len(hashes) and len(self.runs):
             indices = np.minimum(np.searchsorted(self.runs, hashes), len(self.runs) - 1)
             if (self.runs[indices] == hashes).any():
@@ -58,13 +59,13 @@ class Benchmarks:
 
 
 def read_benchmarks(folders: Iterable[Path]) -> Benchmarks:
-    """Returns the parts for decontamination of all data files (.json, .jsonl, .jsonl.gz) below these folders."""
+    """Returns the parts of all benchmark data files (.json, .jsonl, .jsonl.gz) below these folders."""
     texts: set[str] = set()
     for folder in folders:
         for path in benchmark_files(folder):
             for record in read_records(path):
-                texts.update(_texts(record))
-    return collect(texts)
+                texts.update(_strings_in(record))
+    return collect_benchmark_parts(texts)
 
 
 def benchmark_files(folder: Path) -> Iterator[Path]:
@@ -72,17 +73,17 @@ def benchmark_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.name.endswith((".json", ".jsonl", ".jsonl.gz")))
 
 
-def collect(texts: Iterable[str]) -> Benchmarks:
+def collect_benchmark_parts(texts: Iterable[str]) -> Benchmarks:
     """Returns the token runs, sentences and signatures of these benchmark texts."""
     hashes, all_sentences, all_signatures = [np.empty(0, dtype=np.uint64)], set[str](), set[str]()
     for text in texts:
-        hashes.append(runs(text))
+        hashes.append(token_run_hashes(text))
         all_sentences.update(sentences(text))
         all_signatures.update(signatures(text))
     return Benchmarks(np.unique(np.concatenate(hashes)), frozenset(all_sentences), frozenset(all_signatures))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings_in(value: Any) -> Iterator[str]:
     """Yields all strings in a benchmark record, except long test inputs, which are not code."""
     if isinstance(value, str):
         if 8 <= len(value) <= 100_000:
@@ -90,13 +91,13 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for key, item in value.items():
             if not key.endswith("_input") and not key.endswith("_test_cases"):
-                yield from _texts(item)
+                yield from _strings_in(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _strings_in(item)
 
 
-def runs(text: str) -> Hashes:
+def token_run_hashes(text: str) -> Hashes:
     """Returns a hash of each run of 20 consecutive code tokens in a text; whitespace is ignored."""
     tokens = np.array([zlib.crc32(token.encode()) for token in TOKEN.findall(text)], dtype=np.uint64)
     if len(tokens) < RUN_LENGTH:

@@ -15,7 +15,8 @@ from evalharness.training.corpus.tokenizer import END
 class Corpus:
     """The encoded (tokenized) documents of a training corpus.
 
-    Document i is tokens[starts[i]:starts[i + 1]], of which the first prompt_lengths[i] are the prompt.
+    Document i is tokens[starts[i]:starts[i + 1]], of which the first prompt_lengths[i] tokens are the prompt. The last
+    `held_out` documents are for evaluation only.
     """
 
     tokens: npt.NDArray[np.uint16]
@@ -33,9 +34,10 @@ class Corpus:
 
 
 def encode(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, held_out: int) -> Corpus:
-    """Returns (prompt, answer) pairs as a tokenized corpus; an end token follows each answer.
+    """Returns (prompt, answer) pairs as a tokenized corpus, with an end token after each answer.
 
-    Prompt and answer are encoded separately, because at inference only the prompt is given.
+    The last `held_out` pairs are for evaluation. Prompt and answer are tokenized separately, as at inference, where
+    only the prompt is given.
     """
     end = tokenizer.token_to_id(END)
     prompts = tokenizer.encode_batch([prompt for prompt, _ in pairs])

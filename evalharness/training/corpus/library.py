@@ -41,25 +41,25 @@ class Snippet:
 def packages() -> list[Package]:
     """Returns the standard library, and all installed packages with a permissive license and no benchmark data."""
     root = Path(sysconfig.get_path("stdlib"))
-    packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _sources(root.rglob("*.py"), root))]
+    packages = [Package("python", sysconfig.get_python_version(), "PSF-2.0", _source_files(root.rglob("*.py"), root))]
     for distribution in distributions():
         name = distribution.metadata["Name"] or ""
-        license = _license(distribution)
+        license = _permissive_license_of(distribution)
         if license and name.lower() not in BENCHMARKS and name != "evalharness":
             base = Path(str(distribution.locate_file("")))
             files = [base / str(file) for file in distribution.files or () if str(file).endswith(".py")]
             if files:
-                packages.append(Package(name, distribution.version, license, _sources(iter(files), base)))
+                packages.append(Package(name, distribution.version, license, _source_files(iter(files), base)))
     return sorted({package.name: package for package in packages}.values(), key=lambda package: package.name.lower())
 
 
-def _sources(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
+def _source_files(paths: Iterator[Path], root: Path) -> tuple[Path, ...]:
     return tuple(
         sorted(path for path in paths if not SKIPPED_FOLDERS & set(path.relative_to(root).parts) and path.is_file())
     )
 
 
-def _license(distribution: Distribution) -> str:
+def _permissive_license_of(distribution: Distribution) -> str:
     """Returns the license of an installed distribution if it is permissive, else an empty string."""
     metadata = distribution.metadata
     lines = [line for key in ("License-Expression", "License") for line in metadata.get_all(key) or ()]
@@ -68,13 +68,13 @@ def _license(distribution: Distribution) -> str:
     texts += [
         line.rpartition("::")[2].strip() for line in metadata.get_all("Classifier") or () if line.startswith("License")
     ]
-    return permissive(texts)
+    return find_permissive_license(texts)
 
 
-def permissive(texts: Sequence[str]) -> str:
-    """Returns the first of these license texts that names a permissive license.
+def find_permissive_license(texts: Sequence[str]) -> str:
+    """Returns the first of these license texts that names a permissive license; empty if there is none.
 
-    Returns an empty text if any of them names a license that excludes the package.
+    Returns an empty text also if any of them names a license that forbids the use of the package.
     """
     if any(NOT_PERMISSIVE.search(text.upper()) for text in texts):
         return ""
@@ -84,7 +84,7 @@ def permissive(texts: Sequence[str]) -> str:
 def snippets(path: Path, longest: int = 1600) -> Iterator[Snippet]:
     """Yields the functions and methods in a file that have a docstring and 2 to 25 lines of code after it.
 
-    Their text has no indentation.
+    Their text is at most `longest` characters long and not indented.
     """
     try:
         source = path.read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Document:
-    """A training document: a given prompt, and the answer to learn, which an end token follows."""
+    """A training document: a prompt, and the answer that the model learns to generate."""
 
     prompt: str
     answer: str
@@ -31,7 +31,10 @@ class Document:
 
 
 def reading_order(text: str) -> str:
-    """Returns a document's text without sentinel tokens; the middle of an infilling document is put in its place."""
+    """Returns a document's text as a reader would see it, without sentinel tokens.
+
+    In an infilling document the middle is moved between prefix and suffix.
+    """
     if text.startswith(PREFIX) and MIDDLE in text:
         before, _, middle = text.removeprefix(PREFIX).partition(MIDDLE)
         head, _, tail = before.partition(SUFFIX)
@@ -39,54 +42,56 @@ def reading_order(text: str) -> str:
     return text
 
 
-def documents(function: Function, cases: Sequence[Case], random: Random, infilling: float) -> Iterator[Document]:
+def training_documents(
+    function: Function, cases: Sequence[Case], random: Random, infilling: float
+) -> Iterator[Document]:
     """Yields a training document of a function in a random format.
 
     For the fraction `infilling` of all functions, also yields an infilling document.
     """
     roll = random.random()
     if roll < 0.68:
-        prompt, body = completion(function, cases, random)
+        prompt, body = completion_document(function, cases, random)
         if random.random() < 0.1:
             prompt, body = prompt.rstrip("\n"), "\n" + body
         yield Document(prompt, body, "completion", function.family)
     elif roll < 0.82:
-        yield _assertions(function, cases, random)
+        yield _assertion_document(function, cases, random)
     elif roll < 0.95:
-        yield _docstring_first(function, cases, random)
+        yield _docstring_first_document(function, cases, random)
     else:
-        yield _chat(function, cases, random)
+        yield _chat_document(function, cases, random)
     if random.random() < infilling:
-        prompt, body = completion(function, cases, random)
+        prompt, body = completion_document(function, cases, random)
         yield infilling_document(prompt, body, random, function.family)
 
 
-def completion(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
+def completion_document(function: Function, cases: Sequence[Case], random: Random) -> tuple[str, str]:
     """Returns a completion document: the prompt (imports, signature and docstring), and the body."""
     typed = random.random() < 0.7
     preamble = function.preamble(typed)
     head = preamble + random.choice(("\n\n", "\n")) if preamble else random.choice(("", "", "\n"))
-    return f"{head}{function.signature(typed)}\n{_docstring(function, cases, random)}", indent(function.body)
+    return f"{head}{function.signature(typed)}\n{_docstring_code(function, cases, random)}", indent(function.body)
 
 
-def _docstring(function: Function, cases: Sequence[Case], random: Random) -> str:
+def _docstring_code(function: Function, cases: Sequence[Case], random: Random) -> str:
     quotes = random.choices(('"""', "'''"), (85, 15))[0]
     width = random.choice((70, 84, 100, 400))
     sentences = textwrap.wrap(function.text, width)
     if random.random() < 0.3 and ". " in function.text:
         sentences = [line for part in re.split(r"(?<=\.) ", function.text) for line in textwrap.wrap(part, width)]
-    lines = sentences + _examples(function, cases, random)
+    lines = sentences + _example_lines(function, cases, random)
     opening = random.choice((quotes + " ", quotes + " ", quotes, f"{quotes}\n    "))
     return "    " + opening + lines[0] + "\n" + indent("\n".join([*lines[1:], quotes]))
 
 
-def _examples(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
+def _example_lines(function: Function, cases: Sequence[Case], random: Random) -> list[str]:
     """Returns docstring lines with a function's example calls, in one of several common formats."""
     count = random.choice((0, 1, 2, 2, 2, 3, 3, 4))
     chosen = informative_first(cases, random)[:count]
     if not chosen:
         return []
-    calls = [(call(function, case), repr(case.value)) for case in chosen]
+    calls = [(call_code(function, case), repr(case.value)) for case in chosen]
     blank = [""] if random.random() < 0.3 else []
     roll = random.random()
     if roll < 0.62:
@@ -97,7 +102,7 @@ def _examples(function: Function, cases: Sequence[Case], random: Random) -> list
 
 
 def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
-    """Returns example calls in random order, those with distinct non-empty results first."""
+    """Returns example calls in random order, but first those whose results are not empty and differ from each other."""
     mixed = random.sample(list(cases), len(cases))
     first: dict[str, Case] = {}
     for case in mixed:
@@ -111,17 +116,17 @@ def informative_first(cases: Sequence[Case], random: Random) -> list[Case]:
     return ordered
 
 
-def call(function: Function, case: Case) -> str:
+def call_code(function: Function, case: Case) -> str:
     """Returns an example call as Python code."""
     return f"{function.name}({', '.join(map(repr, case.arguments))})"
 
 
-def assertions(function: Function, cases: Sequence[Case]) -> list[str]:
+def assert_statements(function: Function, cases: Sequence[Case]) -> list[str]:
     """Returns a function's example calls as assert statements."""
-    return [f"assert {call(function, case)} == {case.value!r}" for case in cases]
+    return [f"assert {call_code(function, case)} == {case.value!r}" for case in cases]
 
 
-def request(function: Function, random: Random) -> str:
+def request_text(function: Function, random: Random) -> str:
     """Returns a function's description as a request: `Write a function to ...`."""
     first, _, rest = function.text.partition(" ")
     if first in VERBS:
@@ -129,35 +134,37 @@ def request(function: Function, random: Random) -> str:
     return function.text if first in ("Write", "This") else f"Write a function. {function.text}"
 
 
-def code(function: Function) -> str:
-    """Returns a function's code without type annotations and docstring, with its imports."""
+def plain_code(function: Function) -> str:
+    """Returns a function's code with its imports, without type annotations and docstring."""
     return function.preamble(False) + function.signature(False) + "\n" + indent(function.body)
 
 
-def _assertions(function: Function, cases: Sequence[Case], random: Random) -> Document:
-    tests = "\n".join(assertions(function, informative_first(cases, random)[:3]))
+def _assertion_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
+    tests = "\n".join(assert_statements(function, informative_first(cases, random)[:3]))
     prompt = (
-        f"You are an expert Python programmer, and here is your task: {request(function, random)} "
+        f"You are an expert Python programmer, and here is your task: {request_text(function, random)} "
         f"Your code should pass these tests:\n\n{tests}\n[BEGIN]\n"
     )
-    return Document(prompt, code(function) + "[DONE]", "assertions", function.family)
+    return Document(prompt, plain_code(function) + "[DONE]", "assertions", function.family)
 
 
-def _docstring_first(function: Function, cases: Sequence[Case], random: Random) -> Document:
+def _docstring_first_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
     shown = random.choice((1, 1, 1, 3))
-    tests = "\n".join(assertions(function, informative_first(cases, random)[:shown]))
-    return Document(f'"""\n{request(function, random)}\n{tests}\n"""\n', code(function), "instruction", function.family)
+    tests = "\n".join(assert_statements(function, informative_first(cases, random)[:shown]))
+    return Document(
+        f'"""\n{request_text(function, random)}\n{tests}\n"""\n', plain_code(function), "instruction", function.family
+    )
 
 
-def _chat(function: Function, cases: Sequence[Case], random: Random) -> Document:
-    prompt, body = completion(function, cases, random)
+def _chat_document(function: Function, cases: Sequence[Case], random: Random) -> Document:
+    prompt, body = completion_document(function, cases, random)
     asked = CHAT.format(instruction=random.choice(INSTRUCTIONS), prompt=prompt.rstrip("\n"))
     head = function.preamble(False) + function.signature(False) + "\n"
     if random.random() < 0.5:
         asked = (
-            request(function, random)
+            request_text(function, random)
             + "\n\n"
-            + "\n".join(assertions(function, informative_first(cases, random)[:3]))
+            + "\n".join(assert_statements(function, informative_first(cases, random)[:3]))
             + "\n"
         )
     return Document(f"{USER}\n{asked}{ASSISTANT}\n", f"```python\n{head}{body}```", "chat", function.family)

@@ -21,9 +21,9 @@ Propose = Callable[[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Acceptance counts of simulated speculative decoding.
+    """Acceptance counts of simulated speculative decoding: `passes` of the target, generated `tokens`.
 
-    `by_position[i]` counts the forward passes that accepted draft token i.
+    `by_position[i]` counts the forward passes that accepted the draft token at position i.
     """
 
     passes: int
@@ -41,8 +41,11 @@ class Acceptance:
         return [count / max(1, self.passes) for count in self.by_position]
 
 
-def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
-    """Returns the acceptance counts of decoding a known text with drafts from `propose`."""
+def simulate_decoding(text: Text, propose: Propose, block: int) -> Acceptance:
+    """Returns the acceptance counts of decoding a text that the target would generate greedily.
+
+    `propose(position)` returns the draft after a position of the text, of at most `block` tokens.
+    """
     tokens, position = text.tokens, len(text.prompt) - 1
     passes, counts = 0, [0] * block
     while position < len(tokens) - 1:
@@ -58,7 +61,7 @@ def simulate(text: Text, propose: Propose, block: int) -> Acceptance:
     return Acceptance(passes, len(text.answer), tuple(counts))
 
 
-def total(parts: Iterable[Acceptance]) -> Acceptance:
+def sum_acceptance(parts: Iterable[Acceptance]) -> Acceptance:
     """Returns the sum of several texts' acceptance counts."""
     kept = list(parts)
     counts = [sum(column) for column in zip(*(part.by_position for part in kept), strict=True)]
@@ -67,7 +70,7 @@ def total(parts: Iterable[Acceptance]) -> Acceptance:
 
 @torch.no_grad()
 def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
-    """Returns the drafter's greedy drafts [answer tokens, block] after each position of an answer.
+    """Returns the drafter's greedy drafts [answer tokens, block], one that begins after each position of an answer.
 
     The positions run from the prompt's last token to the last token but one.
     """
@@ -86,4 +89,4 @@ def drafts_everywhere(drafter: Drafter, features: TextFeatures) -> Tensor:
 def drafter_acceptance(drafter: Drafter, features: TextFeatures) -> Acceptance:
     """Returns the acceptance counts of a drafter on one text, whose target features are given."""
     drafts, first = drafts_everywhere(drafter, features).tolist(), len(features.text.prompt) - 1
-    return simulate(features.text, lambda position: drafts[position - first], drafter.config.block)
+    return simulate_decoding(features.text, lambda position: drafts[position - first], drafter.config.block)

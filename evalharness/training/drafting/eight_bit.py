@@ -21,7 +21,7 @@ class EightBitLinear(nn.Module):
     """A linear layer with 8-bit weights and dynamically quantized 8-bit activations."""
 
     def __init__(self, linear: nn.Linear, largest: Tensor) -> None:
-        """`largest` [inputs]: the largest magnitude of each input channel during calibration."""
+        """`largest` [inputs]: the largest magnitude that each input channel had during calibration."""
         super().__init__()
         weight = linear.weight.detach().float()
         columns = weight.abs().amax(0).clamp_min(1e-5)
@@ -50,22 +50,22 @@ class EightBitLinear(nn.Module):
 def quantize_products(model: Transformer, calibrate: Callable[[], None]) -> None:
     """Replaces a network's linear layers by 8-bit ones. `calibrate` must run the network on typical texts."""
     largest: dict[str, Tensor] = {}
-    hooks = [linear.register_forward_hook(_observer(name, largest)) for name, _, linear in _linears(model)]
+    hooks = [linear.register_forward_hook(_magnitude_hook(name, largest)) for name, _, linear in _linear_layers(model)]
     calibrate()
     for hook in hooks:
         hook.remove()
-    for name, owner, linear in list(_linears(model)):
+    for name, owner, linear in list(_linear_layers(model)):
         setattr(owner, name.rpartition(".")[2], EightBitLinear(linear, largest[name]))
 
 
-def _linears(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
+def _linear_layers(model: Transformer) -> Iterator[tuple[str, nn.Module, nn.Linear]]:
     for number, layer in enumerate(model.layers):
         for name in _LINEARS:
             yield f"{number}.{name}", layer, getattr(layer, name)
     yield "head", model, model.head
 
 
-def _observer(name: str, largest: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+def _magnitude_hook(name: str, largest: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def observe(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
         # The first tokens of a text have activations a hundred times as large, which need no precision.
         seen = inputs[0].flatten(0, -2)[4:].abs().amax(0).float()

@@ -24,10 +24,10 @@ _GROUP = 128
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """A training text with the target's features.
+    """A training text with what a drafter learns from: the target's hidden states and most probable next tokens.
 
-    `states` [tokens, taps * hidden] are hidden states of the tapped layers; `ids` and `probabilities` [answer tokens,
-    TOP] the most probable next tokens.
+    `states` [tokens, taps * hidden] are hidden states after some layers (taps). `ids` and `probabilities` [answer
+    tokens, TOP] are the most probable next tokens.
     """
 
     text: Text
@@ -37,8 +37,8 @@ class TextFeatures:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """The target's features of one text, as recorded: `states` in bfloat16 and `ids` in int32 (see TextFeatures)."""
+class RecordedFeatures:
+    """The target's features of one text in compact types: `states` in bfloat16, `ids` in int32 (see TextFeatures)."""
 
     states: Tensor
     ids: Tensor
@@ -53,7 +53,8 @@ def features_path(folder: Path, number: int) -> Path:
 def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Returns ids (int32) and probabilities (float16) [N, TOP] of the most probable tokens of logits [N, V].
 
-    The largest logits are in those groups of neighbours whose maxima are the largest, which is faster to search.
+    Neighbouring tokens form groups, and only the TOP groups with the largest maxima are searched. They contain the TOP
+    largest logits, and searching them is faster than sorting all.
     """
     size = logits.shape[-1]
     padded = torch.nn.functional.pad(logits.float(), (0, -size % _GROUP), value=-torch.inf)
@@ -66,32 +67,34 @@ def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.inference_mode()
-def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> Observed:
+def observe_text(text: Text, model: Transformer, recorder: TapRecorder) -> RecordedFeatures:
     """Returns the target's features of a training text, from one forward pass over it."""
     hidden = forward_segments(model, [causal_segment(0, text.tokens)], None)[0]
-    return Observed(recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1])))
+    return RecordedFeatures(
+        recorder.states[0].to(torch.bfloat16), *top_tokens(model.logits(hidden[len(text.prompt) - 1 : -1]))
+    )
 
 
-def write_features(folder: Path, number: int, observed: Sequence[Observed], taps: Sequence[int]) -> None:
+def write_features(folder: Path, number: int, observed: Sequence[RecordedFeatures], taps: Sequence[int]) -> None:
     """Writes the features of a shard's training texts atomically."""
     tensors = {
         name: torch.cat([getattr(text, name) for text in observed]).cpu() for name in ("states", "ids", "probabilities")
     }
     part = features_path(folder, number).with_suffix(".part")
-    part.write_bytes(to_bytes(tensors, metadata={"taps": _names(taps)}))
+    part.write_bytes(to_bytes(tensors, metadata={"taps": _taps_text(taps)}))
     part.replace(features_path(folder, number))
 
 
 def has_features(folder: Path, number: int, taps: Sequence[int]) -> bool:
-    """Returns whether the target's features of shard `number` are stored, from these tapped layers."""
+    """Returns whether the target's features of shard `number` are stored, recorded at these layers (taps)."""
     path = features_path(folder, number)
     if not path.exists():
         return False
     with safe_open(path, "pt") as reader:
-        return bool((reader.metadata() or {}).get("taps") == _names(taps))
+        return bool((reader.metadata() or {}).get("taps") == _taps_text(taps))
 
 
-def _names(taps: Sequence[int]) -> str:
+def _taps_text(taps: Sequence[int]) -> str:
     return ",".join(str(tap) for tap in taps)
 
 
@@ -110,7 +113,10 @@ class FeatureSource(Protocol):
 
 
 class LiveFeatures:
-    """The training texts of all shards, whose features the target computes again at each use. For a GPU."""
+    """The training texts of all shards; the target computes their features again at each use.
+
+    That is meant for a GPU; on a CPU it takes too long.
+    """
 
     def __init__(self, answers: Path, model: Transformer, taps: Sequence[int]) -> None:
         self._texts = list(read_texts(answers))

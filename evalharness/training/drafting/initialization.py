@@ -16,7 +16,10 @@ SMOOTHING = 2.0
 
 @torch.no_grad()
 def start_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[int]) -> None:
-    """Copies layers of the target, one for each of the drafter's; of their feed-forward parts the largest neurons."""
+    """Initializes each layer of the drafter with the layer of its target whose number is given.
+
+    If the drafter's feed-forward part is smaller, it gets the neurons with the largest weights.
+    """
     size = drafter.config.network.intermediate
     for layer, number in zip(drafter.layers, numbers, strict=True):
         state = target.layers[number].state_dict()
@@ -30,9 +33,10 @@ def start_from_layers(drafter: Drafter, target: Transformer, numbers: Sequence[i
 
 @torch.no_grad()
 def start_from_pairs(drafter: Drafter, store: FeatureSource) -> None:
-    """Sets the Markov head to the best approximation, at its rank, of the logarithm of how often pairs of tokens occur.
+    """Initializes the Markov head, a low-rank matrix of logits for a token given the token before it.
 
-    Frequent tokens count more in the approximation.
+    It becomes the best approximation of the log frequencies of token pairs in the answers; pairs that begin with a
+    frequent token have more weight.
     """
     size = drafter.config.network.vocab_size
     pairs, tokens = _count_pairs(drafter, store)
@@ -47,7 +51,10 @@ def start_from_pairs(drafter: Drafter, store: FeatureSource) -> None:
 
 
 def _count_pairs(drafter: Drafter, store: FeatureSource) -> tuple[Tensor, Tensor]:
-    """Returns how often a token of the draft vocabulary [V] follows each one or one outside [V + 1], and each token."""
+    """Counts pairs of successive tokens in the answers; returns counts [V + 1, V], and those of the second token [V].
+
+    V is the size of the draft vocabulary; row V is for all first tokens outside it.
+    """
     size = drafter.config.network.vocab_size
     counts: Counter[tuple[int, int]] = Counter()
     for number in range(len(store)):

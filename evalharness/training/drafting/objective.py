@@ -30,10 +30,11 @@ class _TextContext(KVCache):
 
 
 def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tensor) -> Tensor:
-    """Returns the drafter's final hidden states [M, block, hidden] for M blocks of a text.
+    """Returns the drafter's final hidden states [M, block, hidden] for M drafted blocks of a text.
 
-    A block begins at its anchor, the last known token; `anchors` [M] are positions in the text with these `tokens` [T].
-    Each block attends to itself and to the context, from `states` [T, taps * hidden], before its anchor.
+    `anchors` [M] are the positions in the text, of token ids `tokens` [T], where drafting starts: each is the last
+    known token, followed by a drafted block. A block attends to itself and to the context before its anchor, which
+    comes from the target's `states` [T, taps * hidden].
     """
     network, block, count = drafter.config.network, drafter.config.block, len(anchors)
     context = drafter.context(states)[None]
@@ -53,7 +54,7 @@ def block_states(drafter: Drafter, states: Tensor, tokens: Tensor, anchors: Tens
 
 @dataclass(frozen=True)
 class DraftLoss:
-    """A drafter's loss on one text, summed over its blocks' positions; divide `total` by `weight`."""
+    """A drafter's loss on one text, summed over the positions of all drafted blocks; divide `total` by `weight`."""
 
     total: Tensor
     weight: float
@@ -64,9 +65,10 @@ class DraftLoss:
 
 
 def draft_loss(drafter: Drafter, features: TextFeatures, anchors: Tensor, settings: Optimization) -> DraftLoss:
-    """Returns a drafter's loss on the blocks of a text that begin at these `anchors` [M] (positions).
+    """Returns a drafter's loss on M drafted blocks of a text.
 
-    Positions behind the end of the text do not count.
+    `anchors` [M] are the positions in the text after which a block is drafted. Positions after the end of the text do
+    not count.
     """
     text, block = features.text, drafter.config.block
     device = anchors.device

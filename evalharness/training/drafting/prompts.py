@@ -54,7 +54,7 @@ class DraftPrompt:
 
 
 @dataclass(frozen=True)
-class Recipes:
+class PromptRecipes:
     """Prompt templates and stop sequences from the task cards of the benchmarks."""
 
     chat: str
@@ -62,13 +62,13 @@ class Recipes:
     completion_stops: tuple[str, ...]
 
 
-def read_recipes() -> Recipes:
+def read_prompt_recipes() -> PromptRecipes:
     """Returns the chat templates of HumanEval and MBPP, and the stop sequences of HumanEval's completion recipe."""
     humaneval, mbpp = (
         parse_yaml((bundled("tasks") / name).read_text(encoding="utf-8"))["recipes"]
         for name in ("humaneval.yaml", "mbpp.yaml")
     )
-    return Recipes(
+    return PromptRecipes(
         humaneval["chat"]["fields"]["user"], mbpp["chat"]["fields"]["user"], tuple(humaneval["completion"]["stops"])
     )
 
@@ -80,15 +80,15 @@ def draft_prompts(
 
     Prompts that share anything with a benchmark are left out and counted in `dropped`, by what they share.
     """
-    random, recipes = Random(seed), read_recipes()
+    random, recipes = Random(seed), read_prompt_recipes()
     generated, library = functions(seed + 1), itertools.cycle(library_snippets(seed + 2))
     while True:
         kind = random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if random.random() < LIBRARY:
-            prompt = _from_library(next(library), kind, recipes, random)
+            prompt = _prompt_from_library(next(library), kind, recipes, random)
         else:
             function, cases = next(generated)
-            prompt = _from_function(function, cases, kind, recipes, random)
+            prompt = _prompt_from_function(function, cases, kind, recipes, random)
         reason = benchmarks.overlap(prompt.text + prompt.suffix) if benchmarks else None
         if reason:
             dropped[f"prompt: {reason}"] += 1
@@ -118,20 +118,20 @@ MOST_FILES = 6000
 """Most package files that are read."""
 
 
-def _from_function(
-    function: Function, cases: tuple[Case, ...], kind: Kind, recipes: Recipes, random: Random
+def _prompt_from_function(
+    function: Function, cases: tuple[Case, ...], kind: Kind, recipes: PromptRecipes, random: Random
 ) -> DraftPrompt:
-    head, body = views.completion(function, cases, random)
+    head, body = views.completion_document(function, cases, random)
     if kind == "request":
-        tests = "\n".join(views.assertions(function, views.informative_first(cases, random)[:3]))
-        request = recipes.request.replace("{text}", views.request(function, random)).replace("{tests}", tests)
+        tests = "\n".join(views.assert_statements(function, views.informative_first(cases, random)[:3]))
+        request = recipes.request.replace("{text}", views.request_text(function, random)).replace("{tests}", tests)
         return DraftPrompt("request", request)
-    return _with_code(head, body, kind, recipes, random)
+    return _prompt_with_code(head, body, kind, recipes, random)
 
 
-def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
+def _prompt_from_library(snippet: Snippet, kind: Kind, recipes: PromptRecipes, random: Random) -> DraftPrompt:
     if kind == "request":
-        sentences = _docstring(snippet).split("\n\n")[0]
+        sentences = _snippet_docstring(snippet).split("\n\n")[0]
         name = snippet.head.partition("def ")[2].partition("(")[0]
         asked = random.choice(
             (
@@ -141,13 +141,13 @@ def _from_library(snippet: Snippet, kind: Kind, recipes: Recipes, random: Random
             )
         )
         return DraftPrompt("request", asked)
-    return _with_code(snippet.head, snippet.body, kind, recipes, random)
+    return _prompt_with_code(snippet.head, snippet.body, kind, recipes, random)
 
 
-def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Random) -> DraftPrompt:
-    """Returns a prompt of this kind for a function, given its head (up to the docstring) and its body.
+def _prompt_with_code(head: str, body: str, kind: Kind, recipes: PromptRecipes, random: Random) -> DraftPrompt:
+    """Returns a prompt of this kind for a function, given its code up to the docstring (`head`) and the rest (`body`).
 
-    To infill, a part of the body is left out.
+    For kind `infill`, a part of the body is left out and becomes the middle.
     """
     if kind == "chat":
         return DraftPrompt("chat", recipes.chat.replace("{prompt}", head))
@@ -159,7 +159,7 @@ def _with_code(head: str, body: str, kind: Kind, recipes: Recipes, random: Rando
     return DraftPrompt("infill", prefix, suffix)
 
 
-def _docstring(snippet: Snippet) -> str:
+def _snippet_docstring(snippet: Snippet) -> str:
     try:
         node = ast.parse(textwrap.dedent(snippet.head)).body[-1]
         text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None

@@ -8,11 +8,11 @@ import yaml
 from pydantic import Field, ValidationError
 
 from evalharness.errors import UserError
-from evalharness.training.recipe import Strict
+from evalharness.training.recipe import StrictSection
 from evalharness.util.yaml_text import parse_yaml
 
 
-class AnswerSettings(Strict):
+class AnswerSettings(StrictSection):
     """Recipe section `answers`: the training texts, prompts with the target's own answers."""
 
     tokens: int = Field(default=2_000_000, gt=0)
@@ -36,8 +36,8 @@ class AnswerSettings(Strict):
     """Number of texts, the first ones, for evaluation only."""
 
 
-class FeatureSettings(Strict):
-    """Recipe section `features`: which hidden states of the target the drafter sees."""
+class FeatureSettings(StrictSection):
+    """Recipe section `features`: which hidden states of the target the drafter sees, and whether they are stored."""
 
     taps: tuple[int, ...] = (6, 14, 21)
     """Layers (from 0) whose output the drafter sees."""
@@ -51,7 +51,7 @@ class FeatureSettings(Strict):
     """Compute them with 8-bit products in that second time, as `answers.eight_bit`."""
 
 
-class DrafterShape(Strict):
+class DrafterShape(StrictSection):
     """Recipe section `drafter`: the shape of the drafter's network."""
 
     layers: int = Field(default=2, gt=0)
@@ -73,7 +73,7 @@ class DrafterShape(Strict):
     """Start the Markov head from how often pairs of tokens occur in the answers."""
 
 
-class Optimization(Strict):
+class Optimization(StrictSection):
     """Recipe section `optimization`: how the drafter is trained."""
 
     steps: int = Field(default=4000, gt=0)
@@ -99,7 +99,7 @@ class Optimization(Strict):
     seed: int = 0
 
 
-class DrafterRecipe(Strict):
+class DrafterRecipe(StrictSection):
     """A drafter's training recipe with all stages: answers, features, training."""
 
     kind: Literal["drafter"]

@@ -22,13 +22,13 @@ from evalharness.generation.infilling import find_infilling
 from evalharness.generation.stopping import Detokenizer, StopChecker
 from evalharness.training.corpus.build import benchmark_folders
 from evalharness.training.corpus.decontamination import read_benchmarks
-from evalharness.training.drafting.answers import Job, generate_answers
+from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_products
 from evalharness.training.drafting.features import (
     FeatureSource,
     FeatureStore,
     LiveFeatures,
-    Observed,
+    RecordedFeatures,
     has_features,
     observe_text,
     write_features,
@@ -54,7 +54,7 @@ def open_target(recipe: DrafterRecipe) -> Checkpoint:
 
 
 def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
-    """Raises UserError if the recipe taps layers that the target does not have."""
+    """Raises UserError if the recipe's `features.taps` names layers that the target does not have."""
     last = target.model.config.layers - 1
     if max(recipe.features.taps) > last:
         raise UserError(
@@ -64,9 +64,10 @@ def check_taps(recipe: DrafterRecipe, target: Checkpoint) -> None:
 
 
 def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], say: Callable[[str], None]) -> int:
-    """Generates the target's answers, and their features, into shards in `folder`; returns their number of tokens.
+    """Generates the target's answers into shards in `folder`; returns their number of tokens.
 
-    A stopped stage resumes after the prompts that it had begun: at most `slots` of them have no answer.
+    With the recipe's `features.with_answers`, the target's features are recorded during generation. A stopped stage
+    resumes after the prompts that had begun, so at most `slots` prompts remain without an answer.
     """
     run, folder = folder, folder / ANSWERS
     for needed in (folder, run / FEATURES):
@@ -91,9 +92,9 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
     prompts = draft_prompts(asked.seed, benchmarks, dropped, kinds)
     first = list(itertools.islice(prompts, CALIBRATION))
     if asked.eight_bit:
-        _quantize(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
+        _quantize_target(target, [prompt.encode(target.tokenizer, infilling) for prompt in first])
 
-    def jobs() -> Iterator[Job]:
+    def jobs() -> Iterator[AnswerJob]:
         nonlocal started
         for number, prompt in enumerate(itertools.chain(first, prompts)):
             if number < progress["prompts"]:
@@ -105,16 +106,16 @@ def answer_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool], 
                 continue
             seen.add(ids)
             ends = target.end_ids | (infilling.end_tokens if infilling and prompt.kind == "infill" else frozenset())
-            yield Job(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
+            yield AnswerJob(prompt, list(ids), StopChecker(decoder, ends, prompt.stops, asked.longest_answer))
 
     number = next(reversed(shard_numbers(folder)), -1) + 1
     waiting: list[Text] = []
-    observed: list[Observed] = []
+    observed: list[RecordedFeatures] = []
     tokens, start = 0, time.perf_counter()
     capacity = asked.longest_prompt + asked.longest_answer
     for job in generate_answers(target.model, jobs(), asked.slots, capacity, stop, taps, asked.together):
         tokens += len(job.answer)
-        reason = benchmarks.overlap(_in_order(job.source, decoder.text(job.answer))) if benchmarks else None
+        reason = benchmarks.overlap(_searchable_text(job.source, decoder.text(job.answer))) if benchmarks else None
         if reason:
             dropped[f"answer: {reason}"] += 1
             continue
@@ -149,7 +150,7 @@ def feature_stage(recipe: DrafterRecipe, folder: Path, stop: Callable[[], bool],
     target = open_target(recipe)
     check_taps(recipe, target)
     if recipe.features.eight_bit:
-        _quantize(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
+        _quantize_target(target, [text.tokens for text in itertools.islice(read_texts(answers), CALIBRATION)])
     for number in missing:
         if stop():
             return
@@ -196,7 +197,7 @@ def train_drafter(recipe: DrafterRecipe, folder: Path, say: Callable[[str], None
 
 @contextlib.contextmanager
 def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """A context that catches SIGTERM and SIGINT; yields a function that returns whether one has arrived."""
+    """A context that catches SIGTERM and SIGINT; yields a function that returns whether such a signal has arrived."""
     stopped = threading.Event()
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -209,14 +210,17 @@ def _stop_signal() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _in_order(prompt: DraftPrompt, answer: str) -> str:
-    """Returns the full text of prompt and answer; an infilled middle is put between prefix and suffix."""
+def _searchable_text(prompt: DraftPrompt, answer: str) -> str:
+    """Returns a text to search for overlaps with benchmarks: prompt and answer in the order of the file.
+
+    For chat prompts it is the answer alone. An infilled middle is put between prefix and suffix.
+    """
     if prompt.kind in ("chat", "request"):
         return answer
     return prompt.text + answer + prompt.suffix
 
 
-def _quantize(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
+def _quantize_target(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
     @torch.inference_mode()
     def calibrate() -> None:
         for ids in texts:
@@ -225,7 +229,7 @@ def _quantize(target: Checkpoint, texts: Sequence[Sequence[int]]) -> None:
     quantize_products(target.model, calibrate)
 
 
-class Progress(TypedDict):
+class AnswerProgress(TypedDict):
     """The content of `progress.json`: the progress of generating answers."""
 
     prompts: int
@@ -234,9 +238,9 @@ class Progress(TypedDict):
     """Dropped prompts and answers by reason."""
 
 
-def _read_progress(folder: Path) -> Progress:
+def _read_progress(folder: Path) -> AnswerProgress:
     path = folder / PROGRESS
-    progress: Progress = json.loads(path.read_text()) if path.exists() else {"prompts": 0, "dropped": {}}
+    progress: AnswerProgress = json.loads(path.read_text()) if path.exists() else {"prompts": 0, "dropped": {}}
     return progress
 
 

@@ -17,24 +17,23 @@ from evalharness.diffusion.drafting.config import DrafterConfig
 from evalharness.diffusion.drafting.network import Drafter
 from evalharness.diffusion.network import Transformer
 from evalharness.errors import UserError
-from evalharness.training.drafting.acceptance import drafter_acceptance, total
+from evalharness.training.drafting.acceptance import drafter_acceptance, sum_acceptance
 from evalharness.training.drafting.features import FeatureSource
 from evalharness.training.drafting.initialization import start_from_layers, start_from_pairs
 from evalharness.training.drafting.log import LogRow
 from evalharness.training.drafting.objective import draft_loss
 from evalharness.training.drafting.plot import plot_run
 from evalharness.training.drafting.recipe import DrafterRecipe, Optimization
-from evalharness.training.optimizers import Average
+from evalharness.training.optimizers import WeightAverage
 
 CHECKPOINT, LOG, MODEL = "checkpoint.pt", "log.jsonl", "model"
 
 
 def draft_vocabulary(store: FeatureSource, size: int, total_size: int, ends: frozenset[int]) -> list[int]:
-    """Returns the token ids that the drafter can draft, ascending.
+    """Returns the token ids that the drafter can draft, `size` of them, in ascending order.
 
-    They are the end tokens, then the most frequent tokens of the texts, then the lowest ids.
-
-    Byte-pair encoding numbers its tokens by frequency, so low ids are the best guess for tokens that were not seen.
+    They are the end tokens, then the most frequent tokens of the texts, then the lowest ids: byte-pair encoding numbers
+    tokens by frequency, so low ids are the best guess for tokens that do not occur in the texts.
     """
     counts = Counter(token for number in range(len(store)) for token in store.text(number).tokens)
     ordered = dict.fromkeys([*sorted(ends), *(token for token, _ in counts.most_common()), *range(total_size)])
@@ -89,7 +88,7 @@ class DrafterTrainer:
         self.held_out, self.texts = range(held), range(held, len(store))
         self.optimizers = make_optimizers(drafter, recipe.optimization)
         self.device = drafter.norm.weight.device
-        self.average = Average(drafter.parameters(), 0.99)
+        self.average = WeightAverage(drafter.parameters(), 0.99)
         self.step, self.spent_s = 0, 0.0
         self.log: list[LogRow] = []
 
@@ -98,7 +97,7 @@ class DrafterTrainer:
         settings = self.recipe.optimization
         last_save = clock = time.monotonic()
         while self.step < settings.steps and not stop():
-            row = self._step()
+            row = self._training_step()
             now = time.monotonic()
             self.spent_s, clock = self.spent_s + now - clock, now
             row.spent_s = round(self.spent_s, 1)
@@ -113,11 +112,14 @@ class DrafterTrainer:
         self.save()
 
     def measure(self) -> tuple[float, list[float]]:
-        """Returns the averaged drafter's acceptance length and acceptance by position on the held-out texts."""
+        """Returns the acceptance length on the held-out texts, and the share of accepted tokens at each draft position.
+
+        It is that of the drafter with averaged weights.
+        """
         parameters = list(self.drafter.parameters())
         self.average.swap(parameters)
         try:
-            found = total(
+            found = sum_acceptance(
                 drafter_acceptance(self.drafter, features)
                 for number in self.held_out
                 for features in self.store.fetch([number])
@@ -126,11 +128,12 @@ class DrafterTrainer:
             self.average.swap(parameters)
         return round(found.length, 4), [round(share, 4) for share in found.shares]
 
-    def _step(self) -> LogRow:
+    def _training_step(self) -> LogRow:
+        """Runs one optimizer step on the step's texts; returns the log row without the elapsed time."""
         settings = self.recipe.optimization
         factor = _rate_factor(self.step / settings.steps, settings.warm_up)
         losses = []
-        choices = list(self._choices())
+        choices = list(self._draw_texts())
         texts = self.store.fetch([number for number, _ in choices])
         for features, (_, random) in zip(texts, choices, strict=True):
             first, last = len(features.text.prompt) - 1, len(features.text.tokens) - 2
@@ -159,8 +162,12 @@ class DrafterTrainer:
             sum(loss.agreed for loss in losses) / weight,
         )
 
-    def _choices(self) -> Iterator[tuple[int, Random]]:
-        """Yields the texts of the current step, each with the random generator that chooses its anchors."""
+    def _draw_texts(self) -> Iterator[tuple[int, Random]]:
+        """Yields (number of the text, random generator for it) for each text of the current step.
+
+        The generator chooses the text's anchors: the positions after which a block is drafted. Texts are in random
+        order, without repetition in an epoch.
+        """
         settings = self.recipe.optimization
         for number in range(self.step * settings.texts, (self.step + 1) * settings.texts):
             epoch, place = divmod(number, len(self.texts))
@@ -227,7 +234,10 @@ def make_optimizers(drafter: Drafter, settings: Optimization) -> list[torch.opti
 
 
 def _rate_factor(progress: float, warm_up: float) -> float:
-    """Returns the learning-rate factor at this progress: linear warm-up, then half a cosine down to a tenth."""
+    """Returns the factor of the learning rate at a progress from 0 to 1.
+
+    It rises linearly during the fraction `warm_up`, then falls along half a cosine to a tenth.
+    """
     if progress < warm_up:
         return max(progress / warm_up, 0.02)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))

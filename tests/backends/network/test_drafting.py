@@ -15,7 +15,7 @@ from evalharness.backends.ar import AutoregressiveBackend
 from evalharness.backends.diffusion.backend import DiffusionBackend
 from evalharness.backends.factory import BackendConfig
 from evalharness.backends.network import drafting
-from evalharness.diffusion.checkpoints.folder import load
+from evalharness.diffusion.checkpoints.folder import load_checkpoint
 from evalharness.diffusion.checkpoints.gguf import open_gguf
 from evalharness.diffusion.drafting.checkpoint import save_drafter, target_fingerprint
 from evalharness.errors import UserError
@@ -105,7 +105,7 @@ def test_lookup_drafts_where_no_drafter_is_bundled(base: Path, caplog: pytest.Lo
 
 def test_infilling_prompts_are_drafted_too(tmp_path: Path) -> None:
     model = build_own(tmp_path)
-    save_drafter(tiny_drafter(load(model)), tmp_path / "drafter", quantized=False)
+    save_drafter(tiny_drafter(load_checkpoint(model)), tmp_path / "drafter", quantized=False)
     options = {"dtype": "float32", "rule": "verified", "drafter": str(tmp_path / "drafter")}
     request = infilling_request("free")
     (plain,) = AutoregressiveBackend(BackendConfig(str(model), 1, {"dtype": "float32"})).generate([request], GREEDY)

@@ -55,8 +55,8 @@ def test_attention(name, sequences, size):
 def test_head(hidden, wanted, drawn, fp8):
     numbers, figures = partial(empty, dtype=torch.int32), partial(empty, dtype=torch.float32)
     weight = Matrix(empty(152064, hidden, dtype=FP8), figures(152064)) if fp8 else Matrix(empty(152064, hidden))
-    noise = head.Noise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
-    found = head.Statistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
+    noise = head.SamplingNoise(0.7, empty(8, dtype=torch.int64), numbers(8)) if drawn else None
+    found = head.TokenStatistics(numbers(wanted), figures(wanted), figures(wanted), figures(wanted))
     states, rows = empty(256, hidden), numbers(wanted)
     space = head.workspace(152064, wanted, "meta")
     assert not found_faults(
@@ -70,8 +70,8 @@ def test_head(hidden, wanted, drawn, fp8):
 )
 def test_rules(rule, block):
     state, figures = new_state(4, block, 33, 32, 4, "meta"), empty(4 * block, dtype=torch.float32)
-    found = head.Statistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
-    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
+    found = head.TokenStatistics(empty(4 * block, dtype=torch.int32), figures, figures, figures)
+    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True)
     assert not found_faults(lambda: commit.commit(state, found, policy, True, whole=block > 128))
 
 
@@ -83,7 +83,7 @@ def test_whole_steps(rule, temperature):
         weights = read_weights(Transformer(config).to(torch.bfloat16))
     cache = KVCache(config, 4, 1024, torch.bfloat16, "meta")
     state = new_state(4, 32, 33, 32, 4, "meta")
-    policy = commit.Policy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
+    policy = commit.CommitPolicy(rule, 0.9, 32, 32, sub_block=8, seeded=True) if rule else None
     buffers = new_buffers(weights, cache, 32 if rule else 1, 32 if rule else 1, (config.mask_id,))
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32, temperature))
 
@@ -95,5 +95,5 @@ def test_a_step_of_a_bidirectional_network():
     cache = KVCache(config, 8, 1280, torch.bfloat16, "meta")
     state = new_state(8, 32, 1280, 32, 4, "meta", tail=1280)
     buffers = new_buffers(weights, cache, 1280, 32, (config.mask_id,))
-    policy = commit.Policy("confidence", steps=32)
+    policy = commit.CommitPolicy("confidence", steps=32)
     assert not found_faults(lambda: step(weights, state, buffers, cache, policy, 32))

@@ -47,7 +47,7 @@ def test_products_use_the_matrix_unit(name, rows, fp8):
     ]
     found = []
     for width, inner in shapes:
-        partials = empty(gemm.plan(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
+        partials = empty(gemm.plan_tiling(width, inner, rows, fp8).splits, rows, width, dtype=torch.float32)
         found += binaries(partial(gemm.product, empty(rows, inner), make_weight(width, inner, fp8), partials, LIVE))
     weight = make_weight(2 * config.intermediate, config.hidden, fp8)
     out = empty(rows, config.intermediate)
@@ -69,7 +69,7 @@ def test_products_of_eight_bit_operands_use_the_eight_bit_matrix_unit(name, rows
     found = []
     for width, inner in [(queries + 2 * config.kv_heads * config.head_dim, hidden), (hidden, config.intermediate)]:
         x, weight = empty_fp8(rows, inner, "meta"), make_weight(width, inner, fp8=True)
-        partials = empty(gemm.plan(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
+        partials = empty(gemm.plan_tiling(width, inner, rows, fp8=True).splits, rows, width, dtype=torch.float32)
         found += binaries(partial(gemm.product, x, weight, partials, LIVE))
     x, weight = empty_fp8(rows, hidden, "meta"), make_weight(2 * config.intermediate, hidden, fp8=True)
     out = empty(rows, config.intermediate)
@@ -97,7 +97,7 @@ def test_norms_and_rotation_do_not_spill_registers(name):
     row, gain = empty(32, hidden), empty(hidden)
     bias = empty(width) if config.qkv_bias else None
     gains = [empty(head_dim) if config.qk_norm else None] * 2
-    splits = gemm.plan(width, hidden, 32).splits
+    splits = gemm.plan_tiling(width, hidden, 32).splits
     table, positions = (empty(2048, half), empty(2048, half)), empty(32, dtype=torch.int32)
 
     def layer() -> None:

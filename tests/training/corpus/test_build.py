@@ -6,11 +6,11 @@ import pytest
 from evalharness.training.corpus.build import benchmark_folders, build_corpus, count_overlaps
 from evalharness.training.corpus.decontamination import read_benchmarks
 from evalharness.training.corpus.library import packages
-from evalharness.training.recipe import Data
+from evalharness.training.recipe import CorpusSettings
 
 
 def test_the_data_card_counts_the_corpus(tmp_path: Path) -> None:
-    data = Data(functions=150, library=40, held_out=4, decontaminate=False, vocabulary=900)
+    data = CorpusSettings(functions=150, library=40, held_out=4, decontaminate=False, vocabulary=900)
     corpus, tokenizer = build_corpus(data, tmp_path)
     card = json.loads((tmp_path / "data_card.json").read_text())
     assert card["documents"] == len(corpus)
@@ -41,7 +41,7 @@ def test_only_permissive_packages_without_benchmark_data_are_used() -> None:
 @pytest.mark.slow
 def test_a_decontaminated_corpus_has_no_overlap_with_the_benchmarks(tmp_path: Path) -> None:
     benchmarks = read_benchmarks(benchmark_folders())
-    raw, tokenizer = build_corpus(Data(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
+    raw, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300, decontaminate=False), tmp_path / "raw")
     assert count_overlaps(benchmarks, raw, tokenizer)
-    clean, tokenizer = build_corpus(Data(functions=1500, library=300), tmp_path / "clean")
+    clean, tokenizer = build_corpus(CorpusSettings(functions=1500, library=300), tmp_path / "clean")
     assert not count_overlaps(benchmarks, clean, tokenizer)

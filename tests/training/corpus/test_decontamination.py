@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.decontamination import Benchmarks, collect, read_benchmarks
+from evalharness.training.corpus.decontamination import Benchmarks, collect_benchmark_parts, read_benchmarks
 
 PROBLEM = '''from typing import List
 
@@ -24,7 +24,7 @@ def widest_interval(marks: List[int], least: int = 0) -> int:
 
 @pytest.fixture(scope="module")
 def benchmarks() -> Benchmarks:
-    return collect([PROBLEM])
+    return collect_benchmark_parts([PROBLEM])
 
 
 def test_a_copied_solution_is_found_in_any_layout(benchmarks: Benchmarks) -> None:

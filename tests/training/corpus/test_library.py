@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from evalharness.training.corpus.library import permissive, snippets
+from evalharness.training.corpus.library import find_permissive_license, snippets
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from evalharness.training.corpus.library import permissive, snippets
     ["MIT", "MIT License", "BSD-3-Clause", "Apache-2.0 OR BSD-2-Clause", "PSF-2.0", "ISC License (ISCL)", "0BSD"],
 )
 def test_permissive_licenses(said: str) -> None:
-    assert permissive(["", said]) == said
+    assert find_permissive_license(["", said]) == said
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_permissive_licenses(said: str) -> None:
     ],
 )  # fmt: skip
 def test_other_licenses(said: str) -> None:
-    assert permissive([said]) == ""
+    assert find_permissive_license([said]) == ""
     if said not in ("", "Limited use only", "transmitted under agreement", "LicenseRef-Permitted-Use", "Misc"):
-        assert permissive(["BSD", said]) == ""
+        assert find_permissive_license(["BSD", said]) == ""
 
 
 def test_a_form_feed_is_not_a_line_break(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from evalharness.training.corpus.views import (
     MIDDLE,
     PREFIX,
     SUFFIX,
-    completion,
-    documents,
+    completion_document,
     infilling_document,
     informative_first,
     reading_order,
+    training_documents,
 )
 
 
@@ -32,7 +32,9 @@ def test_the_middle_of_an_infilling_document_restores_the_text(seed: int) -> Non
 def test_nearly_half_of_the_documents_are_for_infilling() -> None:
     random = Random(0)
     kinds = [
-        d.kind for f, cases in itertools.islice(functions(2), 300) for d in documents(f, cases, random, infilling=0.8)
+        d.kind
+        for f, cases in itertools.islice(functions(2), 300)
+        for d in training_documents(f, cases, random, infilling=0.8)
     ]
     assert 0.38 < kinds.count("infilling") / len(kinds) < 0.5
     assert {"completion", "assertions", "instruction", "chat", "infilling"} == set(kinds)
@@ -41,7 +43,7 @@ def test_nearly_half_of_the_documents_are_for_infilling() -> None:
 def test_prompts_look_like_functions_to_complete() -> None:
     random = Random(0)
     for function, cases in itertools.islice(functions(4), 50):
-        prompt, body = completion(function, cases, random)
+        prompt, body = completion_document(function, cases, random)
         assert prompt.count("def ") == 1
         assert prompt.rstrip().endswith(('"""', "'''"))
         assert body.startswith("    ")

@@ -15,9 +15,9 @@ from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.rows import Row, Sampler
 from evalharness.generation.stopping import Detokenizer, StopChecker
-from evalharness.training.corpus.decontamination import collect
+from evalharness.training.corpus.decontamination import collect_benchmark_parts
 from evalharness.training.drafting import prompts as prompts_module
-from evalharness.training.drafting.answers import Job, generate_answers
+from evalharness.training.drafting.answers import AnswerJob, generate_answers
 from evalharness.training.drafting.eight_bit import quantize_products
 from evalharness.training.drafting.features import observe_text
 from evalharness.training.drafting.prompts import KINDS, DraftPrompt, draft_prompts
@@ -54,7 +54,7 @@ def test_prompts_that_share_a_function_with_a_benchmark_are_left_out() -> None:
     prompts = [prompt for _, prompt in zip(range(30), draft_prompts(1, None, Counter()))]  # noqa: B905
     code = next(prompt for prompt in prompts if prompt.kind == "completion")
     dropped: Counter[str] = Counter()
-    benchmarks = collect([code.text])
+    benchmarks = collect_benchmark_parts([code.text])
     kept = [prompt for _, prompt in zip(range(30), draft_prompts(1, benchmarks, dropped))]  # noqa: B905
     assert code not in kept
     assert sum(dropped.values()) >= 1
@@ -77,7 +77,7 @@ def test_answers_in_slots_are_those_of_plain_decoding(tmp_path: Path, together: 
         autoregress(target.model, [row], Sampler())
     source = DraftPrompt("completion", "")
     jobs = [
-        Job(source, prompt, StopChecker(decoder, ends, (), limit))
+        AnswerJob(source, prompt, StopChecker(decoder, ends, (), limit))
         for prompt, limit in zip(prompts, limits, strict=True)
     ]
     done = list(generate_answers(target.model, iter(jobs), 4, 64, lambda: False, (0, 1), together))

@@ -13,7 +13,7 @@ from evalharness.diffusion.autoregression import autoregress
 from evalharness.diffusion.drafting.taps import TapRecorder
 from evalharness.diffusion.forward import causal_segment, forward_segments
 from evalharness.diffusion.rows import Sampler
-from evalharness.training.drafting.acceptance import simulate
+from evalharness.training.drafting.acceptance import simulate_decoding
 from evalharness.training.drafting.features import (
     TOP,
     FeatureStore,
@@ -173,9 +173,9 @@ def test_draft_vocabulary_has_ends_frequent_tokens_and_low_ids(store: FeatureSto
 
 def test_simulated_decoding_counts_the_targets_own_tokens() -> None:
     text = Text("chat", (1, 2), (3, 4, 5, 6, 7))
-    perfect = simulate(text, lambda position: text.tokens[position + 1 : position + 4], 3)
+    perfect = simulate_decoding(text, lambda position: text.tokens[position + 1 : position + 4], 3)
     assert (perfect.passes, perfect.tokens, perfect.by_position) == (2, 5, (1, 1, 1))
-    nothing = simulate(text, lambda _: [], 3)
+    nothing = simulate_decoding(text, lambda _: [], 3)
     assert nothing.length == 1
-    one = simulate(text, lambda position: [text.tokens[position + 1], 0], 3)
+    one = simulate_decoding(text, lambda position: [text.tokens[position + 1], 0], 3)
     assert one.passes == 3

@@ -69,17 +69,17 @@ def indent(text: str, by: int = 4) -> str:
 
 
 def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
-    """Runs a generated function on random arguments; returns the example calls, none if it is rejected.
+    """Calls a generated function with random arguments; returns the calls as examples.
 
-    A function is rejected if it raises an exception, changes its arguments, disagrees with its alternative body, or
-    returns large values or always the same value.
+    Returns no examples if the function is unsuitable: if it raises an exception, changes its arguments, disagrees with
+    its alternative body, or returns large values or always the same value.
     """
     source = function.preamble() + function.signature() + "\n" + indent(function.body)
     try:
-        call = _load(source, function.name)
+        call = _execute_source(source, function.name)
         alternative = None
         if function.alternative:
-            alternative = _load(
+            alternative = _execute_source(
                 function.preamble() + function.signature() + "\n" + indent(function.alternative), function.name
             )
         cases: dict[str, Case] = {}
@@ -102,7 +102,7 @@ def run_cases(function: Function, random: Random) -> tuple[Case, ...]:
     return tuple(cases.values()) if len(cases) >= 3 and len(values) >= 2 else ()
 
 
-def _load(source: str, name: str) -> Callable[..., Any]:
+def _execute_source(source: str, name: str) -> Callable[..., Any]:
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated>", "exec"), namespace)
     function: Callable[..., Any] = namespace[name]

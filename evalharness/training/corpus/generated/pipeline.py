@@ -67,31 +67,34 @@ class CodeParts:
         return self.all_loops + (f" if {self.test}" if self.test else "")
 
 
-def make(random: Random) -> Function:
+def make_function(random: Random) -> Function:
     """Returns a function that combines a random source, condition, transformation and aggregation.
 
     Raises LookupError if the drawn parts do not fit together.
     """
     source = random.choice(SOURCES)
     condition = (
-        random.choice([c for c in CONDITIONS if _fits(c.takes, source.element)]) if random.random() < 0.75 else None
+        random.choice([c for c in CONDITIONS if _accepts_type(c.takes, source.element)])
+        if random.random() < 0.75
+        else None
     )
     transformation: Transformation | None = None
     if source.element in ("item", "entry", "pair") or random.random() < 0.5:
-        transformation = random.choice([t for t in TRANSFORMATIONS if _fits(t.takes, source.element)])
+        transformation = random.choice([t for t in TRANSFORMATIONS if _accepts_type(t.takes, source.element)])
     kind = _element_kind(source, transformation)
     aggregation = random.choice([a for a in AGGREGATIONS if _is_meaningful(a, kind, condition, transformation)])
     if aggregation.states_condition:
         transformation = None
-    return _assemble(random, source, condition, transformation, aggregation)
+    return _assemble_function(random, source, condition, transformation, aggregation)
 
 
-def _fits(takes: str, element: str) -> bool:
+def _accepts_type(takes: str, element: str) -> bool:
+    """Returns whether an operation that takes elements of type `takes` accepts elements of type `element`."""
     return takes == element or (takes == "num" and element in ("int", "float"))
 
 
 def _element_kind(source: Source, transformation: Transformation | None) -> str:
-    """Returns the type of the elements that a generated function aggregates."""
+    """Returns the type of the elements that a generated function aggregates: the source's, or the transformation's."""
     if transformation is None or transformation.gives == "same":
         return source.element
     return transformation.gives
@@ -100,7 +103,7 @@ def _element_kind(source: Source, transformation: Transformation | None) -> str:
 def _is_meaningful(
     aggregation: Aggregation, kind: str, condition: Condition | None, transformation: Transformation | None
 ) -> bool:
-    """Returns whether an aggregation makes sense for elements of this type."""
+    """Returns whether an aggregation makes sense for elements of type `kind`, given the other parts of the function."""
     if aggregation.states_condition:
         return condition is not None
     if kind not in aggregation.takes or (aggregation.needs_condition and condition is None):
@@ -108,7 +111,7 @@ def _is_meaningful(
     return condition is not None or transformation is not None or "list" not in aggregation.names
 
 
-def _assemble(
+def _assemble_function(
     random: Random, source: Source, condition: Condition | None, transformation: Transformation | None,
     aggregation: Aggregation,
 ) -> Function:  # fmt: skip
@@ -141,7 +144,7 @@ def _assemble(
         variable=x,
         sequence=fill(source.sequence, values) if unchanged else "",
     )
-    bodies = _bodies(random, parts, aggregation, expression, values, taken)
+    bodies = _equivalent_bodies(random, parts, aggregation, expression, values, taken)
     body = random.choice(bodies)
     alternative = random.choice(bodies)
     text = request_sentence(random, fill(random.choice(source.given), values), wanted)
@@ -154,9 +157,9 @@ def _assemble(
     )
     return Function(
         family="pipeline-" + source.name,
-        name=_name(random, aggregation, transformation, condition, noun),
+        name=_function_name(random, aggregation, transformation, condition, noun),
         params=(*params, *extra_params),
-        returns=_returns(source, transformation, aggregation),
+        returns=_return_type(source, transformation, aggregation),
         text=text,
         body=body,
         imports=tuple(imports),
@@ -168,7 +171,7 @@ def _describe_result(
     random: Random, source: Source, condition: Condition | None, clause: str, element_phrase: str,
     aggregation: Aggregation, phrase: str, values: dict[str, str],
 ) -> tuple[str, str]:  # fmt: skip
-    """Returns the generated description of the function's result, and the noun for the elements."""
+    """Returns the generated description of the function's result, and the noun for the aggregated elements."""
     noun = random.choice(source.nouns)
     context = fill(random.choice(source.contexts), values)
     adjective = condition.adjective if condition and condition.adjective and random.random() < 0.6 else ""
@@ -186,7 +189,7 @@ def _describe_result(
     return fill(phrase, {**values, **names}), noun
 
 
-def _bodies(
+def _equivalent_bodies(
     random: Random, parts: CodeParts, aggregation: Aggregation, code: str, values: dict[str, str], taken: set[str]
 ) -> list[str]:
     """Returns equivalent bodies of a generated function in different styles: an expression, a loop, several steps."""
@@ -199,12 +202,12 @@ def _bodies(
     if "any" in aggregation.takes or "all" in aggregation.takes:
         wants_all = "all" in aggregation.takes
         test = negate(parts.test) if wants_all else parts.test
-        loop = _loop(parts.loops, test, f"return {not wants_all}")
+        loop = _loop_code(parts.loops, test, f"return {not wants_all}")
         return [f"return {fill(code, filled)}", f"{loop}\nreturn {wants_all}"]
     if aggregation.gives == "first":
         return [
             f"return {fill(code, filled)}",
-            _loop(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
+            _loop_code(parts.loops, parts.test, f"return {parts.element}") + "\nreturn None",
         ]
     if parts.sequence and aggregation.direct:
         bodies += [f"return {fill(random.choice(aggregation.direct), {**filled, 'seq': parts.sequence})}"] * 2
@@ -217,7 +220,7 @@ def _bodies(
     if aggregation.start:
         needs_parentheses = " if " in parts.element and re.search(r"(?:if|or) \{m|\{m\} [+>]|\[\{m", aggregation.update)
         element = f"({parts.element})" if needs_parentheses else parts.element
-        loop = _loop(parts.loops, parts.test, fill(aggregation.update, {**filled, "m": element}))
+        loop = _loop_code(parts.loops, parts.test, fill(aggregation.update, {**filled, "m": element}))
         bodies += [f"{fill(aggregation.start, filled)}\n{loop}\nreturn {fill(aggregation.end, filled)}"] * 2
     simple_loop = len(parts.loops) == 1 and not values["y"]
     if parts.test and aggregation.direct and not aggregation.states_condition and simple_loop:
@@ -235,7 +238,7 @@ def _bodies(
     return bodies
 
 
-def _loop(loops: tuple[str, ...], test: str, inner: str) -> str:
+def _loop_code(loops: tuple[str, ...], test: str, inner: str) -> str:
     lines, depth = [], 0
     for loop in loops:
         lines.append("    " * depth + loop + ":")
@@ -247,7 +250,7 @@ def _loop(loops: tuple[str, ...], test: str, inner: str) -> str:
     return "\n".join(lines)
 
 
-def _name(
+def _function_name(
     random: Random,
     aggregation: Aggregation,
     transformation: Transformation | None,
@@ -266,7 +269,7 @@ def _name(
     return "_".join(dict.fromkeys(words))
 
 
-def _returns(source: Source, transformation: Transformation | None, aggregation: Aggregation) -> str:
+def _return_type(source: Source, transformation: Transformation | None, aggregation: Aggregation) -> str:
     kind = _element_kind(source, transformation)
     base = ELEMENT_TYPES.get(kind, "int")
     if aggregation.gives == "same":

@@ -19,9 +19,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def draw_extra_values(random: Random, templates: Iterable[str], taken: set[str]) -> tuple[dict[str, str], list[Param]]:
-    """Returns a literal or parameter name for each constant in the templates, and the added parameters.
+    """Draws a literal or a parameter name for each constant in the templates, such as a threshold.
 
-    The names of the added parameters are inserted in `taken`.
+    Returns the texts by placeholder, and the parameters that were added to the function. `taken` are the parameter
+    names in use; those of the added ones are inserted.
     """
     values: dict[str, str] = {}
     params: list[Param] = []

@@ -28,7 +28,7 @@ class Source:
     """A condition that an element must meet to belong to the source."""
 
 
-def _dict(random: Random) -> dict[str, int]:
+def _random_dict(random: Random) -> dict[str, int]:
     return {vocab.word(random): random.randint(-2, 15) for _ in range(random.randint(0, 4))}
 
 
@@ -98,7 +98,7 @@ SOURCES: tuple[Source, ...] = (
         ("two integers a and b",), ("for {pattern} in range(min(a, b), max(a, b) + 1)",), "range(min(a, b), max(a, b) + 1)",
     ),
     *[Source(
-        "entries", "entry", vocab.DICT_NAMES, (("Dict[str, int]", _dict),), ("entries", "items"),
+        "entries", "entry", vocab.DICT_NAMES, (("Dict[str, int]", _random_dict),), ("entries", "items"),
         ("of the dictionary", "in {p}", "of {p}", "in the dictionary"),
         ("a dictionary from strings to integers", "a dictionary {p}"), ("for {pattern} in {p}.items()",),
     )] * 3,

@@ -39,7 +39,7 @@ def functions(seed: int) -> Iterator[tuple[Function, tuple[Case, ...]]]:
     while True:
         try:
             if random.random() < PIPELINES:
-                function = pipeline.make(random)
+                function = pipeline.make_function(random)
             else:
                 family, template = random.choice(templates)
                 function = template.make(random, family)

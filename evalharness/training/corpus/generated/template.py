@@ -17,12 +17,12 @@ Option = str | int | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Template:
-    """A template from which many similar functions are generated.
+    """A template from which many similar functions are generated, by filling placeholders in braces.
 
-    `params` are (slot, names, type, sampler). `slots` have options; one is chosen for text and code alike, and an
-    option that is a mapping fills {slot.key}. `wanted` are noun phrases for the result, combined with one of `given` to
-    a sentence; `texts` are whole descriptions. Names of `operations.EXTRA_VALUES` in braces become literals or
-    parameters.
+    `params` are (placeholder, possible names, type, sampler of values). `slots` gives the options of each other
+    placeholder; the chosen option is used in text and code alike, and an option that is a mapping fills {slot.key}.
+    `wanted` are noun phrases for the result, each combined with one of `given` to a sentence; `texts` are whole
+    descriptions. Names of `operations.EXTRA_VALUES` in braces become literals or parameters.
     """
 
     names: tuple[str, ...]
@@ -82,7 +82,10 @@ class Template:
 
 
 def fill_slots(template: str, values: Mapping[str, str]) -> str:
-    """Returns a template with its {slots} replaced, including slots inside the values; unknown slots stay."""
+    """Returns a template with its placeholders in braces replaced by `values`, also those inside the values.
+
+    Placeholders without a value stay.
+    """
     for _ in range(3):
         template = SLOT.sub(lambda match: values.get(match[1], match[0]), template)
     return (

@@ -169,7 +169,7 @@ def list_of(sample: Callable[[Random], Any], low: int = 0, high: int = 7) -> Cal
 
 
 def small_integer(random: Random) -> int:
-    """Returns a random integer of the size that is common in examples."""
+    """Returns a random integer of a size that is common in example calls."""
     return random.choice(
         (random.randint(0, 9), random.randint(-9, 20), random.randint(1, 50), random.randint(-30, 100))
     )

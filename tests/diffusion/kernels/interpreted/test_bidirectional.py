@@ -9,7 +9,7 @@ from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels import engine
 from evalharness.diffusion.kernels.commit import commit, make_policy
 from evalharness.diffusion.kernels.engine import Engine
-from evalharness.diffusion.kernels.head import Statistics
+from evalharness.diffusion.kernels.head import TokenStatistics
 from evalharness.diffusion.kernels.layout import new_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
@@ -69,6 +69,6 @@ def test_blocks_as_long_as_a_canvas_commit_what_the_rule_chooses(name):
     )  # fmt: skip
     expected = how.rule.choose(blocks)
     figures = (values.flatten() for values in (probability, second, entropy))
-    commit(state, Statistics(top.flatten(), *figures), make_policy(how), shift=False, whole=True)
+    commit(state, TokenStatistics(top.flatten(), *figures), make_policy(how), shift=False, whole=True)
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert (state.context_length.item(), state.cached.item()) == (3, 2)

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from evalharness.diffusion.decoding import choose_positions
 from evalharness.diffusion.denoising import Denoising
 from evalharness.diffusion.kernels.commit import RULES, append, commit, make_policy
-from evalharness.diffusion.kernels.head import Statistics
-from evalharness.diffusion.kernels.layout import State, new_state
+from evalharness.diffusion.kernels.head import TokenStatistics
+from evalharness.diffusion.kernels.layout import DecodingState, new_state
 from evalharness.diffusion.rows import Sampler
 from evalharness.diffusion.rules import Blocks, find_rule
 
 END = 9
 
 
-def fill(state: State, **values) -> State:
+def fill(state: DecodingState, **values) -> DecodingState:
     for name, value in values.items():
         getattr(state, name).copy_(torch.as_tensor(value))
     return state
@@ -58,7 +58,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     )  # fmt: skip
     expected = choose_positions(blocks, how)
     stale = [torch.where(masked, values, torch.nan).flatten() for values in (probability, second, entropy)]
-    commit(state, Statistics(top.flatten(), *stale), make_policy(how), shift=False)
+    commit(state, TokenStatistics(top.flatten(), *stale), make_policy(how), shift=False)
 
     assert (masked & (state.masked == 0)).tolist() == expected.tolist()
     assert state.tokens.tolist() == torch.where(expected, top, 50).tolist()
@@ -70,7 +70,7 @@ def test_committed_positions_equal_the_rules_choice(name, data):
     assert state.step.tolist() == [step + 1] * sequences
 
 
-def committed(tokens, masked, top, **values) -> State:
+def committed(tokens, masked, top, **values) -> DecodingState:
     """The state after a pass that is confident of every mask except the last one."""
     length = len(tokens)
     state = fill(
@@ -81,7 +81,7 @@ def committed(tokens, masked, top, **values) -> State:
     sure = torch.full((length,), 0.95)
     sure[-1] = 0.1
     how = Denoising(find_rule("threshold", threshold=0.9, steps=1, block=length), length, Sampler())
-    commit(state, Statistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), make_policy(how), shift=True)
+    commit(state, TokenStatistics(torch.tensor(top, dtype=torch.int32), sure, sure, sure), make_policy(how), shift=True)
     return state
 
 
@@ -124,7 +124,7 @@ def test_tokens_are_appended_until_an_end_or_the_limit():
         limit=[99, 99, 2], end_tokens=END,
     )  # fmt: skip
     for tops in ([4, END, 5], [6, 0, 7], [2, 0, 0]):
-        append(state, Statistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
+        append(state, TokenStatistics(torch.tensor(tops, dtype=torch.int32), *torch.full((3, 3), 0.5)))
     assert [row[:count] for row, count in zip(state.tokens.tolist(), state.step.tolist(), strict=True)] == [
         [4, 6, 2], [END], [5, 7],
     ]  # fmt: skip

@@ -10,8 +10,8 @@ from scipy.stats import chi2_contingency, chisquare, gumbel_r, kstest
 
 from evalharness.diffusion.kernels.fp8 import Matrix, quantize
 from evalharness.diffusion.kernels.head import (
-    Noise,
-    Statistics,
+    SamplingNoise,
+    TokenStatistics,
     gumbel_reference,
     predict,
     predict_reference,
@@ -24,12 +24,12 @@ LIVE = torch.ones(1, dtype=torch.int32)
 NONE = torch.empty(0, dtype=torch.int32)
 
 
-def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more) -> Statistics:
+def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more) -> TokenStatistics:
     weight = weight if isinstance(weight, Matrix) else Matrix(weight)
     rows = torch.arange(len(states), dtype=torch.int32) if rows is None else rows
     places = rows if places is None else places
     total = total or len(states)
-    found = Statistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((3, total), math.nan))
+    found = TokenStatistics(torch.full((total,), -1, dtype=torch.int32), *torch.full((3, total), math.nan))
     # More space than rows, as when some positions are final; entries after the count are invalid.
     most = len(rows) + 3
     pad = torch.full((3,), 10**6, dtype=torch.int32)
@@ -41,7 +41,7 @@ def find(states, weight, banned=NONE, rows=None, places=None, total=None, **more
     return found
 
 
-def check(found: Statistics, expected: Statistics) -> None:
+def check(found: TokenStatistics, expected: TokenStatistics) -> None:
     assert found.proposed.tolist() == expected.proposed.tolist()
     for name in ("probability", "second", "entropy"):
         torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=2e-5, atol=2e-6)
@@ -104,7 +104,7 @@ def test_eight_bit_weights_with_one_scale_per_token():
 def test_samples_are_the_likeliest_tokens_with_seeded_noise(seed, draw):
     torch.manual_seed(1)
     states, weight = torch.randn(2, 16), torch.randn(200, 16) / 4
-    noise = Noise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
+    noise = SamplingNoise(0.7, torch.tensor([seed]), torch.tensor([draw], dtype=torch.int32))
     offsets = 0.7 * torch.stack([gumbel_reference(seed, draw + place, 200) for place in range(2)])
     check(find(states, weight, noise=noise), predict_reference(states, Matrix(weight), NONE, offsets))
 
@@ -116,7 +116,7 @@ def test_samples_have_the_same_distribution_as_those_of_pytorch(temperature):
     logits = 2 * torch.randn(1, vocabulary)
     banned = Sampler(temperature, banned=(3,))
     seeds = torch.randint(0, 2**62, (sequences,))
-    noise = Noise(temperature, seeds, torch.arange(sequences, dtype=torch.int32) * 1000)
+    noise = SamplingNoise(temperature, seeds, torch.arange(sequences, dtype=torch.int32) * 1000)
     # The weights' first column equals the logits, so all positions have the same distribution.
     states, weight = torch.zeros(1, 16), torch.zeros(vocabulary, 16)
     states[0, 0], weight[:, 0] = 1.0, logits[0]
@@ -140,7 +140,7 @@ def test_samples_have_the_same_distribution_as_those_of_pytorch(temperature):
 
 def draw(states, weight, banned, rows, places, noise, length):
     total = len(noise.seeds) * length
-    found = Statistics(torch.full((total,), -1, dtype=torch.int32), *torch.zeros(3, total))
+    found = TokenStatistics(torch.full((total,), -1, dtype=torch.int32), *torch.zeros(3, total))
     count = torch.tensor([len(places)], dtype=torch.int32)
     space = workspace(len(weight), len(places), "cpu")
     tokens = torch.tensor(banned, dtype=torch.int32)

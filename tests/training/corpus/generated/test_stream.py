@@ -7,7 +7,7 @@ from evalharness.training.corpus.generated import pipeline
 from evalharness.training.corpus.generated.function import Case, Function, Param, indent, run_cases
 from evalharness.training.corpus.generated.placeholders import fill, negate
 from evalharness.training.corpus.generated.stream import functions, weighted_templates
-from evalharness.training.corpus.views import assertions, call, completion, documents
+from evalharness.training.corpus.views import assert_statements, call_code, completion_document, training_documents
 
 
 def run(source: str) -> dict[str, object]:
@@ -19,11 +19,11 @@ def run(source: str) -> dict[str, object]:
 def test_every_generated_function_passes_its_own_tests_in_every_view() -> None:
     random = Random(3)
     for function, cases in itertools.islice(functions(5), 300):
-        prompt, body = completion(function, cases, random)
-        run(prompt + body + "\n" + "\n".join(assertions(function, cases)))
-        for document in documents(function, cases, random, infilling=1.0):
+        prompt, body = completion_document(function, cases, random)
+        run(prompt + body + "\n" + "\n".join(assert_statements(function, cases)))
+        for document in training_documents(function, cases, random, infilling=1.0):
             if document.kind in ("instruction", "assertions"):
-                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(assertions(function, cases)))
+                run(document.answer.removesuffix("[DONE]") + "\n" + "\n".join(assert_statements(function, cases)))
 
 
 def test_alternative_bodies_agree() -> None:
@@ -33,7 +33,7 @@ def test_alternative_bodies_agree() -> None:
     made = kept = 0
     while made < 400:
         try:
-            function = pipeline.make(random)
+            function = pipeline.make_function(random)
         except LookupError:
             continue
         made += 1
@@ -91,7 +91,7 @@ def test_signatures_and_imports() -> None:
     assert function.signature(typed=False) == "def f(xs):"
     assert function.preamble() == "from typing import Dict, List\nimport math\n"
     assert function.preamble(typed=False) == "import math\n"
-    assert call(function, Case(([1], "a"), 0)) == "f([1], 'a')"
+    assert call_code(function, Case(([1], "a"), 0)) == "f([1], 'a')"
 
 
 def test_negated_conditions_are_idiomatic() -> None:

@@ -7,21 +7,21 @@ from evalharness.training.corpus.generated import vocabulary as vocab
 from evalharness.training.corpus.generated.template import Template
 
 
-def _grid(random: Random) -> list[list[int]]:
+def _random_grid(random: Random) -> list[list[int]]:
     width = random.randint(1, 3)
     return [[random.randint(-3, 9) for _ in range(width)] for _ in range(random.randint(1, 3))]
 
 
-def _square(random: Random) -> list[list[int]]:
+def _random_square_grid(random: Random) -> list[list[int]]:
     size = random.randint(1, 3)
     return [[random.randint(-3, 9) for _ in range(size)] for _ in range(size)]
 
 
-def _nested(random: Random, depth: int = 0) -> list[Any]:
-    return [_nested(random, depth + 1) if depth < 3 and random.random() < 0.35 else random.randint(0, 9) for _ in range(random.randint(0 if depth else 1, 3))]
+def _random_nested_list(random: Random, depth: int = 0) -> list[Any]:
+    return [_random_nested_list(random, depth + 1) if depth < 3 and random.random() < 0.35 else random.randint(0, 9) for _ in range(random.randint(0 if depth else 1, 3))]
 
 
-def _intervals(random: Random) -> list[tuple[int, int]]:
+def _random_intervals(random: Random) -> list[tuple[int, int]]:
     found = []
     for _ in range(random.randint(0, 4)):
         start = random.randint(0, 12)
@@ -29,10 +29,10 @@ def _intervals(random: Random) -> list[tuple[int, int]]:
     return found
 
 
-G = ("g", vocab.GRID_NAMES, "List[List[int]]", _grid)
-SQ = ("g", ("matrix", "grid", "m"), "List[List[int]]", _square)
-NEST = ("t", ("nested", "tree", "lst", "items"), "list", _nested)
-IV = ("iv", ("intervals", "ranges", "spans", "meetings"), "List[Tuple[int, int]]", _intervals)
+G = ("g", vocab.GRID_NAMES, "List[List[int]]", _random_grid)
+SQ = ("g", ("matrix", "grid", "m"), "List[List[int]]", _random_square_grid)
+NEST = ("t", ("nested", "tree", "lst", "items"), "list", _random_nested_list)
+IV = ("iv", ("intervals", "ranges", "spans", "meetings"), "List[Tuple[int, int]]", _random_intervals)
 GIVEN = ("a grid of integers given as a list of rows", "a matrix {g}", "a list of lists of integers {g}, all of the same length")
 NGIVEN = ("a nested list of integers", "a list {t} whose elements are integers or lists of the same kind")
 IGIVEN = ("a list of intervals (start, end)", "a list {iv} of pairs (start, end) with start < end")
